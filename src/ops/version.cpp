@@ -1,0 +1,1 @@
+namespace ingrain { const char* version() { return "0.1.0"; } }
