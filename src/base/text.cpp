@@ -1,0 +1,90 @@
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <utility>
+
+namespace ingrain {
+namespace {
+
+constexpr size_t kMaxCandidates = 20'000;
+constexpr size_t kMaxNameBytes = 256;
+
+/// Length of the well-formed UTF-8 sequence at the front of `text`, 0 if there is none.
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  const bool outside = (lead == 0xED && byte(1) >= 0xA0) || (lead == 0xF4 && byte(1) >= 0x90);
+  return overlong || outside ? 0 : length;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, size_t max_bytes) {
+  std::string out;
+  size_t at = 0;
+  while (at < text.size() && out.size() < max_bytes) {
+    const size_t length = utf8_length(text.substr(at));
+    const auto lead = static_cast<uint8_t>(text[at]);
+    const bool c1_control = length == 2 && lead == 0xC2 && static_cast<uint8_t>(text[at + 1]) < 0xA0;
+    if (length == 0 || lead < 0x20 || lead == 0x7F || c1_control) {
+      out += fmt::format("\\x{:02x}", lead);
+      at += 1;
+      continue;
+    }
+    out += text.substr(at, length);
+    at += length;
+  }
+  if (at < text.size()) out += "...";
+  return out;
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+std::vector<std::string> close_names(std::string_view name, const std::vector<std::string>& candidates,
+                                     size_t count) {
+  std::vector<std::pair<size_t, const std::string*>> ranked;
+  if (name.size() > kMaxNameBytes || candidates.size() > kMaxCandidates) return {};
+  for (const std::string& candidate : candidates) {
+    if (candidate.size() > kMaxNameBytes) continue;
+    const size_t distance = edit_distance(name, candidate);
+    if (distance <= 1 + name.size() / 4) ranked.emplace_back(distance, &candidate);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> out;
+  for (size_t i = 0; i < std::min(count, ranked.size()); ++i) out.push_back(*ranked[i].second);
+  return out;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
+  std::string out;
+  for (const std::string& close : close_names(name, candidates)) {
+    out += fmt::format("{}'{}'", out.empty() ? " (did you mean " : " or ", printable(close));
+  }
+  return out.empty() ? out : out + "?)";
+}
+
+}  // namespace ingrain
