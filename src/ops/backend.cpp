@@ -1,0 +1,22 @@
+#include "ops/backend.h"
+
+#include <atomic>
+
+namespace ingrain::ops {
+namespace {
+
+std::atomic<int> g_reference_scopes{0};
+
+}  // namespace
+
+Backend backend_for(const Tensor& x) {
+  if (g_reference_scopes.load(std::memory_order_relaxed) > 0) return Backend::reference;
+  const at::ScalarType type = x.scalar_type();
+  if (type != at::kFloat && type != at::kBFloat16) return Backend::reference;
+  return x.is_cuda() ? Backend::cuda : Backend::cpu;
+}
+
+ReferenceScope::ReferenceScope() { ++g_reference_scopes; }
+ReferenceScope::~ReferenceScope() { --g_reference_scopes; }
+
+}  // namespace ingrain::ops

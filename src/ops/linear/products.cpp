@@ -1,0 +1,51 @@
+#include "ops/linear/products.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+
+namespace ingrain::ops {
+namespace {
+
+using OneDnnLinear = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
+                            c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+
+bool prefers_onednn() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512f");
+#else
+  return false;
+#endif
+}
+
+/// x wᵀ by oneDNN's fp32 kernels; strided views are taken as they are.
+Tensor onednn_linear(const Tensor& x_MK, const Tensor& w_NK) {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_linear_pointwise", "").typed<OneDnnLinear>();
+  return op.call(x_MK, w_NK, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
+}
+
+/// Small products are not worth oneDNN's set-up; fp32 on the CPU only.
+bool use_onednn(const Tensor& a, int64_t m, int64_t n, int64_t k) {
+  static const bool preferred = prefers_onednn();
+  return preferred && a.scalar_type() == at::kFloat && a.is_cpu() && m >= 8 && n >= 8 && m * n * k >= 32768;
+}
+
+}  // namespace
+
+Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK) {
+  if (use_onednn(a_MK, a_MK.size(0), b_NK.size(0), b_NK.size(1))) return onednn_linear(a_MK, b_NK);
+  return at::mm(a_MK, b_NK.t());
+}
+
+Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN) {
+  if (use_onednn(a_MK, a_MK.size(0), b_KN.size(1), b_KN.size(0))) return onednn_linear(a_MK, b_KN.t());
+  return at::mm(a_MK, b_KN);
+}
+
+Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN) {
+  // oneDNN wants its left operand's rows contiguous to be at its best, and one transposed copy is cheaper than none.
+  if (use_onednn(a_KM, a_KM.size(1), b_KN.size(1), a_KM.size(0))) return onednn_linear(a_KM.t(), b_KN.t().contiguous());
+  return at::mm(a_KM.t(), b_KN);
+}
+
+}  // namespace ingrain::ops

@@ -1,0 +1,80 @@
+#include "ops/linear_cross_entropy/linear_cross_entropy.h"
+
+#include "ops/backend.h"
+#include "ops/linear/products.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace ingrain::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// How many logits a block may hold: large enough for a product at full speed, small enough to stay in cache (CPU).
+constexpr int64_t kBlockLogitsCpu = int64_t{1} << 21, kBlockLogitsGpu = int64_t{1} << 28;
+
+const CrossEntropyKernels& kernels(const Tensor& x) {
+  return select(x, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda);
+}
+
+struct Result {
+  Tensor objective, nll_N, gx_PND, gE_VD;
+};
+
+Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N,
+               bool want_x, bool want_E) {
+  const int64_t P = planes(x_PND), N = x_PND.size(1), D = x_PND.size(2), V = E_VD.size(0);
+  const auto sums = x_PND.options().dtype(accumulate_type(x_PND.scalar_type()));
+  Result out;
+  out.nll_N = at::empty({N}, sums);
+  Tensor tangent_nll_N = P == 2 ? at::empty({N}, sums) : Tensor();
+  if (want_x) out.gx_PND = at::empty_like(x_PND);
+  if (want_E) out.gE_VD = at::zeros({V, D}, sums);
+  const int64_t block = std::clamp<int64_t>((x_PND.is_cuda() ? kBlockLogitsGpu : kBlockLogitsCpu) / (V * P), 64, 4096);
+  for (int64_t first = 0; first < N; first += block) {
+    const int64_t n = std::min(block, N - first);
+    const auto part = [&](const Tensor& x_N) { return x_N.defined() ? x_N.narrow(0, first, n) : Tensor(); };
+    const Tensor x = x_PND.narrow(1, first, n).reshape({P * n, D});
+    Tensor z_PNV = product_nt(x, E_VD).view({P, n, V});
+    Tensor nll = part(out.nll_N), tangent_nll = part(tangent_nll_N);
+    kernels(x_PND).rows(z_PNV, part(target_N), part(a_N), part(c_N), want_x || want_E, nll, tangent_nll);
+    const Tensor gz = z_PNV.view({P * n, V});
+    if (want_x) out.gx_PND.narrow(1, first, n).copy_(product_nn(gz, E_VD).view({P, n, D}));
+    if (want_E) out.gE_VD.add_(product_tn(gz, x));
+  }
+  out.objective = (a_N * out.nll_N).sum();
+  if (P == 2) out.objective = out.objective - (c_N * tangent_nll_N).sum();
+  if (want_E) out.gE_VD = out.gE_VD.to(E_VD.scalar_type());
+  return out;
+}
+
+struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
+  static variable_list forward(AutogradContext* ctx, const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
+                               const Tensor& a_N, const std::optional<Tensor>& c_N) {
+    const Result r = compute(x_PND, E_VD, target_N, a_N, c_N.value_or(Tensor()), x_PND.requires_grad(), E_VD.requires_grad());
+    ctx->save_for_backward({r.gx_PND, r.gE_VD});
+    ctx->mark_non_differentiable({r.nll_N});
+    return {r.objective, r.nll_N};
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto scaled = [&](const Tensor& g) { return g.defined() ? g * grads[0].to(g.scalar_type()) : Tensor(); };
+    return {scaled(saved[0]), scaled(saved[1]), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
+                                  const Tensor& value_weight_N, const Tensor& tangent_weight_N) {
+  if (!needs_graph(x_PND, E_VD)) {
+    const Result r = compute(x_PND, E_VD, target_N, value_weight_N, tangent_weight_N, false, false);
+    return {r.objective, r.nll_N};
+  }
+  const auto c_N = tangent_weight_N.defined() ? std::optional<Tensor>(tangent_weight_N) : std::nullopt;
+  const auto out = CrossEntropyFunction::apply(x_PND, E_VD, target_N, value_weight_N, c_N);
+  return {out[0], out[1]};
+}
+
+}  // namespace ingrain::ops

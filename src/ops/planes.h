@@ -1,0 +1,33 @@
+// Planes: the leading axis P of every activation.
+//
+// P = 1 is an ordinary tensor. P = 2 is a dual number: plane 0 the value, plane 1 its tangent (the directional
+// derivative along the fast weights' direction, DESIGN.md section 4). Products with slow weights need not know:
+// the tangent of x w is (dx) w, so both planes are rows of one product. The non-linear operations look at P.
+// A missing plane is a zero tangent.
+#pragma once
+
+#include <ATen/ATen.h>
+
+namespace ingrain {
+
+using at::Tensor;
+
+namespace ops {
+
+inline int64_t planes(const Tensor& x_P) { return x_P.size(0); }
+inline Tensor value(const Tensor& x_P) { return x_P.select(0, 0); }
+inline Tensor tangent(const Tensor& x_P) { return x_P.select(0, 1); }
+
+/// Whether autograd must record an operation on these tensors.
+template <class... Tensors>
+bool needs_graph(const Tensors&... tensors) {
+  return at::GradMode::is_enabled() && ((tensors.defined() && tensors.requires_grad()) || ...);
+}
+
+/// fp32 for the half precisions, otherwise the type itself: what sums are kept in.
+inline at::ScalarType accumulate_type(at::ScalarType type) {
+  return type == at::kBFloat16 || type == at::kHalf ? at::kFloat : type;
+}
+
+}  // namespace ops
+}  // namespace ingrain

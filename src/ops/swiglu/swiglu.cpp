@@ -1,0 +1,33 @@
+#include "ops/swiglu/swiglu.h"
+
+#include "ops/backend.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace ingrain::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+const SwigluKernels& kernels(const Tensor& ab) { return select(ab, swiglu_reference, swiglu_cpu, swiglu_cuda); }
+
+struct SwigluFunction : torch::autograd::Function<SwigluFunction> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& ab) {
+    ctx->save_for_backward({ab});
+    return kernels(ab).forward(ab);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const Tensor ab = ctx->get_saved_variables()[0];
+    return {kernels(ab).backward(grads[0].contiguous(), ab)};
+  }
+};
+
+}  // namespace
+
+Tensor swiglu(const Tensor& ab) {
+  if (!needs_graph(ab)) return kernels(ab).forward(ab);
+  return SwigluFunction::apply(ab);
+}
+
+}  // namespace ingrain::ops

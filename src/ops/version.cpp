@@ -1,1 +1,0 @@
-namespace ingrain { const char* version() { return "0.1.0"; } }

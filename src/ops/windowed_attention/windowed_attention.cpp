@@ -1,0 +1,51 @@
+#include "ops/windowed_attention/windowed_attention.h"
+
+#include "ops/backend.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace ingrain::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+const AttentionKernels& kernels(const Tensor& x) {
+  return select(x, attention_reference, attention_cpu, attention_cuda);
+}
+
+struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k, const Tensor& v,
+                        const std::optional<Tensor>& past_k, const std::optional<Tensor>& past_v, int64_t window,
+                        double scale) {
+    const KvWindow past{past_k.value_or(Tensor()), past_v.value_or(Tensor())};
+    const auto out = kernels(q).forward(q, k, v, past, window, scale);
+    ctx->save_for_backward({q, k, v, past.k_BWGd, past.v_BWGd, out.o_PBTHd, out.stats});
+    ctx->saved_data["window"] = window;
+    ctx->saved_data["scale"] = scale;
+    return out.o_PBTHd;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto s = ctx->get_saved_variables();
+    const KvWindow past{s[3], s[4]};
+    const bool want_past = s[3].defined() && ctx->needs_input_grad(3);
+    const auto g = kernels(s[0]).backward(grads[0].contiguous(), s[0], s[1], s[2], past, {s[5], s[6]},
+                                          ctx->saved_data["window"].toInt(), ctx->saved_data["scale"].toDouble(),
+                                          want_past);
+    return {g.q_PBTHd, g.k_PBTGd, g.v_PBTGd, g.past_k_BWGd, g.past_v_BWGd, Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor windowed_attention(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
+                          double scale) {
+  if (!needs_graph(q, k, v, past.k_BWGd, past.v_BWGd))
+    return kernels(q).forward(q, k, v, past, window, scale).o_PBTHd;
+  const bool has_past = past.length() > 0;
+  return AttentionFunction::apply(q, k, v, has_past ? std::optional<Tensor>(past.k_BWGd) : std::nullopt,
+                                  has_past ? std::optional<Tensor>(past.v_BWGd) : std::nullopt, window, scale);
+}
+
+}  // namespace ingrain::ops

@@ -1,0 +1,38 @@
+// Causal attention within a sliding window, over keys that come from two places: a past that is constant
+// (read before, zero tangent) and the tokens at hand.
+#pragma once
+
+#include "ops/planes.h"
+
+namespace ingrain::ops {
+
+/// The keys and values before the tokens at hand, oldest first; W may be 0 (or the tensors undefined).
+struct KvWindow {
+  Tensor k_BWGd, v_BWGd;
+  int64_t length() const { return k_BWGd.defined() ? k_BWGd.size(1) : 0; }
+};
+
+/// Query i of the T tokens (which follow the W past ones) sees itself and the window - 1 positions before it.
+/// q: [P, B, T, H, d]; k, v: [P, B, T, G, d], H a multiple of G (grouped queries), all contiguous; past: [B, W, G, d].
+/// scale multiplies q k. Returns o like q. Scores and sums in fp32; never stores more scores than a tile's.
+/// Differentiable once in q, k, v and past.
+Tensor windowed_attention(const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& past,
+                          int64_t window, double scale);
+
+struct AttentionKernels {
+  struct Output {
+    Tensor o_PBTHd;
+    Tensor stats;  // whatever this backend's backward wants besides o; may be undefined
+  };
+  Output (*forward)(const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& past,
+                    int64_t window, double scale);
+  struct Gradients {
+    Tensor q_PBTHd, k_PBTGd, v_PBTGd;
+    Tensor past_k_BWGd, past_v_BWGd;  // undefined unless asked for
+  };
+  Gradients (*backward)(const Tensor& go_PBTHd, const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd,
+                        const KvWindow& past, const Output& output, int64_t window, double scale, bool want_past);
+};
+extern const AttentionKernels attention_reference, attention_cpu, attention_cuda;
+
+}  // namespace ingrain::ops
