@@ -1,0 +1,41 @@
+// GGUF files from hostile hands: parse, read every metadata value in every way, expand the first rows of every tensor.
+#include "base/error.h"
+#include "formats/gguf.h"
+#include "formats/gguf_quants.h"
+
+namespace {
+
+using ingrain::formats::Gguf;
+
+template <class T>
+void try_get(const Gguf& file, std::string_view key) {
+  try {
+    file.get<T>(key);
+  } catch (const ingrain::Error&) {
+  }
+}
+
+void read_everything(const Gguf& file) {
+  for (const auto& [key, value] : file.metadata()) {
+    try_get<uint64_t>(file, key);
+    try_get<double>(file, key);
+    try_get<std::string_view>(file, key);
+    try_get<std::vector<std::string_view>>(file, key);
+    try_get<std::vector<int64_t>>(file, key);
+    try_get<std::vector<double>>(file, key);
+  }
+  for (const auto& tensor : file.tensors()) {
+    std::vector<float> row(tensor.row_length());
+    ingrain::formats::dequantize_rows(tensor, tensor.rows() - 1, 1, row);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  try {
+    read_everything(Gguf({reinterpret_cast<const char*>(data), size}, "fuzz"));
+  } catch (const ingrain::Error&) {
+  }
+  return 0;
+}

@@ -1,0 +1,24 @@
+"""Tests from outside. INGRAIN_BUILD names the build folder (default: build beside the sources)."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("INGRAIN_BUILD", ROOT / "build"))
+
+
+@pytest.fixture(scope="session")
+def probe():
+    """Runs tests/formats_probe and returns its standard output as bytes; a failure raises with its message."""
+    program = BUILD / "tests" / "formats_probe"
+    assert program.exists(), f"{program} is not built; set INGRAIN_BUILD to the build folder"
+
+    def run(*args, stdin=b""):
+        done = subprocess.run([program, *map(str, args)], input=stdin, capture_output=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode(errors="replace").strip())
+        return done.stdout
+
+    return run
