@@ -1,20 +1,21 @@
-# Every library from outside, as interface targets. INGRAIN_DEPS (a bundle) takes precedence over the system.
-set(INGRAIN_DEPS_INCLUDE "")
+# Every library from outside, as interface targets. Where it comes from:
+#   INGRAIN_TORCH  torch; default: the environment's INGRAIN_TORCH, then the .venv that ./ingrain makes
+#   INGRAIN_DEPS   everything else; default: the environment's INGRAIN_DEPS, then the system
+include(cmake/torch_folder.cmake)
+if(NOT INGRAIN_DEPS AND DEFINED ENV{INGRAIN_DEPS})
+  set(INGRAIN_DEPS "$ENV{INGRAIN_DEPS}")
+endif()
 if(INGRAIN_DEPS)
-  set(INGRAIN_DEPS_INCLUDE "${INGRAIN_DEPS}/include")
-  list(PREPEND CMAKE_LIBRARY_PATH "${INGRAIN_DEPS}/lib")
-  list(PREPEND CMAKE_INCLUDE_PATH "${INGRAIN_DEPS}/include")
+  get_filename_component(INGRAIN_DEPS "${INGRAIN_DEPS}" ABSOLUTE)
 endif()
 
-if(CMAKE_CXX_COMPILER_LAUNCHER STREQUAL "" OR NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-  find_program(INGRAIN_CCACHE ccache)
-  if(INGRAIN_CCACHE)
-    # A precompiled header and ccache agree only with these.
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-        CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-        CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${INGRAIN_CCACHE})
-    add_compile_options(-fpch-preprocess)
-  endif()
+find_program(INGRAIN_CCACHE ccache)
+if(INGRAIN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # A precompiled header and ccache agree only with these.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${INGRAIN_CCACHE})
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endif()
 
 if(INGRAIN_SANITIZE)
@@ -22,30 +23,41 @@ if(INGRAIN_SANITIZE)
   add_link_options(-fsanitize=${INGRAIN_SANITIZE})
 endif()
 
+# ingrain_find_library(z z): the target ingrain_lib_z. A bundle holds all of them or is incomplete:
+# a mixture with the system's libraries would only seem to work.
 function(ingrain_find_library name library)
-  find_library(INGRAIN_LIB_${name} NAMES ${library} REQUIRED)
+  if(INGRAIN_DEPS)
+    find_library(INGRAIN_LIB_${name} NAMES ${library} PATHS ${INGRAIN_DEPS}/lib NO_DEFAULT_PATH)
+    set(remedy "make the bundle anew: ./ingrain bundle DIR")
+  else()
+    find_library(INGRAIN_LIB_${name} NAMES ${library})
+    set(remedy "./ingrain setup installs it (cmake/packages.txt)")
+  endif()
+  if(NOT INGRAIN_LIB_${name})
+    message(FATAL_ERROR "library '${library}' was not found in '${INGRAIN_DEPS}'; ${remedy}")
+  endif()
   add_library(ingrain_lib_${name} INTERFACE)
   target_link_libraries(ingrain_lib_${name} INTERFACE ${INGRAIN_LIB_${name}})
 endfunction()
 
 find_package(Threads REQUIRED)
-find_path(INGRAIN_TORCH_PACKAGE NAMES include/fmt/format.h PATHS ${INGRAIN_TORCH} NO_DEFAULT_PATH)
-if(NOT INGRAIN_TORCH_PACKAGE)
-  message(FATAL_ERROR "INGRAIN_TORCH='${INGRAIN_TORCH}' is no folder of torch (include/, lib/). "
-          "Run ./ingrain, which sets it up, or pass -DINGRAIN_TORCH=DIR.")
-endif()
 
 # zlib, zstd: compressed JSONL. PCRE2: the tokenizers' split patterns. nlohmann-json: every JSON.
+# fmt comes with torch's headers.
 ingrain_find_library(z z)
 ingrain_find_library(zstd zstd)
 ingrain_find_library(pcre2 pcre2-8)
 add_library(ingrain_base_dependencies INTERFACE)
-target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_DEPS_INCLUDE} ${INGRAIN_TORCH_PACKAGE}/include)
+if(INGRAIN_DEPS)
+  target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_DEPS}/include)
+endif()
+target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_TORCH_FOLDER}/include)
 target_compile_definitions(ingrain_base_dependencies INTERFACE FMT_HEADER_ONLY=1 PCRE2_CODE_UNIT_WIDTH=8)
 target_link_libraries(ingrain_base_dependencies INTERFACE ingrain_lib_z ingrain_lib_zstd ingrain_lib_pcre2 Threads::Threads)
 
 if(INGRAIN_ENGINE AND NOT INGRAIN_FUZZ)
   include(cmake/torch.cmake)
+  include(cmake/cuda.cmake)
   # Highway: CPU kernels with run-time dispatch.
   ingrain_find_library(hwy hwy)
   add_library(ingrain_engine_dependencies INTERFACE)

@@ -1,14 +1,24 @@
 # libtorch as one interface target. torch's own TorchConfig.cmake drags in a CUDA toolkit even where only
 # the C++ side is used, so the folder is read directly: headers, libraries, and whether it has CUDA.
+set(_torch_lib ${INGRAIN_TORCH_FOLDER}/lib)
 add_library(ingrain_torch INTERFACE)
 target_include_directories(ingrain_torch SYSTEM INTERFACE
-  ${INGRAIN_TORCH_PACKAGE}/include ${INGRAIN_TORCH_PACKAGE}/include/torch/csrc/api/include)
-set(_torch_lib ${INGRAIN_TORCH_PACKAGE}/lib)
-target_link_directories(ingrain_torch INTERFACE ${_torch_lib})
-target_link_options(ingrain_torch INTERFACE -Wl,-rpath,${_torch_lib} -Wl,--no-as-needed)
+  ${INGRAIN_TORCH_FOLDER}/include ${INGRAIN_TORCH_FOLDER}/include/torch/csrc/api/include)
+# What libtorch itself needs (CUDA's libraries in sibling packages) it finds through its own run paths.
+target_link_options(ingrain_torch INTERFACE -Wl,-rpath,${_torch_lib} -Wl,--no-as-needed -Wl,--allow-shlib-undefined)
 target_link_libraries(ingrain_torch INTERFACE ${_torch_lib}/libtorch.so ${_torch_lib}/libtorch_cpu.so ${_torch_lib}/libc10.so)
+
+# at::parallel_for is inline and runs on one thread unless compiled with OpenMP. It must be torch's own
+# OpenMP library: a second one would have a second pool of threads.
+file(GLOB _torch_openmp ${_torch_lib}/libgomp*.so* ${INGRAIN_TORCH_FOLDER}/../torch.libs/libgomp*.so*)
+if(_torch_openmp)
+  list(GET _torch_openmp 0 _torch_openmp)
+  target_compile_options(ingrain_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+  target_link_libraries(ingrain_torch INTERFACE ${_torch_openmp})
+endif()
 
 set(INGRAIN_TORCH_HAS_CUDA OFF)
 if(EXISTS ${_torch_lib}/libtorch_cuda.so)
   set(INGRAIN_TORCH_HAS_CUDA ON)
+  target_link_libraries(ingrain_torch INTERFACE ${_torch_lib}/libtorch_cuda.so ${_torch_lib}/libc10_cuda.so)
 endif()

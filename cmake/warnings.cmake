@@ -1,2 +1,2 @@
 add_library(ingrain_warnings INTERFACE)
-target_compile_options(ingrain_warnings INTERFACE -Wall -Wextra -Wno-psabi)
+target_compile_options(ingrain_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wno-psabi>)

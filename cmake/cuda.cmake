@@ -1,0 +1,63 @@
+# CUDA kernels. Three situations, decided here once:
+#   nvcc, and a torch with CUDA   the .cu files are part of the engine
+#   nvcc, torch without CUDA      the target cuda_compile_check compiles them; nothing is linked
+#   no nvcc                       they are left alone
+# Where they are not linked, the .cpp stands in for them: the same functions, which throw.
+option(INGRAIN_CUDA "Compile the CUDA kernels where nvcc is found" ON)
+
+set(INGRAIN_CUDA_LINKED OFF)
+set(INGRAIN_CUDA_CHECKED OFF)
+if(INGRAIN_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+endif()
+if(INGRAIN_CUDA AND CMAKE_CUDA_COMPILER)
+  # The same libcudart as torch's: with a static one, one process would hold two.
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "Compute capabilities: A100, H100, newer through PTX")
+  endif()
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  if(INGRAIN_TORCH_HAS_CUDA)
+    set(INGRAIN_CUDA_LINKED ON)
+  else()
+    set(INGRAIN_CUDA_CHECKED ON)
+  endif()
+endif()
+message(STATUS "CUDA kernels: linked ${INGRAIN_CUDA_LINKED}, compile check ${INGRAIN_CUDA_CHECKED}")
+
+function(_ingrain_check_cuda_source source)
+  if(NOT TARGET cuda_compile_check)
+    add_library(cuda_compile_check OBJECT EXCLUDE_FROM_ALL)
+    target_link_libraries(cuda_compile_check PRIVATE ingrain_base_dependencies)
+    target_include_directories(cuda_compile_check PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+    target_include_directories(cuda_compile_check SYSTEM PRIVATE
+      ${INGRAIN_TORCH_FOLDER}/include/torch/csrc/api/include)
+    # A torch without CUDA lacks the header that torch's build generates for CUDA.
+    target_compile_definitions(cuda_compile_check PRIVATE C10_CUDA_NO_CMAKE_CONFIGURE_FILE)
+  endif()
+  target_sources(cuda_compile_check PRIVATE ${source})
+endfunction()
+
+# ingrain_cuda_sources(cuda.cu no_cuda.cpp): .cu files where CUDA is linked, .cpp files where it is not.
+function(ingrain_cuda_sources)
+  foreach(source IN LISTS ARGN)
+    cmake_path(ABSOLUTE_PATH source NORMALIZE)
+    cmake_path(GET source EXTENSION LAST_ONLY extension)
+    if(extension STREQUAL ".cu")
+      if(INGRAIN_CUDA_LINKED)
+        target_sources(ingrain_engine PRIVATE ${source})
+      elseif(INGRAIN_CUDA_CHECKED)
+        _ingrain_check_cuda_source(${source})
+      endif()
+    elseif(NOT INGRAIN_CUDA_LINKED)
+      target_sources(ingrain_engine PRIVATE ${source})
+    endif()
+  endforeach()
+  if(INGRAIN_CUDA_LINKED)
+    target_link_libraries(ingrain_engine PRIVATE CUDA::cudart CUDA::cublas)
+  endif()
+endfunction()

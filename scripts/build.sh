@@ -1,0 +1,67 @@
+# CMake and Ninja. Sourced by ./ingrain.
+# shellcheck shell=bash disable=SC2154 # root, build, built and program are ./ingrain's
+
+# One job per core, and no more than memory allows: a file with torch's headers takes up to 2 GB.
+jobs_that_fit() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/^MemAvailable/ {print int($2 / 2000000)}' /proc/meminfo)
+  ((memory < cores)) && cores=$memory
+  echo $((cores > 0 ? cores : 1))
+}
+
+prepare_tools() {
+  [[ -z ${INGRAIN_TORCH-} ]] || check_given_torch
+  install_packages tools libraries
+  install_torch
+}
+
+# configure PRESET: only when the settings changed or it never succeeded; Ninja notices changed CMake files.
+configure() {
+  local folder=$build/$1 torch=${INGRAIN_TORCH:-$venv}
+  local mark=$folder/ingrain-configured
+  [[ -f $folder/build.ninja && -f $mark && $(<"$mark") == "$(settings)" ]] && return
+  say "configuring $1"
+  rm -f "$mark"
+  mkdir -p "$folder"
+  (cd "$root" && cmake --preset "$1" -B "$folder" --log-level=WARNING --fresh \
+    -DINGRAIN_TORCH="$torch" -DINGRAIN_DEPS="${INGRAIN_DEPS-}") >"$folder/configure.log" 2>&1 ||
+    die 1 "CMake could not configure $1:" "$(tail -n 20 "$folder/configure.log")"
+  settings >"$mark"
+}
+
+# compile PRESET [TARGET...]: on a terminal Ninja shows its one line of progress, elsewhere only what fails.
+compile() {
+  local preset=$1 quiet=()
+  shift
+  [[ -t 2 ]] || quiet=(--quiet)
+  say "building $preset${*:+: $*}"
+  ninja -C "$build/$preset" -j "$(jobs_that_fit)" "${quiet[@]}" "$@" >&2 || die 1 "the build failed" "look above"
+}
+
+build_program() {
+  configure release
+  local begun
+  begun=$(mktemp "$build/begun.XXXXXX") # a file saved while the compiler runs counts as changed
+  compile release ingrain_cli
+  settings >"$built"
+  touch -r "$begun" "$built"
+  rm -f "$begun"
+}
+
+command_setup() {
+  prepare_tools
+  say "set up; './ingrain build' builds"
+}
+
+command_build() {
+  prepare_tools
+  build_program
+  say "built $program"
+}
+
+command_clean() {
+  say "removing $build"
+  rm -rf "$build"
+  [[ ${1-} != --all ]] || rm -rf "$venv"
+}

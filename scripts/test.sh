@@ -1,0 +1,100 @@
+# ./ingrain test: every kind of test there is. Sourced by ./ingrain.
+# shellcheck shell=bash disable=SC2154 # root, build, built and program are ./ingrain's
+
+skipped_status=77
+fuzz_seconds=${INGRAIN_FUZZ_SECONDS:-10} # for each target
+
+# The engine's and the parsers' tests, as the program is built.
+part_unit() {
+  configure release
+  compile release
+  # Where nvcc is, but torch has no CUDA, the kernels are at least compiled.
+  if ninja -C "$build/release" -t query cuda_compile_check >/dev/null 2>&1; then
+    compile release cuda_compile_check
+  fi
+  ctest --test-dir "$build/release" -j "$(nproc)" --output-on-failure --progress "$@"
+}
+
+# What needs no libtorch, under AddressSanitizer and UndefinedBehaviorSanitizer.
+part_sanitize() {
+  configure sanitize
+  compile sanitize
+  ctest --test-dir "$build/sanitize" -j "$(nproc)" --output-on-failure --progress "$@"
+}
+
+# The program from outside.
+part_python() {
+  build_program
+  if ! install_test_tools; then
+    say "python: no pytest here; skipped"
+    return $skipped_status
+  fi
+  local python=$venv/bin/python
+  [[ -x $python ]] || python=python3
+  INGRAIN_PROGRAM=$program "$python" -m pytest -q "$root/tests/python" "$@"
+}
+
+# Every libFuzzer target for some seconds. The grown corpus stays in the build.
+part_fuzz() {
+  if ! command -v clang++ >/dev/null; then
+    say "fuzz: no clang++ here; skipped"
+    return $skipped_status
+  fi
+  configure fuzz
+  compile fuzz
+  local target name corpus
+  for target in "$build"/fuzz/tests/fuzz/fuzz_*; do
+    [[ -f $target && -x $target ]] || continue
+    name=${target##*/}
+    corpus=$build/fuzz/corpus/$name
+    mkdir -p "$corpus"
+    local inputs=("$corpus")
+    [[ ! -d $root/tests/fuzz/corpus/${name#fuzz_} ]] || inputs+=("$root/tests/fuzz/corpus/${name#fuzz_}")
+    say "$name for $fuzz_seconds s"
+    "$target" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+      -artifact_prefix="$build/fuzz/$name-" "${inputs[@]}" >"$build/fuzz/$name.log" 2>&1 ||
+      { tail -n 40 "$build/fuzz/$name.log" && return 1; }
+  done
+}
+
+# Against numbers of the reference implementation, where its cases lie beside the project.
+part_verify() {
+  local cases=${INGRAIN_CASES:-$root/../shared} folders=() folder
+  for folder in "$cases"/golden/*/ "$cases"/reference-17m/; do
+    [[ -d $folder ]] && folders+=("$folder")
+  done
+  if ((${#folders[@]} == 0)); then
+    say "verify: no cases in $cases (INGRAIN_CASES=DIR names another folder); skipped"
+    return $skipped_status
+  fi
+  build_program
+  "$program" verify --help >/dev/null 2>&1 || return $skipped_status
+  "$program" verify "${folders[@]}"
+}
+
+command_test() {
+  local part status parts=() failed=() skipped=()
+  while [[ ${1-} =~ ^--(unit|sanitize|python|fuzz|verify)$ ]]; do
+    parts+=("${1#--}")
+    shift
+  done
+  if ((${#parts[@]} == 0)); then
+    parts=(unit sanitize python fuzz verify)
+  fi
+  install_packages tools libraries test-tools
+  install_torch
+  for part in "${parts[@]}"; do
+    say "test: $part"
+    # In a shell of its own: 'die' ends this part only.
+    status=0
+    ("part_$part" "$@") || status=$?
+    if ((status == skipped_status)); then
+      skipped+=("$part")
+    elif ((status != 0)); then
+      failed+=("$part")
+    fi
+  done
+  ((${#failed[@]} == 0)) || say "failed: ${failed[*]}"
+  echo "parts: $((${#parts[@]} - ${#failed[@]} - ${#skipped[@]})) passed, ${#failed[@]} failed, ${#skipped[@]} skipped"
+  ((${#failed[@]} == 0))
+}
