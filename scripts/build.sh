@@ -32,11 +32,15 @@ configure() {
 
 # compile PRESET [TARGET...]: on a terminal Ninja shows its one line of progress, elsewhere only what fails.
 compile() {
-  local preset=$1 quiet=()
+  local preset=$1
   shift
-  [[ -t 2 ]] || quiet=(--quiet)
+  local ninja=(ninja -C "$build/$preset" -j "$(jobs_that_fit)")
   say "building $preset${*:+: $*}"
-  ninja -C "$build/$preset" -j "$(jobs_that_fit)" "${quiet[@]}" "$@" >&2 || die 1 "the build failed" "look above"
+  if [[ -t 2 ]]; then
+    "${ninja[@]}" "$@" >&2
+  else
+    "${ninja[@]}" --quiet "$@" | awk '!/^ninja: no work to do/' >&2
+  fi || die 1 "the build failed" "look above"
 }
 
 build_program() {

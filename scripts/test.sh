@@ -12,14 +12,14 @@ part_unit() {
   if ninja -C "$build/release" -t query cuda_compile_check >/dev/null 2>&1; then
     compile release cuda_compile_check
   fi
-  ctest --test-dir "$build/release" -j "$(nproc)" --output-on-failure --progress "$@"
+  ctest --test-dir "$build/release" -j "$(nproc)" --output-on-failure "$@"
 }
 
 # What needs no libtorch, under AddressSanitizer and UndefinedBehaviorSanitizer.
 part_sanitize() {
   configure sanitize
   compile sanitize
-  ctest --test-dir "$build/sanitize" -j "$(nproc)" --output-on-failure --progress "$@"
+  ctest --test-dir "$build/sanitize" -j "$(nproc)" --output-on-failure "$@"
 }
 
 # The program from outside.
