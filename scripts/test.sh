@@ -24,14 +24,15 @@ part_sanitize() {
 
 # The program from outside.
 part_python() {
-  build_program
+  configure release
+  compile release
   if ! install_test_tools; then
     say "python: no pytest here; skipped"
     return $skipped_status
   fi
   local python=$venv/bin/python
   [[ -x $python ]] || python=python3
-  INGRAIN_PROGRAM=$program "$python" -m pytest -q "$root/tests/python" "$@"
+  INGRAIN_TEST_BUILD=$build/release "$python" -m pytest -q "$root/tests/python" "$@"
 }
 
 # Every libFuzzer target for some seconds. The grown corpus stays in the build.

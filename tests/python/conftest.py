@@ -1,4 +1,4 @@
-"""Tests from outside. INGRAIN_BUILD names the build folder (default: build beside the sources)."""
+"""Tests from outside. INGRAIN_TEST_BUILD names the CMake build folder (default: build/release)."""
 import os
 import pathlib
 import subprocess
@@ -6,14 +6,14 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("INGRAIN_BUILD", ROOT / "build"))
+BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
 
 
 @pytest.fixture(scope="session")
 def probe():
     """Runs tests/formats_probe and returns its standard output as bytes; a failure raises with its message."""
     program = BUILD / "tests" / "formats_probe"
-    assert program.exists(), f"{program} is not built; set INGRAIN_BUILD to the build folder"
+    assert program.exists(), f"{program} is not built; set INGRAIN_TEST_BUILD to the build folder"
 
     def run(*args, stdin=b""):
         done = subprocess.run([program, *map(str, args)], input=stdin, capture_output=True)
