@@ -2,10 +2,9 @@
 #include "base/files.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_folder.h"
+#include "scratch.h"
 
 #include <fmt/ranges.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 
@@ -14,37 +13,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Safetensors : public ::testing::Test {
+class Safetensors : public ScratchTest {
  protected:
-  void SetUp() override {
-    dir_ = fs::path(::testing::TempDir()) /
-           fmt::format("safetensors-{}-{}", ::getpid(), ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
   /// A file of the given header and `data_bytes` zeros.
-  fs::path file(std::string_view header, size_t data_bytes, const std::string& name = "x.safetensors") {
+  fs::path file(std::string_view header, size_t data_bytes) {
     std::string bytes(8, '\0');
     for (size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(header.size() >> (8 * i));
     bytes += header;
     bytes.append(data_bytes, '\0');
-    write_file(dir_ / name, bytes);
-    return dir_ / name;
+    return put(dir_ / "x.safetensors", bytes);
   }
-
-  /// The error text of opening `path`; "" if it opens.
-  static std::string error_of(const fs::path& path) {
-    try {
-      SafetensorsFile{path};
-      return "";
-    } catch (const Error& e) {
-      return e.what();
-    }
-  }
-
-  fs::path dir_;
 };
+
+std::string error_opening(const fs::path& path) {
+  return error_of([&] { SafetensorsFile{path}; });
+}
 
 std::vector<uint8_t> counting_bytes(size_t size) {
   std::vector<uint8_t> out(size);
@@ -207,7 +190,7 @@ std::vector<HeaderCase> header_cases() {
 TEST_F(Safetensors, hostile_headers_are_refused_with_the_file_and_the_reason) {
   for (const HeaderCase& c : header_cases()) {
     const fs::path path = file(c.header, c.data_bytes);
-    const std::string error = error_of(path);
+    const std::string error = error_opening(path);
     if (std::string_view(c.error).empty()) {
       EXPECT_EQ(error, "") << c.name;
     } else {
@@ -218,7 +201,7 @@ TEST_F(Safetensors, hostile_headers_are_refused_with_the_file_and_the_reason) {
 }
 
 TEST_F(Safetensors, a_terminal_escape_in_a_name_does_not_reach_the_terminal) {
-  const std::string error = error_of(file(R"({"\u001b[2Jx":{}})", 0));
+  const std::string error = error_opening(file(R"({"\u001b[2Jx":{}})", 0));
   EXPECT_NE(error.find("\\x1b"), std::string::npos) << error;
   EXPECT_EQ(error.find('\x1b'), std::string::npos);
 }
@@ -227,12 +210,12 @@ TEST_F(Safetensors, a_header_length_beyond_file_or_limit_is_refused) {
   for (const uint64_t length : {uint64_t{3}, uint64_t{100'000'001}, ~uint64_t{0}, ~uint64_t{0} - 7}) {
     std::string bytes(8, '\0');
     std::memcpy(bytes.data(), &length, 8);
-    write_file(dir_ / "x", bytes + "{}");
-    EXPECT_NE(error_of(dir_ / "x").find("header length"), std::string::npos) << length;
+    put(dir_ / "x", bytes + "{}");
+    EXPECT_NE(error_opening(dir_ / "x").find("header length"), std::string::npos) << length;
   }
   for (size_t size = 0; size < 8; ++size) {
-    write_file(dir_ / "x", std::string(size, '\2'));
-    EXPECT_NE(error_of(dir_ / "x").find("too short"), std::string::npos) << size;
+    put(dir_ / "x", std::string(size, '\2'));
+    EXPECT_NE(error_opening(dir_ / "x").find("too short"), std::string::npos) << size;
   }
 }
 
@@ -244,8 +227,8 @@ TEST_F(Safetensors, every_truncation_of_a_valid_file_is_refused) {
   writer.write(dir_ / "whole");
   const std::string whole = read_file(dir_ / "whole", 10000);
   for (size_t size = 0; size < whole.size(); ++size) {
-    write_file(dir_ / "cut", whole.substr(0, size));
-    EXPECT_NE(error_of(dir_ / "cut"), "") << size;
+    put(dir_ / "cut", whole.substr(0, size));
+    EXPECT_NE(error_opening(dir_ / "cut"), "") << size;
   }
 }
 
@@ -273,7 +256,7 @@ TEST_F(Safetensors, shards_are_one_view_by_index_or_by_number) {
   const auto bytes = counting_bytes(5);
   write_shard(dir_ / "s1.safetensors", "a", bytes);
   write_shard(dir_ / "s2.safetensors", "b", bytes);
-  write_file(dir_ / "model.safetensors.index.json", R"({"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}})");
+  put(dir_ / "model.safetensors.index.json", R"({"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}})");
   const SafetensorsFolder indexed(dir_);
   EXPECT_EQ(indexed.tensors().size(), 2u);
   EXPECT_EQ(indexed.at("b").file->path().filename(), "s2.safetensors");
@@ -295,7 +278,7 @@ TEST_F(Safetensors, a_folder_that_contradicts_itself_is_refused) {
   for (const char* index : {"[]", "{}", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})", R"({"weight_map":{"x":"s1.safetensors"}})",
                             R"({"weight_map":{"a":"absent.safetensors"}})", R"({"weight_map":{"a":"../s1.safetensors"}})",
                             R"({"weight_map":{"a":"s1.safetensors"},"weight_map":{}})"}) {
-    write_file(dir_ / "model.safetensors.index.json", index);
+    put(dir_ / "model.safetensors.index.json", index);
     EXPECT_THROW(SafetensorsFolder{dir_}, Error) << index;
   }
   fs::remove(dir_ / "model.safetensors.index.json");

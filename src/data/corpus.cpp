@@ -1,0 +1,79 @@
+#include "data/corpus.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace ingrain::data {
+namespace {
+
+constexpr uint32_t kMaxId = static_cast<uint32_t>(std::numeric_limits<int32_t>::max());
+
+bool is_shard(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return file.bytes().starts_with("INGRTOKS");
+}
+
+/// The shard must be the one that the manifest lists, made with the same tokenizer.
+void check_shard(const ShardFile& shard, const Manifest& manifest, const Manifest::Shard& listed) {
+  const ShardInfo& info = shard.info();
+  const auto same = [&](const char* field, uint64_t here, uint64_t there) {
+    require(here == there, "{}: header field '{}' is {}, the manifest says {}; the folder mixes two preparations: prepare again",
+            shard.path().string(), field, here, there);
+  };
+  same("tokens", info.tokens, listed.tokens);
+  same("documents", info.documents, listed.documents);
+  same("checksum", info.checksum, listed.checksum);
+  same("vocab_size", info.vocab_size, manifest.vocab_size);
+  same("bos", info.bos, manifest.bos);
+  same("tokenizer", info.tokenizer, manifest.tokenizer);
+}
+
+}  // namespace
+
+Corpus Corpus::open(const std::filesystem::path& path, TokenType raw_type) {
+  Corpus corpus;
+  corpus.path_ = path;
+  if (std::filesystem::is_directory(path)) {
+    corpus.manifest_ = read_manifest(path / kManifestName);
+    for (const Manifest::Shard& listed : corpus.manifest_->shards) {
+      check_shard(corpus.shards_.emplace_back(path / listed.file), *corpus.manifest_, listed);
+    }
+  } else if (is_shard(path)) {
+    corpus.shards_.emplace_back(path);
+  } else {
+    require(path.extension() != ".tokens", "{}: no token shard; 'ingrain data prepare' makes them", path.string());
+    corpus.raw_.emplace(path, raw_type);
+    corpus.add_part(corpus.raw_->tokens());
+    corpus.vocab_size_ = kMaxId;
+  }
+  for (const ShardFile& shard : corpus.shards_) {
+    corpus.add_part(shard.tokens());
+    corpus.vocab_size_ = shard.info().vocab_size;
+  }
+  return corpus;
+}
+
+void Corpus::add_part(TokenSpan tokens) {
+  begins_.push_back(size_);
+  parts_.push_back(tokens);
+  size_ += tokens.size();
+}
+
+void Corpus::read(uint64_t begin, uint64_t count, int32_t* out) const {
+  size_t part = static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), begin) - begins_.begin()) - 1;
+  while (count > 0) {
+    const uint64_t from = begin - begins_[part];
+    const uint64_t here = std::min(count, parts_[part].size() - from);
+    const TokenSpan tokens = parts_[part].part(from, here);
+    const uint64_t bad = tokens.copy_to(out, vocab_size_);
+    require(bad == here, "{}: token {} is {}, beyond the vocabulary of {}; run 'ingrain data verify' on it",
+            path_.string(), begin + bad, bad < here ? tokens[bad] : 0, vocab_size_);
+    out += here, begin += here, count -= here;
+    ++part;
+  }
+}
+
+}  // namespace ingrain::data
