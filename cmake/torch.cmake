@@ -16,6 +16,13 @@ if(_torch_openmp)
   target_compile_options(ingrain_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
   target_link_libraries(ingrain_torch INTERFACE ${_torch_openmp})
 endif()
+# at::parallel_for is inline and runs serially without OpenMP; torch's own copy of libgomp keeps it to one thread pool.
+file(GLOB _torch_gomp ${_torch_lib}/libgomp*.so*)
+if(NOT _torch_gomp)
+  set(_torch_gomp gomp)
+endif()
+target_compile_options(ingrain_torch INTERFACE -fopenmp)
+target_link_libraries(ingrain_torch INTERFACE ${_torch_gomp})
 
 set(INGRAIN_TORCH_HAS_CUDA OFF)
 if(EXISTS ${_torch_lib}/libtorch_cuda.so)

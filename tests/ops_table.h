@@ -1,0 +1,39 @@
+// What ops_test.cpp needs to know of an operation's case: its inputs, how the engine computes it, and a plain formula.
+#pragma once
+
+#include "ops/planes.h"
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace ingrain::test {
+
+using Tensors = std::vector<Tensor>;
+
+struct Case {
+  std::string name;  // operation_shape_P
+  int64_t planes = 1;
+  Tensors values, tangents;  // fp64; the inputs that have planes, without the plane axis
+  Tensors slow;              // fp64; inputs with a zero tangent
+  std::vector<size_t> wide;  // which slow inputs stay fp32 whatever the activations' type
+  std::vector<size_t> constant_tangents;  // which planed inputs' tangents get no gradient
+  size_t values_only = 0;    // the last so many outputs are not differentiable
+
+  /// The operation itself: inputs [P, ...], then the slow ones, to its outputs.
+  std::function<Tensors(const Tensors& planed, const Tensors& slow)> engine;
+  /// The same on values alone, in differentiable ATen operations.
+  std::function<Tensors(const Tensors& values, const Tensors& slow)> formula;
+  /// What the engine's outputs are made of: the formula's, and their tangents (empty where P = 1).
+  std::function<Tensors(const Tensors& y, const Tensors& dy)> finish;
+
+  bool is_wide(size_t i) const;
+  bool has_constant_tangent(size_t i) const;
+};
+
+inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+std::vector<Case> all_cases();
+
+}  // namespace ingrain::test

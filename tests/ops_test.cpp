@@ -1,0 +1,173 @@
+// Every operation, one table. In fp64 the reference formulas must equal autograd on plain ATen formulas (whose tangents
+// come from reverse over reverse) and finite differences; in fp32 and bf16 the kernels must equal the reference on
+// every instruction set that this processor has. A new operation is one more row of `ops_table.cpp`.
+#include "ops_table.h"
+
+#include "ops/backend.h"
+#include "ops/cpu/targets.h"
+
+#include <gtest/gtest.h>
+#include <hwy/targets.h>
+
+#include <ATen/CPUGeneratorImpl.h>
+
+namespace ingrain::test {
+namespace {
+
+Tensors leaves(const Tensors& inputs) {
+  Tensors out;
+  for (const Tensor& x : inputs) out.push_back(x.detach().clone().requires_grad_());
+  return out;
+}
+
+Tensor dot(const Tensors& a, const Tensors& b) {
+  Tensor sum = at::zeros({}, at::kDouble);
+  for (size_t i = 0; i < b.size(); ++i) sum = sum + (a[i].to(at::kDouble) * b[i].to(at::kDouble)).sum();
+  return sum;
+}
+
+/// Gradients of `y` for all inputs; where there is none, zeros.
+Tensors gradients(const Tensor& y, const Tensors& inputs, bool create_graph = false) {
+  auto g = torch::autograd::grad({y}, inputs, {}, create_graph, create_graph, /*allow_unused=*/true);
+  for (size_t i = 0; i < g.size(); ++i)
+    if (!g[i].defined()) g[i] = at::zeros_like(inputs[i]);
+  return g;
+}
+
+Tensors concat(Tensors a, const Tensors& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+/// The directional derivative of a formula, differentiable itself: the derivative by u of <u, J dx>.
+Tensors tangents(const Tensors& y, const Tensors& x, const Tensors& dx) {
+  Tensors u;
+  for (const Tensor& y_i : y) u.push_back(at::zeros_like(y_i).requires_grad_());
+  return gradients(dot(gradients(dot(y, u), x, true), dx), u, true);
+}
+
+struct Outcome {
+  Tensors outputs, gradients;
+};
+
+/// Cotangents of the differentiable outputs, the same for every way to compute them.
+Tensors cotangents(const Case& c, const Tensors& outputs) {
+  Tensors g;
+  for (size_t i = 0; i < outputs.size() - c.values_only; ++i)
+    g.push_back(at::randn(outputs[i].sizes(), at::make_generator<at::CPUGeneratorImpl>(7 + i), at::kDouble));
+  return g;
+}
+
+Outcome by_autograd(const Case& c) {
+  const Tensors x = leaves(c.values), dx = leaves(c.tangents), slow = leaves(c.slow);
+  const Tensors y = c.formula(x, slow);
+  Outcome out;
+  Tensors inputs = concat(x, slow);
+  if (c.planes == 2) {
+    out.outputs = c.finish(y, tangents(y, x, dx));
+    inputs = concat(inputs, dx);
+  } else {
+    out.outputs = c.finish(y, {});
+  }
+  const Tensors g = gradients(dot(out.outputs, cotangents(c, out.outputs)), inputs);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const Tensor tangent = c.planes == 2 ? g[x.size() + slow.size() + i] : Tensor();
+    out.gradients.push_back(c.planes == 1 ? g[i].unsqueeze(0) : at::stack({g[i], c.has_constant_tangent(i) ? at::zeros_like(tangent) : tangent}));
+  }
+  for (size_t i = 0; i < slow.size(); ++i) out.gradients.push_back(g[x.size() + i]);
+  return out;
+}
+
+Tensors planed_inputs(const Case& c) {
+  Tensors inputs;
+  for (size_t i = 0; i < c.values.size(); ++i)
+    inputs.push_back(c.planes == 1 ? c.values[i].unsqueeze(0) : at::stack({c.values[i], c.tangents[i]}));
+  return inputs;
+}
+
+Outcome by_engine(const Case& c, const Tensors& planed, const Tensors& slow) {
+  Outcome out;
+  out.outputs = c.engine(planed, slow);
+  Tensors differentiable(out.outputs.begin(), out.outputs.end() - static_cast<int64_t>(c.values_only));
+  out.gradients = gradients(dot(differentiable, cotangents(c, out.outputs)), concat(planed, slow));
+  return out;
+}
+
+void expect_close(const Tensors& got, const Tensors& want, double tolerance, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(got[i].sizes(), want[i].sizes()) << what << ' ' << i;
+    if (want[i].numel() == 0) continue;
+    const Tensor a = got[i].detach().to(at::kDouble), b = want[i].detach().to(at::kDouble);
+    const double scale = std::max(b.abs().max().item<double>(), 1e-3);
+    const double error = (a - b).abs().max().item<double>();
+    EXPECT_LE(error, tolerance * scale) << what << ' ' << i << " of largest value " << scale;
+    EXPECT_FALSE(a.isnan().any().item<bool>()) << what << ' ' << i;
+  }
+}
+
+/// A contiguous tensor whose storage starts one element off, so that no kernel may count on alignment.
+Tensor unaligned(const Tensor& x, at::ScalarType type) {
+  const Tensor storage = at::empty({x.numel() + 1}, x.options().dtype(type));
+  return storage.narrow(0, 1, x.numel()).view(x.sizes()).copy_(x).requires_grad_();
+}
+
+class Operations : public testing::TestWithParam<Case> {};
+
+TEST_P(Operations, reference_equals_autograd) {
+  const Case& c = GetParam();
+  const Outcome want = by_autograd(c);
+  const Outcome got = by_engine(c, leaves(planed_inputs(c)), leaves(c.slow));
+  expect_close(got.outputs, want.outputs, 1e-9, "output");
+  expect_close(got.gradients, want.gradients, 1e-8, "gradient of input");
+}
+
+TEST_P(Operations, gradients_equal_finite_differences) {
+  const Case& c = GetParam();
+  const Tensors planed = leaves(planed_inputs(c)), inputs = concat(planed, leaves(c.slow));
+  const Tensors slow(inputs.begin() + static_cast<int64_t>(planed.size()), inputs.end());
+  const Outcome at_point = by_engine(c, planed, slow);
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].numel() == 0) continue;
+    Tensor direction = at::randn(inputs[i].sizes(), at::make_generator<at::CPUGeneratorImpl>(99 + i), at::kDouble);
+    if (c.planes == 2 && i < planed.size() && c.has_constant_tangent(i)) direction.select(0, 1).zero_();
+    const auto objective_at = [&](double step) {
+      Tensors moved = inputs;
+      moved[i] = inputs[i] + step * direction;
+      const auto middle = moved.begin() + static_cast<int64_t>(planed.size());
+      const Tensors outputs = c.engine({moved.begin(), middle}, {middle, moved.end()});
+      return dot(outputs, cotangents(c, outputs)).item<double>();
+    };
+    const double h = 1e-5, numeric = (objective_at(h) - objective_at(-h)) / (2 * h);
+    const double analytic = (at_point.gradients[i] * direction).sum().item<double>();
+    EXPECT_NEAR(numeric, analytic, 1e-5 * std::max(1.0, std::abs(analytic))) << "input " << i;
+  }
+}
+
+void expect_kernels_equal_reference(const Case& c, at::ScalarType type, double tolerance) {
+  Tensors planed, slow, exact_planed, exact_slow;
+  for (const Tensor& x : planed_inputs(c)) planed.push_back(unaligned(x, type));
+  for (size_t i = 0; i < c.slow.size(); ++i) slow.push_back(unaligned(c.slow[i], c.is_wide(i) ? at::kFloat : type));
+  for (const Tensor& x : planed) exact_planed.push_back(x.to(at::kDouble));
+  for (const Tensor& x : slow) exact_slow.push_back(x.to(at::kDouble));
+  const Outcome want = by_engine(c, leaves(exact_planed), leaves(exact_slow));
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
+    const Outcome got = by_engine(c, planed, slow);
+    hwy::SetSupportedTargetsForTest(0);
+    for (const Tensor& y : got.outputs) EXPECT_TRUE(y.scalar_type() == type || y.scalar_type() == at::kFloat);
+    expect_close(got.outputs, want.outputs, tolerance, "output");
+    expect_close(got.gradients, want.gradients, 2 * tolerance, "gradient of input");
+  }
+}
+
+TEST_P(Operations, kernels_equal_the_reference_in_fp32) { expect_kernels_equal_reference(GetParam(), at::kFloat, 1e-5); }
+TEST_P(Operations, kernels_equal_the_reference_in_bf16) { expect_kernels_equal_reference(GetParam(), at::kBFloat16, 1e-2); }
+
+INSTANTIATE_TEST_SUITE_P(table, Operations, testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace ingrain::test
