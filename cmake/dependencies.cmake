@@ -46,14 +46,16 @@ find_package(Threads REQUIRED)
 # fmt comes with torch's headers.
 ingrain_find_library(z z)
 ingrain_find_library(zstd zstd)
+# utf8proc: Unicode normal forms.
 ingrain_find_library(pcre2 pcre2-8)
+ingrain_find_library(utf8proc utf8proc)
 add_library(ingrain_base_dependencies INTERFACE)
 if(INGRAIN_DEPS)
   target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_DEPS}/include)
 endif()
 target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_TORCH_FOLDER}/include)
 target_compile_definitions(ingrain_base_dependencies INTERFACE FMT_HEADER_ONLY=1 PCRE2_CODE_UNIT_WIDTH=8)
-target_link_libraries(ingrain_base_dependencies INTERFACE ingrain_lib_z ingrain_lib_zstd ingrain_lib_pcre2 Threads::Threads)
+target_link_libraries(ingrain_base_dependencies INTERFACE ingrain_lib_z ingrain_lib_zstd ingrain_lib_pcre2 ingrain_lib_utf8proc Threads::Threads)
 
 if(INGRAIN_ENGINE AND NOT INGRAIN_FUZZ)
   include(cmake/torch.cmake)
