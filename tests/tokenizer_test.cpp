@@ -184,6 +184,9 @@ TEST(Tokenizer, is_the_same_from_plain_data_as_from_json) {
   spec.pre_tokenizer = named_pre_tokenizer("smollm", "test");
   spec.added_tokens = {{.id = 500, .content = "<|endoftext|>", .special = true}};
   const Tokenizer tokenizer(spec);
+  EXPECT_EQ(tokenizer.fingerprint(), Tokenizer(spec).fingerprint());
+  std::swap(spec.merges[3], spec.merges[4]);
+  EXPECT_NE(tokenizer.fingerprint(), Tokenizer(spec).fingerprint());
   const auto ids = expected()["ids"]["smollm"].get<std::vector<std::vector<int32_t>>>();
   const auto texts = sample_texts();
   for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(tokenizer.encode(texts[i]), ids[i]) << texts[i];

@@ -56,6 +56,9 @@ class Tokenizer {
   std::string_view id_to_bytes(int32_t id) const;
   bool is_special(int32_t id) const;
 
+  /// A checksum of all that decides ids: equal for tokenizers that give equal ids because they say the same.
+  uint64_t fingerprint() const;
+
   /// The largest id, plus one.
   size_t vocab_size() const;
   std::optional<int32_t> bos() const;

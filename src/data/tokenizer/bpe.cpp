@@ -82,7 +82,10 @@ void Bpe::merge_short(std::vector<int32_t>& tokens, size_t first, Scratch& scrat
 void Bpe::merge_long(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const {
   int32_t* symbols = tokens.data() + first;
   const auto count = static_cast<uint32_t>(tokens.size() - first);
-  auto& [ranks, previous, next, heap] = scratch;
+  auto& ranks = scratch.ranks;
+  auto& previous = scratch.previous;
+  auto& next = scratch.next;
+  auto& heap = scratch.heap;
   ranks.assign(count, kNoRank);
   previous.resize(count);
   next.resize(count);

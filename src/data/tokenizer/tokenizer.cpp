@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "data/checksum.h"
 #include "data/tokenizer/added_tokens.h"
 #include "data/tokenizer/bpe.h"
 #include "data/tokenizer/pre_tokenizer.h"
@@ -21,6 +22,45 @@ struct Workspace {
   Bpe::Scratch bpe;
   WordCache words;
 };
+
+// Every field that decides ids, each string after its length, so that no two specs spell the same bytes.
+uint64_t fingerprint_of(const TokenizerSpec& spec) {
+  Checksum sum;
+  const auto number = [&](int64_t value) { sum.update(&value, sizeof value); };
+  const auto string = [&](const std::string& text) {
+    number(static_cast<int64_t>(text.size()));
+    sum.update(text.data(), text.size());
+  };
+  const auto list = [&](const auto& items, const auto& each) {
+    number(static_cast<int64_t>(items.size()));
+    for (const auto& item : items) each(item);
+  };
+  list(spec.tokens, string);
+  list(spec.merges, [&](const auto& merge) {
+    string(merge.first);
+    string(merge.second);
+  });
+  list(spec.pre_tokenizer, [&](const PreTokenizerStep& step) {
+    string(step.pattern);
+    for (const int64_t value : {static_cast<int64_t>(step.kind), static_cast<int64_t>(step.behavior),
+                                static_cast<int64_t>(step.invert), static_cast<int64_t>(step.dialect)})
+      number(value);
+  });
+  list(spec.added_tokens, [&](const AddedToken& token) {
+    string(token.content);
+    for (const int64_t value : std::initializer_list<int64_t>{token.id, token.special, token.normalized, token.lstrip,
+                                                              token.rstrip, token.single_word})
+      number(value);
+  });
+  string(spec.unk_token.value_or(""));
+  for (const int64_t value : std::initializer_list<int64_t>{
+           spec.merges_by_rank, spec.ignore_merges, spec.fuse_unk,
+           spec.normal_form ? static_cast<int64_t>(*spec.normal_form) : -1})
+    number(value);
+  list(spec.template_before, number);
+  list(spec.template_after, number);
+  return sum.value();
+}
 
 std::vector<AddedToken> select(const std::vector<AddedToken>& tokens, bool normalized,
                                std::optional<NormalForm> form) {
@@ -41,6 +81,7 @@ struct Tokenizer::Data {
   Bpe bpe;
   PreTokenizer pre_tokenizer;
   AddedTokenFinder raw_finder, normalized_finder;
+  uint64_t fingerprint;
 
   mutable std::mutex mutex;
   mutable std::vector<std::unique_ptr<Workspace>> idle;
@@ -50,7 +91,8 @@ struct Tokenizer::Data {
         bpe(vocabulary.byte_tokens(), vocabulary.merges(full), vocabulary.unk(full), full.fuse_unk),
         pre_tokenizer(full.pre_tokenizer, full.source),
         raw_finder(select(full.added_tokens, false, {})),
-        normalized_finder(select(full.added_tokens, true, full.normal_form)) {
+        normalized_finder(select(full.added_tokens, true, full.normal_form)),
+        fingerprint(fingerprint_of(full)) {
     spec.ignore_merges = full.ignore_merges;
     spec.normal_form = full.normal_form;
     spec.template_before = full.template_before;
@@ -165,6 +207,7 @@ std::optional<int32_t> Tokenizer::token_to_id(std::string_view written) const {
 std::string_view Tokenizer::id_to_bytes(int32_t id) const { return data_->vocabulary.bytes(id); }
 bool Tokenizer::is_special(int32_t id) const { return data_->vocabulary.is_special(id); }
 size_t Tokenizer::vocab_size() const { return data_->vocabulary.size(); }
+uint64_t Tokenizer::fingerprint() const { return data_->fingerprint; }
 std::optional<int32_t> Tokenizer::bos() const { return data_->spec.bos; }
 std::optional<int32_t> Tokenizer::eos() const { return data_->spec.eos; }
 
