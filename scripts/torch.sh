@@ -65,7 +65,9 @@ install_torch() {
   say "an installed torch (2.11 or newer) would do as well: Ctrl-C, then INGRAIN_TORCH=DIR ./ingrain ..."
   # A broken-off installation may look whole to pip: it has no mark, so it is replaced.
   rm -f "$done" "$venv/ingrain-ready"
-  in_venv install -r "$list" >&2 || die 1 "pip could not install torch" \
+  local quiet=() # on a terminal pip shows its progress
+  [[ -t 2 ]] || quiet=(-q)
+  in_venv install "${quiet[@]}" -r "$list" >&2 || die 1 "pip could not install torch" \
     "look above; './ingrain setup' tries again, INGRAIN_TORCH=DIR uses another torch"
   cp "$list" "$done"
   touch "$venv/ingrain-ready"
