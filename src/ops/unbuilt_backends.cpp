@@ -7,14 +7,12 @@
 
 namespace ingrain::ops {
 
-#define INGRAIN_UNBUILT(type, name)               \
-  const type name##_cpu = name##_reference;       \
-  const type name##_cuda = name##_reference
+const AttentionKernels attention_cpu = attention_reference;
 
-INGRAIN_UNBUILT(RmsNormKernels, rms_norm);
-INGRAIN_UNBUILT(SwigluKernels, swiglu);
-INGRAIN_UNBUILT(HeadsKernels, heads);
-INGRAIN_UNBUILT(AttentionKernels, attention);
-INGRAIN_UNBUILT(CrossEntropyKernels, cross_entropy);
+const RmsNormKernels rms_norm_cuda = rms_norm_reference;
+const SwigluKernels swiglu_cuda = swiglu_reference;
+const HeadsKernels heads_cuda = heads_reference;
+const AttentionKernels attention_cuda = attention_reference;
+const CrossEntropyKernels cross_entropy_cuda = cross_entropy_reference;
 
 }  // namespace ingrain::ops

@@ -1,0 +1,39 @@
+// How the CPU kernels spread their work over libtorch's threads. A call from inside a parallel region runs inline.
+#pragma once
+
+#include "ops/planes.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace ingrain::ops::cpu {
+
+/// How many rows make a task worth starting: some ten microseconds of work.
+inline int64_t grain(int64_t elements_per_row) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, elements_per_row)); }
+
+/// Tasks of unequal size: every thread takes the next one. `run(task)` must not depend on which thread runs it.
+template <class Run>
+void for_each_task(int64_t tasks, const Run& run) {
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, std::min<int64_t>(tasks, at::get_num_threads()), 1, [&](int64_t, int64_t) {
+    for (int64_t task = next++; task < tasks; task = next++) run(task);
+  });
+}
+
+/// Sums that many rows contribute to: every slice of rows adds into its own copy, and the copies are added in order,
+/// so that the result depends on the number of threads only.
+/// `run(slice_begin, slice_end, sums)`: sums is zeroed, [width].
+template <class Run>
+Tensor sum_over_slices(int64_t rows, int64_t width, const Run& run) {
+  const int64_t slices = std::clamp<int64_t>(at::in_parallel_region() ? 1 : at::get_num_threads(), 1, std::max<int64_t>(rows, 1));
+  const Tensor partial = at::zeros({slices, width}, at::kFloat);
+  at::parallel_for(0, slices, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s)
+      run(rows * s / slices, rows * (s + 1) / slices, partial.data_ptr<float>() + s * width);
+  });
+  return slices == 1 ? partial[0] : partial.sum(0);
+}
+
+}  // namespace ingrain::ops::cpu

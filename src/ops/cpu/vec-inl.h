@@ -1,0 +1,90 @@
+// Vectors of fp32 for the CPU kernels: loads and stores of fp32 and bf16, reductions, exp and sigmoid.
+// Per instruction set: included after hwy/foreach_target.h, and again for every target.
+#if defined(INGRAIN_OPS_CPU_VEC_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef INGRAIN_OPS_CPU_VEC_INL_H_
+#undef INGRAIN_OPS_CPU_VEC_INL_H_
+#else
+#define INGRAIN_OPS_CPU_VEC_INL_H_
+#endif
+
+#include <c10/util/BFloat16.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace ingrain::ops::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using c10::BFloat16;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+HWY_INLINE size_t Lanes() { return hn::Lanes(D()); }
+HWY_INLINE V Set(float x) { return hn::Set(D(), x); }
+HWY_INLINE V Zero() { return hn::Zero(D()); }
+
+HWY_INLINE V Load(const float* p) { return hn::LoadU(D(), p); }
+HWY_INLINE V Load(const BFloat16* p) {
+  const hn::Rebind<uint16_t, D> d16;
+  const hn::RebindToUnsigned<D> d32;
+  const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p)));
+  return hn::BitCast(D(), hn::ShiftLeft<16>(bits));
+}
+
+HWY_INLINE void Store(V x, float* p) { hn::StoreU(x, D(), p); }
+/// Rounds to nearest even; a NaN stays one.
+HWY_INLINE void Store(V x, BFloat16* p) {
+  const hn::Rebind<uint16_t, D> d16;
+  const hn::RebindToUnsigned<D> d32;
+  const auto bits = hn::BitCast(d32, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))));
+  const auto nan = hn::RebindMask(d32, hn::Ne(x, x));
+  const auto kept = hn::IfThenElse(nan, hn::Set(d32, 0x7fc0), rounded);
+  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<D>(), kept)), d16, reinterpret_cast<uint16_t*>(p));
+}
+
+/// The first `n` lanes, where fewer than a vector are left; the other lanes are zero.
+template <class T>
+HWY_INLINE V LoadUpTo(const T* p, size_t n) {
+  if (HWY_LIKELY(n >= Lanes())) return Load(p);
+  HWY_ALIGN float lanes[hn::MaxLanes(D())] = {};
+  for (size_t i = 0; i < n; ++i) lanes[i] = static_cast<float>(p[i]);
+  return hn::Load(D(), lanes);
+}
+template <class T>
+HWY_INLINE void StoreUpTo(V x, T* p, size_t n) {
+  if (HWY_LIKELY(n >= Lanes())) return Store(x, p);
+  HWY_ALIGN float lanes[hn::MaxLanes(D())];
+  hn::Store(x, D(), lanes);
+  for (size_t i = 0; i < n; ++i) p[i] = static_cast<T>(lanes[i]);
+}
+
+HWY_INLINE float Sum(V x) { return hn::GetLane(hn::SumOfLanes(D(), x)); }
+HWY_INLINE float Max(V x) { return hn::GetLane(hn::MaxOfLanes(D(), x)); }
+
+/// exp, within 2 units in the last place; 0 below -87.3, the largest power below overflow above 88.
+HWY_INLINE V Exp(V x) {
+  const D d;
+  const hn::RebindToSigned<D> di;
+  const V low = hn::Set(d, -87.33f);
+  const V y = hn::Max(low, hn::Min(hn::Set(d, 88.0f), x));  // this order keeps NaN
+  const auto n = hn::NearestInt(hn::Mul(y, hn::Set(d, 1.44269504f)));
+  const V nf = hn::ConvertTo(d, n);
+  V r = hn::NegMulAdd(nf, hn::Set(d, 0.693145751953125f), y);  // ln 2 in two parts, the first of 15 bits
+  r = hn::NegMulAdd(nf, hn::Set(d, 1.42860677e-6f), r);
+  // exp(r) = 1 + r + r^2 q(r), q by weighted least squares on [-ln 2 / 2, ln 2 / 2]
+  V q = hn::MulAdd(r, hn::Set(d, 0.001381446490995586f), hn::Set(d, 0.008368780836462975f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0.04166839271783829f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0.1666651964187622f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0.4999999403953552f));
+  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), q, r), hn::Set(d, 1.0f));
+  const V scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, e), hn::ShiftLeft<23>(n)));
+  return hn::IfThenZeroElse(hn::Lt(x, low), scaled);
+}
+
+HWY_INLINE V Sigmoid(V x) { return hn::Div(Set(1.0f), hn::Add(Set(1.0f), Exp(hn::Neg(x)))); }
+
+}  // namespace ingrain::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per target
