@@ -7,8 +7,6 @@
 
 namespace ingrain::ops {
 
-const AttentionKernels attention_cpu = attention_reference;
-
 const RmsNormKernels rms_norm_cuda = rms_norm_reference;
 const SwigluKernels swiglu_cuda = swiglu_reference;
 const HeadsKernels heads_cuda = heads_reference;

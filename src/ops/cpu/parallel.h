@@ -13,12 +13,16 @@ namespace ingrain::ops::cpu {
 /// How many rows make a task worth starting: some ten microseconds of work.
 inline int64_t grain(int64_t elements_per_row) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, elements_per_row)); }
 
-/// Tasks of unequal size: every thread takes the next one. `run(task)` must not depend on which thread runs it.
+/// Tasks of unequal size: every thread takes the next one, with `scratch_floats` of memory of its own.
+/// `run(task, scratch)` must not depend on which thread runs it.
 template <class Run>
-void for_each_task(int64_t tasks, const Run& run) {
+void for_each_task(int64_t tasks, int64_t scratch_floats, const Run& run) {
+  const int64_t workers = std::clamp<int64_t>(tasks, 1, at::get_num_threads());
+  const Tensor scratch = at::empty({workers, scratch_floats}, at::kFloat);
   std::atomic<int64_t> next{0};
-  at::parallel_for(0, std::min<int64_t>(tasks, at::get_num_threads()), 1, [&](int64_t, int64_t) {
-    for (int64_t task = next++; task < tasks; task = next++) run(task);
+  at::parallel_for(0, workers, 1, [&](int64_t worker, int64_t) {
+    float* const mine = scratch.data_ptr<float>() + worker * scratch_floats;
+    for (int64_t task = next++; task < tasks; task = next++) run(task, mine);
   });
 }
 

@@ -1,0 +1,221 @@
+// Windowed attention on the CPU: what runs on which thread. This file is compiled once per instruction set.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/windowed_attention/cpu.cpp"
+#include "ops/cpu/targets.h"
+#include <hwy/foreach_target.h>
+#include "ops/windowed_attention/few_queries-inl.h"
+#include "ops/windowed_attention/tiles-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingrain::ops::HWY_NAMESPACE {
+
+void PackKeys(const AttentionCall& c, const KeySource& source, const PackedKeys& packed, int64_t head, int64_t block) {
+  c.type == at::kFloat ? PackKeysAs<float>(c, source, packed, head, block)
+                       : PackKeysAs<BFloat16>(c, source, packed, head, block);
+}
+void ForwardTile(const AttentionTiles& t, int64_t head, int64_t tile, float* scratch, void* o, float* lse, float* r) {
+  t.call.type == at::kFloat ? ForwardTileAs<float>(t, head, tile, scratch, o, lse, r)
+                            : ForwardTileAs<BFloat16>(t, head, tile, scratch, o, lse, r);
+}
+void FewQueries(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, float* partial) {
+  c.type == at::kFloat ? FewQueriesAs<float>(c, kv_head, begin, end, scratch, partial)
+                       : FewQueriesAs<BFloat16>(c, kv_head, begin, end, scratch, partial);
+}
+void MergeFewQueries(const AttentionCall& c, int64_t kv_head, int64_t splits, int64_t stride, float* partials, void* o,
+                     float* lse) {
+  c.type == at::kFloat ? MergeFewQueriesAs<float>(c, kv_head, splits, stride, partials, o, lse)
+                       : MergeFewQueriesAs<BFloat16>(c, kv_head, splits, stride, partials, o, lse);
+}
+void PrepareBackward(const AttentionTiles& t, const void* go, const void* o, int64_t head, int64_t tile, float* scratch) {
+  t.call.type == at::kFloat ? PrepareBackwardAs<float>(t, go, o, head, tile, scratch)
+                            : PrepareBackwardAs<BFloat16>(t, go, o, head, tile, scratch);
+}
+void BackwardBlock(const AttentionTiles& t, int64_t kv_head, int64_t block, float* gq, float* scratch,
+                   const KeyGradient& gk, const KeyGradient& gv) {
+  t.call.type == at::kFloat ? BackwardBlockAs<float>(t, kv_head, block, gq, scratch, gk, gv)
+                            : BackwardBlockAs<BFloat16>(t, kv_head, block, gq, scratch, gk, gv);
+}
+void StoreQueryGradient(const AttentionTiles& t, int64_t splits, int64_t split_floats, int64_t head, int64_t tile, void* gq) {
+  t.call.type == at::kFloat ? StoreQueryGradientAs<float>(t, splits, split_floats, head, tile, gq)
+                            : StoreQueryGradientAs<BFloat16>(t, splits, split_floats, head, tile, gq);
+}
+
+}  // namespace ingrain::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "ops/cpu/parallel.h"
+
+namespace ingrain::ops {
+namespace {
+
+HWY_EXPORT(PackKeys);
+HWY_EXPORT(ForwardTile);
+HWY_EXPORT(FewQueries);
+HWY_EXPORT(MergeFewQueries);
+HWY_EXPORT(PrepareBackward);
+HWY_EXPORT(BackwardBlock);
+HWY_EXPORT(StoreQueryGradient);
+
+/// Up to so many rows (queries times the heads that share a key) k and v are used as they lie, without packing.
+constexpr int64_t kFewRows = 16;
+
+Tensor floats(int64_t n) { return at::empty({n}, at::kFloat); }
+
+/// A call with everything it points at, contiguous where that is asked for.
+class Problem {
+ public:
+  Problem(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window, double scale)
+      : q_(q.contiguous()), k_(k.contiguous()), v_(v.contiguous()), past_k_(usable(past.k_BWGd)), past_v_(usable(past.v_BWGd)),
+        skipped_(std::max<int64_t>(0, past.length() - window + 1)) {
+    call = {.type = q.scalar_type(), .planes = planes(q), .batch = q.size(1), .tokens = q.size(2), .q_heads = q.size(3),
+            .kv_heads = k.size(3), .head_dim = q.size(4), .past = past.length() - skipped_, .window = window,
+            .scale = static_cast<float>(scale), .q = q_.const_data_ptr(), .k = source(k_, past_k_), .v = source(v_, past_v_)};
+  }
+
+  AttentionCall call;
+  int64_t skipped() const { return skipped_; }  // past keys that no query sees
+
+ private:
+  static Tensor usable(const Tensor& x_BWGd) {
+    if (!x_BWGd.defined() || x_BWGd.size(1) == 0) return {};
+    const bool rows_whole = x_BWGd.stride(3) == 1 && x_BWGd.stride(2) == x_BWGd.size(3);
+    return rows_whole ? x_BWGd : x_BWGd.contiguous();
+  }
+  KeySource source(const Tensor& now, const Tensor& past) const {
+    if (!past.defined()) return {nullptr, 0, 0, now.const_data_ptr()};
+    const char* const first = static_cast<const char*>(past.const_data_ptr()) + skipped_ * past.stride(1) * past.element_size();
+    return {first, past.stride(0), past.stride(1), now.const_data_ptr()};
+  }
+
+  Tensor q_, k_, v_, past_k_, past_v_;
+  int64_t skipped_;
+};
+
+/// fp32 copies of k or v, made by all threads.
+class Packed {
+ public:
+  Packed(const AttentionCall& c, const KeySource& source, bool rows, bool transposed) {
+    const int64_t heads = c.batch * c.kv_heads;
+    if (rows) rows_ = floats(heads * c.planes * PackedKeys::rows_floats(c));
+    if (transposed) transposed_ = floats(heads * c.planes * PackedKeys::transposed_floats(c));
+    keys = {rows ? rows_.data_ptr<float>() : nullptr, transposed ? transposed_.data_ptr<float>() : nullptr};
+    const auto run = HWY_DYNAMIC_DISPATCH(PackKeys);
+    at::parallel_for(0, heads * c.blocks(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) run(c, source, keys, i / c.blocks(), i % c.blocks());
+    });
+  }
+  PackedKeys keys;
+
+ private:
+  Tensor rows_, transposed_;
+};
+
+AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, const Tensor& stats) {
+  const AttentionCall& c = problem.call;
+  const int64_t heads = c.batch * c.kv_heads, rows = c.tokens * c.groups(), threads = at::get_num_threads();
+  const int64_t splits = std::clamp<int64_t>(c.keys() / 256, 1, (2 * threads + heads - 1) / heads);
+  const int64_t partial_floats = rows * (c.padded() + 2);
+  const Tensor partials = floats(heads * splits * partial_floats);
+  const Tensor scratch = floats(heads * splits * (rows * c.padded() + kFewKeys));
+  float* const partial = partials.data_ptr<float>();
+  const auto run = HWY_DYNAMIC_DISPATCH(FewQueries);
+  at::parallel_for(0, heads * splits, std::max<int64_t>(1, 32768 * splits / (c.keys() * c.head_dim)),
+                   [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t split = i % splits;
+      run(c, i / splits, c.keys() * split / splits, c.keys() * (split + 1) / splits,
+          scratch.data_ptr<float>() + i * (rows * c.padded() + kFewKeys), partial + i * partial_floats);
+    }
+  });
+  for (int64_t head = 0; head < heads; ++head)
+    HWY_DYNAMIC_DISPATCH(MergeFewQueries)(c, head, splits, partial_floats, partial + head * splits * partial_floats,
+                                          o.data_ptr(), stats.data_ptr<float>());
+  return {o, stats};
+}
+
+AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
+                                 double scale) {
+  if (q.size(4) > kMaxHeadDim) return attention_reference.forward(q, k, v, past, window, scale);
+  const Problem problem(q, k, v, past, window, scale);
+  const AttentionCall& c = problem.call;
+  const Tensor o = at::empty(q.sizes(), q.options());
+  const Tensor stats = at::empty({c.planes, c.batch, c.q_heads, c.tokens}, at::kFloat);
+  if (o.numel() == 0) return {o, stats};
+  if (c.planes == 1 && c.tokens * c.groups() <= kFewRows) return forward_few(problem, o, stats);
+  const Packed packed_k(c, c.k, false, true), packed_v(c, c.v, true, false);
+  AttentionTiles tiles{.call = c, .k = packed_k.keys, .v = packed_v.keys};
+  float *const lse = stats.data_ptr<float>(), *const r = lse + c.batch * c.q_heads * c.tokens;
+  const auto run = HWY_DYNAMIC_DISPATCH(ForwardTile);
+  const int64_t scratch_floats = 2 * c.tile_floats() + kTileRows * kTileKeys;
+  cpu::for_each_task(c.batch * c.q_heads * c.tiles(), scratch_floats, [&](int64_t task, float* scratch) {
+    run(tiles, task / c.tiles(), task % c.tiles(), scratch, o.data_ptr(), lse, r);
+  });
+  return {o, stats};
+}
+
+/// Splits of the keys so that every thread has work; with one split gq needs no partial sums.
+int64_t splits_for(const AttentionCall& c) {
+  const int64_t heads = c.batch * c.kv_heads, threads = at::get_num_threads();
+  if (heads % threads == 0 || heads >= 8 * threads) return 1;
+  return std::min(c.blocks(), (4 * threads + heads - 1) / heads);
+}
+
+AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const Tensor& k, const Tensor& v,
+                                     const KvWindow& past, const AttentionKernels::Output& output, int64_t window,
+                                     double scale, bool want_past) {
+  if (q.size(4) > kMaxHeadDim) return attention_reference.backward(go_in, q, k, v, past, output, window, scale, want_past);
+  const Problem problem(q, k, v, past, window, scale);
+  const AttentionCall& c = problem.call;
+  const Tensor go = go_in.contiguous();
+  AttentionKernels::Gradients out{at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()),
+                                  at::empty(v.sizes(), v.options()), {}, {}};
+  KeyGradient gk{out.k_PBTGd.data_ptr(), nullptr, 0}, gv{out.v_PBTGd.data_ptr(), nullptr, 0};
+  if (want_past && past.length() > 0) {
+    out.past_k_BWGd = at::zeros(past.k_BWGd.sizes(), q.options());
+    out.past_v_BWGd = at::zeros(past.k_BWGd.sizes(), q.options());
+    const auto place = [&](const Tensor& g, KeyGradient& to) {
+      to.past = static_cast<char*>(g.data_ptr()) + problem.skipped() * g.stride(1) * g.element_size();
+      to.past_batch_stride = g.stride(0);
+    };
+    place(out.past_k_BWGd, gk);
+    place(out.past_v_BWGd, gv);
+  }
+  if (q.numel() == 0) return out;
+
+  const Packed packed_k(c, c.k, true, true), packed_v(c, c.v, false, true);
+  const int64_t tasks = c.batch * c.q_heads * c.tiles(), tile_total = tasks * c.tile_floats();
+  const int64_t rows = c.batch * c.q_heads * c.tokens, splits = splits_for(c);
+  const Tensor packed_q = floats(tile_total), packed_go = floats(tile_total), sums = floats(2 * rows);
+  const Tensor gq = at::zeros({splits, tile_total}, at::kFloat);
+  const float* const lse = output.stats.const_data_ptr<float>();
+  AttentionTiles tiles{.call = c, .k = packed_k.keys, .v = packed_v.keys, .lse = lse, .r = lse + rows,
+                       .q = packed_q.data_ptr<float>(), .go = packed_go.data_ptr<float>(),
+                       .tangent_sum = sums.data_ptr<float>(), .sum = sums.data_ptr<float>() + rows,
+                       .gq = gq.data_ptr<float>()};
+  const auto prepare = HWY_DYNAMIC_DISPATCH(PrepareBackward);
+  cpu::for_each_task(tasks, c.tile_floats(), [&](int64_t task, float* scratch) {
+    prepare(tiles, go.const_data_ptr(), output.o_PBTHd.const_data_ptr(), task / c.tiles(), task % c.tiles(), scratch);
+  });
+  const auto run = HWY_DYNAMIC_DISPATCH(BackwardBlock);
+  const int64_t scratch_floats = 2 * kTileRows * kTileKeys + 2 * 2 * kTileKeys * c.padded();
+  cpu::for_each_task(c.batch * c.kv_heads * splits, scratch_floats, [&](int64_t task, float* scratch) {
+    const int64_t head = task / splits, split = task % splits;
+    float* const gq_of_split = tiles.gq + split * tile_total;
+    for (int64_t block = c.blocks() * split / splits; block < c.blocks() * (split + 1) / splits; ++block)
+      run(tiles, head, block, gq_of_split, scratch, gk, gv);
+  });
+  const auto store = HWY_DYNAMIC_DISPATCH(StoreQueryGradient);
+  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task)
+      store(tiles, splits, tile_total, task / c.tiles(), task % c.tiles(), out.q_PBTHd.data_ptr());
+  });
+  return out;
+}
+
+}  // namespace
+
+const AttentionKernels attention_cpu{forward, backward};
+
+}  // namespace ingrain::ops
+#endif

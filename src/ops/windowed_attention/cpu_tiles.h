@@ -1,0 +1,85 @@
+// How windowed attention on the CPU cuts its work into tiles, and the fp32 copies that all tiles share.
+// The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
+#pragma once
+
+#include "ops/windowed_attention/windowed_attention.h"
+
+#include <algorithm>
+
+namespace ingrain::ops {
+
+constexpr int64_t kTileRows = 96;  // rows of a query tile, both planes together: a multiple of the product's 6
+constexpr int64_t kTileKeys = 96;  // keys of a block: also a multiple of two vectors of 16
+constexpr int64_t kFewKeys = 64;   // keys of a step where queries are few: k and v stay in the first-level cache
+constexpr int64_t kMaxHeadDim = 1024;
+constexpr int64_t kPad = 16;       // rows of packed operands are padded with zeros to a multiple of this
+
+/// One of k and v: the past's rows (any strides over batch and position) and the new ones, [heads, d] contiguous.
+struct KeySource {
+  const void* past = nullptr;
+  int64_t past_batch_stride = 0, past_stride = 0;  // in elements
+  const void* now = nullptr;                       // [planes, batch, tokens, kv_heads, head_dim]
+};
+
+struct AttentionCall {
+  at::ScalarType type;
+  int64_t planes, batch, tokens, q_heads, kv_heads, head_dim, past, window;
+  float scale;
+  const void* q;
+  KeySource k, v;
+
+  int64_t groups() const { return q_heads / kv_heads; }
+  int64_t keys() const { return past + tokens; }
+  int64_t padded() const { return (head_dim + kPad - 1) / kPad * kPad; }
+
+  int64_t tile_queries() const { return kTileRows / planes; }
+  int64_t tiles() const { return (tokens + tile_queries() - 1) / tile_queries(); }
+  int64_t queries_of(int64_t tile) const { return std::min(tile_queries(), tokens - tile * tile_queries()); }
+  int64_t tile_floats() const { return kTileRows * padded(); }
+
+  int64_t blocks() const { return (keys() + kTileKeys - 1) / kTileKeys; }
+  int64_t keys_of(int64_t block) const { return std::min(kTileKeys, keys() - block * kTileKeys); }
+  /// Whether any key of the block has a tangent: those of the past have none.
+  bool has_tangent(int64_t block) const { return planes == 2 && block * kTileKeys + keys_of(block) > past; }
+
+  /// The keys that a query sees: [first, last].
+  int64_t first_key(int64_t query) const { return std::max<int64_t>(0, past + query - window + 1); }
+  int64_t last_key(int64_t query) const { return past + query; }
+};
+
+/// fp32 copies of k or v for all (batch, head): rows [plane][key][padded] and, by blocks, their transposes
+/// [plane][block][head_dim][kTileKeys]. What is padding is zero; so is the past's tangent.
+struct PackedKeys {
+  float *rows = nullptr, *transposed = nullptr;  // null: not wanted
+
+  static int64_t rows_floats(const AttentionCall& c) { return c.blocks() * kTileKeys * c.padded(); }
+  static int64_t transposed_floats(const AttentionCall& c) { return c.blocks() * c.head_dim * kTileKeys; }
+
+  float* row_block(const AttentionCall& c, int64_t head, int64_t plane, int64_t block) const {
+    return rows + (head * c.planes + plane) * rows_floats(c) + block * kTileKeys * c.padded();
+  }
+  float* transposed_block(const AttentionCall& c, int64_t head, int64_t plane, int64_t block) const {
+    return transposed + (head * c.planes + plane) * transposed_floats(c) + block * c.head_dim * kTileKeys;
+  }
+};
+
+/// Where the gradients of one of k and v go; `past` is null where it is not wanted.
+struct KeyGradient {
+  void* now = nullptr;
+  void* past = nullptr;  // from the first seen key on
+  int64_t past_batch_stride = 0;
+};
+
+/// The packed operands of a call's tiles; heads are numbered batch * heads + head.
+struct AttentionTiles {
+  AttentionCall call;
+  PackedKeys k, v;
+  const float *lse = nullptr, *r = nullptr;  // the forward's statistics, [batch, q_heads, tokens]
+
+  // Backward only. q (scaled) and go by tiles: [batch, q_heads, tile][planes * queries][padded].
+  float *q = nullptr, *go = nullptr;
+  float *tangent_sum = nullptr, *sum = nullptr;  // <gdo, o> and <go, o> + <gdo, do>, [batch, q_heads, tokens]
+  float* gq = nullptr;                           // [split][like q], zeroed
+};
+
+}  // namespace ingrain::ops
