@@ -1,0 +1,38 @@
+// One block in three residual steps, each a pure function of hidden states with planes (ops/planes.h):
+//
+//   h += post_norm(attention(norm(h)))
+//   h += post_norm'(swiglu(norm'(h); W))       suffix blocks: the fast MLP, before the ordinary one
+//   h += post_norm"(swiglu(norm"(h); θ))
+#pragma once
+
+#include "model/weights.h"
+#include "ops/heads/heads.h"
+#include "ops/windowed_attention/windowed_attention.h"
+
+namespace ingrain {
+
+/// Sees named intermediate values as they are made ("attn", "fast", "mlp": branch outputs before the residual
+/// addition; "block": a block's output). For verification; empty in production.
+using Tap = std::function<void(const std::string& what, int64_t block, const Tensor& x_PBTD)>;
+
+struct AttentionStep {
+  Tensor h_PBTD;
+  Tensor k_PBTGd, v_PBTGd;  // this step's keys (rotated) and values, for later windows
+};
+
+/// h: [P, B, T, D]. past: the window - 1 positions before, or fewer at the start. rope: the T positions' angles.
+AttentionStep attention_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD,
+                             const ops::KvWindow& past, const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
+
+/// A fast MLP of B sequences and the direction in which its tangent is taken (undefined tensors: no tangent).
+struct FastMlp {
+  Mlp w, dw;
+};
+
+/// Returns two planes if `fast` has a tangent or h has two.
+Tensor fast_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const FastMlp& fast,
+                 const Tap& tap = {}, int64_t block = 0);
+
+Tensor mlp_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Tap& tap = {}, int64_t block = 0);
+
+}  // namespace ingrain

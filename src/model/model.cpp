@@ -1,0 +1,124 @@
+#include "model/model.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "model/tensor_io.h"
+
+#include <nlohmann/json.hpp>
+#include <xxhash.h>
+
+#include <algorithm>
+
+namespace ingrain {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct NameRule {
+  const char *ours, *stored;
+};
+/// Parameters that are one tensor in the file, in the style of the Llama family.
+constexpr NameRule kBlockNames[] = {{"attn_norm", "input_layernorm"},
+                                    {"q_norm", "self_attn.q_norm"},
+                                    {"k_norm", "self_attn.k_norm"},
+                                    {"wo", "self_attn.o_proj"},
+                                    {"attn_post_norm", "self_attn_post_norm"},
+                                    {"fast_norm", "fast_mlp_norm"},
+                                    {"fast.w2", "fast_mlp.down_proj"},
+                                    {"fast_post_norm", "fast_mlp_post_norm"},
+                                    {"mlp_norm", "post_attention_layernorm"},
+                                    {"mlp.w2", "mlp.down_proj"},
+                                    {"mlp_post_norm", "mlp_post_norm"}};
+
+}  // namespace
+
+std::vector<StoredPart> stored_parts(const ModelConfig& c, const std::string& parameter) {
+  if (parameter == "embedding") return {{"model.embed_tokens.weight", 0, c.vocab_size}};
+  if (parameter == "final_norm") return {{"model.norm.weight", 0, c.hidden_size}};
+  if (parameter == "head") return {{"lm_head.weight", 0, c.vocab_size}};
+  if (parameter == "inner_rate") return {{"model.inner_rate", 0, c.suffix_len}};
+  const size_t dot = parameter.find('.', 7);  // "blocks." N "." rest
+  const std::string layer = "model.layers." + parameter.substr(7, dot - 7) + ".", rest = parameter.substr(dot + 1);
+  const int64_t q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
+  if (rest == "wqkv" || rest == "bqkv") {
+    const std::string end = rest == "wqkv" ? "_proj.weight" : "_proj.bias", at = layer + "self_attn.";
+    return {{at + "q" + end, 0, q}, {at + "k" + end, q, kv}, {at + "v" + end, q + kv, kv}};
+  }
+  if (rest == "mlp.w13" || rest == "fast.w13") {
+    const bool fast = rest == "fast.w13";
+    const std::string at = layer + (fast ? "fast_mlp." : "mlp.");
+    const int64_t F = fast ? c.fast_mlp_size : c.mlp_size;
+    return {{at + "gate_proj.weight", 0, F}, {at + "up_proj.weight", F, F}};
+  }
+  for (const auto& [ours, stored] : kBlockNames)
+    if (rest == ours) return {{layer + stored + ".weight", 0, -1}};  // -1: all rows
+  fail("parameter '{}' has no name in model.safetensors", parameter);
+}
+
+at::ScalarType native_compute_type(at::Device device) {
+  if (device.is_cuda()) return at::kBFloat16;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512bf16")) return at::kBFloat16;
+#endif
+  return at::kFloat;
+}
+
+at::ScalarType parse_compute_type(std::string_view name, at::Device device) {
+  if (name == "auto") return native_compute_type(device);
+  if (name == "fp32") return at::kFloat;
+  if (name == "bf16") return at::kBFloat16;
+  if (name == "fp64") return at::kDouble;
+  fail_usage("--dtype '{}' is not known; choose auto, fp32, bf16 or fp64", name);
+}
+
+std::string fingerprint_of(const formats::SafetensorsFolder& stored) {
+  XXH3_state_t* state = XXH3_createState();
+  XXH3_64bits_reset(state);
+  for (const auto& [name, location] : stored.tensors()) {
+    XXH3_64bits_update(state, name.data(), name.size());
+    const auto bytes = location.file->bytes(name);
+    XXH3_64bits_update(state, bytes.data(), bytes.size());
+  }
+  const uint64_t digest = XXH3_64bits_digest(state);
+  XXH3_freeState(state);
+  return fmt::format("{:016x}", digest);
+}
+
+Model load_model(const fs::path& folder, at::ScalarType compute, at::Device device) {
+  require(fs::is_directory(folder), "{}: no such folder; a model is a folder with config.json and model.safetensors", folder.string());
+  Model model;
+  model.config = load_config(folder / "config.json");
+  const formats::SafetensorsFolder stored(folder);
+  Weights weights = make_weights(model.config, compute);
+  visit_parameters(model.config, weights, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
+    for (const StoredPart& part : stored_parts(model.config, parameter)) {
+      const Tensor target = part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows);
+      const formats::TensorEntry& entry = *stored.at(part.name).entry;
+      require(target.sizes() == at::IntArrayRef(entry.shape), "{}: tensor '{}' has shape [{}]; config.json asks for [{}]",
+              folder.string(), part.name, fmt::join(entry.shape, ", "), fmt::join(target.sizes(), ", "));
+      const Tensor from = read_tensor(stored, part.name);
+      require(at::isfinite(from.sum(at::kDouble)).item<bool>(), "{}: tensor '{}' holds a NaN or an infinity; the file is damaged",
+              folder.string(), part.name);
+      target.copy_(from);
+    }
+  });
+  model.fingerprint = fingerprint_of(stored);
+  model.weights = convert(model.config, weights, compute, device);
+  return model;
+}
+
+void save_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store) {
+  fs::create_directories(folder);
+  TensorWriter writer;
+  Weights source = weights;
+  visit_parameters(config, source, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
+    for (const StoredPart& part : stored_parts(config, parameter))
+      writer.add(part.name, (part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows)).to(store));
+  });
+  writer.metadata("format", "ingrain");
+  writer.write(folder / "model.safetensors");
+  write_file(folder / "config.json", to_json(config).dump(2) + "\n");
+}
+
+}  // namespace ingrain

@@ -1,0 +1,39 @@
+// A model in memory, and its folder on disk: config.json, model.safetensors, tokenizer.json.
+#pragma once
+
+#include "model/weights.h"
+
+#include "formats/safetensors_folder.h"
+
+namespace ingrain {
+
+struct Model {
+  ModelConfig config;
+  Weights weights;
+  std::string fingerprint;  // of the stored weights: a memory belongs to the model with the same one
+};
+
+/// The fastest type that this processor multiplies natively: bf16 where it has AVX-512 bf16 or AMX, otherwise fp32.
+at::ScalarType native_compute_type(at::Device device = at::kCPU);
+
+/// "fp32", "bf16", "fp64", or "auto" for the native one. UsageError for anything else.
+at::ScalarType parse_compute_type(std::string_view name, at::Device device = at::kCPU);
+
+/// Reads a model folder, its matrices converted to `compute`. Error naming the file and the tensor if one is missing,
+/// has another shape than config.json says, or holds a NaN or infinity.
+Model load_model(const std::filesystem::path& folder, at::ScalarType compute, at::Device device = at::kCPU);
+
+/// Writes config.json and model.safetensors (each whole or not at all); `store` is the type of all tensors in the file.
+void save_model(const std::filesystem::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store);
+
+/// The name in model.safetensors of each part of a parameter, with the rows it covers (stacked parameters have several).
+struct StoredPart {
+  std::string name;
+  int64_t first_row, rows;
+};
+std::vector<StoredPart> stored_parts(const ModelConfig& config, const std::string& parameter);
+
+/// 16 hexadecimal digits from the values of all parameters as stored.
+std::string fingerprint_of(const formats::SafetensorsFolder& stored);
+
+}  // namespace ingrain

@@ -1,0 +1,86 @@
+#include "ttt/chunk.h"
+
+#include "ops/linear_cross_entropy/linear_cross_entropy.h"
+#include "ops/rms_norm/rms_norm.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+namespace ingrain::ttt {
+
+SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
+                        const Tap& tap) {
+  SuffixOutput out;
+  Tensor h_PBTD = in.h_BTD.unsqueeze(0);
+  for (int64_t s = 0; s < c.suffix_len; ++s) {
+    const int64_t i = c.prefix_len() + s;
+    const BlockWeights& block = w.blocks[static_cast<size_t>(i)];
+    if (s > 0) {
+      auto step = attention_step(c, block, h_PBTD, in.past_S1[static_cast<size_t>(s - 1)], in.rope, tap, i);
+      h_PBTD = step.h_PBTD;
+      out.kv_S1.push_back({step.k_PBTGd, step.v_PBTGd});
+    }
+    h_PBTD = fast_step(c, block, h_PBTD, fast_S[static_cast<size_t>(s)], tap, i);
+    h_PBTD = mlp_step(c, block, h_PBTD, tap, i);
+  }
+  out.x_PBTD = ops::rms_norm(h_PBTD, w.final_norm_D, c.rms_eps);
+  if (tap) tap("final_norm", -1, out.x_PBTD);
+  return out;
+}
+
+Tensor mean_weights(const Tensor& valid_BT, at::ScalarType type) {
+  const Tensor mask_BT = valid_BT.to(type);
+  return mask_BT / mask_BT.sum(1, /*keepdim=*/true).clamp_min(1e-10);
+}
+
+ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
+                             const Tensor& target_BT, const Tensor& valid_BT, const Tap& tap) {
+  const at::AutoGradMode grad(true);
+  std::vector<FastMlp> fast_S;
+  std::vector<Tensor> leaves;
+  for (const Mlp& mlp : W_S) {
+    FastMlp& fast = fast_S.emplace_back();
+    fast.w = {mlp.w13_FD.detach().requires_grad_(), mlp.w2_DF.detach().requires_grad_()};
+    leaves.insert(leaves.end(), {fast.w.w13_FD, fast.w.w2_DF});
+  }
+  const SuffixOutput suffix = run_suffix(c, w, fast_S, in, tap);
+  const Tensor weight_BT = mean_weights(valid_BT, master_type(w.type()));
+  const auto loss = ops::linear_cross_entropy(suffix.x_PBTD.flatten(1, 2), w.head(), target_BT.flatten(), weight_BT.flatten());
+  const auto g = torch::autograd::grad({loss.objective}, leaves);
+  ChunkGradient out;
+  out.nll_BT = loss.nll_N.view_as(weight_BT);
+  out.loss_B = (weight_BT * out.nll_BT).sum(1);
+  for (size_t s = 0; s < W_S.size(); ++s) out.g_S.push_back({g[2 * s], g[2 * s + 1]});
+  for (const auto& kv : suffix.kv_S1) out.kv_S1.push_back({kv.k_PBTGd.detach(), kv.v_PBTGd.detach()});
+  return out;
+}
+
+Tensor gradient_norm(const std::vector<Mlp>& g_S) {
+  Tensor squares_B;
+  for (const Mlp& g : g_S) {
+    for (const Tensor& x : {g.w13_FD, g.w2_DF}) {
+      const Tensor s = at::linalg_vector_norm(x.flatten(1), 2, at::IntArrayRef{1}).square();
+      squares_B = squares_B.defined() ? squares_B + s : s;
+    }
+  }
+  return squares_B.sqrt();
+}
+
+Tensor inner_step_(std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip) {
+  const at::NoGradGuard no_grad;
+  const Tensor norm_B = gradient_norm(g_S);
+  const Tensor scale_B = (clip / norm_B).clamp_max(1.0);  // |g| = 0 gives min(1, inf) = 1
+  for (size_t s = 0; s < W_S.size(); ++s) {
+    const Tensor step_B = (scale_B * eta_S[static_cast<int64_t>(s)]).neg().view({-1, 1, 1});
+    W_S[s].w13_FD.addcmul_(g_S[s].w13_FD, step_B);
+    W_S[s].w2_DF.addcmul_(g_S[s].w2_DF, step_B);
+  }
+  return norm_B;
+}
+
+Tensor inner_rates(const ModelConfig& c, const Weights& w, double multiplier) {
+  const auto options = w.final_norm_D.options();
+  if (w.inner_rate_S.defined()) return w.inner_rate_S.detach() * (c.inner_lr * multiplier);
+  return at::full({c.suffix_len}, c.inner_lr * multiplier, options);
+}
+
+}  // namespace ingrain::ttt

@@ -1,0 +1,52 @@
+// One chunk through the suffix and the head: its losses, and (for an inner step) its gradient with respect to the
+// fast weights. DESIGN.md section 3.
+#pragma once
+
+#include "model/block.h"
+
+namespace ingrain::ttt {
+
+/// What a chunk's pass starts from.
+struct ChunkInput {
+  Tensor h_BTD;                        // after the first suffix block's attention step (independent of the fast weights)
+  std::vector<ops::KvWindow> past_S1;  // of suffix blocks 1 .. S-1: the positions before the chunk that it may see
+  ops::RopeTable rope;                 // of the chunk's T positions
+};
+
+struct SuffixOutput {
+  Tensor x_PBTD;  // after the final norm
+  struct Kv {
+    Tensor k_PBTGd, v_PBTGd;
+  };
+  std::vector<Kv> kv_S1;  // the chunk's own keys and values, of suffix blocks 1 .. S-1
+};
+
+/// The suffix (without its first attention step) and the final norm. fast_S: one per suffix block.
+SuffixOutput run_suffix(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
+                        const ChunkInput& in, const Tap& tap = {});
+
+/// Which of a chunk's targets count, as weights whose sum over a row's valid tokens is 1:
+/// mask / max(count, 1e-10), fp32 (fp64). target: [B, T]; valid: [B, T] bool.
+Tensor mean_weights(const Tensor& valid_BT, at::ScalarType type);
+
+struct ChunkGradient {
+  Tensor loss_B;       // mean over the valid tokens, before the step
+  Tensor nll_BT;       // not masked
+  std::vector<Mlp> g_S;  // dL/dW, [B, 2F, D] and [B, D, F], fp32 (fp64), not clipped
+  std::vector<SuffixOutput::Kv> kv_S1;
+};
+
+/// L_t and g_t. W_S: [B, ...] fast weights. Nothing but W is differentiated.
+ChunkGradient chunk_gradient(const ModelConfig& config, const Weights& weights, const std::vector<Mlp>& W_S,
+                             const ChunkInput& in, const Tensor& target_BT, const Tensor& valid_BT, const Tap& tap = {});
+
+/// W <- W - eta_l g min(1, c / |g|), in place, with |g| over all fast weights of a sequence. Returns |g| [B].
+Tensor inner_step_(std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip);
+
+/// |g| [B] over all fast weights of each sequence.
+Tensor gradient_norm(const std::vector<Mlp>& g_S);
+
+/// inner_lr times its multiplier (ilr warm-up; 1 when reading) times the learned rates: [S], fp32 (fp64).
+Tensor inner_rates(const ModelConfig& config, const Weights& weights, double multiplier = 1);
+
+}  // namespace ingrain::ttt

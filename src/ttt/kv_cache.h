@@ -1,0 +1,30 @@
+// The keys and values that later queries need, for one block.
+#pragma once
+
+#include "ops/windowed_attention/windowed_attention.h"
+
+namespace ingrain::ttt {
+
+/// A queue of positions: append at the end, forget at the front. Appending costs the new positions only (amortised):
+/// the buffer has room for twice what is kept, and moves its content to the front when it is full.
+class KvCache {
+ public:
+  /// k, v: [B, n, G, d].
+  void append(const Tensor& k_BnGd, const Tensor& v_BnGd);
+  /// Keeps the newest n positions.
+  void keep_last(int64_t n);
+  /// The newest n positions, or all there are if fewer. A view: valid until the next append.
+  ops::KvWindow last(int64_t n) const;
+  /// The n positions before the newest `skip` ones, or as many as there are.
+  ops::KvWindow before(int64_t skip, int64_t n) const;
+  int64_t length() const { return end_ - begin_; }
+
+  /// A copy that shares nothing.
+  KvCache clone() const;
+
+ private:
+  Tensor k_BCGd_, v_BCGd_;
+  int64_t begin_ = 0, end_ = 0;
+};
+
+}  // namespace ingrain::ttt

@@ -1,0 +1,211 @@
+#include "ttt/memory.h"
+
+#include "base/error.h"
+#include "model/rope.h"
+#include "ops/linear/products.h"
+#include "ops/linear_cross_entropy/linear_cross_entropy.h"
+#include "ttt/prefix.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ingrain::ttt {
+namespace {
+
+/// Reading one segment: the prefix at once, then piece by piece of a chunk.
+class SegmentReader {
+ public:
+  SegmentReader(const Model& model, Memory& memory, const ReadOptions& options)
+      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options) {}
+
+  /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
+  void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
+    const int64_t n = tokens_Bn.size(1);
+    const auto rope = rope_table(c_, m_.position, n, master_type(w_.type()), w_.device());
+    const Tensor h_BnD = run_prefix(c_, w_, tokens_Bn, rope, m_.kv_L, options_.tap);
+    // Position i's target is token i + 1; the last one's may not be known yet.
+    const Tensor last = next_B ? next_B->unsqueeze(1) : at::full_like(tokens_Bn.narrow(1, 0, 1), kUnknown);
+    const Tensor target_Bn = at::cat({tokens_Bn.narrow(1, 1, n - 1), last}, 1);
+    for (int64_t first = 0; first < n;) {
+      const int64_t count = std::min(n - first, c_.suffix_len > 0 ? c_.chunk - m_.filled : n);
+      const bool targets_known = first + count < n || next_B.has_value();
+      piece(h_BnD.narrow(1, first, count), target_Bn.narrow(1, first, count), slice(rope, first, count),
+            nll_Bn.narrow(1, first, count), targets_known);
+      first += count;
+      m_.position += count;
+    }
+  }
+
+  /// The step of a full chunk whose last target has just become known.
+  void pending_step(const Tensor& token_B) {
+    set_target(m_.filled - 1, token_B);
+    const auto rope = rope_table(c_, m_.position - c_.chunk, c_.chunk, master_type(w_.type()), w_.device());
+    step(gradient(m_.h_BbD, rope, Tap()));
+    finish_chunk();
+  }
+
+  /// The target of the newest token, now known.
+  void set_target(int64_t at, const Tensor& token_B) {
+    m_.target_Bb.select(1, at).copy_(token_B);
+    m_.valid_Bb.select(1, at).copy_(countable(token_B));
+  }
+
+ private:
+  static constexpr int64_t kUnknown = -1;
+
+  Tensor countable(const Tensor& target) const {
+    const Tensor known = target.ne(kUnknown).logical_and_(target.ne(c_.bos_id));
+    return options_.learn_these ? known : at::zeros_like(known);
+  }
+
+  std::vector<ops::KvWindow> windows_before(int64_t skip) const {
+    std::vector<ops::KvWindow> out;
+    for (int64_t s = 1; s < c_.suffix_len; ++s)
+      out.push_back(m_.kv_L[static_cast<size_t>(c_.prefix_len() + s)].before(skip, c_.window - 1));
+    return out;
+  }
+
+  void append_kv(const std::vector<SuffixOutput::Kv>& kv_S1) {
+    for (size_t s = 0; s < kv_S1.size(); ++s)
+      m_.kv_L[static_cast<size_t>(c_.prefix_len()) + 1 + s].append(ops::value(kv_S1[s].k_PBTGd), ops::value(kv_S1[s].v_PBTGd));
+  }
+
+  /// `count` tokens of the current chunk. A whole chunk whose targets are known is scored and learnt from in one pass.
+  void piece(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn,
+             bool targets_known) {
+    const int64_t count = h_BnD.size(1);
+    const bool steps = options_.learn && c_.suffix_len > 0;
+    if (c_.suffix_len > 0) {
+      m_.target_Bb.narrow(1, m_.filled, count).copy_(target_Bn);
+      m_.valid_Bb.narrow(1, m_.filled, count).copy_(countable(target_Bn));
+    }
+    if (steps && count == c_.chunk && targets_known) {
+      const ChunkGradient g = gradient(h_BnD, rope, options_.tap);
+      append_kv(g.kv_S1);
+      nll_Bn.copy_(g.nll_BT);
+      step(g);
+      finish_chunk();
+      return;
+    }
+    score(h_BnD, target_Bn, rope, nll_Bn);
+    if (c_.suffix_len == 0) return;
+    m_.h_BbD.narrow(1, m_.filled, count).copy_(h_BnD);
+    m_.filled += count;
+    if (m_.filled < c_.chunk || !targets_known) return;
+    if (steps) {
+      const auto whole = rope_table(c_, m_.position + count - c_.chunk, c_.chunk, master_type(w_.type()), w_.device());
+      step(gradient(m_.h_BbD, whole, Tap()));
+    }
+    finish_chunk();
+  }
+
+  /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
+  void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn) {
+    const at::NoGradGuard no_grad;
+    std::vector<FastMlp> fast_S;
+    for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp, {}});
+    const SuffixOutput out = run_suffix(c_, w_, fast_S, {h_BnD, windows_before(0), rope}, options_.tap);
+    append_kv(out.kv_S1);
+    m_.x_BD = ops::value(out.x_PBTD).select(1, -1).clone();
+    // A single token's target is never known yet; otherwise unknown targets get a score that is overwritten later.
+    if (h_BnD.size(1) == 1 && target_Bn.eq(kUnknown).all().item<bool>()) return;
+    const Tensor ones = at::ones({target_Bn.numel()}, nll_Bn.options());
+    const auto loss = ops::linear_cross_entropy(out.x_PBTD.flatten(1, 2), w_.head(), target_Bn.clamp_min(0).flatten(), ones);
+    nll_Bn.copy_(loss.nll_N.view_as(target_Bn));
+  }
+
+  ChunkGradient gradient(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) {
+    const int64_t own = m_.kv_L.empty() || c_.suffix_len < 2 ? 0 : m_.filled;
+    return chunk_gradient(c_, w_, m_.W_S, {h_BbD, windows_before(own), rope}, m_.target_Bb, m_.valid_Bb, tap);
+  }
+
+  void step(const ChunkGradient& g) {
+    const Tensor norm_B = inner_step_(m_.W_S, g.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip);
+    if (options_.on_step) options_.on_step({m_.steps, g.loss_B, norm_B}, m_, g.g_S);
+    ++m_.steps;
+  }
+
+  void finish_chunk() {
+    m_.filled = 0;
+    for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i) m_.kv_L[static_cast<size_t>(i)].keep_last(c_.window - 1);
+  }
+
+  const Model& model_;
+  const ModelConfig& c_;
+  const Weights& w_;
+  Memory& m_;
+  const ReadOptions& options_;
+};
+
+}  // namespace
+
+Memory Memory::fork() const {
+  Memory out = *this;
+  for (Mlp& mlp : out.W_S) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
+  for (size_t i = 0; i < kv_L.size(); ++i) out.kv_L[i] = kv_L[i].clone();
+  for (Tensor* x : {&out.h_BbD, &out.target_Bb, &out.valid_Bb, &out.x_BD})
+    if (x->defined()) *x = x->clone();
+  return out;
+}
+
+Memory empty_memory(const Model& model, int64_t batch) {
+  const ModelConfig& c = model.config;
+  Memory m;
+  for (const Mlp& mlp : model.weights.fast_S)
+    m.W_S.push_back({mlp.w13_FD.detach().unsqueeze(0).repeat({batch, 1, 1}), mlp.w2_DF.detach().unsqueeze(0).repeat({batch, 1, 1})});
+  m.kv_L.resize(static_cast<size_t>(c.num_layers));
+  if (c.suffix_len > 0) {
+    const auto options = model.weights.embedding_VD.options();
+    m.h_BbD = at::zeros({batch, c.chunk, c.hidden_size}, options);
+    m.target_Bb = at::zeros({batch, c.chunk}, options.dtype(at::kLong));
+    m.valid_Bb = at::zeros({batch, c.chunk}, options.dtype(at::kBool));
+  }
+  return m;
+}
+
+Tensor next_logits(const Model& model, const Memory& memory) {
+  require(memory.x_BD.defined(), "nothing was read yet, so there is nothing to predict from; read at least one token");
+  return ops::product_nt(memory.x_BD, model.weights.head()).to(master_type(model.weights.type()));
+}
+
+ReadResult read(const Model& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options) {
+  const ModelConfig& c = model.config;
+  const int64_t n = tokens_Bn.size(1);
+  ReadResult result;
+  result.nll_Bn = at::full(tokens_Bn.sizes(), std::nan(""), model.weights.final_norm_D.options());
+  if (n == 0) return result;
+  const auto [least, greatest] = tokens_Bn.aminmax();
+  require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
+          "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
+  SegmentReader reader(model, memory, options);
+  // The first token is the target of the last one read before: it is scored, and may release a pending step.
+  const Tensor first_B = tokens_Bn.select(1, 0);
+  if (memory.x_BD.defined()) {
+    const Tensor log_p = next_logits(model, memory).log_softmax(-1);
+    result.nll_Bn.select(1, 0).copy_(log_p.gather(1, first_B.unsqueeze(1)).squeeze(1).neg());
+    if (memory.filled > 0 && memory.filled < c.chunk) reader.set_target(memory.filled - 1, first_B);
+    if (c.suffix_len > 0 && memory.filled == c.chunk) reader.pending_step(first_B);
+  }
+  for (int64_t first = 0; first < n;) {
+    // Segments end where chunks do, so that whole chunks are scored and learnt from in one pass.
+    int64_t count = std::min(n - first, options.segment);
+    if (c.suffix_len > 0 && first + count < n) {
+      const int64_t over = (memory.filled + count) % c.chunk;
+      if (over < count) count -= over;
+    }
+    // Stopping is decided before a segment, so that the memory never knows of a token that it did not read.
+    const bool stop = options.keep_going && first > 0 && !options.keep_going(first);
+    const bool more = first + count < n && !stop;
+    const auto next_B = more ? std::optional<Tensor>(tokens_Bn.select(1, first + count)) : std::nullopt;
+    const Tensor nll_Bn = at::empty({tokens_Bn.size(0), count}, result.nll_Bn.options());
+    reader.read(tokens_Bn.narrow(1, first, count), next_B, nll_Bn);
+    const int64_t scored = more ? count : count - 1;
+    if (scored > 0) result.nll_Bn.narrow(1, first + 1, scored).copy_(nll_Bn.narrow(1, 0, scored));
+    first += count;
+    result.tokens_read = first;
+    if (stop) break;
+  }
+  return result;
+}
+
+}  // namespace ingrain::ttt

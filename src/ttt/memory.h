@@ -1,0 +1,60 @@
+// The state after reading (DESIGN.md section 1), and reading itself (section 3), for B sequences in step.
+#pragma once
+
+#include "model/model.h"
+#include "ttt/chunk.h"
+#include "ttt/kv_cache.h"
+
+#include <optional>
+
+namespace ingrain::ttt {
+
+/// Everything that later tokens depend on. A plain value: fork() copies, nothing is shared with the copy.
+struct Memory {
+  int64_t position = 0;          // tokens read
+  std::vector<Mlp> W_S;          // fast weights, [B, ...], fp32 (fp64)
+  std::vector<KvCache> kv_L;     // every block's window; suffix blocks 1.. also keep the unfinished chunk's own
+  // The unfinished chunk (possibly full: then its step is pending until the next token is known).
+  int64_t filled = 0;            // tokens of it read
+  Tensor h_BbD;                  // their prefix outputs, [B, b, D], the first `filled` set
+  Tensor target_Bb, valid_Bb;    // their targets (each known once the next token is), int64 and bool
+  Tensor x_BD;                   // after the final norm, at the last position: what the next token is predicted from
+  int64_t steps = 0;             // inner steps made
+
+  int64_t batch() const { return W_S.empty() ? (x_BD.defined() ? x_BD.size(0) : 1) : W_S[0].w13_FD.size(0); }
+  Memory fork() const;
+};
+
+/// A memory that has read nothing, for B sequences.
+Memory empty_memory(const Model& model, int64_t batch = 1);
+
+/// One finished chunk.
+struct StepReport {
+  int64_t chunk;        // 0-based
+  Tensor loss_B, norm_B;  // L_t before the step; |g_t| before the clip
+};
+
+struct ReadOptions {
+  bool learn = true;           // make inner steps
+  bool learn_these = true;     // whether the tokens of this call count as targets in their chunks' losses
+  double rate_multiplier = 1;  // of the inner rate
+  int64_t segment = 2048;      // tokens that go through the prefix at once
+  Tap tap;
+  std::function<void(const StepReport&, const Memory&, const std::vector<Mlp>& gradient)> on_step;
+  std::function<bool(int64_t tokens_done)> keep_going;  // asked between segments; false makes the next one the last
+};
+
+struct ReadResult {
+  /// -log p(token | all before), [B, n]; NaN for a sequence's very first token. fp32 (fp64).
+  Tensor nll_Bn;
+  int64_t tokens_read = 0;  // less than given only if keep_going said stop
+};
+
+/// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0) into the memory. Any split of a text into calls
+/// gives the same memory and scores, up to the order of floating-point sums. A token's score never depends on later ones.
+ReadResult read(const Model& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
+
+/// Logits [B, V] for the next token, fp32 (fp64). Error if nothing was read.
+Tensor next_logits(const Model& model, const Memory& memory);
+
+}  // namespace ingrain::ttt

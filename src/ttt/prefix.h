@@ -1,0 +1,16 @@
+// The part of the model that does not depend on the fast weights: embedding, prefix blocks, and the first suffix
+// block's attention step.
+#pragma once
+
+#include "model/block.h"
+#include "ttt/kv_cache.h"
+
+namespace ingrain::ttt {
+
+/// Reads tokens [B, n] that follow what `kv_L` holds, appends their keys and values there and forgets what no later
+/// query sees. Returns hidden states [B, n, D]: after the first suffix block's attention step, or after the last
+/// block's end and the final block where there is no suffix. No gradients.
+Tensor run_prefix(const ModelConfig& config, const Weights& weights, const Tensor& tokens_Bn,
+                  const ops::RopeTable& rope, std::vector<KvCache>& kv_L, const Tap& tap = {});
+
+}  // namespace ingrain::ttt
