@@ -1,0 +1,68 @@
+#include "ttt/block_stack.h"
+
+namespace ingrain::ttt {
+
+Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const {
+  const BlockWeights& block = w.blocks[static_cast<size_t>(stage)];
+  Tensor h = attention_step(c_, block, h_PBTD, {}, rope_, tap, stage).h_PBTD;
+  if (stage == blocks_) return h;
+  if (stage >= c_.prefix_len()) h = fast_step(c_, block, h, {w.fast_S[static_cast<size_t>(stage - c_.prefix_len())], {}}, tap, stage);
+  return mlp_step(c_, block, h, tap, stage);
+}
+
+std::vector<GradientSlots::Slot> BlockStack::slots_of(int64_t stage) const {
+  auto out = slots_.attention_slots(stage);
+  if (stage == blocks_) return out;
+  if (stage >= c_.prefix_len()) {
+    append(out, slots_.fast_norm_slots(stage));
+    append(out, slots_.initial_fast_slots(stage - c_.prefix_len()));
+  }
+  append(out, slots_.mlp_slots(stage));
+  return out;
+}
+
+Tensor BlockStack::forward(const Tensor& tokens_BT, const ops::RopeTable& rope, const Tap& tap) {
+  tokens_BT_ = tokens_BT;
+  rope_ = rope;
+  kept_.clear();
+  Tensor h_PBTD = at::embedding(slots_.leaves().embedding_VD.detach(), tokens_BT).unsqueeze(0);
+  if (tap) tap("embed", -1, h_PBTD);
+  for (int64_t i = 0; i < stages(); ++i) {
+    Stage& stage = kept_.emplace_back();
+    stage.in_PBTD = h_PBTD.detach().requires_grad_();
+    if (recompute_ == Recompute::never) {
+      const at::AutoGradMode grad(true);
+      stage.out_PBTD = run(i, stage.in_PBTD, slots_.leaves(), tap);
+      h_PBTD = stage.out_PBTD.detach();
+    } else {
+      const at::NoGradGuard no_grad;
+      h_PBTD = run(i, stage.in_PBTD, slots_.leaves(), tap);
+    }
+  }
+  return ops::value(h_PBTD);
+}
+
+void BlockStack::backward(const Tensor& g_BTD) {
+  // Below the lowest trained parameter there is nothing to compute.
+  const Tensor& embedding_sum = slots_.sums().embedding_VD;
+  int64_t lowest = embedding_sum.defined() ? -1 : stages();
+  for (int64_t i = stages() - 1; i >= 0 && lowest >= 0; --i)
+    if (any_trained(slots_of(i))) lowest = i;
+  Tensor g_PBTD = g_BTD.unsqueeze(0);
+  for (int64_t i = stages() - 1; i >= std::max<int64_t>(lowest, 0); --i) {
+    Stage& stage = kept_[static_cast<size_t>(i)];
+    if (!stage.out_PBTD.defined()) {
+      const at::AutoGradMode grad(true);
+      stage.out_PBTD = run(i, stage.in_PBTD, slots_.leaves(), {});
+    }
+    g_PBTD = GradientSlots::backward({stage.out_PBTD}, {g_PBTD}, slots_of(i), {stage.in_PBTD})[0];
+    stage = {};
+  }
+  if (embedding_sum.defined()) {
+    const Tensor g_ND = ops::value(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());
+    embedding_sum.index_add_(0, tokens_BT_.flatten(), g_ND);
+  }
+  kept_.clear();
+}
+
+}  // namespace ingrain::ttt

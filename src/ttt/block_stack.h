@@ -1,0 +1,43 @@
+// A run of blocks over whole sequences, differentiable with little memory: the forward pass keeps each block's input,
+// and the backward pass runs a block again (or keeps its graph where there is room).
+#pragma once
+
+#include "model/block.h"
+#include "model/gradient_slots.h"
+
+namespace ingrain::ttt {
+
+enum class Recompute { never, always };
+
+/// The embedding and the first `blocks` blocks; a suffix block among them uses its initial fast weights, unlearning.
+/// With `attention_of_next`, the next block's attention step too (where the suffix begins).
+class BlockStack {
+ public:
+  BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next, Recompute recompute)
+      : c_(config), slots_(slots), blocks_(blocks), attention_of_next_(attention_of_next), recompute_(recompute) {}
+
+  /// tokens: [B, T]. Returns [B, T, D].
+  Tensor forward(const Tensor& tokens_BT, const ops::RopeTable& rope, const Tap& tap = {});
+
+  /// g: the cotangent of forward()'s result. Adds the parameters' gradients to their sums. Frees what was kept.
+  void backward(const Tensor& g_BTD);
+
+ private:
+  struct Stage {
+    Tensor in_PBTD, out_PBTD;  // out undefined where it is to be computed again
+  };
+  int64_t stages() const { return blocks_ + (attention_of_next_ ? 1 : 0); }
+  Tensor run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const;
+  std::vector<GradientSlots::Slot> slots_of(int64_t stage) const;
+
+  const ModelConfig& c_;
+  const GradientSlots& slots_;
+  int64_t blocks_;
+  bool attention_of_next_;
+  Recompute recompute_;
+  Tensor tokens_BT_;
+  ops::RopeTable rope_;
+  std::vector<Stage> kept_;
+};
+
+}  // namespace ingrain::ttt
