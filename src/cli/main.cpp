@@ -1,9 +1,49 @@
-// The program: finds the command and turns errors into exit statuses.
+// The program: finds the command, runs it, and turns errors into exit statuses (2: usage, 1: anything else).
 #include "base/error.h"
+#include "cli/commands.h"
 
 #include <cstdio>
+#include <exception>
+#include <string>
 
-int main() {
-  std::puts("ingrain");
+namespace {
+
+using namespace ingrain;
+
+constexpr cli::AddCommand kCommands[] = {cli::add_verify_command};
+
+int run(int argc, char** argv) {
+  CLI::App app{"ingrain: language models that learn what they read"};
+  app.name("ingrain");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "ingrain 0.1.0");
+  app.footer("Each command explains itself: ingrain COMMAND --help");
+  for (const auto add : kCommands) add(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const UsageError& e) {
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
+    return 2;
+  } catch (const Error& e) {
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
+    return 1;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "ingrain: out of memory; try a smaller batch, segment or model\n");
+    return 1;
+  } catch (const std::exception& e) {
+    const std::string text = e.what();  // libtorch's errors go on with a backtrace
+    std::fprintf(stderr, "ingrain: unexpected error (a defect worth reporting): %s\n", text.substr(0, text.find("\nException raised")).c_str());
+    return 1;
+  }
 }

@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "data/checksum.h"
 #include "model/tensor_io.h"
 
 #include <nlohmann/json.hpp>
-#include <xxhash.h>
 
 #include <algorithm>
 
@@ -73,16 +73,13 @@ at::ScalarType parse_compute_type(std::string_view name, at::Device device) {
 }
 
 std::string fingerprint_of(const formats::SafetensorsFolder& stored) {
-  XXH3_state_t* state = XXH3_createState();
-  XXH3_64bits_reset(state);
+  data::Checksum sum;
   for (const auto& [name, location] : stored.tensors()) {
-    XXH3_64bits_update(state, name.data(), name.size());
+    sum.update(name.data(), name.size());
     const auto bytes = location.file->bytes(name);
-    XXH3_64bits_update(state, bytes.data(), bytes.size());
+    sum.update(bytes.data(), bytes.size());
   }
-  const uint64_t digest = XXH3_64bits_digest(state);
-  XXH3_freeState(state);
-  return fmt::format("{:016x}", digest);
+  return fmt::format("{:016x}", sum.value());
 }
 
 Model load_model(const fs::path& folder, at::ScalarType compute, at::Device device) {

@@ -1,0 +1,14 @@
+// The program's commands. A command is one file here: it declares its options, parses, calls the library, prints.
+// To add one: write its file, declare it below, add a row to kCommands in main.cpp.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace ingrain::cli {
+
+/// Adds one subcommand to `app`, with a callback that does the work and throws ingrain::Error or UsageError.
+using AddCommand = void (*)(CLI::App& app);
+
+void add_verify_command(CLI::App& app);
+
+}  // namespace ingrain::cli

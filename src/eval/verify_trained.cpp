@@ -1,0 +1,64 @@
+#include "base/error.h"
+#include "data/tokens.h"
+#include "eval/verify.h"
+#include "model/model.h"
+#include "model/reference_config.h"
+#include "model/reference_layout.h"
+#include "model/tensor_io.h"
+#include "ttt/memory.h"
+
+#include <map>
+
+namespace ingrain::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The first T + 1 tokens of a validation document, [1, T + 1].
+Tensor load_tokens(const fs::path& path, int64_t count, int64_t vocab_size) {
+  const data::RawTokenFile raw(path, data::TokenType::U16);
+  require(static_cast<int64_t>(raw.tokens().size()) >= count, "{}: {} tokens are needed", path.string(), count);
+  const Tensor tokens = at::empty({1, count}, at::kInt);
+  raw.tokens().part(0, static_cast<uint64_t>(count)).copy_to(tokens.data_ptr<int32_t>(), static_cast<uint32_t>(vocab_size));
+  return tokens.to(at::kLong);
+}
+
+}  // namespace
+
+std::vector<Comparison> verify_trained(const fs::path& folder, const VerifyOptions& options) {
+  const at::ScalarType compute = options.dtype == "auto" ? at::kFloat : parse_compute_type(options.dtype);
+  const formats::SafetensorsFolder params(folder);
+  const formats::SafetensorsFile expected(folder / "expected.safetensors");
+  Model model;
+  model.config = load_reference_model_config(folder / "model.json");
+  const Weights master = from_reference(model.config, [&](const std::string& name) { return read_tensor(params, name); });
+  model.weights = convert(model.config, convert(model.config, master, master_type(compute)), compute);
+
+  std::map<std::string, Tensor> values;
+  for (const auto& [name, entry] : expected.tensors()) {
+    const std::string suffix = ".ttt_on.token_nll";
+    if (!name.ends_with(suffix)) continue;
+    const std::string document = name.substr(0, name.size() - suffix.size());
+    const int64_t T = entry.shape.at(0);
+    const Tensor tokens = load_tokens(folder / "validation" / ("val_" + document + ".bin"), T + 1, model.config.vocab_size);
+    for (const bool learn : {true, false}) {
+      ttt::Memory memory = ttt::empty_memory(model);
+      ttt::ReadOptions read;
+      read.learn = learn;
+      const Tensor nll_T = ttt::read(model, memory, tokens, read).nll_Bn[0].narrow(0, 1, T);
+      const std::string at = document + (learn ? ".ttt_on" : ".ttt_off");
+      const Tensor valid = tokens[0].narrow(0, 1, T).ne(model.config.bos_id).view({-1, model.config.chunk});
+      values[at + ".token_nll"] = nll_T;
+      values[at + ".chunk_loss"] = (ttt::mean_weights(valid, nll_T.scalar_type()) * nll_T.view_as(valid)).sum(1);
+    }
+  }
+  std::vector<Comparison> out;
+  for (const auto& [name, entry] : expected.tensors()) {
+    const auto at = values.find(name);
+    out.push_back(compare(name, at == values.end() ? Tensor() : at->second, read_tensor(expected, name),
+                          name.ends_with("loss") ? Quantity::loss : Quantity::nll, compute));
+  }
+  return out;
+}
+
+}  // namespace ingrain::eval

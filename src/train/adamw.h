@@ -1,0 +1,43 @@
+// AdamW with a global clip, over all parameters at once (DESIGN.md section 5).
+#pragma once
+
+#include "model/weights.h"
+
+namespace ingrain::train {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
+  double clip = 1;  // of the gradient's global norm; no epsilon
+  bool decay_embedding = true;
+};
+
+/// Owns the moments; works in place on master weights (fp32 or fp64). Not thread-safe.
+class AdamW {
+ public:
+  /// `gradients` says which parameters are trained: those whose sum is defined.
+  AdamW(const ModelConfig& config, const Weights& master, const Weights& gradients, const AdamWOptions& options);
+
+  /// One step with rate `lr`. Clips the gradients in place. Returns their global norm before the clip.
+  /// A norm that is not finite leaves weights and moments untouched: the caller counts it.
+  double step(double lr);
+
+  int64_t steps() const { return steps_; }
+
+  /// The state under names ("blocks.3.wqkv.first_moment"), as live tensors, for checkpoints; and its step count.
+  std::vector<std::pair<std::string, Tensor>> state() const;
+  void set_steps(int64_t steps) { steps_ = steps; }
+
+ private:
+  /// Parameters that share a weight decay go through one fused call.
+  struct Group {
+    std::vector<std::string> names;
+    std::vector<Tensor> weights, gradients, first, second, steps;
+    double weight_decay;
+  };
+
+  AdamWOptions options_;
+  std::vector<Group> groups_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace ingrain::train
