@@ -45,12 +45,11 @@ compile() {
 
 build_program() {
   configure release
-  local begun
-  begun=$(mktemp "$build/begun.XXXXXX") # a file saved while the compiler runs counts as changed
+  local begun=$build/begun # its age is the program's: a file saved while the compiler runs counts as changed
+  touch "$begun"
   compile release ingrain_cli
   settings >"$built"
   touch -r "$begun" "$built"
-  rm -f "$begun"
 }
 
 command_setup() {

@@ -3,6 +3,9 @@
 import os
 import pathlib
 import subprocess
+import time
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -56,3 +59,42 @@ def test_it_works_from_any_folder_and_through_a_link(tmp_path):
                           env={**os.environ, "INGRAIN_BUILD": str(tmp_path / "none")})
     assert done.returncode == 0
     assert "usage: ./ingrain COMMAND" in done.stdout
+
+
+@pytest.fixture
+def built(tmp_path):
+    """A build folder whose program only tells how it was called, and an (empty) torch to have built it with."""
+    build, torch = tmp_path / "build", tmp_path / "torch"
+    torch.mkdir()
+    program = build / "release" / "src" / "cli" / "ingrain"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\npwd\nprintf "<%s>" "$@"\nexit 7\n')
+    program.chmod(0o755)
+    mark = build / "release" / "ingrain-built"
+    mark.write_text(f"torch={torch} deps=")
+    return mark, {"INGRAIN_BUILD": str(build), "INGRAIN_TORCH": str(torch), "INGRAIN_DEPS": ""}
+
+
+def test_a_built_program_gets_arguments_folder_and_the_last_word(built, tmp_path):
+    _, environment = built
+    started = time.monotonic()
+    done = ingrain("read", "two words", "*", cwd=tmp_path, **environment)
+    assert done.returncode == 7
+    assert done.stdout == f"{tmp_path}\n<read><two words><*>"
+    assert done.stderr == ""
+    assert time.monotonic() - started < 3, "0.02 s on an idle machine"
+
+
+def test_sources_newer_than_the_program_are_built_first(built):
+    mark, environment = built
+    os.utime(mark, (0, 0))
+    done = ingrain("read", **environment)
+    assert done.returncode == 1 and "holds no torch" in done.stderr, "set-up began"
+
+
+def test_another_torch_than_the_programs_means_building_again(built, tmp_path):
+    _, environment = built
+    other = tmp_path / "other"
+    other.mkdir()
+    done = ingrain("read", **{**environment, "INGRAIN_TORCH": str(other)})
+    assert done.returncode == 1 and f"INGRAIN_TORCH={other} holds no torch" in done.stderr
