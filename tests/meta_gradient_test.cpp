@@ -1,0 +1,120 @@
+// The tangent method against reverse over reverse and finite differences, in fp64 (DESIGN.md section 4).
+#include "reverse_over_reverse.h"
+#include "base/error.h"
+#include "tiny_model.h"
+#include "ttt/outer_gradient.h"
+
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+namespace ingrain::ttt {
+namespace {
+
+using test::plain_outer_loss;
+using test::random_tokens;
+using test::tiny_model;
+using test::TinyShape;
+
+struct GradientCase {
+  TinyShape shape{};
+  int64_t batch = 1, chunks = 4;
+  int64_t keep_bytes = int64_t{1} << 30;
+  int64_t bos_run = 0;  // so many tokens of the first sequence are bos: masks that differ, whole chunks masked
+};
+
+void PrintTo(const GradientCase& c, std::ostream* out) {
+  *out << "batch " << c.batch << " layers " << c.shape.layers << " S " << c.shape.suffix << " window " << c.shape.window << " chunk "
+       << c.shape.chunk << " clip " << c.shape.inner_clip << " bos " << c.bos_run;
+}
+
+Tensor tokens_of(const GradientCase& p, const ModelConfig& c) {
+  Tensor tokens = random_tokens(c, p.batch, p.chunks * c.chunk + 1);
+  if (p.bos_run > 0) tokens[0].narrow(0, 3, p.bos_run).fill_(c.bos_id);
+  return tokens;
+}
+
+class MetaGradient : public ::testing::TestWithParam<GradientCase> {};
+
+TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
+  const GradientCase& p = GetParam();
+  const Model model = tiny_model(p.shape);
+  const ModelConfig& c = model.config;
+  const Tensor tokens = tokens_of(p, c);
+  for (const bool meta : {true, false}) {
+    GradientSlots slots(c, model.weights);
+    GradientOptions options;
+    options.keep_bytes = p.keep_bytes;
+    options.rate_multiplier = 0.8;
+    const OuterLoss loss = (meta ? meta_gradient : standard_gradient)(c, slots, tokens, options);
+
+    const Tensor plain = plain_outer_loss(c, slots.leaves(), tokens, meta, 0.8);
+    EXPECT_NEAR(loss.mean(), plain.item<double>(), 1e-12);
+    const auto leaves = parameter_list(c, slots.leaves()), sums = parameter_list(c, slots.sums());
+    const auto expected = torch::autograd::grad({plain}, leaves, {}, std::nullopt, false, /*allow_unused=*/true);
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const Tensor e = expected[i].defined() ? expected[i] : at::zeros_like(leaves[i]);
+      const double scale = std::max(1e-3, e.abs().max().item<double>());
+      EXPECT_LT((sums[i] - e).abs().max().item<double>() / scale, 1e-10) << "parameter " << i << (meta ? ", meta" : ", standard");
+    }
+
+    // Along one random direction of all parameters at once.
+    at::manual_seed(11);
+    double slope = 0;
+    constexpr double h = 1e-5;
+    std::vector<Tensor> directions;
+    for (const Tensor& sum : sums) {
+      directions.push_back(at::randn_like(sum));
+      slope += (directions.back() * sum).sum().item<double>();
+    }
+    const auto loss_at = [&](double by) {
+      Weights w = model.weights;
+      size_t i = 0;
+      visit_parameters(c, w, [&](const std::string&, Tensor& x, ParameterKind) { x = (x.detach() + directions[i++] * by).requires_grad_(); });
+      return plain_outer_loss(c, w, tokens, meta, 0.8).item<double>();
+    };
+    const auto central = [&](double h) { return (loss_at(h) - loss_at(-h)) / (2 * h); };
+    const double extrapolated = (4 * central(h) - central(2 * h)) / 3;  // error of order h^4
+    EXPECT_NEAR(extrapolated, slope, 1e-6 * std::max(1.0, std::abs(slope)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, MetaGradient,
+    ::testing::Values(GradientCase{}, GradientCase{.batch = 3}, GradientCase{.shape = {.suffix = 1}},
+                      GradientCase{.shape = {.suffix = 3, .window = 5}, .batch = 2}, GradientCase{.shape = {.window = 1}},
+                      GradientCase{.shape = {.window = 37, .chunk = 24}, .batch = 2, .chunks = 3},
+                      GradientCase{.shape = {.window = 10, .chunk = 32}, .chunks = 2},
+                      GradientCase{.shape = {.window = 1000, .inner_clip = 100}, .batch = 2},
+                      GradientCase{.shape = {.kv_heads = 1, .tie = false, .post_norm = false, .learned_rates = true}, .batch = 2},
+                      GradientCase{.batch = 2, .bos_run = 5}, GradientCase{.batch = 2, .bos_run = 20}, GradientCase{.bos_run = 30},
+                      GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
+                      GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
+
+TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
+  const Model model = tiny_model({.learned_rates = true});
+  const ModelConfig& c = model.config;
+  const Tensor tokens = random_tokens(c, 2, 33);
+  GradientSlots all(c, model.weights);
+  GradientSlots few(c, model.weights, [](const std::string& name) { return name.find("fast") != std::string::npos || name == "inner_rate"; });
+  meta_gradient(c, all, tokens);
+  meta_gradient(c, few, tokens);
+  const auto a = parameter_list(c, all.sums()), f = parameter_list(c, few.sums());
+  size_t trained = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!f[i].defined()) continue;
+    ++trained;
+    EXPECT_LT(test::max_difference(a[i], f[i]), 1e-12);
+  }
+  EXPECT_EQ(trained, 2 * 4 + 1u);  // two norms and two matrices of each fast MLP, and the rates
+  EXPECT_LT(trained, a.size());
+}
+
+TEST(OuterGradient, a_length_that_is_no_multiple_of_the_chunk_is_refused) {
+  const Model model = tiny_model({});
+  GradientSlots slots(model.config, model.weights);
+  EXPECT_THROW(meta_gradient(model.config, slots, random_tokens(model.config, 1, 12)), Error);
+  EXPECT_THROW(standard_gradient(model.config, slots, random_tokens(model.config, 1, 1)), Error);
+}
+
+}  // namespace
+}  // namespace ingrain::ttt

@@ -1,0 +1,184 @@
+// Properties of reading (DESIGN.md section 3), on random small models in fp64.
+#include "base/error.h"
+#include "tiny_model.h"
+#include "ttt/memory.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <cmath>
+
+namespace ingrain::ttt {
+namespace {
+
+using test::max_difference;
+using test::random_tokens;
+using test::tiny_model;
+using test::TinyShape;
+
+constexpr double kExact = 1e-11;
+
+/// Reads in pieces of the given sizes (the last one repeated) and returns all scores.
+Tensor read_split(const Model& model, Memory& memory, const Tensor& tokens_Bn, const std::vector<int64_t>& sizes,
+                  const ReadOptions& options = {}) {
+  std::vector<Tensor> scores;
+  size_t next = 0;
+  for (int64_t first = 0; first < tokens_Bn.size(1);) {
+    const int64_t n = std::min(sizes[std::min(next++, sizes.size() - 1)], tokens_Bn.size(1) - first);
+    scores.push_back(read(model, memory, tokens_Bn.narrow(1, first, n), options).nll_Bn);
+    first += n;
+  }
+  return at::cat(scores, 1);
+}
+
+void expect_same_memory(const Model& model, const Memory& a, const Memory& b, double tolerance = kExact) {
+  EXPECT_EQ(a.position, b.position);
+  EXPECT_EQ(a.filled, b.filled);
+  EXPECT_EQ(a.steps, b.steps);
+  for (size_t s = 0; s < a.W_S.size(); ++s) {
+    EXPECT_LT(max_difference(a.W_S[s].w13_FD, b.W_S[s].w13_FD), tolerance);
+    EXPECT_LT(max_difference(a.W_S[s].w2_DF, b.W_S[s].w2_DF), tolerance);
+  }
+  for (size_t i = 0; i < a.kv_L.size(); ++i) {
+    const auto x = a.kv_L[i].last(model.config.window), y = b.kv_L[i].last(model.config.window);
+    ASSERT_EQ(x.length(), y.length()) << "block " << i;
+    if (x.length() == 0) continue;
+    EXPECT_LT(max_difference(x.k_BWGd, y.k_BWGd), tolerance);
+  }
+  EXPECT_LT(max_difference(next_logits(model, a), next_logits(model, b)), tolerance);
+}
+
+class Reading : public ::testing::TestWithParam<TinyShape> {};
+
+TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
+  const Model model = tiny_model(GetParam());
+  const Tensor tokens = random_tokens(model.config, 2, 53);
+  Memory whole = empty_memory(model, 2);
+  const Tensor scores = read(model, whole, tokens).nll_Bn;
+  EXPECT_TRUE(std::isnan(scores[0][0].item<double>())) << "a sequence's first token has no score";
+  const std::vector<std::vector<int64_t>> splits{{1}, {8}, {7, 1}, {3, 20, 1, 2}, {16, 1}, {52, 1}};
+  for (const auto& sizes : splits) {
+    Memory memory = empty_memory(model, 2);
+    const Tensor split = read_split(model, memory, tokens, sizes);
+    EXPECT_LT(max_difference(scores.narrow(1, 1, 52), split.narrow(1, 1, 52)), kExact) << "first piece " << sizes[0];
+    expect_same_memory(model, whole, memory);
+  }
+  ReadOptions small_segments;
+  small_segments.segment = 5;
+  Memory memory = empty_memory(model, 2);
+  read(model, memory, tokens, small_segments);
+  expect_same_memory(model, whole, memory);
+}
+
+TEST_P(Reading, scores_never_depend_on_later_tokens) {
+  const Model model = tiny_model(GetParam());
+  Tensor tokens = random_tokens(model.config, 1, 40);
+  Memory first = empty_memory(model), second = empty_memory(model);
+  const Tensor before = read(model, first, tokens).nll_Bn;
+  for (const int64_t changed : {39, 24, 17, 16, 15}) {
+    tokens[0][changed] = (tokens[0][changed].item<int64_t>() + 5) % 37;
+    Memory memory = empty_memory(model);
+    const Tensor after = read(model, memory, tokens).nll_Bn;
+    EXPECT_LT(max_difference(before.narrow(1, 1, changed - 1), after.narrow(1, 1, changed - 1)), kExact);
+    EXPECT_GT(max_difference(before.narrow(1, changed, 1), after.narrow(1, changed, 1)), 1e-6);
+  }
+}
+
+TEST_P(Reading, sequences_of_a_batch_do_not_influence_each_other) {
+  const Model model = tiny_model(GetParam());
+  const Tensor tokens = random_tokens(model.config, 3, 30);
+  Memory together = empty_memory(model, 3);
+  const Tensor scores = read(model, together, tokens).nll_Bn;
+  for (int64_t b = 0; b < 3; ++b) {
+    Memory alone = empty_memory(model);
+    const Tensor own = read(model, alone, tokens.narrow(0, b, 1)).nll_Bn;
+    EXPECT_LT(max_difference(scores.narrow(0, b, 1).narrow(1, 1, 29), own.narrow(1, 1, 29)), kExact);
+  }
+}
+
+TEST_P(Reading, a_fork_never_changes_its_origin) {
+  const Model model = tiny_model(GetParam());
+  const Tensor tokens = random_tokens(model.config, 1, 60);
+  Memory straight = empty_memory(model), origin = empty_memory(model);
+  read(model, straight, tokens.narrow(1, 0, 21));
+  read(model, origin, tokens.narrow(1, 0, 21));
+  Memory fork = origin.fork();
+  read(model, fork, tokens.narrow(1, 21, 39));
+  expect_same_memory(model, straight, origin, 1e-300);
+  read(model, origin, tokens.narrow(1, 21, 39));
+  expect_same_memory(model, fork, origin, 1e-300);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Reading,
+                         ::testing::Values(TinyShape{}, TinyShape{.suffix = 1}, TinyShape{.window = 1}, TinyShape{.window = 5},
+                                           TinyShape{.window = 37, .chunk = 24}, TinyShape{.window = 10, .chunk = 32},
+                                           TinyShape{.window = 100, .kv_heads = 1}, TinyShape{.suffix = 3, .chunk = 1},
+                                           TinyShape{.layers = 2, .suffix = 0}, TinyShape{.tie = false, .post_norm = false},
+                                           TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true}));
+
+TEST(ReadingMasks, a_chunk_without_targets_that_count_changes_no_weight) {
+  const Model model = tiny_model({});
+  Memory memory = empty_memory(model);
+  const Tensor all_bos = at::full({1, 25}, model.config.bos_id, at::kLong);
+  const Tensor scores = read(model, memory, all_bos).nll_Bn;
+  EXPECT_EQ(memory.steps, 3);
+  EXPECT_TRUE(scores.narrow(1, 1, 24).isfinite().all().item<bool>());
+  EXPECT_EQ(max_difference(memory.W_S[0].w13_FD[0], model.weights.fast_S[0].w13_FD), 0);
+}
+
+TEST(ReadingMasks, learning_off_keeps_the_weights_and_tokens_not_to_learn_are_masked) {
+  const Model model = tiny_model({});
+  const Tensor tokens = random_tokens(model.config, 1, 25);
+  for (const bool learn : {false, true}) {
+    Memory memory = empty_memory(model);
+    ReadOptions options;
+    options.learn = learn;
+    options.learn_these = false;
+    read(model, memory, tokens, options);
+    EXPECT_EQ(max_difference(memory.W_S[1].w2_DF[0], model.weights.fast_S[1].w2_DF), 0);
+  }
+}
+
+TEST(ReadingLimits, nothing_and_one_token_are_fine_and_foreign_ids_are_refused) {
+  const Model model = tiny_model({});
+  Memory memory = empty_memory(model);
+  EXPECT_EQ(read(model, memory, at::empty({1, 0}, at::kLong)).tokens_read, 0);
+  EXPECT_THROW(next_logits(model, memory), Error);
+  EXPECT_EQ(read(model, memory, at::full({1, 1}, 3, at::kLong)).tokens_read, 1);
+  EXPECT_EQ(next_logits(model, memory).size(1), 37);
+  EXPECT_THROW(read(model, memory, at::full({1, 1}, 37, at::kLong)), Error);
+  EXPECT_THROW(read(model, memory, at::full({1, 1}, -1, at::kLong)), Error);
+  EXPECT_EQ(memory.position, 1);
+}
+
+TEST(ReadingLimits, stopping_leaves_the_memory_of_what_was_read) {
+  const Model model = tiny_model({});
+  const Tensor tokens = random_tokens(model.config, 1, 60);
+  ReadOptions options;
+  options.segment = 8;
+  options.keep_going = [](int64_t done) { return done < 16; };
+  Memory stopped = empty_memory(model), straight = empty_memory(model);
+  const int64_t n = read(model, stopped, tokens, options).tokens_read;
+  ASSERT_LT(n, 60);
+  read(model, straight, tokens.narrow(1, 0, n));
+  expect_same_memory(model, straight, stopped);
+}
+
+TEST(ReadingMemory, reading_64k_tokens_uses_no_more_memory_than_16k) {
+  const Model model = tiny_model({.layers = 2, .suffix = 1, .window = 256, .chunk = 256}, at::kFloat);
+  const Tensor tokens = random_tokens(model.config, 1, 16384);
+  const auto peak_kib = [] {
+    struct rusage usage {};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  Memory memory = empty_memory(model);
+  read(model, memory, tokens);
+  const long after_16k = peak_kib();
+  for (int i = 0; i < 3; ++i) read(model, memory, tokens);
+  EXPECT_EQ(memory.position, 65536);
+  EXPECT_LT(peak_kib() - after_16k, 4096) << "KiB more than after 16K tokens";
+}
+
+}  // namespace
+}  // namespace ingrain::ttt

@@ -1,0 +1,107 @@
+#include "reverse_over_reverse.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+namespace ingrain::test {
+namespace {
+
+Tensor norm(const Tensor& x, const Tensor& w, double eps) {
+  return w.defined() ? x * (x.square().mean(-1, true) + eps).rsqrt() * w : x;
+}
+
+/// Rotates x [T, heads, d] by interleaved pairs at positions first, first + 1, ...
+Tensor rope(const ModelConfig& c, const Tensor& x, int64_t first) {
+  const Tensor pos = at::arange(first, first + x.size(0), x.options()).view({-1, 1, 1});
+  const Tensor f = at::pow(c.rope_theta, at::arange(0, c.head_dim, 2, x.options()) * (-1.0 / static_cast<double>(c.head_dim)));
+  const Tensor cos = (pos * f).cos(), sin = (pos * f).sin();
+  const Tensor a = x.slice(-1, 0, std::nullopt, 2), b = x.slice(-1, 1, std::nullopt, 2);
+  return at::stack({a * cos - b * sin, b * cos + a * sin}, -1).flatten(-2);
+}
+
+struct Kv {
+  Tensor k, v;  // [positions, G, d], from position 0
+};
+
+/// Attention of tokens first .. first + T - 1 of one sequence; kv holds all positions before and gets these.
+Tensor attention(const ModelConfig& c, const BlockWeights& w, const Tensor& x, Kv& kv, int64_t first) {
+  const Tensor qkv = x.matmul(w.wqkv_CD.t());
+  const auto parts = qkv.split_with_sizes({c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim}, -1);
+  const Tensor q = rope(c, norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.q_norm_d, c.rms_eps), first);
+  const Tensor k = rope(c, norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.k_norm_d, c.rms_eps), first);
+  const Tensor v = parts[2].unflatten(-1, {c.num_kv_heads, c.head_dim});
+  kv = kv.k.defined() ? Kv{at::cat({kv.k, k}), at::cat({kv.v, v})} : Kv{k, v};
+  const int64_t groups = c.num_heads / c.num_kv_heads;
+  const Tensor i = at::arange(first, first + x.size(0)).unsqueeze(1), j = at::arange(kv.k.size(0)).unsqueeze(0);
+  const Tensor hidden = j.gt(i).logical_or(j.le(i - c.window));
+  const Tensor s = at::einsum("qhd,khd->hqk", {q, kv.k.repeat_interleave(groups, 1)}) / std::sqrt(static_cast<double>(c.head_dim));
+  const Tensor p = s.masked_fill(hidden, -INFINITY).softmax(-1);
+  return at::einsum("hqk,khd->qhd", {p, kv.v.repeat_interleave(groups, 1)}).flatten(1).matmul(w.wo_DC.t());
+}
+
+Tensor mlp(const Tensor& x, const Tensor& w13, const Tensor& w2) {
+  const auto ab = x.matmul(w13.t()).chunk(2, -1);
+  return (at::silu(ab[0]) * ab[1]).matmul(w2.t());
+}
+
+/// min(1, c / |g|), with derivative zero where g is zero.
+Tensor clip_scale(const std::vector<Tensor>& g, double clip) {
+  Tensor squares = at::zeros({}, g[0].options());
+  for (const Tensor& x : g) squares = squares + x.square().sum();
+  if (squares.item<double>() == 0) return at::ones({}, g[0].options());
+  return (clip / squares.sqrt()).clamp_max(1.0);
+}
+
+Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& tokens, bool learn, double multiplier) {
+  const int64_t T = tokens.size(0) - 1, n = T / c.chunk, first_suffix = c.prefix_len();
+  Tensor h = w.embedding_VD.index_select(0, tokens.narrow(0, 0, T));
+  const auto attend = [&](int64_t i, const Tensor& h, Kv& kv, int64_t first) {
+    const BlockWeights& b = w.blocks[static_cast<size_t>(i)];
+    return h + norm(attention(c, b, norm(h, b.attn_norm_D, c.rms_eps), kv, first), b.attn_post_norm_D, c.rms_eps);
+  };
+  const auto ordinary = [&](int64_t i, const Tensor& h) {
+    const BlockWeights& b = w.blocks[static_cast<size_t>(i)];
+    return h + norm(mlp(norm(h, b.mlp_norm_D, c.rms_eps), b.mlp.w13_FD, b.mlp.w2_DF), b.mlp_post_norm_D, c.rms_eps);
+  };
+  for (int64_t i = 0; i < first_suffix; ++i) {
+    Kv kv;
+    h = ordinary(i, attend(i, h, kv, 0));
+  }
+  std::vector<Kv> kv(static_cast<size_t>(c.suffix_len));
+  std::vector<Tensor> fast;
+  for (const Mlp& m : w.fast_S) fast.insert(fast.end(), {m.w13_FD, m.w2_DF});
+  Tensor total = at::zeros({}, h.options());
+  for (int64_t t = 0; t < n; ++t) {
+    Tensor x = h.narrow(0, t * c.chunk, c.chunk);
+    for (int64_t s = 0; s < c.suffix_len; ++s) {
+      const BlockWeights& b = w.blocks[static_cast<size_t>(first_suffix + s)];
+      x = attend(first_suffix + s, x, kv[static_cast<size_t>(s)], t * c.chunk);
+      x = x + norm(mlp(norm(x, b.fast_norm_D, c.rms_eps), fast[static_cast<size_t>(2 * s)], fast[static_cast<size_t>(2 * s + 1)]), b.fast_post_norm_D, c.rms_eps);
+      x = ordinary(first_suffix + s, x);
+    }
+    const Tensor target = tokens.narrow(0, t * c.chunk + 1, c.chunk), mask = target.ne(c.bos_id).to(x.scalar_type());
+    const Tensor log_p = norm(x, w.final_norm_D, c.rms_eps).matmul(w.head().t()).log_softmax(-1);
+    const Tensor L = -(log_p.gather(1, target.unsqueeze(1)).squeeze(1) * mask).sum() / mask.sum().clamp_min(1e-10);
+    total = total + L / static_cast<double>(n);
+    if (!learn || c.suffix_len == 0) continue;
+    const auto g = torch::autograd::grad({L}, fast, {}, /*retain_graph=*/true, /*create_graph=*/true);
+    const Tensor scale = clip_scale(g, c.inner_clip);
+    for (size_t i = 0; i < fast.size(); ++i) {
+      const Tensor rate = w.inner_rate_S.defined() ? w.inner_rate_S[static_cast<int64_t>(i / 2)] : at::ones({}, x.options());
+      fast[i] = fast[i] - rate * (c.inner_lr * multiplier) * scale * g[i];
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
+Tensor plain_outer_loss(const ModelConfig& c, const Weights& w, const Tensor& tokens_BT1, bool learn, double multiplier) {
+  const at::AutoGradMode grad(true);
+  Tensor total = at::zeros({}, w.final_norm_D.options());
+  for (int64_t b = 0; b < tokens_BT1.size(0); ++b) total = total + sequence_loss(c, w, tokens_BT1[b], learn, multiplier);
+  return total / static_cast<double>(tokens_BT1.size(0));
+}
+
+}  // namespace ingrain::test

@@ -1,0 +1,61 @@
+// Random models small enough for exact tests.
+#pragma once
+
+#include "model/model.h"
+
+#include <random>
+
+namespace ingrain::test {
+
+struct TinyShape {
+  int64_t layers = 3, suffix = 2, window = 12, chunk = 8, kv_heads = 2;
+  bool tie = true, post_norm = true, learned_rates = false;
+  double inner_lr = 0.7, inner_clip = 0.5;
+};
+
+inline ModelConfig tiny_config(const TinyShape& shape) {
+  ModelConfig c;
+  c.vocab_size = 37;
+  c.hidden_size = 16;
+  c.num_layers = shape.layers;
+  c.num_heads = 2;
+  c.num_kv_heads = shape.kv_heads;
+  c.head_dim = 8;
+  c.mlp_size = 24;
+  c.fast_mlp_size = shape.suffix > 0 ? 20 : 0;
+  c.suffix_len = shape.suffix;
+  c.window = shape.window;
+  c.chunk = shape.chunk;
+  c.tie_embeddings = shape.tie;
+  c.post_norm = c.fast_post_norm = shape.post_norm;
+  c.learned_inner_rates = shape.learned_rates;
+  c.inner_lr = shape.inner_lr;
+  c.inner_clip = shape.inner_clip;
+  c.bos_id = 1;
+  c.init_std = 0.3;
+  return c;
+}
+
+/// Weights with norms and rates away from 1, so that no factor is invisible.
+inline Model tiny_model(const TinyShape& shape, at::ScalarType type = at::kDouble, uint64_t seed = 5) {
+  Model model{tiny_config(shape), {}, "tiny"};
+  Weights w = initial_weights(model.config, seed);
+  at::manual_seed(seed);
+  visit_parameters(model.config, w, [](const std::string&, Tensor& x, ParameterKind kind) {
+    if (kind == ParameterKind::norm || kind == ParameterKind::rate) x.add_(at::randn_like(x), 0.2);
+  });
+  model.weights = convert(model.config, w, type);
+  return model;
+}
+
+inline Tensor random_tokens(const ModelConfig& c, int64_t batch, int64_t count, uint64_t seed = 3) {
+  std::mt19937_64 random(seed);
+  const Tensor out = at::empty({batch, count}, at::kLong);
+  int64_t* p = out.data_ptr<int64_t>();
+  for (int64_t i = 0; i < out.numel(); ++i) p[i] = static_cast<int64_t>(random() % static_cast<uint64_t>(c.vocab_size));
+  return out;
+}
+
+inline double max_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
+
+}  // namespace ingrain::test
