@@ -3,11 +3,7 @@
 #include <utf8proc.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
-
-#include "base/error.h"
 
 namespace ingrain::data {
 namespace {
@@ -149,23 +145,6 @@ bool is_word_character(char32_t c) {
       return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
              (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
   }
-}
-
-std::string normalize(std::string_view text, NormalForm form) {
-  // Below U+0300 nothing combines and nothing decomposes further: every such text is already in NFC.
-  const auto below_0300 = [](char c) { return static_cast<uint8_t>(c) < 0xCC; };
-  if (form == NormalForm::nfc && std::all_of(text.begin(), text.end(), below_0300)) return std::string(text);
-  int options = UTF8PROC_STABLE;
-  if (form == NormalForm::nfc || form == NormalForm::nfkc) options |= UTF8PROC_COMPOSE;
-  if (form == NormalForm::nfd || form == NormalForm::nfkd) options |= UTF8PROC_DECOMPOSE;
-  if (form == NormalForm::nfkc || form == NormalForm::nfkd) options |= UTF8PROC_COMPAT;
-  utf8proc_uint8_t* mapped = nullptr;
-  const auto length =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &mapped, static_cast<utf8proc_option_t>(options));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
-  require(length >= 0, "the text cannot be brought into a Unicode normal form: {}", utf8proc_errmsg(length));
-  return {reinterpret_cast<const char*>(mapped), static_cast<size_t>(length)};
 }
 
 }  // namespace ingrain::data

@@ -42,7 +42,8 @@ bool is_white_space(char32_t character);
 bool is_word_character(char32_t character);
 
 enum class NormalForm { nfc, nfd, nfkc, nfkd };
-/// `text` (valid UTF-8) in a Unicode normal form.
+/// `text` (valid UTF-8) in a Unicode normal form, by the tables of Unicode 9 as in PyPI's tokenizers: younger
+/// characters that later tables reorder or decompose stay as and where they are.
 std::string normalize(std::string_view text, NormalForm form);
 
 }  // namespace ingrain::data

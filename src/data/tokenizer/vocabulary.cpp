@@ -94,7 +94,8 @@ std::vector<Merge> Vocabulary::merges(const TokenizerSpec& spec) const {
   std::vector<Merge> out;
   out.reserve(spec.merges.size());
   for (size_t i = 0; i < spec.merges.size(); ++i) {
-    const auto& [left, right] = spec.merges[i];
+    const std::string& left = spec.merges[i].first;
+    const std::string& right = spec.merges[i].second;
     const auto id_of = [&](const std::string& written) {
       const auto id = find_written(written);
       require(id.has_value(), "{}: field 'merges', entry {} ('{}' '{}'): '{}' is not in the vocabulary", spec.source, i,
