@@ -31,6 +31,9 @@ struct PreTokenizerStep {
 /// Error naming the known ones for any other; `where` begins its text.
 std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const std::string& where);
 
+/// The step that sets numbers apart from all else: every digit alone, or runs of them (Hugging Face's Digits).
+PreTokenizerStep digits_step(bool individual);
+
 /// A token found in the text itself, before any splitting.
 struct AddedToken {
   int32_t id = 0;

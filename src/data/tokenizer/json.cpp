@@ -109,9 +109,7 @@ bool read_pre_tokenizer(const Field& field, int depth, std::vector<PreTokenizerS
     return true;
   }
   if (type == "Digits") {
-    const bool apart = field.flag("individual_digits");
-    steps.push_back({.pattern = R"(\p{N})",
-                     .behavior = apart ? SplitBehavior::isolated : SplitBehavior::contiguous});
+    steps.push_back(digits_step(field.flag("individual_digits")));
     return false;
   }
   require(type == "Split", "{} has the type '{}'; ByteLevel, Split, Digits and Sequence are supported", field.name(),

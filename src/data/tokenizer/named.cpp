@@ -37,6 +37,12 @@ constexpr std::array named = {
 
 }  // namespace
 
+// Hugging Face's Digits asks Rust's library, which knows Unicode 17; its split patterns ask Oniguruma, which knows 16.
+PreTokenizerStep digits_step(bool individual) {
+  return {.pattern = R"([\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}])",
+          .behavior = individual ? SplitBehavior::isolated : SplitBehavior::contiguous};
+}
+
 std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const std::string& where) {
   const auto entry = std::find_if(named.begin(), named.end(), [&](const Named& n) { return n.name == name; });
   if (entry == named.end()) {
@@ -45,7 +51,7 @@ std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const s
     fail("{}: the pre-tokenizer '{}' is unknown; known are {}", where, name, known);
   }
   std::vector<PreTokenizerStep> steps;
-  if (entry->digits_apart) steps.push_back({.pattern = R"(\p{N})"});
+  if (entry->digits_apart) steps.push_back(digits_step(true));
   steps.push_back({.pattern = std::string(entry->pattern), .dialect = Dialect::rust});
   return steps;
 }
