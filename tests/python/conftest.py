@@ -22,3 +22,16 @@ def probe():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ingrain():
+    """Runs the built program; returns the finished process with text output."""
+    program = BUILD / "src" / "cli" / "ingrain"
+    assert program.exists(), f"{program} is not built; set INGRAIN_TEST_BUILD to the build folder"
+
+    def run(*args, **options):
+        options.setdefault("timeout", 300)
+        return subprocess.run([program, *map(str, args)], capture_output=True, text=True, **options)
+
+    return run

@@ -1,0 +1,137 @@
+#include "cli/commands.h"
+#include "cli/model_options.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "data/tokens.h"
+#include "eval/score.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <cstdio>
+
+namespace ingrain::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxTextBytes = uint64_t{1} << 30;
+constexpr int64_t kFirstBin = 256;
+
+struct EvalOptions {
+  ModelOptions model;
+  std::string text, tokens, token_type = "u16", learning = "both";
+  int64_t limit = 0;
+  bool as_json = false, per_token = false;
+};
+
+struct Run {
+  std::string learning;  // "on" or "off"
+  eval::Score score;
+};
+
+std::vector<int32_t> load_document(const EvalOptions& o, const Model& model, const std::optional<data::Tokenizer>& tokenizer) {
+  std::vector<int32_t> tokens;
+  if (!o.tokens.empty()) {
+    tokens = data::read_raw_tokens(o.tokens, data::token_type_from_name(o.token_type));
+  } else {
+    const std::string text = read_file(o.text, kMaxTextBytes);
+    require(!text.empty(), "{}: empty; there is nothing to score", o.text);
+    require(tokenizer.has_value(), "{}: no tokenizer.json there; put the model's own beside its weights, or use --tokens", o.model.folder);
+    tokens = document_tokens(model.config, *tokenizer, text);
+  }
+  if (o.limit > 0 && tokens.size() > static_cast<size_t>(o.limit)) tokens.resize(static_cast<size_t>(o.limit));
+  return tokens;
+}
+
+Run run(const EvalOptions& o, const Model& model, const std::vector<int32_t>& tokens, const std::string& learning,
+        const data::Tokenizer* tokenizer) {
+  Progress progress("reading, learning " + learning, tokens.size(), "tokens");
+  ttt::ReadOptions options;
+  options.learn = learning == "on";
+  options.keep_going = [&](int64_t done) {
+    progress.update(static_cast<uint64_t>(done));
+    return !interrupted();
+  };
+  Run out{learning, eval::score_document(model, tokens, options, tokenizer)};
+  require(out.score.nll.size() == tokens.size(), "{}: stopped after {} of {} tokens", o.model.folder, out.score.nll.size(), tokens.size());
+  return out;
+}
+
+json number_or_null(float x) { return std::isnan(x) ? json(nullptr) : json(x); }
+
+void print_json(const EvalOptions& o, const std::vector<Run>& runs, size_t tokens) {
+  json root{{"model", o.model.folder}, {"document", o.text.empty() ? o.tokens : o.text}, {"tokens", tokens}};
+  for (const auto& [learning, score] : runs) {
+    json entry{{"scored", score.scored}, {"mean_nll", score.mean_nll}, {"seconds", score.seconds}};
+    if (score.bits_per_byte) entry["bits_per_byte"] = *score.bits_per_byte;
+    for (const auto& bin : eval::doubling_bins(score.nll, kFirstBin))
+      entry["by_position"].push_back({{"begin", bin.begin}, {"end", bin.end}, {"mean_nll", bin.mean_nll}});
+    if (o.per_token)
+      for (const float x : score.nll) entry["nll"].push_back(number_or_null(x));
+    root["learning_" + learning] = std::move(entry);
+  }
+  std::printf("%s\n", root.dump(2).c_str());
+}
+
+void print_table(const std::vector<Run>& runs) {
+  std::printf("%-20s", "position");
+  for (const Run& r : runs) std::printf("  %13s", ("learning " + r.learning).c_str());
+  std::printf("%s\n", runs.size() == 2 ? "     gain" : "");
+  std::vector<std::vector<eval::PositionBin>> bins;
+  for (const Run& r : runs) bins.push_back(eval::doubling_bins(r.score.nll, kFirstBin));
+  for (size_t row = 0; row < bins[0].size(); ++row) {
+    const auto& first = bins[0][row];
+    std::printf("%9s - %-8s", with_commas(first.begin).c_str(), with_commas(first.end).c_str());
+    for (const auto& column : bins) std::printf("  %13.4f", column[row].mean_nll);
+    if (bins.size() == 2) std::printf("  %7.4f", bins[1][row].mean_nll - first.mean_nll);
+    std::printf("\n");
+  }
+  const auto line = [&](const char* label, auto value) {
+    std::printf("%-20s", label);
+    for (const Run& r : runs) std::printf("  %13.4f", value(r.score));
+    if (runs.size() == 2) std::printf("  %7.4f", value(runs[1].score) - value(runs[0].score));
+    std::printf("\n");
+  };
+  line("mean, nats a token", [](const eval::Score& s) { return s.mean_nll; });
+  if (runs[0].score.bits_per_byte) line("bits a byte", [](const eval::Score& s) { return s.bits_per_byte.value_or(0); });
+  for (const auto& [learning, score] : runs)
+    std::printf("learning %s: %s tokens scored in %s (%.0f tokens/s)\n", learning.c_str(), with_commas(score.scored).c_str(),
+                format_duration(score.seconds).c_str(), static_cast<double>(score.scored) / score.seconds);
+}
+
+void evaluate(const EvalOptions& o) {
+  if (o.text.empty() == o.tokens.empty()) fail_usage("eval needs a text file or --tokens FILE, and not both");
+  watch_interrupts();
+  const Model model = o.model.load();
+  const auto tokenizer = find_tokenizer(o.model.folder, model.config);
+  const std::vector<int32_t> tokens = load_document(o, model, tokenizer);
+  std::vector<Run> runs;
+  for (const char* learning : {"on", "off"})
+    if (o.learning == learning || o.learning == "both") runs.push_back(run(o, model, tokens, learning, tokenizer ? &*tokenizer : nullptr));
+  if (o.as_json) print_json(o, runs, tokens.size());
+  else print_table(runs);
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app) {
+  auto* command = app.add_subcommand("eval", "Score a document: loss per token, by position, with and without learning");
+  auto o = std::make_shared<EvalOptions>();
+  o->model.add_to(*command);
+  command->add_option("TEXT", o->text, "A text file");
+  command->add_option("--tokens", o->tokens, "A file of token ids instead of text (NumPy's tofile)");
+  command->add_option("--token-type", o->token_type, "u16 or u32: what --tokens holds")->capture_default_str();
+  command->add_option("--learning", o->learning, "Whether the model learns while it reads")
+      ->check(CLI::IsMember({"on", "off", "both"}))->capture_default_str();
+  command->add_option("--limit", o->limit, "Read only the first N tokens")->check(CLI::PositiveNumber);
+  command->add_flag("--json", o->as_json, "Print JSON");
+  command->add_flag("--per-token", o->per_token, "With --json: also the loss of every token (null where not scored)");
+  command->footer("Example: ingrain eval models/reader-17m examples/data/emma.txt --limit 8192");
+  command->callback([o] { evaluate(*o); });
+}
+
+}  // namespace ingrain::cli

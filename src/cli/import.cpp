@@ -1,0 +1,127 @@
+#include "cli/commands.h"
+#include "cli/places.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "model/import_reference.h"
+#include "model/model.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+extern char** environ;
+
+namespace ingrain::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder of its own under the system's for temporary files, removed with everything in it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "ingrain-XXXXXX").string();
+    require(::mkdtemp(name.data()) != nullptr, "{}: cannot make a folder there: {}", name, std::strerror(errno));
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+bool is_orbax(const fs::path& folder) {
+  return fs::exists(folder / "_CHECKPOINT_METADATA") || fs::exists(folder / "model_weights");
+}
+
+/// Runs the Python converter, which installs what it needs into .venv on first use.
+void flatten_orbax(const fs::path& source, const fs::path& target) {
+  const fs::path root = project_folder(), script = root / "python/ingrain_convert/orbax.py";
+  require(fs::exists(script), "{}: the converter for Orbax is not there; set INGRAIN_HOME to the project's folder", script.string());
+  const fs::path own = root / ".venv/bin/python";
+  std::vector<std::string> words{fs::exists(own) ? own.string() : "python3", script.string(), source.string(), target.string()};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  const int error = ::posix_spawnp(&child, argv[0], nullptr, nullptr, argv.data(), environ);
+  require(error == 0, "{}: cannot run it: {}", words[0], std::strerror(error));
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "{}: the Orbax checkpoint was not converted; the converter's own message is above",
+          source.string());
+}
+
+at::ScalarType store_type(const std::string& name, at::ScalarType source) {
+  if (name == "source") return source;
+  return name == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+struct ImportOptions {
+  std::string source, target, store = "source", config, tokenizer;
+};
+
+void import_reference(const ImportOptions& o) {
+  const fs::path source(o.source), target(o.target);
+  require(fs::is_directory(source), "{}: no such folder; name a checkpoint's folder (params.safetensors, or an Orbax step)", o.source);
+  const fs::path config = o.config.empty() ? find_reference_config(source) : fs::path(o.config);
+  TemporaryFolder flattened;
+  if (is_orbax(source)) flatten_orbax(source, flattened.path());
+  const ReferenceCheckpoint checkpoint = load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
+  save_model(target, checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
+  if (checkpoint.optimizer) save_optimizer_state(target, checkpoint.config, *checkpoint.optimizer);
+  const fs::path tokenizer = o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer);
+  if (fs::exists(tokenizer)) {
+    write_file(target / "tokenizer.json", read_file(tokenizer, 64 << 20));
+  } else {
+    require(o.tokenizer.empty(), "{}: there is no such file", o.tokenizer);
+  }
+  std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(checkpoint.config.parameter_count()) / 1e6,
+              checkpoint.optimizer ? ", with the optimizer's state" : "",
+              fs::exists(target / "tokenizer.json") ? "" : "; without a tokenizer: add a tokenizer.json to read text");
+}
+
+}  // namespace
+
+void add_import_command(CLI::App& app) {
+  auto* command = app.add_subcommand("import", "Turn another program's checkpoint into a model folder");
+  auto o = std::make_shared<ImportOptions>();
+  command->add_option("SOURCE", o->source, "Folder of a reference checkpoint: params*.safetensors, or a step that Orbax wrote")->required();
+  command->add_option("-o,--output", o->target, "The model folder to make")->required();
+  command->add_option("--store", o->store, "Type of the stored weights")->check(CLI::IsMember({"source", "fp32", "bf16"}))->capture_default_str();
+  command->add_option("--config", o->config, "model.json or config.json of the checkpoint (default: looked for there and above)");
+  command->add_option("--tokenizer", o->tokenizer, "A tokenizer.json to put beside the weights (default: SOURCE's own)");
+  command->footer("Example: ingrain import ../shared/reference-17m -o models/reader-17m");
+  command->callback([o] { import_reference(*o); });
+}
+
+void add_export_command(CLI::App& app) {
+  struct Options {
+    std::string model, target, format = "reference";
+  };
+  auto* command = app.add_subcommand("export", "Write a model folder in another program's format");
+  auto o = std::make_shared<Options>();
+  command->add_option("MODEL", o->model, "A model folder")->required();
+  command->add_option("-o,--output", o->target, "The file to write")->required();
+  command->add_option("--format", o->format, "reference: flattened parameters of the reference implementation")
+      ->check(CLI::IsMember({"reference"}))->capture_default_str();
+  command->footer("Example: ingrain export models/reader-17m -o params.safetensors --format reference");
+  command->callback([o] {
+    export_reference(o->model, o->target);
+    std::printf("%s\n", o->target.c_str());
+  });
+}
+
+}  // namespace ingrain::cli

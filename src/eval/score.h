@@ -1,0 +1,40 @@
+// How well a model predicts a document: the loss of every token, its mean, and how it falls with position.
+#pragma once
+
+#include "data/tokenizer.h"
+#include "ttt/memory.h"
+
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace ingrain::eval {
+
+/// Mean loss of the tokens at positions [begin, end) of the document.
+struct PositionBin {
+  int64_t begin, end, scored;
+  double mean_nll;  // nats
+};
+
+struct Score {
+  std::vector<float> nll;      // -log p of every token, nats; NaN where it is not scored (the first, and targets that are bos)
+  int64_t scored = 0;
+  double mean_nll = 0;         // over the scored tokens
+  std::optional<double> bits_per_byte;  // of the text that the scored tokens stand for
+  double seconds = 0;
+};
+
+/// Adds up `nll` (as ReadResult gives it) of `tokens`. `tokenizer`, if known, tells the bytes behind them.
+Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id, const data::Tokenizer* tokenizer);
+
+/// Bins that double in length from `first` on: [0, first), [first, 2 first), [2 first, 4 first), ...
+std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t first);
+
+/// Bins of equal length.
+std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length);
+
+/// Reads `tokens` with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens.
+Score score_document(const Model& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
+                     const data::Tokenizer* tokenizer);
+
+}  // namespace ingrain::eval

@@ -1,0 +1,78 @@
+// From logits to the next token: penalties, temperature, the cuts (top-k, top-p, min-p), and a seeded draw.
+#pragma once
+
+#include "data/random.h"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace ingrain::ttt {
+
+/// The defaults change nothing: every token with the model's own probability.
+struct SamplingOptions {
+  double temperature = 1;         // 0: always the likeliest token
+  int64_t top_k = 0;              // only the k likeliest; 0: all
+  double top_p = 1;               // only the fewest tokens that together reach probability p
+  double min_p = 0;               // only tokens with at least this share of the likeliest one's probability
+  double repetition_penalty = 1;  // logits of tokens seen: divided by it where positive, else multiplied
+  double presence_penalty = 0;    // taken from the logit of every token seen
+  double frequency_penalty = 0;   // taken from it once for each time it was seen
+  int64_t penalty_window = 1024;  // how many of the latest tokens count as seen; 0: none
+  std::map<int32_t, double> logit_bias;  // added first; -infinity forbids a token
+  uint64_t seed = 0;
+};
+
+/// UsageError naming the option if one is out of range.
+void validate(const SamplingOptions& options);
+
+/// The same seed, options and logits give the same tokens on every machine: the generator is SplitMix64, one draw a
+/// token, u = (its upper 53 bits) / 2^53; tokens are ordered by falling logit, then rising id; the token is the first
+/// whose cumulative probability, in double, exceeds u. Order of operations: bias, penalties, temperature, top-k, top-p,
+/// min-p (each on what the one before left, renormalised). Not thread-safe; a copy continues independently.
+class Sampler {
+ public:
+  explicit Sampler(SamplingOptions options);
+
+  /// Counts a token of the text (given or sampled) for the penalties.
+  void accept(int32_t token);
+  /// Draws one token. Does not accept() it. NaN logits are forbidden tokens. Error if every token is forbidden.
+  int32_t sample(std::span<const float> logits);
+
+ private:
+  struct Candidate {
+    double value;  // logit, later probability
+    int32_t id;
+  };
+  std::vector<Candidate> adjusted(std::span<const float> logits) const;
+  void cut(std::vector<Candidate>& falling) const;
+
+  SamplingOptions options_;
+  data::SplitMix64 random_;
+  std::deque<int32_t> seen_;
+  std::unordered_map<int32_t, int64_t> counts_;
+};
+
+/// Ends a stream of text at the first of some strings, which itself is not given out. Text that may be the beginning
+/// of one waits until that is decided.
+class StopStrings {
+ public:
+  explicit StopStrings(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+
+  /// The part of all text so far that can be given out now.
+  std::string push(std::string_view text);
+  /// What still waits, when no more text comes.
+  std::string finish();
+  bool stopped() const { return stopped_; }
+
+ private:
+  std::vector<std::string> stops_;
+  std::string waiting_;
+  bool stopped_ = false;
+};
+
+}  // namespace ingrain::ttt

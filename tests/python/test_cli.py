@@ -1,0 +1,142 @@
+"""The program from outside: what it answers to good and bad input."""
+
+import json
+import os
+import pathlib
+import struct
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+READER = ROOT / "models" / "reader-17m"
+EMMA = ROOT / "examples" / "data" / "emma.txt"
+CASES = pathlib.Path(os.environ.get("INGRAIN_CASES", ROOT.parent / "shared"))
+
+
+def tensors(path):
+    """All of a safetensors file by name: dtype, shape, bytes."""
+    data = pathlib.Path(path).read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + size])
+    header.pop("__metadata__", None)
+    start = 8 + size
+    return {
+        name: (t["dtype"], t["shape"], data[start + t["data_offsets"][0] : start + t["data_offsets"][1]])
+        for name, t in header.items()
+    }
+
+
+def refused(done, status, *words):
+    assert done.returncode == status, done.stderr
+    for word in words:
+        assert str(word) in done.stderr, done.stderr
+    assert "defect" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_lists_the_commands_and_each_shows_an_example(ingrain):
+    listed = ingrain("--help").stdout
+    for command in ("eval", "import", "export", "verify"):
+        assert command in listed
+        assert "Example" in ingrain(command, "--help").stdout
+
+
+def test_wrong_usage_is_status_2(ingrain):
+    refused(ingrain(), 2, "--help")
+    refused(ingrain("frobnicate"), 2)
+    refused(ingrain("eval", READER), 2, "text file or --tokens")
+    refused(ingrain("eval", READER, EMMA, "--dtype", "fp8"), 2, "fp8")
+    refused(ingrain("eval", READER, EMMA, "--learning", "maybe"), 2, "maybe")
+    refused(ingrain("eval", READER, EMMA, "--limit", "0"), 2, "limit")
+
+
+def test_a_missing_or_broken_model_folder_is_named(ingrain, tmp_path):
+    refused(ingrain("eval", tmp_path / "none", EMMA), 1, tmp_path / "none", "no such folder")
+    refused(ingrain("eval", tmp_path, EMMA), 1, "config.json")
+    (tmp_path / "config.json").write_text("{")
+    refused(ingrain("eval", tmp_path, EMMA), 1, "config.json")
+
+
+def test_a_truncated_model_file_is_named(ingrain, tmp_path):
+    (tmp_path / "config.json").write_text((READER / "config.json").read_text())
+    (tmp_path / "model.safetensors").write_bytes((READER / "model.safetensors").read_bytes()[:100_000])
+    refused(ingrain("eval", tmp_path, EMMA), 1, "model.safetensors")
+
+
+def test_texts_that_cannot_be_scored(ingrain, tmp_path):
+    refused(ingrain("eval", READER, tmp_path / "none.txt"), 1, "none.txt")
+    (tmp_path / "empty.txt").write_text("")
+    refused(ingrain("eval", READER, tmp_path / "empty.txt"), 1, "empty")
+    (tmp_path / "none.bin").write_bytes(b"")
+    refused(ingrain("eval", READER, "--tokens", tmp_path / "none.bin"), 1, "at least two")
+    (tmp_path / "one.bin").write_bytes(b"\5\0")
+    refused(ingrain("eval", READER, "--tokens", tmp_path / "one.bin"), 1, "at least two")
+    (tmp_path / "odd.bin").write_bytes(b"\5\0\1")
+    refused(ingrain("eval", READER, "--tokens", tmp_path / "odd.bin"), 1, "odd.bin")
+    (tmp_path / "beyond.bin").write_bytes(b"\xff\xff" * 4)
+    refused(ingrain("eval", READER, "--tokens", tmp_path / "beyond.bin"), 1, "another tokenizer")
+
+
+def test_a_tokenizer_of_another_model_is_refused(ingrain, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(READER / name)
+    tokenizer = json.loads((READER / "tokenizer.json").read_text())
+    tokenizer["added_tokens"].append({**tokenizer["added_tokens"][0], "id": 9000, "content": "<|later|>"})
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    refused(ingrain("eval", tmp_path, EMMA), 1, "tokenizer.json", "another model")
+
+
+def test_eval_scores_text_and_tokens_alike(ingrain, tmp_path):
+    (tmp_path / "short.txt").write_text(EMMA.read_text()[:3000])
+    done = ingrain("eval", READER, tmp_path / "short.txt", "--json", "--per-token", "--dtype", "fp32")
+    assert done.returncode == 0, done.stderr
+    out = json.loads(done.stdout)
+    on, off = out["learning_on"], out["learning_off"]
+    assert on["scored"] == out["tokens"] - 1 == len([x for x in on["nll"] if x is not None])
+    assert on["nll"][0] is None
+    assert on["nll"][1:256] == pytest.approx(off["nll"][1:256], abs=1e-4), "nothing is learnt in the first chunk"
+    assert on["mean_nll"] == pytest.approx(sum(on["nll"][1:]) / on["scored"], abs=1e-4)
+    assert on["mean_nll"] < off["mean_nll"]
+    assert on["bits_per_byte"] == pytest.approx(on["mean_nll"] * on["scored"] / 0.693147 / 3000, rel=1e-3)
+    assert on["by_position"][0]["begin"] == 0 and on["by_position"][-1]["end"] == out["tokens"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(ingrain, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(ingrain("export", READER, "-o", tmp_path / "file" / "x.safetensors"), 1, tmp_path / "file")
+    refused(ingrain("export", READER, "-o", tmp_path / "none" / "x.safetensors"), 1, "choose another place")
+
+
+@pytest.mark.skipif(not (CASES / "reference-17m").is_dir(), reason="no reference model at hand")
+def test_import_and_export_give_the_reference_model_back_bit_for_bit(ingrain, tmp_path):
+    source = CASES / "reference-17m"
+    assert ingrain("import", source, "-o", tmp_path / "model").returncode == 0
+    assert ingrain("export", tmp_path / "model", "-o", tmp_path / "back.safetensors").returncode == 0
+    expected = {}
+    for shard in sorted(source.glob("params-*.safetensors")):
+        expected.update(tensors(shard))
+    assert tensors(tmp_path / "back.safetensors") == expected
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        assert (tmp_path / "model" / name).read_bytes() == (READER / name).read_bytes(), f"{name} is the committed one"
+
+
+@pytest.mark.skipif(not (CASES / "golden" / "dev1").is_dir(), reason="no reference cases at hand")
+def test_an_orbax_step_gives_the_parameters_of_the_golden_case(ingrain, tmp_path):
+    step = CASES / "golden" / "dev1" / "orbax" / "2"
+    done = ingrain("import", step, "-o", tmp_path / "model")
+    if "tensorstore is missing" in done.stderr:
+        pytest.skip("tensorstore is not installed, and there is no .venv to install it into")
+    assert done.returncode == 0, done.stderr
+    assert ingrain("export", tmp_path / "model", "-o", tmp_path / "back.safetensors").returncode == 0
+    prefix = "outer.params3."
+    golden = tensors(step.parents[1] / "expected.safetensors")
+    expected = {name[len(prefix) :]: t for name, t in golden.items() if name.startswith(prefix)}
+    assert len(expected) == 20
+    assert tensors(tmp_path / "back.safetensors") == expected
+    optimizer, model = tensors(tmp_path / "model" / "optimizer.safetensors"), tensors(tmp_path / "model" / "model.safetensors")
+    assert set(optimizer) == {prefix + name for prefix in ("mean.", "square.") for name in model}
+
+
+def test_import_needs_a_checkpoint(ingrain, tmp_path):
+    refused(ingrain("import", tmp_path / "none", "-o", tmp_path / "out"), 1, "no such folder")
+    refused(ingrain("import", tmp_path, "-o", tmp_path / "out"), 1, "--config")
+    assert not (tmp_path / "out").exists()

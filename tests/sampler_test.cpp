@@ -1,0 +1,182 @@
+#include "ttt/sampler.h"
+
+#include "scratch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace ingrain::ttt {
+namespace {
+
+std::vector<int32_t> draw(const SamplingOptions& options, const std::vector<float>& logits, int n) {
+  Sampler sampler(options);
+  std::vector<int32_t> out;
+  for (int i = 0; i < n; ++i) out.push_back(sampler.sample(logits));
+  return out;
+}
+
+std::set<int32_t> drawn(const SamplingOptions& options, const std::vector<float>& logits) {
+  const auto ids = draw(options, logits, 3000);
+  return {ids.begin(), ids.end()};
+}
+
+/// Logits of the given probabilities.
+std::vector<float> logits_of(const std::vector<double>& p) {
+  std::vector<float> out;
+  for (const double x : p) out.push_back(static_cast<float>(std::log(x)));
+  return out;
+}
+
+using Ids = std::set<int32_t>;
+
+TEST(Sampler, the_same_seed_gives_the_same_tokens_and_another_seed_others) {
+  const std::vector<float> logits(50, 0.0f);
+  SamplingOptions a, b;
+  b.seed = 1;
+  EXPECT_EQ(draw(a, logits, 100), draw(a, logits, 100));
+  EXPECT_NE(draw(a, logits, 100), draw(b, logits, 100));
+}
+
+TEST(Sampler, the_generator_is_the_one_that_is_documented) {
+  SamplingOptions o;
+  o.seed = 42;
+  data::SplitMix64 random(42);
+  for (const int32_t id : draw(o, std::vector<float>(10, 0.0f), 50)) {
+    const double u = static_cast<double>(random.next() >> 11) * 0x1p-53;
+    EXPECT_EQ(id, static_cast<int32_t>(u * 10));
+  }
+}
+
+TEST(Sampler, frequencies_follow_the_probabilities) {
+  const auto ids = draw({}, logits_of({0.1, 0.6, 0.3}), 30000);
+  const double share[] = {0.1, 0.6, 0.3};
+  for (int32_t id = 0; id < 3; ++id)
+    EXPECT_NEAR(static_cast<double>(std::count(ids.begin(), ids.end(), id)) / 30000, share[id], 0.015);
+}
+
+TEST(Sampler, temperature_zero_takes_the_likeliest_and_the_lowest_id_of_equals) {
+  SamplingOptions o;
+  o.temperature = 0;
+  EXPECT_EQ(drawn(o, {1, 3, 2}), (Ids{1}));
+  EXPECT_EQ(drawn(o, {1, 3, 3}), (Ids{1}));
+}
+
+TEST(Sampler, temperature_sharpens) {
+  SamplingOptions o;
+  o.temperature = 0.5;  // squares the odds: 0.9 : 0.1 from 0.75 : 0.25
+  const auto ids = draw(o, logits_of({0.75, 0.25}), 20000);
+  EXPECT_NEAR(static_cast<double>(std::count(ids.begin(), ids.end(), 0)) / 20000, 0.9, 0.015);
+}
+
+TEST(Sampler, top_k_keeps_the_k_likeliest) {
+  SamplingOptions o;
+  o.top_k = 2;
+  EXPECT_EQ(drawn(o, logits_of({0.1, 0.2, 0.3, 0.4})), (Ids{2, 3}));
+}
+
+TEST(Sampler, top_p_keeps_the_fewest_that_reach_p) {
+  SamplingOptions o;
+  o.top_p = 0.65;
+  EXPECT_EQ(drawn(o, logits_of({0.1, 0.2, 0.3, 0.4})), (Ids{2, 3}));
+  o.top_p = 0.75;
+  EXPECT_EQ(drawn(o, logits_of({0.1, 0.2, 0.3, 0.4})), (Ids{1, 2, 3}));
+  o.top_p = 1e-9;
+  EXPECT_EQ(drawn(o, logits_of({0.1, 0.2, 0.3, 0.4})), (Ids{3}));
+}
+
+TEST(Sampler, min_p_is_a_share_of_the_likeliest) {
+  SamplingOptions o;
+  o.min_p = 0.45;
+  EXPECT_EQ(drawn(o, logits_of({0.1, 0.2, 0.3, 0.4})), (Ids{1, 2, 3}));
+  o.min_p = 1;
+  EXPECT_EQ(drawn(o, logits_of({0.1, 0.2, 0.3, 0.4})), (Ids{3}));
+}
+
+TEST(Sampler, a_bias_of_minus_infinity_forbids_and_a_large_one_forces) {
+  SamplingOptions o;
+  o.logit_bias[1] = -INFINITY;
+  EXPECT_EQ(drawn(o, {0, 9, 0}), (Ids{0, 2}));
+  o.logit_bias = {{2, 100.0}, {77, 5.0}};  // ids beyond the vocabulary have no effect
+  EXPECT_EQ(drawn(o, {0, 9, 0}), (Ids{2}));
+}
+
+TEST(Sampler, penalties_act_on_seen_tokens_only_and_for_the_window_only) {
+  SamplingOptions o;
+  o.temperature = 0;
+  o.repetition_penalty = 2;
+  o.penalty_window = 2;
+  Sampler sampler(o);
+  const std::vector<float> logits{4, 3.5f, 3.4f, 2.5f};
+  for (const int32_t expected : {0, 1, 2, 0}) {  // by the last draw the window has forgotten 0: 4 again, not 2
+    EXPECT_EQ(sampler.sample(logits), expected);
+    sampler.accept(expected);
+  }
+}
+
+TEST(Sampler, a_repetition_penalty_lowers_negative_logits_too) {
+  SamplingOptions o;
+  o.temperature = 0;
+  o.repetition_penalty = 1.5;
+  Sampler sampler(o);
+  sampler.accept(0);
+  EXPECT_EQ(sampler.sample(std::vector<float>{-1, -1.2f}), 1);
+}
+
+TEST(Sampler, presence_counts_once_and_frequency_every_time) {
+  SamplingOptions o;
+  o.temperature = 0;
+  o.presence_penalty = 1;
+  Sampler presence(o);
+  o.presence_penalty = 0;
+  o.frequency_penalty = 1;
+  Sampler frequency(o);
+  for (Sampler* s : {&presence, &frequency})
+    for (int i = 0; i < 3; ++i) s->accept(0);
+  const std::vector<float> logits{2, 0};
+  EXPECT_EQ(presence.sample(logits), 0);
+  EXPECT_EQ(frequency.sample(logits), 1);
+}
+
+TEST(Sampler, nan_is_never_drawn_and_nothing_left_is_an_error) {
+  EXPECT_EQ(drawn({}, {NAN, 1, NAN}), (Ids{1}));
+  EXPECT_TRUE(contains(error_of([] { draw({}, {NAN, -INFINITY}, 1); }), "every token is forbidden"));
+}
+
+TEST(Sampler, infinite_logits_win) { EXPECT_EQ(drawn({}, {1, INFINITY, 2}), (Ids{1})); }
+
+TEST(Sampler, options_out_of_range_are_named) {
+  const auto error = [](auto change) {
+    SamplingOptions o;
+    change(o);
+    return error_of([&] { Sampler sampler(o); });
+  };
+  EXPECT_TRUE(contains(error([](auto& o) { o.temperature = -1; }), "temperature"));
+  EXPECT_TRUE(contains(error([](auto& o) { o.top_p = 0; }), "top-p"));
+  EXPECT_TRUE(contains(error([](auto& o) { o.min_p = 2; }), "min-p"));
+  EXPECT_TRUE(contains(error([](auto& o) { o.repetition_penalty = 0; }), "repetition"));
+  EXPECT_TRUE(contains(error([](auto& o) { o.temperature = NAN; }), "temperature"));
+}
+
+TEST(StopStrings, text_ends_before_the_earliest_stop_in_any_split) {
+  const std::string text = "one two\n\nUser: three";
+  for (size_t step = 1; step <= text.size(); ++step) {
+    StopStrings stops({"User:", "\n\nU", "never"});
+    std::string out;
+    for (size_t i = 0; i < text.size(); i += step) out += stops.push(text.substr(i, step));
+    EXPECT_EQ(out, "one two") << step;
+    EXPECT_TRUE(stops.stopped());
+    EXPECT_EQ(stops.finish(), "");
+  }
+}
+
+TEST(StopStrings, what_only_looked_like_a_stop_comes_out_at_last) {
+  StopStrings stops({"abc"});
+  EXPECT_EQ(stops.push("xab"), "x");
+  EXPECT_EQ(stops.push("ab"), "ab");
+  EXPECT_EQ(stops.finish(), "ab");
+  EXPECT_FALSE(stops.stopped());
+}
+
+}  // namespace
+}  // namespace ingrain::ttt
