@@ -69,7 +69,6 @@ part_verify() {
     return $skipped_status
   fi
   build_program
-  "$program" verify --help >/dev/null 2>&1 || return $skipped_status
   "$program" verify "${folders[@]}"
 }
 
