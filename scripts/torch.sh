@@ -27,12 +27,12 @@ check_given_torch() {
 find_python() {
   local python
   for python in ${INGRAIN_PYTHON:+"$INGRAIN_PYTHON"} python3 /usr/bin/python3; do
-    if "$python" -c 'import ensurepip, venv, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' 2>/dev/null; then
+    if "$python" -c 'import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
       echo "$python"
       return
     fi
   done
-  die 1 "no Python 3.10 to 3.14 with venv was found" "install python3-venv, or name one: INGRAIN_PYTHON=/path/python3"
+  die 1 "no Python 3.11 to 3.14 with venv was found" "install python3-venv, or name one: INGRAIN_PYTHON=/path/python3"
 }
 
 in_venv() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("INGRAIN_BUILD", ROOT / "build"))
+BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
 PROBE = BUILD / "tests" / "tokenizer_probe"
 FIXTURES = ROOT / "tests" / "fixtures" / "tokenizers"
 CACHE = pathlib.Path(os.environ.get("INGRAIN_CACHE", pathlib.Path.home() / ".cache" / "ingrain")) / "tokenizers"
