@@ -1,0 +1,74 @@
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "cli/commands.h"
+#include "train/run.h"
+
+#include <cstdio>
+
+namespace ingrain::cli {
+namespace {
+
+struct Options {
+  std::string run;
+  std::vector<std::string> set;
+  std::vector<std::string> export_to;
+  std::string dtype = "fp32";
+  bool resume = false, dry_run = false;
+};
+
+void print_plan(const train::RunConfig& config) {
+  const auto compute = parse_compute_type(config.train.dtype, config.train.device);
+  const train::MemoryEstimate m = train::estimate_memory(config, compute);
+  const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  std::printf("%s\n", train::resolved_toml(config).c_str());
+  std::printf("# parameters     %ld, of which %ld are trained\n", m.parameters, m.trained);
+  std::printf("# tokens         %ld in %ld steps of %ld sequences of %ld\n", config.train.steps * config.train.batch * config.data.length,
+              config.train.steps, config.train.batch, config.data.length);
+  std::printf("# computes in    %s\n", c10::toString(compute));
+  std::printf("# memory, about  %.0f MiB: weights, gradients and moments %.0f, fast weights of the inner loop %.0f, activations %.0f\n",
+              mib(m.state + m.fast + m.activations), mib(m.state), mib(m.fast), mib(m.activations));
+}
+
+void run(const Options& o) {
+  if (!o.export_to.empty()) {
+    train::export_model(o.export_to[1], o.export_to[0], parse_compute_type(o.dtype));
+    std::printf("the model is in %s\n", o.export_to[0].c_str());
+    return;
+  }
+  if (o.run.empty()) fail_usage("name a configuration: ingrain train run.toml (see ingrain train --help)");
+  const train::RunConfig config = train::load_run_config(o.run, o.set);
+  if (o.dry_run) return print_plan(config);
+  watch_interrupts();
+  train::RunOptions options;
+  options.resume = o.resume;
+  options.interrupted = interrupted;
+  options.say = [](const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  };
+  train::run_training(config, options);
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  auto* command = app.add_subcommand("train", "Train a model that learns while reading, or an ordinary one");
+  auto o = std::make_shared<Options>();
+  command->add_option("RUN.TOML", o->run, "What to train on what, and where the result goes: docs/training.md");
+  command->add_option("--set", o->set, "section.key=value: overrides a setting of the file; may be repeated")->allow_extra_args(false);
+  command->add_flag("--resume", o->resume, "Continue from the newest checkpoint in checkpoint.folder");
+  command->add_flag("--dry-run", o->dry_run, "Print the whole configuration, the number of parameters and the memory needed; train nothing");
+  auto* dtype = command->add_option("--dtype", o->dtype, "With --export: type of the stored weights, fp32 or bf16")->capture_default_str();
+  auto* to = command->add_option("--export", o->export_to, "FOLDER CHECKPOINT: write a checkpoint's weights as a model folder")->expected(2);
+  dtype->needs(to);
+  command->footer(
+      "Examples:\n"
+      "  ingrain train run.toml\n"
+      "  ingrain train run.toml --set train.steps=200 --set train.lr=1e-3\n"
+      "  ingrain train run.toml --resume\n"
+      "  ingrain train --export my-model run/checkpoint-00000500.safetensors --dtype bf16\n"
+      "Ctrl-C writes a checkpoint before it ends the run.");
+  command->callback([o] { run(*o); });
+}
+
+}  // namespace ingrain::cli

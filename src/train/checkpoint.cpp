@@ -1,0 +1,195 @@
+#include "train/checkpoint.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "data/checksum.h"
+#include "model/tensor_io.h"
+
+#include <algorithm>
+#include <map>
+
+namespace ingrain::train {
+namespace {
+
+namespace fs = std::filesystem;
+using formats::SafetensorsFile;
+using nlohmann::json;
+
+constexpr const char* kFormat = "ingrain-checkpoint";
+constexpr const char *kPrefix = "checkpoint-", *kEnd = ".safetensors";
+
+std::string checksum_of(const SafetensorsFile& file) {
+  data::Checksum sum;
+  for (const auto& [name, entry] : file.tensors()) sum.update(file.bytes(name).data(), file.bytes(name).size());
+  return fmt::format("{:016x}", sum.value());
+}
+
+std::string checksum_of(const std::map<std::string, Tensor>& tensors) {
+  data::Checksum sum;
+  for (const auto& [name, x] : tensors) sum.update(x.data_ptr(), x.nbytes());
+  return fmt::format("{:016x}", sum.value());
+}
+
+const std::string& metadata_of(const SafetensorsFile& file, const std::string& key) {
+  const auto found = file.metadata().find(key);
+  require(found != file.metadata().end(), "{}: no training checkpoint: metadata '{}' is missing", file.path().string(), key);
+  return found->second;
+}
+
+json json_of(const SafetensorsFile& file, const std::string& key) {
+  return parse_json(metadata_of(file, key), fmt::format("{}: metadata '{}'", file.path().string(), key));
+}
+
+/// Opens a checkpoint and looks at every byte. Error if it is damaged.
+SafetensorsFile open_whole(const fs::path& path) {
+  SafetensorsFile file(path);
+  require(metadata_of(file, "format") == kFormat, "{}: no training checkpoint: its format is '{}'", path.string(), metadata_of(file, "format"));
+  require(metadata_of(file, "checksum") == checksum_of(file), "{}: its bytes do not match its checksum; the file is damaged", path.string());
+  return file;
+}
+
+int64_t whole_number(const json& state, const char* field, const fs::path& path) {
+  const auto found = state.find(field);
+  require(found != state.end() && found->is_number_unsigned() && found->get<uint64_t>() < (uint64_t{1} << 62),
+          "{}: metadata 'state' has no whole number '{}'; the file is damaged", path.string(), field);
+  return found->get<int64_t>();
+}
+
+/// The differences that would make another model, by field.
+void check_same_model(const SafetensorsFile& file, const ModelConfig& config) {
+  const json there = json_of(file, "config"), here = to_json(config);
+  for (const auto& [key, value] : here.items())
+    require(there.contains(key) && there[key] == value, "{}: the checkpoint's model has {} = {}, this run's {}; restore it, or begin a new run in another folder",
+            file.path().string(), key, there.contains(key) ? there[key].dump() : "nothing", value.dump());
+}
+
+uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
+  const at::NoGradGuard no_grad;
+  check_same_model(file, trainer.run().model.config);
+  const json state = json_of(file, "state");
+  require(state.is_object(), "{}: metadata 'state' is no object; the file is damaged", file.path().string());
+  const auto number = [&](const char* field) { return whole_number(state, field, file.path()); };
+  const auto targets = trainer.state();
+  require(targets.size() == file.tensors().size(), "{}: holds {} tensors, this run has {}; were train.train_only changed?", file.path().string(),
+          file.tensors().size(), targets.size());
+  for (const auto& [name, target] : targets) {
+    const auto& entry = file.at(name);
+    require(entry.dtype == formats::DType::F32 && target.sizes() == at::IntArrayRef(entry.shape), "{}: tensor '{}' has another shape or type than this run's",
+            file.path().string(), name);
+  }
+  data::LoaderState loader;
+  from_json(state.contains("loader") ? state["loader"] : json(), loader);
+  trainer.restore({number("step"), number("tokens"), number("skipped"), number("skipped_in_a_row")}, number("optimizer_steps"), loader);
+  for (const auto& [name, target] : targets) target.copy_(read_tensor(file, name));
+  return static_cast<uint64_t>(number("log_bytes"));
+}
+
+void copy_tokenizer(const fs::path& tokenizer, const fs::path& folder) {
+  if (tokenizer.empty()) return;
+  const fs::path from = fs::is_directory(tokenizer) ? tokenizer / "tokenizer.json" : tokenizer;
+  for (const fs::path& path : {from, from.parent_path() / "tokenizer_config.json"})
+    if (fs::exists(path)) write_file(folder / (path == from ? "tokenizer.json" : "tokenizer_config.json"), read_file(path, uint64_t{1} << 30));
+}
+
+}  // namespace
+
+fs::path checkpoint_path(const fs::path& folder, int64_t step) { return folder / fmt::format("{}{:08}{}", kPrefix, step, kEnd); }
+
+std::vector<fs::path> list_checkpoints(const fs::path& folder) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(folder, missing)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix) || !name.ends_with(kEnd)) continue;
+    const std::string digits = name.substr(std::strlen(kPrefix), name.size() - std::strlen(kPrefix) - std::strlen(kEnd));
+    if (digits.empty() || digits.size() > 18 || digits.find_first_not_of("0123456789") != digits.npos) continue;
+    found.emplace_back(std::stoll(digits), entry.path());
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::vector<fs::path> out;
+  for (auto& [step, path] : found) out.push_back(std::move(path));
+  return out;
+}
+
+namespace {
+
+/// All but the newest `keep` checkpoints, and what killed runs left half-written.
+void remove_old(const fs::path& folder, size_t keep) {
+  auto old = list_checkpoints(folder);
+  old.erase(old.begin(), old.begin() + static_cast<std::ptrdiff_t>(std::min(keep, old.size())));
+  std::error_code ignored;  // one that cannot be removed costs space, not the run
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kPrefix) && name.find(".tmp-") != name.npos) old.push_back(entry.path());
+  }
+  for (const fs::path& path : old) fs::remove(path, ignored);
+}
+
+}  // namespace
+
+fs::path save_checkpoint(const Trainer& trainer, uint64_t log_bytes) {
+  const RunConfig& run = trainer.run();
+  const Counters& counters = trainer.counters();
+  std::map<std::string, Tensor> tensors;
+  for (const auto& [name, x] : trainer.state()) tensors[name] = x.detach().to(at::kCPU).contiguous();
+  TensorWriter writer;
+  for (const auto& [name, x] : tensors) writer.add(name, x);
+  writer.metadata("format", kFormat);
+  writer.metadata("state", json{{"step", counters.step},
+                                {"tokens", counters.tokens},
+                                {"skipped", counters.skipped},
+                                {"skipped_in_a_row", counters.skipped_in_a_row},
+                                {"optimizer_steps", trainer.optimizer().steps()},
+                                {"loader", trainer.loader_state()},
+                                {"log_bytes", log_bytes}}
+                               .dump());
+  writer.metadata("config", to_json(run.model.config).dump());
+  writer.metadata("settings", run.settings.dump());
+  writer.metadata("tokenizer", run.data.tokenizer.empty() ? "" : fs::absolute(run.data.tokenizer).string());
+  writer.metadata("checksum", checksum_of(tensors));
+  const fs::path path = checkpoint_path(run.checkpoint.folder, counters.step);
+  writer.write(path);
+
+  remove_old(run.checkpoint.folder, static_cast<size_t>(run.checkpoint.keep));
+  return path;
+}
+
+Resumed resume_newest(Trainer& trainer) {
+  const fs::path& folder = trainer.run().checkpoint.folder;
+  Resumed resumed;
+  for (const fs::path& path : list_checkpoints(folder)) {
+    std::optional<SafetensorsFile> file;
+    try {
+      file.emplace(open_whole(path));
+    } catch (const Error& e) {
+      resumed.damaged.emplace_back(e.what());
+      continue;
+    }
+    resumed.path = path;
+    resumed.log_bytes = load_into(trainer, *file);
+    return resumed;
+  }
+  fail("{}: no checkpoint to resume from{}; leave out --resume to begin the run", folder.string(),
+       resumed.damaged.empty() ? "" : fmt::format(" ({})", fmt::join(resumed.damaged, "; ")));
+}
+
+void export_model(const fs::path& checkpoint, const fs::path& folder, at::ScalarType store) {
+  const SafetensorsFile file = open_whole(checkpoint);
+  const ModelConfig config = parse_config(json_of(file, "config"), fmt::format("{}: metadata 'config'", checkpoint.string()));
+  Weights weights = make_weights(config, at::kFloat);
+  visit_parameters(config, weights, [&](const std::string& name, Tensor& target, ParameterKind) {
+    const Tensor x = read_tensor(file, name);
+    require(x.sizes() == target.sizes(), "{}: tensor '{}' does not have the shape that its config says; the file is damaged", checkpoint.string(), name);
+    target.copy_(x);
+  });
+  save_model(folder, config, weights, store);
+  copy_tokenizer(metadata_of(file, "tokenizer"), folder);
+}
+
+void export_model(const Trainer& trainer) {
+  const RunConfig& run = trainer.run();
+  save_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype));
+  copy_tokenizer(run.data.tokenizer, run.checkpoint.model);
+}
+
+}  // namespace ingrain::train

@@ -1,0 +1,40 @@
+// Checkpoints: one safetensors file each, whole or not at all, from which a run continues bit for bit.
+//
+// Tensors: every master weight under its own name ("blocks.3.wqkv"), fp32, and beside every trained one its
+// ".first_moment" and ".second_moment". Metadata: "format" = "ingrain-checkpoint", "state" (JSON: counters, optimizer
+// steps, loader, length of the log), "config" (config.json), "settings" (as given), "tokenizer" (path, may be empty),
+// "checksum" (XXH3 of all tensors' bytes in name order).
+#pragma once
+
+#include "train/trainer.h"
+
+namespace ingrain::train {
+
+/// The checkpoint after `step` steps: FOLDER/checkpoint-00000500.safetensors.
+std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step);
+
+/// The checkpoints of a folder, newest first; none if the folder does not exist.
+std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& folder);
+
+/// Writes the trainer's state into its checkpoint folder, then removes all but the newest checkpoint.keep.
+/// `log_bytes`: how long the log is now. Returns the path. Error if it cannot be written; the older ones then stay.
+std::filesystem::path save_checkpoint(const Trainer& trainer, uint64_t log_bytes);
+
+struct Resumed {
+  std::filesystem::path path;
+  uint64_t log_bytes = 0;
+  std::vector<std::string> damaged;  // newer checkpoints that could not be used, and why
+};
+
+/// Puts the newest checkpoint that is whole into the trainer. Error if there is none, or if it belongs to a model of
+/// another shape or to other data.
+Resumed resume_newest(Trainer& trainer);
+
+/// Writes the model that a checkpoint holds as a folder: config.json, model.safetensors (in type `store`) and
+/// tokenizer.json if the run named one.
+void export_model(const std::filesystem::path& checkpoint, const std::filesystem::path& folder, at::ScalarType store);
+
+/// The same from a running trainer.
+void export_model(const Trainer& trainer);
+
+}  // namespace ingrain::train

@@ -1,0 +1,62 @@
+#include "train/run_log.h"
+
+#include "base/error.h"
+
+#include <cmath>
+#include <cerrno>
+#include <cstring>
+
+namespace ingrain::train {
+namespace {
+
+using nlohmann::json;
+
+/// JSON has no NaN: null stands for what is not finite.
+json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& path, uint64_t keep_bytes) : path_(path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), error);
+  const auto size = std::filesystem::file_size(path, error);
+  bytes_ = error ? 0 : std::min<uint64_t>(size, keep_bytes);
+  if (!error) std::filesystem::resize_file(path, bytes_, error);
+  file_.reset(std::fopen(path.c_str(), "ab"));
+  require(file_ != nullptr, "{}: cannot write the log: {}; set log.file to a place that can be written", path.string(), std::strerror(errno));
+}
+
+void RunLog::write(const json& line) {
+  const std::string text = line.dump() + "\n";
+  require(std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size() && std::fflush(file_.get()) == 0,
+          "{}: cannot write the log: {}", path_.string(), std::strerror(errno));
+  bytes_ += text.size();
+}
+
+void RunLog::step(const StepReport& r, const Counters& counters, double seconds) {
+  write({{"step", counters.step},
+         {"loss", number(r.loss)},
+         {"first_chunk_loss", number(r.first_loss)},
+         {"last_chunk_loss", number(r.last_loss)},
+         {"lr", r.lr},
+         {"inner_rate", r.inner_rate},
+         {"gradient_norm", number(r.gradient_norm)},
+         {"inner_norm", number(r.inner_norm)},
+         {"tokens", counters.tokens},
+         {"tokens_per_second", number(static_cast<double>(r.tokens) / seconds)},
+         {"seconds", seconds},
+         {"skipped", counters.skipped}});
+}
+
+void RunLog::validation(const ValidationReport& r, int64_t step) {
+  write({{"step", step},
+         {"validation", r.name},
+         {"tokens", r.tokens},
+         {"loss_on", number(r.loss_on)},
+         {"loss_off", number(r.loss_off)},
+         {"position", r.position_P},
+         {"loss_on_by_position", r.loss_on_P},
+         {"loss_off_by_position", r.loss_off_P}});
+}
+
+}  // namespace ingrain::train

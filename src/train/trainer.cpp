@@ -1,0 +1,117 @@
+#include "train/trainer.h"
+
+#include "base/error.h"
+
+#include <cmath>
+
+namespace ingrain::train {
+namespace {
+
+at::Device device_of(const RunConfig& run) {
+  require(run.train.device == "cpu" || at::hasCUDA(), "train.device is \"cuda\", but this machine or this build has none; write \"cpu\"");
+  return run.train.device;
+}
+
+Weights first_weights(const RunConfig& run, at::Device device) {
+  const Weights weights = run.model.folder.empty() ? initial_weights(run.model.config, run.train.seed)
+                                                   : load_model(run.model.folder, at::kFloat).weights;
+  return convert(run.model.config, weights, at::kFloat, device);
+}
+
+data::LoaderOptions loader_options(const RunConfig& run) {
+  data::LoaderOptions options;
+  options.batch = run.train.batch;
+  options.length = run.data.length;
+  options.order = run.data.order;
+  options.seed = run.data.seed;
+  options.skip = run.data.skip;
+  return options;
+}
+
+Tensor to_tensor(const data::Batch& batch, at::Device device) {
+  return at::from_blob(const_cast<int32_t*>(batch.tokens.data()), {batch.rows, batch.length + 1}, at::kInt).to(device, at::kLong);
+}
+
+}  // namespace
+
+Trainer::Trainer(const RunConfig& run)
+    : run_(run), device_(device_of(run)), master_(first_weights(run, device_)),
+      compute_(convert(c_, master_, parse_compute_type(run.train.dtype, device_), device_)),
+      slots_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
+      optimizer_(c_, master_, slots_.sums(), run.train.adamw), corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
+      loader_(corpus_, loader_options(run_)) {}
+
+void Trainer::refresh_compute_weights() {
+  const at::NoGradGuard no_grad;
+  const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_);
+  for (size_t i = 0; i < from.size(); ++i)
+    if (!from[i].is_same(to[i])) to[i].copy_(from[i]);
+}
+
+StepReport Trainer::advance() {
+  StepReport report;
+  report.step = counters_.step;
+  report.lr = run_.train.rate.at(report.step);
+  const double multiplier = run_.train.inner_rate.multiplier(report.step);
+  report.inner_rate = c_.inner_lr * multiplier;
+
+  const Tensor tokens_BT1 = to_tensor(loader_.next(), device_);
+  report.tokens = tokens_BT1.size(0) * (tokens_BT1.size(1) - 1);
+  refresh_compute_weights();
+  for (const Tensor& sum : parameter_list(c_, slots_.sums()))
+    if (sum.defined()) sum.zero_();
+
+  ttt::GradientOptions options;
+  options.rate_multiplier = multiplier;
+  options.recompute = run_.train.recompute ? ttt::Recompute::always : ttt::Recompute::never;
+  options.keep_bytes = run_.train.kept_mib << 20;
+  const double share = 1.0 / static_cast<double>(run_.train.accumulation);
+  options.loss_scale = share;
+  const auto gradient = run_.train.mode == Mode::meta ? ttt::meta_gradient : ttt::standard_gradient;
+  for (const Tensor& part_bT1 : tokens_BT1.chunk(run_.train.accumulation)) {
+    const ttt::OuterLoss loss = gradient(c_, slots_, part_bT1, options);
+    const Tensor chunk_loss_C = loss.chunk_loss_BC.mean(0);
+    report.loss += share * chunk_loss_C.mean().item<double>();
+    report.first_loss += share * chunk_loss_C[0].item<double>();
+    report.last_loss += share * chunk_loss_C[-1].item<double>();
+    if (loss.inner_norm_BC.defined() && loss.inner_norm_BC.numel() > 0)
+      report.inner_norm += share * loss.inner_norm_BC.mean().item<double>();
+    if (!std::isfinite(report.loss)) break;
+  }
+
+  report.skipped = !std::isfinite(report.loss);
+  if (!report.skipped) {
+    report.gradient_norm = optimizer_.step(report.lr);
+    report.skipped = !std::isfinite(report.gradient_norm);
+  }
+  ++counters_.step;
+  counters_.tokens += report.tokens;
+  counters_.skipped += report.skipped ? 1 : 0;
+  counters_.skipped_in_a_row = report.skipped ? counters_.skipped_in_a_row + 1 : 0;
+  require(counters_.skipped_in_a_row < run_.train.max_skipped,
+          "step {}: {} steps in a row had a loss or gradient that is not finite, so training has stopped; go back to an earlier "
+          "checkpoint with a lower train.lr, a longer train.warmup or train.dtype = \"fp32\"",
+          report.step, counters_.skipped_in_a_row);
+  return report;
+}
+
+std::optional<std::vector<ValidationReport>> Trainer::validate(const std::function<bool()>& keep_going) const {
+  const Model model{c_, convert(c_, master_, parse_compute_type(run_.train.dtype, device_), device_), ""};
+  return validate_files(model, run_, keep_going);
+}
+
+std::vector<std::pair<std::string, Tensor>> Trainer::state() const {
+  std::vector<std::pair<std::string, Tensor>> out;
+  Weights weights = master_;
+  visit_parameters(c_, weights, [&](const std::string& name, Tensor& tensor, ParameterKind) { out.emplace_back(name, tensor); });
+  for (auto& named : optimizer_.state()) out.push_back(std::move(named));
+  return out;
+}
+
+void Trainer::restore(const Counters& counters, int64_t optimizer_steps, const data::LoaderState& loader) {
+  loader_.resume(loader);
+  counters_ = counters;
+  optimizer_.set_steps(optimizer_steps);
+}
+
+}  // namespace ingrain::train

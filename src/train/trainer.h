@@ -1,0 +1,75 @@
+// One training run in memory: batches in, AdamW steps out. Files, logs and signals are the business of run.h.
+#pragma once
+
+#include "data/corpus.h"
+#include "model/gradient_slots.h"
+#include "model/model.h"
+#include "train/run_config.h"
+#include "train/validation.h"
+#include "ttt/outer_gradient.h"
+
+namespace ingrain::train {
+
+/// What one step of the outer loop did.
+struct StepReport {
+  int64_t step = 0;             // its number, from 0
+  double loss = 0, first_loss = 0, last_loss = 0;  // mean over all chunks, of the first, of the last
+  double lr = 0, inner_rate = 0;
+  double gradient_norm = 0;     // before the clip
+  double inner_norm = 0;        // mean |g_t| over sequences and chunks; 0 in standard mode
+  int64_t tokens = 0;           // of this step
+  bool skipped = false;         // loss or gradient was not finite: nothing moved
+};
+
+/// Counters that checkpoints keep beside the tensors.
+struct Counters {
+  int64_t step = 0;      // steps done
+  int64_t tokens = 0;    // seen, skipped steps included
+  int64_t skipped = 0;   // steps, altogether
+  int64_t skipped_in_a_row = 0;
+};
+
+/// Not thread-safe. The same configuration on the same machine with as many threads gives the same bits.
+class Trainer {
+ public:
+  /// Draws or loads the initial weights and opens the data.
+  explicit Trainer(const RunConfig& run);
+  // The slots share the compute weights' memory, the optimizer the master weights' and the sums'.
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  /// The next batch and one AdamW step. Error after train.max_skipped skipped steps in a row.
+  StepReport advance();
+  bool done() const { return counters_.step >= run_.train.steps; }
+
+  /// Reads each validation file's first sequences with the current weights. `keep_going` is asked between sequences;
+  /// false ends the work with no report.
+  std::optional<std::vector<ValidationReport>> validate(const std::function<bool()>& keep_going = {}) const;
+
+  const RunConfig& run() const { return run_; }
+  const Weights& master() const { return master_; }  // fp32
+  const AdamW& optimizer() const { return optimizer_; }
+  const Counters& counters() const { return counters_; }
+  data::LoaderState loader_state() const { return loader_.state(); }
+
+  /// Every tensor that the future depends on, by name, as live tensors: the master weights under their own names, the
+  /// moments as AdamW names them. A checkpoint is these and the two states below.
+  std::vector<std::pair<std::string, Tensor>> state() const;
+  /// Continues from there. The tensors must have been filled in already (they are live).
+  void restore(const Counters& counters, int64_t optimizer_steps, const data::LoaderState& loader);
+
+ private:
+  void refresh_compute_weights();
+
+  RunConfig run_;
+  const ModelConfig& c_ = run_.model.config;
+  at::Device device_;
+  Weights master_, compute_;
+  GradientSlots slots_;
+  AdamW optimizer_;
+  data::Corpus corpus_;
+  data::Loader loader_;
+  Counters counters_;
+};
+
+}  // namespace ingrain::train

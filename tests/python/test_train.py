@@ -1,0 +1,133 @@
+"""ingrain train from outside: kills, resumes, interrupts, refusals."""
+import hashlib
+import json
+import os
+import pathlib
+import random
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD
+
+PROGRAM = pathlib.Path(os.environ.get("INGRAIN_TEST_PROGRAM", BUILD / "src" / "cli" / "ingrain"))
+
+RUN = """
+[model]
+vocab_size = 60
+hidden_size = 32
+num_hidden_layers = 3
+num_attention_heads = 2
+intermediate_size = 48
+suffix_len = 1
+sliding_window = 24
+chunk_size = 16
+
+[data]
+train = "tokens.bin"
+sequence_length = 128
+
+[train]
+steps = 40
+batch = 4
+lr = 0.01
+
+[checkpoint]
+folder = "run"
+every = 5
+keep = 2
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    numbers = random.Random(3)
+    (tmp_path / "tokens.bin").write_bytes(struct.pack("<20000H", *(numbers.randrange(60) for _ in range(20000))))
+    (tmp_path / "run.toml").write_text(RUN)
+    return tmp_path
+
+
+def train(folder, *args, **kwargs):
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    return subprocess.Popen([PROGRAM, "train", folder / "run.toml", *args], env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+
+
+def finish(process, status=0):
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == status, out + err
+    return out + err
+
+
+def wait_for(condition, process):
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def model_hash(folder):
+    return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_killed_and_resumed_gives_the_bits_of_an_uninterrupted_run(folder):
+    finish(train(folder, "--set", f"checkpoint.folder={folder}/whole"))
+    process = train(folder)
+    for step in (5, 15):  # killed twice, somewhere between two checkpoints
+        wait_for((folder / "run" / f"checkpoint-{step:08}.safetensors").exists, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.communicate()
+        process = train(folder, "--resume")
+    assert "continuing after step" in finish(process)
+    assert model_hash(folder / "run") == model_hash(folder / "whole")
+    steps = [json.loads(line)["step"] for line in (folder / "run" / "log.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 41))
+    assert len(list((folder / "run").glob("checkpoint-*"))) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_writes_a_checkpoint_and_ends_in_order(folder, number):
+    process = train(folder, "--set", "train.steps=100000", "--set", "checkpoint.every=100000")
+    wait_for(lambda: (folder / "run" / "log.jsonl").exists() and (folder / "run" / "log.jsonl").stat().st_size > 0, process)
+    process.send_signal(number)
+    assert "continue with --resume" in finish(process)
+    assert len(list((folder / "run").glob("checkpoint-*"))) == 1
+
+
+def test_a_truncated_checkpoint_is_named_and_the_older_one_used(folder):
+    finish(train(folder))
+    newest = folder / "run" / "checkpoint-00000040.safetensors"
+    before = model_hash(folder / "run")
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    out = finish(train(folder, "--resume"))
+    assert f"not used: {newest}" in out and "continuing after step 35" in out
+    assert model_hash(folder / "run") == before
+
+
+def test_refusals_are_sentences_with_a_remedy(folder):
+    def refused(status, *args):
+        return finish(train(folder, *args), status)
+
+    assert "did you mean 'train.steps'" in refused(1, "--set", "train.stepz=1")
+    assert "section.key=value" in refused(2, "--set", "steps")
+    assert "leave out --resume" in refused(1, "--resume")
+    (folder / "run.toml").write_text("[train\n")
+    assert "run.toml:1" in refused(1)
+    (folder / "run.toml").unlink()
+    assert "run.toml" in refused(1)
+
+
+def test_a_dry_run_changes_nothing_and_prints_a_configuration_that_works(folder):
+    out = finish(train(folder, "--dry-run"))
+    assert "# parameters" in out and "steps = 40" in out
+    assert not (folder / "run").exists()
+    (folder / "run.toml").write_text(out)
+    assert finish(train(folder, "--dry-run")) == out
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_step(folder):
+    (folder / "run").mkdir(mode=0o500)
+    assert "run" in finish(train(folder), 1)

@@ -1,0 +1,279 @@
+// The outer loop on a tiny model and random tokens: configuration, resuming, skipping, accumulation.
+#include "data/random.h"
+#include "scratch.h"
+#include "train/run.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace ingrain::train {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+constexpr const char* kRun = R"([model]
+vocab_size = 60
+hidden_size = 16
+num_hidden_layers = 3
+num_attention_heads = 2
+intermediate_size = 24
+suffix_len = 1
+sliding_window = 12
+chunk_size = 8
+
+[data]
+train = "tokens.bin"
+sequence_length = 32
+
+[train]
+steps = 10
+batch = 4
+lr = 0.01
+dtype = "fp32"
+
+[checkpoint]
+folder = "run"
+)";
+
+class Training : public ScratchTest {
+ protected:
+  void SetUp() override {
+    ScratchTest::SetUp();
+    std::string bytes;
+    data::SplitMix64 random(7, 0);
+    for (int i = 0; i < 4000; ++i) {
+      bytes += static_cast<char>(random.below(60));
+      bytes += '\0';
+    }
+    put(dir_ / "tokens.bin", bytes);
+    put(dir_ / "run.toml", kRun);
+  }
+
+  RunConfig config(const std::vector<std::string>& overrides = {}) { return load_run_config(dir_ / "run.toml", overrides); }
+  std::string refusal(const std::vector<std::string>& overrides) {
+    return error_of([&] { config(overrides); });
+  }
+  /// In another checkpoint folder, so that runs do not meet.
+  RunConfig config_in(const std::string& folder, std::vector<std::string> overrides = {}) {
+    overrides.push_back("checkpoint.folder=" + (dir_ / folder).string());
+    return config(overrides);
+  }
+};
+
+std::vector<Tensor> copies(const Trainer& trainer) {
+  std::vector<Tensor> out;
+  for (const auto& [name, x] : trainer.state()) out.push_back(x.clone());
+  return out;
+}
+
+void expect_same_bits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << "tensor " << i;
+}
+
+TEST_F(Training, defaults_follow_the_reference) {
+  const RunConfig run = config({"train.steps=1000"});
+  EXPECT_EQ(run.train.rate.warmup, 100);
+  EXPECT_EQ(run.train.inner_rate.warmup, 100);
+  EXPECT_EQ(run.train.adamw.weight_decay, 0.1);
+  EXPECT_EQ(run.model.config.fast_mlp_size, 24);
+  EXPECT_EQ(run.model.config.trained_length, 32);
+  EXPECT_EQ(run.checkpoint.model, dir_ / "run" / "model");
+}
+
+TEST_F(Training, configuration_errors_name_place_and_remedy) {
+  EXPECT_THAT(refusal({"train.stepz=3"}), HasSubstr("did you mean 'train.steps'"));
+  EXPECT_THAT(refusal({"model.hiden_size=3"}), HasSubstr("did you mean 'hidden_size'"));
+  EXPECT_THAT(refusal({"train.mode=mata"}), HasSubstr("choose one of: meta, standard"));
+  EXPECT_THAT(refusal({"train.accumulation=3"}), HasSubstr("must divide train.batch (4)"));
+  EXPECT_THAT(refusal({"data.sequence_length=33"}), HasSubstr("multiple of the model's chunk_size (8)"));
+  EXPECT_THAT(refusal({"train.lr=nan"}), HasSubstr("train.lr"));
+  EXPECT_THAT(refusal({"model.preset=13b"}), HasSubstr("the presets are"));
+  EXPECT_THAT(refusal({"model.suffix_len=0"}), HasSubstr("needs a model with fast weights"));
+  EXPECT_THAT(refusal({"train.train_only=blocks.9.*"}), HasSubstr("no parameter is called"));
+  EXPECT_THAT(refusal({"data.train=absent.bin"}), HasSubstr("absent.bin"));
+  put(dir_ / "run.toml", "[train]\nsteps = 1\n");
+  EXPECT_THAT(refusal({}), HasSubstr("data.train is missing; below [data] write"));
+}
+
+TEST_F(Training, the_resolved_configuration_reads_back_as_itself) {
+  const std::string text = resolved_toml(config({"train.train_only=[\"*.fast.*\"]", "model.sliding_window=full"}));
+  put(dir_ / "again.toml", text);
+  EXPECT_EQ(resolved_toml(load_run_config(dir_ / "again.toml")), text);
+}
+
+TEST_F(Training, schedules_have_the_values_of_their_formulas) {
+  const Schedule rate{0, 3e-3, 1e-5, 100, 1000};
+  EXPECT_EQ(rate.at(0), 0);
+  EXPECT_DOUBLE_EQ(rate.at(50), 1.5e-3);
+  EXPECT_DOUBLE_EQ(rate.at(100), 3e-3);
+  EXPECT_DOUBLE_EQ(rate.at(550), 1e-5 + (3e-3 - 1e-5) / 2);
+  EXPECT_DOUBLE_EQ(rate.at(325), 1e-5 + (3e-3 - 1e-5) * (1 + std::cos(std::numbers::pi / 4)) / 2);
+  EXPECT_DOUBLE_EQ(rate.at(1000), 1e-5);
+  const InnerRateWarmup inner{0.1, 2, 10};
+  EXPECT_DOUBLE_EQ(inner.multiplier(0), (0.1 + 1.9 * 0.1) / 2);
+  EXPECT_DOUBLE_EQ(inner.multiplier(9), 1);
+  EXPECT_DOUBLE_EQ(inner.multiplier(500), 1);
+}
+
+TEST_F(Training, ten_steps_are_five_a_resume_and_five_bit_for_bit) {
+  const std::vector<std::vector<std::string>> variants{{}, {"train.mode=standard"}, {"train.dtype=bf16"}, {"data.order=numpy", "train.accumulation=2"}};
+  for (size_t i = 0; i < variants.size(); ++i) {
+    Trainer whole(config_in(fmt::format("whole{}", i), variants[i]));
+    while (!whole.done()) whole.advance();
+
+    const RunConfig parts = config_in(fmt::format("parts{}", i), variants[i]);
+    fs::create_directories(parts.checkpoint.folder);
+    {
+      Trainer first(parts);
+      while (first.counters().step < 5) first.advance();
+      save_checkpoint(first, 0);
+    }
+    Trainer second(parts);
+    resume_newest(second);
+    EXPECT_EQ(second.counters().step, 5);
+    while (!second.done()) second.advance();
+    expect_same_bits(copies(whole), copies(second));
+    EXPECT_EQ(whole.loader_state(), second.loader_state());
+    EXPECT_EQ(whole.counters().tokens, second.counters().tokens);
+  }
+}
+
+TEST_F(Training, the_loss_of_repeated_text_falls) {
+  std::string bytes;
+  for (int i = 0; i < 4000; ++i) bytes += static_cast<char>(i % 10 + 1), bytes += '\0';
+  put(dir_ / "tokens.bin", bytes);
+  Trainer trainer(config({"train.steps=100"}));
+  const double before = trainer.advance().loss;
+  double after = before;
+  while (!trainer.done()) after = trainer.advance().loss;
+  EXPECT_NEAR(before, std::log(60), 0.2);
+  EXPECT_LT(after, 1);
+}
+
+TEST_F(Training, micro_batches_add_up_to_the_whole_batch) {
+  Trainer whole(config_in("a")), parts(config_in("b", {"train.accumulation=4"}));
+  for (int i = 0; i < 2; ++i) {  // the first step's rate is 0: both see the same weights twice
+    const StepReport a = whole.advance(), b = parts.advance();
+    EXPECT_NEAR(a.loss, b.loss, 1e-5);
+    EXPECT_NEAR(a.gradient_norm, b.gradient_norm, 1e-4 * a.gradient_norm);
+    EXPECT_NEAR(a.inner_norm, b.inner_norm, 1e-4 * a.inner_norm);
+  }
+}
+
+TEST_F(Training, train_only_leaves_every_other_parameter_as_it_was) {
+  Trainer trainer(config({"train.train_only=[\"*.fast.*\", \"final_norm\"]"}));
+  std::map<std::string, Tensor> before;
+  for (const auto& [name, x] : trainer.state()) before[name] = x.clone();
+  for (int i = 0; i < 3; ++i) trainer.advance();
+  for (const auto& [name, x] : trainer.state()) {
+    const bool trained = contains(name, ".fast.") || name.starts_with("final_norm");
+    EXPECT_EQ(at::equal(before[name], x), !trained) << name;
+  }
+}
+
+TEST_F(Training, what_is_not_finite_is_skipped_counted_and_in_the_end_stops_the_run) {
+  Trainer trainer(config({"train.max_skipped=3"}));
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(trainer.advance().skipped);
+  const auto before = copies(trainer);
+  const Tensor norm_D = trainer.master().final_norm_D;
+  const Tensor kept = norm_D.clone();
+  norm_D.fill_(std::nan(""));
+  EXPECT_TRUE(trainer.advance().skipped);
+  norm_D.copy_(kept);
+  expect_same_bits(before, copies(trainer));  // moments included
+  EXPECT_FALSE(trainer.advance().skipped);
+  EXPECT_EQ(trainer.counters().skipped, 1);
+  EXPECT_EQ(trainer.counters().skipped_in_a_row, 0);
+  norm_D.fill_(std::nan(""));
+  EXPECT_TRUE(trainer.advance().skipped);
+  EXPECT_TRUE(trainer.advance().skipped);
+  EXPECT_THAT(error_of([&] { trainer.advance(); }), HasSubstr("3 steps in a row"));
+}
+
+TEST_F(Training, a_truncated_newest_checkpoint_is_named_and_the_one_before_is_used) {
+  const RunConfig run = config({"checkpoint.every=2", "checkpoint.keep=3"});
+  run_training(run, {});
+  const auto all = list_checkpoints(run.checkpoint.folder);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0], checkpoint_path(run.checkpoint.folder, 10));
+  EXPECT_EQ(all[2], checkpoint_path(run.checkpoint.folder, 6));
+  fs::resize_file(all[0], fs::file_size(all[0]) - 100);
+  {
+    std::fstream file(all[1], std::ios::in | std::ios::out | std::ios::binary);  // a flipped byte among the weights
+    file.seekp(-5, std::ios::end);
+    file.put('\x55');
+  }
+  Trainer trainer(run);
+  const Resumed resumed = resume_newest(trainer);
+  EXPECT_EQ(resumed.path, all[2]);
+  ASSERT_EQ(resumed.damaged.size(), 2u);
+  EXPECT_THAT(resumed.damaged[0], HasSubstr(all[0].string()));
+  EXPECT_THAT(resumed.damaged[1], HasSubstr("checksum"));
+}
+
+TEST_F(Training, a_checkpoint_of_another_model_or_of_other_data_is_refused) {
+  run_training(config(), {});
+  const auto resume_with = [&](const std::vector<std::string>& overrides) {
+    return error_of([&] {
+      Trainer trainer(config(overrides));
+      resume_newest(trainer);
+    });
+  };
+  EXPECT_THAT(resume_with({"model.intermediate_size=32"}), HasSubstr("intermediate_size = 24"));
+  EXPECT_THAT(resume_with({"train.batch=2"}), HasSubstr("other data, batch"));
+  EXPECT_THAT(resume_with({"train.train_only=*.fast.*"}), HasSubstr("train_only"));
+  EXPECT_THAT(error_of([&] { run_training(config(), {}); }), HasSubstr("--resume"));
+}
+
+TEST_F(Training, an_interrupted_run_ends_with_a_checkpoint_and_its_log_goes_on_without_a_gap) {
+  const RunConfig run = config({"validation.paths=" + (dir_ / "tokens.bin").string(), "validation.every=4", "validation.sequences=3"});
+  int asked = 0;
+  EXPECT_EQ(run_training(run, {false, [&] { return ++asked > 3; }, {}}), RunEnd::interrupted);
+  const auto all = list_checkpoints(run.checkpoint.folder);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_FALSE(fs::exists(run.checkpoint.model));
+  std::ofstream(run.log.file, std::ios::app) << "a line of a step that was lost\n";
+  EXPECT_EQ(run_training(run, {true, {}, {}}), RunEnd::finished);
+
+  std::ifstream log(run.log.file);
+  std::vector<int64_t> steps;
+  int validations = 0;
+  for (std::string line; std::getline(log, line);) {
+    const auto json = nlohmann::json::parse(line);
+    if (!json.contains("validation")) {
+      steps.push_back(json["step"]);
+      continue;
+    }
+    ++validations;
+    EXPECT_EQ(json["position"], nlohmann::json({0, 4, 8, 12, 16, 20, 24, 28}));
+    EXPECT_EQ(json["tokens"], 96);
+  }
+  EXPECT_THAT(steps, ::testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+  EXPECT_EQ(validations, 3);  // after 4, 8 and at the end
+}
+
+TEST_F(Training, the_exported_model_is_what_was_trained) {
+  const RunConfig run = config();
+  run_training(run, {});
+  Trainer trainer(run);
+  resume_newest(trainer);
+  const Model model = load_model(run.checkpoint.model, at::kFloat);
+  expect_same_bits(parameter_list(model.config, model.weights), parameter_list(model.config, trainer.master()));
+  export_model(checkpoint_path(run.checkpoint.folder, 10), dir_ / "exported", at::kFloat);
+  EXPECT_EQ(load_model(dir_ / "exported", at::kFloat).fingerprint, model.fingerprint);
+  EXPECT_THAT(error_of([&] { export_model(run.checkpoint.model / "model.safetensors", dir_ / "x", at::kFloat); }), HasSubstr("no training checkpoint"));
+}
+
+TEST_F(Training, bf16_keeps_fp32_master_weights) {
+  Trainer exact(config_in("a")), rounded(config_in("b", {"train.dtype=bf16"}));
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(exact.advance().loss, rounded.advance().loss, 0.02);
+  EXPECT_EQ(rounded.master().embedding_VD.scalar_type(), at::kFloat);
+  EXPECT_FALSE(at::equal(rounded.master().embedding_VD, rounded.master().embedding_VD.to(at::kBFloat16).to(at::kFloat)));
+}
+
+}  // namespace
+}  // namespace ingrain::train
