@@ -9,13 +9,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-void PackKeys(const AttentionCall& c, const KeySource& source, const PackedKeys& packed, int64_t head, int64_t block) {
-  c.type == at::kFloat ? PackKeysAs<float>(c, source, packed, head, block)
-                       : PackKeysAs<BFloat16>(c, source, packed, head, block);
-}
-void ForwardTile(const AttentionTiles& t, int64_t head, int64_t tile, float* scratch, void* o, float* lse, float* r) {
-  t.call.type == at::kFloat ? ForwardTileAs<float>(t, head, tile, scratch, o, lse, r)
-                            : ForwardTileAs<BFloat16>(t, head, tile, scratch, o, lse, r);
+void ForwardItems(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o, float* lse,
+                  float* r) {
+  c.type == at::kFloat ? ForwardItemsAs<float>(c, kv_head, begin, end, scratch, o, lse, r)
+                       : ForwardItemsAs<BFloat16>(c, kv_head, begin, end, scratch, o, lse, r);
 }
 void FewQueries(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, float* partial) {
   c.type == at::kFloat ? FewQueriesAs<float>(c, kv_head, begin, end, scratch, partial)
@@ -26,16 +23,16 @@ void MergeFewQueries(const AttentionCall& c, int64_t kv_head, int64_t splits, in
   c.type == at::kFloat ? MergeFewQueriesAs<float>(c, kv_head, splits, stride, partials, o, lse)
                        : MergeFewQueriesAs<BFloat16>(c, kv_head, splits, stride, partials, o, lse);
 }
-void PrepareBackward(const AttentionTiles& t, const void* go, const void* o, int64_t head, int64_t tile, float* scratch) {
+void PrepareBackward(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile, float* scratch) {
   t.call.type == at::kFloat ? PrepareBackwardAs<float>(t, go, o, head, tile, scratch)
                             : PrepareBackwardAs<BFloat16>(t, go, o, head, tile, scratch);
 }
-void BackwardBlock(const AttentionTiles& t, int64_t kv_head, int64_t block, float* gq, float* scratch,
+void BackwardOfBlock(const BackwardOperands& t, int64_t kv_head, int64_t block, float* gq, float* scratch,
                    const KeyGradient& gk, const KeyGradient& gv) {
   t.call.type == at::kFloat ? BackwardBlockAs<float>(t, kv_head, block, gq, scratch, gk, gv)
                             : BackwardBlockAs<BFloat16>(t, kv_head, block, gq, scratch, gk, gv);
 }
-void StoreQueryGradient(const AttentionTiles& t, int64_t splits, int64_t split_floats, int64_t head, int64_t tile, void* gq) {
+void StoreQueryGradient(const BackwardOperands& t, int64_t splits, int64_t split_floats, int64_t head, int64_t tile, void* gq) {
   t.call.type == at::kFloat ? StoreQueryGradientAs<float>(t, splits, split_floats, head, tile, gq)
                             : StoreQueryGradientAs<BFloat16>(t, splits, split_floats, head, tile, gq);
 }
@@ -49,12 +46,11 @@ HWY_AFTER_NAMESPACE();
 namespace ingrain::ops {
 namespace {
 
-HWY_EXPORT(PackKeys);
-HWY_EXPORT(ForwardTile);
+HWY_EXPORT(ForwardItems);
 HWY_EXPORT(FewQueries);
 HWY_EXPORT(MergeFewQueries);
 HWY_EXPORT(PrepareBackward);
-HWY_EXPORT(BackwardBlock);
+HWY_EXPORT(BackwardOfBlock);
 HWY_EXPORT(StoreQueryGradient);
 
 /// Up to so many rows (queries times the heads that share a key) k and v are used as they lie, without packing.
@@ -92,25 +88,6 @@ class Problem {
   int64_t skipped_;
 };
 
-/// fp32 copies of k or v, made by all threads.
-class Packed {
- public:
-  Packed(const AttentionCall& c, const KeySource& source, bool rows, bool transposed) {
-    const int64_t heads = c.batch * c.kv_heads;
-    if (rows) rows_ = floats(heads * c.planes * PackedKeys::rows_floats(c));
-    if (transposed) transposed_ = floats(heads * c.planes * PackedKeys::transposed_floats(c));
-    keys = {rows ? rows_.data_ptr<float>() : nullptr, transposed ? transposed_.data_ptr<float>() : nullptr};
-    const auto run = HWY_DYNAMIC_DISPATCH(PackKeys);
-    at::parallel_for(0, heads * c.blocks(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) run(c, source, keys, i / c.blocks(), i % c.blocks());
-    });
-  }
-  PackedKeys keys;
-
- private:
-  Tensor rows_, transposed_;
-};
-
 AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, const Tensor& stats) {
   const AttentionCall& c = problem.call;
   const int64_t heads = c.batch * c.kv_heads, rows = c.tokens * c.groups(), threads = at::get_num_threads();
@@ -134,6 +111,14 @@ AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, co
   return {o, stats};
 }
 
+/// How many tiles meet a block of keys together: what fits half the second-level cache, and leaves every thread two tasks.
+int64_t items_per_task(const AttentionCall& c) {
+  constexpr int64_t kCacheFloats = int64_t{512} * 1024 / 4;
+  const int64_t in_cache = std::max<int64_t>(1, kCacheFloats / (2 * c.tile_floats()));
+  const int64_t fair = std::max<int64_t>(1, c.batch * c.kv_heads * c.items() / (2 * at::get_num_threads()));
+  return std::min({in_cache, fair, c.items()});
+}
+
 AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
                                  double scale) {
   if (q.size(4) > kMaxHeadDim) return attention_reference.forward(q, k, v, past, window, scale);
@@ -143,13 +128,13 @@ AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor&
   const Tensor stats = at::empty({c.planes, c.batch, c.q_heads, c.tokens}, at::kFloat);
   if (o.numel() == 0) return {o, stats};
   if (c.planes == 1 && c.tokens * c.groups() <= kFewRows) return forward_few(problem, o, stats);
-  const Packed packed_k(c, c.k, false, true), packed_v(c, c.v, true, false);
-  AttentionTiles tiles{.call = c, .k = packed_k.keys, .v = packed_v.keys};
   float *const lse = stats.data_ptr<float>(), *const r = lse + c.batch * c.q_heads * c.tokens;
-  const auto run = HWY_DYNAMIC_DISPATCH(ForwardTile);
-  const int64_t scratch_floats = 2 * c.tile_floats() + kTileRows * kTileKeys;
-  cpu::for_each_task(c.batch * c.q_heads * c.tiles(), scratch_floats, [&](int64_t task, float* scratch) {
-    run(tiles, task / c.tiles(), task % c.tiles(), scratch, o.data_ptr(), lse, r);
+  const int64_t heads = c.batch * c.kv_heads, per_task = items_per_task(c), tasks = (c.items() + per_task - 1) / per_task;
+  const int64_t scratch_floats = kTileRows * kTileKeys + 3 * c.block_floats() + per_task * 2 * c.tile_floats();
+  const auto run = HWY_DYNAMIC_DISPATCH(ForwardItems);
+  cpu::for_each_task(heads * tasks, scratch_floats, [&](int64_t task, float* scratch) {
+    const int64_t begin = task % tasks * per_task;
+    run(c, task / tasks, begin, std::min(begin + per_task, c.items()), scratch, o.data_ptr(), lse, r);
   });
   return {o, stats};
 }
@@ -183,22 +168,20 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
   }
   if (q.numel() == 0) return out;
 
-  const Packed packed_k(c, c.k, true, true), packed_v(c, c.v, false, true);
   const int64_t tasks = c.batch * c.q_heads * c.tiles(), tile_total = tasks * c.tile_floats();
   const int64_t rows = c.batch * c.q_heads * c.tokens, splits = splits_for(c);
   const Tensor packed_q = floats(tile_total), packed_go = floats(tile_total), sums = floats(2 * rows);
   const Tensor gq = at::zeros({splits, tile_total}, at::kFloat);
   const float* const lse = output.stats.const_data_ptr<float>();
-  AttentionTiles tiles{.call = c, .k = packed_k.keys, .v = packed_v.keys, .lse = lse, .r = lse + rows,
-                       .q = packed_q.data_ptr<float>(), .go = packed_go.data_ptr<float>(),
-                       .tangent_sum = sums.data_ptr<float>(), .sum = sums.data_ptr<float>() + rows,
-                       .gq = gq.data_ptr<float>()};
+  float *const sum = sums.data_ptr<float>();
+  const BackwardOperands tiles{c, lse, lse + rows, sum, sum + rows, packed_q.data_ptr<float>(), packed_go.data_ptr<float>(),
+                               gq.data_ptr<float>()};
   const auto prepare = HWY_DYNAMIC_DISPATCH(PrepareBackward);
   cpu::for_each_task(tasks, c.tile_floats(), [&](int64_t task, float* scratch) {
     prepare(tiles, go.const_data_ptr(), output.o_PBTHd.const_data_ptr(), task / c.tiles(), task % c.tiles(), scratch);
   });
-  const auto run = HWY_DYNAMIC_DISPATCH(BackwardBlock);
-  const int64_t scratch_floats = 2 * kTileRows * kTileKeys + 2 * 2 * kTileKeys * c.padded();
+  const auto run = HWY_DYNAMIC_DISPATCH(BackwardOfBlock);
+  const int64_t scratch_floats = 2 * kTileRows * kTileKeys + 5 * c.block_floats();
   cpu::for_each_task(c.batch * c.kv_heads * splits, scratch_floats, [&](int64_t task, float* scratch) {
     const int64_t head = task / splits, split = task % splits;
     float* const gq_of_split = tiles.gq + split * tile_total;

@@ -1,4 +1,4 @@
-// How windowed attention on the CPU cuts its work into tiles, and the fp32 copies that all tiles share.
+// How windowed attention on the CPU cuts its work: tiles of queries against blocks of keys, both copied to fp32.
 // The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
 #pragma once
 
@@ -36,31 +36,20 @@ struct AttentionCall {
   int64_t tiles() const { return (tokens + tile_queries() - 1) / tile_queries(); }
   int64_t queries_of(int64_t tile) const { return std::min(tile_queries(), tokens - tile * tile_queries()); }
   int64_t tile_floats() const { return kTileRows * padded(); }
+  /// The tiles of all heads that share a key, numbered group * tiles + tile: the items that a task is made of.
+  int64_t items() const { return groups() * tiles(); }
 
   int64_t blocks() const { return (keys() + kTileKeys - 1) / kTileKeys; }
   int64_t keys_of(int64_t block) const { return std::min(kTileKeys, keys() - block * kTileKeys); }
   /// Whether any key of the block has a tangent: those of the past have none.
   bool has_tangent(int64_t block) const { return planes == 2 && block * kTileKeys + keys_of(block) > past; }
 
+  /// One block of k or v in fp32, both planes, as rows [kTileKeys][padded] or transposed [head_dim][kTileKeys].
+  int64_t block_floats() const { return planes * kTileKeys * padded(); }
+
   /// The keys that a query sees: [first, last].
   int64_t first_key(int64_t query) const { return std::max<int64_t>(0, past + query - window + 1); }
   int64_t last_key(int64_t query) const { return past + query; }
-};
-
-/// fp32 copies of k or v for all (batch, head): rows [plane][key][padded] and, by blocks, their transposes
-/// [plane][block][head_dim][kTileKeys]. What is padding is zero; so is the past's tangent.
-struct PackedKeys {
-  float *rows = nullptr, *transposed = nullptr;  // null: not wanted
-
-  static int64_t rows_floats(const AttentionCall& c) { return c.blocks() * kTileKeys * c.padded(); }
-  static int64_t transposed_floats(const AttentionCall& c) { return c.blocks() * c.head_dim * kTileKeys; }
-
-  float* row_block(const AttentionCall& c, int64_t head, int64_t plane, int64_t block) const {
-    return rows + (head * c.planes + plane) * rows_floats(c) + block * kTileKeys * c.padded();
-  }
-  float* transposed_block(const AttentionCall& c, int64_t head, int64_t plane, int64_t block) const {
-    return transposed + (head * c.planes + plane) * transposed_floats(c) + block * c.head_dim * kTileKeys;
-  }
 };
 
 /// Where the gradients of one of k and v go; `past` is null where it is not wanted.
@@ -70,16 +59,12 @@ struct KeyGradient {
   int64_t past_batch_stride = 0;
 };
 
-/// The packed operands of a call's tiles; heads are numbered batch * heads + head.
-struct AttentionTiles {
+/// What the backward's tiles share; heads are numbered batch * q_heads + head.
+struct BackwardOperands {
   AttentionCall call;
-  PackedKeys k, v;
-  const float *lse = nullptr, *r = nullptr;  // the forward's statistics, [batch, q_heads, tokens]
-
-  // Backward only. q (scaled) and go by tiles: [batch, q_heads, tile][planes * queries][padded].
-  float *q = nullptr, *go = nullptr;
-  float *tangent_sum = nullptr, *sum = nullptr;  // <gdo, o> and <go, o> + <gdo, do>, [batch, q_heads, tokens]
-  float* gq = nullptr;                           // [split][like q], zeroed
+  const float *lse, *r;      // the forward's statistics, [batch, q_heads, tokens]
+  float *sum, *tangent_sum;  // <go, o> + <gdo, do> and <gdo, o>, like them
+  float *q, *go, *gq;        // by tiles: [batch, q_heads, tile][planes * queries][padded]; q is scaled, gq starts at zero
 };
 
 }  // namespace ingrain::ops

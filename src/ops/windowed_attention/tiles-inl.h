@@ -15,9 +15,12 @@
 #include "ops/cpu/product-inl.h"
 #include "ops/windowed_attention/cpu_tiles.h"
 
+#include <hwy/cache_control.h>
+
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -47,24 +50,44 @@ const T* KeyRow(const AttentionCall& c, const KeySource& source, int64_t head, i
 
 // ---- Packing
 
+/// One block of k or v in fp32, plane by plane; padding and the past's tangent are zero.
+struct PackedBlock {
+  float* data;
+  int64_t plane_floats;
+  const float* plane(int64_t p) const { return data + p * plane_floats; }
+};
+
 template <class T>
-void PackKeysAs(const AttentionCall& c, const KeySource& source, const PackedKeys& packed, int64_t head, int64_t block) {
-  const int64_t first = block * kTileKeys, n = c.keys_of(block), d = c.head_dim, padded = c.padded();
-  HWY_ALIGN float one_row[kMaxHeadDim];
-  for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane) {
-    float* const rows = packed.rows ? packed.row_block(c, head, plane, block) : nullptr;
-    float* const columns = packed.transposed ? packed.transposed_block(c, head, plane, block) : nullptr;
+PackedBlock PackRows(const AttentionCall& c, const KeySource& source, int64_t kv_head, int64_t block, float* to) {
+  const int64_t first = block * kTileKeys, n = c.keys_of(block), padded = c.padded();
+  const PackedBlock packed{to, kTileKeys * padded};
+  for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane)
     for (int64_t j = 0; j < kTileKeys; ++j) {
-      float* const row = rows ? rows + j * padded : one_row;
+      float* const row = to + plane * packed.plane_floats + j * padded;
+      if (j + 8 < n) {  // rows of one head lie apart: no hardware prefetch finds them
+        const T* const later = KeyRow<T>(c, source, kv_head, first + j + 8 < c.past ? 0 : plane, first + j + 8);
+        for (int64_t i = 0; i < c.head_dim; i += 64 / int64_t(sizeof(T))) hwy::Prefetch(later + i);
+      }
       if (j < n && (plane == 0 || first + j >= c.past)) {
-        WidenRow(KeyRow<T>(c, source, head, plane, first + j), d, 1, row, padded);
+        WidenRow(KeyRow<T>(c, source, kv_head, plane, first + j), c.head_dim, 1, row, padded);
       } else {
         std::fill(row, row + padded, 0.0f);
       }
-      if (columns)
-        for (int64_t i = 0; i < d; ++i) columns[i * kTileKeys + j] = row[i];
     }
+  return packed;
+}
+
+/// rows [kTileKeys][padded] to [head_dim][kTileKeys], in squares that stay in the first-level cache.
+inline PackedBlock Transposed(const AttentionCall& c, const PackedBlock& rows, int64_t block, float* to) {
+  const PackedBlock packed{to, kTileKeys * c.padded()};
+  for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane) {
+    const float* const from = rows.plane(plane);
+    float* const out = to + plane * packed.plane_floats;
+    for (int64_t j0 = 0; j0 < kTileKeys; j0 += 16)
+      for (int64_t i = 0; i < c.head_dim; ++i)
+        for (int64_t j = j0; j < j0 + 16; ++j) out[i * kTileKeys + j] = from[j * c.padded() + i];
   }
+  return packed;
 }
 
 /// A tile's rows of a query-shaped tensor: [planes * queries][padded].
@@ -128,50 +151,82 @@ inline void SoftmaxRow(float* s, float* ds, RowState& state, float* o, float* ta
   state.sum_ds += Sum(sum_ds);
 }
 
-/// Outputs of one tile and the statistics of its rows.
-template <class T>
-void ForwardTileAs(const AttentionTiles& t, int64_t head, int64_t tile, float* scratch, void* o_out, float* lse, float* r) {
-  const AttentionCall& c = t.call;
-  const int64_t n = c.queries_of(tile), first = tile * c.tile_queries(), d = c.head_dim, padded = c.padded();
-  const int64_t rows = c.planes * n, kv_head = head / c.groups();
-  const bool dual = c.planes == 2;
-  float *const q = scratch, *const o = q + c.tile_floats(), *const s = o + c.tile_floats();
+/// A tile of queries on its way through the keys.
+struct ForwardTile {
+  int64_t head, first, n;  // queries [first, first + n) of this head
+  float *q, *o;            // [planes * n][padded]
   RowState state[kTileRows];
-  WidenTile<T>(c, t.call.q, head, tile, c.scale, q);
-  std::fill(o, o + rows * padded, 0.0f);
-  for (int64_t block = c.first_key(first) / kTileKeys; block <= c.last_key(first + n - 1) / kTileKeys; ++block) {
-    const bool tangent_keys = c.has_tangent(block);
-    Product(rows, kTileKeys, d, {q, size_t(padded), 1}, t.k.transposed_block(c, kv_head, 0, block), kTileKeys, s, kTileKeys, false);
-    float* const ds = s + n * kTileKeys;
-    if (tangent_keys)
-      Product(n, kTileKeys, d, {q, size_t(padded), 1}, t.k.transposed_block(c, kv_head, 1, block), kTileKeys, ds, kTileKeys, true);
-    for (int64_t i = 0; i < n; ++i) {
-      const Visible visible = VisibleKeys(c, first + i, block);
-      float *const s_i = s + i * kTileKeys, *const ds_i = dual ? ds + i * kTileKeys : nullptr;
-      if (visible.first >= visible.end) {
-        std::fill_n(s_i, kTileKeys, 0.0f);
-        if (dual) std::fill_n(ds_i, kTileKeys, 0.0f);
-        continue;
-      }
-      HideKeys(s_i, visible);
-      SoftmaxRow(s_i, ds_i, state[i], o + i * padded, o + (n + i) * padded, padded);
-    }
-    Product(rows, padded, kTileKeys, {s, kTileKeys, 1}, t.v.row_block(c, kv_head, 0, block), padded, o, padded, true);
-    if (tangent_keys)
-      Product(n, padded, kTileKeys, {s, kTileKeys, 1}, t.v.row_block(c, kv_head, 1, block), padded, o + n * padded, padded, true);
-  }
+};
+
+/// Adds one block of keys to a tile's outputs. s: [kTileRows][kTileKeys] of scratch.
+inline void AddBlock(const AttentionCall& c, ForwardTile& t, int64_t block, const PackedBlock& k_columns,
+                     const PackedBlock& v_rows, float* s) {
+  const int64_t n = t.n, d = c.head_dim, padded = c.padded(), rows = c.planes * n;
+  const size_t ld = padded;
+  const bool dual = c.planes == 2, tangent_keys = c.has_tangent(block);
+  float* const ds = s + n * kTileKeys;
+  Product(rows, kTileKeys, d, {t.q, ld, 1}, k_columns.plane(0), kTileKeys, s, kTileKeys, false);
+  if (tangent_keys) Product(n, kTileKeys, d, {t.q, ld, 1}, k_columns.plane(1), kTileKeys, ds, kTileKeys, true);
   for (int64_t i = 0; i < n; ++i) {
-    const float inverse = 1 / state[i].sum, mean_ds = state[i].sum_ds * inverse;
-    lse[head * c.tokens + first + i] = state[i].max + std::log(state[i].sum);
-    float *const o_i = o + i * padded, *const do_i = o + (n + i) * padded;
+    const Visible visible = VisibleKeys(c, t.first + i, block);
+    float *const s_i = s + i * kTileKeys, *const ds_i = dual ? ds + i * kTileKeys : nullptr;
+    if (visible.first >= visible.end) {
+      std::fill_n(s_i, kTileKeys, 0.0f);
+      if (dual) std::fill_n(ds_i, kTileKeys, 0.0f);
+      continue;
+    }
+    HideKeys(s_i, visible);
+    SoftmaxRow(s_i, ds_i, t.state[i], t.o + i * padded, t.o + (n + i) * padded, padded);
+  }
+  Product(rows, padded, kTileKeys, {s, kTileKeys, 1}, v_rows.plane(0), padded, t.o, padded, true);
+  if (tangent_keys) Product(n, padded, kTileKeys, {s, kTileKeys, 1}, v_rows.plane(1), padded, t.o + n * padded, padded, true);
+}
+
+/// Divides by the sums, and writes the outputs and the rows' statistics.
+template <class T>
+void FinishTile(const AttentionCall& c, const ForwardTile& t, void* o_out, float* lse, float* r) {
+  const int64_t padded = c.padded();
+  for (int64_t i = 0; i < t.n; ++i) {
+    const RowState& state = t.state[i];
+    const float inverse = 1 / state.sum, mean_ds = state.sum_ds * inverse;
+    float *const o_i = t.o + i * padded, *const do_i = t.o + (t.n + i) * padded;
+    lse[t.head * c.tokens + t.first + i] = state.max + std::log(state.sum);
     ScaleRow(o_i, padded, inverse);
-    NarrowRow(o_i, d, 1, static_cast<T*>(o_out) + RowOffset(c, 0, head, c.q_heads, first + i));
-    if (!dual) continue;
-    r[head * c.tokens + first + i] = mean_ds;
+    NarrowRow(o_i, c.head_dim, 1, static_cast<T*>(o_out) + RowOffset(c, 0, t.head, c.q_heads, t.first + i));
+    if (c.planes == 1) continue;
+    r[t.head * c.tokens + t.first + i] = mean_ds;
     for (int64_t j = 0; j < padded; j += Lanes())  // do = (sum p ds v + sum p dv) / sum p - r o
       Store(hn::NegMulAdd(Set(mean_ds), Load(o_i + j), hn::Mul(Load(do_i + j), Set(inverse))), do_i + j);
-    NarrowRow(do_i, d, 1, static_cast<T*>(o_out) + RowOffset(c, 1, head, c.q_heads, first + i));
+    NarrowRow(do_i, c.head_dim, 1, static_cast<T*>(o_out) + RowOffset(c, 1, t.head, c.q_heads, t.first + i));
   }
+}
+
+/// Some tiles of the heads that share a key: every block of keys is packed once and meets all of them in the cache.
+template <class T>
+void ForwardItemsAs(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o,
+                    float* lse, float* r) {
+  float *const s = scratch, *const k_rows = s + kTileRows * kTileKeys, *const k_columns = k_rows + c.block_floats();
+  float *const v_rows = k_columns + c.block_floats(), *next = v_rows + c.block_floats();
+  std::vector<ForwardTile> tiles(end - begin);
+  int64_t first_block = c.blocks(), last_block = 0;
+  for (int64_t item = begin; item < end; ++item, next += 2 * c.tile_floats()) {
+    const int64_t tile = item % c.tiles();
+    ForwardTile& t = tiles[item - begin];
+    t.head = kv_head * c.groups() + item / c.tiles(), t.first = tile * c.tile_queries(), t.n = c.queries_of(tile);
+    t.q = next, t.o = next + c.tile_floats();
+    WidenTile<T>(c, c.q, t.head, tile, c.scale, t.q);
+    std::fill_n(t.o, c.planes * t.n * c.padded(), 0.0f);
+    first_block = std::min(first_block, c.first_key(t.first) / kTileKeys);
+    last_block = std::max(last_block, c.last_key(t.first + t.n - 1) / kTileKeys);
+  }
+  for (int64_t block = first_block; block <= last_block; ++block) {
+    const PackedBlock k = Transposed(c, PackRows<T>(c, c.k, kv_head, block, k_rows), block, k_columns);
+    const PackedBlock v = PackRows<T>(c, c.v, kv_head, block, v_rows);
+    const int64_t start = block * kTileKeys, last = start + c.keys_of(block) - 1;
+    for (ForwardTile& t : tiles)
+      if (c.first_key(t.first) <= last && c.last_key(t.first + t.n - 1) >= start) AddBlock(c, t, block, k, v, s);
+  }
+  for (const ForwardTile& t : tiles) FinishTile<T>(c, t, o, lse, r);
 }
 
 // ---- Backward
@@ -184,7 +239,7 @@ inline float Dot(const float* a, const float* b, size_t padded) {
 
 /// Packs a tile's queries and output cotangents, and takes the rows' sums E and C.
 template <class T>
-void PrepareBackwardAs(const AttentionTiles& t, const void* go, const void* o, int64_t head, int64_t tile, float* scratch) {
+void PrepareBackwardAs(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile, float* scratch) {
   const AttentionCall& c = t.call;
   const int64_t n = c.queries_of(tile), padded = c.padded(), at = head * c.tokens + tile * c.tile_queries();
   const int64_t offset = (head * c.tiles() + tile) * c.tile_floats();
@@ -220,20 +275,26 @@ inline void DualBackwardRow(float* s, float* ds, float* gs, float* gds, float ls
   }
 }
 
-/// One tile of queries against one block of keys: adds to gq, and where asked for to gk and gv ([plane][key][padded]).
-inline void BackwardTile(const AttentionTiles& t, int64_t head, int64_t tile, int64_t block, bool want_keys, float* gq,
-                         float* gk, float* gv, float* s, float* gs) {
+/// A block of keys as the backward needs it, and the sums of its gradients, [plane][key][padded].
+struct BackwardBlock {
+  PackedBlock k_rows, k_columns, v_columns;
+  float *gk, *gv;  // null where nobody wants them
+};
+
+/// One tile of queries against one block of keys: adds to gq, gk and gv. s, gs: [kTileRows][kTileKeys] of scratch.
+inline void BackwardTile(const BackwardOperands& t, int64_t head, int64_t tile, int64_t block, const BackwardBlock& keys,
+                         float* gq, float* s, float* gs) {
   const AttentionCall& c = t.call;
   const int64_t n = c.queries_of(tile), first = tile * c.tile_queries(), d = c.head_dim, padded = c.padded();
-  const int64_t rows = c.planes * n, kv_head = head / c.groups(), at = head * c.tokens + first;
+  const int64_t rows = c.planes * n, at = head * c.tokens + first;
   const size_t ld = padded, tangent_rows = n * kTileKeys;
   const bool dual = c.planes == 2, tangent_keys = c.has_tangent(block);
   const float *const q = t.q + (head * c.tiles() + tile) * c.tile_floats(), *const go = t.go + (q - t.q);
-  Product(rows, kTileKeys, d, {q, ld, 1}, t.k.transposed_block(c, kv_head, 0, block), kTileKeys, s, kTileKeys, false);
-  Product(rows, kTileKeys, d, {go, ld, 1}, t.v.transposed_block(c, kv_head, 0, block), kTileKeys, gs, kTileKeys, false);
+  Product(rows, kTileKeys, d, {q, ld, 1}, keys.k_columns.plane(0), kTileKeys, s, kTileKeys, false);
+  Product(rows, kTileKeys, d, {go, ld, 1}, keys.v_columns.plane(0), kTileKeys, gs, kTileKeys, false);
   if (tangent_keys) {
-    Product(n, kTileKeys, d, {q, ld, 1}, t.k.transposed_block(c, kv_head, 1, block), kTileKeys, s + tangent_rows, kTileKeys, true);
-    Product(n, kTileKeys, d, {go + n * ld, ld, 1}, t.v.transposed_block(c, kv_head, 1, block), kTileKeys, gs, kTileKeys, true);
+    Product(n, kTileKeys, d, {q, ld, 1}, keys.k_columns.plane(1), kTileKeys, s + tangent_rows, kTileKeys, true);
+    Product(n, kTileKeys, d, {go + n * ld, ld, 1}, keys.v_columns.plane(1), kTileKeys, gs, kTileKeys, true);
   }
   for (int64_t i = 0; i < n; ++i) {
     float *const s_i = s + i * kTileKeys, *const gs_i = gs + i * kTileKeys;
@@ -244,16 +305,17 @@ inline void BackwardTile(const AttentionTiles& t, int64_t head, int64_t tile, in
     else
       BackwardRow(s_i, gs_i, t.lse[at + i], t.sum[at + i]);
   }
-  Product(rows, padded, kTileKeys, {gs, kTileKeys, 1}, t.k.row_block(c, kv_head, 0, block), padded, gq, padded, true);
+  Product(rows, padded, kTileKeys, {gs, kTileKeys, 1}, keys.k_rows.plane(0), padded, gq, padded, true);
   if (tangent_keys)
-    Product(n, padded, kTileKeys, {gs + tangent_rows, kTileKeys, 1}, t.k.row_block(c, kv_head, 1, block), padded, gq, padded, true);
-  if (!want_keys) return;
+    Product(n, padded, kTileKeys, {gs + tangent_rows, kTileKeys, 1}, keys.k_rows.plane(1), padded, gq, padded, true);
+  if (!keys.gk) return;
   const auto transposed = [](const float* x) { return LeftView{x, 1, kTileKeys}; };
-  Product(kTileKeys, padded, rows, transposed(s), go, padded, gv, padded, true);
-  Product(kTileKeys, padded, rows, transposed(gs), q, padded, gk, padded, true);
+  Product(kTileKeys, padded, rows, transposed(s), go, padded, keys.gv, padded, true);
+  Product(kTileKeys, padded, rows, transposed(gs), q, padded, keys.gk, padded, true);
   if (tangent_keys) {
-    Product(kTileKeys, padded, n, transposed(s), go + n * ld, padded, gv + kTileKeys * padded, padded, true);
-    Product(kTileKeys, padded, n, transposed(gs + tangent_rows), q, padded, gk + kTileKeys * padded, padded, true);
+    const int64_t plane = kTileKeys * padded;
+    Product(kTileKeys, padded, n, transposed(s), go + n * ld, padded, keys.gv + plane, padded, true);
+    Product(kTileKeys, padded, n, transposed(gs + tangent_rows), q, padded, keys.gk + plane, padded, true);
   }
 }
 
@@ -274,30 +336,38 @@ void StoreKeyGradient(const AttentionCall& c, const KeyGradient& g, int64_t head
 }
 
 /// All queries that see some of the block's keys: gradients of those keys, and the keys' part of gq.
+/// scratch: 2 tiles of scores, then 5 blocks.
 template <class T>
-void BackwardBlockAs(const AttentionTiles& t, int64_t kv_head, int64_t block, float* gq_of_split, float* scratch,
+void BackwardBlockAs(const BackwardOperands& t, int64_t kv_head, int64_t block, float* gq_of_split, float* scratch,
                      const KeyGradient& k_gradient, const KeyGradient& v_gradient) {
   const AttentionCall& c = t.call;
-  const int64_t start = block * kTileKeys, n = c.keys_of(block), sums = c.planes * kTileKeys * c.padded();
+  const int64_t start = block * kTileKeys, n = c.keys_of(block);
   const int64_t first_query = std::max<int64_t>(0, start - c.past);
   const int64_t end_query = std::min(c.tokens, start + n - 1 + c.window - c.past);
+  if (first_query >= end_query) return;
+  float *const s = scratch, *const gs = s + kTileRows * kTileKeys, *const blocks = gs + kTileRows * kTileKeys;
+  const auto room = [&](int64_t i) { return blocks + i * c.block_floats(); };
   const bool want_keys = k_gradient.past != nullptr || start + n > c.past;
-  float *const s = scratch, *const gs = s + kTileRows * kTileKeys, *const gk = gs + kTileRows * kTileKeys, *const gv = gk + sums;
-  std::fill(gk, gk + 2 * sums, 0.0f);
-  if (first_query < end_query)
-    for (int64_t group = 0; group < c.groups(); ++group) {
-      const int64_t head = kv_head * c.groups() + group;
-      for (int64_t tile = first_query / c.tile_queries(); tile <= (end_query - 1) / c.tile_queries(); ++tile)
-        BackwardTile(t, head, tile, block, want_keys, gq_of_split + (head * c.tiles() + tile) * c.tile_floats(), gk, gv, s, gs);
-    }
+  BackwardBlock keys;
+  keys.v_columns = Transposed(c, PackRows<T>(c, c.v, kv_head, block, room(0)), block, room(1));
+  keys.k_rows = PackRows<T>(c, c.k, kv_head, block, room(0));
+  keys.k_columns = Transposed(c, keys.k_rows, block, room(2));
+  keys.gk = want_keys ? room(3) : nullptr;
+  keys.gv = want_keys ? room(4) : nullptr;
+  if (want_keys) std::fill(room(3), room(5), 0.0f);
+  for (int64_t group = 0; group < c.groups(); ++group) {
+    const int64_t head = kv_head * c.groups() + group;
+    for (int64_t tile = first_query / c.tile_queries(); tile <= (end_query - 1) / c.tile_queries(); ++tile)
+      BackwardTile(t, head, tile, block, keys, gq_of_split + (head * c.tiles() + tile) * c.tile_floats(), s, gs);
+  }
   if (!want_keys) return;
-  StoreKeyGradient<T>(c, k_gradient, kv_head, block, gk);
-  StoreKeyGradient<T>(c, v_gradient, kv_head, block, gv);
+  StoreKeyGradient<T>(c, k_gradient, kv_head, block, keys.gk);
+  StoreKeyGradient<T>(c, v_gradient, kv_head, block, keys.gv);
 }
 
 /// gq of one tile from the splits' sums.
 template <class T>
-void StoreQueryGradientAs(const AttentionTiles& t, int64_t splits, int64_t split_floats, int64_t head, int64_t tile, void* gq) {
+void StoreQueryGradientAs(const BackwardOperands& t, int64_t splits, int64_t split_floats, int64_t head, int64_t tile, void* gq) {
   const AttentionCall& c = t.call;
   const int64_t n = c.queries_of(tile), padded = c.padded(), first = tile * c.tile_queries();
   float* const sum = t.gq + (head * c.tiles() + tile) * c.tile_floats();
