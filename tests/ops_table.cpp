@@ -273,7 +273,7 @@ const HeadsRow kHeadsRows[] = {
 };
 const LinearRow kLinearRows[] = {
     {"one_token", 1, 1, 9, 7, false}, {"bias", 2, 5, 16, 33, true}, {"three_tokens", 1, 3, 70, 40, false},
-    {"wide", 2, 40, 64, 48, false},
+    {"wide", 2, 40, 64, 48, false}, {"eight_tokens", 1, 8, 65, 18, true},
 };
 const CrossEntropyRow kCrossEntropyRows[] = {
     {"one_token", 1, 8, 5}, {"odd", 7, 16, 37}, {"several_blocks", 150, 24, 1003},

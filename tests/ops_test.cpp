@@ -5,6 +5,7 @@
 
 #include "ops/backend.h"
 #include "ops/cpu/targets.h"
+#include "ops/sgd/sgd.h"
 
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
@@ -165,6 +166,36 @@ void expect_kernels_equal_reference(const Case& c, at::ScalarType type, double t
 
 TEST_P(Operations, kernels_equal_the_reference_in_fp32) { expect_kernels_equal_reference(GetParam(), at::kFloat, 1e-5); }
 TEST_P(Operations, kernels_equal_the_reference_in_bf16) { expect_kernels_equal_reference(GetParam(), at::kBFloat16, 1e-2); }
+
+/// Not differentiable, so not in the table: both sequences' norms, one clipped and one not, and a zero gradient.
+TEST(ClippedSgd, kernel_equals_the_reference) {
+  const auto numbers = [](at::IntArrayRef sizes, double scale, uint64_t seed) {
+    return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble) * scale;
+  };
+  const Tensors w{numbers({3, 33, 17}, 1, 1), numbers({3, 5, 7001}, 1, 2)};
+  Tensors g{numbers({3, 33, 17}, 1, 3), numbers({3, 5, 7001}, 1, 4)};
+  for (Tensor& x : g) {
+    x[1].mul_(1e-4);
+    x[2].zero_();
+  }
+  const Tensor eta = at::tensor({0.5, 0.25}, at::kDouble);
+  const Tensors want{at::empty_like(w[0]), at::empty_like(w[1])};
+  const Tensor want_norm = ops::clipped_sgd(w, g, eta, 1.0, want);
+  EXPECT_NEAR((want[0][0] - w[0][0] + 0.5 * g[0][0] / want_norm[0]).abs().max().item<double>(), 0, 1e-12);
+  EXPECT_NEAR((want[1][1] - w[1][1] + 0.25 * g[1][1]).abs().max().item<double>(), 0, 1e-12);
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    Tensors in_place, gradients;
+    for (size_t i = 0; i < w.size(); ++i) {
+      in_place.push_back(unaligned(w[i], at::kFloat).detach());
+      gradients.push_back(unaligned(g[i], at::kFloat).detach());
+    }
+    hwy::SetSupportedTargetsForTest(target);
+    const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(at::kFloat), 1.0, in_place);
+    hwy::SetSupportedTargetsForTest(0);
+    expect_close({in_place[0], in_place[1], norm}, {want[0], want[1], want_norm}, 1e-6, "output");
+  }
+}
 
 INSTANTIATE_TEST_SUITE_P(table, Operations, testing::ValuesIn(all_cases()),
                          [](const auto& info) { return info.param.name; });

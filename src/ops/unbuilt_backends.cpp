@@ -2,12 +2,14 @@
 #include "ops/heads/heads.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/rms_norm/rms_norm.h"
+#include "ops/sgd/sgd.h"
 #include "ops/swiglu/swiglu.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
 namespace ingrain::ops {
 
 const RmsNormKernels rms_norm_cuda = rms_norm_reference;
+const SgdKernels sgd_cuda = sgd_reference;
 const SwigluKernels swiglu_cuda = swiglu_reference;
 const HeadsKernels heads_cuda = heads_reference;
 const AttentionKernels attention_cuda = attention_reference;

@@ -2,6 +2,7 @@
 
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/rms_norm/rms_norm.h"
+#include "ops/sgd/sgd.h"
 
 #include <torch/csrc/autograd/autograd.h>
 
@@ -54,27 +55,14 @@ ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::
   return out;
 }
 
-Tensor gradient_norm(const std::vector<Mlp>& g_S) {
-  Tensor squares_B;
-  for (const Mlp& g : g_S) {
-    for (const Tensor& x : {g.w13_FD, g.w2_DF}) {
-      const Tensor s = at::linalg_vector_norm(x.flatten(1), 2, at::IntArrayRef{1}).square();
-      squares_B = squares_B.defined() ? squares_B + s : s;
-    }
-  }
-  return squares_B.sqrt();
-}
-
-Tensor inner_step_(std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip) {
-  const at::NoGradGuard no_grad;
-  const Tensor norm_B = gradient_norm(g_S);
-  const Tensor scale_B = (clip / norm_B).clamp_max(1.0);  // |g| = 0 gives min(1, inf) = 1
-  for (size_t s = 0; s < W_S.size(); ++s) {
-    const Tensor step_B = (scale_B * eta_S[static_cast<int64_t>(s)]).neg().view({-1, 1, 1});
-    W_S[s].w13_FD.addcmul_(g_S[s].w13_FD, step_B);
-    W_S[s].w2_DF.addcmul_(g_S[s].w2_DF, step_B);
-  }
-  return norm_B;
+Tensor inner_step(const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip,
+                  const std::vector<Mlp>& out_S) {
+  const auto flat = [](const std::vector<Mlp>& mlps) {
+    std::vector<Tensor> out;
+    for (const Mlp& mlp : mlps) out.insert(out.end(), {mlp.w13_FD, mlp.w2_DF});
+    return out;
+  };
+  return ops::clipped_sgd(flat(W_S), flat(g_S), eta_S.repeat_interleave(2), clip, flat(out_S));
 }
 
 Tensor inner_rates(const ModelConfig& c, const Weights& w, double multiplier) {

@@ -40,11 +40,9 @@ struct ChunkGradient {
 ChunkGradient chunk_gradient(const ModelConfig& config, const Weights& weights, const std::vector<Mlp>& W_S,
                              const ChunkInput& in, const Tensor& target_BT, const Tensor& valid_BT, const Tap& tap = {});
 
-/// W <- W - eta_l g min(1, c / |g|), in place, with |g| over all fast weights of a sequence. Returns |g| [B].
-Tensor inner_step_(std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip);
-
-/// |g| [B] over all fast weights of each sequence.
-Tensor gradient_norm(const std::vector<Mlp>& g_S);
+/// out = W - eta_l g min(1, c / |g|), with |g| over all fast weights of a sequence; out may be W. Returns |g| [B].
+Tensor inner_step(const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip,
+                  const std::vector<Mlp>& out_S);
 
 /// inner_lr times its multiplier (ilr warm-up; 1 when reading) times the learned rates: [S], fp32 (fp64).
 Tensor inner_rates(const ModelConfig& config, const Weights& weights, double multiplier = 1);

@@ -120,7 +120,7 @@ class SegmentReader {
   }
 
   void step(const ChunkGradient& g) {
-    const Tensor norm_B = inner_step_(m_.W_S, g.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip);
+    const Tensor norm_B = inner_step(m_.W_S, g.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
     if (options_.on_step) options_.on_step({m_.steps, g.loss_B, norm_B}, m_, g.g_S);
     ++m_.steps;
   }

@@ -10,9 +10,9 @@
 namespace ingrain::ttt {
 namespace {
 
-std::vector<Mlp> clone(const std::vector<Mlp>& mlps) {
+std::vector<Mlp> empty_like(const std::vector<Mlp>& mlps) {
   std::vector<Mlp> out;
-  for (const Mlp& m : mlps) out.push_back({m.w13_FD.clone(), m.w2_DF.clone()});
+  for (const Mlp& m : mlps) out.push_back({at::empty_like(m.w13_FD), at::empty_like(m.w2_DF)});
   return out;
 }
 
@@ -131,8 +131,8 @@ class MetaGradient {
         chunk_of(kv_S1_[s].v_BWGd, t).copy_(ops::value(pass.kv_S1[s].v_PBTGd));
       }
     }
-    std::vector<Mlp> next = clone(now.W_S);
-    norm_BC_.select(1, t).copy_(inner_step_(next, pass.g_S, eta_S_, c_.inner_clip));
+    std::vector<Mlp> next = empty_like(now.W_S);
+    norm_BC_.select(1, t).copy_(inner_step(now.W_S, pass.g_S, eta_S_, c_.inner_clip, next));
     now.g_S = pass.g_S;
     now.g_known = true;
     kept_[index(t + 1)].W_S = std::move(next);

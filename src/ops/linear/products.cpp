@@ -1,5 +1,7 @@
 #include "ops/linear/products.h"
 
+#include "ops/linear/few_rows.h"
+
 #include <ATen/core/dispatch/Dispatcher.h>
 
 namespace ingrain::ops {
@@ -30,19 +32,38 @@ bool use_onednn(const Tensor& a, int64_t m, int64_t n, int64_t k) {
   return preferred && a.scalar_type() == at::kFloat && a.is_cpu() && m >= 8 && n >= 8 && m * n * k >= 32768;
 }
 
+/// Without instructions for bf16, libtorch's bf16 products are a hundred times slower than fp32's.
+bool lacks_bf16(const Tensor& a) {
+#if defined(__x86_64__)
+  static const bool fast = (__builtin_cpu_init(), __builtin_cpu_supports("avx512bf16"));
+  return !fast && a.is_cpu() && a.scalar_type() == at::kBFloat16;
+#else
+  return false;
+#endif
+}
+
+using Product = Tensor (*)(const Tensor&, const Tensor&);
+Tensor through_fp32(Product product, const Tensor& a, const Tensor& b) {
+  return product(a.to(at::kFloat), b.to(at::kFloat)).to(at::kBFloat16);
+}
+
 }  // namespace
 
 Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK) {
+  if (has_few_rows(a_MK, b_NK)) return few_rows_nt(a_MK, b_NK);
+  if (lacks_bf16(a_MK)) return through_fp32(product_nt, a_MK, b_NK);
   if (use_onednn(a_MK, a_MK.size(0), b_NK.size(0), b_NK.size(1))) return onednn_linear(a_MK, b_NK);
   return at::mm(a_MK, b_NK.t());
 }
 
 Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN) {
+  if (lacks_bf16(a_MK)) return through_fp32(product_nn, a_MK, b_KN);
   if (use_onednn(a_MK, a_MK.size(0), b_KN.size(1), b_KN.size(0))) return onednn_linear(a_MK, b_KN.t());
   return at::mm(a_MK, b_KN);
 }
 
 Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN) {
+  if (lacks_bf16(a_KM)) return through_fp32(product_tn, a_KM, b_KN);
   // oneDNN wants its left operand's rows contiguous to be at its best, and one transposed copy is cheaper than none.
   if (use_onednn(a_KM, a_KM.size(1), b_KN.size(1), a_KM.size(0))) return onednn_linear(a_KM.t(), b_KN.t().contiguous());
   return at::mm(a_KM.t(), b_KN);

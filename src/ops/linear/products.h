@@ -1,5 +1,5 @@
 // Matrix products through libtorch, by whichever of its libraries is fastest here: oneDNN for fp32 on AMD
-// processors with AVX-512 (where MKL stays at AVX2), libtorch's own choice elsewhere.
+// processors with AVX-512 (where MKL stays at AVX2), libtorch's own choice elsewhere, our own kernel for few rows.
 #pragma once
 
 #include "ops/planes.h"
