@@ -1,6 +1,7 @@
 // Words for people: names that come from files made safe to print, and suggestions for mistyped ones.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,11 @@ std::vector<std::string> close_names(std::string_view name, const std::vector<st
 
 /// " (did you mean 'a' or 'b'?)" or nothing: the end of an error sentence about `name`.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
+
+/// "1,234,567".
+std::string with_commas(int64_t number);
+
+/// "7.9 MB", "512 bytes": powers of ten.
+std::string format_bytes(uint64_t bytes);
 
 }  // namespace ingrain

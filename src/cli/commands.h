@@ -9,9 +9,12 @@ namespace ingrain::cli {
 /// Adds one subcommand to `app`, with a callback that does the work and throws ingrain::Error or UsageError.
 using AddCommand = void (*)(CLI::App& app);
 
+void add_demo_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_export_command(CLI::App& app);
+void add_generate_command(CLI::App& app);
 void add_import_command(CLI::App& app);
+void add_read_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_verify_command(CLI::App& app);
 

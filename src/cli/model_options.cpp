@@ -42,20 +42,4 @@ Tensor as_batch(std::span<const int32_t> tokens) {
   return out;
 }
 
-std::string with_commas(int64_t number) {
-  std::string digits = std::to_string(number);
-  const size_t first = digits.starts_with('-') ? 1 : 0;
-  for (size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, 1, ',');
-  return digits;
-}
-
-std::string format_bytes(uint64_t bytes) {
-  if (bytes < 1000) return fmt::format("{} bytes", bytes);
-  const char* const units[] = {"kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes) / 1000;
-  size_t unit = 0;
-  for (; value >= 999.95 && unit < 3; ++unit) value /= 1000;
-  return fmt::format("{:.1f} {}", value, units[unit]);
-}
-
 }  // namespace ingrain::cli

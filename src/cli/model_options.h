@@ -30,10 +30,4 @@ std::vector<int32_t> document_tokens(const ModelConfig& config, const data::Toke
 /// [1, n] int64.
 Tensor as_batch(std::span<const int32_t> tokens);
 
-/// "1,234,567".
-std::string with_commas(int64_t number);
-
-/// "7.9 MB", "512 bytes": powers of ten.
-std::string format_bytes(uint64_t bytes);
-
 }  // namespace ingrain::cli

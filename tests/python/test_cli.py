@@ -35,7 +35,7 @@ def refused(done, status, *words):
 
 def test_help_lists_the_commands_and_each_shows_an_example(ingrain):
     listed = ingrain("--help").stdout
-    for command in ("eval", "import", "export", "verify"):
+    for command in ("demo", "read", "generate", "eval", "import", "export", "verify"):
         assert command in listed
         assert "Example" in ingrain(command, "--help").stdout
 
@@ -140,3 +140,92 @@ def test_import_needs_a_checkpoint(ingrain, tmp_path):
     refused(ingrain("import", tmp_path / "none", "-o", tmp_path / "out"), 1, "no such folder")
     refused(ingrain("import", tmp_path, "-o", tmp_path / "out"), 1, "--config")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """The first 700 tokens or so of Emma, in two files."""
+    folder = tmp_path_factory.mktemp("text")
+    text = EMMA.read_text()
+    (folder / "one.txt").write_text(text[:1200])
+    (folder / "two.txt").write_text(text[1200:2400])
+    return folder
+
+
+def test_read_and_generate_are_one_story(ingrain, short, tmp_path):
+    first, second = tmp_path / "first.memory", tmp_path / "second.memory"
+    done = ingrain("read", READER, short / "one.txt", "-o", first, "--json")
+    assert done.returncode == 0, done.stderr
+    out = json.loads(done.stdout)
+    assert out["tokens_read"] == out["tokens_given"] == out["position"]
+    assert first.stat().st_size == out["bytes"]
+    before = first.read_bytes()
+
+    done = ingrain("read", READER, short / "two.txt", "--memory", first, "-o", second, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["position"] > out["position"]
+    assert first.read_bytes() == before, "the origin of a continued memory stays as it was"
+
+    def write(*options):
+        done = ingrain("generate", READER, "--memory", second, "--max-tokens", "12", "--json", *options)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    a, b, c = write("--seed", "7"), write("--seed", "7"), write("--seed", "8")
+    assert a["tokens"] == b["tokens"] and a["text"] == b["text"]
+    assert a["tokens"] != c["tokens"]
+    assert len(a["tokens"]) == 12 and a["stopped_by"] == "maximum of tokens"
+    assert write("--temperature", "0", "--seed", "1")["tokens"] == write("--temperature", "0", "--seed", "2")["tokens"]
+    stopped = write("--seed", "7", "--stop", a["text"][3:6])
+    assert stopped["text"] == a["text"][: a["text"].index(a["text"][3:6])] and stopped["stopped_by"] == "stop string"
+
+
+def test_several_files_folders_patterns_and_standard_input_are_read(ingrain, short, tmp_path):
+    def position(*inputs, **options):
+        done = ingrain("read", READER, *inputs, "-o", tmp_path / "m", "--json", "--no-learning", **options)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    both = position(short / "one.txt", short / "two.txt")
+    assert both["files"] == 2
+    assert position(short)["tokens_read"] == both["tokens_read"]
+    assert position(f"{short}/*.txt")["tokens_read"] == both["tokens_read"]
+    one = position(short / "one.txt")
+    assert position("-", input=(short / "one.txt").read_text())["tokens_read"] == one["tokens_read"]
+    assert position(short / "one.txt", "--limit", "50")["tokens_read"] == 50
+
+
+def test_folders_are_read_without_what_machines_wrote(ingrain, tmp_path):
+    source = tmp_path / "project"
+    for name in ("src/main.c", "README", ".git/config", "node_modules/x.js", "package-lock.json", "logo.bin"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(b"\0binary" if name == "logo.bin" else b"int main(void);\n")
+    done = ingrain("read", READER, source, "-o", tmp_path / "m", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["files"] == 2
+
+
+def test_bad_input_to_read_and_generate(ingrain, short, tmp_path):
+    memory = tmp_path / "m.memory"
+    refused(ingrain("read", READER, tmp_path / "none", "-o", memory), 1, "no such file or folder")
+    refused(ingrain("read", READER, short, "-o", tmp_path / "none" / "m"), 1, "choose another place")
+    (tmp_path / "empty.txt").write_text("")
+    refused(ingrain("read", READER, tmp_path / "empty.txt", "-o", memory), 1, "empty")
+    assert not memory.exists()
+    refused(ingrain("read", READER, short), 2, "output")
+    refused(ingrain("generate", READER, "--temperature", "-1"), 2, "temperature")
+    refused(ingrain("generate", READER, "--logit-bias", "x"), 2, "ID=VALUE")
+    refused(ingrain("generate", READER, "--memory", EMMA), 1, "emma.txt")
+    (tmp_path / "wrong.memory").write_bytes((READER / "model.safetensors").read_bytes())
+    refused(ingrain("generate", READER, "--memory", tmp_path / "wrong.memory"), 1, "no memory file")
+
+
+def test_the_demo_computes_its_figures_and_writes_them(ingrain, tmp_path):
+    done = ingrain("demo", "--tokens", "1100", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("learning on", "bits a byte", "tokens/s", "memory", "report.html"):
+        assert words in done.stdout
+    page = (tmp_path / "ingrain-demo" / "report.html").read_text()
+    assert page.startswith("<!doctype html>") and "<svg" in page and "nan" not in page
+    assert "http" not in page, "the page needs nothing from elsewhere"
+    assert (tmp_path / "ingrain-demo" / "book.memory").stat().st_size > 1_000_000

@@ -1,0 +1,167 @@
+#include "cli/commands.h"
+#include "cli/model_options.h"
+#include "cli/places.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "eval/demo_report.h"
+#include "ttt/generate.h"
+#include "ttt/memory_file.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+namespace ingrain::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kPiece = 2048;    // tokens read in turn with and without learning
+constexpr int64_t kChartBin = 512;  // of the page
+constexpr int64_t kTableBin = 1024;
+
+struct DemoOptions {
+  std::string model, text, dtype = "auto", output = "ingrain-demo";
+  int64_t tokens = 16384;
+  uint64_t seed = 1;
+};
+
+/// One of the two readers.
+struct Reader {
+  ttt::Memory memory;
+  ttt::ReadOptions options;
+  std::vector<float> nll;
+  std::vector<eval::Pace> paces;
+  std::vector<uint64_t> bytes;
+
+  void read(const Model& model, std::span<const int32_t> piece) {
+    const auto start = std::chrono::steady_clock::now();
+    const Tensor nll_n = ttt::read(model, memory, as_batch(piece), options).nll_Bn[0].to(at::kFloat).contiguous();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const float* values = nll_n.data_ptr<float>();
+    nll.insert(nll.end(), values, values + nll_n.numel());
+    paces.push_back({memory.position - nll_n.numel(), memory.position, seconds});
+    bytes.push_back(ttt::memory_bytes(memory));
+  }
+};
+
+/// Reads piece by piece with both readers in turn, so that whatever else the machine does meets both.
+void read_side_by_side(const Model& model, std::span<const int32_t> tokens, Reader& on, Reader& off) {
+  Progress progress("reading with and without learning", 2 * tokens.size(), "tokens");
+  uint64_t done = 0;
+  for (size_t first = 0; first < tokens.size(); first += kPiece) {
+    const auto piece = tokens.subspan(first, std::min<size_t>(kPiece, tokens.size() - first));
+    for (Reader* reader : {&on, &off}) {
+      reader->read(model, piece);
+      progress.update(done += piece.size());
+      if (interrupted()) throw Error("stopped; nothing was kept");
+    }
+  }
+}
+
+/// The last `count` line ends' worth of the text that was read.
+std::string last_lines(const std::string& text, int count) {
+  size_t at = text.size();
+  while (count-- > 0 && at != text.npos && at > 0) at = text.rfind('\n', at - 1);
+  return text.substr(at == text.npos ? 0 : at + 1);
+}
+
+void print_figures(const eval::DemoFigures& f, const Reader& on, const Reader& off) {
+  std::printf("\nLoss by position\n%s\n", eval::gain_chart(eval::equal_bins(on.nll, kTableBin), eval::equal_bins(off.nll, kTableBin)).c_str());
+  std::printf("                          learning on   learning off\n");
+  std::printf("  mean loss, nats a token   %9.4f      %9.4f\n", f.on.mean_nll, f.off.mean_nll);
+  if (f.on.bits_per_byte && f.off.bits_per_byte) std::printf("  bits a byte of text       %9.4f      %9.4f\n", *f.on.bits_per_byte, *f.off.bits_per_byte);
+  std::printf("\nCost of a token, with learning\n");
+  for (const auto& [pace, bytes] : {std::pair(f.early, f.early_bytes), std::pair(f.late, f.late_bytes)})
+    std::printf("  tokens %7s - %-7s %7.0f tokens/s  %7.3f ms a token   memory %s bytes\n", with_commas(pace.begin).c_str(),
+                with_commas(pace.end).c_str(), pace.tokens_per_second(), pace.ms_per_token(), with_commas(static_cast<int64_t>(bytes)).c_str());
+}
+
+/// Saves, loads and goes on writing: what a memory is for.
+void continue_from_file(const Model& model, const data::Tokenizer& tokenizer, const ttt::Memory& memory, const DemoOptions& o,
+                        eval::DemoFigures& figures) {
+  const fs::path file = fs::path(o.output) / "book.memory";
+  ttt::save_memory(file, model, memory);
+  figures.file_bytes = fs::file_size(file);
+  std::printf("\nSaved to %s (%s), loaded, and continued:\n\n%s", file.c_str(), format_bytes(figures.file_bytes).c_str(), figures.before.c_str());
+  ttt::Memory loaded = ttt::load_memory(file, model);
+  ttt::GenerateOptions options;
+  options.max_tokens = 120;
+  options.sampling.temperature = 0.7;
+  options.sampling.top_p = 0.9;
+  options.sampling.seed = o.seed;
+  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  if (terminal) std::fputs("\033[1m", stdout);
+  figures.continuation = ttt::generate(model, tokenizer, loaded, {}, options, [](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }).text;
+  std::printf("%s\n", terminal ? "\033[0m" : "");
+}
+
+void demo(DemoOptions o) {
+  watch_interrupts();
+  if (o.model.empty()) o.model = (project_folder() / "models/reader-17m").string();
+  if (o.text.empty()) o.text = (project_folder() / "examples/data/emma.txt").string();
+  std::error_code error;
+  fs::create_directories(o.output, error);
+  require(!error, "{}: cannot make this folder: {}; name another with --output", o.output, error.message());
+
+  const ModelOptions model_options{o.model, o.dtype};
+  const Model model = model_options.load();
+  const data::Tokenizer tokenizer = model_options.tokenizer(model);
+  std::vector<int32_t> tokens = document_tokens(model.config, tokenizer, read_file(o.text, uint64_t{1} << 30));
+  require(tokens.size() >= 2, "{}: empty; there is nothing to read", o.text);
+  tokens.resize(std::min(tokens.size(), static_cast<size_t>(o.tokens)));
+
+  eval::DemoFigures f;
+  f.model = fs::path(o.model).filename().string();
+  f.document = fs::path(o.text).stem().string();
+  f.compute_type = model.weights.type() == at::kBFloat16 ? "bf16" : model.weights.type() == at::kDouble ? "fp64" : "fp32";
+  f.tokens = static_cast<int64_t>(tokens.size());
+  f.chunk = model.config.chunk;
+  std::printf("%s (%.1fM parameters) reads %s tokens of %s in %s, with learning and without.\n", f.model.c_str(),
+              static_cast<double>(model.config.parameter_count()) / 1e6, with_commas(f.tokens).c_str(), f.document.c_str(), f.compute_type.c_str());
+  std::fflush(stdout);
+
+  Reader on{ttt::empty_memory(model), {}, {}, {}, {}}, off{ttt::empty_memory(model), {}, {}, {}, {}};
+  off.options.learn = false;
+  read_side_by_side(model, tokens, on, off);
+  f.on = eval::summarize(on.nll, tokens, model.config.bos_id, &tokenizer);
+  f.off = eval::summarize(off.nll, tokens, model.config.bos_id, &tokenizer);
+  f.on_bins = eval::equal_bins(on.nll, kChartBin);
+  f.off_bins = eval::equal_bins(off.nll, kChartBin);
+  // From the second piece on, every query's window is full.
+  const size_t early = std::min<size_t>(1, on.paces.size() - 1);
+  f.early = on.paces[early], f.early_bytes = on.bytes[early];
+  f.late = on.paces.back(), f.late_bytes = on.bytes.back();
+  f.before = last_lines(tokenizer.decode(std::span(tokens).last(std::min<size_t>(tokens.size(), 200)), true), 4);
+  print_figures(f, on, off);
+  continue_from_file(model, tokenizer, on.memory, o, f);
+  const fs::path page = fs::path(o.output) / "report.html";
+  write_file(page, eval::demo_page(f));
+  std::printf("\nThe figures and a chart: %s\n", page.c_str());
+}
+
+}  // namespace
+
+void add_demo_command(CLI::App& app) {
+  auto* command = app.add_subcommand("demo", "Watch a model learn a book while it reads it");
+  auto o = std::make_shared<DemoOptions>();
+  command->add_option("--model", o->model, "A model folder (default: models/reader-17m)");
+  command->add_option("--text", o->text, "A text file (default: Emma, by Jane Austen)");
+  command->add_option("--tokens", o->tokens, "How much of it to read")->check(CLI::Range(2, 1 << 30))->capture_default_str();
+  command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
+  command->add_option("--output", o->output, "Folder for the page and the memory file")->capture_default_str();
+  command->add_option("--seed", o->seed, "Of the text that is written at the end")->capture_default_str();
+  command->footer("Example: ingrain demo --tokens 32768");
+  command->callback([o] { demo(*o); });
+}
+
+}  // namespace ingrain::cli

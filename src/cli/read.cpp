@@ -1,0 +1,125 @@
+#include "cli/commands.h"
+#include "cli/model_options.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "data/reading_list.h"
+#include "eval/score.h"
+#include "ttt/memory_file.h"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cstdio>
+
+namespace ingrain::cli {
+namespace {
+
+constexpr uint64_t kMaxTextBytes = uint64_t{1} << 30;
+
+struct ReadCommand {
+  ModelOptions model;
+  std::vector<std::string> files;
+  std::string output, memory;
+  int64_t limit = 0;
+  bool no_learning = false, compact = false, as_json = false;
+};
+
+/// All tokens of the files, each a document of its own; several files get a header line each.
+std::vector<int32_t> collect(const ReadCommand& o, const Model& model, const data::Tokenizer& tokenizer, const data::ReadingList& list) {
+  std::vector<int32_t> out;
+  for (const auto& file : list.files) {
+    std::string text = data::read_listed(file, kMaxTextBytes);
+    if (text.empty()) continue;
+    if (list.files.size() > 1) text.insert(0, data::reading_header(file));
+    const auto tokens = document_tokens(model.config, tokenizer, text);
+    out.insert(out.end(), tokens.begin(), tokens.end());
+    if (o.limit > 0 && out.size() >= static_cast<size_t>(o.limit)) break;
+  }
+  require(!out.empty(), "{}: empty; there is nothing to read", o.files[0]);
+  if (o.limit > 0 && out.size() > static_cast<size_t>(o.limit)) out.resize(static_cast<size_t>(o.limit));
+  return out;
+}
+
+struct Outcome {
+  eval::Score score;
+  int64_t read = 0, given = 0;
+  double seconds = 0;
+};
+
+Outcome read_tokens(const ReadCommand& o, const Model& model, const data::Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
+                    ttt::Memory& memory) {
+  Progress progress("reading", tokens.size(), "tokens");
+  ttt::ReadOptions options;
+  options.learn = !o.no_learning;
+  options.keep_going = [&](int64_t done) {
+    progress.update(static_cast<uint64_t>(done));
+    return !interrupted();
+  };
+  const auto start = std::chrono::steady_clock::now();
+  const auto result = ttt::read(model, memory, as_batch(tokens).to(model.weights.device()), options);
+  Outcome out;
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  out.read = result.tokens_read;
+  out.given = static_cast<int64_t>(tokens.size());
+  const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, out.read).to(at::kCPU, at::kFloat).contiguous();
+  const float* values = nll_n.data_ptr<float>();
+  out.score = eval::summarize({values, values + out.read}, std::span(tokens).first(static_cast<size_t>(out.read)), model.config.bos_id, &tokenizer);
+  return out;
+}
+
+void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingList& list, const Outcome& out) {
+  const uint64_t bytes = std::filesystem::file_size(o.output);
+  const double rate = static_cast<double>(out.read) / out.seconds;
+  if (o.as_json) {
+    nlohmann::json root{{"memory", o.output}, {"bytes", bytes}, {"position", memory.position}, {"steps", memory.steps},
+                        {"files", list.files.size()}, {"skipped", list.skipped}, {"tokens_read", out.read}, {"tokens_given", out.given},
+                        {"mean_nll", out.score.mean_nll}, {"seconds", out.seconds}, {"tokens_per_second", rate}};
+    std::printf("%s\n", root.dump(2).c_str());
+    return;
+  }
+  if (out.read < out.given)
+    std::printf("stopped: %s of %s tokens were read and are kept\n", with_commas(out.read).c_str(), with_commas(out.given).c_str());
+  if (list.skipped > 0) std::printf("%s files of folders were left out: hidden, binary, generated or over 1 MiB\n", with_commas(static_cast<int64_t>(list.skipped)).c_str());
+  std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %.4f nats a token\n", with_commas(out.read).c_str(),
+              format_duration(out.seconds).c_str(), rate, out.score.mean_nll);
+  std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position).c_str(),
+              with_commas(memory.steps).c_str(), format_bytes(bytes).c_str());
+}
+
+void read_command(const ReadCommand& o) {
+  watch_interrupts();
+  { const AtomicFile probe(o.output); }  // a place that cannot be written is known before hours of reading
+  const data::ReadingList list = data::list_reading(o.files);
+  const Model model = o.model.load();
+  const data::Tokenizer tokenizer = o.model.tokenizer(model);
+  ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
+  require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
+  const Outcome out = read_tokens(o, model, tokenizer, collect(o, model, tokenizer, list), memory);
+  ttt::save_memory(o.output, model, memory, o.compact ? ttt::MemoryForm::compact : ttt::MemoryForm::working);
+  print(o, memory, list, out);
+}
+
+}  // namespace
+
+void add_read_command(CLI::App& app) {
+  auto* command = app.add_subcommand("read", "Read text and keep what was learnt from it as a memory file");
+  auto o = std::make_shared<ReadCommand>();
+  o->model.add_to(*command);
+  command->add_option("FILES", o->files, "Files, folders, patterns in quotes, or - for standard input; .gz and .zst are expanded")->required();
+  command->add_option("-o,--output", o->output, "The memory file to write")->required();
+  command->add_option("--memory", o->memory, "Go on from this memory (it is not changed, unless it is also the output)");
+  command->add_option("--limit", o->limit, "Read at most N tokens")->check(CLI::PositiveNumber);
+  command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
+  command->add_flag("--compact", o->compact, "Write the compact form: half the size, rounded to bf16");
+  command->add_flag("--json", o->as_json, "Print JSON");
+  command->footer("Examples:\n  ingrain read models/reader-17m examples/data/emma.txt -o emma.memory\n"
+                  "  ingrain read models/reader-17m src 'docs/*.md' -o code.memory\n"
+                  "Ctrl-C stops after the current segment and keeps what was read.");
+  command->callback([o] { read_command(*o); });
+}
+
+}  // namespace ingrain::cli

@@ -1,0 +1,56 @@
+#include "ttt/generate.h"
+
+#include <algorithm>
+
+namespace ingrain::ttt {
+
+Generated generate(const Model& model, const data::Tokenizer& tokenizer, Memory& memory, std::span<const int32_t> seen,
+                   const GenerateOptions& options, const std::function<void(std::string_view)>& on_text) {
+  Sampler sampler(options.sampling);
+  for (const int32_t token : seen) sampler.accept(token);
+  data::StreamDecoder decoder(tokenizer, /*skip_special=*/true);
+  StopStrings stops(options.stop);
+  Generated out;
+  const auto give = [&](const std::string& text) {
+    if (text.empty()) return;
+    out.text += text;
+    if (on_text) on_text(text);
+  };
+  const auto& ends = model.config.eos_ids;
+  const Tensor token_B1 = at::empty({1, 1}, at::kLong);
+  while (static_cast<int64_t>(out.tokens.size()) < options.max_tokens) {
+    if (options.keep_going && !options.keep_going()) {
+      out.reason = StopReason::interrupted;
+      break;
+    }
+    const Tensor logits_V = next_logits(model, memory)[0].to(at::kCPU, at::kFloat).contiguous();
+    const int32_t token = sampler.sample({logits_V.data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
+    sampler.accept(token);
+    out.tokens.push_back(token);
+    read(model, memory, token_B1.fill_(token).to(model.weights.device()), options.reading);
+    if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
+      out.reason = StopReason::end_of_text;
+      break;
+    }
+    give(stops.push(decoder.push(token)));
+    if (stops.stopped()) {
+      out.reason = StopReason::stop_string;
+      return out;
+    }
+  }
+  give(stops.push(decoder.finish()));
+  give(stops.finish());
+  return out;
+}
+
+const char* describe(StopReason reason) {
+  switch (reason) {
+    case StopReason::end_of_text: return "end of text";
+    case StopReason::stop_string: return "stop string";
+    case StopReason::max_tokens: return "maximum of tokens";
+    case StopReason::interrupted: break;
+  }
+  return "interrupted";
+}
+
+}  // namespace ingrain::ttt

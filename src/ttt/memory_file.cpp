@@ -1,0 +1,260 @@
+#include "ttt/memory_file.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "data/checksum.h"
+#include "model/tensor_io.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace ingrain::ttt {
+namespace {
+
+namespace fs = std::filesystem;
+using Metadata = std::map<std::string, std::string>;
+
+constexpr const char* kFormat = "ingrain-memory";
+constexpr int64_t kVersion = 1;
+
+/// A memory's tensors by their names in a file; the unfinished chunk's cut to the tokens that are there.
+std::map<std::string, Tensor> named_tensors(const Memory& m) {
+  std::map<std::string, Tensor> out;
+  for (size_t s = 0; s < m.W_S.size(); ++s) {
+    out[fmt::format("fast.{}.w13", s)] = m.W_S[s].w13_FD;
+    out[fmt::format("fast.{}.w2", s)] = m.W_S[s].w2_DF;
+  }
+  for (size_t l = 0; l < m.kv_L.size(); ++l) {
+    if (m.kv_L[l].length() == 0) continue;
+    const ops::KvWindow kv = m.kv_L[l].last(m.kv_L[l].length());
+    out[fmt::format("window.{}.k", l)] = kv.k_BWGd;
+    out[fmt::format("window.{}.v", l)] = kv.v_BWGd;
+  }
+  if (m.filled > 0) {
+    out["chunk.h"] = m.h_BbD.narrow(1, 0, m.filled);
+    out["chunk.target"] = m.target_Bb.narrow(1, 0, m.filled);
+    out["chunk.valid"] = m.valid_Bb.narrow(1, 0, m.filled);
+  }
+  if (m.x_BD.defined()) out["last"] = m.x_BD;
+  return out;
+}
+
+/// A checksum over a file's metadata (but "checksum") and tensors, both by rising name.
+class FileChecksum {
+ public:
+  void field(std::string_view text) {
+    const uint64_t size = text.size();
+    sum_.update(&size, sizeof size);
+    sum_.update(text.data(), text.size());
+  }
+  void metadata(const Metadata& fields) {
+    for (const auto& [key, value] : fields) {
+      if (key == "checksum") continue;
+      field(key);
+      field(value);
+    }
+  }
+  void tensor(std::string_view name, std::span<const int64_t> shape, std::span<const uint8_t> bytes) {
+    field(name);
+    sum_.update(shape.data(), shape.size_bytes());
+    sum_.update(bytes.data(), bytes.size());
+  }
+  std::string value() const { return fmt::format("{:016x}", sum_.value()); }
+
+ private:
+  data::Checksum sum_;
+};
+
+std::string checksum_of(const formats::SafetensorsFile& file) {
+  FileChecksum sum;
+  sum.metadata(file.metadata());
+  for (const auto& [name, entry] : file.tensors()) sum.tensor(name, entry.shape, file.bytes(name));
+  return sum.value();
+}
+
+const std::string& field(const Metadata& metadata, const char* key, const fs::path& path) {
+  const auto at = metadata.find(key);
+  require(at != metadata.end(), "{}: metadata field '{}' is missing; the file is damaged", path.string(), key);
+  return at->second;
+}
+
+int64_t integer(const Metadata& metadata, const char* key, const fs::path& path) {
+  const std::string& text = field(metadata, key, path);
+  int64_t out = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  require(error == std::errc() && end == text.data() + text.size() && out >= 0,
+          "{}: metadata field '{}' is '{}'; a number of 0 or more is expected", path.string(), key, printable(text));
+  return out;
+}
+
+MemoryInfo parse_info(const formats::SafetensorsFile& file) {
+  const fs::path& path = file.path();
+  const Metadata& metadata = file.metadata();
+  const auto format = metadata.find("format");
+  require(format != metadata.end() && format->second == kFormat, "{}: no memory file; 'ingrain read' makes them", path.string());
+  MemoryInfo info;
+  info.version = integer(metadata, "version", path);
+  require(info.version == kVersion, "{}: memory file of version {}; this program knows version {}", path.string(), info.version, kVersion);
+  info.position = integer(metadata, "position", path);
+  info.filled = integer(metadata, "filled", path);
+  info.steps = integer(metadata, "steps", path);
+  info.batch = integer(metadata, "batch", path);
+  const std::string& form = field(metadata, "form", path);
+  require(form == "working" || form == "compact", "{}: metadata field 'form' is '{}'; working and compact are known", path.string(), printable(form));
+  info.form = form == "compact" ? MemoryForm::compact : MemoryForm::working;
+  info.model_fingerprint = printable(field(metadata, "model", path));
+  info.config = field(metadata, "config", path);
+  info.bytes = fs::file_size(path);
+  return info;
+}
+
+/// Takes a memory's parts out of a file, each checked against the shape that the configuration and the counts ask for.
+class Loader {
+ public:
+  Loader(const formats::SafetensorsFile& file, const Model& model, const MemoryInfo& info)
+      : file_(file), model_(model), c_(model.config), info_(info) {}
+
+  Memory load() {
+    check_counts();
+    Memory m = empty_memory(model_, info_.batch);
+    m.position = info_.position;
+    m.filled = info_.filled;
+    m.steps = info_.steps;
+    load_fast_weights(m);
+    load_windows(m);
+    if (m.filled > 0) load_chunk(m);
+    if (m.position > 0) m.x_BD = take("last", {info_.batch, c_.hidden_size}, model_.weights.type());
+    require(taken_ == file_.tensors().size(), "{}: holds {} tensors where {} belong to such a memory", name(), file_.tensors().size(), taken_);
+    return m;
+  }
+
+ private:
+  std::string name() const { return file_.path().string(); }
+
+  void check_counts() const {
+    const auto check = [&](bool ok, const char* what) { require(ok, "{}: {}; the file is damaged", name(), what); };
+    check(info_.batch >= 1 && info_.batch <= 65536, "'batch' is out of range");
+    check(info_.position <= (int64_t{1} << 53), "'position' is out of range");
+    check(info_.filled <= info_.position && info_.filled <= (c_.suffix_len > 0 ? c_.chunk : 0), "'filled' contradicts the chunk or 'position'");
+    check(info_.steps <= info_.position / c_.chunk, "'steps' contradicts 'position'");
+    if (c_.suffix_len == 0) return;
+    // Before anything of this size is allocated: the file itself must hold as many sequences.
+    const auto& shape = file_.at("fast.0.w13").shape;
+    check(!shape.empty() && shape[0] == info_.batch, "'batch' contradicts tensor 'fast.0.w13'");
+  }
+
+  Tensor take(const std::string& tensor, const std::vector<int64_t>& shape, at::ScalarType type) {
+    const formats::TensorEntry& entry = file_.at(tensor);
+    require(entry.shape == shape, "{}: tensor '{}' has shape [{}]; [{}] belongs there", name(), tensor, fmt::join(entry.shape, ", "),
+            fmt::join(shape, ", "));
+    ++taken_;
+    const Tensor out = read_tensor(file_, tensor);
+    if (at::isFloatingType(type)) {
+      require(at::isFloatingType(out.scalar_type()), "{}: tensor '{}' holds no floating-point numbers", name(), tensor);
+      require(at::isfinite(out.sum(at::kDouble)).item<bool>(), "{}: tensor '{}' holds a NaN or an infinity; the file is damaged", name(), tensor);
+    } else {
+      require(out.scalar_type() == type, "{}: tensor '{}' has the wrong type", name(), tensor);
+    }
+    return out.to(model_.weights.device(), type);
+  }
+
+  void load_fast_weights(Memory& m) {
+    const bool difference = info_.form == MemoryForm::compact;
+    const auto load = [&](const std::string& tensor, const Tensor& W) {
+      const Tensor stored = take(tensor, W.sizes().vec(), W.scalar_type());
+      if (difference) W.add_(stored);
+      else W.copy_(stored);
+    };
+    for (size_t s = 0; s < m.W_S.size(); ++s) {
+      load(fmt::format("fast.{}.w13", s), m.W_S[s].w13_FD);
+      load(fmt::format("fast.{}.w2", s), m.W_S[s].w2_DF);
+    }
+  }
+
+  /// Blocks whose attention does not depend on fast weights keep the window; the others also the unfinished chunk.
+  void load_windows(Memory& m) {
+    for (int64_t l = 0; l < c_.num_layers; ++l) {
+      const int64_t own = l > c_.prefix_len() ? info_.filled : 0;
+      const int64_t n = std::min(info_.position - own, c_.window - 1) + own;
+      if (n == 0) continue;
+      const std::vector<int64_t> shape{info_.batch, n, c_.num_kv_heads, c_.head_dim};
+      const Tensor k = take(fmt::format("window.{}.k", l), shape, model_.weights.type());
+      const Tensor v = take(fmt::format("window.{}.v", l), shape, model_.weights.type());
+      m.kv_L[static_cast<size_t>(l)].append(k, v);
+    }
+  }
+
+  void load_chunk(Memory& m) {
+    m.h_BbD.narrow(1, 0, m.filled).copy_(take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type()));
+    const Tensor target = take("chunk.target", {info_.batch, m.filled}, at::kLong);
+    const auto [least, greatest] = target.aminmax();
+    require(least.item<int64_t>() >= -1 && greatest.item<int64_t>() < c_.vocab_size, "{}: tensor 'chunk.target' holds ids outside the vocabulary", name());
+    m.target_Bb.narrow(1, 0, m.filled).copy_(target);
+    m.valid_Bb.narrow(1, 0, m.filled).copy_(take("chunk.valid", {info_.batch, m.filled}, at::kBool));
+  }
+
+  const formats::SafetensorsFile& file_;
+  const Model& model_;
+  const ModelConfig& c_;
+  const MemoryInfo& info_;
+  size_t taken_ = 0;
+};
+
+/// The tensors of the compact form: bf16, fast weights as differences.
+void compact(std::map<std::string, Tensor>& tensors, const Model& model) {
+  const std::map<std::string, Tensor> start = named_tensors(empty_memory(model));
+  for (auto& [name, tensor] : tensors) {
+    if (name.starts_with("fast.")) tensor = tensor - start.at(name);
+    if (at::isFloatingType(tensor.scalar_type())) tensor = tensor.to(at::kBFloat16);
+  }
+}
+
+}  // namespace
+
+void save_memory(const fs::path& path, const Model& model, const Memory& memory, MemoryForm form) {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, Tensor> tensors = named_tensors(memory);
+  if (form == MemoryForm::compact) compact(tensors, model);
+  const Metadata metadata{{"format", kFormat},
+                          {"version", std::to_string(kVersion)},
+                          {"form", form == MemoryForm::compact ? "compact" : "working"},
+                          {"model", model.fingerprint},
+                          {"config", to_json(model.config).dump()},
+                          {"position", std::to_string(memory.position)},
+                          {"filled", std::to_string(memory.filled)},
+                          {"steps", std::to_string(memory.steps)},
+                          {"batch", std::to_string(memory.batch())}};
+  TensorWriter writer;
+  FileChecksum sum;
+  sum.metadata(metadata);
+  for (auto& [name, tensor] : tensors) {
+    tensor = tensor.to(at::kCPU).contiguous();
+    sum.tensor(name, tensor.sizes(), {static_cast<const uint8_t*>(tensor.data_ptr()), tensor.nbytes()});
+    writer.add(name, tensor);
+  }
+  for (const auto& [key, value] : metadata) writer.metadata(key, value);
+  writer.metadata("checksum", sum.value());
+  writer.write(path);
+}
+
+Memory load_memory(const fs::path& path, const Model& model) {
+  const at::NoGradGuard no_grad;
+  const formats::SafetensorsFile file(path);
+  const MemoryInfo info = parse_info(file);
+  require(info.model_fingerprint == model.fingerprint, "{}: this memory belongs to the model {}, not to {}; load that model's folder",
+          path.string(), info.model_fingerprint, model.fingerprint);
+  require(checksum_of(file) == field(file.metadata(), "checksum", path), "{}: the checksum does not match; the file is damaged", path.string());
+  return Loader(file, model, info).load();
+}
+
+MemoryInfo read_memory_info(const fs::path& path) { return parse_info(formats::SafetensorsFile(path)); }
+
+uint64_t memory_bytes(const Memory& memory) {
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : named_tensors(memory)) bytes += tensor.nbytes();
+  return bytes;
+}
+
+}  // namespace ingrain::ttt

@@ -1,0 +1,40 @@
+// Memories as files: safetensors with metadata (docs/formats.md). A file is whole or absent, checked when it is read.
+#pragma once
+
+#include "ttt/memory.h"
+
+#include <filesystem>
+#include <string>
+
+namespace ingrain::ttt {
+
+enum class MemoryForm {
+  working,  // every tensor in the type in which it is computed with: continuing gives the same bits
+  compact,  // bf16; the fast weights as their difference from the model's own
+};
+
+/// Writes atomically. Error if the file cannot be written. REQUIRES: `memory` belongs to `model`, which has a
+/// fingerprint (it came from load_model).
+void save_memory(const std::filesystem::path& path, const Model& model, const Memory& memory, MemoryForm form = MemoryForm::working);
+
+/// Reads a memory for `model`, on its device. Error, naming the file and what is wrong, if the file is damaged (its
+/// checksum, shapes, counts and values are checked against the model's configuration) or belongs to another model
+/// (both fingerprints are named). Saved from a model of another compute type, it is converted.
+Memory load_memory(const std::filesystem::path& path, const Model& model);
+
+/// What a memory file says of itself.
+struct MemoryInfo {
+  int64_t version = 0, position = 0, filled = 0, steps = 0, batch = 0;
+  MemoryForm form = MemoryForm::working;
+  std::string model_fingerprint, config;  // config: the model's, as JSON
+  uint64_t bytes = 0;  // of the file
+};
+
+/// Reads and checks the metadata alone: needs no model and is fast. Error if it is no memory file.
+MemoryInfo read_memory_info(const std::filesystem::path& path);
+
+/// Bytes of the tensors of a memory, as they are in RAM without spare room. The same after any number of tokens once
+/// the window is full, up to the unfinished chunk.
+uint64_t memory_bytes(const Memory& memory);
+
+}  // namespace ingrain::ttt

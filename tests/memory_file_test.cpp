@@ -1,0 +1,195 @@
+#include "ttt/memory_file.h"
+
+#include "model/tensor_io.h"
+#include "scratch.h"
+#include "tiny_model.h"
+
+namespace ingrain::ttt {
+namespace {
+
+using test::random_tokens;
+using test::tiny_model;
+using test::TinyShape;
+
+class MemoryFile : public ScratchTest {
+ protected:
+  /// A file's parts, to be changed and written again (the checksum stays the old one unless it is left out).
+  struct Parts {
+    std::map<std::string, Tensor> tensors;
+    std::map<std::string, std::string> metadata;
+  };
+  static Parts take_apart(const std::filesystem::path& path) {
+    const formats::SafetensorsFile file(path);
+    Parts out;
+    for (const auto& [name, entry] : file.tensors()) out.tensors[name] = read_tensor(file, name);
+    out.metadata = file.metadata();
+    return out;
+  }
+  static void put_together(const Parts& parts, const std::filesystem::path& path) {
+    TensorWriter writer;
+    for (const auto& [name, tensor] : parts.tensors) writer.add(name, tensor);
+    for (const auto& [key, value] : parts.metadata) writer.metadata(key, value);
+    writer.write(path);
+  }
+
+  std::filesystem::path saved(const Model& model, int64_t tokens) {
+    Memory memory = empty_memory(model);
+    read(model, memory, random_tokens(model.config, 1, tokens));
+    save_memory(dir_ / "m.memory", model, memory);
+    return dir_ / "m.memory";
+  }
+};
+
+bool same(const Tensor& a, const Tensor& b) {
+  return a.defined() == b.defined() && (!a.defined() || (a.scalar_type() == b.scalar_type() && at::equal(a, b)));
+}
+
+void expect_equal(const Memory& a, const Memory& b) {
+  EXPECT_EQ(a.position, b.position);
+  EXPECT_EQ(a.filled, b.filled);
+  EXPECT_EQ(a.steps, b.steps);
+  ASSERT_EQ(a.W_S.size(), b.W_S.size());
+  for (size_t s = 0; s < a.W_S.size(); ++s) {
+    EXPECT_TRUE(same(a.W_S[s].w13_FD, b.W_S[s].w13_FD));
+    EXPECT_TRUE(same(a.W_S[s].w2_DF, b.W_S[s].w2_DF));
+  }
+  for (size_t l = 0; l < a.kv_L.size(); ++l) {
+    ASSERT_EQ(a.kv_L[l].length(), b.kv_L[l].length());
+    EXPECT_TRUE(same(a.kv_L[l].last(1000).k_BWGd, b.kv_L[l].last(1000).k_BWGd));
+    EXPECT_TRUE(same(a.kv_L[l].last(1000).v_BWGd, b.kv_L[l].last(1000).v_BWGd));
+  }
+  EXPECT_TRUE(same(a.x_BD, b.x_BD));
+}
+
+/// Reads `before` tokens, saves, loads, and continues both in the same way.
+void expect_exact_continuation(const Model& model, int64_t before, const std::filesystem::path& path, int64_t batch = 1) {
+  SCOPED_TRACE(fmt::format("after {} tokens", before));
+  Memory kept = empty_memory(model, batch);
+  read(model, kept, random_tokens(model.config, batch, before, 11));
+  save_memory(path, model, kept);
+  Memory loaded = load_memory(path, model);
+  expect_equal(kept, loaded);
+  for (const int64_t n : {1, 3, 30}) {
+    const Tensor tokens_Bn = random_tokens(model.config, batch, n, static_cast<uint64_t>(100 + n));
+    const Tensor a = read(model, kept, tokens_Bn).nll_Bn, b = read(model, loaded, tokens_Bn).nll_Bn;
+    EXPECT_TRUE(at::equal(a.nan_to_num(-1), b.nan_to_num(-1)));
+    EXPECT_TRUE(at::equal(next_logits(model, kept), next_logits(model, loaded)));
+  }
+  expect_equal(kept, loaded);
+}
+
+TEST_F(MemoryFile, save_load_continue_equals_continuing_bit_for_bit) {
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const Model model = tiny_model({}, type);  // chunk 8, window 12
+    // Nothing read; inside the first chunk; a step pending; just after it; later chunks, with a full window.
+    for (const int64_t before : {0, 1, 5, 8, 9, 16, 21, 24}) expect_exact_continuation(model, before, dir_ / "m.memory");
+  }
+}
+
+TEST_F(MemoryFile, the_same_holds_for_batches_full_attention_and_models_without_fast_weights) {
+  expect_exact_continuation(tiny_model({}, at::kFloat), 13, dir_ / "m.memory", 3);
+  expect_exact_continuation(tiny_model({.window = ModelConfig::kFullAttention}, at::kFloat), 21, dir_ / "m.memory");
+  expect_exact_continuation(tiny_model({.suffix = 0}, at::kFloat), 21, dir_ / "m.memory");
+  expect_exact_continuation(tiny_model({.suffix = 3, .window = 1}, at::kFloat), 21, dir_ / "m.memory");
+}
+
+TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
+  const Model model = tiny_model({}, at::kFloat);
+  Memory origin = empty_memory(model);
+  read(model, origin, random_tokens(model.config, 1, 21));
+  save_memory(dir_ / "before.memory", model, origin);
+  Memory fork = origin.fork();
+  expect_equal(fork, origin);
+  read(model, fork, random_tokens(model.config, 1, 40, 8));
+  expect_equal(origin, load_memory(dir_ / "before.memory", model));
+  EXPECT_NE(fork.steps, origin.steps);
+}
+
+TEST_F(MemoryFile, the_same_memory_gives_the_same_bytes) {
+  const Model model = tiny_model({}, at::kFloat);
+  const std::string first = read_file(saved(model, 21), 1 << 20);
+  EXPECT_EQ(first, read_file(saved(model, 21), 1 << 20));
+}
+
+TEST_F(MemoryFile, the_size_does_not_grow_with_what_was_read) {
+  const Model model = tiny_model({}, at::kFloat);
+  const auto size = [&](int64_t tokens) { return read_memory_info(saved(model, tokens)).bytes; };
+  EXPECT_NEAR(static_cast<double>(size(28)), static_cast<double>(size(204)), 128);  // the header's digits and padding
+}
+
+TEST_F(MemoryFile, compact_files_are_smaller_and_predict_nearly_the_same) {
+  const Model model = tiny_model({}, at::kFloat);
+  Memory memory = empty_memory(model);
+  read(model, memory, random_tokens(model.config, 1, 61));
+  save_memory(dir_ / "working", model, memory);
+  save_memory(dir_ / "compact", model, memory, MemoryForm::compact);
+  Memory loaded = load_memory(dir_ / "compact", model);
+  EXPECT_EQ(read_memory_info(dir_ / "compact").form, MemoryForm::compact);
+  EXPECT_LT(read_memory_info(dir_ / "compact").bytes, 0.62 * static_cast<double>(read_memory_info(dir_ / "working").bytes));
+  // A difference is small beside the weights, so bf16 keeps more of it than bf16 weights would.
+  const Tensor error = (loaded.W_S[0].w13_FD - memory.W_S[0].w13_FD).abs().max();
+  const Tensor change = (memory.W_S[0].w13_FD - model.weights.fast_S[0].w13_FD).abs().max();
+  EXPECT_GT(change.item<double>(), 0);
+  EXPECT_LE(error.item<double>(), change.item<double>() / 256 + 1e-7);
+  const Tensor next = random_tokens(model.config, 1, 20, 77);
+  EXPECT_LT(test::max_difference(read(model, memory, next).nll_Bn, read(model, loaded, next).nll_Bn), 0.1);
+}
+
+TEST_F(MemoryFile, a_memory_of_another_model_is_refused_with_both_names) {
+  const Model model = tiny_model({}, at::kFloat);
+  Model other = tiny_model({}, at::kFloat, 6);
+  other.fingerprint = "another";
+  const auto path = saved(model, 21);
+  const std::string error = error_of([&] { load_memory(path, other); });
+  EXPECT_TRUE(contains(error, "tiny")) << error;
+  EXPECT_TRUE(contains(error, "another")) << error;
+}
+
+TEST_F(MemoryFile, a_changed_byte_anywhere_is_found) {
+  const Model model = tiny_model({}, at::kFloat);
+  const std::string good = read_file(saved(model, 21), 1 << 20);
+  for (size_t at = 0; at < good.size(); at += std::max<size_t>(good.size() / 300, 1)) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    EXPECT_NE(error_of([&] { load_memory(put(dir_ / "bad", bad), model); }), "") << "byte " << at;
+  }
+  for (const size_t size : {size_t{0}, size_t{7}, size_t{100}, good.size() / 2, good.size() - 1})
+    EXPECT_NE(error_of([&] { load_memory(put(dir_ / "bad", good.substr(0, size)), model); }), "") << size << " bytes";
+}
+
+TEST_F(MemoryFile, hostile_counts_and_shapes_are_refused_before_anything_large_is_allocated) {
+  const Model model = tiny_model({}, at::kFloat);
+  const Parts good = take_apart(saved(model, 21));
+  const auto error = [&](auto change) {
+    Parts parts = good;
+    change(parts);
+    put_together(parts, dir_ / "bad");
+    return error_of([&] { load_memory(dir_ / "bad", model); });
+  };
+  const char* const huge[] = {"-1", "99999999999999999999", "9223372036854775807", "65536", "x", ""};
+  for (const char* key : {"position", "filled", "steps", "batch", "version", "form", "model", "checksum"}) {
+    for (const char* value : huge) EXPECT_NE(error([&](Parts& p) { p.metadata[key] = value; }), "") << key << " = " << value;
+    EXPECT_NE(error([&](Parts& p) { p.metadata.erase(key); }), "") << key;
+  }
+  for (const auto& [name, tensor] : good.tensors) {
+    const std::string tensor_name = name;
+    EXPECT_NE(error([&](Parts& p) { p.tensors.erase(tensor_name); }), "") << name;
+    EXPECT_NE(error([&](Parts& p) { p.tensors[tensor_name] = at::zeros({1}); }), "") << name;
+  }
+  EXPECT_TRUE(contains(error([](Parts& p) { p.metadata["format"] = "pt"; }), "no memory file"));
+  EXPECT_EQ(error([](Parts&) {}), "");
+}
+
+TEST_F(MemoryFile, the_metadata_can_be_read_without_the_model) {
+  const Model model = tiny_model({}, at::kFloat);
+  const MemoryInfo info = read_memory_info(saved(model, 21));
+  EXPECT_EQ(info.position, 21);
+  EXPECT_EQ(info.filled, 5);
+  EXPECT_EQ(info.steps, 2);
+  EXPECT_EQ(info.batch, 1);
+  EXPECT_EQ(info.model_fingerprint, "tiny");
+  EXPECT_TRUE(contains(info.config, "\"chunk_size\":8"));
+}
+
+}  // namespace
+}  // namespace ingrain::ttt
