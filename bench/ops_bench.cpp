@@ -1,6 +1,7 @@
 // Every operation at the shapes of real models: achieved GFLOP/s and GB/s of the reference formulas, of our kernels and
 // of what libtorch offers, beside the machine's peaks measured in the same run. A new operation is one more function
 // that adds rows. Run on a quiet machine; --benchmark_filter=REGEX picks rows.
+#include "base/allocator.h"
 #include "ops/backend.h"
 #include "ops/heads/heads.h"
 #include "ops/linear/products.h"
@@ -12,8 +13,6 @@
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-
-#include <malloc.h>
 
 #include <future>
 
@@ -259,6 +258,7 @@ void add_all() {
 }  // namespace ingrain
 
 int main(int argc, char** argv) {
+  ingrain::keep_freed_memory();
   ingrain::add_all();
   benchmark::AddCustomContext("threads", fmt::format("{}", at::get_num_threads()));
   benchmark::Initialize(&argc, argv);

@@ -1,4 +1,5 @@
 // The program: finds the command, runs it, and turns errors into exit statuses (2: usage, 1: anything else).
+#include "base/allocator.h"
 #include "base/error.h"
 #include "cli/commands.h"
 
@@ -32,6 +33,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ingrain::keep_freed_memory();
   try {
     return run(argc, argv);
   } catch (const UsageError& e) {

@@ -1,0 +1,11 @@
+// The C library's allocator, tuned for tensors that live as long as one operation.
+#pragma once
+
+namespace ingrain {
+
+/// Freed memory stays with the process instead of going back to the kernel after every large tensor: page faults of
+/// fresh memory cost more than the operations that fill it. Changes the whole process, so programs call it, not the
+/// library. Does nothing where the C library is not glibc.
+void keep_freed_memory();
+
+}  // namespace ingrain
