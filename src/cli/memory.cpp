@@ -101,7 +101,7 @@ void add_memory_command(CLI::App& app) {
   diff->add_flag("--json", diff_options->as_json, "Print JSON");
   const auto [fork, fork_options] = add("fork", "Copy a memory, to go on with both", false, fork_memory);
   fork->add_option("-o,--output", fork_options->output, "The copy")->required();
-  const auto [small, small_options] = add("compact", "Write the compact form: half the size, rounded to bf16", true, compact_memory);
+  const auto [small, small_options] = add("compact", "Write the compact form: rounded to bf16, half the size of an fp32 memory", true, compact_memory);
   small->add_option("-o,--output", small_options->output, "The file to write")->required();
 }
 

@@ -114,7 +114,7 @@ void add_read_command(CLI::App& app) {
   command->add_option("--memory", o->memory, "Go on from this memory (it is not changed, unless it is also the output)");
   command->add_option("--limit", o->limit, "Read at most N tokens")->check(CLI::PositiveNumber);
   command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
-  command->add_flag("--compact", o->compact, "Write the compact form: half the size, rounded to bf16");
+  command->add_flag("--compact", o->compact, "Write the compact form: rounded to bf16, half the size of an fp32 memory");
   command->add_flag("--json", o->as_json, "Print JSON");
   command->footer("Examples:\n  ingrain read models/reader-17m examples/data/emma.txt -o emma.memory\n"
                   "  ingrain read models/reader-17m src 'docs/*.md' -o code.memory\n"
