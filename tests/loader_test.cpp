@@ -31,12 +31,15 @@ LoaderOptions options(int64_t batch, int64_t length, Order order, uint64_t seed 
 /// First token of every row.
 std::vector<int32_t> starts(const Batch& batch) {
   std::vector<int32_t> out;
-  for (int64_t row = 0; row < batch.rows; ++row) out.push_back(batch.tokens[static_cast<size_t>(row * (batch.length + 1))]);
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    out.push_back(batch.tokens[static_cast<size_t>(row * (batch.length + 1))]);
+  }
   return out;
 }
 
 TEST(NumpyRandom, gives_the_numbers_of_numpy) {
-  // numpy 2.4.6: r = default_rng(1); r.integers(0, 8192), r.permutation(10), r.integers(0, 2**33), r.integers(0, 2**32)
+  // numpy 2.4.6: r = default_rng(1); r.integers(0, 8192), r.permutation(10), r.integers(0, 2**33),
+  // r.integers(0, 2**32)
   NumpyRandom r(1);
   EXPECT_EQ(r.below(8192), 3876u);
   EXPECT_EQ(r.permutation(10), (std::vector<uint32_t>{8, 4, 7, 0, 1, 2, 5, 9, 6, 3}));
@@ -73,7 +76,9 @@ TEST_F(LoaderTest, a_batch_holds_consecutive_tokens_of_different_sequences) {
       ASSERT_EQ(batch.tokens.size(), 33u);
       for (int64_t row = 0; row < 3; ++row) {
         const int32_t first = batch.tokens[static_cast<size_t>(row * 11)];
-        for (int64_t t = 0; t <= 10; ++t) EXPECT_EQ(batch.tokens[static_cast<size_t>(row * 11 + t)], first + t);
+        for (int64_t t = 0; t <= 10; ++t) {
+          EXPECT_EQ(batch.tokens[static_cast<size_t>(row * 11 + t)], first + t);
+        }
         EXPECT_TRUE(seen.insert(first).second) << "a sequence came twice in an epoch";
         EXPECT_EQ(first % 10, *seen.begin() % 10) << "an epoch has one offset";
       }
@@ -94,7 +99,8 @@ TEST_F(LoaderTest, the_numpy_order_is_that_of_the_reference_run) {
   Loader later(corpus, skipping);
   EXPECT_EQ(starts(later.next()), (std::vector<int32_t>{170298, 6458}));
   for (int i = 1; i < 13; ++i) loader.next();
-  EXPECT_EQ(starts(loader.next()), (std::vector<int32_t>{170298, 6458})) << "skipping is reading and dropping";
+  EXPECT_EQ(starts(loader.next()), (std::vector<int32_t>{170298, 6458}))
+      << "skipping is reading and dropping";
 }
 
 TEST_F(LoaderTest, a_resumed_loader_continues_exactly_where_it_stopped) {
@@ -179,15 +185,17 @@ TEST_F(LoaderTest, a_checkpoint_of_another_run_is_refused) {
   const Corpus corpus = counting(300);
   Loader loader(corpus, options(2, 10, Order::packed));
   LoaderState state = loader.state();
-  for (const auto& other : {options(3, 10, Order::packed), options(2, 11, Order::packed), options(2, 10, Order::numpy),
-                            options(2, 10, Order::packed, 2)}) {
+  for (const auto& other : {options(3, 10, Order::packed), options(2, 11, Order::packed),
+                            options(2, 10, Order::numpy), options(2, 10, Order::packed, 2)}) {
     EXPECT_TRUE(contains(error_of([&] { Loader(corpus, other).resume(state); }), "other data"));
   }
   state.batch = 1000;
   EXPECT_TRUE(contains(error_of([&] { loader.resume(state); }), "damaged"));
   state.batch = 0, state.epoch = ~uint64_t{0};
   EXPECT_TRUE(contains(error_of([&] { loader.resume(state); }), "damaged"));
-  EXPECT_TRUE(contains(error_of([] { nlohmann::json::parse(R"({"epoch":1,"batch":-1,"plan":1})").get<LoaderState>(); }), "'batch'"));
+  EXPECT_TRUE(contains(
+      error_of([] { nlohmann::json::parse(R"({"epoch":1,"batch":-1,"plan":1})").get<LoaderState>(); }),
+      "'batch'"));
 }
 
 TEST_F(LoaderTest, an_id_beyond_int32_names_the_file) {

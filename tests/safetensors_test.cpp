@@ -59,8 +59,9 @@ TEST_F(Safetensors, what_is_written_is_read_back) {
 TEST_F(Safetensors, every_dtype_survives_with_its_name_and_size) {
   const auto bytes = counting_bytes(16);
   SafetensorsWriter writer;
-  const auto all = {DType::F64, DType::F32, DType::F16, DType::BF16, DType::I64,  DType::I32,     DType::I16,    DType::I8,
-                    DType::U8,  DType::U16, DType::U32, DType::U64,  DType::BOOL, DType::F8_E4M3, DType::F8_E5M2};
+  const auto all = {DType::F64, DType::F32, DType::F16,  DType::BF16,    DType::I64,
+                    DType::I32, DType::I16, DType::I8,   DType::U8,      DType::U16,
+                    DType::U32, DType::U64, DType::BOOL, DType::F8_E4M3, DType::F8_E5M2};
   for (const DType dtype : all) {
     writer.add(std::string(dtype_name(dtype)), dtype, {2}, std::span(bytes).first(2 * dtype_size(dtype)));
   }
@@ -73,7 +74,8 @@ TEST_F(Safetensors, every_dtype_survives_with_its_name_and_size) {
 
 TEST_F(Safetensors, the_order_of_adding_does_not_change_the_file_and_data_is_aligned) {
   const auto bytes = counting_bytes(64);
-  const std::vector<std::pair<std::string, DType>> items = {{"b", DType::U8}, {"a", DType::F32}, {"c", DType::F32}, {"d", DType::BF16}};
+  const std::vector<std::pair<std::string, DType>> items = {
+      {"b", DType::U8}, {"a", DType::F32}, {"c", DType::F32}, {"d", DType::BF16}};
   SafetensorsWriter forward, backward;
   for (size_t i = 0; i < items.size(); ++i) {
     const auto& [name, dtype] = items[i];
@@ -86,7 +88,9 @@ TEST_F(Safetensors, the_order_of_adding_does_not_change_the_file_and_data_is_ali
   const SafetensorsFile file(dir_ / "1");
   const auto first = reinterpret_cast<uintptr_t>(file.bytes("a").data());
   EXPECT_EQ(first % 64, 0u) << "the mapping is page-aligned, so the data section is too";
-  for (const auto& [name, entry] : file.tensors()) EXPECT_EQ(entry.begin % dtype_size(entry.dtype), 0u) << name;
+  for (const auto& [name, entry] : file.tensors()) {
+    EXPECT_EQ(entry.begin % dtype_size(entry.dtype), 0u) << name;
+  }
 }
 
 TEST_F(Safetensors, an_unknown_tensor_is_named_with_close_names) {
@@ -119,7 +123,10 @@ std::vector<HeaderCase> header_cases() {
       {"valid", R"({"a":)" + kU8x4 + "}   ", 4, ""},
       {"no tensors", "{}", 0, ""},
       {"fields in another order", R"({"a":{"data_offsets":[0,4],"shape":[4],"dtype":"U8"}})", 4, ""},
-      {"a zero-size tensor between others", R"({"a":)" + kU8x4 + R"(,"z":)" + tensor("F32", "[0,7]", "[4,4]") + R"(,"b":)" + tensor("U8", "[1]", "[4,5]") + "}", 5, ""},
+      {"a zero-size tensor between others",
+       R"({"a":)" + kU8x4 + R"(,"z":)" + tensor("F32", "[0,7]", "[4,4]") + R"(,"b":)" +
+           tensor("U8", "[1]", "[4,5]") + "}",
+       5, ""},
       {"metadata", R"({"__metadata__":{"k":"v"},"a":)" + kU8x4 + "}", 4, ""},
       {"empty header", "", 0, "begin with"},
       {"byte-order mark", "\xEF\xBB\xBF{}", 0, "begin with"},
@@ -133,8 +140,10 @@ std::vector<HeaderCase> header_cases() {
       {"trailing comma", R"({"a":)" + kU8x4 + ",}", 4, "JSON"},
       {"comment", "{/**/}", 0, "JSON"},
       {"same tensor twice", R"({"a":)" + kU8x4 + R"(,"a":)" + kU8x4 + "}", 4, "twice"},
-      {"same field twice", R"({"a":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}})", 4, "twice"},
-      {"same shape twice", R"({"a":{"dtype":"U8","shape":[4],"shape":[4],"data_offsets":[0,4]}})", 4, "twice"},
+      {"same field twice", R"({"a":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}})", 4,
+       "twice"},
+      {"same shape twice", R"({"a":{"dtype":"U8","shape":[4],"shape":[4],"data_offsets":[0,4]}})", 4,
+       "twice"},
       {"metadata twice", R"({"__metadata__":{},"__metadata__":{}})", 0, "twice"},
       {"same metadata key twice", R"({"__metadata__":{"a":"1","a":"1"}})", 0, "twice"},
       {"metadata number", R"({"__metadata__":{"a":1}})", 0, "number"},
@@ -156,16 +165,23 @@ std::vector<HeaderCase> header_cases() {
       {"two negative dimensions", R"({"a":)" + tensor("U8", "[-2,-2]", "[0,4]") + "}", 4, "negative"},
       {"float dimension", R"({"a":)" + tensor("U8", "[4.0]", "[0,4]") + "}", 4, "whole"},
       {"exponent dimension", R"({"a":)" + tensor("U8", "[4e0]", "[0,4]") + "}", 4, "whole"},
-      {"dimension beyond int64", R"({"a":)" + tensor("U8", "[9223372036854775808]", "[0,4]") + "}", 4, "too large"},
-      {"dimension beyond uint64", R"({"a":)" + tensor("U8", "[99999999999999999999]", "[0,4]") + "}", 4, "too large"},
-      {"product wraps to the right size", R"({"a":)" + tensor("U8", "[4294967296,4294967296,4]", "[0,0]") + "}", 0, "do not fit"},
-      {"product with the element wraps", R"({"a":)" + tensor("F64", "[2305843009213693952]", "[0,0]") + "}", 0, "do not fit"},
-      {"zero dimension hides an overflow", R"({"a":)" + tensor("U8", "[0,9223372036854775807,9]", "[0,0]") + "}", 0, "do not fit"},
+      {"dimension beyond int64", R"({"a":)" + tensor("U8", "[9223372036854775808]", "[0,4]") + "}", 4,
+       "too large"},
+      {"dimension beyond uint64", R"({"a":)" + tensor("U8", "[99999999999999999999]", "[0,4]") + "}", 4,
+       "too large"},
+      {"product wraps to the right size",
+       R"({"a":)" + tensor("U8", "[4294967296,4294967296,4]", "[0,0]") + "}", 0, "do not fit"},
+      {"product with the element wraps", R"({"a":)" + tensor("F64", "[2305843009213693952]", "[0,0]") + "}",
+       0, "do not fit"},
+      {"zero dimension hides an overflow",
+       R"({"a":)" + tensor("U8", "[0,9223372036854775807,9]", "[0,0]") + "}", 0, "do not fit"},
       {"nested shape", R"({"a":)" + tensor("U8", "[[4]]", "[0,4]") + "}", 4, "array"},
       {"shape with a string", R"({"a":)" + tensor("U8", "[\"4\"]", "[0,4]") + "}", 4, "string"},
       {"shape with null", R"({"a":)" + tensor("U8", "[null]", "[0,4]") + "}", 4, "null"},
       {"shape with true", R"({"a":)" + tensor("U8", "[true]", "[0,4]") + "}", 4, "true"},
-      {"too many dimensions", R"({"a":)" + tensor("U8", fmt::format("[{}]", fmt::join(std::vector<int>(65, 1), ",")), "[0,1]") + "}", 1, "more than"},
+      {"too many dimensions",
+       R"({"a":)" + tensor("U8", fmt::format("[{}]", fmt::join(std::vector<int>(65, 1), ",")), "[0,1]") + "}",
+       1, "more than"},
       {"one offset", R"({"a":)" + tensor("U8", "[4]", "[0]") + "}", 4, "needs dtype"},
       {"three offsets", R"({"a":)" + tensor("U8", "[4]", "[0,4,4]") + "}", 4, "needs dtype"},
       {"offsets reversed", R"({"a":)" + tensor("U8", "[4]", "[4,0]") + "}", 4, "do not fit"},
@@ -177,13 +193,16 @@ std::vector<HeaderCase> header_cases() {
       {"a gap at the front", R"({"a":)" + tensor("U8", "[4]", "[1,5]") + "}", 5, "a gap"},
       {"an overlap", R"({"a":)" + kU8x4 + R"(,"b":)" + tensor("U8", "[2]", "[3,5]") + "}", 5, "an overlap"},
       {"the same bytes twice", R"({"a":)" + kU8x4 + R"(,"b":)" + kU8x4 + "}", 4, "an overlap"},
-      {"a zero-size tensor inside another", R"({"a":)" + kU8x4 + R"(,"z":)" + tensor("U8", "[0]", "[2,2]") + "}", 4, "an overlap"},
+      {"a zero-size tensor inside another",
+       R"({"a":)" + kU8x4 + R"(,"z":)" + tensor("U8", "[0]", "[2,2]") + "}", 4, "an overlap"},
       {"deep nesting", "{\"a\":" + std::string(100000, '[') + "}", 0, "array"},
-      {"deep objects", [] {
+      {"deep objects",
+       [] {
          std::string text;
          for (int i = 0; i < 50000; ++i) text += "{\"a\":";
          return text;
-       }(), 0, "object"},
+       }(),
+       0, "object"},
   };
 }
 
@@ -265,7 +284,9 @@ TEST_F(Safetensors, shards_are_one_view_by_index_or_by_number) {
 
   const fs::path numbered = dir_ / "numbered";
   fs::create_directories(numbered);
-  for (int i = 0; i < 11; ++i) write_shard(numbered / fmt::format("params-{}.safetensors", i), fmt::format("t{}", i), bytes);
+  for (int i = 0; i < 11; ++i) {
+    write_shard(numbered / fmt::format("params-{}.safetensors", i), fmt::format("t{}", i), bytes);
+  }
   EXPECT_EQ(SafetensorsFolder(numbered).tensors().size(), 11u);
   EXPECT_EQ(SafetensorsFolder(numbered / "params-3.safetensors").tensors().size(), 1u);
 }
@@ -275,9 +296,11 @@ TEST_F(Safetensors, a_folder_that_contradicts_itself_is_refused) {
   EXPECT_THROW(SafetensorsFolder{dir_}, Error) << "empty folder";
   EXPECT_THROW(SafetensorsFolder{dir_ / "absent"}, Error);
   write_shard(dir_ / "s1.safetensors", "a", bytes);
-  for (const char* index : {"[]", "{}", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})", R"({"weight_map":{"x":"s1.safetensors"}})",
-                            R"({"weight_map":{"a":"absent.safetensors"}})", R"({"weight_map":{"a":"../s1.safetensors"}})",
-                            R"({"weight_map":{"a":"s1.safetensors"},"weight_map":{}})"}) {
+  for (const char* index :
+       {"[]", "{}", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})",
+        R"({"weight_map":{"x":"s1.safetensors"}})", R"({"weight_map":{"a":"absent.safetensors"}})",
+        R"({"weight_map":{"a":"../s1.safetensors"}})",
+        R"({"weight_map":{"a":"s1.safetensors"},"weight_map":{}})"}) {
     put(dir_ / "model.safetensors.index.json", index);
     EXPECT_THROW(SafetensorsFolder{dir_}, Error) << index;
   }

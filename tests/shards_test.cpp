@@ -17,7 +17,8 @@ ShardInfo vocabulary(uint32_t size, uint32_t bos = 0) {
   return info;
 }
 
-fs::path write_shard(const fs::path& path, const std::vector<std::vector<int32_t>>& documents, uint32_t vocab = 100) {
+fs::path write_shard(const fs::path& path, const std::vector<std::vector<int32_t>>& documents,
+                     uint32_t vocab = 100) {
   ShardWriter writer(path, vocabulary(vocab));
   for (const auto& document : documents) writer.add(document);
   writer.commit();
@@ -103,7 +104,8 @@ TEST_F(Shards, every_flipped_bit_is_found_by_opening_or_verifying) {
   }
 }
 
-/// Overwrites bytes of a valid shard and repairs all checksums: damage that only the checks of meaning can find.
+/// Overwrites bytes of a valid shard and repairs all checksums: damage that only the checks of meaning can
+/// find.
 class Forgery {
  public:
   explicit Forgery(const fs::path& path) : path_(path), bytes_(read_file(path, 10'000)) {}
@@ -134,7 +136,8 @@ TEST_F(Shards, forged_headers_with_right_checksums_are_refused_by_field) {
   EXPECT_TRUE(contains(forge().set<uint16_t>(12, 3).error(), "token_bytes"));
   EXPECT_TRUE(contains(forge().set<uint16_t>(12, 0).error(), "token_bytes"));
   EXPECT_TRUE(contains(forge().set<uint64_t>(16, huge).error(), "do not fit"));
-  EXPECT_TRUE(contains(forge().set<uint64_t>(16, (uint64_t{1} << 63) + 5).error(), "do not fit")) << "5 after wrapping";
+  EXPECT_TRUE(contains(forge().set<uint64_t>(16, (uint64_t{1} << 63) + 5).error(), "do not fit"))
+      << "5 after wrapping";
   EXPECT_TRUE(contains(forge().set<uint64_t>(24, huge).error(), "documents"));
   EXPECT_TRUE(contains(forge().set<uint64_t>(24, 3).error(), "do not fit"));
   EXPECT_TRUE(contains(forge().set<uint32_t>(32, 0).error(), "vocab_size"));

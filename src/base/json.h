@@ -9,7 +9,7 @@
 
 namespace ingrain {
 
-/// Parses `text`. Error, naming `source`, if it is no JSON, nests deeper than 64, or gives a key twice in one object.
+/// Parses `text`. Error, naming `source`, if it is no JSON, nests deeper than 64, or an object gives a key twice.
 nlohmann::json parse_json(std::string_view text, const std::string& source);
 
 /// parse_json on a whole file of at most `max_bytes`.

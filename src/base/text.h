@@ -8,8 +8,8 @@
 
 namespace ingrain {
 
-/// `text` fit for an error message: control bytes and invalid UTF-8 become \xNN, at most `max_bytes` are kept.
-/// Names in files are hostile: they may hold terminal escapes or be megabytes long.
+/// `text` fit for an error message: control bytes and invalid UTF-8 become \xNN, at most `max_bytes` are
+/// kept. Names in files are hostile: they may hold terminal escapes or be megabytes long.
 std::string printable(std::string_view text, size_t max_bytes = 100);
 
 /// Number of single-byte insertions, deletions and substitutions from `a` to `b`; O(|a| |b|).

@@ -35,7 +35,10 @@ Source make_source(const fs::path& path) {
 bool wanted(const fs::path& path, const DocumentOptions& options) {
   const std::string extension = plain_name(path).extension().string();
   if (!options.extensions.empty()) {
-    if (std::find(options.extensions.begin(), options.extensions.end(), extension) == options.extensions.end()) return false;
+    if (std::find(options.extensions.begin(), options.extensions.end(), extension) ==
+        options.extensions.end()) {
+      return false;
+    }
   }
   std::string head(kSniffBytes, '\0');
   head.resize(open_bytes(path)->read(head.data(), head.size()));
@@ -112,8 +115,9 @@ void one_document_per_line(const Source& source, const DocumentOptions& options,
       if (!take_line(std::string_view(buffer).substr(begin, end - begin))) return;
     }
     buffer.erase(0, begin);
-    require(buffer.size() <= options.max_document_bytes, "{}:{}: a line of more than {} bytes; is this JSONL?",
-            source.path.string(), line_number + 1, options.max_document_bytes);
+    require(buffer.size() <= options.max_document_bytes,
+            "{}:{}: a line of more than {} bytes; is this JSONL?", source.path.string(), line_number + 1,
+            options.max_document_bytes);
   }
   take_line(buffer);
 }
@@ -133,8 +137,10 @@ SourceList find_sources(const std::vector<fs::path>& inputs, const DocumentOptio
     }
   }
   for (const Source& source : out.sources) out.bytes += source.bytes;
-  require(!out.sources.empty(), "no text file was found in what was given ({} were left out: hidden, binary or of another extension)",
-          out.skipped);
+  require(
+      !out.sources.empty(),
+      "no text file was found in what was given ({} were left out: hidden, binary or of another extension)",
+      out.skipped);
   return out;
 }
 

@@ -19,14 +19,16 @@ constexpr uint64_t kMaxEpoch = 1'000'000;
 void check(const Corpus& corpus, const LoaderOptions& o) {
   require(o.batch > 0 && o.length > 0, "batch {} and length {} must be positive", o.batch, o.length);
   require(o.ranks > 0 && o.rank >= 0 && o.rank < o.ranks, "rank {} of {} does not exist", o.rank, o.ranks);
-  require(o.batch % o.ranks == 0, "a batch of {} sequences cannot be shared equally by {} ranks; change the batch",
-          o.batch, o.ranks);
+  require(o.batch % o.ranks == 0,
+          "a batch of {} sequences cannot be shared equally by {} ranks; change the batch", o.batch, o.ranks);
   const auto rows = checked_add(static_cast<uint64_t>(o.batch), 1);
   const auto needed = checked_mul(*rows, static_cast<uint64_t>(o.length));
   if (!needed || *needed > corpus.size()) {
-    fail("{}: {} tokens are too few for batches of {} x {}: it takes {}; use more text, a smaller batch or a smaller length",
-         corpus.path().string(), corpus.size(), o.batch, o.length,
-         needed ? fmt::format("{} x {} = {}", *rows, o.length, *needed) : "more than there are anywhere");
+    fail(
+        "{}: {} tokens are too few for batches of {} x {}: it takes {}; use more text, a smaller batch or a "
+        "smaller length",
+        corpus.path().string(), corpus.size(), o.batch, o.length,
+        needed ? fmt::format("{} x {} = {}", *rows, o.length, *needed) : "more than there are anywhere");
   }
   require(corpus.size() / static_cast<uint64_t>(o.length) < std::numeric_limits<uint32_t>::max(),
           "{}: more than 2^32 sequences of {} tokens; use a larger length", corpus.path().string(), o.length);
@@ -68,8 +70,9 @@ Loader::Loader(const Corpus& corpus, const LoaderOptions& options)
 }
 
 uint64_t Loader::plan() const {
-  const uint64_t parts[] = {corpus_.size(), static_cast<uint64_t>(options_.batch), static_cast<uint64_t>(options_.length),
-                            static_cast<uint64_t>(options_.order), options_.seed};
+  const uint64_t parts[] = {corpus_.size(), static_cast<uint64_t>(options_.batch),
+                            static_cast<uint64_t>(options_.length), static_cast<uint64_t>(options_.order),
+                            options_.seed};
   Checksum sum;
   sum.update(parts, sizeof parts);
   for (const ShardFile& shard : corpus_.shards()) sum.update(&shard.info().checksum, sizeof(uint64_t));
@@ -98,12 +101,16 @@ void Loader::begin_epoch(uint64_t epoch) {
 }
 
 void Loader::resume(const LoaderState& state) {
-  require(state.plan == state_.plan, "{}: the checkpoint was made with other data, batch, length, order or seed; "
-          "restore them, or begin a new run", corpus_.path().string());
-  require(state.epoch <= kMaxEpoch, "state of the data loader: epoch {}; the checkpoint is damaged", state.epoch);
+  require(state.plan == state_.plan,
+          "{}: the checkpoint was made with other data, batch, length, order or seed; "
+          "restore them, or begin a new run",
+          corpus_.path().string());
+  require(state.epoch <= kMaxEpoch, "state of the data loader: epoch {}; the checkpoint is damaged",
+          state.epoch);
   begin_epoch(state.epoch);
-  require(state.batch <= batches_in_epoch(), "state of the data loader: batch {} of an epoch with {}; the checkpoint is damaged",
-          state.batch, batches_in_epoch());
+  require(state.batch <= batches_in_epoch(),
+          "state of the data loader: batch {} of an epoch with {}; the checkpoint is damaged", state.batch,
+          batches_in_epoch());
   state_.batch = state.batch;
 }
 

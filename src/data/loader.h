@@ -1,4 +1,4 @@
-// Training batches from a corpus: the same batches in the same order on every machine, resumable at any point.
+// Training batches from a corpus: the same ones in the same order on every machine, resumable at any point.
 #pragma once
 
 #include "data/corpus.h"
@@ -8,11 +8,12 @@
 
 namespace ingrain::data {
 
-/// How an epoch is ordered. Both cut the stream into sequences of `length` from a random offset below `length`,
-/// permute them and take `batch` at a time; a rest smaller than a batch is dropped. They differ in the generator:
+/// How an epoch is ordered. Both cut the stream into sequences of `length` from a random offset below
+/// `length`, permute them and take `batch` at a time; a rest smaller than a batch is dropped. They differ in
+/// the generator:
 enum class Order {
   packed,  // SplitMix64(seed, epoch): any epoch can be reached at once
-  numpy,   // one numpy default_rng(seed) through all epochs: rng.integers(0, T), rng.permutation((N-1-offset)/T)
+  numpy,   // one numpy default_rng(seed) through all epochs: integers(0, T), permutation((N-1-offset)/T)
 };
 
 /// "packed" or "numpy"; UsageError for any other word.
@@ -23,9 +24,9 @@ struct LoaderOptions {
   int64_t length = 1024;  // T: predicted tokens per sequence; a sequence holds T + 1
   Order order = Order::packed;
   uint64_t seed = 1;
-  uint64_t skip = 0;      // batches that are left out at the very beginning (the reference run used six to warm up)
-  int rank = 0;           // this rank takes the batch's sequences rank, rank + ranks, ...
-  int ranks = 1;          // must divide `batch`
+  uint64_t skip = 0;  // batches left out at the very beginning (the reference run used six to warm up)
+  int rank = 0;   // this rank takes the batch's sequences rank, rank + ranks, ...
+  int ranks = 1;  // must divide `batch`
 };
 
 /// Where a loader stands: the next batch is number `batch` of epoch `epoch`.
@@ -50,8 +51,8 @@ struct Batch {
 /// Not thread-safe; several loaders may share one corpus.
 class Loader {
  public:
-  /// Keeps a reference to `corpus`. Error, with the remedy, if the corpus is too small for one batch in every epoch
-  /// or an option is out of range.
+  /// Keeps a reference to `corpus`. Error, with the remedy, if the corpus is too small for one batch in every
+  /// epoch or an option is out of range.
   Loader(const Corpus& corpus, const LoaderOptions& options);
 
   /// The next batch; epochs follow each other without end.
@@ -72,7 +73,7 @@ class Loader {
   const Corpus& corpus_;
   LoaderOptions options_;
   LoaderState state_;
-  NumpyRandom numpy_;            // used by Order::numpy, after `numpy_epochs_` epochs were drawn
+  NumpyRandom numpy_;  // used by Order::numpy, after `numpy_epochs_` epochs were drawn
   uint64_t numpy_epochs_ = 0;
   uint64_t offset_ = 0;          // of the epoch's first sequence
   std::vector<uint32_t> order_;  // the epoch's sequences

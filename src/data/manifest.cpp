@@ -24,21 +24,26 @@ class Fields {
 
   const nlohmann::json& at(const char* name) const {
     const auto found = object_.find(name);
-    if (found == object_.end()) fail("{}: {}: field '{}' is missing; prepare the data again", file_, place_, name);
+    if (found == object_.end()) {
+      fail("{}: {}: field '{}' is missing; prepare the data again", file_, place_, name);
+    }
     return *found;
   }
 
   uint64_t number(const char* name, uint64_t max = UINT64_MAX) const {
     const nlohmann::json& value = at(name);
     if (!value.is_number_unsigned() || value.get<uint64_t>() > max) {
-      fail("{}: {}: field '{}' must be a whole number of at most {}; prepare the data again", file_, place_, name, max);
+      fail("{}: {}: field '{}' must be a whole number of at most {}; prepare the data again", file_, place_,
+           name, max);
     }
     return value.get<uint64_t>();
   }
 
   std::string text(const char* name) const {
     const nlohmann::json& value = at(name);
-    if (!value.is_string()) fail("{}: {}: field '{}' must be text; prepare the data again", file_, place_, name);
+    if (!value.is_string()) {
+      fail("{}: {}: field '{}' must be text; prepare the data again", file_, place_, name);
+    }
     return value.get<std::string>();
   }
 
@@ -74,8 +79,9 @@ Manifest read_manifest(const std::filesystem::path& path) {
   const nlohmann::json json = read_json(path, kMaxManifestBytes);
   const Fields fields(json, file, "manifest");
   require(fields.text("format") == kFormat, "{}: field 'format' must be '{}'", file, kFormat);
-  require(fields.number("version") == kVersion, "{}: field 'version' is {}; this program reads {}; prepare the data again",
-          file, fields.number("version"), kVersion);
+  require(fields.number("version") == kVersion,
+          "{}: field 'version' is {}; this program reads {}; prepare the data again", file,
+          fields.number("version"), kVersion);
   Manifest out;
   out.vocab_size = static_cast<uint32_t>(fields.number("vocab_size", UINT32_MAX));
   out.bos = static_cast<uint32_t>(fields.number("bos", UINT32_MAX));
@@ -96,7 +102,10 @@ void write_manifest(const std::filesystem::path& path, const Manifest& manifest)
   Json shards = Json::array();
   uint64_t tokens = 0, documents = 0;
   for (const Manifest::Shard& shard : manifest.shards) {
-    shards.push_back({{"file", shard.file}, {"tokens", shard.tokens}, {"documents", shard.documents}, {"checksum", hex(shard.checksum)}});
+    shards.push_back({{"file", shard.file},
+                      {"tokens", shard.tokens},
+                      {"documents", shard.documents},
+                      {"checksum", hex(shard.checksum)}});
     tokens += shard.tokens, documents += shard.documents;
   }
   Json json = {{"format", kFormat},

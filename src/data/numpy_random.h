@@ -1,4 +1,4 @@
-// numpy.random.default_rng(seed), as far as the order of training batches needs it: the same numbers, bit for bit.
+// numpy.random.default_rng(seed), bit for bit, as far as the order of training batches needs it.
 // Sources: PCG64 (O'Neill, "PCG: A Family of Simple Fast Space-Efficient ... Algorithms", 2014), SeedSequence
 // (O'Neill, "Developing a seed_seq Alternative", 2015), Lemire's bounded integers (arXiv 1805.10941).
 #pragma once

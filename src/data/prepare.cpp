@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr size_t kGroupBytes = 4 << 20;
 constexpr size_t kGroupDocuments = 4096;
 
-/// A folder under a temporary name beside its final one; removed with all it holds unless commit() is reached.
+/// A folder under a temporary name beside its final one; removed with its content unless commit() is reached.
 class PartialFolder {
  public:
   explicit PartialFolder(fs::path final_path) : final_(std::move(final_path)) {
@@ -85,7 +85,8 @@ class ShardSet {
 };
 
 /// encode() of every text, on several threads, results in order. The first exception is thrown again here.
-std::vector<std::vector<int32_t>> encode_all(const std::vector<std::string>& texts, const Encode& encode, int threads) {
+std::vector<std::vector<int32_t>> encode_all(const std::vector<std::string>& texts, const Encode& encode,
+                                             int threads) {
   std::vector<std::vector<int32_t>> out(texts.size());
   std::atomic<size_t> next{0};
   std::vector<std::exception_ptr> errors(static_cast<size_t>(threads));
@@ -110,13 +111,15 @@ std::vector<std::vector<int32_t>> encode_all(const std::vector<std::string>& tex
 /// The state of one call of prepare().
 class Preparation {
  public:
-  Preparation(const PrepareOptions& options, const Encode& encode, const std::function<bool(const PrepareProgress&)>& progress)
+  Preparation(const PrepareOptions& options, const Encode& encode,
+              const std::function<bool(const PrepareProgress&)>& progress)
       : options_(options), encode_(encode), progress_(progress) {
     info_.vocab_size = options.vocab_size, info_.bos = options.bos, info_.tokenizer = options.tokenizer;
   }
 
   PrepareResult run() {
-    require(options_.threads > 0 && options_.shard_tokens > 0, "threads and tokens per shard must be positive");
+    require(options_.threads > 0 && options_.shard_tokens > 0,
+            "threads and tokens per shard must be positive");
     const SourceList list = find_sources(options_.inputs, options_.documents);
     state_.bytes_total = list.bytes;
     result_.skipped_files = list.skipped;
@@ -197,16 +200,21 @@ class Preparation {
   }
 
   void report() {
-    if (progress_ && !progress_(state_)) fail("{}: stopped; nothing was left behind", options_.output.string());
+    if (progress_ && !progress_(state_)) {
+      fail("{}: stopped; nothing was left behind", options_.output.string());
+    }
   }
 
   std::string nothing_found() const {
-    return fmt::format("no document with text was found in {} files; nothing was written", result_.manifest.sources.size());
+    return fmt::format("no document with text was found in {} files; nothing was written",
+                       result_.manifest.sources.size());
   }
 
   void finish_manifest(const ShardSet& shards) {
     Manifest& manifest = result_.manifest;
-    manifest.vocab_size = options_.vocab_size, manifest.bos = options_.bos, manifest.tokenizer = options_.tokenizer;
+    manifest.vocab_size = options_.vocab_size;
+    manifest.bos = options_.bos;
+    manifest.tokenizer = options_.tokenizer;
     manifest.shuffle_seed = options_.shuffle_seed;
     manifest.shards = shards.shards();
   }

@@ -11,20 +11,20 @@ using Encode = std::function<std::vector<int32_t>(std::string_view)>;
 
 struct PrepareOptions {
   std::vector<std::filesystem::path> inputs;
-  std::filesystem::path output;            // a folder that does not exist yet, or is empty
+  std::filesystem::path output;  // a folder that does not exist yet, or is empty
   DocumentOptions documents;
-  uint32_t vocab_size = 0;                 // of the tokenizer
-  uint32_t bos = 0;                        // goes before every document
-  uint64_t tokenizer = 0;                  // its fingerprint
-  std::optional<uint64_t> shuffle_seed;    // none: documents stay in source order
-  uint64_t shard_tokens = 100'000'000;     // a shard ends before it would exceed this; a document is never split
+  uint32_t vocab_size = 0;               // of the tokenizer
+  uint32_t bos = 0;                      // goes before every document
+  uint64_t tokenizer = 0;                // its fingerprint
+  std::optional<uint64_t> shuffle_seed;  // none: documents stay in source order
+  uint64_t shard_tokens = 100'000'000;  // a shard ends before it would exceed this; a document is never split
   int threads = 1;
 };
 
 struct PrepareProgress {
   uint64_t bytes_done = 0, bytes_total = 0;  // of the sources on disk
   uint64_t documents = 0, tokens = 0;
-  bool shuffling = false;                    // the second pass: now documents are counted against documents_total
+  bool shuffling = false;  // the second pass: now documents are counted against documents_total
   uint64_t documents_total = 0;
 };
 
@@ -35,11 +35,12 @@ struct PrepareResult {
   uint64_t empty_documents = 0;  // without a single token: left out
 };
 
-/// Reads all inputs and writes OUTPUT/shard-00000.tokens, ... and OUTPUT/manifest.json. The same inputs, tokenizer, seed
-/// and shard size give the same bytes, whatever the number of threads. Memory: a few documents per thread and
-/// 8 bytes per document of a shard (of all shards when shuffling, which also needs the tokens' space on disk twice).
-/// The folder appears under its name only when it is complete; on an error, or when `progress` returns false, nothing
-/// is left behind. Error as in documents.h and shards.h, or if the output folder is in use.
+/// Reads all inputs and writes OUTPUT/shard-00000.tokens, ... and OUTPUT/manifest.json. The same inputs,
+/// tokenizer, seed and shard size give the same bytes, whatever the number of threads. Memory: a few
+/// documents per thread and 8 bytes per document of a shard (of all shards when shuffling, which also needs
+/// the tokens' space on disk twice). The folder appears under its name only when it is complete; on an error,
+/// or when `progress` returns false, nothing is left behind. Error as in documents.h and shards.h, or if the
+/// output folder is in use.
 PrepareResult prepare(const PrepareOptions& options, const Encode& encode,
                       const std::function<bool(const PrepareProgress&)>& progress);
 

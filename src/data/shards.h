@@ -21,8 +21,8 @@ struct ShardInfo {
   uint64_t documents = 0;
   uint32_t vocab_size = 0;
   uint32_t bos = 0;
-  uint64_t tokenizer = 0;   // Tokenizer::fingerprint(): shards of different tokenizers must not be mixed
-  uint64_t checksum = 0;    // of the tokens' bytes
+  uint64_t tokenizer = 0;  // Tokenizer::fingerprint(): shards of different tokenizers must not be mixed
+  uint64_t checksum = 0;   // of the tokens' bytes
 };
 
 /// A shard opened read-only. Movable; any number of threads may read.
@@ -37,7 +37,8 @@ class ShardFile {
   TokenSpan tokens() const { return tokens_; }
   /// The tokens of one document, bos included. REQUIRES: index < info().documents.
   TokenSpan document(uint64_t index) const;
-  /// Reads everything: the tokens' checksum, every id below the vocabulary size, every document begins with bos.
+  /// Reads everything: the tokens' checksum, every id below the vocabulary size, every document begins with
+  /// bos.
   void verify() const;
 
  private:
@@ -57,8 +58,8 @@ class ShardWriter {
   /// vocab_size, bos and tokenizer of `info` are taken; the rest is counted. REQUIRES: bos < vocab_size.
   ShardWriter(const std::filesystem::path& path, const ShardInfo& info);
 
-  /// One document, bos first. Error if it is empty, does not begin with bos, or holds an id beyond the vocabulary;
-  /// the writer is of no use after that.
+  /// One document, bos first. Error if it is empty, does not begin with bos, or holds an id beyond the
+  /// vocabulary; the writer is of no use after that.
   void add(std::span<const int32_t> tokens);
   uint64_t tokens() const { return info_.tokens; }
   uint64_t documents() const { return starts_.size(); }

@@ -1,5 +1,5 @@
-// safetensors: named tensors in one file: u64 header length, a JSON header, then the tensors' bytes end to end.
-// Source: https://github.com/huggingface/safetensors#format
+// safetensors: named tensors in one file: u64 header length, a JSON header, then the tensors' bytes end to
+// end. Source: https://github.com/huggingface/safetensors#format
 #pragma once
 
 #include "base/files.h"
@@ -44,7 +44,8 @@ class SafetensorsFile {
   bool contains(std::string_view name) const;
   /// Error naming the file, the tensor and names close to it if there is no such tensor.
   const TensorEntry& at(std::string_view name) const;
-  /// The tensor's bytes, valid as long as this object. NOT necessarily aligned to the element: copy with memcpy.
+  /// The tensor's bytes, valid as long as this object. NOT necessarily aligned to the element: copy with
+  /// memcpy.
   std::span<const uint8_t> bytes(std::string_view name) const;
   const std::filesystem::path& path() const { return path_; }
 

@@ -17,8 +17,9 @@ class SafetensorsFolder {
   };
 
   /// `path` is a .safetensors file, or a folder that holds (the first of these that exists)
-  /// model.safetensors; model.safetensors.index.json with its shards; params.safetensors; params-*.safetensors.
-  /// Error if there is none, if a name is in two files, or if the index disagrees with a shard.
+  /// model.safetensors; model.safetensors.index.json with its shards; params.safetensors;
+  /// params-*.safetensors. Error if there is none, if a name is in two files, or if the index disagrees with
+  /// a shard.
   explicit SafetensorsFolder(const std::filesystem::path& path);
 
   const std::map<std::string, Location>& tensors() const { return tensors_; }

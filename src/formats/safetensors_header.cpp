@@ -19,8 +19,8 @@ using Json = nlohmann::json;
 constexpr size_t kMaxDimensions = 64;
 constexpr const char* kRemedy = "the file is damaged or no safetensors file; fetch or write it again";
 
-/// Receives the parser's events. Places in the header are known by depth: 1 = names of tensors, 2 = fields of a tensor
-/// (or keys of __metadata__), 3 = numbers of "shape" and "data_offsets".
+/// Receives the parser's events. Places in the header are known by depth: 1 = names of tensors, 2 = fields of
+/// a tensor (or keys of __metadata__), 3 = numbers of "shape" and "data_offsets".
 class HeaderReader : public nlohmann::json_sax<Json> {
  public:
   explicit HeaderReader(const std::filesystem::path& path) : path_(path.string()) {}
@@ -91,7 +91,9 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool number_integer(number_integer_t) override { bad("a negative number"); }
-  bool number_float(number_float_t, const string_t&) override { bad("a number that is no whole number or too large"); }
+  bool number_float(number_float_t, const string_t&) override {
+    bad("a number that is no whole number or too large");
+  }
   bool null() override { bad("null where none belongs"); }
   bool boolean(bool) override { bad("true or false where none belongs"); }
   bool binary(binary_t&) override { bad("binary data"); }
@@ -112,13 +114,14 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
   void finish_tensor() {
     if (!dtype_ || !shape_ || !offsets_ || offsets_->size() != 2) {
-      fail("{}: tensor '{}': needs dtype, shape and data_offsets [begin, end]; {}", path_, printable(tensor_), kRemedy);
+      fail("{}: tensor '{}': needs dtype, shape and data_offsets [begin, end]; {}", path_, printable(tensor_),
+           kRemedy);
     }
     const auto begin = static_cast<uint64_t>((*offsets_)[0]), end = static_cast<uint64_t>((*offsets_)[1]);
     const auto bytes = shape_bytes(*shape_, dtype_size(*dtype_));
     if (begin > end || !bytes || *bytes != end - begin) {
-      fail("{}: tensor '{}': data_offsets [{}, {}] do not fit {} [{}]; {}", path_, printable(tensor_), begin, end,
-           dtype_name(*dtype_), fmt::join(*shape_, ", "), kRemedy);
+      fail("{}: tensor '{}': data_offsets [{}, {}] do not fit {} [{}]; {}", path_, printable(tensor_), begin,
+           end, dtype_name(*dtype_), fmt::join(*shape_, ", "), kRemedy);
     }
     out_.tensors.emplace(std::move(tensor_), TensorEntry{*dtype_, std::move(*shape_), begin, end});
     tensor_.clear();
@@ -143,8 +146,9 @@ void check_coverage(const SafetensorsHeader& header, uint64_t data_size, const s
   uint64_t at = 0;
   for (const auto* item : by_place) {
     if (item->second.begin != at) {
-      fail("{}: tensor '{}': begins at {} where {} was expected ({}); {}", path.string(), printable(item->first),
-           item->second.begin, at, item->second.begin > at ? "a gap" : "an overlap", kRemedy);
+      fail("{}: tensor '{}': begins at {} where {} was expected ({}); {}", path.string(),
+           printable(item->first), item->second.begin, at, item->second.begin > at ? "a gap" : "an overlap",
+           kRemedy);
     }
     at = item->second.end;
   }
@@ -174,7 +178,9 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_
   // The parser would skip a byte-order mark; the format wants the brace first.
   if (!text.starts_with('{')) fail("{}: header: does not begin with '{{'; {}", path.string(), kRemedy);
   // The parser takes a zero byte for the end of the text and would not see what follows.
-  if (text.find('\0') != text.npos) fail("{}: header: no valid JSON: a zero byte; {}", path.string(), kRemedy);
+  if (text.find('\0') != text.npos) {
+    fail("{}: header: no valid JSON: a zero byte; {}", path.string(), kRemedy);
+  }
   HeaderReader reader(path);
   Json::sax_parse(text.begin(), text.end(), &reader);
   SafetensorsHeader header = reader.take();

@@ -14,7 +14,8 @@ struct SafetensorsHeader {
 
 /// Parses and checks `text`: structure, dtypes, dimensions, duplicate names, and that the tensors cover
 /// [0, data_size) exactly. `path` is for error texts only. Throws Error.
-SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_size, const std::filesystem::path& path);
+SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_size,
+                                           const std::filesystem::path& path);
 
 /// Elements of `shape` times `element_size`, or nothing if a dimension is negative or the product overflows
 /// (zero dimensions count as one for the overflow, so that strides fit too).

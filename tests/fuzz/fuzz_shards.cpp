@@ -19,7 +19,9 @@ void repair_checksums(std::string& bytes) {
     std::memcpy(&value, bytes.data() + offset, sizeof value);
     return value;
   };
-  const auto store = [&](size_t offset, uint64_t value) { std::memcpy(bytes.data() + offset, &value, sizeof value); };
+  const auto store = [&](size_t offset, uint64_t value) {
+    std::memcpy(bytes.data() + offset, &value, sizeof value);
+  };
   const uint64_t table = load(48);
   if (table >= 128 && table <= bytes.size()) store(64, checksum(bytes.data() + table, bytes.size() - table));
   const uint64_t token_bytes = load(16) * static_cast<uint8_t>(bytes[12]);
@@ -35,7 +37,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::string path = "/proc/self/fd/" + std::to_string(fd);
   std::string bytes(reinterpret_cast<const char*>(data), size);
   if (size >= 128) repair_checksums(bytes);
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) std::abort();
+  if (::ftruncate(fd, 0) != 0 ||
+      ::pwrite(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    std::abort();
+  }
   try {
     const data::ShardFile shard(path);
     uint64_t total = 0;

@@ -9,10 +9,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
 
 
-@pytest.fixture(scope="session")
-def probe():
-    """Runs tests/formats_probe and returns its standard output as bytes; a failure raises with its message."""
-    program = BUILD / "tests" / "formats_probe"
+def runner(name):
+    """A function that runs a program of the tests and returns its standard output; a failure raises with its message."""
+    program = BUILD / "tests" / name
     assert program.exists(), f"{program} is not built; set INGRAIN_TEST_BUILD to the build folder"
 
     def run(*args, stdin=b""):
@@ -35,3 +34,15 @@ def ingrain():
         return subprocess.run([program, *map(str, args)], capture_output=True, text=True, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def probe():
+    """Runs tests/tools/formats_probe.cpp."""
+    return runner("formats_probe")
+
+
+@pytest.fixture(scope="session")
+def data_probe():
+    """Runs tests/tools/data_probe.cpp."""
+    return runner("data_probe")

@@ -1,0 +1,204 @@
+// ingrain data: text to token shards, and a look at what is in them.
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "data/prepare.h"
+#include "data/tokenizer.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+namespace ingrain::cli {
+namespace {
+
+using data::Corpus;
+using data::Tokenizer;
+
+struct PrepareArguments {
+  data::PrepareOptions options;
+  std::string tokenizer;
+  std::optional<uint64_t> shuffle;
+  std::optional<int64_t> bos;
+  bool special_tokens = false;
+};
+
+/// The id that begins a document: what the user says, else what the tokenizer says.
+uint32_t choose_bos(const PrepareArguments& arguments, const Tokenizer& tokenizer) {
+  const auto vocab_size = static_cast<int64_t>(tokenizer.vocab_size());
+  if (arguments.bos) {
+    if (*arguments.bos < 0 || *arguments.bos >= vocab_size) {
+      fail_usage("--bos {} is no id of a vocabulary of {}", *arguments.bos, vocab_size);
+    }
+    return static_cast<uint32_t>(*arguments.bos);
+  }
+  if (const auto bos = tokenizer.bos()) return static_cast<uint32_t>(*bos);
+  fail_usage("{}: names no beginning-of-text token; say which id begins a document with --bos",
+             arguments.tokenizer);
+}
+
+void print_summary(const data::PrepareOptions& options, const data::PrepareResult& result) {
+  const double bytes_per_token =
+      static_cast<double>(result.manifest.text_bytes) / static_cast<double>(result.tokens);
+  fmt::print("{}: {} tokens in {} documents ({:.2f} bytes a token), {} shard{}\n", options.output.string(),
+             result.tokens, result.documents, bytes_per_token, result.manifest.shards.size(),
+             result.manifest.shards.size() == 1 ? "" : "s");
+  if (result.skipped_files > 0) {
+    fmt::print("  left out: {} files that are hidden, binary or of another extension\n",
+               result.skipped_files);
+  }
+  if (result.empty_documents > 0) fmt::print("  left out: {} empty documents\n", result.empty_documents);
+}
+
+void run_prepare(PrepareArguments arguments) {
+  data::PrepareOptions& options = arguments.options;
+  const Tokenizer tokenizer = Tokenizer::load(arguments.tokenizer);
+  options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());
+  options.bos = choose_bos(arguments, tokenizer);
+  options.tokenizer = tokenizer.fingerprint();
+  options.shuffle_seed = arguments.shuffle;
+  if (options.threads == 0) {
+    options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  const data::EncodeOptions encoding{.add_special_tokens = false, .parse_special = arguments.special_tokens};
+  const auto encode = [&](std::string_view text) { return tokenizer.encode(text, encoding); };
+
+  watch_interrupts();
+  std::optional<Progress> bar;
+  bool shuffling = false;
+  const auto show = [&](const data::PrepareProgress& now) {
+    if (!bar || now.shuffling != shuffling) {
+      if (now.shuffling) bar.emplace("shuffling", now.documents_total, "documents");
+      else bar.emplace("tokenizing", now.bytes_total / 1000, "kB");
+      shuffling = now.shuffling;
+    }
+    bar->update(shuffling ? now.documents : now.bytes_done / 1000, fmt::format("{} tokens", now.tokens));
+    return !interrupted();
+  };
+  const data::PrepareResult result = data::prepare(options, encode, show);
+  bar.reset();
+  print_summary(options, result);
+}
+
+void add_prepare(CLI::App& parent) {
+  auto* command = parent.add_subcommand("prepare", "Turn text files, folders and JSONL into token shards");
+  auto arguments = std::make_shared<PrepareArguments>();
+  data::PrepareOptions& options = arguments->options;
+  options.threads = 0;
+  command
+      ->add_option("input", options.inputs,
+                   "Files and folders; .jsonl holds a document per line; .gz and .zst are unpacked")
+      ->required();
+  command->add_option("-o,--out", options.output, "Folder to make")->required();
+  command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")
+      ->required();
+  command->add_option("--field", options.documents.field, "Field of a JSONL line that holds the text")
+      ->capture_default_str();
+  command
+      ->add_option("--ext", options.documents.extensions,
+                   "In folders, read only these extensions: --ext md,txt")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->transform([](const std::string& name) { return name.starts_with('.') ? name : "." + name; });
+  command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed");
+  command
+      ->add_option("--shard-tokens", options.shard_tokens,
+                   "A new shard begins before this many tokens are exceeded")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--bos", arguments->bos, "Id that begins a document (default: the tokenizer's)");
+  command->add_option("--threads", options.threads, "Threads that tokenize (default: one per processor)")
+      ->check(CLI::Range(1, 1024));
+  command->add_flag("--special-tokens", arguments->special_tokens,
+                    "Special tokens written in the text become their ids (default: they are plain text)");
+  command->footer(
+      "Examples:\n"
+      "  ingrain data prepare books/ --tokenizer models/reader-17m --out data/books\n"
+      "  ingrain data prepare part-*.jsonl.zst --field content --shuffle 1 -t tokenizer.json -o data/web\n\n"
+      "Ctrl-C leaves nothing behind: the folder appears when it is complete.");
+  command->callback([arguments] { run_prepare(*arguments); });
+}
+
+struct InspectArguments {
+  std::vector<std::filesystem::path> paths;
+  std::string type = "u16";
+};
+
+void print_info(const std::filesystem::path& path, data::TokenType raw_type) {
+  const Corpus corpus = Corpus::open(path, raw_type);
+  if (corpus.shards().empty()) {
+    fmt::print("{}: {} tokens, a raw file of {}\n", path.string(), corpus.size(),
+               data::token_type_name(raw_type));
+    return;
+  }
+  uint64_t documents = 0;
+  for (const data::ShardFile& shard : corpus.shards()) documents += shard.info().documents;
+  const data::ShardInfo& info = corpus.shards().front().info();
+  fmt::print("{}: {} tokens in {} documents\n", path.string(), corpus.size(), documents);
+  fmt::print("  vocabulary {}, stored as {}; documents begin with id {}; tokenizer {:016x}\n",
+             info.vocab_size, data::token_type_name(info.type), info.bos, info.tokenizer);
+  if (const auto& manifest = corpus.manifest()) {
+    fmt::print("  {}, from {} bytes of text\n",
+               manifest->shuffle_seed ? fmt::format("shuffled by seed {}", *manifest->shuffle_seed)
+                                      : "in source order",
+               manifest->text_bytes);
+  }
+  for (const data::ShardFile& shard : corpus.shards()) {
+    fmt::print("  {}: {} tokens, {} documents\n", shard.path().filename().string(), shard.info().tokens,
+               shard.info().documents);
+  }
+}
+
+void verify_path(const std::filesystem::path& path) {
+  const Corpus corpus = Corpus::open(path);
+  require(!corpus.shards().empty(),
+          "{}: a raw file has no checksums to verify; 'ingrain data prepare' makes shards", path.string());
+  Progress bar("verifying", corpus.size(), "tokens");
+  uint64_t done = 0;
+  for (const data::ShardFile& shard : corpus.shards()) {
+    require(!interrupted(), "{}: stopped", path.string());
+    shard.verify();
+    bar.update(done += shard.info().tokens);
+  }
+  bar.finish();
+  const size_t shards = corpus.shards().size();
+  fmt::print("{}: {} tokens in {} shard{}, all whole\n", path.string(), corpus.size(), shards,
+             shards == 1 ? "" : "s");
+}
+
+void add_info(CLI::App& parent) {
+  auto* command = parent.add_subcommand("info", "Show what prepared data holds");
+  auto arguments = std::make_shared<InspectArguments>();
+  command->add_option("path", arguments->paths, "Folders with a manifest, shards, or raw files of tokens")
+      ->required();
+  command->add_option("--type", arguments->type, "Of raw files: u16 or u32")->capture_default_str();
+  command->footer("Examples:\n  ingrain data info data/books\n  ingrain data info train.bin --type u16");
+  command->callback([arguments] {
+    const data::TokenType type = data::token_type_from_name(arguments->type);
+    for (const auto& path : arguments->paths) print_info(path, type);
+  });
+}
+
+void add_verify(CLI::App& parent) {
+  auto* command = parent.add_subcommand("verify", "Read every token and check it against the checksums");
+  auto arguments = std::make_shared<InspectArguments>();
+  command->add_option("path", arguments->paths, "Folders with a manifest, or shards")->required();
+  command->footer("Example:\n  ingrain data verify data/books");
+  command->callback([arguments] {
+    watch_interrupts();
+    for (const auto& path : arguments->paths) verify_path(path);
+  });
+}
+
+}  // namespace
+
+void add_data_command(CLI::App& app) {
+  auto* command = app.add_subcommand("data", "Turn text into token shards; inspect and verify them");
+  command->require_subcommand(1);
+  add_prepare(*command);
+  add_info(*command);
+  add_verify(*command);
+}
+
+}  // namespace ingrain::cli
