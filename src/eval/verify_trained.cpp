@@ -45,6 +45,7 @@ std::vector<Comparison> verify_trained(const fs::path& folder, const VerifyOptio
       ttt::Memory memory = ttt::empty_memory(model);
       ttt::ReadOptions read;
       read.learn = learn;
+      read.fp32_angles = true;
       const Tensor nll_T = ttt::read(model, memory, tokens, read).nll_Bn[0].narrow(0, 1, T);
       const std::string at = document + (learn ? ".ttt_on" : ".ttt_off");
       const Tensor valid = tokens[0].narrow(0, 1, T).ne(model.config.bos_id).view({-1, model.config.chunk});

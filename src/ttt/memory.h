@@ -39,6 +39,7 @@ struct ReadOptions {
   bool learn_these = true;     // whether the tokens of this call count as targets in their chunks' losses
   double rate_multiplier = 1;  // of the inner rate
   int64_t segment = 2048;      // tokens that go through the prefix at once
+  bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it
   Tap tap;
   std::function<void(const StepReport&, const Memory&, const std::vector<Mlp>& gradient)> on_step;
   std::function<bool(int64_t tokens_done)> keep_going;  // asked between segments; false makes the next one the last

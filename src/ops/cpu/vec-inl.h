@@ -10,6 +10,8 @@
 #include <c10/util/BFloat16.h>
 #include <hwy/highway.h>
 
+#include <type_traits>
+
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
@@ -41,6 +43,20 @@ HWY_INLINE void Store(V x, BFloat16* p) {
   const auto nan = hn::RebindMask(d32, hn::Ne(x, x));
   const auto kept = hn::IfThenElse(nan, hn::Set(d32, 0x7fc0), rounded);
   hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<D>(), kept)), d16, reinterpret_cast<uint16_t*>(p));
+}
+
+/// What is left of x after being stored as a T: intermediate values that the model rounds stay rounded in a fused kernel.
+template <class T>
+HWY_INLINE V Rounded(V x) {
+  if constexpr (std::is_same_v<T, float>) {
+    return x;
+  } else {
+    const hn::RebindToUnsigned<D> d32;
+    const auto bits = hn::BitCast(d32, x);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
+    const auto rounded = hn::And(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))), hn::Set(d32, 0xffff0000u));
+    return hn::IfThenElse(hn::Eq(x, x), hn::BitCast(D(), rounded), x);
+  }
 }
 
 /// The first `n` lanes, where fewer than a vector are left; the other lanes are zero.

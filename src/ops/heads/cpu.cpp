@@ -109,7 +109,7 @@ void ForwardAs(const HeadsCall& call, int64_t begin, int64_t end) {
   const int64_t d = call.shape.head_dim;
   const auto parts = PartsOf(call);
   Rotation rotation(call);
-  std::vector<float> normed(2 * d);
+  std::vector<T> normed(2 * d);  // rounded before the rotation, as a separate norm would
   for (int64_t row = begin; row < end; ++row) {
     rotation.set_token(call, row % call.tokens, 1);
     for (size_t p = 0; p < parts.size(); ++p) {
@@ -122,7 +122,7 @@ void ForwardAs(const HeadsCall& call, int64_t begin, int64_t end) {
           std::copy_n(x.value, d, y.value);
           if (x.tangent) std::copy_n(x.tangent, d, y.tangent);
         } else if (part.norm) {
-          const Row<float> scratch{normed.data(), normed.data() + d};
+          const Row<T> scratch{normed.data(), normed.data() + d};
           NormRow(x, Row<const T>{}, part.norm, d, call.eps, scratch);
           rotation.apply(scratch.value, y.value);
           if (x.tangent) rotation.apply(scratch.tangent, y.tangent);

@@ -33,7 +33,8 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   const auto type = qkv_PBTC.scalar_type();
   const auto [q, k, v] = split(qkv_PBTC.to(accumulate_type(type)), shape);
   const auto norm_and_rotate = [&](const Tensor& x, const Tensor& w_d) {
-    return rotate(w_d.defined() ? rms_norm_reference.forward(Tensor(), x, w_d, eps) : x, rope, 1).to(type).contiguous();
+    const Tensor normed = w_d.defined() ? rms_norm_reference.forward(Tensor(), x, w_d, eps).to(type).to(x.scalar_type()) : x;
+    return rotate(normed, rope, 1).to(type).contiguous();
   };
   return {norm_and_rotate(q, q_norm_d), norm_and_rotate(k, k_norm_d), v.to(type).contiguous()};
 }

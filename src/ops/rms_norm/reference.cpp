@@ -15,8 +15,9 @@ Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, d
     const Tensor dy = r * (dx - x * (r * r * mean_of_product(x, dx))) * w_D;
     y_P = at::cat({y_P, dy.unsqueeze(0)});
   }
+  y_P = y_P.to(x_PND.scalar_type());
   if (residual.defined()) y_P.narrow(0, 0, planes(residual)).add_(residual);
-  return y_P.to(x_PND.scalar_type());
+  return y_P;
 }
 
 RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, const Tensor& w_D, double eps,

@@ -6,7 +6,7 @@
 namespace ingrain::ops {
 
 /// x: [P, ..., D] contiguous, P = 1 or 2. w: [D], fp32 (fp64 if x is): it is slow, its tangent is zero.
-/// Statistics and products in fp32, rounded once to x's type. Differentiable once in x and w.
+/// Statistics in fp32; the norm is rounded to x's type, and so is its sum with a residual. Differentiable once in x and w.
 Tensor rms_norm(const Tensor& x, const Tensor& w_D, double eps);
 
 /// residual + rms_norm(x). residual: [P or 1, ..., D]; a missing plane counts as zero.

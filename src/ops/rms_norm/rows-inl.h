@@ -37,7 +37,7 @@ void NormRow(Row<const X> x, Row<const X> residual, const float* w, size_t n, fl
     const size_t left = n - i;
     const V xi = LoadUpTo(x.value + i, left), wr = hn::Mul(LoadUpTo(w + i, left), rv);
     V yi = hn::Mul(xi, wr);
-    if (residual.value) yi = hn::Add(yi, LoadUpTo(residual.value + i, left));
+    if (residual.value) yi = hn::Add(Rounded<Y>(yi), LoadUpTo(residual.value + i, left));
     StoreUpTo(yi, y.value + i, left);
     if (!x.tangent) continue;
     V dyi = hn::Mul(hn::MulAdd(xi, shift, LoadUpTo(x.tangent + i, left)), wr);

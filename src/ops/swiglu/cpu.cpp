@@ -32,7 +32,7 @@ void ForwardRow(const T* a, const T* b, const T* da, const T* db, size_t n, T* u
   for (size_t i = 0; i < n; i += Lanes()) {
     const size_t left = n - i;
     const V ai = LoadUpTo(a + i, left), bi = LoadUpTo(b + i, left), s = Sigmoid(ai), f = hn::Mul(ai, s);
-    StoreUpTo(hn::Mul(f, bi), u + i, left);
+    StoreUpTo(hn::Mul(Rounded<T>(f), bi), u + i, left);
     if (!da) continue;
     const V d1 = hn::Mul(s, hn::MulAdd(ai, hn::Sub(one, s), one));
     const V from_a = hn::Mul(hn::Mul(d1, LoadUpTo(da + i, left)), bi);

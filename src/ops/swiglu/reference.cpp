@@ -18,7 +18,7 @@ Tensor forward(const Tensor& ab_P) {
   const auto halves = ab_P.to(accumulate_type(ab_P.scalar_type())).chunk(2, -1);
   const Tensor &a_P = halves[0], &b_P = halves[1];
   const Silu silu(value(a_P));
-  Tensor u_P = (silu.f * value(b_P)).unsqueeze(0);
+  Tensor u_P = (silu.f.to(ab_P.scalar_type()) * value(b_P)).unsqueeze(0);
   if (planes(ab_P) == 2) {
     const Tensor du = silu.d1 * tangent(a_P) * value(b_P) + silu.f * tangent(b_P);
     u_P = at::cat({u_P, du.unsqueeze(0)});

@@ -82,7 +82,8 @@ AttentionKernels::Output forward(const Tensor& q_PBTHd, const Tensor& k_PBTGd, c
   for (int64_t first = 0; first < q_PBTHd.size(2); first += kTileQueries) {
     const Tile t = in.tile(first);
     const Scores s = scores(t, scale);
-    value(o_P).narrow(2, first, t.queries).copy_(s.p.matmul(t.v_BHKd));
+    const Tensor p = s.p.to(q_PBTHd.scalar_type()).to(s.p.scalar_type());  // weights are rounded like activations
+    value(o_P).narrow(2, first, t.queries).copy_(p.matmul(t.v_BHKd));
     if (planes(o_P) == 2) {
       const Tensor dp = s.p * (s.ds - s.r);
       tangent(o_P).narrow(2, first, t.queries).copy_(dp.matmul(t.v_BHKd) + s.p.matmul(t.dv_BHKd));
