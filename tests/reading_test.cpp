@@ -139,6 +139,20 @@ TEST(ReadingMasks, learning_off_keeps_the_weights_and_tokens_not_to_learn_are_ma
   }
 }
 
+TEST(ReadingMasks, learning_off_makes_no_pending_step_either) {
+  const Model model = tiny_model({});
+  const Tensor tokens = random_tokens(model.config, 1, 33);
+  ReadOptions off;
+  off.learn = false;
+  Memory whole = empty_memory(model), split = empty_memory(model);
+  const Tensor scores = read(model, whole, tokens, off).nll_Bn;
+  const Tensor in_chunks = read_split(model, split, tokens, {8}, off);
+  EXPECT_LT(max_difference(scores.narrow(1, 1, 32), in_chunks.narrow(1, 1, 32)), kExact);
+  EXPECT_EQ(split.steps, 0);
+  EXPECT_EQ(max_difference(split.W_S[0].w13_FD[0], model.weights.fast_S[0].w13_FD), 0);
+  expect_same_memory(model, whole, split);
+}
+
 TEST(ReadingLimits, nothing_and_one_token_are_fine_and_foreign_ids_are_refused) {
   const Model model = tiny_model({});
   Memory memory = empty_memory(model);

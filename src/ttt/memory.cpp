@@ -16,7 +16,7 @@ namespace {
 class SegmentReader {
  public:
   SegmentReader(const Model& model, Memory& memory, const ReadOptions& options)
-      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options) {}
+      : c_(model.config), w_(model.weights), m_(memory), options_(options) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
@@ -37,18 +37,12 @@ class SegmentReader {
     }
   }
 
-  /// The step of a full chunk whose last target has just become known.
-  void pending_step(const Tensor& token_B) {
-    set_target(m_.filled - 1, token_B);
-    const auto rope = rope_table(c_, m_.position - c_.chunk, c_.chunk, master_type(w_.type()), w_.device());
-    step(gradient(m_.h_BbD, rope, Tap()));
-    finish_chunk();
-  }
-
-  /// The target of the newest token, now known.
-  void set_target(int64_t at, const Tensor& token_B) {
-    m_.target_Bb.select(1, at).copy_(token_B);
-    m_.valid_Bb.select(1, at).copy_(countable(token_B));
+  /// The newest token's target has become known; a full chunk has waited for it.
+  void set_last_target(const Tensor& token_B) {
+    if (m_.filled == 0) return;
+    m_.target_Bb.select(1, m_.filled - 1).copy_(token_B);
+    m_.valid_Bb.select(1, m_.filled - 1).copy_(countable(token_B));
+    if (m_.filled == c_.chunk) learn_stored_chunk(m_.position);
   }
 
  private:
@@ -75,49 +69,52 @@ class SegmentReader {
   void piece(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn,
              bool targets_known) {
     const int64_t count = h_BnD.size(1);
-    const bool steps = options_.learn && c_.suffix_len > 0;
     if (c_.suffix_len > 0) {
       m_.target_Bb.narrow(1, m_.filled, count).copy_(target_Bn);
       m_.valid_Bb.narrow(1, m_.filled, count).copy_(countable(target_Bn));
     }
-    if (steps && count == c_.chunk && targets_known) {
+    if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
       const ChunkGradient g = gradient(h_BnD, rope, options_.tap);
       append_kv(g.kv_S1);
       nll_Bn.copy_(g.nll_BT);
       step(g);
-      finish_chunk();
+      forget_chunk();
       return;
     }
-    score(h_BnD, target_Bn, rope, nll_Bn);
+    score(h_BnD, target_Bn, rope, nll_Bn, targets_known);
     if (c_.suffix_len == 0) return;
     m_.h_BbD.narrow(1, m_.filled, count).copy_(h_BnD);
     m_.filled += count;
-    if (m_.filled < c_.chunk || !targets_known) return;
-    if (steps) {
-      const auto whole = rope_table(c_, m_.position + count - c_.chunk, c_.chunk, master_type(w_.type()), w_.device());
-      step(gradient(m_.h_BbD, whole, Tap()));
+    if (m_.filled == c_.chunk && targets_known) learn_stored_chunk(m_.position + count);
+  }
+
+  /// The end of a chunk that was read in parts (or waited for its last target): run once more, for its gradient.
+  void learn_stored_chunk(int64_t end_position) {
+    if (options_.learn) {
+      const auto rope = rope_table(c_, end_position - c_.chunk, c_.chunk, master_type(w_.type()), w_.device());
+      step(gradient(m_.h_BbD, rope, Tap()));
     }
-    finish_chunk();
+    forget_chunk();
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
-  void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn) {
+  void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn, bool targets_known) {
     const at::NoGradGuard no_grad;
     std::vector<FastMlp> fast_S;
     for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp, {}});
     const SuffixOutput out = run_suffix(c_, w_, fast_S, {h_BnD, windows_before(0), rope}, options_.tap);
     append_kv(out.kv_S1);
     m_.x_BD = ops::value(out.x_PBTD).select(1, -1).clone();
-    // A single token's target is never known yet; otherwise unknown targets get a score that is overwritten later.
-    if (h_BnD.size(1) == 1 && target_Bn.eq(kUnknown).all().item<bool>()) return;
+    // Only the last target can be unknown. Alone (decoding) it is not worth a product with the head; with others it gets
+    // a score that nobody reads.
+    if (h_BnD.size(1) == 1 && !targets_known) return;
     const Tensor ones = at::ones({target_Bn.numel()}, nll_Bn.options());
     const auto loss = ops::linear_cross_entropy(out.x_PBTD.flatten(1, 2), w_.head(), target_Bn.clamp_min(0).flatten(), ones);
     nll_Bn.copy_(loss.nll_N.view_as(target_Bn));
   }
 
   ChunkGradient gradient(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) {
-    const int64_t own = m_.kv_L.empty() || c_.suffix_len < 2 ? 0 : m_.filled;
-    return chunk_gradient(c_, w_, m_.W_S, {h_BbD, windows_before(own), rope}, m_.target_Bb, m_.valid_Bb, tap);
+    return chunk_gradient(c_, w_, m_.W_S, {h_BbD, windows_before(m_.filled), rope}, m_.target_Bb, m_.valid_Bb, tap);
   }
 
   void step(const ChunkGradient& g) {
@@ -126,12 +123,11 @@ class SegmentReader {
     ++m_.steps;
   }
 
-  void finish_chunk() {
+  void forget_chunk() {
     m_.filled = 0;
     for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i) m_.kv_L[static_cast<size_t>(i)].keep_last(c_.window - 1);
   }
 
-  const Model& model_;
   const ModelConfig& c_;
   const Weights& w_;
   Memory& m_;
@@ -179,13 +175,12 @@ ReadResult read(const Model& model, Memory& memory, const Tensor& tokens_Bn, con
   require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
           "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
   SegmentReader reader(model, memory, options);
-  // The first token is the target of the last one read before: it is scored, and may release a pending step.
+  // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
   if (memory.x_BD.defined()) {
     const Tensor log_p = next_logits(model, memory).log_softmax(-1);
     result.nll_Bn.select(1, 0).copy_(log_p.gather(1, first_B.unsqueeze(1)).squeeze(1).neg());
-    if (memory.filled > 0 && memory.filled < c.chunk) reader.set_target(memory.filled - 1, first_B);
-    if (c.suffix_len > 0 && memory.filled == c.chunk) reader.pending_step(first_B);
+    reader.set_last_target(first_B);
   }
   for (int64_t first = 0; first < n;) {
     // Segments end where chunks do, so that whole chunks are scored and learnt from in one pass.
