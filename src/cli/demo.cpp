@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -41,12 +40,9 @@ struct Reader {
   std::vector<uint64_t> bytes;
 
   void read(const Model& model, std::span<const int32_t> piece) {
-    const auto start = std::chrono::steady_clock::now();
-    const Tensor nll_n = ttt::read(model, memory, as_batch(piece), options).nll_Bn[0].to(at::kFloat).contiguous();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const float* values = nll_n.data_ptr<float>();
-    nll.insert(nll.end(), values, values + nll_n.numel());
-    paces.push_back({memory.position - nll_n.numel(), memory.position, seconds});
+    const eval::Score score = eval::read_and_score(model, memory, piece, options, nullptr);
+    nll.insert(nll.end(), score.nll.begin(), score.nll.end());
+    paces.push_back({memory.position - static_cast<int64_t>(piece.size()), memory.position, score.seconds});
     bytes.push_back(ttt::memory_bytes(memory));
   }
 };

@@ -53,7 +53,7 @@ void generate_command(GenerateCommand& o) {
 
   ttt::ReadOptions reading;
   reading.learn = o.learn != "off";
-  ttt::read(model, memory, as_batch(prompt).to(model.weights.device()), reading);
+  ttt::read(model, memory, ttt::as_batch(prompt, model.weights.device()), reading);
   o.options.reading = reading;
   o.options.reading.learn_these = o.learn == "all";
   o.options.keep_going = [] { return !interrupted(); };

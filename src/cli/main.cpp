@@ -11,9 +11,18 @@ namespace {
 
 using namespace ingrain;
 
-constexpr cli::AddCommand kCommands[] = {cli::add_data_command, cli::add_demo_command,   cli::add_read_command,   cli::add_generate_command,
-                                         cli::add_memory_command, cli::add_eval_command,   cli::add_import_command,
-                                         cli::add_export_command, cli::add_train_command,  cli::add_verify_command};
+constexpr cli::AddCommand kCommands[] = {
+    cli::add_demo_command,
+    cli::add_read_command,
+    cli::add_generate_command,
+    cli::add_memory_command,
+    cli::add_eval_command,
+    cli::add_import_command,
+    cli::add_export_command,
+    cli::add_data_command,
+    cli::add_train_command,
+    cli::add_verify_command,
+};
 
 int run(int argc, char** argv) {
   CLI::App app{"ingrain: language models that learn what they read"};

@@ -2,8 +2,6 @@
 
 #include "base/error.h"
 
-#include <algorithm>
-
 namespace ingrain::cli {
 
 namespace fs = std::filesystem;
@@ -34,12 +32,6 @@ std::vector<int32_t> document_tokens(const ModelConfig& config, const data::Toke
   std::vector<int32_t> tokens = tokenizer.encode(text);
   if (first && config.bos_id >= 0) tokens.insert(tokens.begin(), static_cast<int32_t>(config.bos_id));
   return tokens;
-}
-
-Tensor as_batch(std::span<const int32_t> tokens) {
-  const Tensor out = at::empty({1, static_cast<int64_t>(tokens.size())}, at::kLong);
-  std::copy(tokens.begin(), tokens.end(), out.data_ptr<int64_t>());
-  return out;
 }
 
 }  // namespace ingrain::cli

@@ -27,7 +27,4 @@ std::optional<data::Tokenizer> find_tokenizer(const std::filesystem::path& folde
 /// `text` as the model reads a document: the beginning-of-text token, if it has one and `first` is true, then the text's.
 std::vector<int32_t> document_tokens(const ModelConfig& config, const data::Tokenizer& tokenizer, std::string_view text, bool first = true);
 
-/// [1, n] int64.
-Tensor as_batch(std::span<const int32_t> tokens);
-
 }  // namespace ingrain::cli

@@ -12,7 +12,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <chrono>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -44,14 +43,8 @@ std::vector<int32_t> collect(const ReadCommand& o, const Model& model, const dat
   return out;
 }
 
-struct Outcome {
-  eval::Score score;
-  int64_t read = 0, given = 0;
-  double seconds = 0;
-};
-
-Outcome read_tokens(const ReadCommand& o, const Model& model, const data::Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
-                    ttt::Memory& memory) {
+eval::Score read_tokens(const ReadCommand& o, const Model& model, const data::Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
+                        ttt::Memory& memory) {
   Progress progress("reading", tokens.size(), "tokens");
   ttt::ReadOptions options;
   options.learn = !o.no_learning;
@@ -59,33 +52,25 @@ Outcome read_tokens(const ReadCommand& o, const Model& model, const data::Tokeni
     progress.update(static_cast<uint64_t>(done));
     return !interrupted();
   };
-  const auto start = std::chrono::steady_clock::now();
-  const auto result = ttt::read(model, memory, as_batch(tokens).to(model.weights.device()), options);
-  Outcome out;
-  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  out.read = result.tokens_read;
-  out.given = static_cast<int64_t>(tokens.size());
-  const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, out.read).to(at::kCPU, at::kFloat).contiguous();
-  const float* values = nll_n.data_ptr<float>();
-  out.score = eval::summarize({values, values + out.read}, std::span(tokens).first(static_cast<size_t>(out.read)), model.config.bos_id, &tokenizer);
-  return out;
+  return eval::read_and_score(model, memory, tokens, options, &tokenizer);
 }
 
-void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingList& list, const Outcome& out) {
+void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingList& list, const eval::Score& score, int64_t given) {
   const uint64_t bytes = std::filesystem::file_size(o.output);
-  const double rate = static_cast<double>(out.read) / out.seconds;
+  const int64_t read = static_cast<int64_t>(score.nll.size());
+  const double rate = static_cast<double>(read) / score.seconds;
   if (o.as_json) {
     nlohmann::json root{{"memory", o.output}, {"bytes", bytes}, {"position", memory.position}, {"steps", memory.steps},
-                        {"files", list.files.size()}, {"skipped", list.skipped}, {"tokens_read", out.read}, {"tokens_given", out.given},
-                        {"mean_nll", out.score.mean_nll}, {"seconds", out.seconds}, {"tokens_per_second", rate}};
+                        {"files", list.files.size()}, {"skipped", list.skipped}, {"tokens_read", read}, {"tokens_given", given},
+                        {"mean_nll", score.mean_nll}, {"seconds", score.seconds}, {"tokens_per_second", rate}};
     std::printf("%s\n", root.dump(2).c_str());
     return;
   }
-  if (out.read < out.given)
-    std::printf("stopped: %s of %s tokens were read and are kept\n", with_commas(out.read).c_str(), with_commas(out.given).c_str());
+  if (read < given)
+    std::printf("stopped: %s of %s tokens were read and are kept\n", with_commas(read).c_str(), with_commas(given).c_str());
   if (list.skipped > 0) std::printf("%s files of folders were left out: hidden, binary, generated or over 1 MiB\n", with_commas(static_cast<int64_t>(list.skipped)).c_str());
-  std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %.4f nats a token\n", with_commas(out.read).c_str(),
-              format_duration(out.seconds).c_str(), rate, out.score.mean_nll);
+  std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %.4f nats a token\n", with_commas(read).c_str(),
+              format_duration(score.seconds).c_str(), rate, score.mean_nll);
   std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position).c_str(),
               with_commas(memory.steps).c_str(), format_bytes(bytes).c_str());
 }
@@ -98,9 +83,10 @@ void read_command(const ReadCommand& o) {
   const data::Tokenizer tokenizer = o.model.tokenizer(model);
   ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
   require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
-  const Outcome out = read_tokens(o, model, tokenizer, collect(o, model, tokenizer, list), memory);
+  const std::vector<int32_t> tokens = collect(o, model, tokenizer, list);
+  const eval::Score score = read_tokens(o, model, tokenizer, tokens, memory);
   ttt::save_memory(o.output, model, memory, o.compact ? ttt::MemoryForm::compact : ttt::MemoryForm::working);
-  print(o, memory, list, out);
+  print(o, memory, list, score, static_cast<int64_t>(tokens.size()));
 }
 
 }  // namespace

@@ -56,19 +56,24 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
   return out;
 }
 
+Score read_and_score(const Model& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
+                     const data::Tokenizer* tokenizer) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto result = ttt::read(model, memory, ttt::as_batch(tokens, model.weights.device()), options);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
+  const float* values = nll_n.data_ptr<float>();
+  const auto read = tokens.first(static_cast<size_t>(result.tokens_read));
+  Score out = summarize({values, values + nll_n.numel()}, read, model.config.bos_id, tokenizer);
+  out.seconds = seconds;
+  return out;
+}
+
 Score score_document(const Model& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
                      const data::Tokenizer* tokenizer) {
   require(tokens.size() >= 2, "the document has {} token(s); at least two are needed to score a prediction", tokens.size());
-  const auto start = std::chrono::steady_clock::now();
-  const Tensor tokens_Bn = at::empty({1, static_cast<int64_t>(tokens.size())}, at::kLong);
-  std::copy(tokens.begin(), tokens.end(), tokens_Bn.data_ptr<int64_t>());
   ttt::Memory memory = ttt::empty_memory(model);
-  const ttt::ReadResult result = ttt::read(model, memory, tokens_Bn.to(model.weights.device()), options);
-  const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
-  const float* values = nll_n.data_ptr<float>();
-  Score out = summarize({values, values + nll_n.numel()}, tokens.first(static_cast<size_t>(nll_n.numel())), model.config.bos_id, tokenizer);
-  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return out;
+  return read_and_score(model, memory, tokens, options, tokenizer);
 }
 
 }  // namespace ingrain::eval

@@ -33,7 +33,11 @@ std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t fi
 /// Bins of equal length.
 std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length);
 
-/// Reads `tokens` with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens.
+/// Reads `tokens` into `memory` and scores them as they are read. nll is shorter than `tokens` if options.keep_going stopped.
+Score read_and_score(const Model& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
+                     const data::Tokenizer* tokenizer);
+
+/// The same with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens.
 Score score_document(const Model& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
                      const data::Tokenizer* tokenizer);
 

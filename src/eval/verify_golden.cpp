@@ -20,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using formats::SafetensorsFile;
 
-const std::string kFast = "language_model.model.h.suffix_blocks.feed_forward_prime.";
-
 /// Everything that a case may ask for, computed here.
 class GoldenCase {
  public:
@@ -51,8 +49,9 @@ class GoldenCase {
     };
     const Tensor nll_BT = ttt::read(model, memory, tokens_3BT1_[0], options).nll_Bn.narrow(1, 1, T_);
     values_[tag + ".token_nll"] = nll_BT;
-    values_[tag + ".chunk_loss"] = chunk_means(nll_BT);
-    values_[tag + ".loss"] = chunk_means(nll_BT).mean(1);
+    const Tensor chunk_loss_BC = ttt::chunk_losses(c_, nll_BT, ttt::split_batch(c_, tokens_3BT1_[0]).valid_BT);
+    values_[tag + ".chunk_loss"] = chunk_loss_BC;
+    values_[tag + ".loss"] = chunk_loss_BC.mean(1);
     if (learn) {
       values_["inner.grad_norm"] = at::stack(norms, 1);
       values_["inner.ilr_multiplier"] = at::scalar_tensor(rate_multiplier(0));
@@ -127,12 +126,6 @@ class GoldenCase {
     if (what == "block_out") return taps.all("block", layer);
     if (what == "block_in") return layer == 0 ? taps.all("embed", -1) : taps.all("block", layer - 1);
     return {};
-  }
-
-  Tensor chunk_means(const Tensor& nll_BT) const {
-    const Tensor valid = tokens_3BT1_[0].narrow(1, 1, T_).ne(c_.bos_id);
-    const Tensor weight = ttt::mean_weights(valid.reshape({-1, c_.chunk}), nll_BT.scalar_type());
-    return (weight * nll_BT.reshape({-1, c_.chunk})).sum(1).view({nll_BT.size(0), -1});
   }
 
   void keep_fast_weights(int64_t chunk, const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S) {

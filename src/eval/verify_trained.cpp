@@ -6,6 +6,7 @@
 #include "model/reference_layout.h"
 #include "model/tensor_io.h"
 #include "ttt/memory.h"
+#include "ttt/outer_gradient.h"
 
 #include <map>
 
@@ -46,11 +47,10 @@ std::vector<Comparison> verify_trained(const fs::path& folder, const VerifyOptio
       ttt::ReadOptions read;
       read.learn = learn;
       read.fp32_angles = true;
-      const Tensor nll_T = ttt::read(model, memory, tokens, read).nll_Bn[0].narrow(0, 1, T);
+      const Tensor nll_BT = ttt::read(model, memory, tokens, read).nll_Bn.narrow(1, 1, T);
       const std::string at = document + (learn ? ".ttt_on" : ".ttt_off");
-      const Tensor valid = tokens[0].narrow(0, 1, T).ne(model.config.bos_id).view({-1, model.config.chunk});
-      values[at + ".token_nll"] = nll_T;
-      values[at + ".chunk_loss"] = (ttt::mean_weights(valid, nll_T.scalar_type()) * nll_T.view_as(valid)).sum(1);
+      values[at + ".token_nll"] = nll_BT[0];
+      values[at + ".chunk_loss"] = ttt::chunk_losses(model.config, nll_BT, ttt::split_batch(model.config, tokens).valid_BT)[0];
     }
   }
   std::vector<Comparison> out;

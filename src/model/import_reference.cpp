@@ -19,12 +19,6 @@ ModelConfig load_any_config(const fs::path& file) {
   return json.is_object() && json.contains("summary") ? load_golden_config(file).model : load_reference_model_config(file);
 }
 
-Tensor finite(Tensor tensor, const fs::path& file, const std::string& name) {
-  require(at::isfinite(tensor.sum(at::kDouble)).item<bool>(), "{}: tensor '{}' holds a NaN or an infinity; the file is damaged",
-          file.string(), name);
-  return tensor;
-}
-
 /// Whether `file` is a configuration that load_any_config understands, by its outermost keys.
 bool is_reference_config(const fs::path& file) {
   if (!fs::is_regular_file(file)) return false;
@@ -35,7 +29,7 @@ bool is_reference_config(const fs::path& file) {
 ReferenceOptimizerState load_optimizer(const ModelConfig& config, const fs::path& path) {
   const formats::SafetensorsFile file(path);
   const auto moments = [&](const std::string& prefix) {
-    return from_reference(config, [&](const std::string& name) { return finite(read_tensor(file, prefix + name), path, prefix + name); });
+    return from_reference(config, [&](const std::string& name) { return require_finite(read_tensor(file, prefix + name), path, prefix + name); });
   };
   const Tensor count = read_tensor(file, "count");
   require(count.numel() == 1, "{}: 'count' must be one number", path.string());
@@ -48,8 +42,8 @@ ReferenceCheckpoint load_reference_checkpoint(const fs::path& folder, const fs::
   ReferenceCheckpoint out;
   out.config = load_any_config(config_file);
   const formats::SafetensorsFolder stored(folder);
-  out.weights = from_reference(out.config, [&](const std::string& name) { return finite(read_tensor(stored, name), folder, name); });
-  out.type = read_tensor(stored, kEmbedding).scalar_type();
+  out.weights = from_reference(out.config, [&](const std::string& name) { return require_finite(read_tensor(stored, name), folder, name); });
+  out.type = scalar_type(stored.at(kEmbedding).entry->dtype, kEmbedding);
   if (const fs::path optimizer = folder / "optimizer.safetensors"; fs::exists(optimizer))
     out.optimizer = load_optimizer(out.config, optimizer);
   return out;
@@ -82,7 +76,8 @@ void save_optimizer_state(const fs::path& folder, const ModelConfig& config, con
 void export_reference(const fs::path& model_folder, const fs::path& file) {
   const Model model = load_model(model_folder, at::kFloat);
   const formats::SafetensorsFolder stored(model_folder);
-  const at::ScalarType type = read_tensor(stored, "model.embed_tokens.weight").scalar_type();
+  const char* const embedding = "model.embed_tokens.weight";
+  const at::ScalarType type = scalar_type(stored.at(embedding).entry->dtype, embedding);
   TensorWriter writer;
   for (const auto& [name, tensor] : to_reference(model.config, model.weights)) writer.add(name, tensor.to(type));
   writer.write(file);

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "data/checksum.h"
 #include "model/tensor_io.h"
+#include "ops/cpu/processor.h"
 
 #include <nlohmann/json.hpp>
 
@@ -56,12 +57,7 @@ std::vector<StoredPart> stored_parts(const ModelConfig& c, const std::string& pa
 }
 
 at::ScalarType native_compute_type(at::Device device) {
-  if (device.is_cuda()) return at::kBFloat16;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512bf16")) return at::kBFloat16;
-#endif
-  return at::kFloat;
+  return device.is_cuda() || ops::has_native_bf16() ? at::kBFloat16 : at::kFloat;
 }
 
 at::ScalarType parse_compute_type(std::string_view name, at::Device device) {
@@ -94,10 +90,7 @@ Model load_model(const fs::path& folder, at::ScalarType compute, at::Device devi
       const formats::TensorEntry& entry = *stored.at(part.name).entry;
       require(target.sizes() == at::IntArrayRef(entry.shape), "{}: tensor '{}' has shape [{}]; config.json asks for [{}]",
               folder.string(), part.name, fmt::join(entry.shape, ", "), fmt::join(target.sizes(), ", "));
-      const Tensor from = read_tensor(stored, part.name);
-      require(at::isfinite(from.sum(at::kDouble)).item<bool>(), "{}: tensor '{}' holds a NaN or an infinity; the file is damaged",
-              folder.string(), part.name);
-      target.copy_(from);
+      target.copy_(require_finite(read_tensor(stored, part.name), folder, part.name));
     }
   });
   model.fingerprint = fingerprint_of(stored);

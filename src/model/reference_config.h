@@ -13,7 +13,6 @@ struct GoldenConfig {
   double lr = 0, init_lr = 0, end_lr = 0, weight_decay = 0.1, clip = 1, ilr_init = 1;
   int64_t warmup = 0, decay = 1, ilr_warmup = 0, step0 = 0;
   bool decay_embedding = true;
-  bool chunked = true;         // suffix or SWA cases run chunk by chunk
   std::vector<int64_t> fast_chunks;
 };
 GoldenConfig load_golden_config(const std::filesystem::path& path);

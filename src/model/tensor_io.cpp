@@ -16,14 +16,22 @@ constexpr std::pair<DType, at::ScalarType> kTypes[] = {
 
 }  // namespace
 
+at::ScalarType scalar_type(DType dtype, std::string_view name) {
+  for (const auto& [stored, type] : kTypes)
+    if (stored == dtype) return type;
+  fail("tensor '{}': dtype {} cannot be used here", name, formats::dtype_name(dtype));
+}
+
 Tensor to_tensor(const formats::TensorEntry& entry, std::span<const uint8_t> bytes, std::string_view name) {
-  for (const auto& [dtype, type] : kTypes) {
-    if (dtype != entry.dtype) continue;
-    const Tensor out = at::empty(entry.shape, at::TensorOptions().dtype(type));
-    if (!bytes.empty()) std::memcpy(out.data_ptr(), bytes.data(), bytes.size());
-    return out;
-  }
-  fail("tensor '{}': dtype {} cannot be used here", name, formats::dtype_name(entry.dtype));
+  const Tensor out = at::empty(entry.shape, at::TensorOptions().dtype(scalar_type(entry.dtype, name)));
+  if (!bytes.empty()) std::memcpy(out.data_ptr(), bytes.data(), bytes.size());
+  return out;
+}
+
+const Tensor& require_finite(const Tensor& tensor, const std::filesystem::path& file, std::string_view name) {
+  require(at::isfinite(tensor.sum(at::kDouble)).item<bool>(), "{}: tensor '{}' holds a NaN or an infinity; the file is damaged",
+          file.string(), name);
+  return tensor;
 }
 
 Tensor read_tensor(const formats::SafetensorsFile& file, std::string_view name) {

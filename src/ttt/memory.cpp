@@ -165,6 +165,12 @@ Tensor next_logits(const Model& model, const Memory& memory) {
   return ops::product_nt(memory.x_BD, model.weights.head()).to(master_type(model.weights.type()));
 }
 
+Tensor as_batch(std::span<const int32_t> tokens, at::Device device) {
+  const Tensor out = at::empty({1, static_cast<int64_t>(tokens.size())}, at::kLong);
+  std::copy(tokens.begin(), tokens.end(), out.data_ptr<int64_t>());
+  return out.to(device);
+}
+
 ReadResult read(const Model& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options) {
   const ModelConfig& c = model.config;
   const int64_t n = tokens_Bn.size(1);

@@ -6,6 +6,7 @@
 #include "ttt/kv_cache.h"
 
 #include <optional>
+#include <span>
 
 namespace ingrain::ttt {
 
@@ -50,6 +51,9 @@ struct ReadResult {
   Tensor nll_Bn;
   int64_t tokens_read = 0;  // less than given only if keep_going said stop
 };
+
+/// One sequence's tokens as read() takes them, [1, n] int64.
+Tensor as_batch(std::span<const int32_t> tokens, at::Device device = at::kCPU);
 
 /// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0) into the memory. Any split of a text into calls
 /// gives the same memory and scores, up to the order of floating-point sums. A token's score never depends on later ones.

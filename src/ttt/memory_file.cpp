@@ -153,7 +153,7 @@ class Loader {
     const Tensor out = read_tensor(file_, tensor);
     if (at::isFloatingType(type)) {
       require(at::isFloatingType(out.scalar_type()), "{}: tensor '{}' holds no floating-point numbers", name(), tensor);
-      require(at::isfinite(out.sum(at::kDouble)).item<bool>(), "{}: tensor '{}' holds a NaN or an infinity; the file is damaged", name(), tensor);
+      require_finite(out, file_.path(), tensor);
     } else {
       require(out.scalar_type() == type, "{}: tensor '{}' has the wrong type", name(), tensor);
     }

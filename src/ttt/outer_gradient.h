@@ -38,4 +38,7 @@ struct OuterBatch {
 };
 OuterBatch split_batch(const ModelConfig& config, const Tensor& tokens_BT1);
 
+/// L_t of every chunk, [B, C]: the mean of [B, T] scores over the targets that count.
+Tensor chunk_losses(const ModelConfig& config, const Tensor& nll_BT, const Tensor& valid_BT);
+
 }  // namespace ingrain::ttt

@@ -18,6 +18,11 @@ OuterBatch split_batch(const ModelConfig& c, const Tensor& tokens_BT1) {
   return batch;
 }
 
+Tensor chunk_losses(const ModelConfig& c, const Tensor& nll_BT, const Tensor& valid_BT) {
+  const Tensor weight_NC = mean_weights(valid_BT.reshape({-1, c.chunk}), nll_BT.scalar_type());
+  return (weight_NC * nll_BT.reshape({-1, c.chunk})).sum(1).view({nll_BT.size(0), -1});
+}
+
 OuterLoss standard_gradient(const ModelConfig& c, const GradientSlots& slots, const Tensor& tokens_BT1,
                             const GradientOptions& options) {
   const OuterBatch batch = split_batch(c, tokens_BT1);
@@ -38,7 +43,7 @@ OuterLoss standard_gradient(const ModelConfig& c, const GradientSlots& slots, co
 
   OuterLoss out;
   out.nll_BT = loss.nll_N.view({B, T});
-  out.chunk_loss_BC = (weight_BnB * loss.nll_N.view_as(weight_BnB)).sum(1).view({B, n});
+  out.chunk_loss_BC = chunk_losses(c, out.nll_BT, batch.valid_BT);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "ops/linear/products.h"
 
+#include "ops/cpu/processor.h"
 #include "ops/linear/few_rows.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -32,15 +33,7 @@ bool use_onednn(const Tensor& a, int64_t m, int64_t n, int64_t k) {
   return preferred && a.scalar_type() == at::kFloat && a.is_cpu() && m >= 8 && n >= 8 && m * n * k >= 32768;
 }
 
-/// Without instructions for bf16, libtorch's bf16 products are a hundred times slower than fp32's.
-bool lacks_bf16(const Tensor& a) {
-#if defined(__x86_64__)
-  static const bool fast = (__builtin_cpu_init(), __builtin_cpu_supports("avx512bf16"));
-  return !fast && a.is_cpu() && a.scalar_type() == at::kBFloat16;
-#else
-  return false;
-#endif
-}
+bool lacks_bf16(const Tensor& a) { return a.is_cpu() && a.scalar_type() == at::kBFloat16 && !has_native_bf16(); }
 
 using Product = Tensor (*)(const Tensor&, const Tensor&);
 Tensor through_fp32(Product product, const Tensor& a, const Tensor& b) {
