@@ -20,18 +20,27 @@ constexpr int kMaxNesting = 4;        // arrays of arrays
 constexpr uint64_t kMaxAlignment = 1 << 20;
 
 constexpr std::pair<GgufType, GgufTypeInfo> kTypes[] = {
-    {GgufType::F32, {"F32", 1, 4}},      {GgufType::F16, {"F16", 1, 2}},      {GgufType::BF16, {"BF16", 1, 2}},
-    {GgufType::Q4_0, {"Q4_0", 32, 18}},  {GgufType::Q4_1, {"Q4_1", 32, 20}},  {GgufType::Q5_0, {"Q5_0", 32, 22}},
-    {GgufType::Q5_1, {"Q5_1", 32, 24}},  {GgufType::Q8_0, {"Q8_0", 32, 34}},  {GgufType::Q4_K, {"Q4_K", 256, 144}},
-    {GgufType::Q5_K, {"Q5_K", 256, 176}}, {GgufType::Q6_K, {"Q6_K", 256, 210}}};
+    {GgufType::F32, {"F32", 1, 4}},       {GgufType::F16, {"F16", 1, 2}},
+    {GgufType::BF16, {"BF16", 1, 2}},     {GgufType::Q4_0, {"Q4_0", 32, 18}},
+    {GgufType::Q4_1, {"Q4_1", 32, 20}},   {GgufType::Q5_0, {"Q5_0", 32, 22}},
+    {GgufType::Q5_1, {"Q5_1", 32, 24}},   {GgufType::Q8_0, {"Q8_0", 32, 34}},
+    {GgufType::Q4_K, {"Q4_K", 256, 144}}, {GgufType::Q5_K, {"Q5_K", 256, 176}},
+    {GgufType::Q6_K, {"Q6_K", 256, 210}}};
 
 /// Bytes of a value of fixed size, or 0 for strings, arrays and unknown types.
 uint64_t fixed_size(GgufValueType type) {
   switch (type) {
-    case U8: case I8: case Bool: return 1;
-    case U16: case I16: return 2;
-    case U32: case I32: case F32: return 4;
-    case U64: case I64: case F64: return 8;
+    case U8:
+    case I8:
+    case Bool: return 1;
+    case U16:
+    case I16: return 2;
+    case U32:
+    case I32:
+    case F32: return 4;
+    case U64:
+    case I64:
+    case F64: return 8;
     default: return 0;
   }
 }
@@ -42,8 +51,9 @@ class Cursor {
   Cursor(std::string_view bytes, const std::string& file) : bytes_(bytes), file_(file) {}
 
   std::string_view take(uint64_t size, std::string_view what) {
-    require(size <= bytes_.size() - at_, "{}: {} needs {} bytes at offset {}, the file ends after {}; is it whole?",
-            file_, what, size, at_, bytes_.size() - at_);
+    require(size <= bytes_.size() - at_,
+            "{}: {} needs {} bytes at offset {}, the file ends after {}; is it whole?", file_, what, size,
+            at_, bytes_.size() - at_);
     const std::string_view out = bytes_.substr(at_, size);
     at_ += size;
     return out;
@@ -70,9 +80,12 @@ class Cursor {
   uint64_t at_ = 0;
 };
 
-std::string quoted(std::string_view kind, std::string_view name) { return fmt::format("{} '{}'", kind, printable(name)); }
+std::string quoted(std::string_view kind, std::string_view name) {
+  return fmt::format("{} '{}'", kind, printable(name));
+}
 
-GgufArray read_array(Cursor& cursor, std::string_view all, const std::string& file, const std::string& what, int depth) {
+GgufArray read_array(Cursor& cursor, std::string_view all, const std::string& file, const std::string& what,
+                     int depth) {
   require(depth < kMaxNesting, "{}: {} nests arrays deeper than {}", file, what, kMaxNesting);
   const auto type = cursor.number<GgufValueType>(what);
   const auto count = cursor.number<uint64_t>(what);
@@ -126,8 +139,8 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
   tensor.name = cursor.text("a tensor's name", kMaxName);
   const std::string what = quoted("tensor", tensor.name);
   const auto dimensions = cursor.number<uint32_t>(what);
-  require(dimensions >= 1 && dimensions <= kMaxDimensions, "{}: {} has {} dimensions; 1 to {} are allowed", file, what,
-          dimensions, kMaxDimensions);
+  require(dimensions >= 1 && dimensions <= kMaxDimensions, "{}: {} has {} dimensions; 1 to {} are allowed",
+          file, what, dimensions, kMaxDimensions);
   uint64_t elements = 1;
   tensor.shape.resize(dimensions);
   for (uint32_t i = 0; i < dimensions; ++i) {
@@ -139,13 +152,15 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
   }
   const auto type = cursor.number<uint32_t>(what);
   const auto info = gguf_type_info(type);
-  require(info.has_value(),
-          "{}: {} is of type {}, which ingrain cannot read; use a file of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
-          "Q5_1, Q4_K, Q5_K or Q6_K", file, what, type);
+  require(
+      info.has_value(),
+      "{}: {} is of type {}, which ingrain cannot read; use a file of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
+      "Q5_1, Q4_K, Q5_K or Q6_K",
+      file, what, type);
   tensor.type = static_cast<GgufType>(type);
   require(elements > 0 && tensor.row_length() % info->block_elements == 0,
-          "{}: {} has rows of {} elements; {} needs a positive multiple of {}", file, what, tensor.row_length(),
-          info->name, info->block_elements);
+          "{}: {} has rows of {} elements; {} needs a positive multiple of {}", file, what,
+          tensor.row_length(), info->name, info->block_elements);
   const auto size = checked_mul(elements / info->block_elements, info->block_bytes);
   require(size.has_value(), "{}: {} has a shape whose size overflows", file, what);
   entry.size = *size;
@@ -154,7 +169,8 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
 }
 
 void check_header(Cursor& cursor, const std::string& file) {
-  require(cursor.take(4, "the header") == "GGUF", "{}: not a GGUF file (its first bytes are not 'GGUF')", file);
+  require(cursor.take(4, "the header") == "GGUF", "{}: not a GGUF file (its first bytes are not 'GGUF')",
+          file);
   const auto version = cursor.number<uint32_t>("the version");
   require(version != 0x02000000 && version != 0x03000000,
           "{}: a big-endian GGUF file; convert it to little-endian first", file);
@@ -185,7 +201,8 @@ void Gguf::parse(std::string_view bytes) {
   check_header(cursor, name_);
   const auto tensor_count = cursor.number<uint64_t>("the number of tensors");
   const auto value_count = cursor.number<uint64_t>("the number of metadata values");
-  // Every step below consumes bytes, so wrong counts end in an error at the end of the file, not in a long loop.
+  // Every step below consumes bytes, so wrong counts end in an error at the end of the file, not in a long
+  // loop.
   for (uint64_t i = 0; i < value_count; ++i) {
     std::string key(cursor.text("a metadata key", kMaxName));
     const std::string what = quoted("metadata", key);
@@ -202,13 +219,14 @@ void Gguf::parse(std::string_view bytes) {
   const uint64_t data_size = bytes.size() > data_start ? bytes.size() - data_start : 0;
   for (Entry& entry : entries) {
     const std::string what = quoted("tensor", entry.tensor.name);
-    require(entry.offset % alignment == 0, "{}: {} starts at {}, no multiple of the alignment {}", name_, what,
-            entry.offset, alignment);
+    require(entry.offset % alignment == 0, "{}: {} starts at {}, no multiple of the alignment {}", name_,
+            what, entry.offset, alignment);
     require(entry.offset <= data_size && entry.size <= data_size - entry.offset,
-            "{}: {} needs {} bytes at {} of the data, which has {}; is the file whole?", name_, what, entry.size,
-            entry.offset, data_size);
+            "{}: {} needs {} bytes at {} of the data, which has {}; is the file whole?", name_, what,
+            entry.size, entry.offset, data_size);
     entry.tensor.bytes = bytes.substr(data_start + entry.offset, entry.size);
-    require(tensor_index_.emplace(entry.tensor.name, tensors_.size()).second, "{}: {} appears twice", name_, what);
+    require(tensor_index_.emplace(entry.tensor.name, tensors_.size()).second, "{}: {} appears twice", name_,
+            what);
     tensors_.push_back(std::move(entry.tensor));
   }
 }
@@ -220,7 +238,8 @@ const GgufTensor* Gguf::find_tensor(std::string_view name) const {
 
 const GgufTensor& Gguf::tensor(std::string_view name) const {
   const GgufTensor* found = find_tensor(name);
-  require(found != nullptr, "{}: has no tensor '{}'; the model is incomplete or of another architecture", name_, name);
+  require(found != nullptr, "{}: has no tensor '{}'; the model is incomplete or of another architecture",
+          name_, name);
   return *found;
 }
 

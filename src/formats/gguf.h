@@ -1,6 +1,6 @@
 // GGUF model files (versions 2 and 3, little-endian): metadata and the directory of tensors, read in place.
-// Source: the format's specification, ggml's docs/gguf.md. Every count, length, offset and type in the file is
-// checked before it is used; what is wrong is an Error that names the file and the field.
+// Source: the format's specification, ggml's docs/gguf.md. Every count, length, offset and type in the file
+// is checked before it is used; what is wrong is an Error that names the file and the field.
 #pragma once
 
 #include "base/files.h"
@@ -18,7 +18,17 @@ namespace ingrain::formats {
 
 /// Element types of the tensors that can be read (numbers as in the file).
 enum class GgufType : uint32_t {
-  F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, Q4_K = 12, Q5_K = 13, Q6_K = 14, BF16 = 30
+  F32 = 0,
+  F16 = 1,
+  Q4_0 = 2,
+  Q4_1 = 3,
+  Q5_0 = 6,
+  Q5_1 = 7,
+  Q8_0 = 8,
+  Q4_K = 12,
+  Q5_K = 13,
+  Q6_K = 14,
+  BF16 = 30
 };
 
 /// Types of metadata values (numbers as in the file).

@@ -59,7 +59,9 @@ void expand_q4_1(const uint8_t* block, float* out) {
 }
 
 // The fifth bit of element i is bit i of `high`.
-int five_bits(int four_bits, uint32_t high, int i) { return four_bits | static_cast<int>((high >> i) & 1) << 4; }
+int five_bits(int four_bits, uint32_t high, int i) {
+  return four_bits | static_cast<int>((high >> i) & 1) << 4;
+}
 
 void expand_q5_0(const uint8_t* block, float* out) {
   const float d = load_half(block);
@@ -93,7 +95,8 @@ ScaleAndMin unpack_scales(const uint8_t* packed, int j) {
           static_cast<float>((packed[j + 4] >> 4) | (packed[j] >> 6) << 4)};
 }
 
-// d, dmin, scales[12], quants[128]; 32 bytes hold sub-block 2p in their low halves and 2p + 1 in their high halves.
+// d, dmin, scales[12], quants[128]; 32 bytes hold sub-block 2p in their low halves and 2p + 1 in their high
+// halves.
 void expand_q4_k(const uint8_t* block, float* out) {
   const float d = load_half(block), dmin = load_half(block + 2);
   for (int j = 0; j < 8; ++j) {
@@ -122,8 +125,9 @@ void expand_q5_k(const uint8_t* block, float* out) {
   }
 }
 
-// low[128], high[64], scales[16] (signed), d. Each half of 128 elements is four runs of 32: runs 0 and 1 in the low
-// halves of its 64 low bytes, 2 and 3 in the high halves; run r has its upper two bits at bit 2r of its 32 high bytes.
+// low[128], high[64], scales[16] (signed), d. Each half of 128 elements is four runs of 32: runs 0 and 1 in
+// the low halves of its 64 low bytes, 2 and 3 in the high halves; run r has its upper two bits at bit 2r of
+// its 32 high bytes.
 void expand_q6_k(const uint8_t* block, float* out) {
   const float d = load_half(block + 208);
   for (int half = 0; half < 2; ++half) {
@@ -172,10 +176,10 @@ void dequantize(GgufType type, const uint8_t* blocks, std::span<float> out) {
 
 void dequantize_rows(const GgufTensor& tensor, uint64_t first, uint64_t count, std::span<float> out) {
   const uint64_t rows = tensor.rows();
-  require(first <= rows && count <= rows - first, "tensor '{}': rows {} to {} asked for, it has {}", tensor.name,
-          first, first + count, rows);
-  require(out.size() == count * tensor.row_length(), "tensor '{}': room for {} numbers given, {} needed", tensor.name,
-          out.size(), count * tensor.row_length());
+  require(first <= rows && count <= rows - first, "tensor '{}': rows {} to {} asked for, it has {}",
+          tensor.name, first, first + count, rows);
+  require(out.size() == count * tensor.row_length(), "tensor '{}': room for {} numbers given, {} needed",
+          tensor.name, out.size(), count * tensor.row_length());
   const auto info = *gguf_type_info(static_cast<uint32_t>(tensor.type));
   const uint64_t row_bytes = tensor.row_length() / info.block_elements * info.block_bytes;
   dequantize(tensor.type, reinterpret_cast<const uint8_t*>(tensor.bytes.data()) + first * row_bytes, out);

@@ -7,7 +7,8 @@
 
 namespace ingrain::formats {
 
-/// Expands whole blocks. REQUIRES: `blocks` holds exactly out.size() elements of `type` (as gguf_type_info says).
+/// Expands whole blocks. REQUIRES: `blocks` holds exactly out.size() elements of `type` (as gguf_type_info
+/// says).
 void dequantize(GgufType type, const uint8_t* blocks, std::span<float> out);
 
 /// Rows [first, first + count) of a tensor as fp32, row-major [count, row_length].

@@ -35,7 +35,8 @@ std::optional<GgufValue> element(const GgufArray& array, uint64_t index) {
   }
 }
 
-// convert(value, out): whether `value` is a T, which is then in `out`. Integers become each other where they fit.
+// convert(value, out): whether `value` is a T, which is then in `out`. Integers become each other where they
+// fit.
 
 bool convert(const GgufValue& value, uint64_t& out) {
   if (const auto* u = std::get_if<uint64_t>(&value)) return out = *u, true;
@@ -47,7 +48,8 @@ bool convert(const GgufValue& value, uint64_t& out) {
 bool convert(const GgufValue& value, int64_t& out) {
   if (const auto* i = std::get_if<int64_t>(&value)) return out = *i, true;
   const auto* u = std::get_if<uint64_t>(&value);
-  if (u && *u <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return out = static_cast<int64_t>(*u), true;
+  if (u && *u <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+    return out = static_cast<int64_t>(*u), true;
   return false;
 }
 
@@ -94,16 +96,26 @@ bool convert(const GgufValue& value, std::vector<Element>& out) {
   return true;
 }
 
-template <class T> constexpr std::string_view kKind = "";
-template <> constexpr std::string_view kKind<uint64_t> = "a whole number that is not negative";
-template <> constexpr std::string_view kKind<int64_t> = "a whole number";
-template <> constexpr std::string_view kKind<double> = "a number";
-template <> constexpr std::string_view kKind<bool> = "true or false";
-template <> constexpr std::string_view kKind<std::string_view> = "a string";
-template <> constexpr std::string_view kKind<std::vector<std::string_view>> = "an array of strings";
-template <> constexpr std::string_view kKind<std::vector<int64_t>> = "an array of whole numbers";
-template <> constexpr std::string_view kKind<std::vector<double>> = "an array of numbers";
-template <> constexpr std::string_view kKind<std::vector<bool>> = "an array of true and false";
+template <class T>
+constexpr std::string_view kKind = "";
+template <>
+constexpr std::string_view kKind<uint64_t> = "a whole number that is not negative";
+template <>
+constexpr std::string_view kKind<int64_t> = "a whole number";
+template <>
+constexpr std::string_view kKind<double> = "a number";
+template <>
+constexpr std::string_view kKind<bool> = "true or false";
+template <>
+constexpr std::string_view kKind<std::string_view> = "a string";
+template <>
+constexpr std::string_view kKind<std::vector<std::string_view>> = "an array of strings";
+template <>
+constexpr std::string_view kKind<std::vector<int64_t>> = "an array of whole numbers";
+template <>
+constexpr std::string_view kKind<std::vector<double>> = "an array of numbers";
+template <>
+constexpr std::string_view kKind<std::vector<bool>> = "an array of true and false";
 
 }  // namespace
 
@@ -123,7 +135,7 @@ T Gguf::need(std::string_view key) const {
   return *std::move(value);
 }
 
-#define INGRAIN_INSTANTIATE(T)                                       \
+#define INGRAIN_INSTANTIATE(T)                                    \
   template std::optional<T> Gguf::get<T>(std::string_view) const; \
   template T Gguf::need<T>(std::string_view) const;
 INGRAIN_INSTANTIATE(uint64_t)

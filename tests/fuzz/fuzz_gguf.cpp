@@ -1,4 +1,5 @@
-// GGUF files from hostile hands: parse, read every metadata value in every way, expand the first rows of every tensor.
+// GGUF files from hostile hands: parse, read every metadata value in every way, expand the first rows of
+// every tensor.
 #include "base/error.h"
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"

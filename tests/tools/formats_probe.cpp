@@ -1,10 +1,18 @@
 // Shows what the parsers in src/formats make of a file, for the comparisons in tests/python.
 // Usage: formats_probe gguf-tensor FILE NAME     the tensor's elements as raw fp32 on standard output
+//        formats_probe gguf-template FILE        the chat template in the file's metadata
+//        formats_probe render < CASES.json       a list of {template, messages, tools?, extra?, bos_token?,
+//        eos_token?,
+//                                                add_generation_prompt?} becomes a list of {text} or {error}
 #include "base/error.h"
+#include "formats/chat_template.h"
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
 
+#include <nlohmann/json.hpp>
+
 #include <cstdio>
+#include <iostream>
 
 namespace ingrain::formats {
 namespace {
@@ -21,8 +29,44 @@ void gguf_tensor(const std::string& path, const std::string& name) {
   write_out(values.data(), values.size() * sizeof(float));
 }
 
+void gguf_template(const std::string& path) {
+  const Gguf file{std::filesystem::path(path)};
+  const auto text = file.need<std::string_view>("tokenizer.chat_template");
+  write_out(text.data(), text.size());
+}
+
+using Json = nlohmann::ordered_json;
+
+Json render_case(const Json& input) {
+  ChatOptions options;
+  options.add_generation_prompt = input.value("add_generation_prompt", false);
+  if (input.contains("tools")) options.tools = input["tools"];
+  if (input.contains("extra")) options.extra = input["extra"];
+  if (input.contains("bos_token")) options.bos_token = input["bos_token"].get<std::string>();
+  if (input.contains("eos_token")) options.eos_token = input["eos_token"].get<std::string>();
+  options.now = std::tm{};
+  options.now->tm_year = 124;  // 2024-07-26
+  options.now->tm_mon = 6;
+  options.now->tm_mday = 26;
+  try {
+    const ChatTemplate chat(input["template"].get<std::string>());
+    return {{"text", chat.render(input["messages"], options)}};
+  } catch (const Error& e) {
+    return {{"error", e.what()}};
+  }
+}
+
+void render_cases() {
+  Json out = Json::array();
+  for (const Json& input : Json::parse(std::cin)) out.push_back(render_case(input));
+  const std::string text = out.dump();
+  write_out(text.data(), text.size());
+}
+
 void run(const std::vector<std::string>& args) {
   if (args.size() == 3 && args[0] == "gguf-tensor") return gguf_tensor(args[1], args[2]);
+  if (args.size() == 2 && args[0] == "gguf-template") return gguf_template(args[1]);
+  if (args.size() == 1 && args[0] == "render") return render_cases();
   fail_usage("formats_probe: see the head of tests/tools/formats_probe.cpp for its commands");
 }
 

