@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "formats/gguf_quants.h"
+#include "gguf_builder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,34 +13,7 @@ namespace {
 
 const std::filesystem::path kFixture = std::filesystem::path(INGRAIN_TEST_FIXTURES) / "quants.gguf";
 
-/// Writes a GGUF file's bytes, right or wrong.
-class Builder {
- public:
-  template <class T>
-  Builder& number(T value) {
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
-    return *this;
-  }
-  Builder& raw(std::string_view text) { return bytes_ += text, *this; }
-  Builder& text(std::string_view text) { return number<uint64_t>(text.size()).raw(text); }
-  Builder& header(uint64_t tensors, uint64_t values, uint32_t version = 3) {
-    return raw("GGUF").number(version).number(tensors).number(values);
-  }
-  Builder& tensor(std::string_view name, std::vector<uint64_t> dims, uint32_t type, uint64_t offset) {
-    text(name).number<uint32_t>(static_cast<uint32_t>(dims.size()));
-    for (const uint64_t d : dims) number(d);
-    return number(type).number(offset);
-  }
-  Builder& data(size_t size) {
-    bytes_.resize((bytes_.size() + 31) / 32 * 32);
-    bytes_.append(size, '\0');
-    return *this;
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
+using Builder = GgufBuilder;
 
 std::string refusal(const std::string& bytes) {
   try {

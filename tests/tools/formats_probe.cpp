@@ -1,6 +1,8 @@
 // Shows what the parsers in src/formats make of a file, for the comparisons in tests/python.
 // Usage: formats_probe gguf-tensor FILE NAME     the tensor's elements as raw fp32 on standard output
 //        formats_probe gguf-template FILE        the chat template in the file's metadata
+//        formats_probe gguf-encode FILE < TEXT   the ids that the file's tokenizer gives, as int32
+//        formats_probe gguf-describe FILE        the model's description as JSON
 //        formats_probe render < CASES.json       a list of {template, messages, tools?, extra?, bos_token?,
 //        eos_token?,
 //                                                add_generation_prompt?} becomes a list of {text} or {error}
@@ -8,11 +10,14 @@
 #include "formats/chat_template.h"
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
+#include "formats/gguf_tokenizer.h"
+#include "formats/hf_config.h"
 
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
 #include <iostream>
+#include <iterator>
 
 namespace ingrain::formats {
 namespace {
@@ -36,6 +41,34 @@ void gguf_template(const std::string& path) {
 }
 
 using Json = nlohmann::ordered_json;
+
+void gguf_encode(const std::string& path) {
+  const Gguf file{std::filesystem::path(path)};
+  const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  const auto ids = gguf_tokenizer(file).encode(text);
+  write_out(ids.data(), ids.size() * sizeof(int32_t));
+}
+
+void gguf_describe(const std::string& path) {
+  const DecoderDescription d = describe_gguf(Gguf{std::filesystem::path(path)});
+  const Json out = {{"arch", d.arch},
+                    {"vocab_size", d.vocab_size},
+                    {"hidden_size", d.hidden_size},
+                    {"layers", d.layers},
+                    {"heads", d.heads},
+                    {"kv_heads", d.kv_heads},
+                    {"head_dim", d.head_dim},
+                    {"intermediate_size", d.intermediate_size},
+                    {"rms_eps", d.rms_eps},
+                    {"rope_theta", d.rope_theta},
+                    {"rope_interleaved", d.rope_interleaved},
+                    {"tie_embeddings", d.tie_embeddings},
+                    {"bos_ids", d.bos_ids},
+                    {"eos_ids", d.eos_ids},
+                    {"max_positions", d.max_positions}};
+  const std::string text = out.dump();
+  write_out(text.data(), text.size());
+}
 
 Json render_case(const Json& input) {
   ChatOptions options;
@@ -66,6 +99,8 @@ void render_cases() {
 void run(const std::vector<std::string>& args) {
   if (args.size() == 3 && args[0] == "gguf-tensor") return gguf_tensor(args[1], args[2]);
   if (args.size() == 2 && args[0] == "gguf-template") return gguf_template(args[1]);
+  if (args.size() == 2 && args[0] == "gguf-encode") return gguf_encode(args[1]);
+  if (args.size() == 2 && args[0] == "gguf-describe") return gguf_describe(args[1]);
   if (args.size() == 1 && args[0] == "render") return render_cases();
   fail_usage("formats_probe: see the head of tests/tools/formats_probe.cpp for its commands");
 }

@@ -1,0 +1,22 @@
+// The tokenizer and the chat template in a GGUF file's metadata (`tokenizer.*`).
+#pragma once
+
+#include "data/tokenizer.h"
+#include "formats/gguf.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ingrain::formats {
+
+/// The byte-level BPE tokenizer in `file`: ids equal those of the tokenizer.json that the file was made from.
+/// Supported: tokenizer.ggml.model "gpt2" with a known tokenizer.ggml.pre (gpt-2, default, smollm, llama-bpe,
+/// qwen2 and their synonyms). Error naming file and field for other models and for data that contradict
+/// themselves.
+data::Tokenizer gguf_tokenizer(const Gguf& file);
+
+/// The model's chat template, if it has one. Valid as long as `file`.
+std::optional<std::string_view> gguf_chat_template(const Gguf& file);
+
+}  // namespace ingrain::formats
