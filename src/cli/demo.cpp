@@ -27,7 +27,7 @@ constexpr int64_t kTableBin = 1024;
 
 struct DemoOptions {
   std::string model, text, dtype = "auto", output = "ingrain-demo";
-  int64_t tokens = 16384;
+  int64_t tokens = 32768;
   uint64_t seed = 1;
 };
 
@@ -156,7 +156,7 @@ void add_demo_command(CLI::App& app) {
   command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
   command->add_option("--output", o->output, "Folder for the page and the memory file")->capture_default_str();
   command->add_option("--seed", o->seed, "Of the text that is written at the end")->capture_default_str();
-  command->footer("Example: ingrain demo --tokens 32768");
+  command->footer("Example: ingrain demo --text book.txt --tokens 100000");
   command->callback([o] { demo(*o); });
 }
 

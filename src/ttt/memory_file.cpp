@@ -67,13 +67,6 @@ class FileChecksum {
   data::Checksum sum_;
 };
 
-std::string checksum_of(const formats::SafetensorsFile& file) {
-  FileChecksum sum;
-  sum.metadata(file.metadata());
-  for (const auto& [name, entry] : file.tensors()) sum.tensor(name, entry.shape, file.bytes(name));
-  return sum.value();
-}
-
 const std::string& field(const Metadata& metadata, const char* key, const fs::path& path) {
   const auto at = metadata.find(key);
   require(at != metadata.end(), "{}: metadata field '{}' is missing; the file is damaged", path.string(), key);
@@ -140,6 +133,7 @@ class Loader {
     check(info_.filled <= info_.position && info_.filled <= (c_.suffix_len > 0 ? c_.chunk : 0), "'filled' contradicts the chunk or 'position'");
     check(info_.steps <= info_.position / c_.chunk, "'steps' contradicts 'position'");
     if (c_.suffix_len == 0) return;
+    check((info_.position - info_.filled) % c_.chunk == 0, "'filled' contradicts the chunk or 'position'");
     // Before anything of this size is allocated: the file itself must hold as many sequences.
     const auto& shape = file_.at("fast.0.w13").shape;
     check(!shape.empty() && shape[0] == info_.batch, "'batch' contradicts tensor 'fast.0.w13'");
@@ -239,13 +233,20 @@ void save_memory(const fs::path& path, const Model& model, const Memory& memory,
   writer.write(path);
 }
 
+std::string memory_checksum(const formats::SafetensorsFile& file) {
+  FileChecksum sum;
+  sum.metadata(file.metadata());
+  for (const auto& [name, entry] : file.tensors()) sum.tensor(name, entry.shape, file.bytes(name));
+  return sum.value();
+}
+
 Memory load_memory(const fs::path& path, const Model& model) {
   const at::NoGradGuard no_grad;
   const formats::SafetensorsFile file(path);
   const MemoryInfo info = parse_info(file);
   require(info.model_fingerprint == model.fingerprint, "{}: this memory belongs to the model {}, not to {}; load that model's folder",
           path.string(), info.model_fingerprint, model.fingerprint);
-  require(checksum_of(file) == field(file.metadata(), "checksum", path), "{}: the checksum does not match; the file is damaged", path.string());
+  require(memory_checksum(file) == field(file.metadata(), "checksum", path), "{}: the checksum does not match; the file is damaged", path.string());
   return Loader(file, model, info).load();
 }
 

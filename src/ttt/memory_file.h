@@ -33,6 +33,9 @@ struct MemoryInfo {
 /// Reads and checks the metadata alone: needs no model and is fast. Error if it is no memory file.
 MemoryInfo read_memory_info(const std::filesystem::path& path);
 
+/// The checksum that a memory file with these tensors and this metadata must carry, its own field left out.
+std::string memory_checksum(const formats::SafetensorsFile& file);
+
 /// Bytes of the tensors of a memory, as they are in RAM without spare room. The same after any number of tokens once
 /// the window is full, up to the unfinished chunk.
 uint64_t memory_bytes(const Memory& memory);
