@@ -1,6 +1,6 @@
 #include "model/import_reference.h"
 
-#include "model/model.h"
+#include "model/network.h"
 #include "model/reference_layout.h"
 #include "model/tensor_io.h"
 #include "scratch.h"

@@ -38,7 +38,7 @@ class MemoryFile : public ScratchTest {
     put_together(parts, path);
   }
 
-  std::filesystem::path saved(const Model& model, int64_t tokens) {
+  std::filesystem::path saved(const Network& model, int64_t tokens) {
     Memory memory = empty_memory(model);
     read(model, memory, random_tokens(model.config, 1, tokens));
     save_memory(dir_ / "m.memory", model, memory);
@@ -68,7 +68,7 @@ void expect_equal(const Memory& a, const Memory& b) {
 }
 
 /// Reads `before` tokens, saves, loads, and continues both in the same way.
-void expect_exact_continuation(const Model& model, int64_t before, const std::filesystem::path& path, int64_t batch = 1) {
+void expect_exact_continuation(const Network& model, int64_t before, const std::filesystem::path& path, int64_t batch = 1) {
   SCOPED_TRACE(fmt::format("after {} tokens", before));
   Memory kept = empty_memory(model, batch);
   read(model, kept, random_tokens(model.config, batch, before, 11));
@@ -86,7 +86,7 @@ void expect_exact_continuation(const Model& model, int64_t before, const std::fi
 
 TEST_F(MemoryFile, save_load_continue_equals_continuing_bit_for_bit) {
   for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
-    const Model model = tiny_model({}, type);  // chunk 8, window 12
+    const Network model = tiny_model({}, type);  // chunk 8, window 12
     // Nothing read; inside the first chunk; a step pending; just after it; later chunks, with a full window.
     for (const int64_t before : {0, 1, 5, 8, 9, 16, 21, 24}) expect_exact_continuation(model, before, dir_ / "m.memory");
   }
@@ -100,7 +100,7 @@ TEST_F(MemoryFile, the_same_holds_for_batches_full_attention_and_models_without_
 }
 
 TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
-  const Model model = tiny_model({}, at::kFloat);
+  const Network model = tiny_model({}, at::kFloat);
   Memory origin = empty_memory(model);
   read(model, origin, random_tokens(model.config, 1, 21));
   save_memory(dir_ / "before.memory", model, origin);
@@ -112,19 +112,19 @@ TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
 }
 
 TEST_F(MemoryFile, the_same_memory_gives_the_same_bytes) {
-  const Model model = tiny_model({}, at::kFloat);
+  const Network model = tiny_model({}, at::kFloat);
   const std::string first = read_file(saved(model, 21), 1 << 20);
   EXPECT_EQ(first, read_file(saved(model, 21), 1 << 20));
 }
 
 TEST_F(MemoryFile, the_size_does_not_grow_with_what_was_read) {
-  const Model model = tiny_model({}, at::kFloat);
+  const Network model = tiny_model({}, at::kFloat);
   const auto size = [&](int64_t tokens) { return read_memory_info(saved(model, tokens)).bytes; };
   EXPECT_NEAR(static_cast<double>(size(28)), static_cast<double>(size(204)), 128);  // the header's digits and padding
 }
 
 TEST_F(MemoryFile, compact_files_are_smaller_and_predict_nearly_the_same) {
-  const Model model = tiny_model({}, at::kFloat);
+  const Network model = tiny_model({}, at::kFloat);
   Memory memory = empty_memory(model);
   read(model, memory, random_tokens(model.config, 1, 61));
   save_memory(dir_ / "working", model, memory);
@@ -142,8 +142,8 @@ TEST_F(MemoryFile, compact_files_are_smaller_and_predict_nearly_the_same) {
 }
 
 TEST_F(MemoryFile, a_memory_of_another_model_is_refused_with_both_names) {
-  const Model model = tiny_model({}, at::kFloat);
-  Model other = tiny_model({}, at::kFloat, 6);
+  const Network model = tiny_model({}, at::kFloat);
+  Network other = tiny_model({}, at::kFloat, 6);
   other.fingerprint = "another";
   const auto path = saved(model, 21);
   const std::string error = error_of([&] { load_memory(path, other); });
@@ -152,7 +152,7 @@ TEST_F(MemoryFile, a_memory_of_another_model_is_refused_with_both_names) {
 }
 
 TEST_F(MemoryFile, a_changed_byte_anywhere_is_found) {
-  const Model model = tiny_model({}, at::kFloat);
+  const Network model = tiny_model({}, at::kFloat);
   const std::string good = read_file(saved(model, 21), 1 << 20);
   for (size_t at = 0; at < good.size(); at += std::max<size_t>(good.size() / 300, 1)) {
     std::string bad = good;
@@ -164,7 +164,7 @@ TEST_F(MemoryFile, a_changed_byte_anywhere_is_found) {
 }
 
 TEST_F(MemoryFile, hostile_counts_and_shapes_are_refused_before_anything_large_is_allocated) {
-  const Model model = tiny_model({}, at::kFloat);
+  const Network model = tiny_model({}, at::kFloat);
   const Parts good = take_apart(saved(model, 21));
   const auto error = [&](auto change) {
     Parts parts = good;
@@ -195,7 +195,7 @@ TEST_F(MemoryFile, hostile_counts_and_shapes_are_refused_before_anything_large_i
 }
 
 TEST_F(MemoryFile, the_metadata_can_be_read_without_the_model) {
-  const Model model = tiny_model({}, at::kFloat);
+  const Network model = tiny_model({}, at::kFloat);
   const MemoryInfo info = read_memory_info(saved(model, 21));
   EXPECT_EQ(info.position, 21);
   EXPECT_EQ(info.filled, 5);

@@ -37,7 +37,7 @@ class MetaGradient : public ::testing::TestWithParam<GradientCase> {};
 
 TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
   const GradientCase& p = GetParam();
-  const Model model = tiny_model(p.shape);
+  const Network model = tiny_model(p.shape);
   const ModelConfig& c = model.config;
   const Tensor tokens = tokens_of(p, c);
   for (const bool meta : {true, false}) {
@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
                       GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
 
 TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
-  const Model model = tiny_model({.learned_rates = true});
+  const Network model = tiny_model({.learned_rates = true});
   const ModelConfig& c = model.config;
   const Tensor tokens = random_tokens(c, 2, 33);
   GradientSlots all(c, model.weights);
@@ -110,7 +110,7 @@ TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_n
 }
 
 TEST(OuterGradient, a_length_that_is_no_multiple_of_the_chunk_is_refused) {
-  const Model model = tiny_model({});
+  const Network model = tiny_model({});
   GradientSlots slots(model.config, model.weights);
   EXPECT_THROW(meta_gradient(model.config, slots, random_tokens(model.config, 1, 12)), Error);
   EXPECT_THROW(standard_gradient(model.config, slots, random_tokens(model.config, 1, 1)), Error);

@@ -19,7 +19,7 @@ using test::TinyShape;
 constexpr double kExact = 1e-11;
 
 /// Reads in pieces of the given sizes (the last one repeated) and returns all scores.
-Tensor read_split(const Model& model, Memory& memory, const Tensor& tokens_Bn, const std::vector<int64_t>& sizes,
+Tensor read_split(const Network& model, Memory& memory, const Tensor& tokens_Bn, const std::vector<int64_t>& sizes,
                   const ReadOptions& options = {}) {
   std::vector<Tensor> scores;
   size_t next = 0;
@@ -31,7 +31,7 @@ Tensor read_split(const Model& model, Memory& memory, const Tensor& tokens_Bn, c
   return at::cat(scores, 1);
 }
 
-void expect_same_memory(const Model& model, const Memory& a, const Memory& b, double tolerance = kExact) {
+void expect_same_memory(const Network& model, const Memory& a, const Memory& b, double tolerance = kExact) {
   EXPECT_EQ(a.position, b.position);
   EXPECT_EQ(a.filled, b.filled);
   EXPECT_EQ(a.steps, b.steps);
@@ -51,7 +51,7 @@ void expect_same_memory(const Model& model, const Memory& a, const Memory& b, do
 class Reading : public ::testing::TestWithParam<TinyShape> {};
 
 TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
-  const Model model = tiny_model(GetParam());
+  const Network model = tiny_model(GetParam());
   const Tensor tokens = random_tokens(model.config, 2, 53);
   Memory whole = empty_memory(model, 2);
   const Tensor scores = read(model, whole, tokens).nll_Bn;
@@ -71,7 +71,7 @@ TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
 }
 
 TEST_P(Reading, scores_never_depend_on_later_tokens) {
-  const Model model = tiny_model(GetParam());
+  const Network model = tiny_model(GetParam());
   Tensor tokens = random_tokens(model.config, 1, 40);
   Memory first = empty_memory(model), second = empty_memory(model);
   const Tensor before = read(model, first, tokens).nll_Bn;
@@ -85,7 +85,7 @@ TEST_P(Reading, scores_never_depend_on_later_tokens) {
 }
 
 TEST_P(Reading, sequences_of_a_batch_do_not_influence_each_other) {
-  const Model model = tiny_model(GetParam());
+  const Network model = tiny_model(GetParam());
   const Tensor tokens = random_tokens(model.config, 3, 30);
   Memory together = empty_memory(model, 3);
   const Tensor scores = read(model, together, tokens).nll_Bn;
@@ -97,7 +97,7 @@ TEST_P(Reading, sequences_of_a_batch_do_not_influence_each_other) {
 }
 
 TEST_P(Reading, a_fork_never_changes_its_origin) {
-  const Model model = tiny_model(GetParam());
+  const Network model = tiny_model(GetParam());
   const Tensor tokens = random_tokens(model.config, 1, 60);
   Memory straight = empty_memory(model), origin = empty_memory(model);
   read(model, straight, tokens.narrow(1, 0, 21));
@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Reading,
                                            TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true}));
 
 TEST(ReadingMasks, a_chunk_without_targets_that_count_changes_no_weight) {
-  const Model model = tiny_model({});
+  const Network model = tiny_model({});
   Memory memory = empty_memory(model);
   const Tensor all_bos = at::full({1, 25}, model.config.bos_id, at::kLong);
   const Tensor scores = read(model, memory, all_bos).nll_Bn;
@@ -127,7 +127,7 @@ TEST(ReadingMasks, a_chunk_without_targets_that_count_changes_no_weight) {
 }
 
 TEST(ReadingMasks, learning_off_keeps_the_weights_and_tokens_not_to_learn_are_masked) {
-  const Model model = tiny_model({});
+  const Network model = tiny_model({});
   const Tensor tokens = random_tokens(model.config, 1, 25);
   for (const bool learn : {false, true}) {
     Memory memory = empty_memory(model);
@@ -140,7 +140,7 @@ TEST(ReadingMasks, learning_off_keeps_the_weights_and_tokens_not_to_learn_are_ma
 }
 
 TEST(ReadingMasks, learning_off_makes_no_pending_step_either) {
-  const Model model = tiny_model({});
+  const Network model = tiny_model({});
   const Tensor tokens = random_tokens(model.config, 1, 33);
   ReadOptions off;
   off.learn = false;
@@ -154,7 +154,7 @@ TEST(ReadingMasks, learning_off_makes_no_pending_step_either) {
 }
 
 TEST(ReadingLimits, nothing_and_one_token_are_fine_and_foreign_ids_are_refused) {
-  const Model model = tiny_model({});
+  const Network model = tiny_model({});
   Memory memory = empty_memory(model);
   EXPECT_EQ(read(model, memory, at::empty({1, 0}, at::kLong)).tokens_read, 0);
   EXPECT_THROW(next_logits(model, memory), Error);
@@ -166,7 +166,7 @@ TEST(ReadingLimits, nothing_and_one_token_are_fine_and_foreign_ids_are_refused) 
 }
 
 TEST(ReadingLimits, stopping_leaves_the_memory_of_what_was_read) {
-  const Model model = tiny_model({});
+  const Network model = tiny_model({});
   const Tensor tokens = random_tokens(model.config, 1, 60);
   ReadOptions options;
   options.segment = 8;
@@ -179,7 +179,7 @@ TEST(ReadingLimits, stopping_leaves_the_memory_of_what_was_read) {
 }
 
 TEST(ReadingMemory, reading_64k_tokens_uses_no_more_memory_than_16k) {
-  const Model model = tiny_model({.layers = 2, .suffix = 1, .window = 256, .chunk = 256}, at::kFloat);
+  const Network model = tiny_model({.layers = 2, .suffix = 1, .window = 256, .chunk = 256}, at::kFloat);
   const Tensor tokens = random_tokens(model.config, 1, 16384);
   const auto peak_kib = [] {
     struct rusage usage {};

@@ -2,7 +2,7 @@
 // at a time, dense masks. The truth that the tangent method is held against.
 #pragma once
 
-#include "model/model.h"
+#include "model/network.h"
 
 namespace ingrain::test {
 

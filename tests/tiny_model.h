@@ -1,7 +1,7 @@
 // Random models small enough for exact tests.
 #pragma once
 
-#include "model/model.h"
+#include "model/network.h"
 
 #include <random>
 
@@ -37,8 +37,8 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
 }
 
 /// Weights with norms and rates away from 1, so that no factor is invisible.
-inline Model tiny_model(const TinyShape& shape, at::ScalarType type = at::kDouble, uint64_t seed = 5) {
-  Model model{tiny_config(shape), {}, "tiny"};
+inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDouble, uint64_t seed = 5) {
+  Network model{tiny_config(shape), {}, "tiny"};
   Weights w = initial_weights(model.config, seed);
   at::manual_seed(seed);
   visit_parameters(model.config, w, [](const std::string&, Tensor& x, ParameterKind kind) {

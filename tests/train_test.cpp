@@ -261,7 +261,7 @@ TEST_F(Training, the_exported_model_is_what_was_trained) {
   run_training(run, {});
   Trainer trainer(run);
   resume_newest(trainer);
-  const Model model = load_model(run.checkpoint.model, at::kFloat);
+  const Network model = load_model(run.checkpoint.model, at::kFloat);
   expect_same_bits(parameter_list(model.config, model.weights), parameter_list(model.config, trainer.master()));
   export_model(checkpoint_path(run.checkpoint.folder, 10), dir_ / "exported", at::kFloat);
   EXPECT_EQ(load_model(dir_ / "exported", at::kFloat).fingerprint, model.fingerprint);

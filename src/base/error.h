@@ -1,27 +1,15 @@
-// The two ways in which ingrain refuses: Error (exit status 1) and UsageError (exit status 2).
+// Throwing Error (exit status 1) and UsageError (exit status 2) with formatted texts.
 #pragma once
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "ingrain/error.h"
+
 namespace ingrain {
-
-/// Something outside the program is wrong: a file, a field of it, the machine.
-/// The text names the file, the field and the remedy; it is shown to the user as it is.
-class Error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-/// The command line (or a request's parameters) cannot be understood. The program ends with status 2.
-class UsageError : public Error {
- public:
-  using Error::Error;
-};
 
 /// Throws Error with a formatted text: fail("{}: field '{}' is {}; it must be positive", path, name, value).
 template <class... Args>

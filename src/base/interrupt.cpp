@@ -15,6 +15,7 @@ void on_signal(int signal) {
 }  // namespace
 
 void watch_interrupts() {
+  g_signal = 0;
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
 }

@@ -3,7 +3,8 @@
 
 namespace ingrain {
 
-/// From now on SIGINT and SIGTERM set a flag instead of killing the program. Call once, from a command.
+/// From now on SIGINT and SIGTERM set a flag instead of killing the program. Call once, from a command; again, to
+/// forget what has come so far.
 void watch_interrupts();
 
 /// Whether one of them has come. Async-signal-safe, any thread.

@@ -9,6 +9,8 @@ namespace ingrain::cli {
 /// Adds one subcommand to `app`, with a callback that does the work and throws ingrain::Error or UsageError.
 using AddCommand = void (*)(CLI::App& app);
 
+void add_ask_command(CLI::App& app);
+void add_chat_command(CLI::App& app);
 void add_data_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
 void add_eval_command(CLI::App& app);

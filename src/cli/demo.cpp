@@ -39,7 +39,7 @@ struct Reader {
   std::vector<eval::Pace> paces;
   std::vector<uint64_t> bytes;
 
-  void read(const Model& model, std::span<const int32_t> piece) {
+  void read(const Network& model, std::span<const int32_t> piece) {
     const eval::Score score = eval::read_and_score(model, memory, piece, options, nullptr);
     nll.insert(nll.end(), score.nll.begin(), score.nll.end());
     paces.push_back({memory.position - static_cast<int64_t>(piece.size()), memory.position, score.seconds});
@@ -48,7 +48,7 @@ struct Reader {
 };
 
 /// Reads piece by piece with both readers in turn, so that whatever else the machine does meets both.
-void read_side_by_side(const Model& model, std::span<const int32_t> tokens, Reader& on, Reader& off) {
+void read_side_by_side(const Network& model, std::span<const int32_t> tokens, Reader& on, Reader& off) {
   Progress progress("reading with and without learning", 2 * tokens.size(), "tokens");
   uint64_t done = 0;
   for (size_t first = 0; first < tokens.size(); first += kPiece) {
@@ -80,21 +80,22 @@ void print_figures(const eval::DemoFigures& f, const Reader& on, const Reader& o
 }
 
 /// Saves, loads and goes on writing: what a memory is for.
-void continue_from_file(const Model& model, const data::Tokenizer& tokenizer, const ttt::Memory& memory, const DemoOptions& o,
+void continue_from_file(const Network& model, const data::Tokenizer& tokenizer, const ttt::Memory& memory, const DemoOptions& o,
                         eval::DemoFigures& figures) {
   const fs::path file = fs::path(o.output) / "book.memory";
   ttt::save_memory(file, model, memory);
   figures.file_bytes = fs::file_size(file);
   std::printf("\nSaved to %s (%s), loaded, and continued:\n\n%s", file.c_str(), format_bytes(figures.file_bytes).c_str(), figures.before.c_str());
   ttt::Memory loaded = ttt::load_memory(file, model);
-  ttt::GenerateOptions options;
+  GenerateOptions options;
   options.max_tokens = 120;
   options.sampling.temperature = 0.7;
   options.sampling.top_p = 0.9;
   options.sampling.seed = o.seed;
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   if (terminal) std::fputs("\033[1m", stdout);
-  figures.continuation = ttt::generate(model, tokenizer, loaded, {}, options, [](std::string_view text) {
+  ttt::BoundaryRing none;
+  figures.continuation = ttt::generate(model, tokenizer, loaded, none, {}, options, [](std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   }).text;
@@ -110,7 +111,7 @@ void demo(DemoOptions o) {
   require(!error, "{}: cannot make this folder: {}; name another with --output", o.output, error.message());
 
   const ModelOptions model_options{o.model, o.dtype};
-  const Model model = model_options.load();
+  const Network model = model_options.load();
   const data::Tokenizer tokenizer = model_options.tokenizer(model);
   std::vector<int32_t> tokens = document_tokens(model.config, tokenizer, read_file(o.text, uint64_t{1} << 30));
   require(tokens.size() >= 2, "{}: empty; there is nothing to read", o.text);

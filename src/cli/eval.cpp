@@ -34,7 +34,7 @@ struct Run {
   eval::Score score;
 };
 
-std::vector<int32_t> load_document(const EvalOptions& o, const Model& model, const std::optional<data::Tokenizer>& tokenizer) {
+std::vector<int32_t> load_document(const EvalOptions& o, const Network& model, const std::optional<data::Tokenizer>& tokenizer) {
   std::vector<int32_t> tokens;
   if (!o.tokens.empty()) {
     tokens = data::read_raw_tokens(o.tokens, data::token_type_from_name(o.token_type));
@@ -48,7 +48,7 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Model& model, con
   return tokens;
 }
 
-Run run(const EvalOptions& o, const Model& model, const std::vector<int32_t>& tokens, const std::string& learning,
+Run run(const EvalOptions& o, const Network& model, const std::vector<int32_t>& tokens, const std::string& learning,
         const data::Tokenizer* tokenizer) {
   Progress progress("reading, learning " + learning, tokens.size(), "tokens");
   ttt::ReadOptions options;
@@ -107,7 +107,7 @@ void print_table(const std::vector<Run>& runs) {
 void evaluate(const EvalOptions& o) {
   if (o.text.empty() == o.tokens.empty()) fail_usage("eval needs a text file or --tokens FILE, and not both");
   watch_interrupts();
-  const Model model = o.model.load();
+  const Network model = o.model.load();
   const auto tokenizer = find_tokenizer(o.model.folder, model.config);
   const std::vector<int32_t> tokens = load_document(o, model, tokenizer);
   std::vector<Run> runs;

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "model/import_reference.h"
-#include "model/model.h"
+#include "model/network.h"
 
 #include <spawn.h>
 #include <sys/wait.h>

@@ -14,6 +14,8 @@ using namespace ingrain;
 constexpr cli::AddCommand kCommands[] = {
     cli::add_demo_command,
     cli::add_read_command,
+    cli::add_ask_command,
+    cli::add_chat_command,
     cli::add_generate_command,
     cli::add_memory_command,
     cli::add_eval_command,

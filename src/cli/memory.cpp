@@ -25,7 +25,7 @@ struct MemoryCommand {
 
 void print_info(const MemoryCommand& o) {
   const ttt::MemoryInfo info = ttt::read_memory_info(o.first);
-  const char* form = info.form == ttt::MemoryForm::compact ? "compact" : "working";
+  const char* form = info.form == MemoryForm::compact ? "compact" : "working";
   if (o.as_json) {
     const nlohmann::json root{{"file", o.first},       {"bytes", info.bytes}, {"version", info.version}, {"form", form},
                               {"model", info.model_fingerprint}, {"position", info.position}, {"filled", info.filled}, {"steps", info.steps},
@@ -46,7 +46,7 @@ double norm(const std::vector<Tensor>& tensors) {
 
 /// How far two memories' fast weights are from the model's own and from each other, by suffix block.
 void print_difference(const MemoryCommand& o) {
-  const Model model = load_model(o.model.folder, at::kFloat);
+  const Network model = load_model(o.model.folder, at::kFloat);
   const ttt::Memory a = ttt::load_memory(o.first, model), b = ttt::load_memory(o.second, model);
   require(a.batch() == b.batch(), "{} holds {} sequences, {} holds {}; they cannot be compared", o.first, a.batch(), o.second, b.batch());
   nlohmann::json root{{"first", o.first}, {"second", o.second}, {"blocks", nlohmann::json::array()}};
@@ -74,8 +74,8 @@ void fork_memory(const MemoryCommand& o) {
 }
 
 void compact_memory(const MemoryCommand& o) {
-  const Model model = o.model.load();
-  ttt::save_memory(o.output, model, ttt::load_memory(o.first, model), ttt::MemoryForm::compact);
+  const Network model = o.model.load();
+  ttt::save_memory(o.output, model, ttt::load_memory(o.first, model), MemoryForm::compact);
   std::printf("%s: %s, %s before\n", o.output.c_str(), format_bytes(std::filesystem::file_size(o.output)).c_str(),
               format_bytes(std::filesystem::file_size(o.first)).c_str());
 }

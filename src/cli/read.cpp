@@ -28,7 +28,7 @@ struct ReadCommand {
 };
 
 /// All tokens of the files, each a document of its own; several files get a header line each.
-std::vector<int32_t> collect(const ReadCommand& o, const Model& model, const data::Tokenizer& tokenizer, const data::ReadingList& list) {
+std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const data::Tokenizer& tokenizer, const data::ReadingList& list) {
   std::vector<int32_t> out;
   for (const auto& file : list.files) {
     std::string text = data::read_listed(file, kMaxTextBytes);
@@ -43,7 +43,7 @@ std::vector<int32_t> collect(const ReadCommand& o, const Model& model, const dat
   return out;
 }
 
-eval::Score read_tokens(const ReadCommand& o, const Model& model, const data::Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
+eval::Score read_tokens(const ReadCommand& o, const Network& model, const data::Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
                         ttt::Memory& memory) {
   Progress progress("reading", tokens.size(), "tokens");
   ttt::ReadOptions options;
@@ -79,13 +79,13 @@ void read_command(const ReadCommand& o) {
   watch_interrupts();
   { const AtomicFile probe(o.output); }  // a place that cannot be written is known before hours of reading
   const data::ReadingList list = data::list_reading(o.files);
-  const Model model = o.model.load();
+  const Network model = o.model.load();
   const data::Tokenizer tokenizer = o.model.tokenizer(model);
   ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
   require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
   const std::vector<int32_t> tokens = collect(o, model, tokenizer, list);
   const eval::Score score = read_tokens(o, model, tokenizer, tokens, memory);
-  ttt::save_memory(o.output, model, memory, o.compact ? ttt::MemoryForm::compact : ttt::MemoryForm::working);
+  ttt::save_memory(o.output, model, memory, o.compact ? MemoryForm::compact : MemoryForm::working);
   print(o, memory, list, score, static_cast<int64_t>(tokens.size()));
 }
 

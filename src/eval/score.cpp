@@ -56,7 +56,7 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
   return out;
 }
 
-Score read_and_score(const Model& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
+Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
                      const data::Tokenizer* tokenizer) {
   const auto start = std::chrono::steady_clock::now();
   const auto result = ttt::read(model, memory, ttt::as_batch(tokens, model.weights.device()), options);
@@ -69,7 +69,7 @@ Score read_and_score(const Model& model, ttt::Memory& memory, std::span<const in
   return out;
 }
 
-Score score_document(const Model& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
+Score score_document(const Network& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
                      const data::Tokenizer* tokenizer) {
   require(tokens.size() >= 2, "the document has {} token(s); at least two are needed to score a prediction", tokens.size());
   ttt::Memory memory = ttt::empty_memory(model);

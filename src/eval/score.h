@@ -34,11 +34,11 @@ std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t fi
 std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length);
 
 /// Reads `tokens` into `memory` and scores them as they are read. nll is shorter than `tokens` if options.keep_going stopped.
-Score read_and_score(const Model& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
+Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
                      const data::Tokenizer* tokenizer);
 
 /// The same with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens.
-Score score_document(const Model& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
+Score score_document(const Network& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
                      const data::Tokenizer* tokenizer);
 
 }  // namespace ingrain::eval

@@ -34,7 +34,7 @@ class GoldenCase {
 
   /// Sequences read with learning, from step 0's data. Names: "meta", or "pretrain" without learning.
   void run_forward(const std::string& tag, bool learn) {
-    const Model model{c_, convert(c_, master_, compute_), ""};
+    const Network model{c_, convert(c_, master_, compute_), ""};
     TapRecord record;
     ttt::Memory memory = ttt::empty_memory(model, tokens_3BT1_.size(1));
     ttt::ReadOptions options;

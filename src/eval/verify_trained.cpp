@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "data/tokens.h"
 #include "eval/verify.h"
-#include "model/model.h"
+#include "model/network.h"
 #include "model/reference_config.h"
 #include "model/reference_layout.h"
 #include "model/tensor_io.h"
@@ -30,7 +30,7 @@ std::vector<Comparison> verify_trained(const fs::path& folder, const VerifyOptio
   const at::ScalarType compute = options.dtype == "auto" ? at::kFloat : parse_compute_type(options.dtype);
   const formats::SafetensorsFolder params(folder);
   const formats::SafetensorsFile expected(folder / "expected.safetensors");
-  Model model;
+  Network model;
   model.config = load_reference_model_config(folder / "model.json");
   const Weights master = from_reference(model.config, [&](const std::string& name) { return read_tensor(params, name); });
   model.weights = convert(model.config, convert(model.config, master, master_type(compute)), compute);

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "model/model.h"
+#include "model/network.h"
 #include "model/reference_config.h"
 #include "model/reference_layout.h"
 #include "model/tensor_io.h"
@@ -74,7 +74,7 @@ void save_optimizer_state(const fs::path& folder, const ModelConfig& config, con
 }
 
 void export_reference(const fs::path& model_folder, const fs::path& file) {
-  const Model model = load_model(model_folder, at::kFloat);
+  const Network model = load_model(model_folder, at::kFloat);
   const formats::SafetensorsFolder stored(model_folder);
   const char* const embedding = "model.embed_tokens.weight";
   const at::ScalarType type = scalar_type(stored.at(embedding).entry->dtype, embedding);

@@ -96,7 +96,7 @@ StepReport Trainer::advance() {
 }
 
 std::optional<std::vector<ValidationReport>> Trainer::validate(const std::function<bool()>& keep_going) const {
-  const Model model{c_, convert(c_, master_, parse_compute_type(run_.train.dtype, device_), device_), ""};
+  const Network model{c_, convert(c_, master_, parse_compute_type(run_.train.dtype, device_), device_), ""};
   return validate_files(model, run_, keep_going);
 }
 

@@ -3,7 +3,7 @@
 
 #include "data/corpus.h"
 #include "model/gradient_slots.h"
-#include "model/model.h"
+#include "model/network.h"
 #include "train/run_config.h"
 #include "train/validation.h"
 #include "ttt/outer_gradient.h"

@@ -41,7 +41,7 @@ struct PartSums {
   }
 };
 
-std::optional<ValidationReport> validate_file(const Model& model, const RunConfig& run, const std::filesystem::path& path,
+std::optional<ValidationReport> validate_file(const Network& model, const RunConfig& run, const std::filesystem::path& path,
                                               const std::function<bool()>& keep_going) {
   const Tensor tokens_NT1 = read_sequences(path, run, model.weights.device());
   const int64_t N = tokens_NT1.size(0), T = tokens_NT1.size(1) - 1, parts = std::min(kParts, T);
@@ -69,7 +69,7 @@ std::optional<ValidationReport> validate_file(const Model& model, const RunConfi
 
 }  // namespace
 
-std::optional<std::vector<ValidationReport>> validate_files(const Model& model, const RunConfig& run,
+std::optional<std::vector<ValidationReport>> validate_files(const Network& model, const RunConfig& run,
                                                             const std::function<bool()>& keep_going) {
   std::vector<ValidationReport> reports;
   for (const auto& path : run.validation.paths) {

@@ -1,7 +1,7 @@
 // The loss of held-out text while training: with learning and without, and how it falls with the position.
 #pragma once
 
-#include "model/model.h"
+#include "model/network.h"
 #include "train/run_config.h"
 
 #include <functional>
@@ -20,7 +20,7 @@ struct ValidationReport {
 
 /// The files of [validation], each read from its beginning in `sequences` separate sequences of `length` tokens
 /// (fewer if the file is shorter). nullopt if `keep_going` said stop. Error if a file is too short for one.
-std::optional<std::vector<ValidationReport>> validate_files(const Model& model, const RunConfig& run,
+std::optional<std::vector<ValidationReport>> validate_files(const Network& model, const RunConfig& run,
                                                             const std::function<bool()>& keep_going);
 
 }  // namespace ingrain::train

@@ -1,11 +1,23 @@
 #include "ttt/generate.h"
 
+#include "ttt/sampler.h"
+
 #include <algorithm>
 
-namespace ingrain::ttt {
+namespace ingrain {
+namespace ttt {
 
-Generated generate(const Model& model, const data::Tokenizer& tokenizer, Memory& memory, std::span<const int32_t> seen,
-                   const GenerateOptions& options, const std::function<void(std::string_view)>& on_text) {
+ReadOptions reading_options(Learn learn, bool written) {
+  ReadOptions out;
+  out.learn = learn != Learn::off;
+  out.learn_these = learn == Learn::all || !written;
+  return out;
+}
+
+Generated generate(const Network& model, const data::Tokenizer& tokenizer, Memory& memory, BoundaryRing& boundaries,
+                   std::span<const int32_t> seen, const GenerateOptions& options,
+                   const std::function<void(std::string_view)>& on_text) {
+  const ReadOptions reading = reading_options(options.learn, /*written=*/true);
   Sampler sampler(options.sampling);
   for (const int32_t token : seen) sampler.accept(token);
   data::StreamDecoder decoder(tokenizer, /*skip_special=*/true);
@@ -27,7 +39,7 @@ Generated generate(const Model& model, const data::Tokenizer& tokenizer, Memory&
     const int32_t token = sampler.sample({logits_V.data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
     sampler.accept(token);
     out.tokens.push_back(token);
-    read(model, memory, token_B1.fill_(token).to(model.weights.device()), options.reading);
+    read(model, memory, boundaries, token_B1.fill_(token).to(model.weights.device()), reading);
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
       out.reason = StopReason::end_of_text;
       break;
@@ -43,6 +55,8 @@ Generated generate(const Model& model, const data::Tokenizer& tokenizer, Memory&
   return out;
 }
 
+}  // namespace ttt
+
 const char* describe(StopReason reason) {
   switch (reason) {
     case StopReason::end_of_text: return "end of text";
@@ -53,4 +67,4 @@ const char* describe(StopReason reason) {
   return "interrupted";
 }
 
-}  // namespace ingrain::ttt
+}  // namespace ingrain

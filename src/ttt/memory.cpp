@@ -15,7 +15,7 @@ namespace {
 /// Reading one segment: the prefix at once, then piece by piece of a chunk.
 class SegmentReader {
  public:
-  SegmentReader(const Model& model, Memory& memory, const ReadOptions& options)
+  SegmentReader(const Network& model, Memory& memory, const ReadOptions& options)
       : c_(model.config), w_(model.weights), m_(memory), options_(options) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
@@ -74,10 +74,7 @@ class SegmentReader {
       m_.valid_Bb.narrow(1, m_.filled, count).copy_(countable(target_Bn));
     }
     if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
-      const ChunkGradient g = gradient(h_BnD, rope, options_.tap);
-      append_kv(g.kv_S1);
-      nll_Bn.copy_(g.nll_BT);
-      step(g);
+      nll_Bn.copy_(learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
       forget_chunk();
       return;
     }
@@ -92,7 +89,7 @@ class SegmentReader {
   void learn_stored_chunk(int64_t end_position) {
     if (options_.learn) {
       const auto rope = rope_table(c_, end_position - c_.chunk, c_.chunk, master_type(w_.type()), w_.device());
-      step(gradient(m_.h_BbD, rope, Tap()));
+      learn_chunk(m_.h_BbD, rope, Tap(), /*keep_kv=*/false);
     }
     forget_chunk();
   }
@@ -113,14 +110,18 @@ class SegmentReader {
     nll_Bn.copy_(loss.nll_N.view_as(target_Bn));
   }
 
-  ChunkGradient gradient(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) {
-    return chunk_gradient(c_, w_, m_.W_S, {h_BbD, windows_before(m_.filled), rope}, m_.target_Bb, m_.valid_Bb, tap);
-  }
-
-  void step(const ChunkGradient& g) {
+  /// The inner step of a whole chunk, whose targets are stored. Returns its tokens' nll before the step, [B, b].
+  Tensor learn_chunk(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap, bool keep_kv) {
+    const ChunkInput chunk{h_BbD, windows_before(m_.filled), rope};
+    const ChunkGradient g = chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb, tap);
     const Tensor norm_B = inner_step(m_.W_S, g.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
-    if (options_.on_step) options_.on_step({m_.steps, g.loss_B, norm_B}, m_, g.g_S);
+    if (options_.on_step) {
+      const Tensor after_B = options_.measure_steps ? chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B : Tensor();
+      options_.on_step({m_.steps, g.loss_B, norm_B, after_B}, m_, g.g_S);
+    }
     ++m_.steps;
+    if (keep_kv) append_kv(g.kv_S1);
+    return g.nll_BT;
   }
 
   void forget_chunk() {
@@ -145,7 +146,7 @@ Memory Memory::fork() const {
   return out;
 }
 
-Memory empty_memory(const Model& model, int64_t batch) {
+Memory empty_memory(const Network& model, int64_t batch) {
   const ModelConfig& c = model.config;
   Memory m;
   for (const Mlp& mlp : model.weights.fast_S)
@@ -160,7 +161,7 @@ Memory empty_memory(const Model& model, int64_t batch) {
   return m;
 }
 
-Tensor next_logits(const Model& model, const Memory& memory) {
+Tensor next_logits(const Network& model, const Memory& memory) {
   require(memory.x_BD.defined(), "nothing was read yet, so there is nothing to predict from; read at least one token");
   return ops::product_nt(memory.x_BD, model.weights.head()).to(master_type(model.weights.type()));
 }
@@ -171,7 +172,7 @@ Tensor as_batch(std::span<const int32_t> tokens, at::Device device) {
   return out.to(device);
 }
 
-ReadResult read(const Model& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options) {
+ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options) {
   const ModelConfig& c = model.config;
   const int64_t n = tokens_Bn.size(1);
   ReadResult result;

@@ -1,7 +1,7 @@
 // The state after reading (DESIGN.md section 1), and reading itself (section 3), for B sequences in step.
 #pragma once
 
-#include "model/model.h"
+#include "model/network.h"
 #include "ttt/chunk.h"
 #include "ttt/kv_cache.h"
 
@@ -27,12 +27,13 @@ struct Memory {
 };
 
 /// A memory that has read nothing, for B sequences.
-Memory empty_memory(const Model& model, int64_t batch = 1);
+Memory empty_memory(const Network& model, int64_t batch = 1);
 
 /// One finished chunk.
 struct StepReport {
   int64_t chunk;        // 0-based
   Tensor loss_B, norm_B;  // L_t before the step; |g_t| before the clip
+  Tensor loss_after_B;    // L_t with the weights after it; undefined unless ReadOptions::measure_steps
 };
 
 struct ReadOptions {
@@ -41,6 +42,7 @@ struct ReadOptions {
   double rate_multiplier = 1;  // of the inner rate
   int64_t segment = 2048;      // tokens that go through the prefix at once
   bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it
+  bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
   Tap tap;
   std::function<void(const StepReport&, const Memory&, const std::vector<Mlp>& gradient)> on_step;
   std::function<bool(int64_t tokens_done)> keep_going;  // asked between segments; false makes the next one the last
@@ -57,9 +59,9 @@ Tensor as_batch(std::span<const int32_t> tokens, at::Device device = at::kCPU);
 
 /// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0) into the memory. Any split of a text into calls
 /// gives the same memory and scores, up to the order of floating-point sums. A token's score never depends on later ones.
-ReadResult read(const Model& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
+ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
 /// Logits [B, V] for the next token, fp32 (fp64). Error if nothing was read.
-Tensor next_logits(const Model& model, const Memory& memory);
+Tensor next_logits(const Network& model, const Memory& memory);
 
 }  // namespace ingrain::ttt

@@ -106,7 +106,7 @@ MemoryInfo parse_info(const formats::SafetensorsFile& file) {
 /// Takes a memory's parts out of a file, each checked against the shape that the configuration and the counts ask for.
 class Loader {
  public:
-  Loader(const formats::SafetensorsFile& file, const Model& model, const MemoryInfo& info)
+  Loader(const formats::SafetensorsFile& file, const Network& model, const MemoryInfo& info)
       : file_(file), model_(model), c_(model.config), info_(info) {}
 
   Memory load() {
@@ -190,14 +190,14 @@ class Loader {
   }
 
   const formats::SafetensorsFile& file_;
-  const Model& model_;
+  const Network& model_;
   const ModelConfig& c_;
   const MemoryInfo& info_;
   size_t taken_ = 0;
 };
 
 /// The tensors of the compact form: bf16, fast weights as differences.
-void compact(std::map<std::string, Tensor>& tensors, const Model& model) {
+void compact(std::map<std::string, Tensor>& tensors, const Network& model) {
   const std::map<std::string, Tensor> start = named_tensors(empty_memory(model));
   for (auto& [name, tensor] : tensors) {
     if (name.starts_with("fast.")) tensor = tensor - start.at(name);
@@ -207,7 +207,7 @@ void compact(std::map<std::string, Tensor>& tensors, const Model& model) {
 
 }  // namespace
 
-void save_memory(const fs::path& path, const Model& model, const Memory& memory, MemoryForm form) {
+void save_memory(const fs::path& path, const Network& model, const Memory& memory, MemoryForm form) {
   const at::NoGradGuard no_grad;
   std::map<std::string, Tensor> tensors = named_tensors(memory);
   if (form == MemoryForm::compact) compact(tensors, model);
@@ -240,7 +240,7 @@ std::string memory_checksum(const formats::SafetensorsFile& file) {
   return sum.value();
 }
 
-Memory load_memory(const fs::path& path, const Model& model) {
+Memory load_memory(const fs::path& path, const Network& model) {
   const at::NoGradGuard no_grad;
   const formats::SafetensorsFile file(path);
   const MemoryInfo info = parse_info(file);

@@ -1,6 +1,7 @@
 // Memories as files: safetensors with metadata (docs/formats.md). A file is whole or absent, checked when it is read.
 #pragma once
 
+#include "ingrain/memory.h"
 #include "ttt/memory.h"
 
 #include <filesystem>
@@ -8,19 +9,14 @@
 
 namespace ingrain::ttt {
 
-enum class MemoryForm {
-  working,  // every tensor in the type in which it is computed with: continuing gives the same bits
-  compact,  // bf16; the fast weights as their difference from the model's own
-};
-
 /// Writes atomically. Error if the file cannot be written. REQUIRES: `memory` belongs to `model`, which has a
 /// fingerprint (it came from load_model).
-void save_memory(const std::filesystem::path& path, const Model& model, const Memory& memory, MemoryForm form = MemoryForm::working);
+void save_memory(const std::filesystem::path& path, const Network& model, const Memory& memory, MemoryForm form = MemoryForm::working);
 
 /// Reads a memory for `model`, on its device. Error, naming the file and what is wrong, if the file is damaged (its
 /// checksum, shapes, counts and values are checked against the model's configuration) or belongs to another model
 /// (both fingerprints are named). Saved from a model of another compute type, it is converted.
-Memory load_memory(const std::filesystem::path& path, const Model& model);
+Memory load_memory(const std::filesystem::path& path, const Network& model);
 
 /// What a memory file says of itself.
 struct MemoryInfo {

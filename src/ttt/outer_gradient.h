@@ -5,7 +5,7 @@
 #pragma once
 
 #include "model/gradient_slots.h"
-#include "model/model.h"
+#include "model/network.h"
 #include "ttt/block_stack.h"
 
 namespace ingrain::ttt {

@@ -1,4 +1,4 @@
-#include "model/model.h"
+#include "model/network.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -78,9 +78,9 @@ std::string fingerprint_of(const formats::SafetensorsFolder& stored) {
   return fmt::format("{:016x}", sum.value());
 }
 
-Model load_model(const fs::path& folder, at::ScalarType compute, at::Device device) {
+Network load_model(const fs::path& folder, at::ScalarType compute, at::Device device) {
   require(fs::is_directory(folder), "{}: no such folder; a model is a folder with config.json and model.safetensors", folder.string());
-  Model model;
+  Network model;
   model.config = load_config(folder / "config.json");
   const formats::SafetensorsFolder stored(folder);
   Weights weights = make_weights(model.config, compute);

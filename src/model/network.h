@@ -7,7 +7,7 @@
 
 namespace ingrain {
 
-struct Model {
+struct Network {
   ModelConfig config;
   Weights weights;
   std::string fingerprint;  // of the stored weights: a memory belongs to the model with the same one
@@ -21,7 +21,7 @@ at::ScalarType parse_compute_type(std::string_view name, at::Device device = at:
 
 /// Reads a model folder, its matrices converted to `compute`. Error naming the file and the tensor if one is missing,
 /// has another shape than config.json says, or holds a NaN or infinity.
-Model load_model(const std::filesystem::path& folder, at::ScalarType compute, at::Device device = at::kCPU);
+Network load_model(const std::filesystem::path& folder, at::ScalarType compute, at::Device device = at::kCPU);
 
 /// Writes config.json and model.safetensors (each whole or not at all); `store` is the type of all tensors in the file.
 void save_model(const std::filesystem::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store);

@@ -1,0 +1,10 @@
+// The public interface of ingrain, all of it. examples/embed shows a small program.
+#pragma once
+
+#include "ingrain/error.h"
+#include "ingrain/generate.h"
+#include "ingrain/memory.h"
+#include "ingrain/model.h"
+#include "ingrain/reader.h"
+#include "ingrain/sampling.h"
+#include "ingrain/training.h"

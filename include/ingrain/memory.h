@@ -1,0 +1,53 @@
+// What a model has become by reading: fast weights, attention windows, the unfinished chunk, the position.
+#pragma once
+
+#include "ingrain/model.h"
+
+#include <optional>
+
+namespace ingrain {
+
+enum class MemoryForm {
+  working,  // every tensor in the type in which it is computed with: going on from the file gives the same bits
+  compact,  // bf16; the fast weights as their difference from the model's own (docs/formats.md: size, loss of precision)
+};
+
+/// A value of fixed size, however much was read. A copy is a fork: nothing is shared with it but the model.
+/// Safe to use by one thread at a time; different memories, of one model too, by different threads at once.
+class Memory {
+ public:
+  /// One that has read nothing.
+  explicit Memory(Model model);
+  Memory(const Memory& other);
+  Memory& operator=(const Memory& other);
+  Memory(Memory&&) noexcept;
+  Memory& operator=(Memory&&) noexcept;
+  ~Memory();
+
+  /// Error, naming the file and what is wrong, if it is damaged or belongs to another model (both fingerprints are named).
+  static Memory load(const std::filesystem::path& file, Model model);
+  /// The file is whole or absent, never half-written. Kept boundaries are not part of it.
+  void save(const std::filesystem::path& file, MemoryForm form = MemoryForm::working) const;
+
+  const Model& model() const;
+  int64_t position() const;  // tokens read
+  int64_t steps() const;     // inner steps made: one for every chunk that was learnt from
+  uint64_t bytes() const;    // of its tensors; constant once the window is full, up to the unfinished chunk
+
+  /// From now on keeps copies of itself at the latest chunk boundaries, as many as fit `bytes`; 0 keeps none (the default).
+  void keep_boundaries(uint64_t bytes);
+  /// The positions that rewind() knows, rising.
+  std::vector<int64_t> boundaries() const;
+  /// Becomes what it was at that boundary: as if nothing after it had been read. UsageError if it is not kept.
+  void rewind(int64_t position);
+
+  struct State;  // src/api/parts.h
+  State& state() { return *state_; }
+  const State& state() const { return *state_; }
+
+ private:
+  explicit Memory(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ingrain

@@ -1,0 +1,47 @@
+// A language model that can read: its weights and its tokenizer.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ingrain {
+
+struct LoadOptions {
+  /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 where the processor multiplies it natively, otherwise fp32.
+  std::string dtype = "auto";
+};
+
+/// Immutable and cheap to copy: copies share the weights, which live as long as any copy or any memory of the model.
+/// Every member is safe to call from many threads at once.
+class Model {
+ public:
+  /// A model folder: config.json, model.safetensors, tokenizer.json (docs/formats.md). Error naming the file and the
+  /// field if something is missing, malformed or contradicts the rest; UsageError for an unknown compute type.
+  static Model load(const std::filesystem::path& folder, const LoadOptions& options = {});
+
+  /// 16 hexadecimal digits of the stored weights. A memory belongs to models with the same one.
+  const std::string& fingerprint() const;
+  int64_t parameter_count() const;
+  int64_t window() const;  // tokens that attention sees
+  int64_t chunk() const;   // tokens of an inner step
+
+  /// The token ids of `text`, special tokens written in it included; nothing is added in front.
+  std::vector<int32_t> encode(std::string_view text) const;
+  /// Their text, as valid UTF-8.
+  std::string decode(std::span<const int32_t> tokens) const;
+
+  /// What ingrain's own sources see of it (src/api/parts.h).
+  struct Parts;
+  const Parts& parts() const { return *parts_; }
+
+ private:
+  explicit Model(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
+  std::shared_ptr<const Parts> parts_;
+};
+
+}  // namespace ingrain

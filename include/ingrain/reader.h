@@ -1,0 +1,55 @@
+// Reading into a memory.
+#pragma once
+
+#include "ingrain/memory.h"
+
+#include <functional>
+
+namespace ingrain {
+
+/// One inner step: a chunk that was learnt from.
+struct InnerStep {
+  int64_t chunk;         // 0-based, from the beginning of the memory
+  double loss_before;    // mean loss of the chunk's tokens with the weights that had not seen it, nats
+  double loss_after;     // the same after the step; NaN unless ReaderOptions::measure_steps
+  double gradient_norm;  // before the clip
+};
+
+struct ReaderOptions {
+  bool learn = true;           // make inner steps; otherwise only the window is filled
+  bool begin_text = true;      // a memory that has read nothing reads the model's beginning-of-text token before a text
+  bool measure_steps = false;  // compute InnerStep::loss_after, which costs one more pass over every chunk
+  std::function<void(const InnerStep&)> on_step = {};
+  std::function<bool(int64_t tokens)> keep_going = {};  // asked now and then with the tokens read by this call; false stops
+};
+
+/// What a call read.
+struct Reading {
+  int64_t tokens = 0;
+  std::vector<float> nll;  // -log p of each token given all before it, nats; NaN for the very first and for beginnings of text
+  bool stopped = false;    // keep_going said so: the rest was not read
+};
+
+/// Reads text or tokens into a memory, which must outlive it. Any split of a text into calls gives the same memory, up to
+/// the order of floating-point sums; a token's score never depends on later ones. One thread at a time.
+class Reader {
+ public:
+  explicit Reader(Memory& memory, ReaderOptions options = {});
+  ~Reader();
+
+  /// The next part of a text, of any length. What follows its last safe place to cut (between two words) is kept
+  /// until more comes, so that the tokens do not depend on how the text was split.
+  Reading feed(std::string_view text);
+  /// The end of the text: reads what was kept.
+  Reading finish();
+  /// A whole text: feed() and finish().
+  Reading read(std::string_view text);
+  /// Tokens as they are. Error for ids that the model does not have. REQUIRES: no text is being fed.
+  Reading read(std::span<const int32_t> tokens);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ingrain

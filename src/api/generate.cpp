@@ -1,0 +1,15 @@
+#include "ttt/generate.h"
+
+#include "api/parts.h"
+#include "ttt/sampler.h"
+
+namespace ingrain {
+
+Generated generate(Memory& memory, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
+                   std::span<const int32_t> seen) {
+  Memory::State& state = memory.state();
+  ttt::validate(options.sampling);
+  return ttt::generate(state.network(), state.tokenizer(), state.memory, state.boundaries, seen, options, on_text);
+}
+
+}  // namespace ingrain

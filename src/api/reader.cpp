@@ -1,0 +1,84 @@
+#include "ingrain/reader.h"
+
+#include "api/parts.h"
+#include "base/error.h"
+#include "data/stream_encoder.h"
+
+#include <cmath>
+#include <limits>
+
+namespace ingrain {
+
+struct Reader::State {
+  Memory& memory;
+  ReaderOptions options;
+  data::StreamEncoder encoder;
+  bool in_text = false;  // between the first feed() of a text and its finish()
+};
+
+namespace {
+
+ttt::ReadOptions engine_options(const ReaderOptions& options) {
+  ttt::ReadOptions out;
+  out.learn = options.learn;
+  out.measure_steps = options.measure_steps;
+  out.keep_going = options.keep_going;
+  if (options.on_step)
+    out.on_step = [&options](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>&) {
+      const double after = step.loss_after_B.defined() ? step.loss_after_B[0].item<double>() : std::numeric_limits<double>::quiet_NaN();
+      options.on_step({step.chunk, step.loss_B[0].item<double>(), after, step.norm_B[0].item<double>()});
+    };
+  return out;
+}
+
+Reading read_into(Memory::State& to, const ReaderOptions& options, std::span<const int32_t> tokens) {
+  const ttt::ReadResult result =
+      ttt::read(to.network(), to.memory, to.boundaries, ttt::as_batch(tokens, to.network().weights.device()), engine_options(options));
+  const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
+  Reading out;
+  out.tokens = result.tokens_read;
+  out.nll.assign(nll_n.data_ptr<float>(), nll_n.data_ptr<float>() + nll_n.numel());
+  out.stopped = out.tokens < static_cast<int64_t>(tokens.size());
+  return out;
+}
+
+}  // namespace
+
+Reader::Reader(Memory& memory, ReaderOptions options)
+    : state_(std::make_unique<State>(State{memory, std::move(options), data::StreamEncoder(memory.model().parts().tokenizer)})) {}
+Reader::~Reader() = default;
+
+Reading Reader::feed(std::string_view text) {
+  std::vector<int32_t> tokens = state_->encoder.push(text);
+  Memory::State& to = state_->memory.state();
+  const int64_t bos = to.network().config.bos_id;
+  if (state_->options.begin_text && !state_->in_text && to.memory.position == 0 && bos >= 0) tokens.insert(tokens.begin(), static_cast<int32_t>(bos));
+  state_->in_text = true;
+  return read_into(to, state_->options, tokens);
+}
+
+Reading Reader::finish() {
+  state_->in_text = false;
+  return read_into(state_->memory.state(), state_->options, state_->encoder.finish());
+}
+
+Reading Reader::read(std::string_view text) {
+  Reading out = feed(text);
+  if (out.stopped) {
+    state_->encoder.finish();
+    state_->in_text = false;
+    return out;
+  }
+  const Reading rest = finish();
+  out.tokens += rest.tokens;
+  out.nll.insert(out.nll.end(), rest.nll.begin(), rest.nll.end());
+  out.stopped = rest.stopped;
+  return out;
+}
+
+Reading Reader::read(std::span<const int32_t> tokens) {
+  if (state_->in_text) fail_usage("tokens cannot be read in the middle of a text; call finish() first");
+  return read_into(state_->memory.state(), state_->options, tokens);
+}
+
+}  // namespace ingrain

@@ -1,0 +1,64 @@
+#include "cli/commands.h"
+#include "cli/model_of_memory.h"
+#include "cli/talk.h"
+
+#include "base/error.h"
+#include "base/interrupt.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+
+namespace ingrain::cli {
+namespace {
+
+struct AskCommand {
+  std::string memory, question, model, dtype = "auto", save;
+  WritingOptions writing;
+  bool as_json = false;
+};
+
+void ask(const AskCommand& o) {
+  const GenerateOptions options = o.writing.parse();
+  watch_interrupts();
+  const auto folder = model_of_memory(o.memory, o.model);
+  const Model model = Model::load(folder, {.dtype = o.dtype});
+  Memory memory = Memory::load(o.memory, model);
+  chat::Conversation conversation(conversation_form(folder, model));
+  bool begun = false;
+  const Answer answer = exchange(memory, conversation, o.question, options, {}, [&](std::string_view text) {
+    if (o.as_json) return;
+    if (!begun) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+    begun = begun || !text.empty();
+    show_text(text);
+  });
+  if (!o.save.empty()) memory.save(o.save);
+  if (!o.as_json) {
+    std::printf("\n");
+    return;
+  }
+  const nlohmann::json root{{"question", o.question}, {"answer", answer.text}, {"stopped_by", describe(answer.reason)},
+                            {"tokens_read", answer.tokens_read}, {"tokens_written", answer.tokens_written},
+                            {"seconds", answer.seconds}, {"position", memory.position()}, {"model", folder.string()}};
+  std::printf("%s\n", root.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+}  // namespace
+
+void add_ask_command(CLI::App& app) {
+  auto* command = app.add_subcommand("ask", "Ask a memory a question; the memory file stays as it is");
+  auto o = std::make_shared<AskCommand>();
+  command->add_option("MEMORY", o->memory, "A memory file that 'ingrain read' made")->required();
+  command->add_option("QUESTION", o->question, "What to ask it")->required();
+  command->add_option("--model", o->model, "The memory's model folder (default: found by its fingerprint in models/ and INGRAIN_MODELS)");
+  command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
+  command->add_option("--save", o->save, "Write the memory, with the question and the answer, to this file");
+  command->add_flag("--json", o->as_json, "Print JSON when done");
+  o->writing.options.sampling.temperature = 0;
+  o->writing.options.sampling.repetition_penalty = 1.1;
+  o->writing.add_to(*command);
+  command->footer("Example:\n  ingrain read models/reader-17m book.txt -o book.memory\n  ingrain ask book.memory \"Who is Mr. Knightley?\"");
+  command->callback([o] { ask(*o); });
+}
+
+}  // namespace ingrain::cli

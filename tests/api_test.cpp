@@ -1,0 +1,218 @@
+// The public interface, seen from outside: what is promised in include/ingrain.
+#include "ingrain/ingrain.h"
+
+#include "scratch.h"
+#include "tiny_model.h"
+
+#include <cmath>
+#include <thread>
+
+namespace ingrain {
+namespace {
+
+constexpr int64_t kChunk = 16;
+
+class Api : public ScratchTest {
+ protected:
+  void SetUp() override {
+    ScratchTest::SetUp();
+    ModelConfig c = test::tiny_config({.window = 12, .chunk = kChunk});
+    c.vocab_size = 257;  // bytes and a beginning of text
+    c.bos_id = 0;
+    c.eos_ids = {0};
+    save_model(dir_, c, initial_weights(c, 5), at::kFloat);
+    std::filesystem::copy_file(std::filesystem::path(INGRAIN_EXAMPLES) / "tiny-book/tokenizer.json", dir_ / "tokenizer.json");
+  }
+  Model model() const { return Model::load(dir_, {.dtype = "fp32"}); }
+
+  static std::string text(size_t length, unsigned seed = 1) {
+    std::mt19937 random(seed);
+    std::string out;
+    while (out.size() < length) out += random() % 6 == 0 ? ' ' : static_cast<char>('a' + random() % 26);
+    return out;
+  }
+  /// What tells memories apart: the scores of a text that each of them reads next.
+  static std::vector<float> scores(Memory memory, const std::string& next = text(40, 99)) {
+    return Reader(memory).read(next).nll;
+  }
+  static void expect_near(const std::vector<float>& a, const std::vector<float>& b, double tolerance) {
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], tolerance) << i;
+  }
+};
+
+TEST_F(Api, a_text_fed_in_parts_is_the_text) {
+  const Model m = model();
+  const std::string book = text(150);
+  Memory whole(m), parts(m);
+  const Reading all = Reader(whole).read(book);
+  EXPECT_EQ(all.tokens, 151);  // beginning of text, then one token a byte
+  EXPECT_TRUE(std::isnan(all.nll[0]));
+  Reader reader(parts);
+  std::vector<float> nll;
+  for (size_t i = 0; i < book.size(); i += 7) {
+    const Reading part = reader.feed(std::string_view(book).substr(i, 7));
+    nll.insert(nll.end(), part.nll.begin(), part.nll.end());
+  }
+  const Reading rest = reader.finish();
+  nll.insert(nll.end(), rest.nll.begin(), rest.nll.end());
+  EXPECT_EQ(parts.position(), whole.position());
+  EXPECT_EQ(parts.steps(), whole.steps());
+  expect_near({nll.begin() + 1, nll.end()}, {all.nll.begin() + 1, all.nll.end()}, 2e-5);
+  expect_near(scores(parts), scores(whole), 2e-5);
+}
+
+TEST_F(Api, a_copy_is_a_fork) {
+  Memory origin(model());
+  Reader(origin).read(text(70));
+  const std::vector<float> before = scores(origin);
+  Memory fork = origin;
+  Reader(fork).read(text(200, 2));
+  EXPECT_EQ(scores(origin), before);
+  EXPECT_NE(scores(fork), before);
+  origin = fork;
+  EXPECT_EQ(scores(origin), scores(fork));
+}
+
+TEST_F(Api, saving_and_loading_changes_nothing) {
+  const Model m = model();
+  Memory memory(m);
+  Reader(memory).read(text(70));
+  memory.save(dir_ / "a.memory");
+  const Memory loaded = Memory::load(dir_ / "a.memory", m);
+  EXPECT_EQ(loaded.position(), memory.position());
+  EXPECT_EQ(scores(loaded), scores(memory));
+}
+
+TEST_F(Api, rewinding_equals_never_having_read_on) {
+  const Model m = model();
+  const std::string book = text(10 * kChunk - 1);  // with the beginning of text: ten chunks
+  Memory memory(m);
+  memory.keep_boundaries(uint64_t{1} << 30);
+  Reader(memory).read(book);
+  ASSERT_EQ(memory.boundaries().size(), 10u);
+  for (const int64_t boundary : {10 * kChunk, 7 * kChunk, kChunk}) {
+    Memory never(m);
+    Reader(never).read(book.substr(0, static_cast<size_t>(boundary - 1)));
+    memory.rewind(boundary);
+    EXPECT_EQ(memory.position(), boundary);
+    EXPECT_EQ(memory.boundaries().back(), boundary);
+    expect_near(scores(memory), scores(never), 2e-5);
+  }
+  EXPECT_THROW(memory.rewind(9 * kChunk), UsageError);  // went with the rest
+  EXPECT_THROW(memory.rewind(3), UsageError);
+}
+
+TEST_F(Api, boundaries_stay_within_their_budget_and_the_latest_are_kept) {
+  const Model m = model();
+  Memory memory(m);
+  Reader(memory).read(text(10 * kChunk));
+  const uint64_t budget = 3 * memory.bytes() + memory.bytes() / 2;
+  memory.keep_boundaries(budget);
+  EXPECT_TRUE(memory.boundaries().empty());
+  Reader(memory).read(text(5 * kChunk));
+  EXPECT_EQ(memory.boundaries(), (std::vector<int64_t>{13 * kChunk, 14 * kChunk, 15 * kChunk}));
+  // Token by token, as writing does.
+  GenerateOptions options;
+  options.max_tokens = kChunk;
+  options.sampling.logit_bias[0] = -INFINITY;
+  generate(memory, options);
+  EXPECT_EQ(memory.boundaries(), (std::vector<int64_t>{14 * kChunk, 15 * kChunk, 16 * kChunk}));
+  Memory fork = memory;
+  fork.rewind(14 * kChunk);
+  EXPECT_EQ(memory.boundaries().size(), 3u);
+  memory.keep_boundaries(0);
+  EXPECT_TRUE(memory.boundaries().empty());
+}
+
+TEST_F(Api, keeping_boundaries_does_not_change_what_is_read) {
+  const Model m = model();
+  Memory plain(m), keeping(m);
+  keeping.keep_boundaries(uint64_t{1} << 30);
+  const Reading a = Reader(plain).read(text(155)), b = Reader(keeping).read(text(155));
+  expect_near({a.nll.begin() + 1, a.nll.end()}, {b.nll.begin() + 1, b.nll.end()}, 2e-5);
+  EXPECT_EQ(plain.steps(), keeping.steps());
+}
+
+TEST_F(Api, writing_is_reading) {
+  const Model m = model();
+  Memory writer(m);
+  Reader(writer).read(text(30));
+  Memory reader = writer;
+  GenerateOptions options;
+  options.max_tokens = 40;
+  options.sampling.seed = 3;
+  std::string streamed;
+  const Generated out = generate(writer, options, [&](std::string_view part) { streamed += part; });
+  EXPECT_EQ(streamed, out.text);
+  Reader(reader).read(out.tokens);
+  EXPECT_EQ(reader.position(), writer.position());
+  expect_near(scores(reader), scores(writer), 2e-5);
+  EXPECT_EQ(out.text, [&] { Memory again(m); Reader(again).read(text(30)); return generate(again, options).text; }());
+}
+
+TEST_F(Api, what_is_learnt_from_can_be_chosen) {
+  const auto after = [&](Learn learn) {
+    Memory memory(model());
+    Reader(memory, {.learn = learn != Learn::off}).read(text(8));
+    GenerateOptions options;
+    options.max_tokens = kChunk;
+    options.learn = learn;
+    options.sampling.logit_bias[0] = -INFINITY;
+    generate(memory, options);
+    return memory;
+  };
+  const Memory all = after(Learn::all), input = after(Learn::input), off = after(Learn::off);
+  EXPECT_EQ(all.steps(), 1);
+  EXPECT_EQ(input.steps(), 1);  // of the given part of its chunk
+  EXPECT_EQ(off.steps(), 0);
+  EXPECT_NE(scores(all), scores(input));
+  EXPECT_NE(scores(input), scores(off));
+}
+
+TEST_F(Api, steps_are_reported_and_lower_the_loss_of_their_chunk) {
+  Memory memory(model());
+  std::vector<InnerStep> steps;
+  Reader(memory, {.measure_steps = true, .on_step = [&](const InnerStep& step) { steps.push_back(step); }}).read(text(5 * kChunk));
+  ASSERT_EQ(steps.size(), 5u);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    EXPECT_EQ(steps[i].chunk, static_cast<int64_t>(i));
+    EXPECT_LT(steps[i].loss_after, steps[i].loss_before);
+    EXPECT_GT(steps[i].gradient_norm, 0);
+  }
+}
+
+TEST_F(Api, memories_of_one_model_can_be_read_into_by_several_threads) {
+  const Model m = model();
+  const auto read = [&](unsigned seed) {
+    Memory memory(m);
+    return Reader(memory).read(text(300, seed)).nll;
+  };
+  std::vector<std::vector<float>> alone, together(4);
+  for (unsigned i = 0; i < 4; ++i) alone.push_back(read(i));
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 0; i < 4; ++i) threads.emplace_back([&, i] { together[i] = read(i); });
+  }
+  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(std::equal(alone[i].begin() + 1, alone[i].end(), together[i].begin() + 1)) << i;
+}
+
+TEST_F(Api, misuse_is_refused_with_the_remedy) {
+  const Model m = model();
+  Memory memory(m);
+  EXPECT_TRUE(contains(error_of([&] { generate(memory, {}); }), "nothing was read"));
+  Reader reader(memory);
+  reader.feed("half a sen");
+  const std::vector<int32_t> tokens{1, 2}, wrong{1, 257};
+  EXPECT_TRUE(contains(error_of([&] { reader.read(tokens); }), "finish()"));
+  reader.finish();
+  EXPECT_TRUE(contains(error_of([&] { reader.read(wrong); }), "another tokenizer"));
+  GenerateOptions hot;
+  hot.sampling.temperature = -1;
+  EXPECT_THROW(generate(memory, hot), UsageError);
+  EXPECT_THROW(Model::load(dir_, {.dtype = "fp8"}), UsageError);
+  EXPECT_TRUE(contains(error_of([&] { Model::load(dir_ / "nowhere"); }), "nowhere"));
+}
+
+}  // namespace
+}  // namespace ingrain
