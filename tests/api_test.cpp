@@ -106,7 +106,7 @@ TEST_F(Api, rewinding_equals_never_having_read_on) {
 TEST_F(Api, boundaries_stay_within_their_budget_and_the_latest_are_kept) {
   const Model m = model();
   Memory memory(m);
-  Reader(memory).read(text(10 * kChunk));
+  Reader(memory).read(text(10 * kChunk - 1));
   const uint64_t budget = 3 * memory.bytes() + memory.bytes() / 2;
   memory.keep_boundaries(budget);
   EXPECT_TRUE(memory.boundaries().empty());

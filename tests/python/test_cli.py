@@ -229,3 +229,45 @@ def test_the_demo_computes_its_figures_and_writes_them(ingrain, tmp_path):
     assert page.startswith("<!doctype html>") and "<svg" in page and "nan" not in page
     assert "http" not in page, "the page needs nothing from elsewhere"
     assert (tmp_path / "ingrain-demo" / "book.memory").stat().st_size > 1_000_000
+
+
+@pytest.fixture(scope="module")
+def emma_memory(ingrain, tmp_path_factory):
+    path = tmp_path_factory.mktemp("memory") / "emma.memory"
+    assert ingrain("read", READER, EMMA, "-o", path, "--limit", "3000").returncode == 0
+    return path
+
+
+def test_ask_finds_the_model_and_leaves_the_memory_as_it_is(ingrain, emma_memory, tmp_path):
+    before = emma_memory.read_bytes()
+    after = tmp_path / "after.memory"
+    done = ingrain("ask", emma_memory, "Who is Emma?", "--max-tokens", "16", "--json", "--save", after)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["model"].endswith("reader-17m") and 0 < answer["tokens_written"] <= 16
+    assert answer["position"] == 3000 + answer["tokens_read"] + answer["tokens_written"]
+    assert emma_memory.read_bytes() == before and after.exists()
+    again = json.loads(ingrain("ask", emma_memory, "Who is Emma?", "--max-tokens", "16", "--json").stdout)
+    assert again["answer"] == answer["answer"]
+
+
+def test_ask_names_an_unknown_model_and_bad_files(ingrain, emma_memory, tmp_path):
+    refused(ingrain("ask", EMMA, "Who?"), 1, "emma.txt")
+    refused(ingrain("ask", emma_memory), 2, "QUESTION")
+    refused(ingrain("ask", emma_memory, "Who?", "--model", tmp_path), 1, "config.json")
+    refused(ingrain("ask", emma_memory, "Who?", "--top-p", "2"), 2, "top")
+
+
+def test_chat_answers_forgets_saves_and_forks(ingrain, emma_memory, tmp_path):
+    first, second = tmp_path / "first.memory", tmp_path / "second.memory"
+    lines = ["Who is Emma?", "/stats", f"/save {first}", "And Harriet?", f"/fork {second}", "/forget", "/forget", "/forget",
+             "/sve", "/save", "/quit", "never read"]
+    done = ingrain("chat", "--memory", emma_memory, "--max-tokens", "8", "--seed", "4", input="\n".join(lines))
+    assert done.returncode == 0, done.stderr
+    assert "having read 3,000 tokens" in done.stdout
+    assert "did you mean 'save'" in done.stdout
+    assert "nothing that could be forgotten" in done.stdout
+    info = lambda path: json.loads(ingrain("memory", "info", "--json", path).stdout)
+    assert info(first)["position"] > 3000
+    assert info(second)["position"] == 3000  # forgotten twice, then saved again where the fork was
+    assert emma_memory.exists() and info(emma_memory)["position"] == 3000
