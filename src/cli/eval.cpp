@@ -41,7 +41,7 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Network& model, c
   } else {
     const std::string text = read_file(o.text, kMaxTextBytes);
     require(!text.empty(), "{}: empty; there is nothing to score", o.text);
-    require(tokenizer.has_value(), "{}: no tokenizer.json there; put the model's own beside its weights, or use --tokens", o.model.folder);
+    require(tokenizer.has_value(), "{}: no tokenizer there; put the model's own tokenizer.json beside its weights, or use --tokens", o.model.folder);
     tokens = document_tokens(model.config, *tokenizer, text);
   }
   if (o.limit > 0 && tokens.size() > static_cast<size_t>(o.limit)) tokens.resize(static_cast<size_t>(o.limit));

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "model/import_decoder.h"
 #include "model/import_reference.h"
 #include "model/network.h"
 
@@ -73,38 +74,56 @@ struct ImportOptions {
   std::string source, target, store = "source", config, tokenizer;
 };
 
+void print_result(const fs::path& target, const ModelConfig& config, const char* with) {
+  std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(config.parameter_count()) / 1e6, with,
+              fs::exists(target / "tokenizer.json") ? "" : "; without a tokenizer: add a tokenizer.json to read text");
+}
+
+void put_tokenizer(const fs::path& file, const fs::path& target, bool needed) {
+  require(!needed || fs::exists(file), "{}: there is no such file", file.string());
+  if (fs::exists(file)) write_file(target / "tokenizer.json", read_file(file, 64 << 20));
+}
+
 void import_reference(const ImportOptions& o) {
   const fs::path source(o.source), target(o.target);
-  require(fs::is_directory(source), "{}: no such folder; name a checkpoint's folder (params.safetensors, or an Orbax step)", o.source);
+  require(fs::is_directory(source), "{}: no such model; name a Hugging Face folder, a .gguf file, or a checkpoint's folder (params.safetensors, or an Orbax step)", o.source);
   const fs::path config = o.config.empty() ? find_reference_config(source) : fs::path(o.config);
   TemporaryFolder flattened;
   if (is_orbax(source)) flatten_orbax(source, flattened.path());
   const ReferenceCheckpoint checkpoint = load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
   save_model(target, checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
   if (checkpoint.optimizer) save_optimizer_state(target, checkpoint.config, *checkpoint.optimizer);
-  const fs::path tokenizer = o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer);
-  if (fs::exists(tokenizer)) {
-    write_file(target / "tokenizer.json", read_file(tokenizer, 64 << 20));
-  } else {
-    require(o.tokenizer.empty(), "{}: there is no such file", o.tokenizer);
-  }
-  std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(checkpoint.config.parameter_count()) / 1e6,
-              checkpoint.optimizer ? ", with the optimizer's state" : "",
-              fs::exists(target / "tokenizer.json") ? "" : "; without a tokenizer: add a tokenizer.json to read text");
+  put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), target, !o.tokenizer.empty());
+  print_result(target, checkpoint.config, checkpoint.optimizer ? ", with the optimizer's state" : "");
+}
+
+void import_model(const ImportOptions& o) {
+  const auto decoder = open_decoder(o.source);
+  if (!decoder) return import_reference(o);
+  if (!o.config.empty()) fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
+  const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
+  import_decoder(*decoder, o.source, o.target, store);
+  if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, o.target, true);
+  print_result(o.target, decoder->config(), "");
 }
 
 }  // namespace
 
 void add_import_command(CLI::App& app) {
-  auto* command = app.add_subcommand("import", "Turn another program's checkpoint into a model folder");
+  auto* command = app.add_subcommand("import", "Turn another program's model into a model folder");
   auto o = std::make_shared<ImportOptions>();
-  command->add_option("SOURCE", o->source, "Folder of a reference checkpoint: params*.safetensors, or a step that Orbax wrote")->required();
+  command->add_option("SOURCE", o->source, "A Hugging Face folder (Llama, SmolLM2, Qwen2, Qwen3), a .gguf file, or a reference checkpoint's folder")->required();
   command->add_option("-o,--output", o->target, "The model folder to make")->required();
-  command->add_option("--store", o->store, "Type of the stored weights")->check(CLI::IsMember({"source", "fp32", "bf16"}))->capture_default_str();
-  command->add_option("--config", o->config, "model.json or config.json of the checkpoint (default: looked for there and above)");
+  command->add_option("--store", o->store, "Type of the stored weights (source: as in SOURCE, fp32 where that is quantized)")->check(CLI::IsMember({"source", "fp32", "bf16"}))->capture_default_str();
+  command->add_option("--config", o->config, "Reference checkpoints: their model.json or config.json (default: looked for there and above)");
   command->add_option("--tokenizer", o->tokenizer, "A tokenizer.json to put beside the weights (default: SOURCE's own)");
-  command->footer("Example: ingrain import ../shared/reference-17m -o models/reader-17m");
-  command->callback([o] { import_reference(*o); });
+  command->footer(
+      "Which models fit: docs/models.md.\n"
+      "Examples:\n"
+      "  ingrain import ~/Qwen2.5-0.5B-Instruct -o models/qwen --store bf16\n"
+      "  ingrain import SmolLM2-135M-Instruct.Q4_1.gguf -o models/smollm2\n"
+      "  ingrain import ../shared/reference-17m -o models/reader-17m");
+  command->callback([o] { import_model(*o); });
 }
 
 void add_export_command(CLI::App& app) {

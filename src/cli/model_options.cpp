@@ -3,7 +3,7 @@
 namespace ingrain::cli {
 
 void ModelOptions::add_to(CLI::App& command) {
-  command.add_option("MODEL", folder, "A model folder: config.json, model.safetensors, tokenizer.json")->required();
+  command.add_option("MODEL", folder, "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), or a .gguf file")->required();
   command.add_option("--dtype", dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
 }
 

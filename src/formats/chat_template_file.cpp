@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "formats/gguf_tokenizer.h"
 
 namespace ingrain::formats {
 namespace {
@@ -31,6 +32,11 @@ std::optional<std::string> from_config(const fs::path& file) {
 }  // namespace
 
 std::optional<std::string> find_chat_template(const fs::path& model) {
+  if (is_gguf(model)) {
+    const Gguf file(model);
+    const auto found = gguf_chat_template(file);
+    return found ? std::optional<std::string>(*found) : std::nullopt;
+  }
   if (const fs::path own = model / "chat_template.jinja"; fs::exists(own)) return read_file(own, kMaxTemplate);
   if (const fs::path config = model / "tokenizer_config.json"; fs::exists(config)) return from_config(config);
   return std::nullopt;

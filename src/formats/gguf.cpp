@@ -4,9 +4,11 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <limits>
 
 namespace ingrain::formats {
@@ -241,6 +243,13 @@ const GgufTensor& Gguf::tensor(std::string_view name) const {
   require(found != nullptr, "{}: has no tensor '{}'; the model is incomplete or of another architecture",
           name_, name);
   return *found;
+}
+
+bool is_gguf(const std::filesystem::path& path) {
+  if (!std::filesystem::is_regular_file(path)) return false;
+  std::array<char, 4> magic{};
+  std::ifstream(path, std::ios::binary).read(magic.data(), magic.size());
+  return std::string_view(magic.data(), magic.size()) == "GGUF";
 }
 
 }  // namespace ingrain::formats

@@ -105,4 +105,7 @@ class Gguf {
   void parse(std::string_view bytes);
 };
 
+/// Whether `path` is a regular file that begins as GGUF files do.
+bool is_gguf(const std::filesystem::path& path);
+
 }  // namespace ingrain::formats

@@ -3,10 +3,14 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#include <nlohmann/json.hpp>
+
 #include <limits>
 
 namespace ingrain::formats {
 namespace {
+
+using nlohmann::json;
 
 // tokenizer.ggml.token_type
 constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
@@ -34,6 +38,64 @@ std::optional<int32_t> token_id(const Gguf& file, std::string_view key, size_t v
   return static_cast<int32_t>(*id);
 }
 
+// -- tokenizer.json ---------------------------------------------------------------------------------------
+
+const json kByteLevel{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+
+json added_tokens_json(const data::TokenizerSpec& spec) {
+  json out = json::array();
+  for (const data::AddedToken& token : spec.added_tokens)
+    out.push_back({{"id", token.id},
+                   {"content", token.content},
+                   {"single_word", token.single_word},
+                   {"lstrip", token.lstrip},
+                   {"rstrip", token.rstrip},
+                   {"normalized", token.normalized},
+                   {"special", token.special}});
+  return out;
+}
+
+json pre_tokenizer_json(const data::TokenizerSpec& spec) {
+  json steps = json::array();
+  for (const data::PreTokenizerStep& step : spec.pre_tokenizer) {
+    if (step.pattern == data::digits_step(true).pattern)
+      steps.push_back({{"type", "Digits"}, {"individual_digits", true}});
+    else
+      steps.push_back({{"type", "Split"}, {"pattern", {{"Regex", step.pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
+  }
+  steps.push_back(kByteLevel);
+  return {{"type", "Sequence"}, {"pretokenizers", steps}};
+}
+
+json template_json(const data::TokenizerSpec& spec, const data::Tokenizer& tokenizer) {
+  if (spec.template_before.empty() && spec.template_after.empty()) return nullptr;
+  json single = json::array(), special = json::object();
+  const auto add = [&](const std::vector<int32_t>& ids) {
+    for (const int32_t id : ids) {
+      const std::string name(tokenizer.id_to_bytes(id));
+      single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
+      special[name] = {{"id", name}, {"ids", json::array({id})}, {"tokens", json::array({name})}};
+    }
+  };
+  add(spec.template_before);
+  single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
+  add(spec.template_after);
+  const json pair = json::array({json{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, json{{"Sequence", {{"id", "B"}, {"type_id", 1}}}}});
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
+}
+
+json model_json(const data::TokenizerSpec& spec) {
+  json vocab = json::object(), merges = json::array();
+  for (size_t id = 0; id < spec.tokens.size(); ++id)
+    if (!spec.tokens[id].empty()) vocab[spec.tokens[id]] = id;
+  // Other readers number an added token anew unless the vocabulary has it, too.
+  for (const data::AddedToken& token : spec.added_tokens) vocab[token.content] = token.id;
+  for (const auto& [left, right] : spec.merges) merges.push_back({left, right});
+  return {{"type", "BPE"}, {"ignore_merges", spec.ignore_merges}, {"byte_fallback", false}, {"vocab", vocab}, {"merges", merges}};
+}
+
+// -- metadata ---------------------------------------------------------------------------------------------
+
 /// Sorts the vocabulary into tokens that BPE makes and tokens that are found in the text as they are.
 void read_vocabulary(const Gguf& file, data::TokenizerSpec& spec) {
   const auto tokens = file.need<std::vector<std::string_view>>("tokenizer.ggml.tokens");
@@ -59,9 +121,7 @@ void read_vocabulary(const Gguf& file, data::TokenizerSpec& spec) {
   }
 }
 
-}  // namespace
-
-data::Tokenizer gguf_tokenizer(const Gguf& file) {
+data::TokenizerSpec read_spec(const Gguf& file) {
   const auto model = file.need<std::string_view>("tokenizer.ggml.model");
   require(
       model == "gpt2",
@@ -87,7 +147,30 @@ data::Tokenizer gguf_tokenizer(const Gguf& file) {
     spec.template_before.push_back(*spec.bos);
   if (spec.eos && file.get<bool>("tokenizer.ggml.add_eos_token").value_or(false))
     spec.template_after.push_back(*spec.eos);
-  return data::Tokenizer(spec);
+  return spec;
+}
+
+}  // namespace
+
+bool has_gguf_tokenizer(const Gguf& file) { return file.has("tokenizer.ggml.model"); }
+
+data::Tokenizer gguf_tokenizer(const Gguf& file) { return data::Tokenizer(read_spec(file)); }
+
+TokenizerFiles gguf_tokenizer_files(const Gguf& file) {
+  const data::TokenizerSpec spec = read_spec(file);
+  const data::Tokenizer tokenizer(spec);  // checks the whole
+  const auto name = [&](int32_t id) { return std::string(tokenizer.id_to_bytes(id)); };
+  json config = json::object();
+  if (spec.bos) config["bos_token"] = name(*spec.bos);
+  if (spec.eos) config["eos_token"] = name(*spec.eos);
+  const json out{{"version", "1.0"},
+                 {"added_tokens", added_tokens_json(spec)},
+                 {"normalizer", spec.normal_form ? json{{"type", "NFC"}} : json(nullptr)},
+                 {"pre_tokenizer", pre_tokenizer_json(spec)},
+                 {"post_processor", template_json(spec, tokenizer)},
+                 {"decoder", kByteLevel},
+                 {"model", model_json(spec)}};
+  return {out.dump(), config.dump(2) + "\n"};
 }
 
 std::optional<std::string_view> gguf_chat_template(const Gguf& file) {

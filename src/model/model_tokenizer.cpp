@@ -1,23 +1,29 @@
 #include "model/model_tokenizer.h"
 
 #include "base/error.h"
+#include "formats/gguf_tokenizer.h"
 
 namespace ingrain {
 
 namespace fs = std::filesystem;
 
-std::optional<data::Tokenizer> find_tokenizer(const fs::path& folder, const ModelConfig& config) {
-  if (!fs::exists(folder / "tokenizer.json")) return std::nullopt;
-  data::Tokenizer tokenizer = data::Tokenizer::load(folder);
-  require(tokenizer.vocab_size() <= static_cast<size_t>(config.vocab_size),
-          "{}: this tokenizer has ids up to {}, the model only up to {}; it belongs to another model",
-          (folder / "tokenizer.json").string(), tokenizer.vocab_size() - 1, config.vocab_size - 1);
+std::optional<data::Tokenizer> find_tokenizer(const fs::path& model, const ModelConfig& config) {
+  std::optional<data::Tokenizer> tokenizer;
+  if (formats::is_gguf(model)) {
+    const formats::Gguf file(model);
+    if (formats::has_gguf_tokenizer(file)) tokenizer = formats::gguf_tokenizer(file);
+  } else if (fs::exists(model / "tokenizer.json")) {
+    tokenizer = data::Tokenizer::load(model);
+  }
+  require(!tokenizer || tokenizer->vocab_size() <= static_cast<size_t>(config.vocab_size),
+          "{}: this tokenizer has ids up to {}, the model only up to {}; it belongs to another model", model.string(),
+          tokenizer ? tokenizer->vocab_size() - 1 : 0, config.vocab_size - 1);
   return tokenizer;
 }
 
-data::Tokenizer load_tokenizer(const fs::path& folder, const ModelConfig& config) {
-  auto found = find_tokenizer(folder, config);
-  require(found.has_value(), "{}: no tokenizer.json there; put the model's own beside its weights", folder.string());
+data::Tokenizer load_tokenizer(const fs::path& model, const ModelConfig& config) {
+  auto found = find_tokenizer(model, config);
+  require(found.has_value(), "{}: no tokenizer there; put the model's own tokenizer.json beside its weights", model.string());
   return *std::move(found);
 }
 

@@ -1,4 +1,4 @@
-// The tokenizer that lies beside a model's weights.
+// The tokenizer that lies beside a model's weights, or in one file with them.
 #pragma once
 
 #include "data/tokenizer.h"
@@ -9,10 +9,10 @@
 
 namespace ingrain {
 
-/// The tokenizer of a model folder, if it has one. Error if it has ids that the model has no embedding for.
-std::optional<data::Tokenizer> find_tokenizer(const std::filesystem::path& folder, const ModelConfig& config);
+/// The tokenizer of a model folder or GGUF file, if it has one. Error if it has ids that the model has no embedding for.
+std::optional<data::Tokenizer> find_tokenizer(const std::filesystem::path& model, const ModelConfig& config);
 
 /// The same; Error if there is none.
-data::Tokenizer load_tokenizer(const std::filesystem::path& folder, const ModelConfig& config);
+data::Tokenizer load_tokenizer(const std::filesystem::path& model, const ModelConfig& config);
 
 }  // namespace ingrain

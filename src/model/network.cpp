@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "data/checksum.h"
+#include "model/assemble_weights.h"
+#include "model/decoder_source.h"
 #include "model/tensor_io.h"
 #include "ops/cpu/processor.h"
 
@@ -78,23 +80,22 @@ std::string fingerprint_of(const formats::SafetensorsFolder& stored) {
   return fmt::format("{:016x}", sum.value());
 }
 
-Network load_model(const fs::path& folder, at::ScalarType compute, at::Device device) {
-  require(fs::is_directory(folder), "{}: no such folder; a model is a folder with config.json and model.safetensors", folder.string());
+Network load_model(const fs::path& path, at::ScalarType compute, at::Device device) {
   Network model;
-  model.config = load_config(folder / "config.json");
-  const formats::SafetensorsFolder stored(folder);
-  Weights weights = make_weights(model.config, compute);
-  visit_parameters(model.config, weights, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
-    for (const StoredPart& part : stored_parts(model.config, parameter)) {
-      const Tensor target = part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows);
-      const formats::TensorEntry& entry = *stored.at(part.name).entry;
-      require(target.sizes() == at::IntArrayRef(entry.shape), "{}: tensor '{}' has shape [{}]; config.json asks for [{}]",
-              folder.string(), part.name, fmt::join(entry.shape, ", "), fmt::join(target.sizes(), ", "));
-      target.copy_(require_finite(read_tensor(stored, part.name), folder, part.name));
-    }
-  });
+  const auto assemble = [&](const StoredTensor& read) {
+    model.weights = convert(model.config, assemble_weights(model.config, compute, path, read), compute, device);
+  };
+  if (const auto decoder = open_decoder(path)) {
+    model.config = decoder->config();
+    model.fingerprint = decoder->fingerprint();
+    assemble([&](const std::string& name) { return decoder->read(name); });
+    return model;
+  }
+  require(fs::is_directory(path), "{}: no such model; a model is a folder with config.json and model.safetensors, or a .gguf file", path.string());
+  model.config = load_config(path / "config.json");
+  const formats::SafetensorsFolder stored(path);
   model.fingerprint = fingerprint_of(stored);
-  model.weights = convert(model.config, weights, compute, device);
+  assemble([&](const std::string& name) { return read_tensor(stored, name); });
   return model;
 }
 

@@ -19,9 +19,10 @@ at::ScalarType native_compute_type(at::Device device = at::kCPU);
 /// "fp32", "bf16", "fp64", or "auto" for the native one. UsageError for anything else.
 at::ScalarType parse_compute_type(std::string_view name, at::Device device = at::kCPU);
 
-/// Reads a model folder, its matrices converted to `compute`. Error naming the file and the tensor if one is missing,
-/// has another shape than config.json says, or holds a NaN or infinity.
-Network load_model(const std::filesystem::path& folder, at::ScalarType compute, at::Device device = at::kCPU);
+/// Reads a model folder, a Hugging Face folder or a GGUF file (model/decoder_source.h), its matrices converted to
+/// `compute`. Error naming the file and the tensor if one is missing, has another shape than the configuration says,
+/// or holds a NaN or infinity.
+Network load_model(const std::filesystem::path& path, at::ScalarType compute, at::Device device = at::kCPU);
 
 /// Writes config.json and model.safetensors (each whole or not at all); `store` is the type of all tensors in the file.
 void save_model(const std::filesystem::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store);

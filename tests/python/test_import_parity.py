@@ -1,0 +1,166 @@
+"""Models of other programs: every token's loss equals that of PyPI's `transformers` to 1e-4 in fp32."""
+import json
+
+import numpy as np
+import pytest
+
+import decoder_models as models
+from decoder_models import assert_same, make, save, torch
+
+gguf = pytest.importorskip("gguf")
+
+SCALED = [(family, scaling) for family in models.FAMILIES for scaling in models.SCALINGS if scaling != "llama3" or family == "llama"]
+
+
+@pytest.mark.parametrize("family", models.FAMILIES)
+def test_a_hugging_face_folder_gives_the_same_losses(ingrain, tmp_path, family):
+    assert_same(ingrain, tmp_path, save(make(family), tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("family,scaling", SCALED)
+def test_stretched_rope_gives_the_same_losses(ingrain, tmp_path, family, scaling):
+    model = save(make(family, scaling), tmp_path)
+    plain = make(family)
+    plain.load_state_dict(model.state_dict())
+    tokens = models.some_tokens(1)
+    assert abs(models.expected_nll(model, tokens) - models.expected_nll(plain, tokens)).max() > 0.1  # the scaling matters
+    assert_same(ingrain, tmp_path, model, tmp_path)
+
+
+@pytest.mark.parametrize("scaling", models.SCALINGS)
+def test_older_names_of_the_rope_fields_mean_the_same(ingrain, tmp_path, scaling):
+    model = save(make("llama", scaling), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    rope = config.pop("rope_parameters")
+    config["rope_theta"] = rope.pop("rope_theta")
+    rope["type"] = rope.pop("rope_type")
+    config["rope_scaling"] = rope
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_files_are_read_exactly(ingrain, tmp_path, dtype):
+    assert_same(ingrain, tmp_path, save(make("qwen2"), tmp_path, dtype), tmp_path, seeds=[1])
+
+
+def test_sharded_files_are_one_model(ingrain, tmp_path):
+    model = save(make("qwen3"), tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+def test_a_sliding_window_sees_as_far(ingrain, tmp_path):
+    changes = dict(use_sliding_window=True, sliding_window=24, max_window_layers=0)
+    model = save(make("qwen2", **changes), tmp_path)
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+@pytest.mark.parametrize("store", ["source", "bf16"])
+@pytest.mark.parametrize("family", ["smollm2", "qwen2"])
+def test_an_imported_folder_gives_what_its_source_gives(ingrain, tmp_path, family, store):
+    model = save(make(family), tmp_path / "source", torch.bfloat16)
+    done = ingrain("import", tmp_path / "source", "-o", tmp_path / "ours", "--store", store)
+    assert done.returncode == 0, done.stderr
+    assert_same(ingrain, tmp_path / "ours", model, tmp_path, seeds=[1])
+    size = (tmp_path / "ours" / "model.safetensors").stat().st_size
+    assert size < 1.5 * (tmp_path / "source" / "model.safetensors").stat().st_size  # not widened to fp32
+
+
+# GGUF: the same weights under llama.cpp's names. Its converter reorders the rows of Llama's q and k.
+
+GGUF_NAMES = {
+    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
+    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+    "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+}
+
+
+def gguf_name(name):
+    stem, kind = name.rsplit(".", 1)
+    if stem.startswith("model.layers."):
+        _, _, layer, part = stem.split(".", 3)
+        return f"blk.{layer}.{GGUF_NAMES[part]}.{kind}"
+    return f"{GGUF_NAMES[stem]}.{kind}"
+
+
+def pairs_side_by_side(rows, heads):
+    return rows.reshape(heads, 2, -1, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def write_gguf(model, path, arch, kind="F32", divisors=None):
+    """Writes the model in type `kind`, and gives it the values that the file holds."""
+    c = model.config
+    writer = gguf.GGUFWriter(path, arch)
+    writer.add_block_count(c.num_hidden_layers)
+    writer.add_context_length(c.max_position_embeddings)
+    writer.add_embedding_length(c.hidden_size)
+    writer.add_feed_forward_length(c.intermediate_size)
+    writer.add_head_count(c.num_attention_heads)
+    writer.add_head_count_kv(c.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(c.rms_norm_eps)
+    writer.add_rope_freq_base(c.rope_parameters["rope_theta"])
+    head_dim = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    if c.rope_parameters["rope_type"] == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(c.rope_parameters["factor"])
+        writer.add_rope_scaling_orig_ctx_len(c.rope_parameters["original_max_position_embeddings"])
+    if divisors is not None:
+        writer.add_tensor("rope_freqs.weight", divisors)
+    state = model.state_dict()
+    for name, value in state.items():
+        if name == "lm_head.weight" and c.tie_word_embeddings:
+            continue
+        x = value.numpy()
+        if kind != "F32" and x.ndim == 2:
+            quantization = gguf.GGMLQuantizationType[kind]
+            packed = gguf.quants.quantize(x, quantization)
+            value.copy_(torch.from_numpy(gguf.quants.dequantize(packed, quantization).astype(np.float32)))
+            x = value.numpy()
+        if arch == "llama" and ".q_proj." in name:
+            x = pairs_side_by_side(x, c.num_attention_heads)
+        if arch == "llama" and ".k_proj." in name:
+            x = pairs_side_by_side(x, c.num_key_value_heads)
+        if kind != "F32" and x.ndim == 2:
+            writer.add_tensor(gguf_name(name), gguf.quants.quantize(x, quantization), raw_dtype=quantization)
+        else:
+            writer.add_tensor(gguf_name(name), x)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return model
+
+
+@pytest.mark.parametrize("family,arch", [("llama", "llama"), ("smollm2", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3")])
+def test_a_gguf_file_gives_the_same_losses(ingrain, tmp_path, family, arch):
+    model = write_gguf(make(family), tmp_path / "model.gguf", arch)
+    assert_same(ingrain, tmp_path / "model.gguf", model, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
+def test_quantized_gguf_gives_the_losses_of_its_values(ingrain, tmp_path, kind):
+    model = write_gguf(make("llama", intermediate_size=64), tmp_path / "model.gguf", "llama", kind)
+    assert_same(ingrain, tmp_path / "model.gguf", model, tmp_path, seeds=[1])
+
+
+def test_yarn_in_gguf_gives_the_same_losses(ingrain, tmp_path):
+    model = write_gguf(make("qwen2", "yarn"), tmp_path / "model.gguf", "qwen2")
+    assert_same(ingrain, tmp_path / "model.gguf", model, tmp_path, seeds=[1])
+
+
+def test_llama3_scaling_is_recovered_from_gguf(ingrain, tmp_path, monkeypatch):
+    monkeypatch.setitem(models.SCALINGS, "llama3", {**models.SCALINGS["llama3"], "original_max_position_embeddings": 8192})
+    scaled = make("llama", "llama3", hidden_size=128, rope_theta=10000.0, initializer_range=0.12)
+    inverse = 10000.0 ** -(np.arange(0, 32, 2) / 32)
+    divisors = (inverse / scaled.model.rotary_emb.inv_freq.numpy()).astype(np.float32)
+    assert len(np.unique(divisors.round(3))) > 3  # frequencies kept, divided by 8, and between
+    model = write_gguf(scaled, tmp_path / "model.gguf", "llama", divisors=divisors)
+    assert_same(ingrain, tmp_path / "model.gguf", model, tmp_path, seeds=[1])
+    done = ingrain("import", tmp_path / "model.gguf", "-o", tmp_path / "ours")
+    assert "rope_freqs" not in done.stderr
