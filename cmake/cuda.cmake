@@ -2,7 +2,7 @@
 #   nvcc, and a torch with CUDA   the .cu files are part of the engine
 #   nvcc, torch without CUDA      the target cuda_compile_check compiles them; nothing is linked
 #   no nvcc                       they are left alone
-# Where they are not linked, the .cpp stands in for them: the same functions, which throw.
+# Where they are not linked, unbuilt_backends.cpp stands in for them: the reference formulas, which run anywhere.
 option(INGRAIN_CUDA "Compile the CUDA kernels where nvcc is found" ON)
 
 set(INGRAIN_CUDA_LINKED OFF)
@@ -50,22 +50,21 @@ function(_ingrain_check_cuda_source source)
   target_sources(cuda_compile_check PRIVATE ${source})
 endfunction()
 
-# ingrain_cuda_sources(cuda.cu no_cuda.cpp): .cu files where CUDA is linked, .cpp files where it is not.
+# ingrain_cuda_sources(LINKED a.cu a.cpp ... OTHERWISE none.cpp ...): what the engine consists of where CUDA is linked, and
+# where it is not. The .cu files hold the kernels; the .cpp files, which have the tensors, need no CUDA header.
 function(ingrain_cuda_sources)
-  foreach(source IN LISTS ARGN)
-    cmake_path(ABSOLUTE_PATH source NORMALIZE)
-    cmake_path(GET source EXTENSION LAST_ONLY extension)
-    if(extension STREQUAL ".cu")
-      if(INGRAIN_CUDA_LINKED)
-        target_sources(ingrain_engine PRIVATE ${source})
-      elseif(INGRAIN_CUDA_CHECKED)
-        _ingrain_check_cuda_source(${source})
-      endif()
-    elseif(NOT INGRAIN_CUDA_LINKED)
-      target_sources(ingrain_engine PRIVATE ${source})
-    endif()
-  endforeach()
+  cmake_parse_arguments(_arg "" "" "LINKED;OTHERWISE" ${ARGN})
   if(INGRAIN_CUDA_LINKED)
+    target_sources(ingrain_engine PRIVATE ${_arg_LINKED})
     target_link_libraries(ingrain_engine PRIVATE CUDA::cudart)
+    return()
+  endif()
+  target_sources(ingrain_engine PRIVATE ${_arg_OTHERWISE})
+  if(INGRAIN_CUDA_CHECKED)
+    list(FILTER _arg_LINKED INCLUDE REGEX "\\.cu$")
+    foreach(source IN LISTS _arg_LINKED)
+      cmake_path(ABSOLUTE_PATH source NORMALIZE)
+      _ingrain_check_cuda_source(${source})
+    endforeach()
   endif()
 endfunction()

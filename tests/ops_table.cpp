@@ -113,7 +113,8 @@ Case heads_case(const HeadsRow& row, int64_t P) {
   const Tensor angles_TR = in.normal({row.tokens, row.head_dim / 2}, 3);
   c.engine = [=](const Tensors& x, const Tensors& slow) -> Tensors {
     const auto type = ops::accumulate_type(x[0].scalar_type());
-    const ops::RopeTable rope{angles_TR.cos().to(type), angles_TR.sin().to(type), row.interleaved};
+    const Tensor angles = angles_TR.to(x[0].device());
+    const ops::RopeTable rope{angles.cos().to(type), angles.sin().to(type), row.interleaved};
     const auto h = ops::split_heads(x[0], row.norm ? slow[0] : Tensor(), row.norm ? slow[1] : Tensor(), rope, shape, kEps);
     return {h.q_PBTHd, h.k_PBTGd, h.v_PBTGd};
   };
@@ -210,8 +211,9 @@ Case cross_entropy_case(const CrossEntropyRow& row, int64_t P) {
     c_N[i].zero_();
   }
   c.engine = [=](const Tensors& x, const Tensors& slow) -> Tensors {
-    const auto type = ops::accumulate_type(x[0].scalar_type());
-    const auto out = ops::linear_cross_entropy(x[0], slow[0], target_N, a_N.to(type), P == 2 ? c_N.to(type) : Tensor());
+    const auto like_sums = x[0].options().dtype(ops::accumulate_type(x[0].scalar_type()));
+    const auto out = ops::linear_cross_entropy(x[0], slow[0], target_N.to(x[0].device()), a_N.to(like_sums),
+                                               P == 2 ? c_N.to(like_sums) : Tensor());
     return {out.objective, out.nll_N};
   };
   c.formula = [=](const Tensors& x, const Tensors& slow) -> Tensors {
@@ -264,12 +266,13 @@ Case attention_case(const AttentionRow& row, int64_t P) {
 const RmsNormRow kRmsNormRows[] = {
     {"one_token", {1, 8}, Residual::none},        {"odd", {5, 33}, Residual::none},
     {"residual", {2, 3, 64}, Residual::planed},   {"residual_value_only", {7, 100}, Residual::value_only},
-    {"many_rows", {130, 17}, Residual::planed},
+    {"many_rows", {130, 17}, Residual::planed},   {"wide", {3, 2056}, Residual::planed},
 };
 const HeadsRow kHeadsRows[] = {
     {"interleaved", 2, 3, 4, 4, 16, true, true}, {"halves", 1, 5, 6, 2, 64, false, true},
     {"no_norm", 2, 1, 3, 1, 8, false, false},    {"odd_halves", 1, 7, 2, 1, 12, false, true},
     {"odd_pairs", 2, 67, 2, 2, 10, true, true},
+    {"wide_heads", 1, 3, 2, 1, 130, true, true},
 };
 const LinearRow kLinearRows[] = {
     {"one_token", 1, 1, 9, 7, false}, {"bias", 2, 5, 16, 33, true}, {"three_tokens", 1, 3, 70, 40, false},
@@ -277,6 +280,7 @@ const LinearRow kLinearRows[] = {
 };
 const CrossEntropyRow kCrossEntropyRows[] = {
     {"one_token", 1, 8, 5}, {"odd", 7, 16, 37}, {"several_blocks", 150, 24, 1003},
+    {"wide", 2, 8, 5000},
 };
 const AttentionRow kAttentionRows[] = {
     {"one_token", 1, 1, 0, 1, 1, 8, 4},          {"decode", 2, 1, 37, 4, 2, 16, 30},
@@ -284,7 +288,7 @@ const AttentionRow kAttentionRows[] = {
     {"window_over_all", 1, 33, 0, 2, 2, 64, 99}, {"past_1", 2, 13, 1, 3, 1, 12, 5},
     {"past_odd", 1, 50, 29, 4, 2, 20, 30},       {"chunk", 1, 130, 200, 2, 1, 64, 150},
     {"past_unseen", 1, 40, 60, 2, 2, 96, 16},    {"head_dim_128", 1, 21, 11, 2, 1, 128, 17},
-    {"several_tiles", 2, 260, 0, 1, 1, 16, 100},
+    {"several_tiles", 2, 260, 0, 1, 1, 16, 100}, {"grouped_tiles", 1, 70, 33, 4, 2, 80, 64},
 };
 
 }  // namespace
@@ -297,6 +301,7 @@ std::vector<Case> all_cases() {
     cases.push_back(swiglu_case("one_token", {1, 6}, P));
     cases.push_back(swiglu_case("odd", {2, 5, 46}, P));
     cases.push_back(swiglu_case("many_rows", {1, 70, 66}, P));
+    cases.push_back(swiglu_case("wide", {3, 4112}, P));
     for (const auto& row : kLinearRows) {
       cases.push_back(linear_case(row, P));
       if (!row.bias) cases.push_back(fast_linear_case(row, P));

@@ -55,7 +55,7 @@ struct Outcome {
 Tensors cotangents(const Case& c, const Tensors& outputs) {
   Tensors g;
   for (size_t i = 0; i < outputs.size() - c.values_only; ++i)
-    g.push_back(at::randn(outputs[i].sizes(), at::make_generator<at::CPUGeneratorImpl>(7 + i), at::kDouble));
+    g.push_back(at::randn(outputs[i].sizes(), at::make_generator<at::CPUGeneratorImpl>(7 + i), at::kDouble).to(outputs[i].device()));
   return g;
 }
 
@@ -99,7 +99,7 @@ void expect_close(const Tensors& got, const Tensors& want, double tolerance, con
   for (size_t i = 0; i < got.size(); ++i) {
     ASSERT_EQ(got[i].sizes(), want[i].sizes()) << what << ' ' << i;
     if (want[i].numel() == 0) continue;
-    const Tensor a = got[i].detach().to(at::kDouble), b = want[i].detach().to(at::kDouble);
+    const Tensor a = got[i].detach().to(at::kDouble).cpu(), b = want[i].detach().to(at::kDouble);
     const double scale = std::max(b.abs().max().item<double>(), 0.3);  // what cancels to zero keeps its terms' rounding
     const double error = (a - b).abs().max().item<double>();
     EXPECT_LE(error, tolerance * scale) << what << ' ' << i << " of largest value " << scale;
@@ -107,11 +107,19 @@ void expect_close(const Tensors& got, const Tensors& want, double tolerance, con
   }
 }
 
-/// A contiguous tensor whose storage starts one element off, so that no kernel may count on alignment.
-Tensor unaligned(const Tensor& x, at::ScalarType type) {
-  const Tensor storage = at::empty({x.numel() + 1}, x.options().dtype(type));
-  return storage.narrow(0, 1, x.numel()).view(x.sizes()).copy_(x).requires_grad_();
-}
+/// Where a test puts its tensors. They are contiguous, but start `offset` elements into their storage.
+struct Placing {
+  at::Device device = at::kCPU;
+  int64_t offset = 0;
+
+  Tensor place(const Tensor& x, at::ScalarType type) const {
+    const Tensor storage = at::empty({x.numel() + offset}, at::TensorOptions().device(device).dtype(type));
+    return storage.narrow(0, offset, x.numel()).view(x.sizes()).copy_(x).requires_grad_();
+  }
+};
+
+/// Kernels must not count on alignment, nor fail where they find it.
+std::vector<Placing> placings(at::Device device) { return {{device, 1}, {device, 0}}; }
 
 class Operations : public testing::TestWithParam<Case> {};
 
@@ -146,12 +154,12 @@ TEST_P(Operations, gradients_equal_finite_differences) {
   }
 }
 
-void expect_kernels_equal_reference(const Case& c, at::ScalarType type, double tolerance) {
+void expect_kernels_equal_reference(const Case& c, const Placing& placing, at::ScalarType type, double tolerance) {
   Tensors planed, slow, exact_planed, exact_slow;
-  for (const Tensor& x : planed_inputs(c)) planed.push_back(unaligned(x, type));
-  for (size_t i = 0; i < c.slow.size(); ++i) slow.push_back(unaligned(c.slow[i], c.is_wide(i) ? at::kFloat : type));
-  for (const Tensor& x : planed) exact_planed.push_back(x.to(at::kDouble));
-  for (const Tensor& x : slow) exact_slow.push_back(x.to(at::kDouble));
+  for (const Tensor& x : planed_inputs(c)) planed.push_back(placing.place(x, type));
+  for (size_t i = 0; i < c.slow.size(); ++i) slow.push_back(placing.place(c.slow[i], c.is_wide(i) ? at::kFloat : type));
+  for (const Tensor& x : planed) exact_planed.push_back(x.to(at::kDouble).cpu());
+  for (const Tensor& x : slow) exact_slow.push_back(x.to(at::kDouble).cpu());
   const Outcome want = by_engine(c, leaves(exact_planed), leaves(exact_slow));
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     SCOPED_TRACE(hwy::TargetName(target));
@@ -161,23 +169,42 @@ void expect_kernels_equal_reference(const Case& c, at::ScalarType type, double t
     for (const Tensor& y : got.outputs) EXPECT_TRUE(y.scalar_type() == type || y.scalar_type() == at::kFloat);
     expect_close(got.outputs, want.outputs, tolerance, "output");
     expect_close(got.gradients, want.gradients, 2 * tolerance, "gradient of input");
+    if (!placing.device.is_cpu()) break;
   }
 }
 
-TEST_P(Operations, kernels_equal_the_reference_in_fp32) { expect_kernels_equal_reference(GetParam(), at::kFloat, 1e-5); }
-TEST_P(Operations, kernels_equal_the_reference_in_bf16) { expect_kernels_equal_reference(GetParam(), at::kBFloat16, 1e-2); }
+void expect_fp32_equal(const Case& c, at::Device device) {
+  for (const Placing& p : placings(device)) expect_kernels_equal_reference(c, p, at::kFloat, 1e-5);
+}
+void expect_bf16_equal(const Case& c, at::Device device) {
+  for (const Placing& p : placings(device)) expect_kernels_equal_reference(c, p, at::kBFloat16, 1e-2);
+}
 
-/// Not differentiable, so not in the table: both sequences' norms, one clipped and one not, and a zero gradient.
-TEST(ClippedSgd, kernel_equals_the_reference) {
+TEST_P(Operations, kernels_equal_the_reference_in_fp32) { expect_fp32_equal(GetParam(), at::kCPU); }
+TEST_P(Operations, kernels_equal_the_reference_in_bf16) { expect_bf16_equal(GetParam(), at::kCPU); }
+
+/// The whole table on a GPU; where there is none, tests/cuda_on_cpu runs the same kernels on an acted-out one.
+TEST(OperationsOnCuda, kernels_equal_the_reference) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a torch without CUDA";
+  for (const Case& c : all_cases()) {
+    SCOPED_TRACE(c.name);
+    expect_fp32_equal(c, at::kCUDA);
+    expect_bf16_equal(c, at::kCUDA);
+  }
+}
+
+/// Not differentiable, so not in the table: sequences whose norm is clipped, is not clipped, is zero, and is not a number.
+void expect_clipped_sgd_equal(const Placing& placing) {
   const auto numbers = [](at::IntArrayRef sizes, double scale, uint64_t seed) {
     return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble) * scale;
   };
-  const Tensors w{numbers({3, 33, 17}, 1, 1), numbers({3, 5, 7001}, 1, 2)};
-  Tensors g{numbers({3, 33, 17}, 1, 3), numbers({3, 5, 7001}, 1, 4)};
+  const Tensors w{numbers({4, 33, 17}, 1, 1), numbers({4, 5, 7001}, 1, 2)};
+  Tensors g{numbers({4, 33, 17}, 1, 3), numbers({4, 5, 7001}, 1, 4)};
   for (Tensor& x : g) {
     x[1].mul_(1e-4);
     x[2].zero_();
   }
+  g[1][3][0][0] = std::numeric_limits<double>::quiet_NaN();
   const Tensor eta = at::tensor({0.5, 0.25}, at::kDouble);
   const Tensors want{at::empty_like(w[0]), at::empty_like(w[1])};
   const Tensor want_norm = ops::clipped_sgd(w, g, eta, 1.0, want);
@@ -187,14 +214,25 @@ TEST(ClippedSgd, kernel_equals_the_reference) {
     SCOPED_TRACE(hwy::TargetName(target));
     Tensors in_place, gradients;
     for (size_t i = 0; i < w.size(); ++i) {
-      in_place.push_back(unaligned(w[i], at::kFloat).detach());
-      gradients.push_back(unaligned(g[i], at::kFloat).detach());
+      in_place.push_back(placing.place(w[i], at::kFloat).detach());
+      gradients.push_back(placing.place(g[i], at::kFloat).detach());
     }
     hwy::SetSupportedTargetsForTest(target);
-    const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(at::kFloat), 1.0, in_place);
+    const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(placing.device, at::kFloat), 1.0, in_place);
     hwy::SetSupportedTargetsForTest(0);
-    expect_close({in_place[0], in_place[1], norm}, {want[0], want[1], want_norm}, 1e-6, "output");
+    const auto sane = [](const Tensor& x) { return x.narrow(0, 0, 3); };
+    expect_close({sane(in_place[0]), sane(in_place[1]), sane(norm)}, {sane(want[0]), sane(want[1]), sane(want_norm)}, 1e-6, "output");
+    EXPECT_TRUE(norm[3].isnan().item<bool>() && in_place[0][3].isnan().all().item<bool>()) << "the mistake must show";
+    if (!placing.device.is_cpu()) break;
   }
+}
+
+TEST(ClippedSgd, kernel_equals_the_reference) {
+  for (const Placing& p : placings(at::kCPU)) expect_clipped_sgd_equal(p);
+}
+TEST(ClippedSgd, kernel_equals_the_reference_on_cuda) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a torch without CUDA";
+  for (const Placing& p : placings(at::kCUDA)) expect_clipped_sgd_equal(p);
 }
 
 INSTANTIATE_TEST_SUITE_P(table, Operations, testing::ValuesIn(all_cases()),

@@ -1,0 +1,85 @@
+// Pieces of kernels: numbers in fp32 from and to memory, and sums over warps and blocks in a fixed order.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+namespace ingrain::ops::cuda {
+
+__device__ inline float to_float(float x) { return x; }
+__device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+template <class T>
+__device__ T from_float(float x);
+template <>
+__device__ inline float from_float<float>(float x) { return x; }
+template <>
+__device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) { return __float2bfloat16(x); }
+
+/// x as it would come back from a tensor of type T.
+template <class T>
+__device__ float rounded(float x) { return to_float(from_float<T>(x)); }
+
+/// N neighbours in memory, moved at once.
+template <class T, int N>
+struct alignas(sizeof(T) * N) Pack {
+  T x[N];
+};
+template <int N>
+struct Floats {
+  float x[N];
+  __device__ float operator[](int i) const { return x[i]; }
+  __device__ float& operator[](int i) { return x[i]; }
+};
+
+template <int N, class T>
+__device__ Floats<N> load(const T* from) {
+  const auto pack = *reinterpret_cast<const Pack<T, N>*>(from);
+  Floats<N> out;
+#pragma unroll
+  for (int i = 0; i < N; ++i) out[i] = to_float(pack.x[i]);
+  return out;
+}
+/// fp32 operands beside narrower ones: only known to be aligned like a float.
+template <int N>
+__device__ Floats<N> load_each(const float* from) {
+  Floats<N> out;
+#pragma unroll
+  for (int i = 0; i < N; ++i) out[i] = from[i];
+  return out;
+}
+template <int N, class T>
+__device__ void store(const Floats<N>& from, T* to) {
+  Pack<T, N> pack;
+#pragma unroll
+  for (int i = 0; i < N; ++i) pack.x[i] = from_float<T>(from[i]);
+  *reinterpret_cast<Pack<T, N>*>(to) = pack;
+}
+
+__device__ inline float warp_sum(float x) {
+  for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
+  return x;
+}
+
+/// Replaces every number by its sum over the block's threads (whole warps). All threads must call it.
+template <int N>
+__device__ void block_sum(float (&x)[N]) {
+  __shared__ float of_warp[32][N];
+  const int warps = blockDim.x / 32, lane = threadIdx.x % 32;
+  __syncthreads();  // the sums of an earlier call may still be being read
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    x[i] = warp_sum(x[i]);
+    if (lane == 0) of_warp[threadIdx.x / 32][i] = x[i];
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    x[i] = 0;
+    for (int w = 0; w < warps; ++w) x[i] += of_warp[w][i];
+  }
+}
+
+__device__ inline float sigmoid(float x) { return 1 / (1 + expf(-x)); }
+
+}  // namespace ingrain::ops::cuda

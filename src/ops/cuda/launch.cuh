@@ -1,0 +1,81 @@
+// Starting a kernel, and choosing which of a template's instances that is.
+#pragma once
+
+#include "ops/cuda/types.h"
+
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace ingrain::ops::cuda {
+
+struct LaunchShape {
+  dim3 grid;
+  int threads;
+  size_t shared_bytes = 0;
+};
+
+inline void check(cudaError_t error, const char* kernel) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // so that the next launch does not report this error again
+  throw std::runtime_error(std::string("CUDA kernel ") + kernel + ": " + cudaGetErrorString(error));
+}
+
+/// Puts a kernel on the stream; never waits for it.
+template <class... Expected, class... Actual>
+void launch(const char* name, void (*kernel)(Expected...), const LaunchShape& shape, Stream stream, Actual&&... args) {
+  constexpr size_t kWithoutAsking = 48 * 1024;
+  if (shape.shared_bytes > kWithoutAsking)
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shape.shared_bytes)),
+          name);
+  cudaLaunchConfig_t config{};
+  config.gridDim = shape.grid;
+  config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = stream;
+  check(cudaLaunchKernelEx(&config, kernel, std::forward<Actual>(args)...), name);
+}
+
+/// A block's dynamic shared memory.
+__device__ inline unsigned char* shared_memory() {
+  extern __shared__ __align__(128) unsigned char dynamic_shared[];
+  return dynamic_shared;
+}
+
+template <class T>
+struct TypeTag {
+  using type = T;
+};
+template <int kValue>
+using Constant = std::integral_constant<int, kValue>;
+
+template <class Run>
+void for_type(Number type, Run&& run) {
+  type == Number::fp32 ? run(TypeTag<float>{}) : run(TypeTag<__nv_bfloat16>{});
+}
+template <class Run>
+void for_planes(int64_t planes, Run&& run) {
+  planes == 1 ? run(Constant<1>{}) : run(Constant<2>{});
+}
+
+/// run(type, planes, elements a thread moves at once: 16 bytes of them, or one).
+template <class Run>
+void for_row_kernel(Number type, int64_t planes, bool packs, Run&& run) {
+  for_type(type, [&](auto tag) {
+    constexpr int kPack = 16 / sizeof(typename decltype(tag)::type);
+    for_planes(planes, [&](auto P) { packs ? run(tag, P, Constant<kPack>{}) : run(tag, P, Constant<1>{}); });
+  });
+}
+
+/// Threads for a block that shares one row: whole warps, a few packs each.
+inline int threads_for_row(int64_t width, int pack) {
+  const int64_t warps = divide_up(divide_up(width, pack), 32);
+  return static_cast<int>(32 * (warps < 8 ? (warps < 1 ? 1 : warps) : 8));
+}
+
+}  // namespace ingrain::ops::cuda
