@@ -11,18 +11,10 @@ target_link_libraries(ingrain_torch INTERFACE ${_torch_lib}/libtorch.so ${_torch
 # at::parallel_for is inline and runs on one thread unless compiled with OpenMP. It must be torch's own
 # OpenMP library: a second one would have a second pool of threads.
 file(GLOB _torch_openmp ${_torch_lib}/libgomp*.so* ${INGRAIN_TORCH_FOLDER}/../torch.libs/libgomp*.so*)
-if(_torch_openmp)
-  list(GET _torch_openmp 0 _torch_openmp)
-  target_compile_options(ingrain_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
-  target_link_libraries(ingrain_torch INTERFACE ${_torch_openmp})
-endif()
-# at::parallel_for is inline and runs serially without OpenMP; torch's own copy of libgomp keeps it to one thread pool.
-file(GLOB _torch_gomp ${_torch_lib}/libgomp*.so*)
-if(NOT _torch_gomp)
-  set(_torch_gomp gomp)
-endif()
-target_compile_options(ingrain_torch INTERFACE -fopenmp)
-target_link_libraries(ingrain_torch INTERFACE ${_torch_gomp})
+list(APPEND _torch_openmp gomp)
+list(GET _torch_openmp 0 _torch_openmp)
+target_compile_options(ingrain_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+target_link_libraries(ingrain_torch INTERFACE ${_torch_openmp})
 
 set(INGRAIN_TORCH_HAS_CUDA OFF)
 if(EXISTS ${_torch_lib}/libtorch_cuda.so)

@@ -56,12 +56,13 @@ ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t coun
   return {finish(angles_TR.cos()), finish(angles_TR.sin()), config.rope_interleaved};
 }
 
-ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type) {
+ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,
+                               at::Device device) {
   const auto fp32 = at::TensorOptions().dtype(at::kFloat);
   const Tensor exponents_R = at::arange(0, config.head_dim, 2, fp32) / static_cast<double>(config.head_dim);
   const Tensor frequencies_R = 1.0 / at::pow(config.rope_theta, exponents_R);
   const Tensor angles_TR = at::arange(first, first + count, fp32).unsqueeze(1) * frequencies_R.unsqueeze(0);
-  return {angles_TR.cos().to(type), angles_TR.sin().to(type), config.rope_interleaved};
+  return {angles_TR.cos().to(device, type), angles_TR.sin().to(device, type), config.rope_interleaved};
 }
 
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count) {

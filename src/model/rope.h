@@ -11,8 +11,9 @@ ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t coun
                           at::Device device = at::kCPU);
 
 /// The same with angles and frequencies in fp32, as the reference implementation computes them: off by up to
-/// position * 6e-8 radians. Only for comparisons with it. CPU.
-ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type);
+/// position * 6e-8 radians. Only for comparisons with it.
+ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,
+                               at::Device device = at::kCPU);
 
 /// The table's rows first .. first + count - 1.
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count);

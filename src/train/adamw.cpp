@@ -29,7 +29,8 @@ double AdamW::step(double lr) {
   double squares = 0;
   for (const Group& group : groups_) {
     if (group.gradients.empty()) continue;
-    for (const Tensor& norm : at::_foreach_norm(group.gradients)) squares += std::pow(norm.item<double>(), 2);
+    // One number comes to the host, not one a tensor: on a GPU each would wait for all that is queued.
+    squares += at::stack(at::_foreach_norm(group.gradients)).to(at::kDouble).square().sum().item<double>();
   }
   const double norm = std::sqrt(squares);
   if (!std::isfinite(norm)) return norm;

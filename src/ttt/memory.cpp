@@ -22,7 +22,7 @@ class SegmentReader {
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
     const int64_t n = tokens_Bn.size(1);
     const auto rope = rope_table(c_, m_.position, n, master_type(w_.type()), w_.device());
-    const auto prefix_rope = options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type())) : rope;
+    const auto prefix_rope = options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type()), w_.device()) : rope;
     const Tensor h_BnD = run_prefix(c_, w_, tokens_Bn, prefix_rope, rope, m_.kv_L, options_.tap);
     // Position i's target is token i + 1; the last one's may not be known yet.
     const Tensor last = next_B ? next_B->unsqueeze(1) : at::full_like(tokens_Bn.narrow(1, 0, 1), kUnknown);

@@ -5,10 +5,15 @@
 #include "cuda_on_cpu/emulator.h"
 #include "ops/cuda/device.h"
 
+#include <hwy/targets.h>
+
 namespace ingrain::ops {
 namespace {
 
 int g_reference_scopes = 0;
+
+/// The table repeats itself for every instruction set of the processor, which is nothing to the emulator.
+const bool g_one_instruction_set = (hwy::DisableTargets(~int64_t{HWY_STATIC_TARGET}), true);
 
 }  // namespace
 

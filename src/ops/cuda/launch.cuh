@@ -28,7 +28,7 @@ inline void check(cudaError_t error, const char* kernel) {
 /// Puts a kernel on the stream; never waits for it.
 template <class... Expected, class... Actual>
 void launch(const char* name, void (*kernel)(Expected...), const LaunchShape& shape, Stream stream, Actual&&... args) {
-  constexpr size_t kWithoutAsking = 48 * 1024;
+  constexpr size_t kWithoutAsking = 32 * 1024;  // 48 KiB, of which a kernel's static arrays take their part
   if (shape.shared_bytes > kWithoutAsking)
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shape.shared_bytes)),

@@ -17,7 +17,9 @@ struct Operands {
 
   Operands(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope)
       : qkv(qkv_PBTC.contiguous()), q_norm(cuda::packed(q_norm_d)), k_norm(cuda::packed(k_norm_d)),
-        cos(cuda::packed(rope.cos_TR)), sin(cuda::packed(rope.sin_TR)) {}
+        cos(cuda::packed(rope.cos_TR)), sin(cuda::packed(rope.sin_TR)) {
+    TORCH_CHECK(cos.device() == qkv.device(), "split_heads: the rotations must be on the projection's device");
+  }
 
   cuda::HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     return {cuda::number(qkv), planes(qkv), qkv.size(1) * qkv.size(2), qkv.size(2), shape.q_heads, shape.kv_heads,

@@ -37,7 +37,8 @@ RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, co
   const Tensor x = x_PND.contiguous(), gy = gy_PND.contiguous(), w = w_D.contiguous(), gx = at::empty_like(x);
   if (gx.numel() == 0) return {gx, want_w ? at::zeros_like(w) : Tensor()};
   const cuda::DeviceScope device(x.device().index());
-  if (want_w && w.size(0) * sizeof(float) > device.shared_memory())
+  constexpr size_t kOfKernel = 1024;  // at most so much shared memory is the kernel's own
+  if (want_w && w.nbytes() + kOfKernel > device.shared_memory())
     return rms_norm_reference.backward(gy_PND, x_PND, w_D, eps, want_w);
   cuda::RmsNormCall call = call_on(x, w, eps, gx);
   call.gy = gy.const_data_ptr();

@@ -12,6 +12,7 @@ namespace {
 struct Keys {
   Tensor k, v;
   int64_t past, unseen;  // past keys in k and v, and past keys left out
+  int64_t left;          // how far a query sees to the left: a window of k tokens reaches k - 1
 
   Keys(const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& window_of, int64_t window)
       : unseen(std::max<int64_t>(0, window_of.length() - window + 1)) {
@@ -21,6 +22,7 @@ struct Keys {
     };
     k = joined(window_of.k_BWGd, k_PBTGd);
     v = joined(window_of.v_BWGd, v_PBTGd);
+    left = std::min(window - 1, k.size(1));
   }
 };
 
@@ -37,13 +39,13 @@ bool has_flash_attention(const Tensor& q) {
 }
 
 // Both calls name every argument up to the window's, which is where torch 2.11's signature ends. Queries are aligned with
-// the last keys; a window of k tokens reaches k - 1 to the left.
+// the last keys.
 AttentionKernels::Output flash_forward(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past,
                                        int64_t window, double scale) {
   const Keys keys(k, v, past, window);
   const auto out = at::_flash_attention_forward(value(q), keys.k, keys.v, std::nullopt, std::nullopt, q.size(2),
                                                 keys.k.size(1), /*dropout_p=*/0.0, /*is_causal=*/true,
-                                                /*return_debug_mask=*/false, scale, window - 1, 0);
+                                                /*return_debug_mask=*/false, scale, keys.left, 0);
   return {std::get<0>(out).unsqueeze(0), std::get<1>(out)};
 }
 
@@ -55,7 +57,7 @@ AttentionKernels::Gradients flash_backward(const Tensor& go, const Tensor& q, co
   const auto [gq, gk, gv] = at::_flash_attention_backward(
       value(go), value(q), keys.k, keys.v, value(output.o_PBTHd), output.stats, Tensor(), Tensor(), q.size(2),
       keys.k.size(1), /*dropout_p=*/0.0, /*is_causal=*/true, no_dropout, at::empty({}, no_dropout.options()), scale,
-      window - 1, 0);
+      keys.left, 0);
   const auto now = [&](const Tensor& g) { return g.narrow(1, keys.past, k.size(2)).contiguous().unsqueeze(0); };
   AttentionKernels::Gradients out{gq.unsqueeze(0), now(gk), now(gv), {}, {}};
   if (want_past && past.length() > 0) {
