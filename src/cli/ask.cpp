@@ -25,12 +25,8 @@ void ask(const AskCommand& o) {
   const Model model = Model::load(folder, {.dtype = o.dtype});
   Memory memory = Memory::load(o.memory, model);
   chat::Conversation conversation(conversation_form(folder, model));
-  bool begun = false;
   const Answer answer = exchange(memory, conversation, o.question, options, {}, [&](std::string_view text) {
-    if (o.as_json) return;
-    if (!begun) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
-    begun = begun || !text.empty();
-    show_text(text);
+    if (!o.as_json) show_text(text);
   });
   if (!o.save.empty()) memory.save(o.save);
   if (!o.as_json) {

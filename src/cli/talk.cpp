@@ -3,6 +3,7 @@
 #include "api/parts.h"
 #include "formats/chat_template_file.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace ingrain::cli {
@@ -28,7 +29,13 @@ Answer exchange(Memory& memory, chat::Conversation& conversation, std::string_vi
   out.tokens_read = Reader(memory, reading).read(std::string_view(turn)).tokens;
   GenerateOptions writing = options;
   for (const std::string& stop : conversation.stops()) writing.stop.push_back(stop);
-  const Generated generated = generate(memory, writing, on_text, memory.model().encode(turn));
+  bool begun = false;  // blanks before the answer are read, but not shown
+  const auto show = [&](std::string_view text) {
+    if (!begun) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+    begun = begun || !text.empty();
+    if (!text.empty()) on_text(text);
+  };
+  const Generated generated = generate(memory, writing, show, memory.model().encode(turn));
   const bool ended = generated.reason == StopReason::end_of_text;
   conversation.answered(generated.text, ended ? memory.model().parts().tokenizer.id_to_bytes(generated.tokens.back()) : std::string_view());
   out.text = generated.text;
