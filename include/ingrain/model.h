@@ -14,6 +14,8 @@ namespace ingrain {
 struct LoadOptions {
   /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 where the processor multiplies it natively, otherwise fp32.
   std::string dtype = "auto";
+  /// "q8_0": slow weights rounded to eight bits, which makes writing faster and reading no slower; "native": as they are.
+  std::string weights = "native";
 };
 
 /// Immutable and cheap to copy: copies share the weights, which live as long as any copy or any memory of the model.

@@ -1,10 +1,12 @@
 #include "api/parts.h"
 #include "model/model_tokenizer.h"
+#include "model/packed.h"
 
 namespace ingrain {
 
 Model Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
   Network network = load_model(folder, parse_compute_type(options.dtype));
+  choose_weights(network, options.weights);
   data::Tokenizer tokenizer = load_tokenizer(folder, network.config);
   return Model(std::make_shared<const Parts>(Parts{std::move(network), std::move(tokenizer)}));
 }

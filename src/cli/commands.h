@@ -11,6 +11,7 @@ using AddCommand = void (*)(CLI::App& app);
 
 void add_ask_command(CLI::App& app);
 void add_chat_command(CLI::App& app);
+void add_bench_command(CLI::App& app);
 void add_data_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
 void add_eval_command(CLI::App& app);

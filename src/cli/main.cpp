@@ -23,6 +23,7 @@ constexpr cli::AddCommand kCommands[] = {
     cli::add_export_command,
     cli::add_data_command,
     cli::add_train_command,
+    cli::add_bench_command,
     cli::add_verify_command,
 };
 

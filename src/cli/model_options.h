@@ -12,9 +12,9 @@
 namespace ingrain::cli {
 
 struct ModelOptions {
-  std::string folder, dtype = "auto";
+  std::string folder, dtype = "auto", weights = "native";
 
-  /// Adds MODEL (positional) and --dtype.
+  /// Adds MODEL (positional), --dtype and --weights.
   void add_to(CLI::App& command);
   Network load() const;
   /// The same model with its tokenizer, as the public interface has it.

@@ -5,12 +5,19 @@
 
 #include "formats/safetensors_folder.h"
 
+#include <optional>
+
 namespace ingrain {
 
 struct Network {
   ModelConfig config;
   Weights weights;
   std::string fingerprint;  // of the stored weights: a memory belongs to the model with the same one
+  std::optional<Weights> packed = {};  // the same with slow matrices in eight bits, if pack_slow_weights() was called
+
+  /// The weights for a pass over `rows` tokens without gradients.
+  const Weights& weights_for(int64_t rows) const { return packed && rows <= kFewTokens ? *packed : weights; }
+  static constexpr int64_t kFewTokens = 8;  // above, products with unpacked matrices are faster
 };
 
 /// The fastest type that this processor multiplies natively: bf16 where it has AVX-512 bf16 or AMX, otherwise fp32.

@@ -17,7 +17,8 @@ ReadOptions reading_options(Learn learn, bool written) {
 Generated generate(const Network& model, const data::Tokenizer& tokenizer, Memory& memory, BoundaryRing& boundaries,
                    std::span<const int32_t> seen, const GenerateOptions& options,
                    const std::function<void(std::string_view)>& on_text) {
-  const ReadOptions reading = reading_options(options.learn, /*written=*/true);
+  ReadOptions reading = reading_options(options.learn, /*written=*/true);
+  reading.score = false;  // the logits were wanted once already
   Sampler sampler(options.sampling);
   for (const int32_t token : seen) sampler.accept(token);
   data::StreamDecoder decoder(tokenizer, /*skip_special=*/true);

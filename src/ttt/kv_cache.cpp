@@ -6,6 +6,12 @@ namespace ingrain::ttt {
 
 void KvCache::append(const Tensor& k_BnGd, const Tensor& v_BnGd) {
   const int64_t n = k_BnGd.size(1), length = end_ - begin_;
+  if (k_BCGd_.defined() && end_ + n > k_BCGd_.size(1) && begin_ >= length && length + n <= k_BCGd_.size(1)) {
+    // What is kept lies wholly behind its new place: no new memory.
+    for (Tensor* x : {&k_BCGd_, &v_BCGd_}) x->narrow(1, 0, length).copy_(x->narrow(1, begin_, length));
+    begin_ = 0;
+    end_ = length;
+  }
   if (!k_BCGd_.defined() || end_ + n > k_BCGd_.size(1)) {
     auto sizes = k_BnGd.sizes().vec();
     sizes[1] = std::max<int64_t>(2 * (length + n), 64);

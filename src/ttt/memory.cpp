@@ -16,14 +16,14 @@ namespace {
 class SegmentReader {
  public:
   SegmentReader(const Network& model, Memory& memory, const ReadOptions& options)
-      : c_(model.config), w_(model.weights), m_(memory), options_(options) {}
+      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
     const int64_t n = tokens_Bn.size(1);
     const auto rope = rope_table(c_, m_.position, n, master_type(w_.type()), w_.device());
     const auto prefix_rope = options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type()), w_.device()) : rope;
-    const Tensor h_BnD = run_prefix(c_, w_, tokens_Bn, prefix_rope, rope, m_.kv_L, options_.tap);
+    const Tensor h_BnD = run_prefix(c_, model_.weights_for(tokens_Bn.numel()), tokens_Bn, prefix_rope, rope, m_.kv_L, options_.tap);
     // Position i's target is token i + 1; the last one's may not be known yet.
     const Tensor last = next_B ? next_B->unsqueeze(1) : at::full_like(tokens_Bn.narrow(1, 0, 1), kUnknown);
     const Tensor target_Bn = at::cat({tokens_Bn.narrow(1, 1, n - 1), last}, 1);
@@ -96,10 +96,10 @@ class SegmentReader {
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
   void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn, bool targets_known) {
-    const at::NoGradGuard no_grad;
     std::vector<FastMlp> fast_S;
     for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp, {}});
-    const SuffixOutput out = run_suffix(c_, w_, fast_S, {h_BnD, windows_before(0), rope}, options_.tap);
+    const Weights& w = model_.weights_for(target_Bn.numel());
+    const SuffixOutput out = run_suffix(c_, w, fast_S, {h_BnD, windows_before(0), rope}, options_.tap);
     append_kv(out.kv_S1);
     m_.x_BD = ops::value(out.x_PBTD).select(1, -1).clone();
     // Only the last target can be unknown. Alone (decoding) it is not worth a product with the head; with others it gets
@@ -129,6 +129,7 @@ class SegmentReader {
     for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i) m_.kv_L[static_cast<size_t>(i)].keep_last(c_.window - 1);
   }
 
+  const Network& model_;
   const ModelConfig& c_;
   const Weights& w_;
   Memory& m_;
@@ -163,7 +164,8 @@ Memory empty_memory(const Network& model, int64_t batch) {
 
 Tensor next_logits(const Network& model, const Memory& memory) {
   require(memory.x_BD.defined(), "nothing was read yet, so there is nothing to predict from; read at least one token");
-  return ops::product_nt(memory.x_BD, model.weights.head()).to(master_type(model.weights.type()));
+  const at::NoGradGuard no_grad;
+  return ops::product_nt(memory.x_BD, model.weights_for(memory.x_BD.size(0)).head()).to(master_type(model.weights.type()));
 }
 
 Tensor as_batch(std::span<const int32_t> tokens, at::Device device) {
@@ -173,6 +175,7 @@ Tensor as_batch(std::span<const int32_t> tokens, at::Device device) {
 }
 
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options) {
+  const at::NoGradGuard no_grad;  // the inner step alone differentiates, and says so
   const ModelConfig& c = model.config;
   const int64_t n = tokens_Bn.size(1);
   ReadResult result;
@@ -185,8 +188,10 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, c
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
   if (memory.x_BD.defined()) {
-    const Tensor log_p = next_logits(model, memory).log_softmax(-1);
-    result.nll_Bn.select(1, 0).copy_(log_p.gather(1, first_B.unsqueeze(1)).squeeze(1).neg());
+    if (options.score) {
+      const Tensor log_p = next_logits(model, memory).log_softmax(-1);
+      result.nll_Bn.select(1, 0).copy_(log_p.gather(1, first_B.unsqueeze(1)).squeeze(1).neg());
+    }
     reader.set_last_target(first_B);
   }
   for (int64_t first = 0; first < n;) {

@@ -39,6 +39,7 @@ struct StepReport {
 struct ReadOptions {
   bool learn = true;           // make inner steps
   bool learn_these = true;     // whether the tokens of this call count as targets in their chunks' losses
+  bool score = true;           // off: the call's first score stays NaN, which saves a product with the head
   double rate_multiplier = 1;  // of the inner rate
   int64_t segment = 2048;      // tokens that go through the prefix at once
   bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it

@@ -6,6 +6,31 @@
 #include <cmath>
 
 namespace ingrain::ttt {
+namespace {
+
+/// From less to more likely; of equals the lowest id is the likeliest.
+bool comes_later(const Sampler::Candidate& a, const Sampler::Candidate& b) {
+  return a.logit != b.logit ? a.logit < b.logit : a.id > b.id;
+}
+
+/// Candidates in falling order, brought out one at a time: few of them carry most of the probability, and sorting a
+/// whole vocabulary takes as long as a small model's pass.
+class Falling {
+ public:
+  explicit Falling(std::vector<Sampler::Candidate>& candidates) : heap_(candidates), left_(candidates.size()) {
+    std::make_heap(heap_.begin(), heap_.end(), comes_later);
+  }
+  const Sampler::Candidate& operator[](size_t i) {
+    while (heap_.size() - left_ <= i) std::pop_heap(heap_.begin(), heap_.begin() + static_cast<std::ptrdiff_t>(left_--), comes_later);
+    return heap_[heap_.size() - 1 - i];
+  }
+
+ private:
+  std::vector<Sampler::Candidate>& heap_;  // the first `left_` are a heap, the others rise
+  size_t left_;
+};
+
+}  // namespace
 
 void validate(const SamplingOptions& o) {
   const auto check = [](bool ok, const char* option, double value, const char* rule) {
@@ -36,54 +61,58 @@ void Sampler::accept(int32_t token) {
 }
 
 std::vector<Sampler::Candidate> Sampler::adjusted(std::span<const float> logits) const {
-  std::vector<double> values(logits.begin(), logits.end());
+  std::vector<Candidate> out(logits.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i] = {logits[i], static_cast<int32_t>(i)};
   for (const auto& [id, bias] : options_.logit_bias)
-    if (static_cast<size_t>(id) < values.size()) values[static_cast<size_t>(id)] += bias;
+    if (static_cast<size_t>(id) < out.size()) out[static_cast<size_t>(id)].logit += bias;
   for (const auto& [id, count] : counts_) {
-    if (static_cast<size_t>(id) >= values.size()) continue;
-    double& x = values[static_cast<size_t>(id)];
+    if (static_cast<size_t>(id) >= out.size()) continue;
+    double& x = out[static_cast<size_t>(id)].logit;
     x = x > 0 ? x / options_.repetition_penalty : x * options_.repetition_penalty;
     x -= options_.presence_penalty + options_.frequency_penalty * static_cast<double>(count);
   }
-  std::vector<Candidate> out;
-  out.reserve(values.size());
-  for (size_t i = 0; i < values.size(); ++i)
-    if (values[i] > -INFINITY) out.push_back({values[i], static_cast<int32_t>(i)});  // false for NaN
+  std::erase_if(out, [](const Candidate& x) { return !(x.logit > -INFINITY); });  // NaN too
   require(!out.empty(), "every token is forbidden (logit bias, or a model that computes NaN); there is nothing to sample");
   return out;
 }
 
-/// Leaves the tokens that top-k, top-p and min-p allow. `falling`: probabilities, sum 1.
-void Sampler::cut(std::vector<Candidate>& falling) const {
-  if (options_.top_p < 1) {
-    double sum = 0;
-    size_t keep = 0;
-    while (keep < falling.size() && sum < options_.top_p) sum += falling[keep++].value;
-    falling.resize(keep);
-  }
-  const double least = options_.min_p * falling.front().value;
-  while (falling.size() > 1 && falling.back().value < least) falling.pop_back();
-}
-
 int32_t Sampler::sample(std::span<const float> logits) {
-  std::vector<Candidate> c = adjusted(logits);
-  const auto before = [](const Candidate& a, const Candidate& b) { return a.value != b.value ? a.value > b.value : a.id < b.id; };
-  if (options_.temperature == 0) return std::min_element(c.begin(), c.end(), before)->id;
-  const size_t k = options_.top_k > 0 ? std::min(c.size(), static_cast<size_t>(options_.top_k)) : c.size();
-  std::partial_sort(c.begin(), c.begin() + static_cast<std::ptrdiff_t>(k), c.end(), before);
-  c.resize(k);
-  const double largest = c.front().value;
+  std::vector<Candidate> candidates = adjusted(logits);
+  if (options_.temperature == 0) return std::max_element(candidates.begin(), candidates.end(), comes_later)->id;
+  // Probabilities are weights over their sum; the likeliest token's weight is 1.
+  const double largest = std::max_element(candidates.begin(), candidates.end(), comes_later)->logit;
+  const auto weight = [&](const Candidate& x) { return x.logit == largest ? 1 : std::exp((x.logit - largest) / options_.temperature); };
+  Falling falling(candidates);
+  size_t kept = candidates.size();
+  const auto sum_of_kept = [&] {
+    double sum = 0;
+    for (size_t i = 0; i < kept; ++i) sum += weight(falling[i]);
+    return sum;
+  };
   double sum = 0;
-  for (Candidate& x : c) sum += x.value = x.value == largest ? 1 : std::exp((x.value - largest) / options_.temperature);
-  for (Candidate& x : c) x.value /= sum;
-  cut(c);
-  sum = 0;
-  for (const Candidate& x : c) sum += x.value;
+  if (options_.top_k > 0 && static_cast<size_t>(options_.top_k) < kept) {
+    kept = static_cast<size_t>(options_.top_k);
+    sum = sum_of_kept();
+  } else {
+    for (const Candidate& x : candidates) sum += weight(x);
+  }
+  if (options_.top_p < 1) {
+    double share = 0;
+    size_t n = 0;
+    while (n < kept && share < options_.top_p * sum) share += weight(falling[n++]);
+    kept = n;
+  }
+  if (options_.min_p > 0) {
+    size_t n = 1;
+    while (n < kept && weight(falling[n]) >= options_.min_p) ++n;
+    kept = n;
+  }
+  if (kept < candidates.size()) sum = sum_of_kept();
   const double u = static_cast<double>(random_.next() >> 11) * 0x1p-53 * sum;
   double cumulative = 0;
-  for (const Candidate& x : c)
-    if ((cumulative += x.value) > u) return x.id;
-  return c.back().id;  // rounding may leave u just above the last sum
+  for (size_t i = 0; i < kept; ++i)
+    if ((cumulative += weight(falling[i])) > u) return falling[i].id;
+  return falling[kept - 1].id;  // rounding may leave u just above the last sum
 }
 
 std::string StopStrings::push(std::string_view text) {

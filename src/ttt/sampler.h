@@ -22,6 +22,11 @@ void validate(const SamplingOptions& options);
 /// min-p (each on what the one before left, renormalised). Not thread-safe; a copy continues independently.
 class Sampler {
  public:
+  struct Candidate {
+    double logit;  // after biases and penalties
+    int32_t id;
+  };
+
   explicit Sampler(SamplingOptions options);
 
   /// Counts a token of the text (given or sampled) for the penalties.
@@ -30,12 +35,7 @@ class Sampler {
   int32_t sample(std::span<const float> logits);
 
  private:
-  struct Candidate {
-    double value;  // logit, later probability
-    int32_t id;
-  };
   std::vector<Candidate> adjusted(std::span<const float> logits) const;
-  void cut(std::vector<Candidate>& falling) const;
 
   SamplingOptions options_;
   data::SplitMix64 random_;

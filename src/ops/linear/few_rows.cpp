@@ -8,11 +8,11 @@
 namespace ingrain::ops {
 
 struct FewRowsCall {
-  at::ScalarType type;
+  at::ScalarType type, weight_type;
   int64_t m, n, k, ldb;
   const float* a;  // [m, k], already fp32
-  const void* b;   // [n, k], rows ldb apart
-  void* c;         // [m, n]
+  const void* b;   // [n, k] of weight_type, rows ldb apart
+  void* c;         // [m, n] of type
 };
 
 }  // namespace ingrain::ops
@@ -31,40 +31,42 @@ namespace ingrain::ops::HWY_NAMESPACE {
 constexpr int kStreams = 4;
 
 /// c[i][j] = <a_i, b_j> for M rows of a and `streams` (up to kStreams) rows of b.
-template <int M, class T>
-HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const T* b, int64_t streams, T* c) {
+/// Products are in T: a weight W of more digits is rounded as it is read.
+template <int M, class T, class W>
+HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, int64_t streams, T* c) {
   V sum[M][kStreams];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) sum[i][j] = Zero();
-  const T* row[kStreams];  // where fewer are left, the last one is repeated
+  const W* row[kStreams];  // where fewer are left, the last one is repeated
 #pragma GCC unroll 4
   for (int j = 0; j < kStreams; ++j) row[j] = b + HWY_MIN(int64_t{j}, streams - 1) * call.ldb;
   const int64_t whole = call.k - call.k % int64_t(Lanes());
   for (int64_t p = 0; p < whole; p += Lanes()) {
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) {
-      const V right = Load(row[j] + p);
+      const V right = std::is_same_v<T, W> ? Load(row[j] + p) : Rounded<T>(Load(row[j] + p));
 #pragma GCC unroll 4
       for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(Load(a + i * call.k + p), right, sum[i][j]);
     }
   }
   if (whole < call.k) {
     const size_t left = call.k - whole;
-    for (int j = 0; j < kStreams; ++j)
-      for (int i = 0; i < M; ++i)
-        sum[i][j] = hn::MulAdd(LoadUpTo(a + i * call.k + whole, left), LoadUpTo(row[j] + whole, left), sum[i][j]);
+    for (int j = 0; j < kStreams; ++j) {
+      const V right = std::is_same_v<T, W> ? LoadUpTo(row[j] + whole, left) : Rounded<T>(LoadUpTo(row[j] + whole, left));
+      for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(LoadUpTo(a + i * call.k + whole, left), right, sum[i][j]);
+    }
   }
   for (int64_t j = 0; j < streams; ++j)
     for (int i = 0; i < M; ++i) c[i * call.n + j] = static_cast<T>(Sum(sum[i][j]));
 }
 
-template <class T>
+template <class T, class W>
 void FewRowsAs(const FewRowsCall& call, int64_t begin, int64_t end) {
   for (int64_t j = begin; j < end; j += kStreams) {
     const int64_t streams = HWY_MIN(int64_t{kStreams}, end - j);
-    const T* const b = static_cast<const T*>(call.b) + j * call.ldb;
+    const W* const b = static_cast<const W*>(call.b) + j * call.ldb;
     T* const c = static_cast<T*>(call.c) + j;
     int64_t i = 0;
     for (; i + 2 <= call.m; i += 2) DotBlock<2>(call, call.a + i * call.k, b, streams, c + i * call.n);
@@ -73,7 +75,9 @@ void FewRowsAs(const FewRowsCall& call, int64_t begin, int64_t end) {
 }
 
 void FewRows(const FewRowsCall& call, int64_t begin, int64_t end) {
-  call.type == at::kFloat ? FewRowsAs<float>(call, begin, end) : FewRowsAs<BFloat16>(call, begin, end);
+  if (call.type == at::kFloat) return FewRowsAs<float, float>(call, begin, end);
+  call.weight_type == at::kFloat ? FewRowsAs<BFloat16, float>(call, begin, end)
+                                 : FewRowsAs<BFloat16, BFloat16>(call, begin, end);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
@@ -90,14 +94,14 @@ constexpr int64_t kFewRows = 8;
 }  // namespace
 
 bool has_few_rows(const Tensor& a_MK, const Tensor& b_NK) {
-  const auto type = a_MK.scalar_type();
-  return a_MK.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && b_NK.scalar_type() == type &&
+  const auto type = a_MK.scalar_type(), weight_type = b_NK.scalar_type();
+  return a_MK.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && (weight_type == type || weight_type == at::kFloat) &&
          a_MK.size(0) <= kFewRows && a_MK.numel() > 0 && b_NK.numel() > 0 && b_NK.stride(1) == 1;
 }
 
 Tensor few_rows_nt(const Tensor& a_MK, const Tensor& b_NK) {
   const Tensor a = a_MK.to(at::kFloat).contiguous(), c = at::empty({a.size(0), b_NK.size(0)}, a_MK.options());
-  const FewRowsCall call{a_MK.scalar_type(), a.size(0), b_NK.size(0), a.size(1), b_NK.stride(0),
+  const FewRowsCall call{a_MK.scalar_type(), b_NK.scalar_type(), a.size(0), b_NK.size(0), a.size(1), b_NK.stride(0),
                          a.const_data_ptr<float>(), b_NK.const_data_ptr(), c.data_ptr()};
   const auto run = HWY_DYNAMIC_DISPATCH(FewRows);
   at::parallel_for(0, call.n, cpu::grain(call.k),

@@ -1,5 +1,6 @@
 #include "ops/linear/linear.h"
 
+#include "ops/linear/few_rows.h"
 #include "ops/linear/products.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -63,18 +64,22 @@ Tensor each_plane(Product product, const Tensor& x_PBTD, const Tensor& w_BFD) {
   return at::stack({product(x_PBTD[0], w_BFD), product(x_PBTD[1], w_BFD)});
 }
 
+Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
+  Tensor y_P = each_plane(batched_nt, x_PBTD, w_BFD);
+  if (!dw_BFD) return y_P;
+  const Tensor from_dw = batched_nt(value(x_PBTD), *dw_BFD);
+  if (planes(y_P) == 1) return at::cat({y_P, from_dw.unsqueeze(0)});
+  tangent(y_P).add_(from_dw);
+  return y_P;
+}
+
 /// y = x wᵀ; dy = dx wᵀ + x dwᵀ, with g | gdy their cotangents:
 ///   gx = g w + gdy dw;  gdx = gdy w;  gw = gᵀ x + gdyᵀ dx.
 struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x_PBTD, const Tensor& w_BFD,
                         const std::optional<Tensor>& dw_BFD) {
     ctx->save_for_backward({x_PBTD, w_BFD, dw_BFD.value_or(Tensor())});
-    Tensor y_P = each_plane(batched_nt, x_PBTD, w_BFD);
-    if (!dw_BFD) return y_P;
-    const Tensor from_dw = batched_nt(value(x_PBTD), *dw_BFD);
-    if (planes(y_P) == 1) return at::cat({y_P, from_dw.unsqueeze(0)});
-    tangent(y_P).add_(from_dw);
-    return y_P;
+    return fast_forward(x_PBTD, w_BFD, dw_BFD);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -109,11 +114,14 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
 }
 
 Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw) {
-  const Tensor rounded = w.to(x_PBTD.scalar_type());
+  // Fast weights of a single sequence and few tokens are rounded as they are read, not copied first.
+  const bool in_place = !dw.defined() && !needs_graph(x_PBTD, w) && w.dim() == 3 && w.size(0) == 1 && has_few_rows(rows(x_PBTD), w[0]);
+  const Tensor rounded = in_place ? w : w.to(x_PBTD.scalar_type());
   if (w.dim() == 2 && !dw.defined()) return ops::linear(x_PBTD, rounded);
   const Tensor w_BFD = w.dim() == 3 ? rounded : rounded.unsqueeze(0).expand({x_PBTD.size(1), -1, -1});
   const auto dw_BFD = dw.defined() ? std::optional<Tensor>(dw.to(x_PBTD.scalar_type())) : std::nullopt;
-  return FastLinearFunction::apply(x_PBTD.contiguous(), w_BFD, dw_BFD);
+  const Tensor x = x_PBTD.contiguous();
+  return needs_graph(x, w) ? FastLinearFunction::apply(x, w_BFD, dw_BFD) : fast_forward(x, w_BFD, dw_BFD);
 }
 
 }  // namespace ingrain::ops

@@ -1,12 +1,12 @@
 // Matrix products through libtorch, by whichever of its libraries is fastest here: oneDNN for fp32 on AMD
-// processors with AVX-512 (where MKL stays at AVX2), libtorch's own choice elsewhere, our own kernel for few rows.
+// processors with AVX-512 (where MKL stays at AVX2), libtorch's own choice elsewhere, our own kernels for few rows.
 #pragma once
 
 #include "ops/planes.h"
 
 namespace ingrain::ops {
 
-Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]
+Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b may be packed (q8.h)
 Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN);  // a b,  [M, N]
 Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN);  // aᵀ b, [M, N]
 

@@ -1,0 +1,117 @@
+"""The model of a folder in plain PyTorch, as one would write it first: reading with and without learning, with windowed
+or full attention. Read only for comparison; fp32 on the CPU."""
+import json
+import pathlib
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch.nn.functional import scaled_dot_product_attention as sdpa
+
+
+class Reader:
+    def __init__(self, folder):
+        folder = pathlib.Path(folder)
+        self.c = json.loads((folder / "config.json").read_text())
+        self.w = {name: x.float() for name, x in load_file(folder / "model.safetensors").items()}
+        if self.c["learned_inner_rates"] or self.c["attention_bias"] or self.c["rope_scaling"]:
+            raise SystemExit(f"{folder}: this comparison knows models like reader-17m only")
+        self.layers, self.suffix = self.c["num_hidden_layers"], self.c["suffix_len"]
+        self.window, self.chunk = self.c["sliding_window"], self.c["chunk_size"]
+
+    def get(self, layer, name):
+        return self.w[f"model.layers.{layer}.{name}.weight"]
+
+    def norm(self, x, weight):
+        return F.rms_norm(x, weight.shape, weight, self.c["rms_norm_eps"])
+
+    def rope(self, x, first):
+        """x: [T, H, d]; interleaved pairs or halves, angles in fp64."""
+        T, d = x.shape[0], x.shape[-1]
+        steps = self.c["rope_theta"] ** (-torch.arange(0, d, 2, dtype=torch.float64) / d)
+        angles = (torch.arange(first, first + T, dtype=torch.float64)[:, None] * steps)[:, None]
+        cos, sin = angles.cos().float(), angles.sin().float()
+        if self.c["rope_interleaved"]:
+            a, b = x[..., ::2], x[..., 1::2]
+            return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+        a, b = x.chunk(2, -1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+    def attention(self, h, layer, first, past, full):
+        """The attention step on [T, D]; past: (k, v) of the positions before. Returns h and the keys and values to carry."""
+        T, d = h.shape[0], self.c["head_dim"]
+        x = self.norm(h, self.get(layer, "input_layernorm"))
+        q, k, v = (F.linear(x, self.get(layer, f"self_attn.{n}_proj")).view(T, -1, d) for n in "qkv")
+        if self.c["qk_norm"]:
+            q, k = self.norm(q, self.get(layer, "self_attn.q_norm")), self.norm(k, self.get(layer, "self_attn.k_norm"))
+        q, k = self.rope(q, first), self.rope(k, first)
+        if past is not None:
+            k, v = torch.cat([past[0], k]), torch.cat([past[1], v])
+        heads = [x.transpose(0, 1)[None] for x in (q, k, v)]
+        grouped = self.c["num_key_value_heads"] != self.c["num_attention_heads"]
+        if full and past is None:
+            o = sdpa(*heads, is_causal=True, enable_gqa=grouped)
+        else:
+            i, j = torch.arange(len(k) - T, len(k))[:, None], torch.arange(len(k))
+            seen = (j <= i) & (full | (j > i - self.window))
+            o = sdpa(*heads, attn_mask=seen, enable_gqa=grouped)
+        y = F.linear(o[0].transpose(0, 1).flatten(1), self.get(layer, "self_attn.o_proj"))
+        if self.c["post_norm"]:
+            y = self.norm(y, self.get(layer, "self_attn_post_norm"))
+        keep = None if full else self.window - 1
+        return h + y, (k.detach()[-keep:] if keep else k, v.detach()[-keep:] if keep else v)
+
+    def mlp(self, h, layer, kind, weights, post):
+        x = self.norm(h, self.get(layer, kind))
+        y = F.linear(F.silu(F.linear(x, weights[0])) * F.linear(x, weights[1]), weights[2])
+        return h + (self.norm(y, self.get(layer, post)) if post else y)
+
+    def slow(self, h, layer):
+        w = [self.get(layer, f"mlp.{n}_proj") for n in ("gate", "up", "down")]
+        return self.mlp(h, layer, "post_attention_layernorm", w, "mlp_post_norm" if self.c["post_norm"] else None)
+
+    def first_fast(self):
+        return [self.get(i, f"fast_mlp.{n}_proj").clone() for i in range(self.layers - self.suffix, self.layers)
+                for n in ("gate", "up", "down")]
+
+    def score(self, h, targets):
+        head = self.w["model.embed_tokens.weight"] if self.c["tie_word_embeddings"] else self.w["lm_head.weight"]
+        return F.cross_entropy(F.linear(self.norm(h, self.w["model.norm.weight"]), head), targets, reduction="none")
+
+    def suffix_pass(self, h, fast, first, past, full):
+        """The suffix on [T, D]. Returns h and what each block carries on."""
+        carried, start = [], self.layers - self.suffix
+        for s in range(self.suffix):
+            h, kv = self.attention(h, start + s, first, past[s], full)
+            carried.append(kv)
+            h = self.mlp(h, start + s, "fast_mlp_norm", fast[3 * s : 3 * s + 3],
+                         "fast_mlp_post_norm" if self.c["fast_post_norm"] else None)
+            h = self.slow(h, start + s)
+        return h, carried
+
+    def read(self, tokens, learn=True, full=False):
+        """-log p of tokens 1 .. n-1 (n - 1 a multiple of the chunk), each scored before it is learnt from."""
+        inputs, targets = tokens[:-1], tokens[1:]
+        step = len(inputs) if full else 1024
+        fast, nll, past = self.first_fast(), [], [None] * self.layers
+        prefix = self.layers - self.suffix
+        for first in range(0, len(inputs), step):
+            with torch.no_grad():
+                h = F.embedding(inputs[first : first + step], self.w["model.embed_tokens.weight"])
+                for i in range(prefix):
+                    h, past[i] = self.attention(h, i, first, past[i], full)
+                    h = self.slow(h, i)
+            chunk = self.chunk if learn else len(h)
+            for begin in range(0, len(h), chunk):
+                fast = [w.detach().requires_grad_(learn) for w in fast]
+                with torch.set_grad_enabled(learn):
+                    at = first + begin
+                    out, past[prefix:] = self.suffix_pass(h[begin : begin + chunk], fast, at, past[prefix:], full)
+                    losses = self.score(out, targets[at : at + chunk])
+                nll.append(losses.detach())
+                if learn:
+                    g = torch.autograd.grad(losses.mean(), fast)
+                    norm = torch.stack([x.norm() for x in g]).norm()
+                    rate = self.c["inner_lr"] * min(1.0, self.c["inner_clip"] / norm.item())
+                    fast = [w.detach() - rate * x for w, x in zip(fast, g)]
+        return torch.cat(nll)

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Every figure of bench/results, in about ten minutes on two quiet cores; the output is what goes there.
+#
+#   bench/run_all.sh PROGRAM [PYTHON] [GGUF] [LLAMA_PYTHON] [SMOLLM]
+#
+# PYTHON: with torch, safetensors, tokenizers and numpy (bench/compare/pytorch.py). LLAMA_PYTHON: with llama-cpp-python,
+# for GGUF (bench/compare/llama_cpp.py). SMOLLM: our folder of the same model; without one, random weights of its shape.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+program=$1 python=${2-} gguf=${3-} llama=${4-} smollm=${5-bench/shapes/smollm2-135m.json}
+reader=models/reader-17m emma=examples/data/emma.txt
+
+run() { printf '\n$ %s\n' "$*"; "$@"; }
+printf '%s, commit %s, load %s\n' "$(date -u +%F)" "$(git describe --always --dirty=+)" "$(cut -d' ' -f1 /proc/loadavg)"
+
+for dtype in fp32 bf16; do
+  run "$program" bench read $reader --text $emma --dtype $dtype
+  run "$program" bench train $reader --text $emma --dtype $dtype --runs 2
+  run "$program" bench decode $reader --text $emma --dtype $dtype --contexts 0,4096,32768 --tokens 600 --runs 2
+done
+run "$program" bench read $reader --text $emma --tokens 131072 --runs 1
+run "$program" bench train bench/shapes/hidden-256.json --dtype fp32 --threads 1 --length 2048
+for weights in native q8_0; do
+  run "$program" bench decode "$smollm" --weights $weights --contexts 0,4096,8192 --tokens 64 --runs 2
+  run "$program" eval $reader $emma --dtype fp32 --weights $weights --limit 65536
+done
+[[ -z $python ]] || run "$python" bench/compare/pytorch.py "$program" $reader $emma
+[[ -z $llama ]] || run "$llama" bench/compare/llama_cpp.py "$program" "$smollm" "$gguf" $emma

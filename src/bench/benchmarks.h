@@ -1,0 +1,39 @@
+// The benchmarks of `ingrain bench`. Each adds its figures to a report; times are medians over runs.
+#pragma once
+
+#include "bench/report.h"
+#include "bench/subject.h"
+
+namespace ingrain::bench {
+
+struct ReadOptions {
+  int64_t tokens = 8192, runs = 3;
+  bool learn = true;
+};
+/// Reading a text from its start: tokens/s, GFLOP/s by the documented count, and the peak of memory after 32,768 tokens
+/// and at the end (measured in the first run).
+void bench_read(const Subject& subject, const ReadOptions& options, Report& report);
+
+struct DecodeOptions {
+  std::vector<int64_t> contexts = {0, 4096};  // tokens read before
+  int64_t tokens = 128, runs = 3;
+  bool learn = true;
+};
+/// Writing: tokens/s, and the time of a token (median, 99th percentile, longest), for each length of context.
+/// Every token is sampled greedily and read. Contexts alternate.
+void bench_decode(const Subject& subject, const DecodeOptions& options, Report& report);
+
+struct TrainOptions {
+  std::vector<std::string> modes = {"meta", "standard"};
+  int64_t length = 8192, batch = 1, runs = 3;
+  bool recompute = true;
+};
+/// The outer gradient without the optimizer, modes alternating: tokens/s, GFLOP/s, and how many standard steps a meta
+/// step takes. UsageError for an unknown mode.
+void bench_train(const Subject& subject, const TrainOptions& options, Report& report);
+
+/// Measures the peaks (after the runs, so that memory's peak is theirs) and adds what share of them the figures
+/// named "...: GFLOP/s" and "...: GB/s" reach.
+void add_shares_of_peaks(Report& report, at::ScalarType compute);
+
+}  // namespace ingrain::bench

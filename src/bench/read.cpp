@@ -1,0 +1,68 @@
+#include "bench/benchmarks.h"
+#include "bench/stopwatch.h"
+#include "bench/work.h"
+#include "ttt/memory.h"
+
+#include <algorithm>
+
+namespace ingrain::bench {
+namespace {
+
+constexpr int64_t kEarly = 32768;  // tokens after which memory's use has settled
+constexpr int64_t kPiece = 32768;  // tokens given to a call; a multiple of the segment
+
+struct Run {
+  double seconds = 0;
+  uint64_t peak_early = 0, peak = 0;
+};
+
+Run read_once(const Subject& subject, int64_t tokens, bool learn) {
+  ttt::Memory memory = ttt::empty_memory(subject.model);
+  ttt::ReadOptions reading;
+  reading.learn = learn;
+  Run out;
+  const Stopwatch watch;
+  for (int64_t first = 0; first < tokens; first += kPiece) {
+    ttt::read(subject.model, memory, subject.slice(first, std::min(kPiece, tokens - first)), reading);
+    if (memory.position == kEarly) out.peak_early = peak_memory();
+  }
+  out.seconds = watch.seconds();
+  out.peak = peak_memory();
+  return out;
+}
+
+}  // namespace
+
+void bench_read(const Subject& subject, const ReadOptions& o, Report& report) {
+  const ModelConfig& c = subject.model.config;
+  read_once(subject, std::min(o.tokens, 2 * c.chunk), o.learn);  // warm-up
+  std::vector<double> seconds;
+  Run first;
+  for (int64_t i = 0; i < o.runs; ++i) {
+    const Run run = read_once(subject, o.tokens, o.learn);
+    if (i == 0) first = run;
+    seconds.push_back(run.seconds);
+  }
+  const double middle = median(seconds);
+  const Work work = o.learn ? reading_work(c, 0, o.tokens) : forward_work(c, 0, o.tokens);
+  report.add("reading: tokens", static_cast<double>(o.tokens) / middle, "tokens/s");
+  report.add("reading: slowest run", static_cast<double>(o.tokens) / *std::max_element(seconds.begin(), seconds.end()), "tokens/s");
+  report.add("reading: work a token", 1e-6 * work.total() / static_cast<double>(o.tokens), "M multiply-adds");
+  report.add("reading: GFLOP/s", 2e-9 * work.total() / middle, "GFLOP/s");
+  if (first.peak_early > 0) report.add("peak memory after 32,768 tokens", 1e-6 * static_cast<double>(first.peak_early), "MB");
+  report.add("peak memory", 1e-6 * static_cast<double>(first.peak), "MB");
+  if (first.peak_early > 0)
+    report.add("peak memory: end / 32,768", static_cast<double>(first.peak) / static_cast<double>(first.peak_early), "ratio");
+}
+
+void add_shares_of_peaks(Report& report, at::ScalarType compute) {
+  report.machine = describe_machine();
+  report.peaks = measure_peaks(compute);
+  const auto figures = report.figures;
+  for (const Figure& f : figures) {
+    if (f.unit == "GFLOP/s") report.add(f.name + " / peak", f.value / report.peaks.gflops, "ratio");
+    if (f.unit == "GB/s") report.add(f.name + " / peak", f.value / report.peaks.gbytes, "ratio");
+  }
+}
+
+}  // namespace ingrain::bench

@@ -1,0 +1,44 @@
+// The result of a benchmark: figures with their units, what they were measured on, and an earlier result beside them.
+#pragma once
+
+#include "bench/machine.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace ingrain::bench {
+
+struct Figure {
+  std::string name;  // unique in its report: "context 4096: tokens"
+  double value = 0;
+  std::string unit;            // "tokens/s", "ms", "MB"
+  std::optional<double> was;   // the same figure in the earlier report
+};
+
+struct Report {
+  std::string benchmark;   // "read", "decode", "train"
+  std::string model, type; // what was run and in which compute type
+  Machine machine;
+  Peaks peaks;
+  std::vector<Figure> figures;
+
+  void add(std::string name, double value, std::string unit) { figures.push_back({std::move(name), value, std::move(unit), {}}); }
+};
+
+nlohmann::json to_json(const Report& report);
+/// Fills in Figure::was from a report that --json printed. Error if the file is none, or of another benchmark.
+void compare(Report& report, const std::filesystem::path& earlier);
+/// For people: the machine, then one line a figure; with an earlier report also its value and the ratio to it.
+std::string to_text(const Report& report);
+
+/// REQUIRES: not empty. The mean of the middle two for an even number.
+double median(std::vector<double> values);
+/// The smallest value that at least `share` (0 to 1) of the values do not exceed. REQUIRES: not empty.
+double quantile(std::vector<double> values, double share);
+
+}  // namespace ingrain::bench

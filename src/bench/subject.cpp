@@ -1,0 +1,57 @@
+#include "bench/subject.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "data/random.h"
+#include "data/tokenizer.h"
+#include "model/packed.h"
+
+#include <algorithm>
+
+namespace ingrain::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxTextBytes = uint64_t{1} << 28;
+constexpr int64_t kRandomTokens = 65536;
+
+Network load(const std::string& name, at::ScalarType compute) {
+  if (fs::is_directory(name)) return load_model(name, compute);
+  Network model;
+  model.config = fs::exists(name) ? load_config(name) : preset(name);
+  model.weights = convert(model.config, initial_weights(model.config, /*seed=*/0), compute);
+  model.fingerprint = "random";
+  return model;
+}
+
+}  // namespace
+
+Tensor Subject::slice(int64_t first, int64_t count) const {
+  const Tensor out = at::empty({1, count}, at::kLong);
+  const auto size = static_cast<int64_t>(tokens.size());
+  for (int64_t i = 0; i < count; ++i) out.data_ptr<int64_t>()[i] = tokens[static_cast<size_t>((first + i) % size)];
+  return out;
+}
+
+Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, bool packed) {
+  Subject out{load(name, compute), {}};
+  if (packed) pack_slow_weights(out.model);
+  const ModelConfig& c = out.model.config;
+  if (text.empty()) {
+    data::SplitMix64 random(1);
+    for (int64_t i = 0; i < kRandomTokens; ++i)
+      out.tokens.push_back(static_cast<int32_t>(random.next() % static_cast<uint64_t>(c.vocab_size)));
+    return out;
+  }
+  require(fs::exists(fs::path(name) / "tokenizer.json"), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens",
+          name, text);
+  out.tokens = data::Tokenizer::load(name).encode(read_file(text, kMaxTextBytes));
+  require(!out.tokens.empty(), "{}: empty; there is nothing to read", text);
+  const auto largest = *std::max_element(out.tokens.begin(), out.tokens.end());
+  require(largest < c.vocab_size, "{}: its tokenizer has ids that the model lacks; it belongs to another model", name);
+  if (c.bos_id >= 0) out.tokens.insert(out.tokens.begin(), static_cast<int32_t>(c.bos_id));
+  return out;
+}
+
+}  // namespace ingrain::bench

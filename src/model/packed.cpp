@@ -1,0 +1,36 @@
+#include "model/packed.h"
+
+#include "base/error.h"
+#include "ops/linear/q8.h"
+
+namespace ingrain {
+
+void pack_slow_weights(Network& model) {
+  Weights& w = model.weights;
+  const at::ScalarType type = w.type();
+  require(w.device().is_cpu() && type != at::kDouble, "Q8_0 weights are for fp32 and bf16 on the CPU");
+  Weights packed = w;
+  const auto pack = [&](Tensor& matrix, Tensor& target) {
+    if (!matrix.defined() || matrix.size(1) % ops::kQ8Block != 0) return;
+    target = ops::pack_q8(matrix);
+    matrix = ops::unpack_q8(target).to(type);
+  };
+  for (size_t i = 0; i < w.blocks.size(); ++i) {
+    BlockWeights &from = w.blocks[i], &to = packed.blocks[i];
+    pack(from.wqkv_CD, to.wqkv_CD);
+    pack(from.wo_DC, to.wo_DC);
+    pack(from.mlp.w13_FD, to.mlp.w13_FD);
+    pack(from.mlp.w2_DF, to.mlp.w2_DF);
+  }
+  // The embedding is looked up, not multiplied: packed it serves as the head alone.
+  pack(w.head_VD.defined() ? w.head_VD : w.embedding_VD, packed.head_VD);
+  packed.embedding_VD = w.embedding_VD;
+  model.packed = std::move(packed);
+}
+
+void choose_weights(Network& model, std::string_view form) {
+  if (form == "q8_0") return pack_slow_weights(model);
+  if (form != "native") fail_usage("--weights '{}' is not known; choose native or q8_0", form);
+}
+
+}  // namespace ingrain

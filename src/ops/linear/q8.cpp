@@ -1,0 +1,148 @@
+// This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
+#ifndef INGRAIN_OPS_Q8  // what all of them share
+#define INGRAIN_OPS_Q8
+#include "ops/cpu/targets.h"
+#include "ops/cpu/parallel.h"
+#include "ops/linear/q8.h"
+
+#include "base/error.h"
+
+#include <cmath>
+
+namespace ingrain::ops {
+
+struct Q8Block {
+  float scale;
+  int8_t q[kQ8Block];
+};
+static_assert(sizeof(Q8Block) == 36);
+
+struct Q8Call {
+  at::ScalarType type;
+  int64_t m, n, blocks;  // blocks of a row
+  const float* a;        // [m, 32 blocks], already fp32
+  const Q8Block* w;      // [n, blocks]
+  void* c;               // [m, n]
+};
+
+}  // namespace ingrain::ops
+#endif
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/linear/q8.cpp"
+#include <hwy/foreach_target.h>
+#include "ops/cpu/vec-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingrain::ops::HWY_NAMESPACE {
+
+/// Rows of the weight side by side, as in few_rows.cpp.
+constexpr int kQ8Streams = 4;
+
+HWY_INLINE V Widen(const int8_t* q) {
+  const D d;
+  return hn::ConvertTo(d, hn::PromoteTo(hn::RebindToSigned<D>(), hn::LoadU(hn::Rebind<int8_t, D>(), q)));
+}
+
+/// c[i][j] = <a_i, w_j> for M rows of a and `streams` (up to kQ8Streams) rows of w.
+template <int M, class T>
+HWY_INLINE void Q8Dots(const Q8Call& call, const float* a, const Q8Block* w, int64_t streams, T* c) {
+  const int64_t K = call.blocks * kQ8Block;
+  V sum[M][kQ8Streams];
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < kQ8Streams; ++j) sum[i][j] = Zero();
+  const Q8Block* row[kQ8Streams];  // where fewer are left, the last one is repeated
+#pragma GCC unroll 4
+  for (int j = 0; j < kQ8Streams; ++j) row[j] = w + HWY_MIN(int64_t{j}, streams - 1) * call.blocks;
+  for (int64_t b = 0; b < call.blocks; ++b) {
+    const float* const x = a + b * kQ8Block;
+#pragma GCC unroll 4
+    for (int j = 0; j < kQ8Streams; ++j) {
+      const V scale = Set(row[j][b].scale);
+#pragma GCC unroll 4
+      for (size_t p = 0; p < kQ8Block; p += Lanes()) {
+        const V right = hn::Mul(scale, Widen(row[j][b].q + p));
+#pragma GCC unroll 4
+        for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(Load(x + i * K + p), right, sum[i][j]);
+      }
+    }
+  }
+  for (int64_t j = 0; j < streams; ++j)
+    for (int i = 0; i < M; ++i) c[i * call.n + j] = static_cast<T>(Sum(sum[i][j]));
+}
+
+template <class T>
+void Q8RowsAs(const Q8Call& call, int64_t begin, int64_t end) {
+  const int64_t K = call.blocks * kQ8Block;
+  for (int64_t j = begin; j < end; j += kQ8Streams) {
+    const int64_t streams = HWY_MIN(int64_t{kQ8Streams}, end - j);
+    const Q8Block* const w = call.w + j * call.blocks;
+    T* const c = static_cast<T*>(call.c) + j;
+    int64_t i = 0;
+    for (; i + 2 <= call.m; i += 2) Q8Dots<2>(call, call.a + i * K, w, streams, c + i * call.n);
+    if (i < call.m) Q8Dots<1>(call, call.a + i * K, w, streams, c + i * call.n);
+  }
+}
+
+void Q8Rows(const Q8Call& call, int64_t begin, int64_t end) {
+  call.type == at::kFloat ? Q8RowsAs<float>(call, begin, end) : Q8RowsAs<BFloat16>(call, begin, end);
+}
+
+}  // namespace ingrain::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ingrain::ops {
+namespace {
+
+HWY_EXPORT(Q8Rows);
+
+Q8Block pack_block(const float* x) {
+  float largest = 0;
+  for (int64_t i = 0; i < kQ8Block; ++i) largest = std::max(largest, std::abs(x[i]));
+  Q8Block out{largest / 127, {}};
+  if (out.scale == 0) return out;  // zeros, or so small that the scale is
+  for (int64_t i = 0; i < kQ8Block; ++i)
+    out.q[i] = static_cast<int8_t>(std::clamp(std::nearbyint(x[i] / out.scale), -127.0f, 127.0f));
+  return out;
+}
+
+const Q8Block* blocks_of(const Tensor& packed) { return static_cast<const Q8Block*>(packed.const_data_ptr()); }
+int64_t row_blocks(const Tensor& packed) { return packed.size(1) / static_cast<int64_t>(sizeof(Q8Block)); }
+
+}  // namespace
+
+Tensor pack_q8(const Tensor& w_NK) {
+  const int64_t N = w_NK.size(0), K = w_NK.size(1);
+  require(K % kQ8Block == 0, "a matrix with rows of {} weights cannot be packed in blocks of {}", K, kQ8Block);
+  const Tensor w = w_NK.detach().to(at::kFloat).contiguous();
+  const Tensor out = at::empty({N, K / kQ8Block * static_cast<int64_t>(sizeof(Q8Block))}, at::kByte);
+  auto* const blocks = static_cast<Q8Block*>(out.data_ptr());
+  at::parallel_for(0, N * K / kQ8Block, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) blocks[b] = pack_block(w.const_data_ptr<float>() + b * kQ8Block);
+  });
+  return out;
+}
+
+Tensor unpack_q8(const Tensor& packed) {
+  const int64_t N = packed.size(0), blocks = row_blocks(packed);
+  const Tensor out = at::empty({N, blocks * kQ8Block}, at::kFloat);
+  float* x = out.data_ptr<float>();
+  for (int64_t b = 0; b < N * blocks; ++b)
+    for (const int8_t q : blocks_of(packed)[b].q) *x++ = blocks_of(packed)[b].scale * static_cast<float>(q);
+  return out;
+}
+
+Tensor q8_nt(const Tensor& a_MK, const Tensor& packed) {
+  require(a_MK.size(1) == row_blocks(packed) * kQ8Block, "a packed matrix of {} columns meets rows of {}", row_blocks(packed) * kQ8Block, a_MK.size(1));
+  const Tensor a = a_MK.to(at::kFloat).contiguous(), c = at::empty({a.size(0), packed.size(0)}, a_MK.options());
+  const Q8Call call{a_MK.scalar_type(), a.size(0), packed.size(0), row_blocks(packed), a.const_data_ptr<float>(), blocks_of(packed), c.data_ptr()};
+  const auto run = HWY_DYNAMIC_DISPATCH(Q8Rows);
+  at::parallel_for(0, call.n, cpu::grain(a.size(1)), [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  return c;
+}
+
+}  // namespace ingrain::ops
+#endif

@@ -1,0 +1,60 @@
+"""`ingrain bench` from outside: its results, comparisons, refusals; and eight-bit weights in the other commands."""
+
+import json
+
+import pytest
+from test_cli import EMMA, READER, ROOT, refused
+
+SHAPE = ROOT / "bench" / "shapes" / "hidden-256.json"
+SHORT = {"read": ["--tokens", "512"], "decode": ["--contexts", "0,300", "--tokens", "4"], "train": ["--length", "256"]}
+
+
+@pytest.mark.parametrize("benchmark", SHORT)
+def test_each_benchmark_gives_figures_on_a_described_machine_and_compares(ingrain, tmp_path, benchmark):
+    command = ["bench", benchmark, SHAPE, "--runs", "1", "--threads", "1", "--dtype", "fp32", *SHORT[benchmark]]
+    done = ingrain(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["benchmark"] == benchmark and result["dtype"] == "fp32" and result["machine"]["threads"] == 1
+    assert result["machine"]["processor"] and result["machine"]["commit"]
+    assert result["peaks"]["gflops"] > 1 and result["peaks"]["gbytes_per_second"] > 0.1
+    assert any(f["unit"] == "tokens/s" and f["value"] > 0 for f in result["figures"])
+    names = [f["name"] for f in result["figures"]]
+    assert len(names) == len(set(names))
+
+    (tmp_path / "before.json").write_text(done.stdout)
+    again = ingrain(*command, "--vs", tmp_path / "before.json")
+    assert again.returncode == 0 and again.stdout.count("now") > len(names) / 2
+
+
+def test_bench_reads_a_trained_model_and_a_text(ingrain):
+    done = ingrain("bench", "read", READER, "--text", EMMA, "--tokens", "600", "--runs", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "reading: GFLOP/s / peak" in done.stdout
+
+
+def test_bench_refuses_what_it_cannot_do(ingrain, tmp_path):
+    refused(ingrain("bench"), 2)
+    refused(ingrain("bench", "read", "nonesuch"), 2, "nonesuch")
+    refused(ingrain("bench", "read", SHAPE, "--text", EMMA), 1, "tokenizer.json")
+    refused(ingrain("bench", "train", SHAPE, "--mode", "reverse"), 2, "reverse")
+    refused(ingrain("bench", "train", SHAPE, "--length", "100"), 1, "100")
+    refused(ingrain("bench", "decode", SHAPE, "--weights", "q4"), 2, "q4")
+    (tmp_path / "other.json").write_text("{}")
+    refused(ingrain("bench", "read", SHAPE, "--tokens", "300", "--runs", "1", "--vs", tmp_path / "other.json"), 1, "other.json")
+
+
+def test_eight_bit_weights_cost_less_than_a_hundredth_of_a_nat(ingrain):
+    def loss(*options):
+        done = ingrain("eval", READER, EMMA, "--limit", "2048", "--dtype", "fp32", "--json", *options)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["learning_on"]["mean_nll"]
+
+    native, packed = loss(), loss("--weights", "q8_0")
+    assert native != packed and abs(native - packed) < 0.01
+
+
+def test_eight_bit_weights_write_and_need_a_type_that_has_them(ingrain):
+    done = ingrain("generate", READER, "--prompt", "Emma", "--max-tokens", "5", "--weights", "q8_0")
+    assert done.returncode == 0 and len(done.stdout) > 6, done.stderr
+    refused(ingrain("generate", READER, "--prompt", "Emma", "--weights", "q8_0", "--dtype", "fp64"), 1, "Q8_0")
