@@ -31,6 +31,7 @@ struct Q8Call {
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linear/q8.cpp"
 #include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
 #include "ops/cpu/vec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -56,10 +57,14 @@ HWY_INLINE void Q8Dots(const Q8Call& call, const float* a, const Q8Block* w, int
   const Q8Block* row[kQ8Streams];  // where fewer are left, the last one is repeated
 #pragma GCC unroll 4
   for (int j = 0; j < kQ8Streams; ++j) row[j] = w + HWY_MIN(int64_t{j}, streams - 1) * call.blocks;
+  // The rows are too short for the processor to foresee the next ones by itself. Some 7 KB ahead hide memory's latency;
+  // beyond the matrix's end a prefetch does nothing.
+  const int64_t step = kQ8Streams * call.blocks, ahead = (200 + step - 1) / step * step;
   for (int64_t b = 0; b < call.blocks; ++b) {
     const float* const x = a + b * kQ8Block;
 #pragma GCC unroll 4
     for (int j = 0; j < kQ8Streams; ++j) {
+      hwy::Prefetch(row[j] + b + ahead);
       const V scale = Set(row[j][b].scale);
 #pragma GCC unroll 4
       for (size_t p = 0; p < kQ8Block; p += Lanes()) {
