@@ -20,6 +20,7 @@ void add_generate_command(CLI::App& app);
 void add_import_command(CLI::App& app);
 void add_memory_command(CLI::App& app);
 void add_read_command(CLI::App& app);
+void add_retrofit_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_verify_command(CLI::App& app);
 

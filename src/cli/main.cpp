@@ -21,6 +21,7 @@ constexpr cli::AddCommand kCommands[] = {
     cli::add_eval_command,
     cli::add_import_command,
     cli::add_export_command,
+    cli::add_retrofit_command,
     cli::add_data_command,
     cli::add_train_command,
     cli::add_bench_command,

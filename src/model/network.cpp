@@ -5,6 +5,7 @@
 #include "data/checksum.h"
 #include "model/assemble_weights.h"
 #include "model/decoder_source.h"
+#include "model/stored_weights.h"
 #include "model/tensor_io.h"
 #include "ops/cpu/processor.h"
 
@@ -93,9 +94,9 @@ Network load_model(const fs::path& path, at::ScalarType compute, at::Device devi
   }
   require(fs::is_directory(path), "{}: no such model; a model is a folder with config.json and model.safetensors, or a .gguf file", path.string());
   model.config = load_config(path / "config.json");
-  const formats::SafetensorsFolder stored(path);
-  model.fingerprint = fingerprint_of(stored);
-  assemble([&](const std::string& name) { return read_tensor(stored, name); });
+  const StoredWeights stored(path);
+  model.fingerprint = stored.fingerprint();
+  assemble([&](const std::string& name) { return stored.read(name); });
   return model;
 }
 

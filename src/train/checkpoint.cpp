@@ -2,7 +2,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "data/checksum.h"
+#include "data/tokenizer_files.h"
+#include "model/stored_weights.h"
 #include "model/tensor_io.h"
 
 #include <algorithm>
@@ -63,9 +66,21 @@ void check_same_model(const SafetensorsFile& file, const ModelConfig& config) {
             file.path().string(), key, there.contains(key) ? there[key].dump() : "nothing", value.dump());
 }
 
+std::string optional_metadata(const SafetensorsFile& file, const std::string& key) {
+  const auto found = file.metadata().find(key);
+  return found == file.metadata().end() ? "" : found->second;
+}
+
+void check_same_frozen(const SafetensorsFile& file, const std::string& fingerprint) {
+  const std::string there = optional_metadata(file, "frozen_fingerprint");
+  require(there == fingerprint, "{}: this checkpoint has only the trained part of the model {}; the model given is {}; name the right one in model.folder",
+          file.path().string(), there.empty() ? "(none: it has all weights)" : printable(there), fingerprint.empty() ? "drawn at random" : fingerprint);
+}
+
 uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
   const at::NoGradGuard no_grad;
   check_same_model(file, trainer.run().model.config);
+  check_same_frozen(file, trainer.frozen() ? trainer.frozen()->fingerprint : "");
   const json state = json_of(file, "state");
   require(state.is_object(), "{}: metadata 'state' is no object; the file is damaged", file.path().string());
   const auto number = [&](const char* field) { return whole_number(state, field, file.path()); };
@@ -84,11 +99,17 @@ uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
   return static_cast<uint64_t>(number("log_bytes"));
 }
 
-void copy_tokenizer(const fs::path& tokenizer, const fs::path& folder) {
-  if (tokenizer.empty()) return;
-  const fs::path from = fs::is_directory(tokenizer) ? tokenizer / "tokenizer.json" : tokenizer;
-  for (const fs::path& path : {from, from.parent_path() / "tokenizer_config.json"})
-    if (fs::exists(path)) write_file(folder / (path == from ? "tokenizer.json" : "tokenizer_config.json"), read_file(path, uint64_t{1} << 30));
+/// The finished model: an adapter again if the run began with one and left the base's weights as they are.
+void write_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store, const fs::path& frozen,
+                 const fs::path& tokenizer) {
+  const auto base = frozen.empty() ? std::nullopt : StoredWeights(frozen).base();
+  if (base) {
+    save_adapter(folder, config, weights, *base, store);
+  } else {
+    save_model(folder, config, weights, store);
+  }
+  if (!frozen.empty()) data::copy_tokenizer(frozen, folder);
+  if (!tokenizer.empty()) data::copy_tokenizer(tokenizer, folder);
 }
 
 }  // namespace
@@ -146,6 +167,10 @@ fs::path save_checkpoint(const Trainer& trainer, uint64_t log_bytes) {
   writer.metadata("config", to_json(run.model.config).dump());
   writer.metadata("settings", run.settings.dump());
   writer.metadata("tokenizer", run.data.tokenizer.empty() ? "" : fs::absolute(run.data.tokenizer).string());
+  if (trainer.frozen()) {
+    writer.metadata("frozen", fs::absolute(trainer.frozen()->folder).string());
+    writer.metadata("frozen_fingerprint", trainer.frozen()->fingerprint);
+  }
   writer.metadata("checksum", checksum_of(tensors));
   const fs::path path = checkpoint_path(run.checkpoint.folder, counters.step);
   writer.write(path);
@@ -176,20 +201,26 @@ Resumed resume_newest(Trainer& trainer) {
 void export_model(const fs::path& checkpoint, const fs::path& folder, at::ScalarType store) {
   const SafetensorsFile file = open_whole(checkpoint);
   const ModelConfig config = parse_config(json_of(file, "config"), fmt::format("{}: metadata 'config'", checkpoint.string()));
+  const fs::path frozen = optional_metadata(file, "frozen");
   Weights weights = make_weights(config, at::kFloat);
+  if (!frozen.empty()) {
+    const Network start = load_model(frozen, at::kFloat);
+    check_same_frozen(file, start.fingerprint);
+    weights = start.weights;
+  }
   visit_parameters(config, weights, [&](const std::string& name, Tensor& target, ParameterKind) {
+    if (!frozen.empty() && !file.contains(name)) return;
     const Tensor x = read_tensor(file, name);
     require(x.sizes() == target.sizes(), "{}: tensor '{}' does not have the shape that its config says; the file is damaged", checkpoint.string(), name);
     target.copy_(x);
   });
-  save_model(folder, config, weights, store);
-  copy_tokenizer(metadata_of(file, "tokenizer"), folder);
+  write_model(folder, config, weights, store, frozen, metadata_of(file, "tokenizer"));
 }
 
 void export_model(const Trainer& trainer) {
   const RunConfig& run = trainer.run();
-  save_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype));
-  copy_tokenizer(run.data.tokenizer, run.checkpoint.model);
+  write_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype),
+              trainer.frozen() ? trainer.frozen()->folder : fs::path(), run.data.tokenizer);
 }
 
 }  // namespace ingrain::train

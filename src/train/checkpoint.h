@@ -1,7 +1,8 @@
 // Checkpoints: one safetensors file each, whole or not at all, from which a run continues bit for bit.
 //
 // Tensors: every master weight under its own name ("blocks.3.wqkv"), fp32, and beside every trained one its
-// ".first_moment" and ".second_moment". Metadata: "format" = "ingrain-checkpoint", "state" (JSON: counters, optimizer
+// ".first_moment" and ".second_moment"; a run that began with a model and trains a part of it leaves out the rest, which
+// is in that model: metadata "frozen" (its folder) and "frozen_fingerprint". Metadata: "format" = "ingrain-checkpoint", "state" (JSON: counters, optimizer
 // steps, loader, length of the log), "config" (config.json), "settings" (as given), "tokenizer" (path, may be empty),
 // "checksum" (XXH3 of all tensors' bytes in name order).
 #pragma once
@@ -27,11 +28,12 @@ struct Resumed {
 };
 
 /// Puts the newest checkpoint that is whole into the trainer. Error if there is none, or if it belongs to a model of
-/// another shape or to other data.
+/// another shape, to other data, or to a run that began with another model (both fingerprints are named).
 Resumed resume_newest(Trainer& trainer);
 
-/// Writes the model that a checkpoint holds as a folder: config.json, model.safetensors (in type `store`) and
-/// tokenizer.json if the run named one.
+/// Writes the model that a checkpoint holds as a folder: config.json, model.safetensors (in type `store`) and the
+/// tokenizer of the run or of the model it began with. A run that trains a part of an adapter gives an adapter of the
+/// same base. Error if a model that it began with and left in part as it was is gone, or another one.
 void export_model(const std::filesystem::path& checkpoint, const std::filesystem::path& folder, at::ScalarType store);
 
 /// The same from a running trainer.

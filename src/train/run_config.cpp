@@ -16,6 +16,11 @@ namespace fs = std::filesystem;
 
 constexpr double kHuge = 1e12;
 
+/// The fields of config.json that fix which tensors there are, and their shapes.
+const std::vector<std::string> kShapes{"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+                                       "head_dim", "intermediate_size", "suffix_len", "fast_intermediate_size", "qk_norm", "post_norm",
+                                       "fast_post_norm", "attention_bias", "tie_word_embeddings", "learned_inner_rates"};
+
 void read_data(SettingReader& in, RunConfig::Data& data) {
   in.need("data.train", "\"corpus\"  # what 'ingrain data prepare' made");
   in.need("data.sequence_length", "8192");
@@ -80,8 +85,8 @@ void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model
   // A preset's vocabulary gives way to that of the data.
   if (!preset_name.empty()) fields.erase("vocab_size"), fields.erase("bos_token_id"), fields.erase("eos_token_id");
   if (!model.folder.empty())
-    for (const char* shape : {"vocab_size", "hidden_size", "num_hidden_layers", "suffix_len"})
-      require(!given.contains(shape), "{}: the model in {} fixes it; leave it out", in.describe(std::string("model.") + shape), model.folder.string());
+    for (const std::string& shape : kShapes)
+      require(!given.contains(shape), "{}: the model in {} fixes it; leave it out", in.describe("model." + shape), model.folder.string());
   for (const auto& [key, value] : given.items()) fields[key] = value;
   if (const auto window = fields.find("sliding_window"); window != fields.end() && *window == "full") *window = nullptr;
   fit_to_data(data, fields, source);
@@ -124,7 +129,15 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
   int64_t seed = 1;
   in.read("train.seed", seed, 0);
   train.seed = static_cast<uint64_t>(seed);
-  in.read("train.train_only", train.train_only);
+  size_t parameters = 0;
+  const bool choice = in.read_word("train.parameters", parameters, {"all", "fast"});
+  require(!in.read("train.train_only", train.train_only) || !choice, "{}: train.train_only says the same in detail; keep one of them",
+          in.describe("train.parameters"));
+  if (parameters == 1) {
+    require(model.config.suffix_len > 0, "{}: the model has no fast weights; 'ingrain retrofit' gives it some", in.describe("train.parameters"));
+    train.train_only = {"*.fast*"};  // the fast MLPs and their norms
+    if (model.config.learned_inner_rates) train.train_only.emplace_back("inner_rate");
+  }
   in.read("train.max_skipped", train.max_skipped, 1);
   in.read("train.kept_mib", train.kept_mib, 0, int64_t{1} << 24);
 }
@@ -211,7 +224,7 @@ std::string resolved_toml(const RunConfig& run) {
       if (!parts.empty()) out += fmt::format("{} = {{ {} }}\n", key, fmt::join(parts, ", "));
       continue;
     }
-    if (fixed && (key == "vocab_size" || key == "hidden_size" || key == "num_hidden_layers" || key == "suffix_len")) continue;
+    if (fixed && std::find(kShapes.begin(), kShapes.end(), key) != kShapes.end()) continue;
     line(key.c_str(), value.is_null() ? json("full") : value);
   }
   section("data");

@@ -12,12 +12,6 @@ at::Device device_of(const RunConfig& run) {
   return run.train.device;
 }
 
-Weights first_weights(const RunConfig& run, at::Device device) {
-  const Weights weights = run.model.folder.empty() ? initial_weights(run.model.config, run.train.seed)
-                                                   : load_model(run.model.folder, at::kFloat).weights;
-  return convert(run.model.config, weights, at::kFloat, device);
-}
-
 data::LoaderOptions loader_options(const RunConfig& run) {
   data::LoaderOptions options;
   options.batch = run.train.batch;
@@ -35,17 +29,24 @@ Tensor to_tensor(const data::Batch& batch, at::Device device) {
 }  // namespace
 
 Trainer::Trainer(const RunConfig& run)
-    : run_(run), device_(device_of(run)), master_(first_weights(run, device_)),
+    : run_(run), device_(device_of(run)), master_(first_weights()),
       compute_(convert(c_, master_, parse_compute_type(run.train.dtype, device_), device_)),
       slots_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
       optimizer_(c_, master_, slots_.sums(), run.train.adamw), corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
       loader_(corpus_, loader_options(run_)) {}
 
+Weights Trainer::first_weights() {
+  if (run_.model.folder.empty()) return convert(c_, initial_weights(c_, run_.train.seed), at::kFloat, device_);
+  const Network start = load_model(run_.model.folder, at::kFloat);
+  if (!run_.train.train_only.empty()) frozen_ = {run_.model.folder, start.fingerprint};
+  return convert(c_, start.weights, at::kFloat, device_);
+}
+
 void Trainer::refresh_compute_weights() {
   const at::NoGradGuard no_grad;
-  const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_);
+  const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_), trained = parameter_list(c_, slots_.sums());
   for (size_t i = 0; i < from.size(); ++i)
-    if (!from[i].is_same(to[i])) to[i].copy_(from[i]);
+    if (trained[i].defined() && !from[i].is_same(to[i])) to[i].copy_(from[i]);
 }
 
 StepReport Trainer::advance() {
@@ -103,7 +104,9 @@ std::optional<std::vector<ValidationReport>> Trainer::validate(const std::functi
 std::vector<std::pair<std::string, Tensor>> Trainer::state() const {
   std::vector<std::pair<std::string, Tensor>> out;
   Weights weights = master_;
-  visit_parameters(c_, weights, [&](const std::string& name, Tensor& tensor, ParameterKind) { out.emplace_back(name, tensor); });
+  visit_parameters(c_, weights, [&](const std::string& name, Tensor& tensor, ParameterKind) {
+    if (!frozen_ || is_trained(run_, name)) out.emplace_back(name, tensor);
+  });
   for (auto& named : optimizer_.state()) out.push_back(std::move(named));
   return out;
 }

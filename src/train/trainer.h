@@ -29,6 +29,12 @@ struct Counters {
   int64_t skipped_in_a_row = 0;
 };
 
+/// Where the weights are that are not trained and that checkpoints leave out: the model that the run began with.
+struct FrozenSource {
+  std::filesystem::path folder;
+  std::string fingerprint;
+};
+
 /// Not thread-safe. The same configuration on the same machine with as many threads gives the same bits.
 class Trainer {
  public:
@@ -48,22 +54,26 @@ class Trainer {
 
   const RunConfig& run() const { return run_; }
   const Weights& master() const { return master_; }  // fp32
+  /// There only if the run began with a model folder and leaves some of its weights as they are.
+  const std::optional<FrozenSource>& frozen() const { return frozen_; }
   const AdamW& optimizer() const { return optimizer_; }
   const Counters& counters() const { return counters_; }
   data::LoaderState loader_state() const { return loader_.state(); }
 
-  /// Every tensor that the future depends on, by name, as live tensors: the master weights under their own names, the
-  /// moments as AdamW names them. A checkpoint is these and the two states below.
+  /// Every tensor that the future depends on, by name, as live tensors: the master weights under their own names (without
+  /// those of frozen()), the moments as AdamW names them. A checkpoint is these and the two states below.
   std::vector<std::pair<std::string, Tensor>> state() const;
   /// Continues from there. The tensors must have been filled in already (they are live).
   void restore(const Counters& counters, int64_t optimizer_steps, const data::LoaderState& loader);
 
  private:
+  Weights first_weights();
   void refresh_compute_weights();
 
   RunConfig run_;
   const ModelConfig& c_ = run_.model.config;
   at::Device device_;
+  std::optional<FrozenSource> frozen_;
   Weights master_, compute_;
   GradientSlots slots_;
   AdamW optimizer_;

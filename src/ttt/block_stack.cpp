@@ -2,6 +2,13 @@
 
 namespace ingrain::ttt {
 
+BlockStack::BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next, Recompute recompute)
+    : c_(config), slots_(slots), blocks_(blocks), attention_of_next_(attention_of_next), recompute_(recompute) {
+  // Below the lowest trained parameter the backward pass has nothing to compute, and the forward pass nothing to keep.
+  if (slots.sums().embedding_VD.defined()) return;
+  while (lowest_ < stages() && !any_trained(slots_of(lowest_))) ++lowest_;
+}
+
 Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const {
   const BlockWeights& block = w.blocks[static_cast<size_t>(stage)];
   Tensor h = attention_step(c_, block, h_PBTD, {}, rope_, tap, stage).h_PBTD;
@@ -29,27 +36,23 @@ Tensor BlockStack::forward(const Tensor& tokens_BT, const ops::RopeTable& rope, 
   if (tap) tap("embed", -1, h_PBTD);
   for (int64_t i = 0; i < stages(); ++i) {
     Stage& stage = kept_.emplace_back();
-    stage.in_PBTD = h_PBTD.detach().requires_grad_();
-    if (recompute_ == Recompute::never) {
+    if (i >= lowest_) stage.in_PBTD = h_PBTD.detach().requires_grad_();
+    if (i >= lowest_ && recompute_ == Recompute::never) {
       const at::AutoGradMode grad(true);
       stage.out_PBTD = run(i, stage.in_PBTD, slots_.leaves(), tap);
       h_PBTD = stage.out_PBTD.detach();
     } else {
       const at::NoGradGuard no_grad;
-      h_PBTD = run(i, stage.in_PBTD, slots_.leaves(), tap);
+      h_PBTD = run(i, h_PBTD, slots_.leaves(), tap);
     }
   }
   return ops::value(h_PBTD);
 }
 
 void BlockStack::backward(const Tensor& g_BTD) {
-  // Below the lowest trained parameter there is nothing to compute.
   const Tensor& embedding_sum = slots_.sums().embedding_VD;
-  int64_t lowest = embedding_sum.defined() ? -1 : stages();
-  for (int64_t i = stages() - 1; i >= 0 && lowest >= 0; --i)
-    if (any_trained(slots_of(i))) lowest = i;
   Tensor g_PBTD = g_BTD.unsqueeze(0);
-  for (int64_t i = stages() - 1; i >= std::max<int64_t>(lowest, 0); --i) {
+  for (int64_t i = stages() - 1; i >= lowest_; --i) {
     Stage& stage = kept_[static_cast<size_t>(i)];
     if (!stage.out_PBTD.defined()) {
       const at::AutoGradMode grad(true);

@@ -13,8 +13,7 @@ enum class Recompute { never, always };
 /// With `attention_of_next`, the next block's attention step too (where the suffix begins).
 class BlockStack {
  public:
-  BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next, Recompute recompute)
-      : c_(config), slots_(slots), blocks_(blocks), attention_of_next_(attention_of_next), recompute_(recompute) {}
+  BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next, Recompute recompute);
 
   /// tokens: [B, T]. Returns [B, T, D].
   Tensor forward(const Tensor& tokens_BT, const ops::RopeTable& rope, const Tap& tap = {});
@@ -35,6 +34,7 @@ class BlockStack {
   int64_t blocks_;
   bool attention_of_next_;
   Recompute recompute_;
+  int64_t lowest_ = 0;  // stage with a trained parameter
   Tensor tokens_BT_;
   ops::RopeTable rope_;
   std::vector<Stage> kept_;

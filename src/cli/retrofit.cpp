@@ -1,0 +1,67 @@
+#include "cli/commands.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "data/tokenizer_files.h"
+#include "model/retrofit.h"
+#include "model/stored_weights.h"
+
+#include <cstdio>
+
+namespace ingrain::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string model, target;
+  RetrofitOptions retrofit;
+  bool full = false;
+};
+
+void retrofit(const Options& o) {
+  const fs::path target(o.target);
+  require(!fs::exists(target) || fs::is_empty(target), "{}: exists and is not empty; choose another folder", o.target);
+  const Network base = load_model(o.model, at::kFloat);
+  const ModelConfig config = retrofit_config(base.config, o.retrofit, o.model);
+  const Weights weights = retrofit_weights(base, config, o.retrofit);
+  if (o.full) {
+    save_model(target, config, weights, at::kFloat);
+  } else {
+    save_adapter(target, config, weights, o.model, at::kFloat);
+  }
+  data::copy_tokenizer(o.model, target);
+  std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n", o.target.c_str(),
+              with_commas(config.parameter_count() - base.config.parameter_count()).c_str(), with_commas(config.parameter_count()).c_str(),
+              config.suffix_len, config.num_layers, with_commas(config.window).c_str(), with_commas(config.chunk).c_str());
+  if (!o.full) std::printf("it refers to %s, which must stay where it is (base.json)\n", o.model.c_str());
+}
+
+}  // namespace
+
+void add_retrofit_command(CLI::App& app) {
+  auto* command = app.add_subcommand("retrofit", "Give a model sliding windows and fast MLPs, ready to be meta-trained");
+  auto o = std::make_shared<Options>();
+  RetrofitOptions& r = o->retrofit;
+  command->add_option("MODEL", o->model, "A model folder, for example one that 'ingrain import' made")->required();
+  command->add_option("-o,--output", o->target, "The folder to make: an adapter that refers to MODEL")->required();
+  command->add_option("--window", r.window, "Tokens of sliding-window attention")->capture_default_str();
+  command->add_option("--chunk", r.chunk, "Tokens per inner step")->capture_default_str();
+  command->add_option("--suffix", r.suffix, "How many of the last blocks get a fast MLP (default: a quarter of them)");
+  command->add_option("--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a third of the ordinary ones')");
+  command->add_option("--inner-lr", r.inner_lr, "Rate of the inner step")->capture_default_str();
+  command->add_option("--start", r.start, "Where their features come from: copied from the block's own MLP, or random")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
+      ->default_str("copied");
+  command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")->capture_default_str();
+  command->add_flag("--full", o->full, "Write a whole model folder instead of an adapter");
+  command->footer(
+      "The fast MLPs start without effect; train them with train.parameters = \"fast\" (docs/retrofit.md).\n"
+      "Examples:\n"
+      "  ingrain retrofit models/smollm2-135m -o reader --window 1024 --chunk 256 --suffix 6 --fast-mlp 512\n"
+      "  ingrain train reader.toml\n"
+      "  ingrain retrofit models/smollm2-135m -o reader --full");
+  command->callback([o] { retrofit(*o); });
+}
+
+}  // namespace ingrain::cli
