@@ -67,7 +67,7 @@ TEST_P(Retrofit, the_first_inner_step_moves_w2_and_lowers_the_loss_of_what_it_re
   std::vector<Mlp> g_S;
   options.on_step = [&](const ttt::StepReport&, const ttt::Memory&, const std::vector<Mlp>& g) {
     if (g_S.empty())
-      for (const Mlp& mlp : g) g_S.push_back({mlp.w13_FD.clone(), mlp.w2_DF.clone()});
+      for (const Mlp& mlp : g) g_S.push_back({mlp.w13_FD[0].clone(), mlp.w2_DF[0].clone()});
   };
   ttt::read(model, memory, chunk, options);
   ASSERT_EQ(g_S.size(), 2u);
@@ -81,7 +81,8 @@ TEST_P(Retrofit, the_first_inner_step_moves_w2_and_lowers_the_loss_of_what_it_re
   EXPECT_LT(scores(learned, chunk, false).mean().item<double>(), scores(model, chunk, false).mean().item<double>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Starts, Retrofit, ::testing::Values(FastStart::copied, FastStart::random));
+INSTANTIATE_TEST_SUITE_P(Starts, Retrofit, ::testing::Values(FastStart::copied, FastStart::random),
+                         [](const auto& info) { return info.param == FastStart::copied ? "copied" : "random"; });
 
 TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason) {
   const ModelConfig base = plain_base().config;
