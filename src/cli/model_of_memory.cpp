@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "cli/places.h"
-#include "model/network.h"
+#include "model/stored_weights.h"
 #include "ttt/memory_file.h"
 
 #include <algorithm>
@@ -30,7 +30,7 @@ std::vector<fs::path> known_models() {
 /// Whether the folder's model has this fingerprint. One that cannot be read is not it.
 bool is_model(const fs::path& folder, const std::string& fingerprint) {
   try {
-    return fingerprint_of(formats::SafetensorsFolder(folder)) == fingerprint;
+    return StoredWeights(folder).fingerprint() == fingerprint;
   } catch (const Error&) {
     return false;
   }
