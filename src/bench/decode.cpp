@@ -45,7 +45,7 @@ void write_token(const Network& model, ttt::Memory& memory, ttt::Sampler& sample
 
 void write_tokens(const Subject& subject, Context& context, const DecodeOptions& o, const ttt::ReadOptions& reading) {
   ttt::Memory memory = context.memory.fork();
-  ttt::SamplingOptions greedy;
+  SamplingOptions greedy;
   greedy.temperature = 0;
   ttt::Sampler sampler(greedy);
   for (int64_t i = 0; i < kWarmUp; ++i) write_token(subject.model, memory, sampler, reading);
