@@ -1,8 +1,10 @@
-// GGUF files from hostile hands: parse, read every metadata value in every way, expand the first rows of
+// GGUF files from hostile hands: parse, describe, make a tokenizer, read every metadata value in every way, expand the last row of
 // every tensor.
 #include "base/error.h"
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
+#include "formats/gguf_tokenizer.h"
+#include "formats/hf_config.h"
 
 namespace {
 
@@ -31,11 +33,25 @@ void read_everything(const Gguf& file) {
   }
 }
 
+/// What an import makes of the metadata; each may refuse the file for a reason of its own.
+void import_everything(const Gguf& file) {
+  const auto attempt = [](const auto& read) {
+    try {
+      read();
+    } catch (const ingrain::Error&) {
+    }
+  };
+  attempt([&] { ingrain::formats::describe_gguf(file); });
+  attempt([&] { ingrain::formats::gguf_tokenizer_files(file); });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    read_everything(Gguf({reinterpret_cast<const char*>(data), size}, "fuzz"));
+    const Gguf file({reinterpret_cast<const char*>(data), size}, "fuzz");
+    import_everything(file);
+    read_everything(file);
   } catch (const ingrain::Error&) {
   }
   return 0;

@@ -50,7 +50,7 @@ def test_wrong_usage_is_status_2(ingrain):
 
 
 def test_a_missing_or_broken_model_folder_is_named(ingrain, tmp_path):
-    refused(ingrain("eval", tmp_path / "none", EMMA), 1, tmp_path / "none", "no such folder")
+    refused(ingrain("eval", tmp_path / "none", EMMA), 1, tmp_path / "none", "no such model")
     refused(ingrain("eval", tmp_path, EMMA), 1, "config.json")
     (tmp_path / "config.json").write_text("{")
     refused(ingrain("eval", tmp_path, EMMA), 1, "config.json")
