@@ -9,14 +9,16 @@ namespace fs = std::filesystem;
 
 std::optional<data::Tokenizer> find_tokenizer(const fs::path& model, const ModelConfig& config) {
   std::optional<data::Tokenizer> tokenizer;
+  fs::path file_of_it = model;
   if (formats::is_gguf(model)) {
     const formats::Gguf file(model);
     if (formats::has_gguf_tokenizer(file)) tokenizer = formats::gguf_tokenizer(file);
   } else if (fs::exists(model / "tokenizer.json")) {
     tokenizer = data::Tokenizer::load(model);
+    file_of_it /= "tokenizer.json";
   }
   require(!tokenizer || tokenizer->vocab_size() <= static_cast<size_t>(config.vocab_size),
-          "{}: this tokenizer has ids up to {}, the model only up to {}; it belongs to another model", model.string(),
+          "{}: this tokenizer has ids up to {}, the model only up to {}; it belongs to another model", file_of_it.string(),
           tokenizer ? tokenizer->vocab_size() - 1 : 0, config.vocab_size - 1);
   return tokenizer;
 }
