@@ -42,7 +42,8 @@ def test_half_precision_types_keep_their_bits(data_probe, tmp_path):
     bits = np.arange(24, dtype=np.uint16)
     for dtype, size in [("bfloat16", 2), ("float16", 2), ("float8_e4m3fn", 1), ("float8_e5m2", 1)]:
         data = bits.tobytes()
-        theirs = safetensors.serialize({"x": {"dtype": dtype, "shape": [len(data) // size], "data": data}})
+        spec = safetensors.TensorSpec(dtype=dtype, shape=[len(data) // size], data_ptr=bits.ctypes.data, data_len=len(data))
+        theirs = safetensors.serialize({"x": spec})
         (tmp_path / "in.safetensors").write_bytes(theirs)
         data_probe("safetensors-copy", tmp_path / "in.safetensors", tmp_path / "out.safetensors")
         [(name, tensor)] = safetensors.deserialize((tmp_path / "out.safetensors").read_bytes())
