@@ -159,11 +159,11 @@ TEST_F(Adapter, a_base_that_cannot_be_used_is_an_error_with_a_remedy) {
   fs::create_directories(dir_ / "second");
   write_file(dir_ / "second" / "adapter.safetensors", "");
   for (const auto& [json, part] : std::vector<std::pair<std::string, std::string>>{
-           {"{}", "'folder' is missing"},
-           {"[1]", "'folder' is missing"},
-           {R"({"folder": "../base", "fingerprint": 7})", "'fingerprint' is missing or no string"},
-           {R"({"folder": "../absent", "fingerprint": "0123"})", "put the model 0123 there"},
-           {R"({"folder": "../second", "fingerprint": "0123"})", "is itself an adapter"}}) {
+           {"{}", "'model' is missing"},
+           {"[1]", "'model' is missing"},
+           {R"({"model": "../base", "fingerprint": 7})", "'fingerprint' is missing or no string"},
+           {R"({"model": "../absent", "fingerprint": "0123"})", "put the model 0123 there"},
+           {R"({"model": "../second", "fingerprint": "0123"})", "is itself an adapter"}}) {
     write_file(dir_ / "adapter" / "base.json", json);
     EXPECT_THAT(refusal(dir_ / "adapter"), HasSubstr(part)) << json;
   }

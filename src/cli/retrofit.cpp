@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "data/tokenizer_files.h"
+#include "model/model_tokenizer.h"
 #include "model/retrofit.h"
 #include "model/stored_weights.h"
 
@@ -30,7 +30,7 @@ void retrofit(const Options& o) {
   } else {
     save_adapter(target, config, weights, o.model, at::kFloat);
   }
-  data::copy_tokenizer(o.model, target);
+  copy_tokenizer(o.model, target);
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n", o.target.c_str(),
               with_commas(config.parameter_count() - base.config.parameter_count()).c_str(), with_commas(config.parameter_count()).c_str(),
               config.suffix_len, config.num_layers, with_commas(config.window).c_str(), with_commas(config.chunk).c_str());
@@ -43,7 +43,7 @@ void add_retrofit_command(CLI::App& app) {
   auto* command = app.add_subcommand("retrofit", "Give a model sliding windows and fast MLPs, ready to be meta-trained");
   auto o = std::make_shared<Options>();
   RetrofitOptions& r = o->retrofit;
-  command->add_option("MODEL", o->model, "A model folder, for example one that 'ingrain import' made")->required();
+  command->add_option("MODEL", o->model, "A model: a folder, one of Hugging Face's too, or a .gguf file")->required();
   command->add_option("-o,--output", o->target, "The folder to make: an adapter that refers to MODEL")->required();
   command->add_option("--window", r.window, "Tokens of sliding-window attention")->capture_default_str();
   command->add_option("--chunk", r.chunk, "Tokens per inner step")->capture_default_str();
@@ -60,7 +60,7 @@ void add_retrofit_command(CLI::App& app) {
       "Examples:\n"
       "  ingrain retrofit models/smollm2-135m -o reader --window 1024 --chunk 256 --suffix 6 --fast-mlp 512\n"
       "  ingrain train reader.toml\n"
-      "  ingrain retrofit models/smollm2-135m -o reader --full");
+      "  ingrain retrofit SmolLM2-135M-Instruct.gguf -o reader --full");
   command->callback([o] { retrofit(*o); });
 }
 

@@ -1,6 +1,8 @@
 #include "model/model_tokenizer.h"
 
 #include "base/error.h"
+#include "base/files.h"
+#include "formats/chat_template_file.h"
 #include "formats/gguf_tokenizer.h"
 
 namespace ingrain {
@@ -27,6 +29,26 @@ data::Tokenizer load_tokenizer(const fs::path& model, const ModelConfig& config)
   auto found = find_tokenizer(model, config);
   require(found.has_value(), "{}: no tokenizer there; put the model's own tokenizer.json beside its weights", model.string());
   return *std::move(found);
+}
+
+void copy_tokenizer(const fs::path& from, const fs::path& folder) {
+  constexpr uint64_t kMaxBytes = 256 << 20;
+  fs::create_directories(folder);
+  const bool file_alone = !formats::is_gguf(from) && !fs::is_directory(from);
+  const fs::path beside = file_alone ? from.parent_path() : from;
+  if (formats::is_gguf(from)) {
+    const formats::Gguf file(from);
+    if (formats::has_gguf_tokenizer(file)) {
+      const auto [tokenizer, config] = formats::gguf_tokenizer_files(file);
+      write_file(folder / "tokenizer.json", tokenizer);
+      write_file(folder / "tokenizer_config.json", config);
+    }
+  } else {
+    const fs::path tokenizer = file_alone ? from : from / "tokenizer.json", config = beside / "tokenizer_config.json";
+    if (fs::exists(tokenizer)) write_file(folder / "tokenizer.json", read_file(tokenizer, kMaxBytes));
+    if (fs::exists(config)) write_file(folder / "tokenizer_config.json", read_file(config, kMaxBytes));
+  }
+  if (const auto chat = formats::find_chat_template(beside)) write_file(folder / "chat_template.jinja", *chat);
 }
 
 }  // namespace ingrain

@@ -4,7 +4,6 @@
 #include "base/files.h"
 #include "data/checksum.h"
 #include "model/assemble_weights.h"
-#include "model/decoder_source.h"
 #include "model/stored_weights.h"
 #include "model/tensor_io.h"
 #include "ops/cpu/processor.h"
@@ -83,20 +82,11 @@ std::string fingerprint_of(const formats::SafetensorsFolder& stored) {
 
 Network load_model(const fs::path& path, at::ScalarType compute, at::Device device) {
   Network model;
-  const auto assemble = [&](const StoredTensor& read) {
-    model.weights = convert(model.config, assemble_weights(model.config, compute, path, read), compute, device);
-  };
-  if (const auto decoder = open_decoder(path)) {
-    model.config = decoder->config();
-    model.fingerprint = decoder->fingerprint();
-    assemble([&](const std::string& name) { return decoder->read(name); });
-    return model;
-  }
-  require(fs::is_directory(path), "{}: no such model; a model is a folder with config.json and model.safetensors, or a .gguf file", path.string());
-  model.config = load_config(path / "config.json");
   const StoredWeights stored(path);
+  model.config = stored.config();
   model.fingerprint = stored.fingerprint();
-  assemble([&](const std::string& name) { return stored.read(name); });
+  const Weights weights = assemble_weights(model.config, compute, path, [&](const std::string& name) { return stored.read(name); });
+  model.weights = convert(model.config, weights, compute, device);
   return model;
 }
 

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "data/checksum.h"
-#include "data/tokenizer_files.h"
+#include "model/model_tokenizer.h"
 #include "model/stored_weights.h"
 #include "model/tensor_io.h"
 
@@ -108,8 +108,8 @@ void write_model(const fs::path& folder, const ModelConfig& config, const Weight
   } else {
     save_model(folder, config, weights, store);
   }
-  if (!frozen.empty()) data::copy_tokenizer(frozen, folder);
-  if (!tokenizer.empty()) data::copy_tokenizer(tokenizer, folder);
+  if (!frozen.empty()) copy_tokenizer(frozen, folder);
+  if (!tokenizer.empty()) copy_tokenizer(tokenizer, folder);
 }
 
 }  // namespace
