@@ -19,11 +19,18 @@ struct ChatCommand {
   bool show_learning = false;
 };
 
+/// SmolLM2 with its adapter where its base has been fetched (./ingrain chat does that), else the small model that is always here.
+std::filesystem::path default_model() {
+  const auto models = project_folder() / "models";
+  const bool fetched = std::filesystem::exists(models / "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf");
+  return models / (fetched ? "smollm2-135m-reader" : "reader-17m");
+}
+
 void chat(const ChatCommand& o) {
   const GenerateOptions options = o.writing.parse();
   const std::filesystem::path folder = !o.memory.empty() ? model_of_memory(o.memory, o.model)
                                        : !o.model.empty() ? std::filesystem::path(o.model)
-                                                          : project_folder() / "models/reader-17m";
+                                                          : default_model();
   const Model model = Model::load(folder, {.dtype = o.dtype});
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   ChatSession session(std::move(memory), chat::Conversation(conversation_form(folder, model), o.system), options, o.show_learning);
@@ -47,7 +54,7 @@ void chat(const ChatCommand& o) {
 void add_chat_command(CLI::App& app) {
   auto* command = app.add_subcommand("chat", "Talk with a model that remembers the whole conversation");
   auto o = std::make_shared<ChatCommand>();
-  command->add_option("MODEL", o->model, "A model folder (default: the memory's own model, or models/reader-17m)");
+  command->add_option("MODEL", o->model, "A model folder (default: the memory's own model, else models/smollm2-135m-reader if its base is there, else models/reader-17m)");
   command->add_option("--memory", o->memory, "Begin with this memory file (it is not changed)");
   command->add_option("--system", o->system, "Instructions that come before the conversation");
   command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();

@@ -10,6 +10,7 @@
 
 #include "formats/safetensors_folder.h"
 #include "model/decoder_source.h"
+#include "model/weights.h"
 
 #include <optional>
 
