@@ -4,7 +4,7 @@
 #   bench/run_all.sh PROGRAM [PYTHON] [GGUF] [LLAMA_PYTHON] [SMOLLM]
 #
 # PYTHON: with torch, safetensors, tokenizers and numpy (bench/compare/pytorch.py). LLAMA_PYTHON: with llama-cpp-python,
-# for GGUF (bench/compare/llama_cpp.py). SMOLLM: our folder of the same model; without one, random weights of its shape.
+# for GGUF (bench/compare/llama.py). SMOLLM: our folder of the same model; without one, random weights of its shape.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 program=$1 python=${2-} gguf=${3-} llama=${4-} smollm=${5-bench/shapes/smollm2-135m.json}
@@ -25,4 +25,4 @@ for weights in native q8_0; do
   run "$program" eval $reader $emma --dtype fp32 --weights $weights --limit 65536
 done
 [[ -z $python ]] || run "$python" bench/compare/pytorch.py "$program" $reader $emma
-[[ -z $llama ]] || run "$llama" bench/compare/llama_cpp.py "$program" "$smollm" "$gguf" $emma
+[[ -z $llama ]] || run "$llama" bench/compare/llama.py "$program" "$smollm" "$gguf" $emma

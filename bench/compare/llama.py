@@ -1,6 +1,6 @@
 """Writing tokens: ours against llama.cpp (PyPI's llama-cpp-python), alternating, medians.
 
-    python bench/compare/llama_cpp.py PROGRAM MODEL FILE.gguf TEXT [--contexts 0,8192] [--tokens N] [--runs R] [--threads T]
+    python bench/compare/llama.py PROGRAM MODEL FILE.gguf TEXT [--contexts 0,8192] [--tokens N] [--runs R] [--threads T]
 
 MODEL: a model folder or a shape (bench/shapes/smollm2-135m.json) for ours. llama.cpp keeps every position's keys and
 values; ours a window and what it has learnt. Both write greedily; the text before is the same. To install:
