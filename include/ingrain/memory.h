@@ -3,8 +3,6 @@
 
 #include "ingrain/model.h"
 
-#include <optional>
-
 namespace ingrain {
 
 enum class MemoryForm {

@@ -3,6 +3,7 @@
 #include "ttt/memory_file.h"
 
 namespace ingrain {
+
 Memory::Memory(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Memory::Memory(Memory&&) noexcept = default;
 Memory& Memory::operator=(Memory&&) noexcept = default;

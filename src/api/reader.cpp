@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "data/stream_encoder.h"
 
-#include <cmath>
 #include <limits>
 
 namespace ingrain {
