@@ -2,6 +2,7 @@
 #include "base/allocator.h"
 #include "base/error.h"
 #include "cli/commands.h"
+#include "ops/cpu/processor.h"
 
 #include <cstdio>
 #include <exception>
@@ -48,6 +49,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   ingrain::keep_freed_memory();
   try {
+    ingrain::ops::limit_processor();
     return run(argc, argv);
   } catch (const UsageError& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());

@@ -12,14 +12,8 @@ namespace {
 using OneDnnLinear = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
                             c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
 
-bool prefers_onednn() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512f");
-#else
-  return false;
-#endif
-}
+/// MKL keeps its best kernels for Intel's processors.
+bool prefers_onednn() { return is_amd() && vectors() >= Vectors::avx512; }
 
 /// x wᵀ by oneDNN's fp32 kernels; strided views are taken as they are.
 Tensor onednn_linear(const Tensor& x_MK, const Tensor& w_NK) {

@@ -1,0 +1,47 @@
+// INGRAIN_CPU: every library must see the older processor. ctest runs this once as it is and once as AVX2 (CMakeLists.txt).
+#include "ops/cpu/processor.h"
+
+#include "base/error.h"
+#include "ops/cpu/targets.h"
+
+#include <ATen/Version.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <hwy/targets.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace ingrain {
+namespace {
+
+// Before main, as the first tensors are made when the tables of tests are.
+const bool g_limited = (ops::limit_processor(), true);
+
+TEST(Processor, kernels_of_all_libraries_keep_to_what_INGRAIN_CPU_says) {
+  ASSERT_TRUE(g_limited);
+  const char* const asked = std::getenv("INGRAIN_CPU");
+  if (!asked) GTEST_SKIP() << "INGRAIN_CPU is not set";
+  ASSERT_STREQ(asked, "avx2");
+  EXPECT_LE(ops::vectors(), ops::Vectors::avx2);
+  EXPECT_FALSE(ops::has_native_bf16());
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) EXPECT_NE(target, HWY_AVX3);
+  EXPECT_THAT((std::vector<std::string>{"AVX2", "DEFAULT", "NO AVX"}), testing::Contains(at::get_cpu_capability()));
+}
+
+TEST(Processor, another_word_is_refused_and_the_choices_named) {
+  const char* const before = std::getenv("INGRAIN_CPU");
+  const std::string restore = before ? before : "";
+  setenv("INGRAIN_CPU", "pentium", 1);
+  std::string message;
+  try {
+    ops::limit_processor();
+  } catch (const UsageError& e) {
+    message = e.what();
+  }
+  before ? setenv("INGRAIN_CPU", restore.c_str(), 1) : unsetenv("INGRAIN_CPU");
+  EXPECT_EQ(message, "INGRAIN_CPU=pentium is not known; choose avx512, avx2 or scalar, or leave it away");
+}
+
+}  // namespace
+}  // namespace ingrain
