@@ -21,8 +21,7 @@ const bool g_limited = (ops::limit_processor(), true);
 TEST(Processor, kernels_of_all_libraries_keep_to_what_INGRAIN_CPU_says) {
   ASSERT_TRUE(g_limited);
   const char* const asked = std::getenv("INGRAIN_CPU");
-  if (!asked) GTEST_SKIP() << "INGRAIN_CPU is not set";
-  ASSERT_STREQ(asked, "avx2");
+  if (!asked || asked != std::string("avx2")) return;  // the other of ctest's two runs
   EXPECT_LE(ops::vectors(), ops::Vectors::avx2);
   EXPECT_FALSE(ops::has_native_bf16());
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) EXPECT_NE(target, HWY_AVX3);
