@@ -12,10 +12,14 @@
 namespace ingrain {
 
 struct LoadOptions {
-  /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 where the processor multiplies it natively, otherwise fp32.
+  /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 on a GPU and where the processor multiplies it natively, otherwise fp32.
   std::string dtype = "auto";
-  /// "q8_0": slow weights rounded to eight bits, which makes writing faster and reading no slower; "native": as they are.
+  /// "q8_0": slow weights rounded to eight bits, which makes writing faster and reading no slower (on the CPU only);
+  /// "native": as they are.
   std::string weights = "native";
+  /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first GPU
+  /// that can be used, the CPU where there is none. Memory files know no device: they load on any.
+  std::string device = "auto";
 };
 
 /// Immutable and cheap to copy: copies share the weights, which live as long as any copy or any memory of the model.
@@ -23,12 +27,14 @@ struct LoadOptions {
 class Model {
  public:
   /// A model folder: config.json, model.safetensors, tokenizer.json (docs/formats.md). Error naming the file and the
-  /// field if something is missing, malformed or contradicts the rest; UsageError for an unknown compute type.
+  /// field if something is missing, malformed or contradicts the rest; UsageError for an option that is not known, or for
+  /// a GPU that is not here.
   static Model load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
   /// 16 hexadecimal digits of the stored weights. A memory belongs to models with the same one.
   const std::string& fingerprint() const;
   int64_t parameter_count() const;
+  std::string device() const;  // where it is: "cpu", "cuda:0"
   int64_t window() const;  // tokens that attention sees
   int64_t chunk() const;   // tokens of an inner step
 

@@ -1,18 +1,18 @@
 #include "api/parts.h"
 #include "model/model_tokenizer.h"
-#include "model/packed.h"
+#include "model/open_model.h"
 
 namespace ingrain {
 
 Model Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
-  Network network = load_model(folder, parse_compute_type(options.dtype));
-  choose_weights(network, options.weights);
+  Network network = open_model(folder, options);
   data::Tokenizer tokenizer = load_tokenizer(folder, network.config);
   return Model(std::make_shared<const Parts>(Parts{std::move(network), std::move(tokenizer)}));
 }
 
 const std::string& Model::fingerprint() const { return parts_->network.fingerprint; }
 int64_t Model::parameter_count() const { return parts_->network.config.parameter_count(); }
+std::string Model::device() const { return parts_->network.weights.device().str(); }
 int64_t Model::window() const { return parts_->network.config.window; }
 int64_t Model::chunk() const { return parts_->network.config.chunk; }
 std::vector<int32_t> Model::encode(std::string_view text) const { return parts_->tokenizer.encode(text); }

@@ -24,8 +24,12 @@ ttt::ReadOptions engine_options(const ReaderOptions& options) {
   out.keep_going = options.keep_going;
   if (options.on_step)
     out.on_step = [&options](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>&) {
-      const double after = step.loss_after_B.defined() ? step.loss_after_B[0].item<double>() : std::numeric_limits<double>::quiet_NaN();
-      options.on_step({step.chunk, step.loss_B[0].item<double>(), after, step.norm_B[0].item<double>()});
+      // Together: on a GPU each number that is asked for waits for all that is queued there.
+      std::vector<Tensor> numbers{step.loss_B[0], step.norm_B[0]};
+      if (step.loss_after_B.defined()) numbers.push_back(step.loss_after_B[0]);
+      const Tensor host = at::stack(numbers).to(at::kCPU, at::kDouble);
+      const double* x = host.data_ptr<double>();
+      options.on_step({step.chunk, x[0], host.numel() > 2 ? x[2] : std::numeric_limits<double>::quiet_NaN(), x[1]});
     };
   return out;
 }

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_of_memory.h"
+#include "cli/model_options.h"
 #include "cli/talk.h"
 
 #include "base/error.h"
@@ -13,7 +14,8 @@ namespace ingrain::cli {
 namespace {
 
 struct AskCommand {
-  std::string memory, question, model, dtype = "auto", save;
+  std::string memory, question, model, save;
+  LoadOptions how;
   WritingOptions writing;
   bool as_json = false;
 };
@@ -22,7 +24,7 @@ void ask(const AskCommand& o) {
   const GenerateOptions options = o.writing.parse();
   watch_interrupts();
   const auto folder = model_of_memory(o.memory, o.model);
-  const Model model = Model::load(folder, {.dtype = o.dtype});
+  const Model model = Model::load(folder, o.how);
   Memory memory = Memory::load(o.memory, model);
   chat::Conversation conversation(conversation_form(folder, model));
   const Answer answer = exchange(memory, conversation, o.question, options, {}, [&](std::string_view text) {
@@ -47,7 +49,7 @@ void add_ask_command(CLI::App& app) {
   command->add_option("MEMORY", o->memory, "A memory file that 'ingrain read' made")->required();
   command->add_option("QUESTION", o->question, "What to ask it")->required();
   command->add_option("--model", o->model, "The memory's model folder (default: found by its fingerprint in models/ and INGRAIN_MODELS)");
-  command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
+  add_compute_options(*command, o->how);
   command->add_option("--save", o->save, "Write the memory, with the question and the answer, to this file");
   command->add_flag("--json", o->as_json, "Print JSON when done");
   o->writing.options.sampling.temperature = 0;

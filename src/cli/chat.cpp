@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/line_editor.h"
 #include "cli/model_of_memory.h"
+#include "cli/model_options.h"
 #include "cli/places.h"
 
 #include "base/error.h"
@@ -14,7 +15,8 @@ namespace ingrain::cli {
 namespace {
 
 struct ChatCommand {
-  std::string model, memory, system, dtype = "auto";
+  std::string model, memory, system;
+  LoadOptions how;
   WritingOptions writing;
   bool show_learning = false;
 };
@@ -31,7 +33,7 @@ void chat(const ChatCommand& o) {
   const std::filesystem::path folder = !o.memory.empty() ? model_of_memory(o.memory, o.model)
                                        : !o.model.empty() ? std::filesystem::path(o.model)
                                                           : default_model();
-  const Model model = Model::load(folder, {.dtype = o.dtype});
+  const Model model = Model::load(folder, o.how);
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   ChatSession session(std::move(memory), chat::Conversation(conversation_form(folder, model), o.system), options, o.show_learning);
   std::printf("%s%s. /help lists the commands; Ctrl-C ends an answer, Ctrl-D the conversation.\n", folder.filename().c_str(),
@@ -57,7 +59,7 @@ void add_chat_command(CLI::App& app) {
   command->add_option("MODEL", o->model, "A model folder (default: the memory's own model, else models/smollm2-135m-reader if its base is there, else models/reader-17m)");
   command->add_option("--memory", o->memory, "Begin with this memory file (it is not changed)");
   command->add_option("--system", o->system, "Instructions that come before the conversation");
-  command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
+  add_compute_options(*command, o->how);
   command->add_flag("--show-learning", o->show_learning, "After each answer: every inner step's loss on its chunk, before and after it");
   o->writing.options.sampling.temperature = 0.7;
   o->writing.options.sampling.top_p = 0.9;

@@ -26,7 +26,8 @@ constexpr int64_t kChartBin = 512;  // of the page
 constexpr int64_t kTableBin = 1024;
 
 struct DemoOptions {
-  std::string model, text, dtype = "auto", output = "ingrain-demo";
+  std::string model, text, output = "ingrain-demo";
+  LoadOptions how;
   int64_t tokens = 32768;
   uint64_t seed = 1;
 };
@@ -110,7 +111,7 @@ void demo(DemoOptions o) {
   fs::create_directories(o.output, error);
   require(!error, "{}: cannot make this folder: {}; name another with --output", o.output, error.message());
 
-  const ModelOptions model_options{o.model, o.dtype};
+  const ModelOptions model_options{o.model, o.how};
   const Network model = model_options.load();
   const data::Tokenizer tokenizer = model_options.tokenizer(model);
   std::vector<int32_t> tokens = document_tokens(model.config, tokenizer, read_file(o.text, uint64_t{1} << 30));
@@ -121,6 +122,7 @@ void demo(DemoOptions o) {
   f.model = fs::path(o.model).filename().string();
   f.document = fs::path(o.text).stem().string();
   f.compute_type = model.weights.type() == at::kBFloat16 ? "bf16" : model.weights.type() == at::kDouble ? "fp64" : "fp32";
+  if (!model.weights.device().is_cpu()) f.compute_type += " on " + model.weights.device().str();
   f.tokens = static_cast<int64_t>(tokens.size());
   f.chunk = model.config.chunk;
   std::printf("%s (%.1fM parameters) reads %s tokens of %s in %s, with learning and without.\n", f.model.c_str(),
@@ -154,7 +156,7 @@ void add_demo_command(CLI::App& app) {
   command->add_option("--model", o->model, "A model folder (default: models/reader-17m)");
   command->add_option("--text", o->text, "A text file (default: Emma, by Jane Austen)");
   command->add_option("--tokens", o->tokens, "How much of it to read")->check(CLI::Range(2, 1 << 30))->capture_default_str();
-  command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
+  add_compute_options(*command, o->how);
   command->add_option("--output", o->output, "Folder for the page and the memory file")->capture_default_str();
   command->add_option("--seed", o->seed, "Of the text that is written at the end")->capture_default_str();
   command->footer("Example: ingrain demo --text book.txt --tokens 100000");

@@ -46,7 +46,7 @@ double norm(const std::vector<Tensor>& tensors) {
 
 /// How far two memories' fast weights are from the model's own and from each other, by suffix block.
 void print_difference(const MemoryCommand& o) {
-  const Network model = load_model(o.model.folder, at::kFloat);
+  const Network model = open_model(o.model.folder, {.dtype = "fp32", .device = o.model.how.device});
   const ttt::Memory a = ttt::load_memory(o.first, model), b = ttt::load_memory(o.second, model);
   require(a.batch() == b.batch(), "{} holds {} sequences, {} holds {}; they cannot be compared", o.first, a.batch(), o.second, b.batch());
   nlohmann::json root{{"first", o.first}, {"second", o.second}, {"blocks", nlohmann::json::array()}};

@@ -1,23 +1,28 @@
 #include "cli/model_options.h"
 
-#include "model/packed.h"
-
 namespace ingrain::cli {
+
+void add_device_option(CLI::App& command, std::string& device) {
+  command.add_option("--device", device, "Where to compute: cpu, cuda (the first GPU), cuda:N; auto: the first GPU that can be used, else the CPU")
+      ->capture_default_str();
+}
+
+void add_compute_options(CLI::App& command, LoadOptions& how) {
+  add_device_option(command, how.device);
+  command.add_option("--dtype", how.dtype, "Compute type: fp32, bf16, fp64; auto: bf16 on a GPU and where the processor has it, else fp32")
+      ->capture_default_str();
+}
 
 void ModelOptions::add_to(CLI::App& command) {
   command.add_option("MODEL", folder, "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), or a .gguf file")->required();
-  command.add_option("--dtype", dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
-  command.add_option("--weights", weights, "q8_0: slow weights rounded to eight bits, which makes writing faster; native: as they are")
+  add_compute_options(command, how);
+  command.add_option("--weights", how.weights, "q8_0: slow weights rounded to eight bits, which makes writing on the CPU faster; native: as they are")
       ->check(CLI::IsMember({"native", "q8_0"}))->capture_default_str();
 }
 
-Network ModelOptions::load() const {
-  Network model = load_model(folder, parse_compute_type(dtype));
-  choose_weights(model, weights);
-  return model;
-}
+Network ModelOptions::load() const { return open_model(folder, how); }
 
-Model ModelOptions::open() const { return Model::load(folder, {.dtype = dtype, .weights = weights}); }
+Model ModelOptions::open() const { return Model::load(folder, how); }
 
 data::Tokenizer ModelOptions::tokenizer(const Network& model) const { return load_tokenizer(folder, model.config); }
 

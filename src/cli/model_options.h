@@ -1,9 +1,8 @@
-// What the commands that read text share: the model, its tokenizer, the compute type.
+// What the commands that read text share: the model, its tokenizer, the compute type, the device.
 #pragma once
 
-#include "ingrain/model.h"
 #include "model/model_tokenizer.h"
-#include "model/network.h"
+#include "model/open_model.h"
 
 #include <CLI/CLI.hpp>
 
@@ -12,9 +11,10 @@
 namespace ingrain::cli {
 
 struct ModelOptions {
-  std::string folder, dtype = "auto", weights = "native";
+  std::string folder;
+  LoadOptions how;
 
-  /// Adds MODEL (positional), --dtype and --weights.
+  /// Adds MODEL (positional), --device, --dtype and --weights.
   void add_to(CLI::App& command);
   Network load() const;
   /// The same model with its tokenizer, as the public interface has it.
@@ -22,6 +22,11 @@ struct ModelOptions {
   /// The model folder's tokenizer. Error if there is none, or if it has ids that the model has no embedding for.
   data::Tokenizer tokenizer(const Network& model) const;
 };
+
+/// Adds --device and --dtype, for commands that name their model otherwise.
+void add_compute_options(CLI::App& command, LoadOptions& how);
+/// Adds --device alone.
+void add_device_option(CLI::App& command, std::string& device);
 
 /// `text` as the model reads a document: the beginning-of-text token, if it has one and `first` is true, then the text's.
 std::vector<int32_t> document_tokens(const ModelConfig& config, const data::Tokenizer& tokenizer, std::string_view text, bool first = true);

@@ -60,8 +60,9 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
                      const data::Tokenizer* tokenizer) {
   const auto start = std::chrono::steady_clock::now();
   const auto result = ttt::read(model, memory, ttt::as_batch(tokens, model.weights.device()), options);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
+  // Only now: a GPU works on after read() has returned, and the copy waits for it.
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const float* values = nll_n.data_ptr<float>();
   const auto read = tokens.first(static_cast<size_t>(result.tokens_read));
   Score out = summarize({values, values + nll_n.numel()}, read, model.config.bos_id, tokenizer);

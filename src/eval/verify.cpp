@@ -36,7 +36,7 @@ Comparison compare(const std::string& name, const Tensor& actual, const Tensor& 
     out.worst_absolute = out.worst_relative = std::nan("");
     return out;
   }
-  const Tensor a = actual.to(at::kDouble), e = expected.to(at::kDouble);
+  const Tensor a = actual.to(at::kCPU, at::kDouble), e = expected.to(at::kCPU, at::kDouble);
   const double largest = e.numel() ? e.abs().max().item<double>() : 0;
   out.worst_absolute = e.numel() ? (a - e).abs().max().item<double>() : 0;
   out.worst_relative = out.worst_absolute / std::max(largest, 1e-30);

@@ -11,6 +11,7 @@ namespace ingrain::eval {
 
 struct VerifyOptions {
   std::string dtype = "auto";  // the case's own
+  at::Device device = at::kCPU;
   bool reference_ops = false;
 };
 
@@ -32,7 +33,7 @@ std::vector<Comparison> verify_golden(const std::filesystem::path& folder, const
 /// A trained model with its validation documents and expected scores (layout: reference-17m/README.md).
 std::vector<Comparison> verify_trained(const std::filesystem::path& folder, const VerifyOptions& options);
 
-/// Compares shapes and values. `kind` decides the tolerance: losses absolutely, everything else by the largest element.
+/// Compares shapes and values, on whatever devices they are. `kind` decides the tolerance: losses absolutely, everything else by the largest element.
 enum class Quantity { loss, nll, other };
 Comparison compare(const std::string& name, const Tensor& actual, const Tensor& expected, Quantity kind, at::ScalarType compute);
 

@@ -23,18 +23,18 @@ using formats::SafetensorsFile;
 /// Everything that a case may ask for, computed here.
 class GoldenCase {
  public:
-  GoldenCase(const fs::path& folder, at::ScalarType compute)
-      : config_(load_golden_config(folder / "config.json")), c_(config_.model), compute_(compute) {
+  GoldenCase(const fs::path& folder, at::ScalarType compute, at::Device device)
+      : config_(load_golden_config(folder / "config.json")), c_(config_.model), compute_(compute), device_(device) {
     const SafetensorsFile params(folder / "params.safetensors"), inputs(folder / "inputs.safetensors");
-    master_ = convert(c_, from_reference(c_, [&](const std::string& name) { return read_tensor(params, name); }), master_type(compute));
-    tokens_3BT1_ = read_tensor(inputs, "tokens").to(at::kLong);
+    master_ = convert(c_, from_reference(c_, [&](const std::string& name) { return read_tensor(params, name); }), master_type(compute), device);
+    tokens_3BT1_ = read_tensor(inputs, "tokens").to(device, at::kLong);
     require(tokens_3BT1_.dim() == 3 && tokens_3BT1_.size(2) > 1, "{}: 'tokens' must be [steps, B, T + 1]", folder.string());
     T_ = tokens_3BT1_.size(2) - 1;
   }
 
   /// Sequences read with learning, from step 0's data. Names: "meta", or "pretrain" without learning.
   void run_forward(const std::string& tag, bool learn) {
-    const Network model{c_, convert(c_, master_, compute_), ""};
+    const Network model{c_, convert(c_, master_, compute_, device_), ""};
     TapRecord record;
     ttt::Memory memory = ttt::empty_memory(model, tokens_3BT1_.size(1));
     ttt::ReadOptions options;
@@ -49,7 +49,7 @@ class GoldenCase {
     };
     const Tensor nll_BT = ttt::read(model, memory, tokens_3BT1_[0], options).nll_Bn.narrow(1, 1, T_);
     values_[tag + ".token_nll"] = nll_BT;
-    const Tensor chunk_loss_BC = ttt::chunk_losses(c_, nll_BT, ttt::split_batch(c_, tokens_3BT1_[0]).valid_BT);
+    const Tensor chunk_loss_BC = ttt::chunk_losses(c_, nll_BT, ttt::split_batch(c_, tokens_3BT1_[0], device_).valid_BT);
     values_[tag + ".chunk_loss"] = chunk_loss_BC;
     values_[tag + ".loss"] = chunk_loss_BC.mean(1);
     if (learn) {
@@ -73,7 +73,7 @@ class GoldenCase {
     std::map<std::string, std::vector<Tensor>> rows;
     for (int64_t i = 0; i < tokens_3BT1_.size(0); ++i) {
       // Gradients are summed into the first step's slots, which the optimizer knows.
-      const GradientSlots slots(c_, convert(c_, master, compute_));
+      const GradientSlots slots(c_, convert(c_, master, compute_, device_));
       ttt::GradientOptions options;
       options.rate_multiplier = rate_multiplier(i);
       const auto loss = (config_.meta ? ttt::meta_gradient : ttt::standard_gradient)(c_, slots, tokens_3BT1_[i], options);
@@ -82,7 +82,8 @@ class GoldenCase {
       if (i == 0)
         for (const auto& [name, g] : to_reference(c_, slots.sums())) values_["outer.grad." + name] = g.clone();
       if (!optimizer) optimizer = std::make_unique<train::AdamW>(c_, master, first.sums(), adamw);
-      const double lr = schedule.at(i), norm = optimizer->step(lr);
+      const double lr = schedule.at(i), norm = optimizer->gradient_norm().item<double>();
+      optimizer->step(lr, norm);
       rows["outer.loss"].push_back(loss.chunk_loss_BC.mean());
       rows["outer.chunk_loss"].push_back(loss.chunk_loss_BC.mean(0));
       rows["outer.token_nll"].push_back(loss.nll_BT.mean(0));
@@ -140,6 +141,7 @@ class GoldenCase {
   GoldenConfig config_;
   const ModelConfig& c_ = config_.model;
   at::ScalarType compute_;
+  at::Device device_;
   Weights master_;
   Tensor tokens_3BT1_, head_;
   int64_t T_ = 0;
@@ -162,8 +164,8 @@ Tensor without_noise(const Tensor& params3, const Tensor& expected_params3, cons
 }
 
 /// All quantities of the expected file, from one run of the case.
-std::vector<Comparison> compare_case(const fs::path& folder, const SafetensorsFile& expected, at::ScalarType compute) {
-  GoldenCase run(folder, compute);
+std::vector<Comparison> compare_case(const fs::path& folder, const SafetensorsFile& expected, at::ScalarType compute, at::Device device) {
+  GoldenCase run(folder, compute, device);
   if (run.config().meta) run.run_forward("meta", true);
   run.run_forward("pretrain", false);
   const auto& names = expected.tensors();
@@ -175,7 +177,7 @@ std::vector<Comparison> compare_case(const fs::path& folder, const SafetensorsFi
     Tensor value = run.value(name);
     const std::string params3 = "outer.params3.";
     if (name.starts_with(params3) && value.defined() && value.sizes() == wanted.sizes())
-      value = without_noise(value, wanted, read_tensor(expected, "outer.grad." + name.substr(params3.size())),
+      value = without_noise(value.cpu(), wanted, read_tensor(expected, "outer.grad." + name.substr(params3.size())),
                             read_tensor(expected, "outer.lr").sum().item<double>());
     out.push_back(compare(name, value, wanted, kind_of(name), compute));
   }
@@ -185,21 +187,20 @@ std::vector<Comparison> compare_case(const fs::path& folder, const SafetensorsFi
 }  // namespace
 
 std::vector<Comparison> verify_golden(const fs::path& folder, const VerifyOptions& options) {
-  const bool bf16 = options.dtype == "auto" ? load_golden_config(folder / "config.json").bf16 : options.dtype == "bf16";
+  const bool own = options.dtype == "auto", own_bf16 = own && load_golden_config(folder / "config.json").bf16;
+  const at::ScalarType compute = own ? (own_bf16 ? at::kBFloat16 : at::kFloat) : parse_compute_type(options.dtype, options.device);
+  const bool bf16 = compute == at::kBFloat16;
   const fs::path rounded = folder / "expected_noexcess.safetensors";
-  if (!bf16 || !fs::exists(rounded)) {
-    const at::ScalarType compute = bf16 ? at::kBFloat16 : options.dtype == "fp64" ? at::kDouble : at::kFloat;
-    return compare_case(folder, SafetensorsFile(folder / "expected.safetensors"), compute);
-  }
+  if (!bf16 || !fs::exists(rounded)) return compare_case(folder, SafetensorsFile(folder / "expected.safetensors"), compute, options.device);
   // Hidden states in bf16 depend on every rounding. The reference formulas round where the expected run did; the kernels
   // keep more (attention's weights stay fp32), so of them the losses and scores are compared.
   const SafetensorsFile expected(rounded);
   std::vector<Comparison> out;
   if (!options.reference_ops)
-    for (Comparison& c : compare_case(folder, expected, at::kBFloat16))
+    for (Comparison& c : compare_case(folder, expected, at::kBFloat16, options.device))
       if (kind_of(c.name) != Quantity::other) out.push_back(std::move(c));
   const ops::ReferenceScope scope;
-  for (Comparison& c : compare_case(folder, expected, at::kBFloat16)) {
+  for (Comparison& c : compare_case(folder, expected, at::kBFloat16, options.device)) {
     c.name += "  (reference formulas)";
     out.push_back(std::move(c));
   }

@@ -1,7 +1,5 @@
 #include "train/adamw.h"
 
-#include <cmath>
-
 namespace ingrain::train {
 
 AdamW::AdamW(const ModelConfig& config, const Weights& master, const Weights& gradients, const AdamWOptions& options)
@@ -20,30 +18,29 @@ AdamW::AdamW(const ModelConfig& config, const Weights& master, const Weights& gr
     group.gradients.push_back(sum);
     group.first.push_back(at::zeros_like(weight));
     group.second.push_back(at::zeros_like(weight));
-    group.steps.push_back(at::zeros({}, weight.options().dtype(at::kFloat)));
+    group.steps.push_back(group.steps.empty() ? at::zeros({}, weight.options().dtype(at::kFloat)) : group.steps[0]);
   });
 }
 
-double AdamW::step(double lr) {
+Tensor AdamW::gradient_norm() const {
   const at::NoGradGuard no_grad;
-  double squares = 0;
-  for (const Group& group : groups_) {
-    if (group.gradients.empty()) continue;
-    // One number comes to the host, not one a tensor: on a GPU each would wait for all that is queued.
-    squares += at::stack(at::_foreach_norm(group.gradients)).to(at::kDouble).square().sum().item<double>();
-  }
-  const double norm = std::sqrt(squares);
-  if (!std::isfinite(norm)) return norm;
+  std::vector<Tensor> all;
+  for (const Group& group : groups_) all.insert(all.end(), group.gradients.begin(), group.gradients.end());
+  if (all.empty()) return at::zeros({}, at::kDouble);
+  return at::stack(at::_foreach_norm(all)).to(at::kDouble).square().sum().sqrt();
+}
+
+void AdamW::step(double lr, double norm) {
+  const at::NoGradGuard no_grad;
   ++steps_;
   for (Group& group : groups_) {
     if (group.weights.empty()) continue;
     if (norm > options_.clip) at::_foreach_mul_(group.gradients, options_.clip / norm);
-    for (Tensor& steps : group.steps) steps.fill_(steps_);
+    group.steps[0].fill_(steps_);
     at::_fused_adamw_(group.weights, group.gradients, group.first, group.second, /*max_exp_avg_sqs=*/{}, group.steps, lr,
                       options_.beta1, options_.beta2, group.weight_decay, options_.eps, /*amsgrad=*/false,
                       /*maximize=*/false);
   }
-  return norm;
 }
 
 std::vector<std::pair<std::string, Tensor>> AdamW::state() const {

@@ -17,9 +17,10 @@ class AdamW {
   /// `gradients` says which parameters are trained: those whose sum is defined.
   AdamW(const ModelConfig& config, const Weights& master, const Weights& gradients, const AdamWOptions& options);
 
-  /// One step with rate `lr`. Clips the gradients in place. Returns their global norm before the clip.
-  /// A norm that is not finite leaves weights and moments untouched: the caller counts it.
-  double step(double lr);
+  /// The gradients' global norm: one number, fp64, on their device. 0 where nothing is trained.
+  Tensor gradient_norm() const;
+  /// One step with rate `lr`. Clips the gradients in place. `norm` is what gradient_norm() says now; REQUIRES: it is finite.
+  void step(double lr, double norm);
 
   int64_t steps() const { return steps_; }
 
@@ -31,7 +32,8 @@ class AdamW {
   /// Parameters that share a weight decay go through one fused call.
   struct Group {
     std::vector<std::string> names;
-    std::vector<Tensor> weights, gradients, first, second, steps;
+    std::vector<Tensor> weights, gradients, first, second;
+    std::vector<Tensor> steps;  // the same tensor for all: they count together
     double weight_decay;
   };
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "data/tokenizer.h"
+#include "model/device.h"
 
 #include <fnmatch.h>
 
@@ -120,11 +121,13 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
   in.read("train.decay_embedding", train.adamw.decay_embedding);
   in.read("train.beta1", train.adamw.beta1, 0, 0.999999);
   in.read("train.beta2", train.adamw.beta2, 0, 0.999999);
-  const std::vector<std::string> types{"auto", "fp32", "bf16"}, devices{"cpu", "cuda"};
-  size_t type = 0, device = 0;
+  const std::vector<std::string> types{"auto", "fp32", "bf16"};
+  size_t type = 0;
   in.read_word("train.dtype", type, types);
-  in.read_word("train.device", device, devices);
-  train.dtype = types[type], train.device = devices[device];
+  train.dtype = types[type];
+  in.read("train.device", train.device);
+  require(is_device_name(train.device), "{}: '{}' is no device; choose \"auto\", \"cpu\", \"cuda\" (the first GPU) or \"cuda:N\"", in.describe("train.device"),
+          printable(train.device));
   in.read("train.recompute", train.recompute);
   int64_t seed = 1;
   in.read("train.seed", seed, 0);

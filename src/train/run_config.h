@@ -36,7 +36,7 @@ struct RunConfig {
     InnerRateWarmup inner_rate;
     AdamWOptions adamw;
     std::string dtype = "auto";  // of the computation; master weights are fp32
-    std::string device = "cpu";
+    std::string device = "auto";  // as parse_device reads it
     bool recompute = true;       // blocks' activations in the backward pass
     uint64_t seed = 1;           // of the initial weights
     std::vector<std::string> train_only;  // patterns of parameter names; empty: everything is trained

@@ -1,16 +1,12 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "model/device.h"
 
 #include <cmath>
 
 namespace ingrain::train {
 namespace {
-
-at::Device device_of(const RunConfig& run) {
-  require(run.train.device == "cpu" || at::hasCUDA(), "train.device is \"cuda\", but this machine or this build has none; write \"cpu\"");
-  return run.train.device;
-}
 
 data::LoaderOptions loader_options(const RunConfig& run) {
   data::LoaderOptions options;
@@ -22,14 +18,23 @@ data::LoaderOptions loader_options(const RunConfig& run) {
   return options;
 }
 
-Tensor to_tensor(const data::Batch& batch, at::Device device) {
-  return at::from_blob(const_cast<int32_t*>(batch.tokens.data()), {batch.rows, batch.length + 1}, at::kInt).to(device, at::kLong);
+Tensor to_tensor(const data::Batch& batch) {
+  return at::from_blob(const_cast<int32_t*>(batch.tokens.data()), {batch.rows, batch.length + 1}, at::kInt).to(at::kLong);
+}
+
+/// What a report says of one pass: the mean loss over chunks, the first chunk's, the last one's, the inner gradients' mean
+/// norm (0 where there are none). [4] fp64, where the pass was computed.
+Tensor figures(const ttt::OuterLoss& loss) {
+  const Tensor loss_C = loss.chunk_loss_BC.mean(0);
+  const bool inner = loss.inner_norm_BC.defined() && loss.inner_norm_BC.numel() > 0;
+  const Tensor norm = inner ? loss.inner_norm_BC.mean() : at::zeros_like(loss_C[0]);
+  return at::stack({loss_C.mean(), loss_C[0], loss_C[-1], norm}).to(at::kDouble);
 }
 
 }  // namespace
 
 Trainer::Trainer(const RunConfig& run)
-    : run_(run), device_(device_of(run)), master_(first_weights()),
+    : run_(run), device_(parse_device(run.train.device, "train.device")), master_(first_weights()),
       compute_(convert(c_, master_, parse_compute_type(run.train.dtype, device_), device_)),
       slots_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
       optimizer_(c_, master_, slots_.sums(), run.train.adamw), corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
@@ -45,8 +50,13 @@ Weights Trainer::first_weights() {
 void Trainer::refresh_compute_weights() {
   const at::NoGradGuard no_grad;
   const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_), trained = parameter_list(c_, slots_.sums());
-  for (size_t i = 0; i < from.size(); ++i)
-    if (trained[i].defined() && !from[i].is_same(to[i])) to[i].copy_(from[i]);
+  std::vector<Tensor> changed, copies;
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (!trained[i].defined() || from[i].is_same(to[i])) continue;
+    changed.push_back(from[i]);
+    copies.push_back(to[i]);
+  }
+  if (!copies.empty()) at::_foreach_copy_(copies, changed);
 }
 
 StepReport Trainer::advance() {
@@ -56,7 +66,7 @@ StepReport Trainer::advance() {
   const double multiplier = run_.train.inner_rate.multiplier(report.step);
   report.inner_rate = c_.inner_lr * multiplier;
 
-  const Tensor tokens_BT1 = to_tensor(loader_.next(), device_);
+  const Tensor tokens_BT1 = to_tensor(loader_.next());
   report.tokens = tokens_BT1.size(0) * (tokens_BT1.size(1) - 1);
   refresh_compute_weights();
   for (const Tensor& sum : parameter_list(c_, slots_.sums()))
@@ -69,22 +79,16 @@ StepReport Trainer::advance() {
   const double share = 1.0 / static_cast<double>(run_.train.accumulation);
   options.loss_scale = share;
   const auto gradient = run_.train.mode == Mode::meta ? ttt::meta_gradient : ttt::standard_gradient;
-  for (const Tensor& part_bT1 : tokens_BT1.chunk(run_.train.accumulation)) {
-    const ttt::OuterLoss loss = gradient(c_, slots_, part_bT1, options);
-    const Tensor chunk_loss_C = loss.chunk_loss_BC.mean(0);
-    report.loss += share * chunk_loss_C.mean().item<double>();
-    report.first_loss += share * chunk_loss_C[0].item<double>();
-    report.last_loss += share * chunk_loss_C[-1].item<double>();
-    if (loss.inner_norm_BC.defined() && loss.inner_norm_BC.numel() > 0)
-      report.inner_norm += share * loss.inner_norm_BC.mean().item<double>();
-    if (!std::isfinite(report.loss)) break;
-  }
-
-  report.skipped = !std::isfinite(report.loss);
-  if (!report.skipped) {
-    report.gradient_norm = optimizer_.step(report.lr);
-    report.skipped = !std::isfinite(report.gradient_norm);
-  }
+  Tensor figures_4 = at::zeros({4}, master_.final_norm_D.options().dtype(at::kDouble));
+  for (const Tensor& part_bT1 : tokens_BT1.chunk(run_.train.accumulation))
+    figures_4 = figures_4 + share * figures(gradient(c_, slots_, part_bT1, options));
+  // All that the host must know, at once: it is the only time in a step that it waits for a GPU.
+  const Tensor known_5 = at::cat({figures_4, optimizer_.gradient_norm().view(1)}).cpu();
+  const double* known = known_5.data_ptr<double>();
+  report.loss = known[0], report.first_loss = known[1], report.last_loss = known[2], report.inner_norm = known[3];
+  report.gradient_norm = known[4];
+  report.skipped = !std::isfinite(report.loss) || !std::isfinite(report.gradient_norm);
+  if (!report.skipped) optimizer_.step(report.lr, report.gradient_norm);
   ++counters_.step;
   counters_.tokens += report.tokens;
   counters_.skipped += report.skipped ? 1 : 0;

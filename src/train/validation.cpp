@@ -11,14 +11,14 @@ namespace {
 constexpr int64_t kParts = 8;
 
 /// The first sequences of a file, [N, T + 1]: each one's last token is the next one's first.
-Tensor read_sequences(const std::filesystem::path& path, const RunConfig& run, at::Device device) {
+Tensor read_sequences(const std::filesystem::path& path, const RunConfig& run) {
   const data::Corpus corpus = data::Corpus::open(path, run.data.raw_type);
   const int64_t T = run.validation.length;
   const int64_t N = std::min(run.validation.sequences, (static_cast<int64_t>(corpus.size()) - 1) / T);
   require(N >= 1, "{}: {} tokens are too few for one validation sequence of {}; lower validation.length", path.string(), corpus.size(), T);
   std::vector<int32_t> tokens(static_cast<size_t>(N * T + 1));
   corpus.read(0, tokens.size(), tokens.data());
-  const Tensor all = at::from_blob(tokens.data(), {N * T + 1}, at::kInt).to(device, at::kLong);
+  const Tensor all = at::from_blob(tokens.data(), {N * T + 1}, at::kInt).to(at::kLong);
   require(all.max().item<int64_t>() < run.model.config.vocab_size, "{}: holds ids beyond the model's vocabulary of {}; prepare it with the training data's tokenizer",
           path.string(), run.model.config.vocab_size);
   return all.unfold(0, T + 1, T).contiguous();
@@ -43,7 +43,7 @@ struct PartSums {
 
 std::optional<ValidationReport> validate_file(const Network& model, const RunConfig& run, const std::filesystem::path& path,
                                               const std::function<bool()>& keep_going) {
-  const Tensor tokens_NT1 = read_sequences(path, run, model.weights.device());
+  const Tensor tokens_NT1 = read_sequences(path, run).to(model.weights.device());
   const int64_t N = tokens_NT1.size(0), T = tokens_NT1.size(1) - 1, parts = std::min(kParts, T);
   const Tensor part_T = at::arange(T).mul_(parts).div_(T, "floor");
   PartSums on, off;

@@ -43,7 +43,7 @@ std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<
 class MetaGradient {
  public:
   MetaGradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1, const GradientOptions& options)
-      : c_(config), slots_(slots), w_(slots.leaves()), options_(options), batch_(split_batch(config, tokens_BT1)),
+      : c_(config), slots_(slots), w_(slots.leaves()), options_(options), batch_(split_batch(config, tokens_BT1, w_.device())),
         B_(batch_.input_BT.size(0)), T_(batch_.input_BT.size(1)), n_(T_ / c_.chunk), type_(master_type(w_.type())),
         rope_(rope_table(c_, 0, T_, type_, w_.device())),
         prefix_(c_, slots_, c_.prefix_len(), /*attention_of_next=*/true, options.recompute) {}

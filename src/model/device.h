@@ -1,0 +1,28 @@
+// Where a model computes: what people call a device.
+#pragma once
+
+#include "model/gpus.h"
+#include "ops/planes.h"
+
+#include <string_view>
+
+namespace ingrain {
+
+/// The device that `name` means on this machine:
+///   "cpu"
+///   "cuda"    the first GPU
+///   "cuda:N"  GPU number N, from 0
+///   "auto"    the first GPU that the kernels run on; the CPU where there is none or the build has no CUDA kernels
+/// UsageError naming `option` for any other word, and for a GPU that is not there or that cannot be used.
+at::Device parse_device(std::string_view name, std::string_view option = "--device");
+
+/// The same on a machine with these GPUs.
+at::Device parse_device(std::string_view name, std::string_view option, const Gpus& gpus);
+
+/// Whether parse_device knows the word, on whatever machine.
+bool is_device_name(std::string_view name);
+
+/// `x` on `device`. From the CPU to a GPU it does not wait for what is queued there, as Tensor::to would.
+Tensor upload(const Tensor& x, at::Device device);
+
+}  // namespace ingrain

@@ -1,0 +1,23 @@
+#include "model/gpus.h"
+
+#include <cuda_runtime_api.h>
+
+namespace ingrain {
+
+Gpus find_gpus() {
+  Gpus out{.kernels = true, .capabilities = {}};
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();  // or the next kernel's launch would report it
+    return out;
+  }
+  for (int i = 0; i < count; ++i) {
+    int major = 0, minor = 0;
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, i);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, i);
+    out.capabilities.push_back(10 * major + minor);
+  }
+  return out;
+}
+
+}  // namespace ingrain

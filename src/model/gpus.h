@@ -1,0 +1,16 @@
+// The GPUs of this machine, as far as this build can compute on them. No torch here: gpus.cu is the CUDA compiler's.
+#pragma once
+
+#include <vector>
+
+namespace ingrain {
+
+struct Gpus {
+  bool kernels = false;           // whether this build has the CUDA kernels
+  std::vector<int> capabilities;  // one a GPU, by its number: 90 for compute capability 9.0
+};
+
+/// What the driver says. No GPUs where there is no driver, or one that is too old for this CUDA.
+Gpus find_gpus();
+
+}  // namespace ingrain

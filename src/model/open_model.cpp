@@ -1,0 +1,27 @@
+#include "model/open_model.h"
+
+#include "base/error.h"
+#include "model/device.h"
+#include "model/packed.h"
+
+namespace ingrain {
+namespace {
+
+at::Device device_of(const LoadOptions& options) {
+  if (options.weights != "q8_0") return parse_device(options.device);
+  if (options.device == "auto") return at::kCPU;
+  if (options.device != "cpu" && is_device_name(options.device))
+    fail_usage("--weights q8_0 is for the CPU, not for --device {}; leave one of the two out", options.device);
+  return parse_device(options.device);
+}
+
+}  // namespace
+
+Network open_model(const std::filesystem::path& path, const LoadOptions& options) {
+  const at::Device device = device_of(options);
+  Network model = load_model(path, parse_compute_type(options.dtype, device), device);
+  choose_weights(model, options.weights);
+  return model;
+}
+
+}  // namespace ingrain
