@@ -35,7 +35,7 @@ struct FrozenSource {
   std::string fingerprint;
 };
 
-/// Not thread-safe. The same configuration on the same machine with as many threads gives the same bits.
+/// Not thread-safe. The same configuration on the same CPU with as many threads gives the same bits.
 class Trainer {
  public:
   /// Draws or loads the initial weights and opens the data.
