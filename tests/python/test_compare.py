@@ -1,0 +1,36 @@
+"""The comparisons' own scripts, at shapes that a CPU runs in seconds."""
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+
+def script(path, *args):
+    return subprocess.run([sys.executable, ROOT / path, *map(str, args)], capture_output=True, text=True, timeout=300)
+
+
+def test_full_attention_is_timed_for_every_kind_that_runs_here():
+    pytest.importorskip("torch")
+    done = script("bench/compare/gpu_attention.py", "--device", "cpu", "--layers", 2, "--hidden", 32, "--heads", 2, "--mlp", 48,
+                  "--vocab", 64, "--prefill", "96", "--decode", "64", "--runs", 1)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    timed = {(row[0], row[2]) for row in rows if "block" in row}
+    assert {("prefill", "flash"), ("prefill", "math"), ("decode", "math")} <= timed, done.stdout
+
+
+def test_a_part_that_does_not_exist_is_refused_before_anything_runs(tmp_path):
+    done = subprocess.run([ROOT / "bench/gpu.sh", "build", "paint"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "OUT": str(tmp_path / "o")})
+    assert done.returncode == 2 and "'paint'" in done.stderr and not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("loss, status", [(2.40, 0), (2.50, 1)])
+def test_curves_are_compared_at_the_steps_asked_for(tmp_path, loss, status):
+    ours, reference = tmp_path / "ours", tmp_path / "reference"
+    ours.write_text(json.dumps({"step": 401, "loss": loss}) + "\n" + json.dumps({"step": 401, "validation": "x", "loss_on": 9}) + "\n")
+    reference.write_text(json.dumps({"step": 400, "loss": 2.3869}) + "\n")
+    done = script("examples/reference-17m/compare.py", ours, reference, "--steps", "400,800")
+    assert done.returncode == status
+    assert "step 800: not reached" in done.stdout
