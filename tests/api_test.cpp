@@ -197,6 +197,14 @@ TEST_F(Api, memories_of_one_model_can_be_read_into_by_several_threads) {
   for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(std::equal(alone[i].begin() + 1, alone[i].end(), together[i].begin() + 1)) << i;
 }
 
+TEST_F(Api, the_device_is_chosen_by_name) {
+  EXPECT_EQ(Model::load(dir_, {.device = "cpu"}).device(), "cpu");
+  const std::string here = Model::load(dir_).device();
+  EXPECT_TRUE(here == "cpu" || here.starts_with("cuda:")) << here;
+  EXPECT_THROW(Model::load(dir_, {.device = "gpu"}), UsageError);
+  EXPECT_THROW(Model::load(dir_, {.device = "cuda:99"}), UsageError);
+}
+
 TEST_F(Api, misuse_is_refused_with_the_remedy) {
   const Model m = model();
   Memory memory(m);

@@ -141,6 +141,20 @@ TEST_F(MemoryFile, compact_files_are_smaller_and_predict_nearly_the_same) {
   EXPECT_LT(test::max_difference(read(model, memory, next).nll_Bn, read(model, loaded, next).nll_Bn), 0.1);
 }
 
+// As from a GPU, where "auto" computes in bf16, to a processor that computes in fp32, and back.
+TEST_F(MemoryFile, a_memory_goes_from_one_compute_type_to_another_and_comes_back_unchanged) {
+  const Network there = tiny_model({}, at::kBFloat16), here = tiny_model({}, at::kFloat);
+  Memory origin = empty_memory(there);
+  read(there, origin, random_tokens(there.config, 1, 21));
+  save_memory(dir_ / "there.memory", there, origin);
+  Memory moved = load_memory(dir_ / "there.memory", here);
+  EXPECT_EQ(moved.x_BD.scalar_type(), at::kFloat);
+  save_memory(dir_ / "here.memory", here, moved);
+  expect_equal(origin, load_memory(dir_ / "here.memory", there));
+  const Tensor next = random_tokens(there.config, 1, 20, 77);
+  EXPECT_LT(test::max_difference(read(there, origin, next).nll_Bn, read(here, moved, next).nll_Bn), 0.2);
+}
+
 TEST_F(MemoryFile, a_memory_of_another_model_is_refused_with_both_names) {
   const Network model = tiny_model({}, at::kFloat);
   Network other = tiny_model({}, at::kFloat, 6);

@@ -82,6 +82,7 @@ TEST_F(Training, defaults_follow_the_reference) {
   EXPECT_EQ(run.model.config.fast_mlp_size, 24);
   EXPECT_EQ(run.model.config.trained_length, 32);
   EXPECT_EQ(run.checkpoint.model, dir_ / "run" / "model");
+  EXPECT_EQ(run.train.device, "auto");
 }
 
 TEST_F(Training, configuration_errors_name_place_and_remedy) {
@@ -91,6 +92,8 @@ TEST_F(Training, configuration_errors_name_place_and_remedy) {
   EXPECT_THAT(refusal({"train.accumulation=3"}), HasSubstr("must divide train.batch (4)"));
   EXPECT_THAT(refusal({"data.sequence_length=33"}), HasSubstr("multiple of the model's chunk_size (8)"));
   EXPECT_THAT(refusal({"train.lr=nan"}), HasSubstr("train.lr"));
+  EXPECT_THAT(refusal({"train.device=gpu"}), HasSubstr("train.device: 'gpu' is no device"));
+  EXPECT_THAT(error_of([&] { Trainer trainer(config({"train.device=cuda:99"})); }), HasSubstr("train.device cuda:99: "));
   EXPECT_THAT(refusal({"model.preset=13b"}), HasSubstr("the presets are"));
   EXPECT_THAT(refusal({"model.suffix_len=0"}), HasSubstr("needs a model with fast weights"));
   EXPECT_THAT(refusal({"train.train_only=blocks.9.*"}), HasSubstr("no parameter is called"));

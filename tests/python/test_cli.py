@@ -49,6 +49,26 @@ def test_wrong_usage_is_status_2(ingrain):
     refused(ingrain("eval", READER, EMMA, "--limit", "0"), 2, "limit")
 
 
+def test_every_command_that_loads_a_model_takes_a_device(ingrain, emma_memory, tmp_path):
+    commands = [
+        ("read", READER, EMMA, "-o", tmp_path / "m"),
+        ("eval", READER, EMMA),
+        ("generate", READER, "--prompt", "x"),
+        ("ask", emma_memory, "Who?"),
+        ("chat", READER),
+        ("demo",),
+        ("verify", READER),
+        ("memory", "diff", READER, emma_memory, emma_memory),
+        ("memory", "compact", READER, emma_memory, "-o", tmp_path / "m"),
+    ]
+    for command in commands:
+        refused(ingrain(*command, "--device", "gpu", cwd=tmp_path), 2, "--device 'gpu' is not known", "cuda:N")
+        refused(ingrain(*command, "--device", "cuda:99", cwd=tmp_path), 2, "--device cuda:99: ")
+    refused(ingrain("eval", READER, EMMA, "--device", "cuda", "--weights", "q8_0"), 2, "q8_0 is for the CPU")
+    done = ingrain("eval", READER, EMMA, "--limit", "50", "--device", "cpu", "--json")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_missing_or_broken_model_folder_is_named(ingrain, tmp_path):
     refused(ingrain("eval", tmp_path / "none", EMMA), 1, tmp_path / "none", "no such model")
     refused(ingrain("eval", tmp_path, EMMA), 1, "config.json")
