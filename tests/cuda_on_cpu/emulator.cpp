@@ -37,6 +37,7 @@ struct Fiber {
   bool flag = false;       // for any_of_block
   uint32_t slots[2] = {};  // what exchange() gives away: two, so that the next exchange does not overwrite this one
   unsigned exchanges = 0;
+  const void* pointer = nullptr;  // what of_all_lanes() gives away
 };
 
 class Block {
@@ -173,6 +174,13 @@ uint32_t exchange(uint32_t mine, int lane_xor) {
   me.slots[slot] = mine;
   warp_barrier();
   return block().lane_of_my_warp(unsigned(lane()) ^ unsigned(lane_xor)).slots[slot];
+}
+std::array<const void*, 32> of_all_lanes(const void* mine) {
+  block().me().pointer = mine;
+  warp_barrier();
+  std::array<const void*, 32> all;
+  for (unsigned i = 0; i < all.size(); ++i) all[i] = block().lane_of_my_warp(i).pointer;
+  return all;
 }
 int lane() { return static_cast<int>(block().current() % 32); }
 

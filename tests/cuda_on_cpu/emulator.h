@@ -7,6 +7,7 @@
 // other than shared memory.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,6 +30,8 @@ bool any_of_block(bool mine);
 void warp_barrier();
 /// Every lane gives 4 bytes and gets those of the lane at distance `lane_xor`.
 uint32_t exchange(uint32_t mine, int lane_xor);
+/// Every lane's pointer.
+std::array<const void*, 32> of_all_lanes(const void* mine);
 int lane();
 
 }  // namespace ingrain::test::gpu

@@ -1,112 +1,98 @@
-// Products of 16x16 matrices by one warp, operands in shared memory, sums in fp32 registers: on tensor cores for bf16, on
-// the ordinary ones for fp32. Which lane holds which element is nobody's business: elements are met in shared memory.
-// All 32 lanes must call every function here; what other lanes wrote needs a __syncwarp() or __syncthreads() before.
+// Products of 16x16 matrices by one warp, sums in fp32 registers: on tensor cores for bf16, on the ordinary ones for fp32.
+// Operands come from shared memory, where their rows start on 16 bytes, or are a sum's elements, rounded.
+// All 32 lanes must call every function here; what other lanes wrote needs a barrier before.
 #pragma once
 
 #include "ops/cuda/device_math.cuh"
-
-#include <mma.h>
-
-#include <type_traits>
+#include "ops/cuda/ptx.cuh"
 
 namespace ingrain::ops::cuda {
 
-/// A left operand [16 x 16]; kTransposed: it lies in memory as its transpose. `ld`: elements between rows in memory.
-template <class T, bool kTransposed>
+__device__ inline int lane() { return threadIdx.x % 32; }
+
+/// Eight elements of a 16x16 matrix, of two rows; element i is at row_of(i) and column_of(i).
+struct Sum {
+  float x[8] = {};
+};
+__device__ inline int row_of(int i) { return lane() / 4 + i / 2 % 2 * 8; }
+__device__ inline int column_of(int i) { return lane() % 4 * 2 + i % 2 + i / 4 * 8; }
+/// Which element is the j-th of four in the lane's first (0) or second (1) row.
+__device__ constexpr int element(int row, int j) { return 2 * row + j % 2 + j / 2 * 4; }
+
+template <class T>
 struct Left;
+/// kTransposed: it lies in memory as its transpose. `ld`: elements between rows in memory.
 template <class T, bool kTransposed>
 struct Right;
+
+/// Floats of shared memory that a warp lends for turning a sum into a left operand.
 template <class T>
-struct Sum;
+inline constexpr int kScratch = 0;
 
-// ---- bf16: matrices start on 32 bytes, and their rows on 16
+// ---- bf16
 
-template <bool kTransposed>
-using Layout16 = std::conditional_t<kTransposed, nvcuda::wmma::col_major, nvcuda::wmma::row_major>;
-
-template <bool kTransposed>
-struct Left<__nv_bfloat16, kTransposed> {
-  nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, 16, 16, 16, __nv_bfloat16, Layout16<kTransposed>> x;
-  __device__ Left(const __nv_bfloat16* at, int ld) { nvcuda::wmma::load_matrix_sync(x, at, ld); }
+template <>
+struct Left<__nv_bfloat16> {
+  uint32_t x[4];
+  Left() = default;
+  __device__ Left(const __nv_bfloat16* at, int ld) { load_matrices(x, at + lane() % 16 * ld + lane() / 16 * 8); }
+  __device__ Left(const Sum& sum, float*) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) x[i] = bf16_pair(sum.x[2 * i], sum.x[2 * i + 1]);
+  }
 };
 template <bool kTransposed>
 struct Right<__nv_bfloat16, kTransposed> {
-  nvcuda::wmma::fragment<nvcuda::wmma::matrix_b, 16, 16, 16, __nv_bfloat16, Layout16<kTransposed>> x;
-  __device__ Right(const __nv_bfloat16* at, int ld) { nvcuda::wmma::load_matrix_sync(x, at, ld); }
+  uint32_t x[4];
+  __device__ Right(const __nv_bfloat16* at, int ld) {
+    if constexpr (kTransposed) load_matrices(x, at + (lane() % 8 + lane() / 16 * 8) * ld + lane() / 8 % 2 * 8);
+    else load_matrices_transposed(x, at + lane() % 16 * ld + lane() / 16 * 8);
+  }
 };
-template <>
-struct Sum<__nv_bfloat16> {
-  nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, 16, float> x;
-  __device__ Sum() { nvcuda::wmma::fill_fragment(x, 0.0f); }
-  template <class L, class R>
-  __device__ void add(const L& left, const R& right) { nvcuda::wmma::mma_sync(x, left.x, right.x, x); }
-  __device__ void load(const float* from, int ld) { nvcuda::wmma::load_matrix_sync(x, from, ld, nvcuda::wmma::mem_row_major); }
-  __device__ void store(float* to, int ld) const { nvcuda::wmma::store_matrix_sync(to, x, ld, nvcuda::wmma::mem_row_major); }
-};
-
-// ---- fp32: operands stay in shared memory; a lane owns half a row of the sum
-
 template <bool kTransposed>
-struct Left<float, kTransposed> {
+__device__ void add_product(Sum& sum, const Left<__nv_bfloat16>& left, const Right<__nv_bfloat16, kTransposed>& right) {
+  multiply_add(sum.x, left.x, right.x[0], right.x[1]);
+  multiply_add(sum.x + 4, left.x, right.x[2], right.x[3]);
+}
+
+// ---- fp32: operands stay in shared memory
+
+template <>
+inline constexpr int kScratch<float> = 16 * 20;
+
+template <>
+struct Left<float> {
   const float* at;
   int ld;
+  Left() = default;
   __device__ Left(const float* at, int ld) : at(at), ld(ld) {}
-  __device__ float operator()(int i, int k) const { return kTransposed ? at[k * ld + i] : at[i * ld + k]; }
+  __device__ Left(const Sum& sum, float* scratch) : at(scratch), ld(20) {
+    __syncwarp();  // what lay there is done with
+#pragma unroll
+    for (int i = 0; i < 8; ++i) scratch[row_of(i) * ld + column_of(i)] = sum.x[i];
+    __syncwarp();
+  }
 };
 template <bool kTransposed>
 struct Right<float, kTransposed> {
   const float* at;
   int ld;
   __device__ Right(const float* at, int ld) : at(at), ld(ld) {}
-  __device__ float operator()(int k, int j) const { return kTransposed ? at[j * ld + k] : at[k * ld + j]; }
+  __device__ float operator()(int k, int n) const { return kTransposed ? at[n * ld + k] : at[k * ld + n]; }
 };
-template <>
-struct Sum<float> {
-  float x[8] = {};
-  __device__ static int row() { return threadIdx.x % 32 / 2; }
-  __device__ static int first_column() { return threadIdx.x % 2 * 8; }
-  template <class L, class R>
-  __device__ void add(const L& left, const R& right) {
+template <bool kTransposed>
+__device__ void add_product(Sum& sum, const Left<float>& left, const Right<float, kTransposed>& right) {
+  const float* const row = left.at + row_of(0) * left.ld;
 #pragma unroll 1
-    for (int k = 0; k < 16; ++k) {
-      const float l = left(row(), k);
+  for (int k = 0; k < 16; ++k) {
+    const float l[2] = {row[k], row[8 * left.ld + k]};
 #pragma unroll
-      for (int j = 0; j < 8; ++j) x[j] += l * right(k, first_column() + j);
+    for (int j = 0; j < 4; ++j) {
+      const float r = right(k, column_of(element(0, j)));
+      sum.x[element(0, j)] += l[0] * r;
+      sum.x[element(1, j)] += l[1] * r;
     }
   }
-  __device__ void load(const float* from, int ld) {
-#pragma unroll
-    for (int j = 0; j < 8; ++j) x[j] = from[row() * ld + first_column() + j];
-  }
-  __device__ void store(float* to, int ld) const {
-#pragma unroll
-    for (int j = 0; j < 8; ++j) to[row() * ld + first_column() + j] = x[j];
-  }
-};
-
-// ---- Longer products
-
-/// How often their loops are unrolled: enough to keep loads in flight; fp32's steps are long by themselves.
-template <class T>
-constexpr int kUnroll = sizeof(T) == 2 ? 4 : 1;
-
-/// sum += a bᵀ for a and b [16 x kInner], rows kLd apart.
-template <int kInner, int kLd, class T>
-__device__ void add_product_nt(Sum<T>& sum, const T* a, const T* b) {
-#pragma unroll(kUnroll<T>)
-  for (int k = 0; k < kInner; k += 16) sum.add(Left<T, false>(a + k, kLd), Right<T, true>(b + k, kLd));
-}
-/// sum += a b for a [16 x kInner] and b [kInner x 16].
-template <int kInner, int kLdA, int kLdB, class T>
-__device__ void add_product_nn(Sum<T>& sum, const T* a, const T* b) {
-#pragma unroll(kUnroll<T>)
-  for (int k = 0; k < kInner; k += 16) sum.add(Left<T, false>(a + k, kLdA), Right<T, false>(b + k * kLdB, kLdB));
-}
-/// sum += aᵀ b for a [kInner x 16] and b [kInner x 16].
-template <int kInner, int kLdA, int kLdB, class T>
-__device__ void add_product_tn(Sum<T>& sum, const T* a, const T* b) {
-#pragma unroll(kUnroll<T>)
-  for (int k = 0; k < kInner; k += 16) sum.add(Left<T, true>(a + k * kLdA, kLdA), Right<T, false>(b + k * kLdB, kLdB));
 }
 
 }  // namespace ingrain::ops::cuda

@@ -2,7 +2,7 @@
 // c = gdo v - C and e = ds - r (see tiles-inl.h):
 //   cot(ds) = p c;   cot(s) = p (go v + gdo dv + c e - E)
 // Two kernels that compute these once each: one gathers the gradients of a tile of queries over the keys they see, one
-// those of a block of keys over the queries that see it. So no sum needs atomics, and the result is always the same.
+// those of a tile of keys over the queries that see it. So no sum needs atomics, and the result is always the same.
 #include "ops/windowed_attention/cuda_tiles.cuh"
 
 namespace ingrain::ops::cuda {
@@ -37,133 +37,169 @@ __global__ void sums_of_rows(AttentionBackward b) {
   if constexpr (P == 2) b.tangent_sum[at] = C;
 }
 
-/// kAll: with p and p e, which only the keys' gradients need.
-template <class Tile, bool kAll>
-struct BackwardMemory {
-  using T = typename Tile::T;
-  static constexpr int kKinds = (kAll ? 2 : 1) * Tile::P, kMatrices = 2 * Tile::P;
-  T *q, *go, *k, *v;
-  T *gs, *gds, *p, *p_e;  // [kQueries][kLdWeights]
-  float* scratch;         // kMatrices matrices of this warp's own
+/// What the forward and sums_of_rows left of a query.
+struct Statistics {
+  float lse = 0, E = 0, r = 0, C = 0;
+};
+template <class Tile>
+__device__ Statistics statistics_of(const AttentionBackward& b, const Place& at, int64_t query) {
+  if (query >= b.call.tokens) return {};
+  const int64_t row = statistic(b.call, at, query);
+  if constexpr (Tile::P == 2) return {b.lse[row], b.sum[row], b.r[row], b.tangent_sum[row]};
+  return {b.lse[row], b.sum[row], 0, 0};
+}
 
-  __device__ BackwardMemory() {
-    SharedPieces pieces;
-    q = pieces.take<T>(Tile::kQueryTile);
-    go = pieces.take<T>(Tile::kQueryTile);
-    k = pieces.take<T>(Tile::kKeyTile);
-    v = pieces.take<T>(Tile::kKeyTile);
-    gs = pieces.take<T>(kKinds * Tile::kWeights);
-    gds = gs + (Tile::P - 1) * Tile::kWeights;
-    p = gs + (kAll ? Tile::P : 0) * Tile::kWeights;
-    p_e = p + (Tile::P - 1) * Tile::kWeights;
-    scratch = pieces.take<float>(Tile::kWarps * kMatrices * Tile::kScratch) + threadIdx.x / 32 * kMatrices * Tile::kScratch;
-  }
-  static size_t bytes() {
-    return 2 * SharedPieces::bytes<T>(Tile::kQueryTile) + 2 * SharedPieces::bytes<T>(Tile::kKeyTile) +
-           SharedPieces::bytes<T>(kKinds * Tile::kWeights) +
-           SharedPieces::bytes<float>(Tile::kWarps * kMatrices * Tile::kScratch);
+/// Four products of a strip of queries and one of keys: s = q k, x = go v + gdo dv, ds = dq k + q dk, g = gdo v. Then, in
+/// their places: cot(s), p, cot(ds), p e.
+template <int P>
+struct Products {
+  Sum s, x, ds, g;
+
+  __device__ void to_cotangents(int i, bool seen, float scale, const Statistics& of) {
+    const float p = seen ? __expf(s.x[i] * scale - of.lse) : 0;
+    float gs = p * (x.x[i] - of.E);
+    if constexpr (P == 2) {
+      const float e = ds.x[i] * scale - of.r, c = g.x[i] - of.C;
+      gs += p * c * e;
+      ds.x[i] = p * c;
+      g.x[i] = p * e;
+    }
+    s.x[i] = gs;
+    x.x[i] = p;
   }
 };
 
-/// A lane's eight elements of cot(s) and its like, from the four products in the warp's scratch. rows, columns: the
-/// matrix's place in the tile.
-template <class Tile, bool kAll>
-__device__ void cotangents_of_matrix(const AttentionBackward& b, const BackwardMemory<Tile, kAll>& m, const Place& at,
-                                     int64_t query_tile, int64_t key_block, int rows, int columns) {
+/// Adds the products of the kept tile's strip at a and b - of q and go, or of k and v - and strips of the stream at A and B,
+/// of the others. tangents: whether the keys have some.
+template <class Tile, bool kQueriesKept, int N>
+__device__ void add_products(const typename Tile::T* a, const typename Tile::T* b, const typename Tile::T* A,
+                             const typename Tile::T* B, bool tangents, Products<Tile::P> (&to)[N]) {
   using T = typename Tile::T;
-  const AttentionCall& c = b.call;
-  const int64_t query = query_tile + rows + my_row();
-  const bool exists = query < c.tokens;
-  const int64_t row = statistic(c, at, query);
-  const float lse = exists ? b.lse[row] : 0, E = exists ? b.sum[row] : 0;
-  const float r = Tile::P == 2 && exists ? b.r[row] : 0, C = Tile::P == 2 && exists ? b.tangent_sum[row] : 0;
-  const int from = my_row() * Tile::kLdScratch + my_column(), to = (rows + my_row()) * Tile::kLdWeights + columns + my_column();
-  const float *const s = m.scratch + from, *const x = s + Tile::kScratch;
+  constexpr int kLd = Tile::kLd, kKept = Tile::kRows * kLd, kStreamed = Tile::kStream * kLd;  // from values to tangents
+#pragma unroll(Tile::kHalf ? Tile::kSlabs : 1)
+  for (int at = 0; at < Tile::D; at += 16) {
+    const Left<T> a_at(a + at, kLd), b_at(b + at, kLd);
+    Left<T> da_at, db_at;
+    if constexpr (Tile::P == 2)
+      if (kQueriesKept || tangents) da_at = Left<T>(a + kKept + at, kLd), db_at = Left<T>(b + kKept + at, kLd);
 #pragma unroll
-  for (int j = 0; j < 8; ++j) {
-    const bool visible = sees(c, query, key_block + columns + my_column() + j);
-    const float p = visible ? __expf(s[j] * c.scale - lse) : 0;
-    float gs = p * (x[j] - E);
-    if constexpr (Tile::P == 2) {
-      const float e = x[Tile::kScratch + j] * c.scale - r, g = x[2 * Tile::kScratch + j] - C;
-      gs += p * g * e;
-      m.gds[to + j] = from_float<T>(p * g);
-      if constexpr (kAll) m.p_e[to + j] = from_float<T>(p * e);
+    for (int n = 0; n < N; ++n) {
+      const int row = n * 16 * kLd + at;
+      const Right<T, true> A_at(A + row, kLd), B_at(B + row, kLd);
+      add_product(to[n].s, a_at, A_at);
+      add_product(to[n].x, b_at, B_at);
+      if constexpr (Tile::P == 2) {
+        if constexpr (kQueriesKept) {
+          add_product(to[n].ds, da_at, A_at);
+          add_product(to[n].g, db_at, B_at);
+        }
+        if (!kQueriesKept || tangents) {
+          const Right<T, true> dA_at(A + kStreamed + row, kLd), dB_at(B + kStreamed + row, kLd);
+          add_product(to[n].ds, a_at, dA_at);
+          if constexpr (!kQueriesKept) add_product(to[n].g, b_at, dB_at);
+          if (tangents) add_product(to[n].x, db_at, dB_at);
+        }
+        if constexpr (!kQueriesKept)
+          if (tangents) add_product(to[n].ds, da_at, A_at);
+      }
     }
-    m.gs[to + j] = from_float<T>(gs);
-    if constexpr (kAll) m.p[to + j] = from_float<T>(p);
   }
 }
 
-/// cot(s), cot(ds) - and p, p e - of a tile of queries and a block of keys that lie in shared memory.
-template <class Tile, bool kAll>
-__device__ void cotangents(const AttentionBackward& b, const BackwardMemory<Tile, kAll>& m, const Place& at, int64_t query,
-                           int64_t key, bool tangents) {
-  constexpr int D = Tile::D, kLd = Tile::kLd, kQueryPlane = Tile::kQueries * kLd, kKeyPlane = Tile::kKeys * kLd;
-  for (int i = threadIdx.x / 32; i < Tile::kQueryStrips * Tile::kKeyStrips; i += Tile::kWarps) {
-    const int rows = i / Tile::kKeyStrips * 16, columns = i % Tile::kKeyStrips * 16;
-    const auto *const q = m.q + rows * kLd, *const go = m.go + rows * kLd;
-    const auto *const k = m.k + columns * kLd, *const v = m.v + columns * kLd;
-    Sum<typename Tile::T> s, x;  // q k;  go v + gdo dv
-    add_product_nt<D, kLd>(s, q, k);
-    add_product_nt<D, kLd>(x, go, v);
-    if constexpr (Tile::P == 2) {
-      Sum<typename Tile::T> ds, g;  // dq k + q dk;  gdo v
-      add_product_nt<D, kLd>(ds, q + kQueryPlane, k);
-      add_product_nt<D, kLd>(g, go + kQueryPlane, v);
-      if (tangents) {
-        add_product_nt<D, kLd>(ds, q, k + kKeyPlane);
-        add_product_nt<D, kLd>(x, go + kQueryPlane, v + kKeyPlane);
-      }
-      ds.store(m.scratch + 2 * Tile::kScratch, Tile::kLdScratch);
-      g.store(m.scratch + 3 * Tile::kScratch, Tile::kLdScratch);
-    }
-    s.store(m.scratch, Tile::kLdScratch);
-    x.store(m.scratch + Tile::kScratch, Tile::kLdScratch);
-    __syncwarp();
-    cotangents_of_matrix(b, m, at, query, key, rows, columns);
-    __syncwarp();
+template <class Tile, bool kQueriesKept>
+struct BackwardMemory {
+  using T = typename Tile::T;
+  // Two warps share a strip of keys where one could not hold all of its gradients.
+  static constexpr int kSplit = !kQueriesKept && Tile::P == 2 && Tile::D > 64 ? 2 : 1;
+  static constexpr int kThreads = kSplit * Tile::kThreads, kLefts = (kQueriesKept ? 1 : 2) * Tile::P;
+  static constexpr int kScratches = kThreads / 32 * kLefts * kScratch<T>;
+  T *a, *b, *A, *B;        // the kept tile and the stream: q and go, k and v, or the other way round
+  float* scratch;          // this warp's: kLefts matrices
+  Statistics* of_queries;  // of the stream's rows, where they are queries
+
+  __device__ BackwardMemory() {
+    SharedPieces pieces;
+    a = pieces.take<T>(Tile::kKept);
+    b = pieces.take<T>(Tile::kKept);
+    A = pieces.take<T>(Tile::kStreamed);
+    B = pieces.take<T>(Tile::kStreamed);
+    scratch = pieces.take<float>(kScratches) + warp() * kLefts * kScratch<T>;
+    of_queries = pieces.take<Statistics>(kQueriesKept ? 0 : Tile::kStream);
   }
-}
+  static size_t bytes() {
+    return 2 * SharedPieces::bytes<T>(Tile::kKept) + 2 * SharedPieces::bytes<T>(Tile::kStreamed) +
+           SharedPieces::bytes<float>(kScratches) + SharedPieces::bytes<Statistics>(kQueriesKept ? 0 : Tile::kStream);
+  }
+};
 
 /// gq = cot(s) k + cot(ds) dk;  gdq = cot(ds) k.
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads) query_gradients(AttentionBackward b) {
   using T = typename Tile::T;
-  constexpr int P = Tile::P, kLd = Tile::kLd, kLdWeights = Tile::kLdWeights;
+  constexpr int P = Tile::P, kLd = Tile::kLd, kStream = Tile::kStream, kAtOnce = 16 * Tile::kAtOnce;
   const AttentionCall& c = b.call;
   const Place at{blockIdx.z, blockIdx.y, blockIdx.y / (c.q_heads / c.kv_heads)};
-  const int64_t query = int64_t{blockIdx.x} * Tile::kQueries;
-  const int64_t end_query = query + Tile::kQueries < c.tokens ? query + Tile::kQueries : c.tokens;
-  const BackwardMemory<Tile, false> m;
-  Sum<T> gq[P][Tile::share(Tile::kQueryStrips)];
-  load_queries<Tile>(c, c.q, at, query, m.q);
-  load_queries<Tile>(c, b.go, at, query, m.go);
-  for (int64_t key = first_key(c, query) / Tile::kKeys * Tile::kKeys; key < c.past + end_query; key += Tile::kKeys) {
-    const bool tangents = have_tangents<Tile>(c, key);
-    __syncthreads();  // the block before is done with
-    load_keys<Tile>(c, c.k, at, key, tangents, m.k);
-    load_keys<Tile>(c, c.v, at, key, tangents, m.v);
+  const int64_t tile = int64_t{blockIdx.x} * Tile::kRows, query = tile + warp() * 16;  // of the block, of the warp
+  const int64_t end_query = tile + Tile::kRows < c.tokens ? tile + Tile::kRows : c.tokens;
+  const int64_t first = first_key(c, tile) > 0 ? first_key(c, tile) / kStream * kStream : 0;
+  const BackwardMemory<Tile, true> m;
+  const T *const q = m.a + warp() * 16 * kLd, *const go = m.b + warp() * 16 * kLd;
+  const int64_t mine[2] = {query + row_of(element(0, 0)), query + row_of(element(1, 0))};
+  const Statistics of[2] = {statistics_of<Tile>(b, at, mine[0]), statistics_of<Tile>(b, at, mine[1])};
+  Sum gq[P][Tile::kSlabs];
+  load_queries<Tile, Tile::kRows>(c, c.q, at, tile, m.a);
+  load_queries<Tile, Tile::kRows>(c, b.go, at, tile, m.b);
+  for (int64_t key = first; key < c.past + end_query; key += kStream) {
+    const bool tangents = have_tangents<Tile>(c, key, kStream);
+    __syncthreads();  // the keys before are done with
+    load_keys<Tile, kStream>(c, c.k, at, key, tangents, m.A);
+    load_keys<Tile, kStream>(c, c.v, at, key, tangents, m.B);
     __syncthreads();
-    cotangents(b, m, at, query, key, tangents);
-    __syncthreads();
-    for_my_share<Tile, Tile::kQueryStrips>([&](int strip, int slab, int i) {
-      const T* const k = m.k + slab * 16;
-      add_product_nn<Tile::kKeys, kLdWeights, kLd>(gq[0][i], m.gs + strip * 16 * kLdWeights, k);
-      if constexpr (P == 2) {
-        const T* const gds = m.gds + strip * 16 * kLdWeights;
-        add_product_nn<Tile::kKeys, kLdWeights, kLd>(gq[1][i], gds, k);
-        if (tangents) add_product_nn<Tile::kKeys, kLdWeights, kLd>(gq[0][i], gds, k + Tile::kKeys * kLd);
+#pragma unroll 1
+    for (int part = 0; part < kStream; part += kAtOnce) {
+      if (!any_seen(c, query, key + part, kAtOnce)) continue;
+      const T* const k = m.A + part * kLd;
+      Products<P> products[Tile::kAtOnce];
+      add_products<Tile, true>(q, go, k, m.B + part * kLd, tangents, products);
+#pragma unroll
+      for (int row = 0; row < 2; ++row) {
+        const Range seen = seen_keys(c, mine[row], key + part, kAtOnce);
+#pragma unroll
+        for (int n = 0; n < Tile::kAtOnce; ++n)
+#pragma unroll
+          for (int j = 0; j < 4; ++j) {
+            const int i = element(row, j);
+            products[n].to_cotangents(i, seen.has(n * 16 + column_of(i)), c.scale, of[row]);
+          }
       }
-    });
-  }
-  for_my_share<Tile, Tile::kQueryStrips>([&](int strip, int slab, int i) {
-    const int64_t mine = query + strip * 16 + my_row();
-    for (int plane = 0; plane < P; ++plane) {
-      T* const to = static_cast<T*>(b.gq) + row_offset(c, plane, at.batch, c.q_heads, at.head, mine);
-      store_sum<Tile>(c, gq[plane][i], slab, c.scale, mine < c.tokens ? to : nullptr, m.scratch);
+#pragma unroll
+      for (int n = 0; n < Tile::kAtOnce; ++n) {
+        const Left<T> gs(products[n].s, m.scratch);
+        Left<T> gds;
+        if constexpr (P == 2) gds = Left<T>(products[n].ds, m.scratch + kScratch<T>);
+#pragma unroll
+        for (int slab = 0; slab < Tile::kSlabs; ++slab) {
+          const T* const k_at = k + n * 16 * kLd + slab * 16;
+          const Right<T, false> values(k_at, kLd);
+          add_product(gq[0][slab], gs, values);
+          if constexpr (P == 2) {
+            add_product(gq[1][slab], gds, values);
+            if (tangents) add_product(gq[0][slab], gds, Right<T, false>(k_at + kStream * kLd, kLd));
+          }
+        }
+      }
     }
-  });
+  }
+#pragma unroll
+  for (int row = 0; row < 2; ++row) {
+    if (mine[row] >= c.tokens) continue;
+#pragma unroll
+    for (int plane = 0; plane < P; ++plane) {
+      T* const to = static_cast<T*>(b.gq) + row_offset(c, plane, at.batch, c.q_heads, at.head, mine[row]);
+#pragma unroll
+      for (int slab = 0; slab < Tile::kSlabs; ++slab) store_row<Tile>(c, gq[plane][slab], row, slab, c.scale, to);
+    }
+  }
 }
 
 /// Where a key's gradient goes; null where nobody wants it.
@@ -176,61 +212,95 @@ __device__ T* gradient_row(const AttentionCall& c, const KeyGradient& g, const P
 }
 
 /// gv = p go + (p e) gdo;  gdv = p gdo;  gk = cot(s) q + cot(ds) dq;  gdk = cot(ds) q, over the queries of every head that
-/// shares the keys.
+/// shares the keys. Rows are keys, columns queries.
 template <class Tile>
-__global__ void __launch_bounds__(Tile::kThreads) key_gradients(AttentionBackward b, int64_t first_block) {
+__global__ void __launch_bounds__(BackwardMemory<Tile, false>::kThreads) key_gradients(AttentionBackward b, int64_t first_tile) {
   using T = typename Tile::T;
-  constexpr int P = Tile::P, kLd = Tile::kLd, kLdWeights = Tile::kLdWeights, kShare = Tile::share(Tile::kKeyStrips);
+  using Memory = BackwardMemory<Tile, false>;
+  constexpr int P = Tile::P, kLd = Tile::kLd, kStream = Tile::kStream, kTangents = kStream * kLd;
+  constexpr int kShare = (Tile::kSlabs + Memory::kSplit - 1) / Memory::kSplit;  // of the gradients' slabs, for one warp
   const AttentionCall& c = b.call;
-  const int64_t groups = c.q_heads / c.kv_heads, key = (first_block + blockIdx.x) * Tile::kKeys;
+  const int64_t groups = c.q_heads / c.kv_heads, tile = (first_tile + blockIdx.x) * Tile::kRows;
+  const int strip = warp() / Memory::kSplit * 16, first_slab = warp() % Memory::kSplit * kShare;
   Place at{blockIdx.z, 0, blockIdx.y};
-  const int64_t keys = c.past + c.tokens, end_key = key + Tile::kKeys < keys ? key + Tile::kKeys : keys;
-  const int64_t first_query = key > c.past ? key - c.past : 0;
+  const int64_t key = tile + strip, keys = c.past + c.tokens, end_key = tile + Tile::kRows < keys ? tile + Tile::kRows : keys;
+  const int64_t first_query = tile > c.past ? tile - c.past : 0;
   const int64_t end_query = end_key - 1 + c.window - c.past < c.tokens ? end_key - 1 + c.window - c.past : c.tokens;
-  const bool tangents = have_tangents<Tile>(c, key);
-  const BackwardMemory<Tile, true> m;
-  Sum<T> gk[P][kShare], gv[P][kShare];
-  load_keys<Tile>(c, c.k, at, key, tangents, m.k);
-  load_keys<Tile>(c, c.v, at, key, tangents, m.v);
+  const bool tangents = have_tangents<Tile>(c, tile, Tile::kRows);
+  const Memory m;
+  const T *const k = m.a + strip * kLd, *const v = m.b + strip * kLd;
+  const int64_t mine[2] = {key + row_of(element(0, 0)), key + row_of(element(1, 0))};
+  Sum gk[P][kShare], gv[P][kShare];
+  load_keys<Tile, Tile::kRows>(c, c.k, at, tile, tangents, m.a);
+  load_keys<Tile, Tile::kRows>(c, c.v, at, tile, tangents, m.b);
   for (int64_t group = 0; group < groups; ++group) {
     at.head = at.kv_head * groups + group;
-    for (int64_t query = first_query; query < end_query; query += Tile::kQueries) {
-      __syncthreads();  // the tile before is done with
-      load_queries<Tile>(c, c.q, at, query, m.q);
-      load_queries<Tile>(c, b.go, at, query, m.go);
+    for (int64_t query = first_query; query < end_query; query += kStream) {
+      __syncthreads();  // the queries before are done with
+      load_queries<Tile, kStream>(c, c.q, at, query, m.A);
+      load_queries<Tile, kStream>(c, b.go, at, query, m.B);
+      for (int i = threadIdx.x; i < kStream; i += blockDim.x) m.of_queries[i] = statistics_of<Tile>(b, at, query + i);
       __syncthreads();
-      cotangents(b, m, at, query, key, tangents);
-      __syncthreads();
-      for_my_share<Tile, Tile::kKeyStrips>([&](int strip, int slab, int i) {
-        const T *const gs = m.gs + strip * 16, *const p = m.p + strip * 16, *const q = m.q + slab * 16, *const go = m.go + slab * 16;
-        add_product_tn<Tile::kQueries, kLdWeights, kLd>(gk[0][i], gs, q);
-        add_product_tn<Tile::kQueries, kLdWeights, kLd>(gv[0][i], p, go);
+#pragma unroll 1
+      for (int part = 0; part < kStream; part += 16) {
+        if (!any_seen(c, query + part, key, 16)) continue;
+        const T *const q = m.A + part * kLd, *const go = m.B + part * kLd;
+        Products<P> products[1];
+        add_products<Tile, false>(k, v, q, go, tangents, products);
+        const Range seen[2] = {seeing_queries(c, mine[0], query + part, 16), seeing_queries(c, mine[1], query + part, 16)};
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          const int column = column_of(element(0, j));
+          const Statistics of = m.of_queries[part + column];
+#pragma unroll
+          for (int row = 0; row < 2; ++row) products[0].to_cotangents(element(row, j), seen[row].has(column), c.scale, of);
+        }
+        const Left<T> gs(products[0].s, m.scratch), p(products[0].x, m.scratch + kScratch<T>);
+        Left<T> gds, p_e;
         if constexpr (P == 2) {
-          const T *const gds = m.gds + strip * 16, *const p_e = m.p_e + strip * 16;
-          add_product_tn<Tile::kQueries, kLdWeights, kLd>(gk[0][i], gds, q + Tile::kQueries * kLd);
-          add_product_tn<Tile::kQueries, kLdWeights, kLd>(gv[0][i], p_e, go + Tile::kQueries * kLd);
-          if (tangents) {
-            add_product_tn<Tile::kQueries, kLdWeights, kLd>(gk[1][i], gds, q);
-            add_product_tn<Tile::kQueries, kLdWeights, kLd>(gv[1][i], p, go + Tile::kQueries * kLd);
+          gds = Left<T>(products[0].ds, m.scratch + 2 * kScratch<T>);
+          p_e = Left<T>(products[0].g, m.scratch + 3 * kScratch<T>);
+        }
+#pragma unroll
+        for (int i = 0; i < kShare; ++i) {
+          const int slab = first_slab + i;
+          if (slab >= Tile::kSlabs) break;
+          const Right<T, false> q_at(q + slab * 16, kLd), go_at(go + slab * 16, kLd);
+          add_product(gk[0][i], gs, q_at);
+          add_product(gv[0][i], p, go_at);
+          if constexpr (P == 2) {
+            const Right<T, false> dq_at(q + kTangents + slab * 16, kLd), gdo_at(go + kTangents + slab * 16, kLd);
+            add_product(gk[0][i], gds, dq_at);
+            add_product(gv[0][i], p_e, gdo_at);
+            if (tangents) {
+              add_product(gk[1][i], gds, q_at);
+              add_product(gv[1][i], p, gdo_at);
+            }
           }
         }
-      });
+      }
     }
   }
-  for_my_share<Tile, Tile::kKeyStrips>([&](int strip, int slab, int i) {
-    const int64_t mine = key + strip * 16 + my_row();
+#pragma unroll
+  for (int row = 0; row < 2; ++row)
+#pragma unroll
     for (int plane = 0; plane < P; ++plane) {
-      store_sum<Tile>(c, gk[plane][i], slab, c.scale, gradient_row<T>(c, b.gk, at, plane, mine), m.scratch);
-      store_sum<Tile>(c, gv[plane][i], slab, 1, gradient_row<T>(c, b.gv, at, plane, mine), m.scratch);
+      T* const to_k = gradient_row<T>(c, b.gk, at, plane, mine[row]);
+      T* const to_v = gradient_row<T>(c, b.gv, at, plane, mine[row]);
+#pragma unroll
+      for (int i = 0; i < kShare; ++i) {
+        const int slab = first_slab + i;
+        if (to_k) store_row<Tile>(c, gk[plane][i], row, slab, c.scale, to_k);
+        if (to_v) store_row<Tile>(c, gv[plane][i], row, slab, 1, to_v);
+      }
     }
-  });
 }
 
 }  // namespace
 
 size_t attention_shared_memory(Number type, int64_t planes, int64_t head_dim) {
   size_t bytes = 0;  // the backward for keys asks for the most: it holds all that the others do
-  for_tile(type, planes, head_dim, [&](auto tile) { bytes = BackwardMemory<decltype(tile), true>::bytes(); });
+  for_tile(type, planes, head_dim, [&](auto tile) { bytes = BackwardMemory<decltype(tile), false>::bytes(); });
   return bytes;
 }
 
@@ -245,14 +315,14 @@ void attention_backward(const AttentionBackward& b, Stream stream) {
   });
   for_tile(c.type, c.planes, c.head_dim, [&](auto tile) {
     using Sizes = decltype(tile);
+    using OfQueries = BackwardMemory<Sizes, true>;
+    using OfKeys = BackwardMemory<Sizes, false>;
     const auto batch = static_cast<unsigned>(c.batch);
-    const dim3 queries(static_cast<unsigned>(divide_up(c.tokens, Sizes::kQueries)), static_cast<unsigned>(c.q_heads), batch);
-    launch("attention_query_gradients", query_gradients<Sizes>,
-           {queries, Sizes::kThreads, BackwardMemory<Sizes, false>::bytes()}, stream, b);
-    const int64_t first_block = b.gk.past ? 0 : c.past / Sizes::kKeys, end_block = divide_up(c.past + c.tokens, Sizes::kKeys);
-    const dim3 keys(static_cast<unsigned>(end_block - first_block), static_cast<unsigned>(c.kv_heads), batch);
-    launch("attention_key_gradients", key_gradients<Sizes>, {keys, Sizes::kThreads, BackwardMemory<Sizes, true>::bytes()},
-           stream, b, first_block);
+    const dim3 queries(static_cast<unsigned>(divide_up(c.tokens, Sizes::kRows)), static_cast<unsigned>(c.q_heads), batch);
+    launch("attention_query_gradients", query_gradients<Sizes>, {queries, OfQueries::kThreads, OfQueries::bytes()}, stream, b);
+    const int64_t first_tile = b.gk.past ? 0 : c.past / Sizes::kRows, end_tile = divide_up(c.past + c.tokens, Sizes::kRows);
+    const dim3 keys(static_cast<unsigned>(end_tile - first_tile), static_cast<unsigned>(c.kv_heads), batch);
+    launch("attention_key_gradients", key_gradients<Sizes>, {keys, OfKeys::kThreads, OfKeys::bytes()}, stream, b, first_tile);
   });
 }
 

@@ -1,198 +1,191 @@
 // Windowed attention on a GPU, forward, of values or of dual numbers. With s = q k, ds its tangent, p = softmax(s) and
 // r = <p, ds>:  o = p v,  do = (p e) v + p dv - (r - m) o  with  e = ds - m. Any m of a row's own will do; near r it keeps p e,
-// which is rounded to the activations' type, from being the small difference of large numbers. Softmax by blocks of keys with
-// a running maximum; the sums of o and do stay in registers, and go through shared memory only when some row's maximum rises.
+// which is rounded to the activations' type, from being the small difference of large numbers. A warp has 16 queries and
+// goes through the keys with a running maximum; all but the operands stays in registers.
 #include "ops/windowed_attention/cuda_tiles.cuh"
 
 namespace ingrain::ops::cuda {
 namespace {
 
-constexpr int kThreadsPerRow = 4;
-
 template <class Tile>
 struct ForwardMemory {
   using T = typename Tile::T;
+  static constexpr int kScratches = Tile::kStrips * Tile::P * kScratch<T>;
   T *q, *k, *v;
-  T *p, *p_e;               // [kQueries][kLdWeights]
-  float *s, *ds;            // [kQueries][kLdScores]
-  float* scratch;           // P matrices a warp; lies where the scores do, which are done with when it is used
-  float *factor, *mean_e;   // of every row: what its sums are multiplied with next; <p, e> at the end
-  static constexpr int kScores = Tile::P * Tile::kQueries * Tile::kLdScores, kScratch = Tile::P * Tile::kWarps * Tile::kScratch;
-  static constexpr int kShared = kScores > kScratch ? kScores : kScratch;
+  float* scratch;  // this warp's: one matrix a plane
 
   __device__ ForwardMemory() {
     SharedPieces pieces;
-    q = pieces.take<T>(Tile::kQueryTile);
-    k = pieces.take<T>(Tile::kKeyTile);
-    v = pieces.take<T>(Tile::kKeyTile);
-    p = pieces.take<T>(Tile::P * Tile::kWeights), p_e = p + (Tile::P - 1) * Tile::kWeights;
-    s = pieces.take<float>(kShared), ds = s + (Tile::P - 1) * Tile::kQueries * Tile::kLdScores;
-    scratch = s + threadIdx.x / 32 * Tile::P * Tile::kScratch;
-    factor = pieces.take<float>(Tile::kQueries);
-    mean_e = pieces.take<float>(Tile::kQueries);
+    q = pieces.take<T>(Tile::kKept);
+    k = pieces.take<T>(Tile::kStreamed);
+    v = pieces.take<T>(Tile::kStreamed);
+    scratch = pieces.take<float>(kScratches) + warp() * Tile::P * kScratch<T>;
   }
   static size_t bytes() {
-    return SharedPieces::bytes<T>(Tile::kQueryTile) + 2 * SharedPieces::bytes<T>(Tile::kKeyTile) +
-           SharedPieces::bytes<T>(Tile::P * Tile::kWeights) + SharedPieces::bytes<float>(kShared) +
-           2 * SharedPieces::bytes<float>(Tile::kQueries);
+    return SharedPieces::bytes<T>(Tile::kKept) + 2 * SharedPieces::bytes<T>(Tile::kStreamed) + SharedPieces::bytes<float>(kScratches);
   }
 };
 
-/// s = q k and ds = dq k + q dk, not yet scaled.
+/// s = q k and ds = dq k + q dk of a strip of queries and kAtOnce strips of keys, not yet scaled.
 template <class Tile>
-__device__ void scores(const ForwardMemory<Tile>& m, bool tangents) {
+__device__ void scores(const typename Tile::T* q, const typename Tile::T* k, bool tangents, Sum (&s)[Tile::P][Tile::kAtOnce]) {
+  using T = typename Tile::T;
   constexpr int kLd = Tile::kLd;
-  for (int i = threadIdx.x / 32; i < Tile::kQueryStrips * Tile::kKeyStrips; i += Tile::kWarps) {
-    const int rows = i / Tile::kKeyStrips * 16, columns = i % Tile::kKeyStrips * 16;
-    const auto *const q = m.q + rows * kLd, *const k = m.k + columns * kLd;
-    Sum<typename Tile::T> s;
-    add_product_nt<Tile::D, kLd>(s, q, k);
-    s.store(m.s + rows * Tile::kLdScores + columns, Tile::kLdScores);
-    if constexpr (Tile::P == 2) {
-      Sum<typename Tile::T> ds;
-      add_product_nt<Tile::D, kLd>(ds, q + Tile::kQueries * kLd, k);
-      if (tangents) add_product_nt<Tile::D, kLd>(ds, q, k + Tile::kKeys * kLd);
-      ds.store(m.ds + rows * Tile::kLdScores + columns, Tile::kLdScores);
+#pragma unroll(Tile::kHalf ? Tile::kSlabs : 1)
+  for (int at = 0; at < Tile::D; at += 16) {
+    const Left<T> q_at(q + at, kLd);
+    Left<T> dq_at;
+    if constexpr (Tile::P == 2) dq_at = Left<T>(q + Tile::kRows * kLd + at, kLd);
+#pragma unroll
+    for (int n = 0; n < Tile::kAtOnce; ++n) {
+      const T* const row = k + n * 16 * kLd + at;
+      const Right<T, true> k_at(row, kLd);
+      add_product(s[0][n], q_at, k_at);
+      if constexpr (Tile::P == 2) {
+        add_product(s[1][n], dq_at, k_at);
+        if (tangents) add_product(s[1][n], q_at, Right<T, true>(row + Tile::kStream * kLd, kLd));
+      }
     }
   }
 }
 
-/// One row's sums so far, the same in each of its threads.
+/// One row's sums so far. The sums are this lane's part; the rest is the same in the four lanes that share the row.
 struct RowState {
   float max = -INFINITY, sum = 0, sum_e = 0;
-  float m = 0;  // the mean of ds over the first block with keys that the row sees
+  float m = 0;  // the mean of ds over the first keys that the row sees
 };
 
-/// x over the threads of a row.
-__device__ float row_max(float x) {
-  for (int distance = 1; distance < kThreadsPerRow; distance *= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, distance));
-  return x;
-}
-__device__ float row_sum(float x) {
-  for (int distance = 1; distance < kThreadsPerRow; distance *= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
-  return x;
-}
-
-/// Scores to unnormalized p and p e. Returns what the row's earlier sums must be multiplied with.
-template <class Tile>
-__device__ float softmax(const AttentionCall& c, const ForwardMemory<Tile>& m, int64_t query, int64_t key, RowState& state) {
-  using T = typename Tile::T;
-  constexpr int kMine = Tile::kKeys / kThreadsPerRow;
-  const int row = threadIdx.x / kThreadsPerRow, first = threadIdx.x % kThreadsPerRow;
-  float s[kMine], highest = -INFINITY;
+/// Scores of one of the lane's rows to unnormalized p and p e, in place. Returns what the earlier sums must be multiplied
+/// with.
+template <int P, int N>
+__device__ float softmax(Sum (&s)[P][N], int row, const Range& seen, float scale, RowState& state) {
+  float highest = -INFINITY;
 #pragma unroll
-  for (int j = 0; j < kMine; ++j) {
-    const int column = first + j * kThreadsPerRow;
-    s[j] = sees(c, query + row, key + column) ? m.s[row * Tile::kLdScores + column] * c.scale : -INFINITY;
-    highest = fmaxf(highest, s[j]);
-  }
+  for (int n = 0; n < N; ++n)
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      const int i = element(row, j);
+      s[0][n].x[i] = seen.has(n * 16 + column_of(i)) ? s[0][n].x[i] * scale : -INFINITY;
+      highest = fmaxf(highest, s[0][n].x[i]);
+    }
   const float max = fmaxf(state.max, row_max(highest)), shrink = max == state.max ? 1 : __expf(state.max - max);
-  float p[kMine], ds[kMine], sum = 0, sum_ds = 0, sum_e = 0;
+  float sum = 0, sum_ds = 0;
 #pragma unroll
-  for (int j = 0; j < kMine; ++j) {
-    const int column = first + j * kThreadsPerRow;
-    p[j] = s[j] == -INFINITY ? 0 : __expf(s[j] - max);
-    m.p[row * Tile::kLdWeights + column] = from_float<T>(p[j]);
-    sum += p[j];
-    if constexpr (Tile::P == 2) {
-      ds[j] = m.ds[row * Tile::kLdScores + column] * c.scale;
-      sum_ds += p[j] * ds[j];
-    }
-  }
-  sum = row_sum(sum);
-  if constexpr (Tile::P == 2) {
-    sum_ds = row_sum(sum_ds);
-    if (state.sum == 0 && sum > 0) state.m = sum_ds / sum;
+  for (int n = 0; n < N; ++n)
 #pragma unroll
-    for (int j = 0; j < kMine; ++j) {
-      const float p_e = p[j] * (ds[j] - state.m);
-      m.p_e[row * Tile::kLdWeights + first + j * kThreadsPerRow] = from_float<T>(p_e);
-      sum_e += p_e;
+    for (int j = 0; j < 4; ++j) {
+      float& p = s[0][n].x[element(row, j)];
+      p = p == -INFINITY ? 0 : __expf(p - max);
+      sum += p;
+      if constexpr (P == 2) {
+        float& ds = s[1][n].x[element(row, j)];
+        ds *= scale;
+        sum_ds += p * ds;
+      }
     }
-    state.sum_e = state.sum_e * shrink + row_sum(sum_e);
+  if constexpr (P == 2) {
+    const float first_m = row_sum(sum_ds) / row_sum(sum);
+    if (state.max == -INFINITY && max != -INFINITY) state.m = first_m;
+    float sum_e = 0;
+#pragma unroll
+    for (int n = 0; n < N; ++n)
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        float& e = s[1][n].x[element(row, j)];
+        e = s[0][n].x[element(row, j)] * (e - state.m);
+        sum_e += e;
+      }
+    state.sum_e = state.sum_e * shrink + sum_e;
   }
   state.max = max;
   state.sum = state.sum * shrink + sum;
   return shrink;
 }
 
-/// Multiplies the rows of a sum.
+/// o += p v;  do += (p e) v + p dv.
 template <class Tile>
-__device__ void scale_rows(Sum<typename Tile::T>& sum, const float* factors, float* scratch) {
-  sum.store(scratch, Tile::kLdScratch);
-  __syncwarp();
+__device__ void add_values(const Sum (&p)[Tile::P][Tile::kAtOnce], const typename Tile::T* v, bool tangents, float* scratch,
+                           Sum (&o)[Tile::P][Tile::kSlabs]) {
+  using T = typename Tile::T;
+  constexpr int kLd = Tile::kLd;
 #pragma unroll
-  for (int j = 0; j < 8; ++j) scratch[my_row() * Tile::kLdScratch + my_column() + j] *= factors[my_row()];
-  __syncwarp();
-  sum.load(scratch, Tile::kLdScratch);
-  __syncwarp();
+  for (int n = 0; n < Tile::kAtOnce; ++n) {
+    const Left<T> p_n(p[0][n], scratch);
+    Left<T> p_e_n;
+    if constexpr (Tile::P == 2) p_e_n = Left<T>(p[1][n], scratch + kScratch<T>);
+#pragma unroll
+    for (int slab = 0; slab < Tile::kSlabs; ++slab) {
+      const T* const at = v + n * 16 * kLd + slab * 16;
+      const Right<T, false> v_at(at, kLd);
+      add_product(o[0][slab], p_n, v_at);
+      if constexpr (Tile::P == 2) {
+        add_product(o[1][slab], p_e_n, v_at);
+        if (tangents) add_product(o[1][slab], p_n, Right<T, false>(at + Tile::kStream * kLd, kLd));
+      }
+    }
+  }
 }
 
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads) forward_tile(AttentionForward f) {
   using T = typename Tile::T;
-  constexpr int P = Tile::P, kLd = Tile::kLd, kLdWeights = Tile::kLdWeights, kShare = Tile::share(Tile::kQueryStrips);
+  constexpr int P = Tile::P, kStream = Tile::kStream, kAtOnce = 16 * Tile::kAtOnce;
   const AttentionCall& c = f.call;
   const Place at{blockIdx.z, blockIdx.y, blockIdx.y / (c.q_heads / c.kv_heads)};
-  const int64_t query = int64_t{blockIdx.x} * Tile::kQueries;
-  const int64_t end_query = query + Tile::kQueries < c.tokens ? query + Tile::kQueries : c.tokens;
+  const int64_t tile = int64_t{blockIdx.x} * Tile::kRows, query = tile + warp() * 16;  // of the block, of the warp
+  const int64_t end_query = tile + Tile::kRows < c.tokens ? tile + Tile::kRows : c.tokens;
+  const int64_t first = first_key(c, tile) > 0 ? first_key(c, tile) / kStream * kStream : 0;
   const ForwardMemory<Tile> m;
-  const int row = threadIdx.x / kThreadsPerRow;
-  const bool speaks_for_row = threadIdx.x % kThreadsPerRow == 0;
-  RowState state;
-  Sum<T> o[P][kShare];
-  load_queries<Tile>(c, c.q, at, query, m.q);
-  for (int64_t key = first_key(c, query) / Tile::kKeys * Tile::kKeys; key < c.past + end_query; key += Tile::kKeys) {
-    const bool tangents = have_tangents<Tile>(c, key);
-    __syncthreads();  // the block before is done with
-    load_keys<Tile>(c, c.k, at, key, tangents, m.k);
-    load_keys<Tile>(c, c.v, at, key, tangents, m.v);
+  RowState state[2];
+  Sum o[P][Tile::kSlabs];
+  load_queries<Tile, Tile::kRows>(c, c.q, at, tile, m.q);
+  for (int64_t key = first; key < c.past + end_query; key += kStream) {
+    const bool tangents = have_tangents<Tile>(c, key, kStream);
+    __syncthreads();  // the keys before are done with
+    load_keys<Tile, kStream>(c, c.k, at, key, tangents, m.k);
+    load_keys<Tile, kStream>(c, c.v, at, key, tangents, m.v);
     __syncthreads();
-    scores(m, tangents);
-    __syncthreads();
-    const float shrink = softmax(c, m, query, key, state);
-    if (speaks_for_row) m.factor[row] = shrink;
-    if (__syncthreads_or(shrink != 1))
-      for_my_share<Tile, Tile::kQueryStrips>([&](int strip, int, int i) {
-        for (int plane = 0; plane < P; ++plane) scale_rows<Tile>(o[plane][i], m.factor + strip * 16, m.scratch);
-      });
-    for_my_share<Tile, Tile::kQueryStrips>([&](int strip, int slab, int i) {
-      const T *const p = m.p + strip * 16 * kLdWeights, *const v = m.v + slab * 16;
-      add_product_nn<Tile::kKeys, kLdWeights, kLd>(o[0][i], p, v);
-      if constexpr (P == 2) {
-        add_product_nn<Tile::kKeys, kLdWeights, kLd>(o[1][i], m.p_e + strip * 16 * kLdWeights, v);
-        if (tangents) add_product_nn<Tile::kKeys, kLdWeights, kLd>(o[1][i], p, v + Tile::kKeys * kLd);
+#pragma unroll 1
+    for (int part = 0; part < kStream; part += kAtOnce) {
+      if (!any_seen(c, query, key + part, kAtOnce)) continue;
+      Sum s[P][Tile::kAtOnce];
+      scores<Tile>(m.q + warp() * 16 * Tile::kLd, m.k + part * Tile::kLd, tangents, s);
+#pragma unroll
+      for (int row = 0; row < 2; ++row) {
+        const Range seen = seen_keys(c, query + row_of(element(row, 0)), key + part, kAtOnce);
+        const float shrink = softmax(s, row, seen, c.scale, state[row]);
+        if (shrink != 1)
+#pragma unroll
+          for (int plane = 0; plane < P; ++plane)
+#pragma unroll
+            for (int slab = 0; slab < Tile::kSlabs; ++slab)
+#pragma unroll
+              for (int j = 0; j < 4; ++j) o[plane][slab].x[element(row, j)] *= shrink;
       }
-    });
+      add_values<Tile>(s, m.v + part * Tile::kLd, tangents, m.scratch, o);
+    }
   }
 
-  __syncthreads();  // the last factors are done with
-  if (speaks_for_row) {
-    m.factor[row] = 1 / state.sum;
-    m.mean_e[row] = state.sum_e / state.sum;
-    if (query + row < c.tokens) {
-      f.lse[statistic(c, at, query + row)] = state.max + logf(state.sum);
-      if constexpr (P == 2) f.r[statistic(c, at, query + row)] = state.m + state.sum_e / state.sum;
+#pragma unroll
+  for (int row = 0; row < 2; ++row) {
+    const int64_t mine = query + row_of(element(row, 0));
+    const float inverse = 1 / row_sum(state[row].sum), mean_e = row_sum(state[row].sum_e) * inverse;
+    if (mine >= c.tokens) continue;
+    if (lane() % 4 == 0) {
+      f.lse[statistic(c, at, mine)] = state[row].max - logf(inverse);
+      if constexpr (P == 2) f.r[statistic(c, at, mine)] = state[row].m + mean_e;
+    }
+    T* const to = static_cast<T*>(f.o) + row_offset(c, 0, at.batch, c.q_heads, at.head, mine);
+#pragma unroll
+    for (int slab = 0; slab < Tile::kSlabs; ++slab) {
+      store_row<Tile>(c, o[0][slab], row, slab, inverse, to);
+      if constexpr (P == 2) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) o[1][slab].x[element(row, j)] -= mean_e * o[0][slab].x[element(row, j)];
+        store_row<Tile>(c, o[1][slab], row, slab, inverse, to + row_offset(c, 1, 0, c.q_heads, 0, 0));
+      }
     }
   }
-  __syncthreads();
-  for_my_share<Tile, Tile::kQueryStrips>([&](int strip, int slab, int i) {
-    for (int plane = 0; plane < P; ++plane) o[plane][i].store(m.scratch + plane * Tile::kScratch, Tile::kLdScratch);
-    __syncwarp();
-    const int in_tile = strip * 16 + my_row(), element = my_row() * Tile::kLdScratch + my_column();
-    if (query + in_tile < c.tokens) {
-      T* const to = static_cast<T*>(f.o) + row_offset(c, 0, at.batch, c.q_heads, at.head, query + in_tile);
-      float x[8], dx[8];
-#pragma unroll
-      for (int j = 0; j < 8; ++j) {
-        x[j] = m.scratch[element + j] * m.factor[in_tile];
-        if constexpr (P == 2) dx[j] = m.scratch[Tile::kScratch + element + j] * m.factor[in_tile] - m.mean_e[in_tile] * x[j];
-      }
-      store_eight<Tile>(c, x, slab * 16 + my_column(), to);
-      if constexpr (P == 2) store_eight<Tile>(c, dx, slab * 16 + my_column(), to + row_offset(c, 1, 0, c.q_heads, 0, 0));
-    }
-    __syncwarp();
-  });
 }
 
 }  // namespace
@@ -201,8 +194,7 @@ void attention_forward(const AttentionForward& f, Stream stream) {
   const AttentionCall& c = f.call;
   for_tile(c.type, c.planes, c.head_dim, [&](auto tile) {
     using Sizes = decltype(tile);
-    static_assert(Sizes::kThreads == kThreadsPerRow * Sizes::kQueries);
-    const dim3 grid(static_cast<unsigned>(divide_up(c.tokens, Sizes::kQueries)), static_cast<unsigned>(c.q_heads),
+    const dim3 grid(static_cast<unsigned>(divide_up(c.tokens, Sizes::kRows)), static_cast<unsigned>(c.q_heads),
                     static_cast<unsigned>(c.batch));
     launch("attention_forward", forward_tile<Sizes>, {grid, Sizes::kThreads, ForwardMemory<Sizes>::bytes()}, stream, f);
   });
