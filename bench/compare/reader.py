@@ -1,5 +1,5 @@
 """The model of a folder in plain PyTorch, as one would write it first: reading with and without learning, with windowed
-or full attention. Read only for comparison; fp32 on the CPU."""
+or full attention. Only for comparison; fp32 on the CPU."""
 import json
 import pathlib
 
@@ -59,7 +59,11 @@ class Reader:
         if self.c["post_norm"]:
             y = self.norm(y, self.get(layer, "self_attn_post_norm"))
         keep = None if full else self.window - 1
-        return h + y, (k.detach()[-keep:] if keep else k, v.detach()[-keep:] if keep else v)
+        return h + y, tuple(self.carried(x[-keep:] if keep else x) for x in (k, v))
+
+    def carried(self, x):
+        """Keys and values that later chunks see: constants to an inner step, which is all that reading differentiates."""
+        return x.detach()
 
     def mlp(self, h, layer, kind, weights, post):
         x = self.norm(h, self.get(layer, kind))
@@ -89,6 +93,14 @@ class Reader:
             h = self.slow(h, start + s)
         return h, carried
 
+    def prefix_pass(self, tokens, first, past, full=False):
+        """Embedding and prefix blocks on [T] tokens; past: what every block carries on, replaced."""
+        h = F.embedding(tokens, self.w["model.embed_tokens.weight"])
+        for i in range(self.layers - self.suffix):
+            h, past[i] = self.attention(h, i, first, past[i], full)
+            h = self.slow(h, i)
+        return h
+
     def read(self, tokens, learn=True, full=False):
         """-log p of tokens 1 .. n-1 (n - 1 a multiple of the chunk), each scored before it is learnt from."""
         inputs, targets = tokens[:-1], tokens[1:]
@@ -97,10 +109,7 @@ class Reader:
         prefix = self.layers - self.suffix
         for first in range(0, len(inputs), step):
             with torch.no_grad():
-                h = F.embedding(inputs[first : first + step], self.w["model.embed_tokens.weight"])
-                for i in range(prefix):
-                    h, past[i] = self.attention(h, i, first, past[i], full)
-                    h = self.slow(h, i)
+                h = self.prefix_pass(inputs[first : first + step], first, past, full)
             chunk = self.chunk if learn else len(h)
             for begin in range(0, len(h), chunk):
                 fast = [w.detach().requires_grad_(learn) for w in fast]

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import BUILD, ROOT
 
 
 def script(path, *args):
@@ -34,3 +34,16 @@ def test_curves_are_compared_at_the_steps_asked_for(tmp_path, loss, status):
     done = script("examples/reference-17m/compare.py", ours, reference, "--steps", "400,800")
     assert done.returncode == status
     assert "step 800: not reached" in done.stdout
+
+
+TINY = {"model_type": "ingrain", "vocab_size": 61, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2,
+        "intermediate_size": 48, "suffix_len": 1, "sliding_window": 24, "chunk_size": 16, "bos_token_id": 0, "eos_token_id": [1]}
+
+
+def test_a_meta_step_is_the_same_as_by_create_graph_in_pytorch(tmp_path):
+    """Another implementation and another method: reverse over reverse."""
+    pytest.importorskip("torch")
+    (tmp_path / "tiny.json").write_text(json.dumps(TINY))
+    done = script("bench/compare/meta.py", BUILD / "src/cli/ingrain", tmp_path / "tiny.json", "--length", 64, "--runs", 1, "--threads", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "create_graph" in done.stdout
