@@ -20,15 +20,20 @@ Tensor add_branch(const Tensor& h_P, const Tensor& y_P, const Tensor& post_norm_
 
 }  // namespace
 
-AttentionStep attention_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD,
-                             const ops::KvWindow& past, const ops::RopeTable& rope, const Tap& tap, int64_t block) {
+double attention_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
+
+Tensor attend_window(const ModelConfig& c, const ops::Heads& now, const ops::KvWindow& past) {
+  return ops::windowed_attention(now.q_PBTHd, now.k_PBTGd, now.v_PBTGd, past, c.window, attention_scale(c));
+}
+
+AttentionStep attention_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const Attend& attend,
+                             const ops::RopeTable& rope, const Tap& tap, int64_t block) {
   const Tensor x_PBTD = ops::rms_norm(h_PBTD, w.attn_norm_D, c.rms_eps);
   const Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
-  const auto [q, k, v] = ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, rope, {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
-  const double scale = 1 / std::sqrt(static_cast<double>(c.head_dim));
-  const Tensor o_PBTC = ops::windowed_attention(q, k, v, past, c.window, scale).flatten(-2);
+  const auto heads = ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, rope, {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
+  const Tensor o_PBTC = attend(block, heads).flatten(-2);
   const Tensor y_PBTD = ops::linear(o_PBTC, w.wo_DC);
-  return {add_branch(h_PBTD, y_PBTD, w.attn_post_norm_D, c.rms_eps, tap, "attn", block), k, v};
+  return {add_branch(h_PBTD, y_PBTD, w.attn_post_norm_D, c.rms_eps, tap, "attn", block), heads.k_PBTGd, heads.v_PBTGd};
 }
 
 Tensor fast_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const FastMlp& fast, const Tap& tap,

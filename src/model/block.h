@@ -15,14 +15,23 @@ namespace ingrain {
 /// addition; "block": a block's output). For verification; empty in production.
 using Tap = std::function<void(const std::string& what, int64_t block, const Tensor& x_PBTD)>;
 
+/// How a block's queries meet its keys and values (rotated, [P, B, T, ...]) and those before: returns [P, B, T, H, d].
+using Attend = std::function<Tensor(int64_t block, const ops::Heads& now)>;
+
+/// 1 / sqrt(head_dim).
+double attention_scale(const ModelConfig& config);
+
+/// The ordinary way. past: the window - 1 positions before, or fewer at the start.
+Tensor attend_window(const ModelConfig& config, const ops::Heads& now, const ops::KvWindow& past);
+
 struct AttentionStep {
   Tensor h_PBTD;
   Tensor k_PBTGd, v_PBTGd;  // this step's keys (rotated) and values, for later windows
 };
 
-/// h: [P, B, T, D]. past: the window - 1 positions before, or fewer at the start. rope: the T positions' angles.
-AttentionStep attention_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD,
-                             const ops::KvWindow& past, const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
+/// h: [P, B, T, D]. rope: the T positions' angles.
+AttentionStep attention_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Attend& attend,
+                             const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
 
 /// A fast MLP of B sequences and the direction in which its tangent is taken (undefined tensors: no tangent).
 struct FastMlp {

@@ -1,4 +1,4 @@
-// RoPE's angles for a run of positions.
+// RoPE's angles.
 #pragma once
 
 #include "model/config.h"
@@ -6,7 +6,14 @@
 
 namespace ingrain {
 
-/// cos and sin for positions first .. first + count - 1. Angles in fp64: exact at any position.
+/// The angle by which each of the head's pairs turns from one position to the next, stretched as the family asks:
+/// [head_dim / 2], fp64. Made on `device`, without a copy from the host.
+Tensor rope_frequencies(const ModelConfig& config, at::Device device = at::kCPU);
+
+/// cos and sin for any positions [T] (int64, on the frequencies' device). Angles in fp64: exact at any position.
+ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R, at::ScalarType type);
+
+/// The same for positions first .. first + count - 1.
 ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,
                           at::Device device = at::kCPU);
 

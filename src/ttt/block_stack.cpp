@@ -11,7 +11,8 @@ BlockStack::BlockStack(const ModelConfig& config, const GradientSlots& slots, in
 
 Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const {
   const BlockWeights& block = w.blocks[static_cast<size_t>(stage)];
-  Tensor h = attention_step(c_, block, h_PBTD, {}, rope_, tap, stage).h_PBTD;
+  const auto attend = [&](int64_t, const ops::Heads& now) { return attend_window(c_, now, {}); };
+  Tensor h = attention_step(c_, block, h_PBTD, attend, rope_, tap, stage).h_PBTD;
   if (stage == blocks_) return h;
   if (stage >= c_.prefix_len()) h = fast_step(c_, block, h, {w.fast_S[static_cast<size_t>(stage - c_.prefix_len())], {}}, tap, stage);
   return mlp_step(c_, block, h, tap, stage);

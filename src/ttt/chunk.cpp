@@ -8,15 +8,15 @@
 
 namespace ingrain::ttt {
 
-SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
-                        const Tap& tap) {
+SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const Tensor& h_BTD,
+                        const ops::RopeTable& rope, const Attend& attend, const Tap& tap) {
   SuffixOutput out;
-  Tensor h_PBTD = in.h_BTD.unsqueeze(0);
+  Tensor h_PBTD = h_BTD.unsqueeze(0);
   for (int64_t s = 0; s < c.suffix_len; ++s) {
     const int64_t i = c.prefix_len() + s;
     const BlockWeights& block = w.blocks[static_cast<size_t>(i)];
     if (s > 0) {
-      auto step = attention_step(c, block, h_PBTD, in.past_S1[static_cast<size_t>(s - 1)], in.rope, tap, i);
+      auto step = attention_step(c, block, h_PBTD, attend, rope, tap, i);
       h_PBTD = step.h_PBTD;
       out.kv_S1.push_back({step.k_PBTGd, step.v_PBTGd});
     }
@@ -26,6 +26,14 @@ SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vecto
   out.x_PBTD = ops::rms_norm(h_PBTD, w.final_norm_D, c.rms_eps);
   if (tap) tap("final_norm", -1, out.x_PBTD);
   return out;
+}
+
+SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
+                        const Tap& tap) {
+  const auto attend = [&](int64_t block, const ops::Heads& now) {
+    return attend_window(c, now, in.past_S1[static_cast<size_t>(block - c.prefix_len() - 1)]);
+  };
+  return run_suffix(c, w, fast_S, in.h_BTD, in.rope, attend, tap);
 }
 
 Tensor mean_weights(const Tensor& valid_BT, at::ScalarType type) {

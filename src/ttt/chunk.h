@@ -23,6 +23,9 @@ struct SuffixOutput {
 
 /// The suffix (without its first attention step) and the final norm. fast_S: one per suffix block.
 SuffixOutput run_suffix(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
+                        const Tensor& h_BTD, const ops::RopeTable& rope, const Attend& attend, const Tap& tap = {});
+/// The same, attending to the input's past.
+SuffixOutput run_suffix(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
                         const ChunkInput& in, const Tap& tap = {});
 
 /// Which of a chunk's targets count, as weights whose sum over a row's valid tokens is 1:

@@ -1,5 +1,6 @@
 #include "ttt/generate.h"
 
+#include "ttt/decoder.h"
 #include "ttt/sampler.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ Generated generate(const Network& model, const data::Tokenizer& tokenizer, Memor
   reading.score = false;  // the logits were wanted once already
   Sampler sampler(options.sampling);
   for (const int32_t token : seen) sampler.accept(token);
-  data::StreamDecoder decoder(tokenizer, /*skip_special=*/true);
+  data::StreamDecoder characters(tokenizer, /*skip_special=*/true);
   StopStrings stops(options.stop);
   Generated out;
   const auto give = [&](const std::string& text) {
@@ -30,28 +31,30 @@ Generated generate(const Network& model, const data::Tokenizer& tokenizer, Memor
     if (on_text) on_text(text);
   };
   const auto& ends = model.config.eos_ids;
-  const Tensor token_B1 = at::empty({1, 1}, at::kLong);
+  Decoder decoder(model, memory, boundaries, reading);
   while (static_cast<int64_t>(out.tokens.size()) < options.max_tokens) {
     if (options.keep_going && !options.keep_going()) {
       out.reason = StopReason::interrupted;
       break;
     }
-    const Tensor logits_V = next_logits(model, memory)[0].to(at::kCPU, at::kFloat).contiguous();
+    const Tensor logits_V = decoder.logits_BV()[0].to(at::kCPU, at::kFloat).contiguous();
     const int32_t token = sampler.sample({logits_V.data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
     sampler.accept(token);
     out.tokens.push_back(token);
-    read(model, memory, boundaries, token_B1.fill_(token).to(model.weights.device()), reading);
+    decoder.read(as_batch({&token, 1}));
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
       out.reason = StopReason::end_of_text;
       break;
     }
-    give(stops.push(decoder.push(token)));
+    give(stops.push(characters.push(token)));
     if (stops.stopped()) {
       out.reason = StopReason::stop_string;
+      decoder.sync();
       return out;
     }
   }
-  give(stops.push(decoder.finish()));
+  decoder.sync();
+  give(stops.push(characters.finish()));
   give(stops.finish());
   return out;
 }

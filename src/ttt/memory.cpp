@@ -25,7 +25,7 @@ class SegmentReader {
     const auto prefix_rope = options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type()), w_.device()) : rope;
     const Tensor h_BnD = run_prefix(c_, model_.weights_for(tokens_Bn.numel()), tokens_Bn, prefix_rope, rope, m_.kv_L, options_.tap);
     // Position i's target is token i + 1; the last one's may not be known yet.
-    const Tensor last = next_B ? next_B->unsqueeze(1) : at::full_like(tokens_Bn.narrow(1, 0, 1), kUnknown);
+    const Tensor last = next_B ? next_B->unsqueeze(1) : at::full_like(tokens_Bn.narrow(1, 0, 1), kUnknownTarget);
     const Tensor target_Bn = at::cat({tokens_Bn.narrow(1, 1, n - 1), last}, 1);
     for (int64_t first = 0; first < n;) {
       const int64_t count = std::min(n - first, c_.suffix_len > 0 ? c_.chunk - m_.filled : n);
@@ -40,19 +40,11 @@ class SegmentReader {
   /// The newest token's target has become known; a full chunk has waited for it.
   void set_last_target(const Tensor& token_B) {
     if (m_.filled == 0) return;
-    m_.target_Bb.select(1, m_.filled - 1).copy_(token_B);
-    m_.valid_Bb.select(1, m_.filled - 1).copy_(countable(token_B));
+    set_targets(c_, m_, m_.filled - 1, token_B.unsqueeze(1), options_.learn_these);
     if (m_.filled == c_.chunk) learn_stored_chunk(m_.position);
   }
 
  private:
-  static constexpr int64_t kUnknown = -1;
-
-  Tensor countable(const Tensor& target) const {
-    const Tensor known = target.ne(kUnknown).logical_and_(target.ne(c_.bos_id));
-    return options_.learn_these ? known : at::zeros_like(known);
-  }
-
   std::vector<ops::KvWindow> windows_before(int64_t skip) const {
     std::vector<ops::KvWindow> out;
     for (int64_t s = 1; s < c_.suffix_len; ++s)
@@ -69,10 +61,7 @@ class SegmentReader {
   void piece(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn,
              bool targets_known) {
     const int64_t count = h_BnD.size(1);
-    if (c_.suffix_len > 0) {
-      m_.target_Bb.narrow(1, m_.filled, count).copy_(target_Bn);
-      m_.valid_Bb.narrow(1, m_.filled, count).copy_(countable(target_Bn));
-    }
+    if (c_.suffix_len > 0) set_targets(c_, m_, m_.filled, target_Bn, options_.learn_these);
     if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
       nll_Bn.copy_(learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
       forget_chunk();
@@ -174,16 +163,24 @@ Tensor as_batch(std::span<const int32_t> tokens, at::Device device) {
   return out.to(device);
 }
 
-ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options) {
+void set_targets(const ModelConfig& c, Memory& memory, int64_t first, const Tensor& target_Bn, bool count_these) {
+  const int64_t n = target_Bn.size(1);
+  const Tensor known = target_Bn.ne(kUnknownTarget).logical_and_(target_Bn.ne(c.bos_id));
+  memory.target_Bb.narrow(1, first, n).copy_(target_Bn);
+  memory.valid_Bb.narrow(1, first, n).copy_(count_these ? known : at::zeros_like(known));
+}
+
+ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, const ReadOptions& options) {
   const at::NoGradGuard no_grad;  // the inner step alone differentiates, and says so
   const ModelConfig& c = model.config;
-  const int64_t n = tokens_Bn.size(1);
+  const int64_t n = given_Bn.size(1);
   ReadResult result;
-  result.nll_Bn = at::full(tokens_Bn.sizes(), std::nan(""), model.weights.final_norm_D.options());
+  result.nll_Bn = at::full(given_Bn.sizes(), std::nan(""), model.weights.final_norm_D.options());
   if (n == 0) return result;
-  const auto [least, greatest] = tokens_Bn.aminmax();
+  const auto [least, greatest] = given_Bn.aminmax();
   require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
           "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
+  const Tensor tokens_Bn = given_Bn.to(model.weights.device());
   SegmentReader reader(model, memory, options);
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);

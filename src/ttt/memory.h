@@ -58,7 +58,15 @@ struct ReadResult {
 /// One sequence's tokens as read() takes them, [1, n] int64.
 Tensor as_batch(std::span<const int32_t> tokens, at::Device device = at::kCPU);
 
-/// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0) into the memory. Any split of a text into calls
+/// What stands as target where the next token is not known yet.
+inline constexpr int64_t kUnknownTarget = -1;
+
+/// Enters the targets [B, n] of the unfinished chunk's tokens `first`, ... `count_these`: whether they count in the
+/// chunk's loss (an unknown one or a bos never does).
+void set_targets(const ModelConfig& config, Memory& memory, int64_t first, const Tensor& target_Bn, bool count_these);
+
+/// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0; on the CPU, or on the model's device, where checking
+/// them waits for it) into the memory. Any split of a text into calls
 /// gives the same memory and scores, up to the order of floating-point sums. A token's score never depends on later ones.
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
