@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every figure of bench/results, in about ten minutes on two quiet cores; the output is what goes there.
+# Every figure of bench/results, on two quiet cores; the output is what goes there.
 #
 #   bench/run_all.sh PROGRAM [PYTHON] [GGUF] [LLAMA_PYTHON] [SMOLLM]
 #
@@ -16,7 +16,7 @@ printf '%s, commit %s, load %s\n' "$(date -u +%F)" "$(git describe --always --di
 for dtype in fp32 bf16; do
   run "$program" bench read $reader --text $emma --dtype $dtype
   run "$program" bench train $reader --text $emma --dtype $dtype --runs 2
-  run "$program" bench decode $reader --text $emma --dtype $dtype --contexts 0,4096,32768 --tokens 600 --runs 2
+  run "$program" bench decode $reader --text $emma --dtype $dtype --contexts 0,4096,32768 --tokens 512 --runs 3
 done
 run "$program" bench read $reader --text $emma --tokens 131072 --runs 1
 run "$program" bench train bench/shapes/hidden-256.json --dtype fp32 --threads 1 --length 2048
@@ -24,5 +24,6 @@ for weights in native q8_0; do
   run "$program" bench decode "$smollm" --weights $weights --contexts 0,4096,8192 --tokens 64 --runs 2
   run "$program" eval $reader $emma --dtype fp32 --weights $weights --limit 65536
 done
+run "$program" bench ops
 [[ -z $python ]] || run "$python" bench/compare/pytorch.py "$program" $reader $emma
 [[ -z $llama ]] || run "$llama" bench/compare/llama.py "$program" "$smollm" "$gguf" $emma

@@ -16,11 +16,13 @@ void bench_read(const Subject& subject, const ReadOptions& options, Report& repo
 
 struct DecodeOptions {
   std::vector<int64_t> contexts = {0, 4096};  // tokens read before
-  int64_t tokens = 128, runs = 3;
+  int64_t tokens = 128, runs = 3;             // tokens written in each run, which starts from the contexts again
   bool learn = true;
 };
-/// Writing: tokens/s, and the time of a token (median, 99th percentile, longest), for each length of context.
-/// Every token is sampled greedily and read. Contexts alternate.
+/// Writing, for each length of context: tokens/s of all tokens together and by the median; the time of a token (median,
+/// 99th percentile, longest) and of those that make an inner step; from the second on the median's ratio to that of the
+/// shortest context with its 95% interval. Every token is sampled greedily and read. All contexts are written to in turn,
+/// a few tokens each, so that what disturbs the machine disturbs all alike.
 void bench_decode(const Subject& subject, const DecodeOptions& options, Report& report);
 
 struct TrainOptions {
@@ -32,8 +34,8 @@ struct TrainOptions {
 /// step takes. UsageError for an unknown mode.
 void bench_train(const Subject& subject, const TrainOptions& options, Report& report);
 
-/// Measures the peaks (after the runs, so that memory's peak is theirs) and adds what share of them the figures
-/// named "...: GFLOP/s" and "...: GB/s" reach.
-void add_shares_of_peaks(Report& report, at::ScalarType compute);
+/// Measures the peaks (after the runs, so that memory's peak is theirs) and adds what share of them the figures in
+/// GFLOP/s and GB/s reach.
+void add_shares_of_peaks(Report& report, at::ScalarType compute, at::Device device);
 
 }  // namespace ingrain::bench

@@ -1,4 +1,5 @@
 #include "bench/benchmarks.h"
+#include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
 #include "ttt/memory.h"
@@ -13,51 +14,112 @@ namespace ingrain::bench {
 namespace {
 
 constexpr int64_t kPiece = 32768, kWarmUp = 8;
+constexpr int64_t kGroup = 4;          // tokens written to one memory before it is the next one's turn
+constexpr int64_t kBlocks = 10;        // of a run, for the intervals
 
+/// One length of context, and what was measured of it in all runs.
 struct Context {
   int64_t tokens = 0;
-  ttt::Memory memory;                      // after them
-  std::vector<double> token_ms, run_seconds;  // of all runs
+  ttt::Memory memory;           // after them
+  Blocks token_ms = {};         // block i of every context was measured at the same time
+  std::vector<double> step_ms = {};  // of the tokens that made an inner step; they are in token_ms, too
+
+  std::vector<double> all_ms() const {
+    std::vector<double> out;
+    for (const auto& block : token_ms) out.insert(out.end(), block.begin(), block.end());
+    return out;
+  }
 };
 
 /// A memory for every length; a longer one goes on from the shorter one's.
 std::vector<Context> read_contexts(const Subject& subject, const DecodeOptions& o, const ttt::ReadOptions& reading) {
   std::vector<int64_t> lengths = o.contexts;
   std::sort(lengths.begin(), lengths.end());
+  lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
   std::vector<Context> out;
   ttt::Memory memory = ttt::empty_memory(subject.model);
   for (const int64_t length : lengths) {
     const int64_t end = std::max<int64_t>(length, 1);  // an empty context still needs a token to go on from
     while (memory.position < end)
       ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kPiece, end - memory.position)), reading);
-    out.push_back({length, memory.fork(), {}, {}});
+    out.push_back({length, memory.fork()});
   }
   return out;
 }
 
-/// What generate() does for a token, without text.
-void write_token(const Network& model, ttt::Memory& memory, ttt::Sampler& sampler, const ttt::ReadOptions& reading) {
-  const Tensor logits_V = ttt::next_logits(model, memory)[0].to(at::kFloat).contiguous();
-  const int32_t token = sampler.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
-  sampler.accept(token);
-  ttt::read(model, memory, ttt::as_batch({&token, 1}), reading);
+SamplingOptions greedy() {
+  SamplingOptions out;
+  out.temperature = 0;
+  return out;
 }
 
-void write_tokens(const Subject& subject, Context& context, const DecodeOptions& o, const ttt::ReadOptions& reading) {
-  ttt::Memory memory = context.memory.fork();
-  SamplingOptions greedy;
-  greedy.temperature = 0;
-  ttt::Sampler sampler(greedy);
-  for (int64_t i = 0; i < kWarmUp; ++i) write_token(subject.model, memory, sampler, reading);
-  double total = 0;
-  for (int64_t i = 0; i < o.tokens; ++i) {
-    const Stopwatch watch;
-    write_token(subject.model, memory, sampler, reading);
-    const double seconds = watch.seconds();
-    total += seconds;
-    context.token_ms.push_back(1e3 * seconds);
+/// A copy of a context's memory that is written to.
+struct Writer {
+  ttt::Memory memory;
+  ttt::Sampler sampler = ttt::Sampler(greedy());
+};
+
+/// What generate() does for a token, without text.
+void write_token(const Network& model, Writer& to, const ttt::ReadOptions& reading) {
+  const Tensor logits_V = ttt::next_logits(model, to.memory)[0].to(at::kCPU, at::kFloat).contiguous();
+  const int32_t token = to.sampler.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
+  to.sampler.accept(token);
+  ttt::read(model, to.memory, ttt::as_batch({&token, 1}), reading);
+}
+
+void write_measured(const Subject& subject, Writer& writer, Context& context, const ttt::ReadOptions& reading) {
+  const int64_t steps = writer.memory.steps;
+  const Stopwatch watch(subject.device());
+  write_token(subject.model, writer, reading);
+  const double ms = 1e3 * watch.seconds();
+  context.token_ms.back().push_back(ms);
+  if (writer.memory.steps > steps) context.step_ms.push_back(ms);
+}
+
+/// All contexts in turn, a few tokens each; whose turn is first goes round, so that none is always after the same one.
+void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64_t tokens, const ttt::ReadOptions& reading) {
+  std::vector<Writer> writers;
+  for (const Context& context : contexts) {
+    writers.push_back({context.memory.fork()});
+    for (int64_t i = 0; i < kWarmUp; ++i) write_token(subject.model, writers.back(), reading);
   }
-  context.run_seconds.push_back(total);
+  const size_t count = contexts.size();
+  const int64_t block = std::max(kGroup, (tokens + kBlocks - 1) / kBlocks);
+  int64_t done = 0;
+  for (size_t round = 0; done < tokens; ++round) {
+    const int64_t of_block = done % block, group = std::min({kGroup, block - of_block, tokens - done});
+    for (size_t turn = 0; turn < count; ++turn) {
+      const size_t i = (round + turn) % count;
+      if (of_block == 0) contexts[i].token_ms.emplace_back();
+      for (int64_t t = 0; t < group; ++t) write_measured(subject, writers[i], contexts[i], reading);
+    }
+    done += group;
+  }
+}
+
+void report_context(const Subject& subject, const Context& context, int64_t middle, Report& report) {
+  const std::string at = fmt::format("context {}: ", context.tokens);
+  const std::vector<double> ms = context.all_ms();
+  const double typical = median(ms), total = std::accumulate(ms.begin(), ms.end(), 0.0);
+  report.add(at + "tokens", 1e3 * static_cast<double>(ms.size()) / total, "tokens/s");
+  report.add(at + "tokens, by the median", 1e3 / typical, "tokens/s");
+  report.add(at + "median token", typical, "ms");
+  report.add(at + "99th percentile", quantile(ms, 0.99), "ms");
+  report.add(at + "longest token", quantile(ms, 1), "ms");
+  if (!context.step_ms.empty()) {
+    report.add(at + "inner steps", static_cast<double>(context.step_ms.size()), "tokens");
+    report.add(at + "inner step token: median", median(context.step_ms), "ms");
+  }
+  report.add(at + "GB/s", 1e-6 * decoding_bytes(subject.model, context.tokens + middle) / typical, "GB/s");
+}
+
+void report_ratio(const Context& context, const Context& first, Report& report) {
+  const Ratio ratio = paired_ratio(first.token_ms, context.token_ms);
+  const std::string name = fmt::format("context {}: median token, of that at {}", context.tokens, first.tokens);
+  report.add(name, ratio.value, "ratio");
+  if (first.token_ms.size() < kLeastBlocks) return;
+  report.add(name + ", from", ratio.low, "ratio");
+  report.add(name + ", to", ratio.high, "ratio");
 }
 
 }  // namespace
@@ -67,21 +129,13 @@ void bench_decode(const Subject& subject, const DecodeOptions& o, Report& report
   reading.learn = o.learn;
   std::vector<Context> contexts = read_contexts(subject, o, reading);
   reading.score = false;
-  for (int64_t run = 0; run < o.runs; ++run)
-    for (Context& context : contexts) write_tokens(subject, context, o, reading);
-  double first_rate = 0;
+  forget_peak_memory(subject.device());
+  for (int64_t run = 0; run < o.runs; ++run) write_in_turn(subject, contexts, o.tokens, reading);
   for (const Context& context : contexts) {
-    const std::string at = fmt::format("context {}: ", context.tokens);
-    const double rate = static_cast<double>(o.tokens) / median(context.run_seconds), typical = median(context.token_ms);
-    report.add(at + "tokens", rate, "tokens/s");
-    report.add(at + "median token", typical, "ms");
-    report.add(at + "99th percentile", quantile(context.token_ms, 0.99), "ms");
-    report.add(at + "longest token", quantile(context.token_ms, 1), "ms");
-    report.add(at + "GB/s", 1e-6 * decoding_bytes(subject.model, context.tokens + kWarmUp + o.tokens / 2) / typical, "GB/s");
-    if (first_rate > 0) report.add(at + fmt::format("tokens/s, of those at {}", contexts[0].tokens), rate / first_rate, "ratio");
-    if (first_rate == 0) first_rate = rate;
+    report_context(subject, context, kWarmUp + o.tokens / 2, report);
+    if (&context != &contexts.front()) report_ratio(context, contexts.front(), report);
   }
-  report.add("peak memory", 1e-6 * static_cast<double>(peak_memory()), "MB");
+  report.add("peak memory", 1e-6 * static_cast<double>(peak_memory(subject.device())), "MB");
 }
 
 }  // namespace ingrain::bench

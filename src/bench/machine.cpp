@@ -1,13 +1,15 @@
 #include "bench/machine.h"
 
 #include "bench/commit.h"
+#include "bench/stopwatch.h"
+#include "model/gpus.h"
 #include "ops/cpu/processor.h"
 #include "ops/linear/products.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -27,56 +29,59 @@ std::string proc_field(const char* path, const std::string& key) {
   return "";
 }
 
-std::string vectors() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (ops::has_native_bf16()) return "AVX-512 bf16";
-  if (__builtin_cpu_supports("avx512f")) return "AVX-512";
-  if (__builtin_cpu_supports("avx2")) return "AVX2";
-#endif
-  return "other";
-}
-
 int64_t usable_cores() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 /// The shortest of the runs that fit in half a second, in seconds.
-double shortest(const std::function<void()>& run) {
-  using Clock = std::chrono::steady_clock;
-  const auto seconds = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
+double shortest(at::Device device, const std::function<void()>& run) {
   run();
+  const Stopwatch all(device);
   double best = 1e30;
-  for (const auto start = Clock::now(); seconds(start, Clock::now()) < 0.5;) {
-    const auto before = Clock::now();
+  while (all.seconds() < 0.5) {
+    const Stopwatch watch(device);
     run();
-    best = std::min(best, seconds(before, Clock::now()));
+    best = std::min(best, watch.seconds());
   }
   return best;
 }
 
 }  // namespace
 
-Machine describe_machine() {
+Machine describe_machine(at::Device device) {
   double load = 0;
   getloadavg(&load, 1);
-  return {proc_field("/proc/cpuinfo", "model name"), vectors(), usable_cores(), at::get_num_threads(), load, TORCH_VERSION, kCommit};
+  return {device.str(), device.is_cuda() ? find_gpus().names.at(static_cast<size_t>(device.index())) : "", proc_field("/proc/cpuinfo", "model name"),
+          std::string(ops::name_of(ops::vectors())), usable_cores(), at::get_num_threads(), load, TORCH_VERSION, kCommit};
 }
 
-Peaks measure_peaks(at::ScalarType compute) {
+std::string type_name(at::ScalarType type) { return type == at::kFloat ? "fp32" : type == at::kBFloat16 ? "bf16" : "fp64"; }
+
+Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device) {
   const at::NoGradGuard no_grad;
-  constexpr int64_t kSide = 2048, kNumbers = int64_t{1} << 26;
-  const Tensor a = at::randn({kSide, kSide}).to(compute), b = at::randn({kSide, kSide}).to(compute);
-  const Tensor long_n = at::ones({kNumbers});
+  // Large enough for full speed, and for no cache to hold what is read.
+  const int64_t side = device.is_cpu() ? 2048 : 8192, numbers = int64_t{1} << (device.is_cpu() ? 26 : 28);
   Peaks out;
-  out.gflops = 2e-9 * kSide * kSide * kSide / shortest([&] { ops::product_nt(a, b); });
-  out.gbytes = 1e-9 * static_cast<double>(long_n.nbytes()) / shortest([&] { long_n.sum(); });
+  for (const at::ScalarType type : types) {
+    const auto options = at::TensorOptions().dtype(type).device(device);
+    const Tensor a = at::randn({side, side}, options), b = at::randn({side, side}, options);
+    const double seconds = shortest(device, [&] { ops::product_nt(a, b); });
+    out.gflops[type_name(type)] = 2e-9 * static_cast<double>(side * side) * static_cast<double>(side) / seconds;
+  }
+  const Tensor long_n = at::ones({numbers}, at::TensorOptions().device(device));
+  out.gbytes = 1e-9 * static_cast<double>(long_n.nbytes()) / shortest(device, [&] { long_n.sum(); });
   return out;
 }
 
-uint64_t peak_memory() {
-  return std::strtoull(proc_field("/proc/self/status", "VmHWM:").c_str(), nullptr, 10) * 1024;  // the kernel writes kB
+uint64_t peak_memory(at::Device device) {
+  if (device.is_cpu()) return std::strtoull(proc_field("/proc/self/status", "VmHWM:").c_str(), nullptr, 10) * 1024;  // the kernel writes kB
+  constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return static_cast<uint64_t>(at::accelerator::getDeviceStats(device.index()).allocated_bytes[kAll].peak);
+}
+
+void forget_peak_memory(at::Device device) {
+  if (!device.is_cpu()) at::accelerator::resetPeakStats(device.index());
 }
 
 }  // namespace ingrain::bench

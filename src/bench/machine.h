@@ -4,11 +4,15 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 namespace ingrain::bench {
 
 struct Machine {
+  std::string device;      // "cpu", "cuda:0"
+  std::string gpu;         // as its driver names it; empty where the device is the processor
   std::string processor;   // as the kernel names it
   std::string vectors;     // "AVX-512 bf16", "AVX-512", "AVX2" or "other"
   int64_t cores = 0;       // that this process may use
@@ -16,16 +20,21 @@ struct Machine {
   double load = 0;         // runnable processes on average over the last minute: above `threads`, figures mean little
   std::string libtorch, commit;  // the commit that the program was built from; "+" behind it: with changes
 };
-Machine describe_machine();
+Machine describe_machine(at::Device device);
+
+/// "fp32", "bf16", "fp64".
+std::string type_name(at::ScalarType type);
 
 struct Peaks {
-  double gflops = 0;  // products of 2048 x 2048 matrices in the compute type, GFLOP/s (a multiply-add counts as two)
-  double gbytes = 0;  // reading memory, GB/s
+  std::map<std::string, double> gflops;  // by type: products of square matrices, GFLOP/s (a multiply-add counts as two)
+  double gbytes = 0;                     // reading the device's memory, GB/s
 };
-/// Takes about a second. The best of what was seen, not the median: it is a bound.
-Peaks measure_peaks(at::ScalarType compute);
+/// Takes half a second for each type and for memory. The best of what was seen, not the median: it is a bound.
+Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device);
 
-/// The most memory that this process has held so far, in bytes (VmHWM); 0 where the system does not tell.
-uint64_t peak_memory();
+/// The most memory held, in bytes. On a GPU by tensors, since forget_peak_memory(); on the CPU by this process, ever
+/// (VmHWM; 0 where the system does not tell).
+uint64_t peak_memory(at::Device device);
+void forget_peak_memory(at::Device device);
 
 }  // namespace ingrain::bench

@@ -1,4 +1,5 @@
 #include "bench/benchmarks.h"
+#include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
 #include "ttt/memory.h"
@@ -21,13 +22,14 @@ Run read_once(const Subject& subject, int64_t tokens, bool learn) {
   ttt::ReadOptions reading;
   reading.learn = learn;
   Run out;
-  const Stopwatch watch;
+  forget_peak_memory(subject.device());
+  const Stopwatch watch(subject.device());
   for (int64_t first = 0; first < tokens; first += kPiece) {
     ttt::read(subject.model, memory, subject.slice(first, std::min(kPiece, tokens - first)), reading);
-    if (memory.position == kEarly) out.peak_early = peak_memory();
+    if (memory.position == kEarly) out.peak_early = peak_memory(subject.device());
   }
   out.seconds = watch.seconds();
-  out.peak = peak_memory();
+  out.peak = peak_memory(subject.device());
   return out;
 }
 
@@ -55,12 +57,13 @@ void bench_read(const Subject& subject, const ReadOptions& o, Report& report) {
     report.add("peak memory: end / 32,768", static_cast<double>(first.peak) / static_cast<double>(first.peak_early), "ratio");
 }
 
-void add_shares_of_peaks(Report& report, at::ScalarType compute) {
-  report.machine = describe_machine();
-  report.peaks = measure_peaks(compute);
+void add_shares_of_peaks(Report& report, at::ScalarType compute, at::Device device) {
+  report.machine = describe_machine(device);
+  report.peaks = measure_peaks({compute}, device);
+  const double gflops = report.peaks.gflops.at(type_name(compute));
   const auto figures = report.figures;
   for (const Figure& f : figures) {
-    if (f.unit == "GFLOP/s") report.add(f.name + " / peak", f.value / report.peaks.gflops, "ratio");
+    if (f.unit == "GFLOP/s") report.add(f.name + " / peak", f.value / gflops, "ratio");
     if (f.unit == "GB/s") report.add(f.name + " / peak", f.value / report.peaks.gbytes, "ratio");
   }
 }

@@ -21,8 +21,8 @@ struct Figure {
 };
 
 struct Report {
-  std::string benchmark;   // "read", "decode", "train"
-  std::string model, type; // what was run and in which compute type
+  std::string benchmark;   // "read", "decode", "train", "ops"
+  std::string model, type; // what was run and in which compute type; no model for "ops"
   Machine machine;
   Peaks peaks;
   std::vector<Figure> figures;
@@ -33,12 +33,9 @@ struct Report {
 nlohmann::json to_json(const Report& report);
 /// Fills in Figure::was from a report that --json printed. Error if the file is none, or of another benchmark.
 void compare(Report& report, const std::filesystem::path& earlier);
-/// For people: the machine, then one line a figure; with an earlier report also its value and the ratio to it.
+/// For people: the heading, then one line a figure; with an earlier report also its value and the ratio to it.
 std::string to_text(const Report& report);
-
-/// REQUIRES: not empty. The mean of the middle two for an even number.
-double median(std::vector<double> values);
-/// The smallest value that at least `share` (0 to 1) of the values do not exceed. REQUIRES: not empty.
-double quantile(std::vector<double> values, double share);
+/// What was measured, on which machine, and its peaks: two lines.
+std::string heading(const Report& report);
 
 }  // namespace ingrain::bench

@@ -6,6 +6,8 @@
 #include "data/tokenizer.h"
 #include "model/packed.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
 
 namespace ingrain::bench {
@@ -16,11 +18,20 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxTextBytes = uint64_t{1} << 28;
 constexpr int64_t kRandomTokens = 65536;
 
-Network load(const std::string& name, at::ScalarType compute) {
-  if (fs::is_directory(name)) return load_model(name, compute);
+/// Random weights in the compute type and on the device from the start: 3b would take 12 GB in fp32 on the way.
+Weights random_weights(const ModelConfig& config, at::ScalarType compute, at::Device device) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(0);
+  Weights out = make_weights(config, compute, device);
+  fill_initial(config, out, at::globalContext().defaultGenerator(device));
+  return out;
+}
+
+Network load(const std::string& name, at::ScalarType compute, at::Device device) {
+  if (fs::is_directory(name)) return load_model(name, compute, device);
   Network model;
   model.config = fs::exists(name) ? load_config(name) : preset(name);
-  model.weights = convert(model.config, initial_weights(model.config, /*seed=*/0), compute);
+  model.weights = random_weights(model.config, compute, device);
   model.fingerprint = "random";
   return model;
 }
@@ -34,8 +45,8 @@ Tensor Subject::slice(int64_t first, int64_t count) const {
   return out;
 }
 
-Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, bool packed) {
-  Subject out{load(name, compute), {}};
+Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, at::Device device, bool packed) {
+  Subject out{load(name, compute, device), {}};
   if (packed) pack_slow_weights(out.model);
   const ModelConfig& c = out.model.config;
   if (text.empty()) {

@@ -12,13 +12,14 @@ struct Subject {
   Network model;
   std::vector<int32_t> tokens;  // the text's, or random ones; repeated where more are needed
 
-  /// Tokens [first, first + count) of the endless text, [1, count] int64.
+  at::Device device() const { return model.weights.device(); }
+  /// Tokens [first, first + count) of the endless text, [1, count] int64, on the CPU: where tokens come from.
   Tensor slice(int64_t first, int64_t count) const;
 };
 
 /// `model`: a model folder; a config.json or the name of a preset gives random weights of that shape.
 /// `packed`: with slow weights in eight bits (model/packed.h).
 /// `text`: a file for the model's tokenizer; empty: random tokens. Error if there is a text and no tokenizer for it.
-Subject load_subject(const std::string& model, const std::string& text, at::ScalarType compute, bool packed);
+Subject load_subject(const std::string& model, const std::string& text, at::ScalarType compute, at::Device device, bool packed);
 
 }  // namespace ingrain::bench

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "bench/benchmarks.h"
+#include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
 #include "ttt/outer_gradient.h"
@@ -29,15 +30,17 @@ void bench_train(const Subject& subject, const TrainOptions& o, Report& report) 
   const GradientSlots slots(c, subject.model.weights, [](const std::string&) { return true; });
   std::vector<Tensor> rows;
   for (int64_t b = 0; b < o.batch; ++b) rows.push_back(subject.slice(b * o.length, o.length + 1));
-  const Tensor tokens_BT1 = at::cat(rows);
+  const Tensor tokens_BT1 = at::cat(rows).to(subject.device());
   ttt::GradientOptions options;
   options.recompute = o.recompute ? ttt::Recompute::always : ttt::Recompute::never;
+  const char* const peak = subject.device().is_cpu() ? ": peak memory so far" : ": peak memory";
   for (int64_t run = -1; run < o.runs; ++run) {  // the first is a warm-up
     for (Mode& m : modes) {
-      const Stopwatch watch;
+      forget_peak_memory(subject.device());
+      const Stopwatch watch(subject.device());
       m.gradient(c, slots, tokens_BT1, options);
       if (run >= 0) m.seconds.push_back(watch.seconds());
-      if (run < 0) report.add(m.name + ": peak memory so far", 1e-6 * static_cast<double>(peak_memory()), "MB");
+      if (run < 0) report.add(m.name + peak, 1e-6 * static_cast<double>(peak_memory(subject.device())), "MB");
     }
   }
   const double tokens = static_cast<double>(o.batch * o.length);

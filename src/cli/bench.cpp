@@ -1,85 +1,142 @@
 #include "bench/benchmarks.h"
+#include "bench/ops/ops.h"
 #include "cli/commands.h"
+#include "cli/model_options.h"
 
 #include "base/error.h"
+#include "model/device.h"
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
+#include <functional>
 
 namespace ingrain::cli {
 namespace {
 
-/// What the three benchmarks share.
+/// What the benchmarks share.
 struct BenchCommand {
-  std::string model, dtype = "auto", weights = "native", text, earlier;
+  std::string model, text, earlier;
+  LoadOptions how;
   int threads = 0;
   bool as_json = false;
   bench::ReadOptions read;
   bench::DecodeOptions decode;
   bench::TrainOptions train;
+  bench::OpsOptions ops;
+  std::vector<std::string> ops_types;
+  bool list = false;
 };
 
-template <class Run>
-void measure(const BenchCommand& o, const char* benchmark, const Run& run) {
-  if (o.threads > 0) at::set_num_threads(o.threads);
-  const at::ScalarType compute = parse_compute_type(o.dtype);
-  const bench::Subject subject = bench::load_subject(o.model, o.text, compute, o.weights == "q8_0");
-  const std::string type = compute == at::kFloat ? "fp32" : compute == at::kBFloat16 ? "bf16" : "fp64";
-  bench::Report report{benchmark, o.model, o.weights == "native" ? type : type + ", weights " + o.weights, {}, {}, {}};
-  run(subject, report);
-  bench::add_shares_of_peaks(report, compute);
+void print(const BenchCommand& o, bench::Report& report, const std::function<std::string(const bench::Report&)>& to_text) {
   if (!o.earlier.empty()) bench::compare(report, o.earlier);
-  std::fputs(o.as_json ? (bench::to_json(report).dump(2) + "\n").c_str() : bench::to_text(report).c_str(), stdout);
+  std::fputs(o.as_json ? (bench::to_json(report).dump(2) + "\n").c_str() : to_text(report).c_str(), stdout);
+}
+
+template <class Measure>
+void measure_model(const BenchCommand& o, const char* benchmark, const Measure& measure) {
+  if (o.threads > 0) at::set_num_threads(o.threads);
+  const bool packed = o.how.weights == "q8_0";  // for the CPU only
+  const at::Device device = packed && o.how.device == "auto" ? at::Device(at::kCPU) : parse_device(o.how.device);
+  const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
+  const bench::Subject subject = bench::load_subject(o.model, o.text, compute, device, packed);
+  const std::string type = bench::type_name(compute);
+  bench::Report report{benchmark, o.model, packed ? type + ", weights q8_0" : type, {}, {}, {}};
+  measure(subject, report);
+  bench::add_shares_of_peaks(report, compute, device);
+  print(o, report, bench::to_text);
+}
+
+/// Those named; without any, fp32 and what the device multiplies natively.
+std::vector<at::ScalarType> types_of(const BenchCommand& o, at::Device device) {
+  std::vector<at::ScalarType> out;
+  for (const std::string& name : o.ops_types) out.push_back(parse_compute_type(name, device));
+  if (!out.empty()) return out;
+  return native_compute_type(device) == at::kFloat ? std::vector{at::kFloat} : std::vector{at::kFloat, at::kBFloat16};
+}
+
+void measure_ops(const BenchCommand& o) {
+  if (o.threads > 0) at::set_num_threads(o.threads);
+  bench::OpsOptions options = o.ops;
+  options.device = parse_device(o.how.device);
+  options.types = types_of(o, options.device);
+  if (o.list) {
+    for (const bench::OpsRow& row : bench::ops_rows(options)) std::puts(row.name.c_str());
+    return;
+  }
+  bench::Report report{"ops", "", "every operation", {}, {}, {}};
+  const auto results = bench::bench_ops(options, report);
+  print(o, report, [&](const bench::Report& r) { return bench::ops_text(results, r); });
+}
+
+void add_common_options(CLI::App& command, BenchCommand& o) {
+  command.add_option("--threads", o.threads, "Threads; 0: as many as the processor has cores")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command.add_flag("--json", o.as_json, "Print JSON");
+  command.add_option("--vs", o.earlier, "Compare with the JSON of an earlier run");
 }
 
 CLI::App* add_benchmark(CLI::App& bench, const std::shared_ptr<BenchCommand>& o, const char* name, const char* what) {
   auto* command = bench.add_subcommand(name, what);
   command->add_option("MODEL", o->model, "A model folder; a config.json or a preset's name: random weights of that shape")->required();
   command->add_option("--text", o->text, "A text file to read, repeated where it is too short; without: random tokens");
-  command->add_option("--dtype", o->dtype, "Compute type: fp32, bf16, fp64; auto: bf16 where the processor has it, else fp32")->capture_default_str();
-  command->add_option("--threads", o->threads, "Threads; 0: as many as the processor has cores")->check(CLI::NonNegativeNumber)->capture_default_str();
-  command->add_flag("--json", o->as_json, "Print JSON");
-  command->add_option("--vs", o->earlier, "Compare with the JSON of an earlier run");
+  add_compute_options(*command, o->how);
+  add_common_options(*command, *o);
   return command;
+}
+
+void add_ops(CLI::App& bench, const std::shared_ptr<BenchCommand>& o) {
+  auto* ops = bench.add_subcommand("ops", "Every operation by itself, beside its reference formulas and libtorch");
+  ops->add_option("--filter", o->ops.filter, "Only rows in whose name this regular expression is found");
+  ops->add_flag("--list", o->list, "Print the rows' names and measure nothing");
+  ops->add_option("--seconds", o->ops.seconds, "Time for each of a row's figures")->check(CLI::Range(0.0, 60.0))->capture_default_str();
+  ops->add_flag("--all-shapes", o->ops.all_shapes, "On the CPU, also the shapes that are meant for a GPU");
+  ops->add_option("--dtype", o->ops_types, "fp32, bf16 or both as fp32,bf16; without: fp32, and bf16 where it is native")
+      ->delimiter(',')->check(CLI::IsMember({"fp32", "bf16"}));
+  add_device_option(*ops, o->how.device);
+  add_common_options(*ops, *o);
+  ops->callback([o] { measure_ops(*o); });
 }
 
 }  // namespace
 
 void add_bench_command(CLI::App& app) {
-  auto* bench = app.add_subcommand("bench", "Measure this machine: reading, writing, training; with peaks and shares of them");
+  auto* bench = app.add_subcommand("bench", "Measure this machine: reading, writing, training, operations; with peaks and shares of them");
   bench->require_subcommand(1);
   bench->footer("Examples:\n  ingrain bench read models/reader-17m --text examples/data/emma.txt\n"
                 "  ingrain bench decode models/reader-17m --contexts 0,8192 --json > before.json\n"
                 "  ingrain bench train models/reader-17m --mode meta,standard\n"
+                "  ingrain bench ops --filter attention/17m\n"
                 "docs/benchmarks.md says what is counted.");
   const auto o = std::make_shared<BenchCommand>();
-  const auto runs = [&](CLI::App* command, int64_t& value) {
-    command->add_option("--runs", value, "The figures are medians of so many runs")->check(CLI::Range(1, 1000))->capture_default_str();
+  const auto runs = [&](CLI::App* command, int64_t& value, const char* what) {
+    command->add_option("--runs", value, what)->check(CLI::Range(1, 1000))->capture_default_str();
   };
+  constexpr const char* kMedians = "The figures are medians of so many runs";
 
   auto* read = add_benchmark(*bench, o, "read", "Reading a text from its start");
   read->add_option("--tokens", o->read.tokens, "How many tokens")->check(CLI::PositiveNumber)->capture_default_str();
   read->add_flag("!--no-learning", o->read.learn, "Make no inner steps");
-  runs(read, o->read.runs);
-  read->callback([o] { measure(*o, "read", [&](const auto& subject, auto& report) { bench_read(subject, o->read, report); }); });
+  runs(read, o->read.runs, kMedians);
+  read->callback([o] { measure_model(*o, "read", [&](const auto& subject, auto& report) { bench_read(subject, o->read, report); }); });
 
-  auto* decode = add_benchmark(*bench, o, "decode", "Writing token by token after contexts of several lengths");
+  auto* decode = add_benchmark(*bench, o, "decode", "Writing token by token after contexts of several lengths, in turn");
   decode->add_option("--contexts", o->decode.contexts, "Lengths, separated by commas")->delimiter(',')->check(CLI::NonNegativeNumber)->capture_default_str();
   decode->add_option("--tokens", o->decode.tokens, "Tokens written in each run")->check(CLI::PositiveNumber)->capture_default_str();
   decode->add_flag("!--no-learning", o->decode.learn, "Make no inner steps");
-  decode->add_option("--weights", o->weights, "native, or q8_0: slow weights in eight bits")->check(CLI::IsMember({"native", "q8_0"}))->capture_default_str();
-  runs(decode, o->decode.runs);
-  decode->callback([o] { measure(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); }); });
+  decode->add_option("--weights", o->how.weights, "native, or q8_0: slow weights in eight bits")->check(CLI::IsMember({"native", "q8_0"}))->capture_default_str();
+  runs(decode, o->decode.runs, "How often to write after each context; the figures are of all runs' tokens");
+  decode->callback([o] { measure_model(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); }); });
 
   auto* train = add_benchmark(*bench, o, "train", "The outer gradient: meta-learning beside ordinary training");
   train->add_option("--mode", o->train.modes, "meta, standard, or both")->delimiter(',')->capture_default_str();
   train->add_option("--length", o->train.length, "Tokens of a sequence")->check(CLI::PositiveNumber)->capture_default_str();
   train->add_option("--batch", o->train.batch, "Sequences")->check(CLI::PositiveNumber)->capture_default_str();
   train->add_flag("!--keep-activations", o->train.recompute, "Keep the prefix's activations instead of computing them again");
-  runs(train, o->train.runs);
-  train->callback([o] { measure(*o, "train", [&](const auto& subject, auto& report) { bench_train(subject, o->train, report); }); });
+  runs(train, o->train.runs, kMedians);
+  train->callback([o] { measure_model(*o, "train", [&](const auto& subject, auto& report) { bench_train(subject, o->train, report); }); });
+
+  add_ops(*bench, o);
 }
 
 }  // namespace ingrain::cli

@@ -16,6 +16,8 @@ Gpus find_gpus() {
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, i);
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, i);
     out.capabilities.push_back(10 * major + minor);
+    cudaDeviceProp properties{};
+    out.names.emplace_back(cudaGetDeviceProperties(&properties, i) == cudaSuccess ? properties.name : "a GPU");
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // The GPUs of this machine, as far as this build can compute on them. No torch here: gpus.cu is the CUDA compiler's.
 #pragma once
 
+#include <string>
 #include <vector>
 
 namespace ingrain {
@@ -8,6 +9,7 @@ namespace ingrain {
 struct Gpus {
   bool kernels = false;           // whether this build has the CUDA kernels
   std::vector<int> capabilities;  // one a GPU, by its number: 90 for compute capability 9.0
+  std::vector<std::string> names = {};  // as the driver calls them: "NVIDIA H100 80GB HBM3"
 };
 
 /// What the driver says. No GPUs where there is no driver, or one that is too old for this CUDA.

@@ -63,10 +63,8 @@ Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Devi
   return out;
 }
 
-Weights initial_weights(const ModelConfig& config, uint64_t seed) {
-  Weights out = make_weights(config, at::kFloat);
-  const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  visit_parameters(config, out, [&](const std::string& name, Tensor& tensor, ParameterKind kind) {
+void fill_initial(const ModelConfig& config, Weights& weights, const at::Generator& generator) {
+  visit_parameters(config, weights, [&](const std::string& name, Tensor& tensor, ParameterKind kind) {
     const bool bias = name.ends_with("bqkv");
     if (kind == ParameterKind::norm || kind == ParameterKind::rate) {
       tensor.fill_(1);
@@ -76,6 +74,11 @@ Weights initial_weights(const ModelConfig& config, uint64_t seed) {
       tensor.normal_(0, config.init_std, generator);
     }
   });
+}
+
+Weights initial_weights(const ModelConfig& config, uint64_t seed) {
+  Weights out = make_weights(config, at::kFloat);
+  fill_initial(config, out, at::make_generator<at::CPUGeneratorImpl>(seed));
   return out;
 }
 

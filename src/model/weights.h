@@ -49,7 +49,11 @@ void visit_parameters(const ModelConfig& config, Weights& weights, const Paramet
 /// Empty tensors of the right shapes and types, for `compute` as the matrices' type.
 Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Device device = at::kCPU);
 
-/// Matrices N(0, init_std), norms and rates 1. Deterministic in `seed`.
+/// Writes a model's first values into tensors that are there: matrices N(0, init_std), norms and rates 1, biases 0.
+/// `generator` is one of their device.
+void fill_initial(const ModelConfig& config, Weights& weights, const at::Generator& generator);
+
+/// Those in fp32 on the CPU. Deterministic in `seed`.
 Weights initial_weights(const ModelConfig& config, uint64_t seed);
 
 /// The same values with matrices of another type or device. Tensors that need no change are shared, not copied.

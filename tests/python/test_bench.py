@@ -7,17 +7,19 @@ from test_cli import EMMA, READER, ROOT, refused
 
 SHAPE = ROOT / "bench" / "shapes" / "hidden-256.json"
 SHORT = {"read": ["--tokens", "512"], "decode": ["--contexts", "0,300", "--tokens", "4"], "train": ["--length", "256"]}
+SHORT_READ = ["bench", "read", SHAPE, "--tokens", "300", "--runs", "1"]
 
 
 @pytest.mark.parametrize("benchmark", SHORT)
 def test_each_benchmark_gives_figures_on_a_described_machine_and_compares(ingrain, tmp_path, benchmark):
-    command = ["bench", benchmark, SHAPE, "--runs", "1", "--threads", "1", "--dtype", "fp32", *SHORT[benchmark]]
+    command = ["bench", benchmark, SHAPE, "--runs", "1", "--threads", "1", "--dtype", "fp32", "--device", "cpu", *SHORT[benchmark]]
     done = ingrain(*command, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["benchmark"] == benchmark and result["dtype"] == "fp32" and result["machine"]["threads"] == 1
     assert result["machine"]["processor"] and result["machine"]["commit"]
-    assert result["peaks"]["gflops"] > 1 and result["peaks"]["gbytes_per_second"] > 0.1
+    assert result["machine"]["device"] == "cpu" and not result["machine"]["gpu"]
+    assert result["peaks"]["gflops"]["fp32"] > 1 and result["peaks"]["gbytes_per_second"] > 0.1
     assert any(f["unit"] == "tokens/s" and f["value"] > 0 for f in result["figures"])
     names = [f["name"] for f in result["figures"]]
     assert len(names) == len(set(names))
@@ -25,6 +27,24 @@ def test_each_benchmark_gives_figures_on_a_described_machine_and_compares(ingrai
     (tmp_path / "before.json").write_text(done.stdout)
     again = ingrain(*command, "--vs", tmp_path / "before.json")
     assert again.returncode == 0 and again.stdout.count("now") > len(names) / 2
+
+
+def test_operations_are_listed_measured_and_compared(ingrain, tmp_path):
+    some = ["bench", "ops", "--filter", "^(swiglu|product)/17m/fp32/(forward|nt)/.*256", "--dtype", "fp32", "--device", "cpu"]
+    names = ingrain(*some, "--list").stdout.split()
+    assert len(names) == 4 and len(ingrain("bench", "ops", "--list", "--device", "cpu").stdout.split()) > 100
+    done = ingrain(*some, "--seconds", "0.01", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    figures = {f["name"]: f["value"] for f in result["figures"]}
+    for name in names:
+        assert figures[name] > 0 and figures[name + " libtorch"] > 0 and figures[name + " of peak"] > 0
+    assert any(name.endswith("GFLOP/s") for name in figures) and any(name.endswith("GB/s") for name in figures)
+
+    (tmp_path / "before.json").write_text(done.stdout)
+    again = ingrain(*some, "--seconds", "0.01", "--vs", tmp_path / "before.json")
+    assert again.returncode == 0 and "now/was" in again.stdout and all(name in again.stdout for name in names)
+    refused(ingrain(*SHORT_READ, "--vs", tmp_path / "before.json"), 1, "bench ops")
 
 
 def test_bench_reads_a_trained_model_and_a_text(ingrain):
@@ -41,7 +61,11 @@ def test_bench_refuses_what_it_cannot_do(ingrain, tmp_path):
     refused(ingrain("bench", "train", SHAPE, "--length", "100"), 1, "100")
     refused(ingrain("bench", "decode", SHAPE, "--weights", "q4"), 2, "q4")
     (tmp_path / "other.json").write_text("{}")
-    refused(ingrain("bench", "read", SHAPE, "--tokens", "300", "--runs", "1", "--vs", tmp_path / "other.json"), 1, "other.json")
+    refused(ingrain(*SHORT_READ, "--vs", tmp_path / "other.json"), 1, "other.json")
+    refused(ingrain("bench", "ops", "--filter", "("), 2, "regular expression")
+    refused(ingrain("bench", "ops", "--filter", "nonesuch"), 2, "--list")
+    refused(ingrain("bench", "ops", "--dtype", "fp64"), 2, "fp64")
+    refused(ingrain("bench", "read", SHAPE, "--device", "tpu"), 2, "tpu")
 
 
 def test_eight_bit_weights_cost_less_than_a_hundredth_of_a_nat(ingrain):
