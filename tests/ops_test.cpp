@@ -6,6 +6,7 @@
 #include "ops/backend.h"
 #include "ops/cpu/targets.h"
 #include "ops/sgd/sgd.h"
+#include "placing.h"
 
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
@@ -107,20 +108,6 @@ void expect_close(const Tensors& got, const Tensors& want, double tolerance, con
   }
 }
 
-/// Where a test puts its tensors. They are contiguous, but start `offset` elements into their storage.
-struct Placing {
-  at::Device device = at::kCPU;
-  int64_t offset = 0;
-
-  Tensor place(const Tensor& x, at::ScalarType type) const {
-    const Tensor storage = at::empty({x.numel() + offset}, at::TensorOptions().device(device).dtype(type));
-    return storage.narrow(0, offset, x.numel()).view(x.sizes()).copy_(x).requires_grad_();
-  }
-};
-
-/// Kernels must not count on alignment, nor fail where they find it.
-std::vector<Placing> placings(at::Device device) { return {{device, 1}, {device, 0}}; }
-
 class Operations : public testing::TestWithParam<Case> {};
 
 TEST_P(Operations, reference_equals_autograd) {
@@ -156,8 +143,8 @@ TEST_P(Operations, gradients_equal_finite_differences) {
 
 void expect_kernels_equal_reference(const Case& c, const Placing& placing, at::ScalarType type, double tolerance) {
   Tensors planed, slow, exact_planed, exact_slow;
-  for (const Tensor& x : planed_inputs(c)) planed.push_back(placing.place(x, type));
-  for (size_t i = 0; i < c.slow.size(); ++i) slow.push_back(placing.place(c.slow[i], c.is_wide(i) ? at::kFloat : type));
+  for (const Tensor& x : planed_inputs(c)) planed.push_back(placing.place(x, type).requires_grad_());
+  for (size_t i = 0; i < c.slow.size(); ++i) slow.push_back(placing.place(c.slow[i], c.is_wide(i) ? at::kFloat : type).requires_grad_());
   for (const Tensor& x : planed) exact_planed.push_back(x.to(at::kDouble).cpu());
   for (const Tensor& x : slow) exact_slow.push_back(x.to(at::kDouble).cpu());
   const Outcome want = by_engine(c, leaves(exact_planed), leaves(exact_slow));
@@ -214,8 +201,8 @@ void expect_clipped_sgd_equal(const Placing& placing) {
     SCOPED_TRACE(hwy::TargetName(target));
     Tensors in_place, gradients;
     for (size_t i = 0; i < w.size(); ++i) {
-      in_place.push_back(placing.place(w[i], at::kFloat).detach());
-      gradients.push_back(placing.place(g[i], at::kFloat).detach());
+      in_place.push_back(placing.place(w[i], at::kFloat));
+      gradients.push_back(placing.place(g[i], at::kFloat));
     }
     hwy::SetSupportedTargetsForTest(target);
     const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(placing.device, at::kFloat), 1.0, in_place);

@@ -2,7 +2,6 @@
 #include "base/error.h"
 #include "model/packed.h"
 #include "ops/cpu/targets.h"
-#include "ops/linear/few_rows.h"
 #include "ops/linear/q8.h"
 #include "tiny_model.h"
 #include "ttt/memory.h"
@@ -61,17 +60,6 @@ TEST(Q8, the_product_is_that_with_the_unpacked_weights) {
           EXPECT_TRUE(ops::q8_nt(half, packed).to(at::kDouble).allclose(exact_half, 8e-3, 1e-4));
         }
       }
-    }
-  });
-}
-
-TEST(FewRows, fp32_weights_meet_bf16_rows_as_if_rounded_before) {
-  at::manual_seed(4);
-  on_every_instruction_set([] {
-    for (const int64_t k : {5, 32, 100}) {
-      const Tensor a = at::randn({3, k}).to(at::kBFloat16), w = at::randn({9, k});
-      ASSERT_TRUE(ops::has_few_rows(a, w));
-      EXPECT_TRUE(ops::few_rows_nt(a, w).equal(ops::few_rows_nt(a, w.to(at::kBFloat16))));
     }
   });
 }

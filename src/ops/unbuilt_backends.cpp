@@ -1,6 +1,9 @@
 // Kernel tables of backends that this build lacks: their operations' reference formulas, which run anywhere.
 #include "ops/heads/heads.h"
+#include "ops/linear/few_rows.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
+#include "ops/repeated.h"
+#include "ops/ring_attention/ring_attention.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/sgd/sgd.h"
 #include "ops/swiglu/swiglu.h"
@@ -13,6 +16,10 @@ const SgdKernels sgd_cuda = sgd_reference;
 const SwigluKernels swiglu_cuda = swiglu_reference;
 const HeadsKernels heads_cuda = heads_reference;
 const AttentionKernels attention_cuda = attention_reference;
+const FewRowsKernels few_rows_cuda = few_rows_reference;
+const RingKernels ring_cuda = ring_reference;
 const CrossEntropyKernels cross_entropy_cuda = cross_entropy_reference;
+
+std::unique_ptr<Replayer> make_cuda_replayer(at::Device) { return nullptr; }
 
 }  // namespace ingrain::ops

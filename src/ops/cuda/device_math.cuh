@@ -40,6 +40,18 @@ __device__ Floats<N> load(const T* from) {
   for (int i = 0; i < N; ++i) out[i] = to_float(pack.x[i]);
   return out;
 }
+/// What is read once, by nobody else: the first to leave the caches again.
+template <int N, class T>
+__device__ Pack<T, N> load_once(const T* from) {
+  if constexpr (sizeof(Pack<T, N>) == sizeof(int4)) {
+    const int4 bits = __ldcs(reinterpret_cast<const int4*>(from));
+    Pack<T, N> out;
+    memcpy(&out, &bits, sizeof bits);
+    return out;
+  } else {
+    return *reinterpret_cast<const Pack<T, N>*>(from);
+  }
+}
 /// fp32 operands beside narrower ones: only known to be aligned like a float.
 template <int N>
 __device__ Floats<N> load_each(const float* from) {
@@ -58,6 +70,10 @@ __device__ void store(const Floats<N>& from, T* to) {
 
 __device__ inline float warp_sum(float x) {
   for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
+  return x;
+}
+__device__ inline float warp_max(float x) {
+  for (int distance = 16; distance > 0; distance /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, distance));
   return x;
 }
 

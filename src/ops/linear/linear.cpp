@@ -34,6 +34,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 /// A product per sequence, x_BTD with w_BFD. One at a time on the CPU, where that is as fast; batched on a GPU.
 Tensor batched_nt(const Tensor& x_BTD, const Tensor& w_BFD) {
+  if (has_few_rows(x_BTD, w_BFD)) return few_rows_nt(x_BTD, w_BFD);
   if (!x_BTD.is_cpu()) return at::bmm(x_BTD, w_BFD.transpose(1, 2));
   if (x_BTD.size(0) == 1) return product_nt(x_BTD[0], w_BFD[0]).unsqueeze(0);
   std::vector<Tensor> parts;
@@ -52,16 +53,24 @@ Tensor batched_tn(const Tensor& g_BTF, const Tensor& x_BTD) {
   return at::stack(parts);
 }
 
+/// The planes of a sequence that is alone, as rows of one product.
+Tensor planes_as_rows(const Tensor& x_P1TD) { return x_P1TD.reshape({1, -1, x_P1TD.size(3)}); }
+
 /// Both planes through the same weight: one product where the sequence is alone, one a plane otherwise.
 template <class Product>
 Tensor each_plane(Product product, const Tensor& x_PBTD, const Tensor& w_BFD) {
   const int64_t P = x_PBTD.size(0), B = x_PBTD.size(1), T = x_PBTD.size(2);
   if (B == 1) {
-    const Tensor y = product(x_PBTD.reshape({1, P * T, -1}), w_BFD);
+    const Tensor y = product(planes_as_rows(x_PBTD), w_BFD);
     return y.view({P, 1, T, y.size(-1)});
   }
   if (P == 1) return product(x_PBTD[0], w_BFD).unsqueeze(0);
   return at::stack({product(x_PBTD[0], w_BFD), product(x_PBTD[1], w_BFD)});
+}
+
+/// Whether each_plane(batched_nt) rounds a weight of more digits as it reads it, so that nobody need copy it first.
+bool rounds_in_place(const Tensor& x_PBTD, const Tensor& w_BFD) {
+  return has_few_rows(x_PBTD.size(1) == 1 ? planes_as_rows(x_PBTD) : x_PBTD[0], w_BFD);
 }
 
 Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
@@ -94,7 +103,7 @@ struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
     }
     if (ctx->needs_input_grad(1)) {
       if (P == 2 && x_P.size(1) == 1) {  // one product over the rows of both planes
-        gw_BFD = batched_tn(g_P.reshape({1, -1, g_P.size(3)}), x_P.reshape({1, -1, x_P.size(3)}));
+        gw_BFD = batched_tn(planes_as_rows(g_P), planes_as_rows(x_P));
       } else {
         gw_BFD = batched_tn(value(g_P), value(x_P));
         if (P == 2) gw_BFD.add_(batched_tn(tangent(g_P), tangent(x_P)));
@@ -114,8 +123,7 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
 }
 
 Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw) {
-  // Fast weights of a single sequence and few tokens are rounded as they are read, not copied first.
-  const bool in_place = !dw.defined() && !needs_graph(x_PBTD, w) && w.dim() == 3 && w.size(0) == 1 && has_few_rows(rows(x_PBTD), w[0]);
+  const bool in_place = !dw.defined() && !needs_graph(x_PBTD, w) && w.dim() == 3 && rounds_in_place(x_PBTD, w);
   const Tensor rounded = in_place ? w : w.to(x_PBTD.scalar_type());
   if (w.dim() == 2 && !dw.defined()) return ops::linear(x_PBTD, rounded);
   const Tensor w_BFD = w.dim() == 3 ? rounded : rounded.unsqueeze(0).expand({x_PBTD.size(1), -1, -1});

@@ -1,0 +1,113 @@
+// This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
+#ifndef INGRAIN_OPS_FEW_ROWS  // what all of them share
+#define INGRAIN_OPS_FEW_ROWS
+#include "ops/cpu/targets.h"
+#include "ops/cpu/parallel.h"
+#include "ops/linear/few_rows.h"
+
+namespace ingrain::ops {
+
+struct FewRowsCall {
+  at::ScalarType type, weight_type;
+  int64_t m, n, k, ldb;
+  const float* a;  // [m, k], already fp32
+  const void* b;   // [n, k] of weight_type, rows ldb apart
+  void* c;         // [m, n] of type
+};
+
+}  // namespace ingrain::ops
+#endif
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/linear/few_rows_cpu.cpp"
+#include <hwy/foreach_target.h>
+#include "ops/cpu/vec-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingrain::ops::HWY_NAMESPACE {
+
+/// Rows of the weight that are read side by side: as many streams as the processor prefetches, and enough sums to keep
+/// its multiply-add units busy.
+constexpr int kStreams = 4;
+
+/// c[i][j] = <a_i, b_j> for M rows of a and `streams` (up to kStreams) rows of b.
+/// Products are in T: a weight W of more digits is rounded as it is read.
+template <int M, class T, class W>
+HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, int64_t streams, T* c) {
+  V sum[M][kStreams];
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < kStreams; ++j) sum[i][j] = Zero();
+  const W* row[kStreams];  // where fewer are left, the last one is repeated
+#pragma GCC unroll 4
+  for (int j = 0; j < kStreams; ++j) row[j] = b + HWY_MIN(int64_t{j}, streams - 1) * call.ldb;
+  const int64_t whole = call.k - call.k % int64_t(Lanes());
+  for (int64_t p = 0; p < whole; p += Lanes()) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kStreams; ++j) {
+      const V right = std::is_same_v<T, W> ? Load(row[j] + p) : Rounded<T>(Load(row[j] + p));
+#pragma GCC unroll 4
+      for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(Load(a + i * call.k + p), right, sum[i][j]);
+    }
+  }
+  if (whole < call.k) {
+    const size_t left = call.k - whole;
+    for (int j = 0; j < kStreams; ++j) {
+      const V right = std::is_same_v<T, W> ? LoadUpTo(row[j] + whole, left) : Rounded<T>(LoadUpTo(row[j] + whole, left));
+      for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(LoadUpTo(a + i * call.k + whole, left), right, sum[i][j]);
+    }
+  }
+  for (int64_t j = 0; j < streams; ++j)
+    for (int i = 0; i < M; ++i) c[i * call.n + j] = static_cast<T>(Sum(sum[i][j]));
+}
+
+template <class T, class W>
+void FewRowsAs(const FewRowsCall& call, int64_t begin, int64_t end) {
+  for (int64_t j = begin; j < end; j += kStreams) {
+    const int64_t streams = HWY_MIN(int64_t{kStreams}, end - j);
+    const W* const b = static_cast<const W*>(call.b) + j * call.ldb;
+    T* const c = static_cast<T*>(call.c) + j;
+    int64_t i = 0;
+    for (; i + 2 <= call.m; i += 2) DotBlock<2>(call, call.a + i * call.k, b, streams, c + i * call.n);
+    if (i < call.m) DotBlock<1>(call, call.a + i * call.k, b, streams, c + i * call.n);
+  }
+}
+
+void FewRows(const FewRowsCall& call, int64_t begin, int64_t end) {
+  if (call.type == at::kFloat) return FewRowsAs<float, float>(call, begin, end);
+  call.weight_type == at::kFloat ? FewRowsAs<BFloat16, float>(call, begin, end)
+                                 : FewRowsAs<BFloat16, BFloat16>(call, begin, end);
+}
+
+}  // namespace ingrain::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ingrain::ops {
+namespace {
+
+HWY_EXPORT(FewRows);
+
+Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
+  const Tensor a = a_BMK.to(at::kFloat).contiguous();
+  auto sizes = a.sizes().vec();
+  sizes.back() = b_BNK.size(-2);
+  const Tensor c = at::empty(sizes, a_BMK.options());
+  const int64_t batch = a.dim() == 3 ? a.size(0) : 1, M = a.size(-2), N = b_BNK.size(-2), K = a.size(-1);
+  const auto run = HWY_DYNAMIC_DISPATCH(FewRows);
+  for (int64_t i = 0; i < batch; ++i) {
+    const int64_t b_offset = i * (a.dim() == 3 ? b_BNK.stride(0) : 0) * b_BNK.element_size(), c_offset = i * M * N * c.element_size();
+    const FewRowsCall call{a_BMK.scalar_type(), b_BNK.scalar_type(), M, N, K, b_BNK.stride(-2), a.const_data_ptr<float>() + i * M * K,
+                           static_cast<const char*>(b_BNK.const_data_ptr()) + b_offset, static_cast<char*>(c.data_ptr()) + c_offset};
+    at::parallel_for(0, N, cpu::grain(K), [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  }
+  return c;
+}
+
+}  // namespace
+
+const FewRowsKernels few_rows_cpu{8, 8, nt};
+
+}  // namespace ingrain::ops
+#endif

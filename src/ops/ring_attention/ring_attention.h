@@ -1,0 +1,31 @@
+// Attention of one new token per sequence over a ring of keys (decoding). Where the ring begins is told by a number on the
+// device, so that a captured CUDA graph serves every token.
+#pragma once
+
+#include "ops/planes.h"
+
+namespace ingrain::ops {
+
+/// The key of position p, already rotated, and its value lie in slot p % C of k and v: [B, C, G, d], contiguous.
+/// position: int64, one number >= 0, on the device of the others: the newest token's, for all sequences.
+/// Throws c10::Error where shapes, types, devices or memory layouts do not fit. Not differentiable.
+
+/// What the newest token sees: itself and the window - 1 positions before it, as far as there are any. Its own key must be in
+/// its slot. q: [B, H, d], H a multiple of G; 1 <= window <= C; scale multiplies q k. Returns o like q. Scores and sums
+/// in fp32. Slots that are not seen may hold anything, NaN too.
+Tensor ring_attention(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position,
+                      int64_t window, double scale);
+
+/// Writes the newest token's key and value [B, G, d] to their slot.
+void ring_store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
+                const Tensor& position);
+
+struct RingKernels {
+  Tensor (*attend)(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position,
+                   int64_t window, double scale);
+  void (*store)(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
+                const Tensor& position);
+};
+extern const RingKernels ring_reference, ring_cuda;  // the CPU decodes with windowed_attention: there the reference serves
+
+}  // namespace ingrain::ops
