@@ -3,7 +3,7 @@
 #
 #   bench/run_all.sh PROGRAM [PYTHON] [GGUF] [LLAMA_PYTHON] [SMOLLM]
 #
-# PYTHON: with torch, safetensors, tokenizers and numpy (bench/compare/pytorch.py). LLAMA_PYTHON: with llama-cpp-python,
+# PYTHON: with torch, safetensors, tokenizers and numpy (pytorch.py, meta.py of bench/compare). LLAMA_PYTHON: with llama-cpp-python,
 # for GGUF (bench/compare/llama.py). SMOLLM: our folder of the same model; without one, random weights of its shape.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
@@ -25,5 +25,9 @@ for weights in native q8_0; do
   run "$program" eval $reader $emma --dtype fp32 --weights $weights --limit 65536
 done
 run "$program" bench ops
-[[ -z $python ]] || run "$python" bench/compare/pytorch.py "$program" $reader $emma
+if [[ -n $python ]]; then
+  run "$python" bench/compare/pytorch.py "$program" $reader $emma --compile
+  run "$python" bench/compare/meta.py "$program" bench/shapes/hidden-256.json
+  run "$python" bench/compare/meta.py "$program" $reader
+fi
 [[ -z $llama ]] || run "$llama" bench/compare/llama.py "$program" "$smollm" "$gguf" $emma

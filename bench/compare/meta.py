@@ -32,18 +32,19 @@ class MetaReader(Reader):
         """The outer loss (mean over chunks, each scored before it is learnt from) and its gradient for all parameters."""
         parameters = [w.requires_grad_() for w in self.w.values()]
         inputs, targets = tokens[:-1], tokens[1:]
-        past, prefix = [None] * self.layers, self.layers - self.suffix
-        h = torch.cat([self.prefix_pass(inputs[i : i + 1024], i, past) for i in range(0, len(inputs), 1024)])
-        fast, losses = self.first_fast(), []
+        past, past_suffix, segments = [None] * (self.layers - self.suffix), [None] * self.suffix, []
+        for first in range(0, len(inputs), 1024):
+            part = inputs[first : first + 1024]
+            h, past = self.prefix_pass(part, self.place(first, len(part), past[0]), past)
+            segments.append(h)
+        h, fast, losses = torch.cat(segments), self.first_fast(), []
         for at in range(0, len(h), self.chunk):
             with sdpa_kernel(SDPBackend.MATH):
-                out, past[prefix:] = self.suffix_pass(h[at : at + self.chunk], fast, at, past[prefix:], False)
+                place = self.place(at, self.chunk, past_suffix[0])
+                out, past_suffix = self.suffix_pass(h[at : at + self.chunk], fast, place, past_suffix)
             losses.append(self.score(out, targets[at : at + self.chunk]).mean())
             if at + self.chunk < len(h):
-                g = torch.autograd.grad(losses[-1], fast, create_graph=True)
-                norm = torch.stack([x.norm() for x in g]).norm()
-                rate = self.c["inner_lr"] * (self.c["inner_clip"] / norm).clamp(max=1)
-                fast = [w - rate * x for w, x in zip(fast, g)]
+                fast = self.inner_step(fast, torch.autograd.grad(losses[-1], fast, create_graph=True))
         loss = torch.stack(losses).mean()
         return loss.item(), torch.autograd.grad(loss, parameters)
 

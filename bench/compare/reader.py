@@ -25,41 +25,42 @@ class Reader:
     def norm(self, x, weight):
         return F.rms_norm(x, weight.shape, weight, self.c["rms_norm_eps"])
 
-    def rope(self, x, first):
-        """x: [T, H, d]; interleaved pairs or halves, angles in fp64."""
-        T, d = x.shape[0], x.shape[-1]
+    def place(self, first, count, past, full=False):
+        """What a pass over `count` positions from `first` on knows of where it is: RoPE's cosines and sines (angles in fp64),
+        and which keys each query sees; None: all before it. past: the first block's keys and values of before."""
+        d = self.c["head_dim"]
         steps = self.c["rope_theta"] ** (-torch.arange(0, d, 2, dtype=torch.float64) / d)
-        angles = (torch.arange(first, first + T, dtype=torch.float64)[:, None] * steps)[:, None]
-        cos, sin = angles.cos().float(), angles.sin().float()
+        angles = (torch.arange(first, first + count, dtype=torch.float64)[:, None] * steps)[:, None]
+        before = 0 if past is None else len(past[0])
+        i, j = torch.arange(before, before + count)[:, None], torch.arange(before + count)
+        return angles.cos().float(), angles.sin().float(), None if full else (j <= i) & (j > i - self.window)
+
+    def rope(self, x, cos, sin):
+        """x: [T, H, d]; interleaved pairs or halves."""
         if self.c["rope_interleaved"]:
             a, b = x[..., ::2], x[..., 1::2]
             return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
         a, b = x.chunk(2, -1)
         return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
 
-    def attention(self, h, layer, first, past, full):
+    def attention(self, h, layer, place, past):
         """The attention step on [T, D]; past: (k, v) of the positions before. Returns h and the keys and values to carry."""
         T, d = h.shape[0], self.c["head_dim"]
+        cos, sin, seen = place
         x = self.norm(h, self.get(layer, "input_layernorm"))
         q, k, v = (F.linear(x, self.get(layer, f"self_attn.{n}_proj")).view(T, -1, d) for n in "qkv")
         if self.c["qk_norm"]:
             q, k = self.norm(q, self.get(layer, "self_attn.q_norm")), self.norm(k, self.get(layer, "self_attn.k_norm"))
-        q, k = self.rope(q, first), self.rope(k, first)
+        q, k = self.rope(q, cos, sin), self.rope(k, cos, sin)
         if past is not None:
             k, v = torch.cat([past[0], k]), torch.cat([past[1], v])
         heads = [x.transpose(0, 1)[None] for x in (q, k, v)]
         grouped = self.c["num_key_value_heads"] != self.c["num_attention_heads"]
-        if full and past is None:
-            o = sdpa(*heads, is_causal=True, enable_gqa=grouped)
-        else:
-            i, j = torch.arange(len(k) - T, len(k))[:, None], torch.arange(len(k))
-            seen = (j <= i) & (full | (j > i - self.window))
-            o = sdpa(*heads, attn_mask=seen, enable_gqa=grouped)
+        o = sdpa(*heads, attn_mask=seen, is_causal=seen is None, enable_gqa=grouped)
         y = F.linear(o[0].transpose(0, 1).flatten(1), self.get(layer, "self_attn.o_proj"))
         if self.c["post_norm"]:
             y = self.norm(y, self.get(layer, "self_attn_post_norm"))
-        keep = None if full else self.window - 1
-        return h + y, tuple(self.carried(x[-keep:] if keep else x) for x in (k, v))
+        return h + y, tuple(self.carried(x[1 - self.window :]) for x in (k, v))
 
     def carried(self, x):
         """Keys and values that later chunks see: constants to an inner step, which is all that reading differentiates."""
@@ -82,45 +83,56 @@ class Reader:
         head = self.w["model.embed_tokens.weight"] if self.c["tie_word_embeddings"] else self.w["lm_head.weight"]
         return F.cross_entropy(F.linear(self.norm(h, self.w["model.norm.weight"]), head), targets, reduction="none")
 
-    def suffix_pass(self, h, fast, first, past, full):
-        """The suffix on [T, D]. Returns h and what each block carries on."""
+    def prefix_pass(self, tokens, place, past):
+        """Embedding and prefix blocks on [T] tokens; past: of every prefix block. Returns h and what each block carries on."""
+        h, carried = F.embedding(tokens, self.w["model.embed_tokens.weight"]), []
+        for i in range(self.layers - self.suffix):
+            h, kv = self.attention(h, i, place, past[i])
+            carried.append(kv)
+            h = self.slow(h, i)
+        return h, carried
+
+    def suffix_pass(self, h, fast, place, past):
+        """The suffix on [T, D]; past: of every suffix block. Returns h and what each block carries on."""
         carried, start = [], self.layers - self.suffix
         for s in range(self.suffix):
-            h, kv = self.attention(h, start + s, first, past[s], full)
+            h, kv = self.attention(h, start + s, place, past[s])
             carried.append(kv)
             h = self.mlp(h, start + s, "fast_mlp_norm", fast[3 * s : 3 * s + 3],
                          "fast_mlp_post_norm" if self.c["fast_post_norm"] else None)
             h = self.slow(h, start + s)
         return h, carried
 
-    def prefix_pass(self, tokens, first, past, full=False):
-        """Embedding and prefix blocks on [T] tokens; past: what every block carries on, replaced."""
-        h = F.embedding(tokens, self.w["model.embed_tokens.weight"])
-        for i in range(self.layers - self.suffix):
-            h, past[i] = self.attention(h, i, first, past[i], full)
-            h = self.slow(h, i)
-        return h
-
     def read(self, tokens, learn=True, full=False):
         """-log p of tokens 1 .. n-1 (n - 1 a multiple of the chunk), each scored before it is learnt from."""
         inputs, targets = tokens[:-1], tokens[1:]
-        step = len(inputs) if full else 1024
-        fast, nll, past = self.first_fast(), [], [None] * self.layers
-        prefix = self.layers - self.suffix
-        for first in range(0, len(inputs), step):
+        segment = len(inputs) if full else 1024
+        fast, nll = self.first_fast(), []
+        past, past_suffix = [None] * (self.layers - self.suffix), [None] * self.suffix
+        for first in range(0, len(inputs), segment):
+            part = inputs[first : first + segment]
             with torch.no_grad():
-                h = self.prefix_pass(inputs[first : first + step], first, past, full)
+                h, past = self.prefix_pass(part, self.place(first, len(part), past[0], full), past)
             chunk = self.chunk if learn else len(h)
             for begin in range(0, len(h), chunk):
-                fast = [w.detach().requires_grad_(learn) for w in fast]
-                with torch.set_grad_enabled(learn):
-                    at = first + begin
-                    out, past[prefix:] = self.suffix_pass(h[begin : begin + chunk], fast, at, past[prefix:], full)
-                    losses = self.score(out, targets[at : at + chunk])
-                nll.append(losses.detach())
-                if learn:
-                    g = torch.autograd.grad(losses.mean(), fast)
-                    norm = torch.stack([x.norm() for x in g]).norm()
-                    rate = self.c["inner_lr"] * min(1.0, self.c["inner_clip"] / norm.item())
-                    fast = [w.detach() - rate * x for w, x in zip(fast, g)]
+                at = first + begin
+                place = self.place(at, chunk, past_suffix[0], full)
+                losses, past_suffix, fast = self.read_chunk(h[begin : begin + chunk], targets[at : at + chunk], fast, place, past_suffix, learn)
+                nll.append(losses)
         return torch.cat(nll)
+
+    def read_chunk(self, h, targets, fast, place, past, learn):
+        """Scores a chunk, then makes the inner step. Returns the scores, what the blocks carry on, and the fast weights."""
+        fast = [w.detach().requires_grad_(learn) for w in fast]
+        with torch.set_grad_enabled(learn):
+            out, past = self.suffix_pass(h, fast, place, past)
+            losses = self.score(out, targets)
+        if not learn:
+            return losses, past, fast
+        g = torch.autograd.grad(losses.mean(), fast)
+        return losses.detach(), past, self.inner_step(fast, g)
+
+    def inner_step(self, fast, g):
+        norm = torch.stack([x.norm() for x in g]).norm()
+        rate = self.c["inner_lr"] * (self.c["inner_clip"] / norm).clamp(max=1)
+        return [w - rate * x for w, x in zip(fast, g)]

@@ -47,3 +47,12 @@ def test_a_meta_step_is_the_same_as_by_create_graph_in_pytorch(tmp_path):
     done = script("bench/compare/meta.py", BUILD / "src/cli/ingrain", tmp_path / "tiny.json", "--length", 64, "--runs", 1, "--threads", 1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "create_graph" in done.stdout
+
+
+def test_reading_in_plain_pytorch_scores_as_ours_does():
+    for module in ("torch", "safetensors", "tokenizers"):
+        pytest.importorskip(module)
+    done = script("bench/compare/pytorch.py", BUILD / "src/cli/ingrain", ROOT / "models/reader-17m", ROOT / "examples/data/emma.txt",
+                  "--tokens", 512, "--runs", 1, "--threads", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PyTorch eager, learning" in done.stdout
