@@ -26,6 +26,8 @@ if(INGRAIN_CUDA AND CMAKE_CUDA_COMPILER)
   endif()
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  # Profilers and compute-sanitizer name source lines.
+  add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:-lineinfo>)
   if(INGRAIN_TORCH_HAS_CUDA)
     set(INGRAIN_CUDA_LINKED ON)
     # torch's CUDA headers want cuBLAS's and others': the toolkit's, or those that came with torch's wheel.

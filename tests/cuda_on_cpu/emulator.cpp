@@ -35,9 +35,8 @@ struct Fiber {
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   State state = State::done;
   bool flag = false;       // for any_of_block
-  uint32_t slots[2] = {};  // what exchange() gives away: two, so that the next exchange does not overwrite this one
+  alignas(8) unsigned char slots[2][kLaneBytes];  // what it gives away: two, so that the next exchange does not overwrite this one
   unsigned exchanges = 0;
-  const void* pointer = nullptr;  // what of_all_lanes() gives away
 };
 
 class Block {
@@ -168,20 +167,12 @@ bool any_of_block(bool mine) {
   return block().any();
 }
 void warp_barrier() { block().wait(State::at_warp_barrier); }
-uint32_t exchange(uint32_t mine, int lane_xor) {
+void give(const void* mine, size_t bytes) {
   Fiber& me = block().me();
-  const unsigned slot = me.exchanges++ % 2;
-  me.slots[slot] = mine;
+  std::memcpy(me.slots[me.exchanges++ % 2], mine, bytes);
   warp_barrier();
-  return block().lane_of_my_warp(unsigned(lane()) ^ unsigned(lane_xor)).slots[slot];
 }
-std::array<const void*, 32> of_all_lanes(const void* mine) {
-  block().me().pointer = mine;
-  warp_barrier();
-  std::array<const void*, 32> all;
-  for (unsigned i = 0; i < all.size(); ++i) all[i] = block().lane_of_my_warp(i).pointer;
-  return all;
-}
+const void* given_by(int lane) { return block().lane_of_my_warp(static_cast<unsigned>(lane)).slots[(block().me().exchanges - 1) % 2]; }
 int lane() { return static_cast<int>(block().current() % 32); }
 
 }  // namespace ingrain::test::gpu

@@ -28,11 +28,23 @@ constexpr size_t kSharedMemory = 163 * 1024;  // what one block may ask for on a
 void block_barrier();
 bool any_of_block(bool mine);
 void warp_barrier();
-/// Every lane gives 4 bytes and gets those of the lane at distance `lane_xor`.
-uint32_t exchange(uint32_t mine, int lane_xor);
-/// Every lane's pointer.
-std::array<const void*, 32> of_all_lanes(const void* mine);
 int lane();
+/// Every lane gives some bytes, kLaneBytes at most, and gets what lane `from` gave.
+void give(const void* mine, size_t bytes);
+const void* given_by(int lane);
+constexpr size_t kLaneBytes = 32;
+
+/// Every lane's x, once all have given theirs.
+template <class T>
+class OfAllLanes {
+ public:
+  explicit OfAllLanes(const T& mine) {
+    static_assert(sizeof(T) <= kLaneBytes);
+    give(&mine, sizeof(T));
+  }
+  /// Until the warp's next exchange but one.
+  const T& operator[](int lane) const { return *static_cast<const T*>(given_by(lane)); }
+};
 
 }  // namespace ingrain::test::gpu
 

@@ -1,5 +1,7 @@
 #include "ops/cuda/device.h"
 
+#include "ops/cuda/precision.h"
+
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
@@ -7,7 +9,9 @@
 namespace ingrain::ops::cuda {
 
 DeviceScope::DeviceScope(int index)
-    : index_(index), previous_(c10::cuda::ExchangeDevice(static_cast<c10::DeviceIndex>(index))) {}
+    : index_(index), previous_(c10::cuda::ExchangeDevice(static_cast<c10::DeviceIndex>(index))) {
+  [[maybe_unused]] static const bool asked = (ask_for_full_precision(), true);
+}
 
 DeviceScope::~DeviceScope() { c10::cuda::MaybeSetDevice(static_cast<c10::DeviceIndex>(previous_)); }
 

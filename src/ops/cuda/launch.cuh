@@ -19,10 +19,16 @@ struct LaunchShape {
   size_t shared_bytes = 0;
 };
 
-inline void check(cudaError_t error, const char* kernel) {
+/// Throws where a call for a kernel failed. A kernel that went wrong while running is reported by some later call.
+inline void check(cudaError_t error, const char* kernel, const LaunchShape& shape) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // so that the next launch does not report this error again
-  throw std::runtime_error(std::string("CUDA kernel ") + kernel + ": " + cudaGetErrorString(error));
+  const auto number = [](auto x) { return std::to_string(x); };
+  const dim3& grid = shape.grid;
+  throw std::runtime_error(std::string("CUDA kernel ") + kernel + " (" + number(grid.x) + " x " + number(grid.y) + " x " + number(grid.z) +
+                           " blocks of " + number(shape.threads) + " threads and " + number(shape.shared_bytes) + " bytes): " +
+                           cudaGetErrorString(error) +
+                           "; an earlier kernel may be the cause: with CUDA_LAUNCH_BLOCKING=1 it is the one that is named");
 }
 
 /// Puts a kernel on the stream; never waits for it.
@@ -32,13 +38,13 @@ void launch(const char* name, void (*kernel)(Expected...), const LaunchShape& sh
   if (shape.shared_bytes > kWithoutAsking)
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shape.shared_bytes)),
-          name);
+          name, shape);
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid;
   config.blockDim = dim3(static_cast<unsigned>(shape.threads));
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = stream;
-  check(cudaLaunchKernelEx(&config, kernel, std::forward<Actual>(args)...), name);
+  check(cudaLaunchKernelEx(&config, kernel, std::forward<Actual>(args)...), name, shape);
 }
 
 /// A block's dynamic shared memory.

@@ -1,5 +1,5 @@
-// Instructions of tensor cores, as PTX. tests/cuda_on_cpu/toolkit acts them out under the same names.
-// All 32 lanes of a warp must call each function here.
+// Instructions, most of them of tensor cores, as PTX. tests/cuda_on_cpu/toolkit acts them out under the same names.
+// All 32 lanes of a warp must call what moves or multiplies matrices.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,13 @@ __device__ inline uint32_t bf16_pair(float low, float high) {
   uint32_t pair;
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
+}
+
+/// 2 to the power of x, to 2 units in the last place; 0 for minus infinity.
+__device__ inline float power_of_2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 
 }  // namespace ingrain::ops::cuda

@@ -75,12 +75,15 @@ struct Place {
   int part;  // 0: q, 1: k, 2: v
   int64_t token, in_stack, in_part, stack_plane, part_plane;
 };
+/// Divisions in 32 bits, which are several times as fast: nobody has as many heads of tokens in one call.
 __device__ Place place_of(const HeadsCall& call, int64_t task) {
-  const int64_t stack = call.q_heads + 2 * call.kv_heads, row = task / stack, d = call.head_dim;
-  const int64_t h = task % stack, from_k = h - call.q_heads, from_v = from_k - call.kv_heads;
+  const unsigned stack = static_cast<unsigned>(call.q_heads + 2 * call.kv_heads);
+  const unsigned in_row = static_cast<unsigned>(task) % stack, token = static_cast<unsigned>(task) / stack % static_cast<unsigned>(call.tokens);
+  const int64_t row = static_cast<unsigned>(task) / stack, h = in_row, d = call.head_dim;
+  const int64_t from_k = h - call.q_heads, from_v = from_k - call.kv_heads;
   const int part = from_k < 0 ? 0 : from_v < 0 ? 1 : 2;
   const int64_t heads = part == 0 ? call.q_heads : call.kv_heads, head = part == 0 ? h : part == 1 ? from_k : from_v;
-  return {part, row % call.tokens, task * d, (row * heads + head) * d, call.rows * stack * d, call.rows * heads * d};
+  return {part, token, task * d, (row * heads + head) * d, call.rows * stack * d, call.rows * heads * d};
 }
 
 template <class T, int P, int kPairs>

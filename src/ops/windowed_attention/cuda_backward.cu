@@ -39,14 +39,14 @@ __global__ void sums_of_rows(AttentionBackward b) {
 
 /// What the forward and sums_of_rows left of a query.
 struct Statistics {
-  float lse = 0, E = 0, r = 0, C = 0;
+  float lse_2 = 0, E = 0, r = 0, C = 0;  // lse_2: lse by base 2
 };
 template <class Tile>
 __device__ Statistics statistics_of(const AttentionBackward& b, const Place& at, int64_t query) {
   if (query >= b.call.tokens) return {};
   const int64_t row = statistic(b.call, at, query);
-  if constexpr (Tile::P == 2) return {b.lse[row], b.sum[row], b.r[row], b.tangent_sum[row]};
-  return {b.lse[row], b.sum[row], 0, 0};
+  if constexpr (Tile::P == 2) return {b.lse[row] * kLog2e, b.sum[row], b.r[row], b.tangent_sum[row]};
+  return {b.lse[row] * kLog2e, b.sum[row], 0, 0};
 }
 
 /// Four products of a strip of queries and one of keys: s = q k, x = go v + gdo dv, ds = dq k + q dk, g = gdo v. Then, in
@@ -55,8 +55,9 @@ template <int P>
 struct Products {
   Sum s, x, ds, g;
 
-  __device__ void to_cotangents(int i, bool seen, float scale, const Statistics& of) {
-    const float p = seen ? __expf(s.x[i] * scale - of.lse) : 0;
+  /// Where s is minus infinity, p is zero, and so are the others.
+  __device__ void to_cotangents(int i, float scale, const Statistics& of) {
+    const float p = power_of_2(s.x[i] * (scale * kLog2e) - of.lse_2);
     float gs = p * (x.x[i] - of.E);
     if constexpr (P == 2) {
       const float e = ds.x[i] * scale - of.r, c = g.x[i] - of.C;
@@ -106,11 +107,10 @@ __device__ void add_products(const typename Tile::T* a, const typename Tile::T* 
   }
 }
 
-template <class Tile, bool kQueriesKept>
+/// kSplit: warps that share a strip.
+template <class Tile, bool kQueriesKept, int kSplit = 1>
 struct BackwardMemory {
   using T = typename Tile::T;
-  // Two warps share a strip of keys where one could not hold all of its gradients.
-  static constexpr int kSplit = !kQueriesKept && Tile::P == 2 && Tile::D > 64 ? 2 : 1;
   static constexpr int kThreads = kSplit * Tile::kThreads, kLefts = (kQueriesKept ? 1 : 2) * Tile::P;
   static constexpr int kScratches = kThreads / 32 * kLefts * kScratch<T>;
   T *a, *b, *A, *B;        // the kept tile and the stream: q and go, k and v, or the other way round
@@ -161,17 +161,15 @@ __global__ void __launch_bounds__(Tile::kThreads) query_gradients(AttentionBackw
       const T* const k = m.A + part * kLd;
       Products<P> products[Tile::kAtOnce];
       add_products<Tile, true>(q, go, k, m.B + part * kLd, tangents, products);
+      const bool hides = !all_seen(c, query, key + part, kAtOnce);
 #pragma unroll
-      for (int row = 0; row < 2; ++row) {
-        const Range seen = seen_keys(c, mine[row], key + part, kAtOnce);
+      for (int row = 0; row < 2; ++row)
 #pragma unroll
-        for (int n = 0; n < Tile::kAtOnce; ++n)
+        for (int n = 0; n < Tile::kAtOnce; ++n) {
+          if (hides) hide(products[n].s, row, seen_keys(c, mine[row], key + part, kAtOnce), n * 16);
 #pragma unroll
-          for (int j = 0; j < 4; ++j) {
-            const int i = element(row, j);
-            products[n].to_cotangents(i, seen.has(n * 16 + column_of(i)), c.scale, of[row]);
-          }
-      }
+          for (int j = 0; j < 4; ++j) products[n].to_cotangents(element(row, j), c.scale, of[row]);
+        }
 #pragma unroll
       for (int n = 0; n < Tile::kAtOnce; ++n) {
         const Left<T> gs(products[n].s, m.scratch);
@@ -211,28 +209,32 @@ __device__ T* gradient_row(const AttentionCall& c, const KeyGradient& g, const P
   return static_cast<T*>(g.past) + at.batch * g.past_batch_stride + (key * c.kv_heads + at.kv_head) * c.head_dim;
 }
 
+/// Two warps share a strip of keys where one could not hold all of its gradients.
+template <class Tile, bool kTangents>
+using KeysMemory = BackwardMemory<Tile, false, (kTangents && Tile::D > 64) ? 2 : 1>;
+
 /// gv = p go + (p e) gdo;  gdv = p gdo;  gk = cot(s) q + cot(ds) dq;  gdk = cot(ds) q, over the queries of every head that
-/// shares the keys. Rows are keys, columns queries.
-template <class Tile>
-__global__ void __launch_bounds__(BackwardMemory<Tile, false>::kThreads) key_gradients(AttentionBackward b, int64_t first_tile) {
+/// shares the keys. Rows are keys, columns queries. kTangents: whether the keys have some, and so gdk and gdv.
+template <class Tile, bool kTangents>
+__global__ void __launch_bounds__(KeysMemory<Tile, kTangents>::kThreads) key_gradients(AttentionBackward b, int64_t first_tile) {
   using T = typename Tile::T;
-  using Memory = BackwardMemory<Tile, false>;
-  constexpr int P = Tile::P, kLd = Tile::kLd, kStream = Tile::kStream, kTangents = kStream * kLd;
-  constexpr int kShare = (Tile::kSlabs + Memory::kSplit - 1) / Memory::kSplit;  // of the gradients' slabs, for one warp
+  using Memory = KeysMemory<Tile, kTangents>;
+  constexpr int P = Tile::P, kPlanes = kTangents ? 2 : 1, kLd = Tile::kLd, kStream = Tile::kStream, kToTangents = kStream * kLd;
+  constexpr int kSplit = Memory::kThreads / Tile::kThreads;
+  constexpr int kShare = (Tile::kSlabs + kSplit - 1) / kSplit;  // of the gradients' slabs, for one warp
   const AttentionCall& c = b.call;
   const int64_t groups = c.q_heads / c.kv_heads, tile = (first_tile + blockIdx.x) * Tile::kRows;
-  const int strip = warp() / Memory::kSplit * 16, first_slab = warp() % Memory::kSplit * kShare;
+  const int strip = warp() / kSplit * 16, first_slab = warp() % kSplit * kShare;
   Place at{blockIdx.z, 0, blockIdx.y};
   const int64_t key = tile + strip, keys = c.past + c.tokens, end_key = tile + Tile::kRows < keys ? tile + Tile::kRows : keys;
   const int64_t first_query = tile > c.past ? tile - c.past : 0;
   const int64_t end_query = end_key - 1 + c.window - c.past < c.tokens ? end_key - 1 + c.window - c.past : c.tokens;
-  const bool tangents = have_tangents<Tile>(c, tile, Tile::kRows);
   const Memory m;
   const T *const k = m.a + strip * kLd, *const v = m.b + strip * kLd;
   const int64_t mine[2] = {key + row_of(element(0, 0)), key + row_of(element(1, 0))};
-  Sum gk[P][kShare], gv[P][kShare];
-  load_keys<Tile, Tile::kRows>(c, c.k, at, tile, tangents, m.a);
-  load_keys<Tile, Tile::kRows>(c, c.v, at, tile, tangents, m.b);
+  Sum gk[kPlanes][kShare], gv[kPlanes][kShare];
+  load_keys<Tile, Tile::kRows>(c, c.k, at, tile, kTangents, m.a);
+  load_keys<Tile, Tile::kRows>(c, c.v, at, tile, kTangents, m.b);
   for (int64_t group = 0; group < groups; ++group) {
     at.head = at.kv_head * groups + group;
     for (int64_t query = first_query; query < end_query; query += kStream) {
@@ -246,14 +248,15 @@ __global__ void __launch_bounds__(BackwardMemory<Tile, false>::kThreads) key_gra
         if (!any_seen(c, query + part, key, 16)) continue;
         const T *const q = m.A + part * kLd, *const go = m.B + part * kLd;
         Products<P> products[1];
-        add_products<Tile, false>(k, v, q, go, tangents, products);
-        const Range seen[2] = {seeing_queries(c, mine[0], query + part, 16), seeing_queries(c, mine[1], query + part, 16)};
+        add_products<Tile, false>(k, v, q, go, kTangents, products);
+        if (!all_seen(c, query + part, key, 16))
+#pragma unroll
+          for (int row = 0; row < 2; ++row) hide(products[0].s, row, seeing_queries(c, mine[row], query + part, 16), 0);
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          const int column = column_of(element(0, j));
-          const Statistics of = m.of_queries[part + column];
+          const Statistics of = m.of_queries[part + column_of(element(0, j))];
 #pragma unroll
-          for (int row = 0; row < 2; ++row) products[0].to_cotangents(element(row, j), seen[row].has(column), c.scale, of);
+          for (int row = 0; row < 2; ++row) products[0].to_cotangents(element(row, j), c.scale, of);
         }
         const Left<T> gs(products[0].s, m.scratch), p(products[0].x, m.scratch + kScratch<T>);
         Left<T> gds, p_e;
@@ -269,10 +272,10 @@ __global__ void __launch_bounds__(BackwardMemory<Tile, false>::kThreads) key_gra
           add_product(gk[0][i], gs, q_at);
           add_product(gv[0][i], p, go_at);
           if constexpr (P == 2) {
-            const Right<T, false> dq_at(q + kTangents + slab * 16, kLd), gdo_at(go + kTangents + slab * 16, kLd);
+            const Right<T, false> dq_at(q + kToTangents + slab * 16, kLd), gdo_at(go + kToTangents + slab * 16, kLd);
             add_product(gk[0][i], gds, dq_at);
             add_product(gv[0][i], p_e, gdo_at);
-            if (tangents) {
+            if constexpr (kTangents) {
               add_product(gk[1][i], gds, q_at);
               add_product(gv[1][i], p, gdo_at);
             }
@@ -284,7 +287,7 @@ __global__ void __launch_bounds__(BackwardMemory<Tile, false>::kThreads) key_gra
 #pragma unroll
   for (int row = 0; row < 2; ++row)
 #pragma unroll
-    for (int plane = 0; plane < P; ++plane) {
+    for (int plane = 0; plane < kPlanes; ++plane) {
       T* const to_k = gradient_row<T>(c, b.gk, at, plane, mine[row]);
       T* const to_v = gradient_row<T>(c, b.gv, at, plane, mine[row]);
 #pragma unroll
@@ -300,7 +303,7 @@ __global__ void __launch_bounds__(BackwardMemory<Tile, false>::kThreads) key_gra
 
 size_t attention_shared_memory(Number type, int64_t planes, int64_t head_dim) {
   size_t bytes = 0;  // the backward for keys asks for the most: it holds all that the others do
-  for_tile(type, planes, head_dim, [&](auto tile) { bytes = BackwardMemory<decltype(tile), false>::bytes(); });
+  for_tile(type, planes, head_dim, [&](auto tile) { bytes = KeysMemory<decltype(tile), decltype(tile)::P == 2>::bytes(); });
   return bytes;
 }
 
@@ -315,14 +318,22 @@ void attention_backward(const AttentionBackward& b, Stream stream) {
   });
   for_tile(c.type, c.planes, c.head_dim, [&](auto tile) {
     using Sizes = decltype(tile);
+    const auto grid = [&](int64_t tiles, int64_t heads) {
+      return dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(heads), static_cast<unsigned>(c.batch));
+    };
     using OfQueries = BackwardMemory<Sizes, true>;
-    using OfKeys = BackwardMemory<Sizes, false>;
-    const auto batch = static_cast<unsigned>(c.batch);
-    const dim3 queries(static_cast<unsigned>(divide_up(c.tokens, Sizes::kRows)), static_cast<unsigned>(c.q_heads), batch);
-    launch("attention_query_gradients", query_gradients<Sizes>, {queries, OfQueries::kThreads, OfQueries::bytes()}, stream, b);
-    const int64_t first_tile = b.gk.past ? 0 : c.past / Sizes::kRows, end_tile = divide_up(c.past + c.tokens, Sizes::kRows);
-    const dim3 keys(static_cast<unsigned>(end_tile - first_tile), static_cast<unsigned>(c.kv_heads), batch);
-    launch("attention_key_gradients", key_gradients<Sizes>, {keys, OfKeys::kThreads, OfKeys::bytes()}, stream, b, first_tile);
+    launch("attention_query_gradients", query_gradients<Sizes>,
+           {grid(divide_up(c.tokens, Sizes::kRows), c.q_heads), OfQueries::kThreads, OfQueries::bytes()}, stream, b);
+    const auto keys = [&](auto tangents, int64_t first, int64_t end) {
+      using OfKeys = KeysMemory<Sizes, tangents()>;
+      if (first < end)
+        launch("attention_key_gradients", key_gradients<Sizes, tangents()>,
+               {grid(end - first, c.kv_heads), OfKeys::kThreads, OfKeys::bytes()}, stream, b, first);
+    };
+    const int64_t of_past = c.past / Sizes::kRows, first = b.gk.past ? 0 : of_past, end = divide_up(c.past + c.tokens, Sizes::kRows);
+    if constexpr (Sizes::P == 1) return keys(std::false_type(), first, end);
+    keys(std::false_type(), first, of_past);
+    keys(std::bool_constant<Sizes::P == 2>(), of_past, end);
   });
 }
 

@@ -51,48 +51,46 @@ __device__ void scores(const typename Tile::T* q, const typename Tile::T* k, boo
 
 /// One row's sums so far. The sums are this lane's part; the rest is the same in the four lanes that share the row.
 struct RowState {
-  float max = -INFINITY, sum = 0, sum_e = 0;
-  float m = 0;  // the mean of ds over the first keys that the row sees
+  float max = -INFINITY, sum = 0, sum_e = 0;  // the maximum of s as it came, not scaled
+  float m = 0;                                // the mean of ds over the first keys that the row sees
 };
 
-/// Scores of one of the lane's rows to unnormalized p and p e, in place. Returns what the earlier sums must be multiplied
-/// with.
+/// Scores of one of the lane's rows to unnormalized p and p e, in place. starts: some row sees its first keys. Returns what
+/// the earlier sums must be multiplied with.
 template <int P, int N>
-__device__ float softmax(Sum (&s)[P][N], int row, const Range& seen, float scale, RowState& state) {
+__device__ float softmax(Sum (&s)[P][N], int row, float scale, bool starts, RowState& state) {
   float highest = -INFINITY;
 #pragma unroll
   for (int n = 0; n < N; ++n)
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int i = element(row, j);
-      s[0][n].x[i] = seen.has(n * 16 + column_of(i)) ? s[0][n].x[i] * scale : -INFINITY;
-      highest = fmaxf(highest, s[0][n].x[i]);
-    }
-  const float max = fmaxf(state.max, row_max(highest)), shrink = max == state.max ? 1 : __expf(state.max - max);
-  float sum = 0, sum_ds = 0;
+    for (int j = 0; j < 4; ++j) highest = fmaxf(highest, s[0][n].x[element(row, j)]);
+  const float max = fmaxf(state.max, row_max(highest)), scale_2 = scale * kLog2e;
+  const float base = max == -INFINITY ? 0 : max * scale_2, shrink = max == state.max ? 1 : power_of_2(state.max * scale_2 - base);
+  float sum = 0, sum_e = 0;
 #pragma unroll
   for (int n = 0; n < N; ++n)
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       float& p = s[0][n].x[element(row, j)];
-      p = p == -INFINITY ? 0 : __expf(p - max);
+      p = power_of_2(p * scale_2 - base);
       sum += p;
-      if constexpr (P == 2) {
-        float& ds = s[1][n].x[element(row, j)];
-        ds *= scale;
-        sum_ds += p * ds;
-      }
     }
   if constexpr (P == 2) {
-    const float first_m = row_sum(sum_ds) / row_sum(sum);
-    if (state.max == -INFINITY && max != -INFINITY) state.m = first_m;
-    float sum_e = 0;
+    if (starts) {
+      float sum_ds = 0;
+#pragma unroll
+      for (int n = 0; n < N; ++n)
+#pragma unroll
+        for (int j = 0; j < 4; ++j) sum_ds += s[0][n].x[element(row, j)] * s[1][n].x[element(row, j)];
+      const float mean = scale * row_sum(sum_ds) / row_sum(sum);
+      if (state.max == -INFINITY && max != -INFINITY) state.m = mean;
+    }
 #pragma unroll
     for (int n = 0; n < N; ++n)
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         float& e = s[1][n].x[element(row, j)];
-        e = s[0][n].x[element(row, j)] * (e - state.m);
+        e = s[0][n].x[element(row, j)] * (e * scale - state.m);
         sum_e += e;
       }
     state.sum_e = state.sum_e * shrink + sum_e;
@@ -135,6 +133,7 @@ __global__ void __launch_bounds__(Tile::kThreads) forward_tile(AttentionForward 
   const int64_t tile = int64_t{blockIdx.x} * Tile::kRows, query = tile + warp() * 16;  // of the block, of the warp
   const int64_t end_query = tile + Tile::kRows < c.tokens ? tile + Tile::kRows : c.tokens;
   const int64_t first = first_key(c, tile) > 0 ? first_key(c, tile) / kStream * kStream : 0;
+  const int64_t last_first = first_key(c, query + 15) > 0 ? first_key(c, query + 15) : 0;  // of the warp's rows
   const ForwardMemory<Tile> m;
   RowState state[2];
   Sum o[P][Tile::kSlabs];
@@ -150,10 +149,15 @@ __global__ void __launch_bounds__(Tile::kThreads) forward_tile(AttentionForward 
       if (!any_seen(c, query, key + part, kAtOnce)) continue;
       Sum s[P][Tile::kAtOnce];
       scores<Tile>(m.q + warp() * 16 * Tile::kLd, m.k + part * Tile::kLd, tangents, s);
+      const bool hides = !all_seen(c, query, key + part, kAtOnce), starts = key + part <= last_first;
 #pragma unroll
       for (int row = 0; row < 2; ++row) {
-        const Range seen = seen_keys(c, query + row_of(element(row, 0)), key + part, kAtOnce);
-        const float shrink = softmax(s, row, seen, c.scale, state[row]);
+        if (hides) {
+          const Range seen = seen_keys(c, query + row_of(element(row, 0)), key + part, kAtOnce);
+#pragma unroll
+          for (int n = 0; n < Tile::kAtOnce; ++n) hide(s[0][n], row, seen, n * 16);
+        }
+        const float shrink = softmax(s, row, c.scale, starts, state[row]);
         if (shrink != 1)
 #pragma unroll
           for (int plane = 0; plane < P; ++plane)
@@ -172,7 +176,7 @@ __global__ void __launch_bounds__(Tile::kThreads) forward_tile(AttentionForward 
     const float inverse = 1 / row_sum(state[row].sum), mean_e = row_sum(state[row].sum_e) * inverse;
     if (mine >= c.tokens) continue;
     if (lane() % 4 == 0) {
-      f.lse[statistic(c, at, mine)] = state[row].max - logf(inverse);
+      f.lse[statistic(c, at, mine)] = state[row].max * c.scale - logf(inverse);
       if constexpr (P == 2) f.r[statistic(c, at, mine)] = state[row].m + mean_e;
     }
     T* const to = static_cast<T*>(f.o) + row_offset(c, 0, at.batch, c.q_heads, at.head, mine);

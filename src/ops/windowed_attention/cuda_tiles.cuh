@@ -59,6 +59,10 @@ __device__ inline Range seeing_queries(const AttentionCall& c, int64_t key, int6
   const int64_t end = key - c.past + c.window < c.tokens ? key - c.past + c.window : c.tokens;
   return Range(key - c.past - query, end - 1 - query, size);
 }
+/// Whether every query of a strip from `query` on sees all of `size` keys from `key` on.
+__device__ inline bool all_seen(const AttentionCall& c, int64_t query, int64_t key, int size) {
+  return query + 16 <= c.tokens && key + size - 1 <= c.past + query && key >= first_key(c, query + 15);
+}
 /// Whether some query of a strip from `query` on sees some of `size` keys from `key` on.
 __device__ inline bool any_seen(const AttentionCall& c, int64_t query, int64_t key, int size) {
   return query < c.tokens && key <= c.past + query + 15 && key + size > first_key(c, query);
@@ -123,6 +127,17 @@ __device__ void load_keys(const AttentionCall& c, const KeySource& source, const
 /// Whether some of `rows` keys has a tangent: only new ones do.
 template <class Tile>
 __device__ bool have_tangents(const AttentionCall& c, int64_t first, int rows) { return Tile::P == 2 && first + rows > c.past; }
+
+constexpr float kLog2e = 1.44269504f;
+
+/// Scores of one of the lane's rows to minus infinity where the mask hides them; the row's columns start at `first`.
+__device__ inline void hide(Sum& s, int row, const Range& seen, int first) {
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    const int i = element(row, j);
+    if (!seen.has(first + column_of(i))) s.x[i] = -INFINITY;
+  }
+}
 
 /// One row of a 16x16 matrix's elements, times `factor`, to a row of head_dim elements, from column `slab` * 16 on.
 template <class Tile>

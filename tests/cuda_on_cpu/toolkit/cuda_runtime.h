@@ -53,11 +53,7 @@ inline void __syncthreads() { ingrain::test::gpu::block_barrier(); }
 inline int __syncthreads_or(int predicate) { return ingrain::test::gpu::any_of_block(predicate != 0); }
 inline void __syncwarp() { ingrain::test::gpu::warp_barrier(); }
 inline float __shfl_xor_sync(unsigned, float x, int lane_xor) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  bits = ingrain::test::gpu::exchange(bits, lane_xor);
-  std::memcpy(&x, &bits, sizeof x);
-  return x;
+  return ingrain::test::gpu::OfAllLanes<float>(x)[ingrain::test::gpu::lane() ^ lane_xor];
 }
 
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }

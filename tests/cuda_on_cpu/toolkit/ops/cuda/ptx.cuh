@@ -4,12 +4,13 @@
 
 #include "cuda_bf16.h"
 
-#include <array>
 #include <stdexcept>
 
 namespace ingrain::ops::cuda {
 
 inline uint32_t bf16_pair(float low, float high) { return __float2bfloat16(low).bits | uint32_t{__float2bfloat16(high).bits} << 16; }
+
+inline float power_of_2(float x) { return std::exp2(x); }
 
 namespace acted {
 
@@ -17,15 +18,14 @@ inline float half_of(uint32_t pair, int i) { return __bfloat162float({static_cas
 
 inline void load(uint32_t (&to)[4], const void* row, bool transposed) {
   if (reinterpret_cast<uintptr_t>(row) % 16 != 0) throw std::runtime_error("a matrix's rows must start on 16 bytes");
-  const auto rows = test::gpu::of_all_lanes(row);
+  const test::gpu::OfAllLanes<const void*> rows(row);
   const int lane = test::gpu::lane(), g = lane / 4, t = lane % 4 * 2;
   for (int i = 0; i < 4; ++i) {
     const auto at = [&](int row, int column) {
-      return static_cast<const uint16_t*>(rows[static_cast<size_t>(8 * i + row)])[column];
+      return static_cast<const uint16_t*>(rows[8 * i + row])[column];
     };
     to[i] = transposed ? at(t, g) | uint32_t{at(t + 1, g)} << 16 : at(g, t) | uint32_t{at(g, t + 1)} << 16;
   }
-  test::gpu::warp_barrier();  // all lanes read at once: none goes on to overwrite what another has yet to read
 }
 
 }  // namespace acted
@@ -35,21 +35,18 @@ inline void load_matrices_transposed(uint32_t (&to)[4], const void* row) { acted
 
 inline void multiply_add(float* sum, const uint32_t (&left)[4], uint32_t right_low, uint32_t right_high) {
   using acted::half_of;
-  const std::array<uint32_t, 6> mine{left[0], left[1], left[2], left[3], right_low, right_high};
-  const auto operands = test::gpu::of_all_lanes(&mine);
-  const auto of = [&](int lane) -> const std::array<uint32_t, 6>& {
-    return *static_cast<const std::array<uint32_t, 6>*>(operands[static_cast<size_t>(lane)]);
+  struct Operands {
+    uint32_t left[4], right[2];
   };
+  const test::gpu::OfAllLanes<Operands> of({{left[0], left[1], left[2], left[3]}, {right_low, right_high}});
   const int lane = test::gpu::lane(), g = lane / 4, t = lane % 4 * 2;
   for (int i = 0; i < 4; ++i) {
     const int second_row = i / 2, column = t + i % 2;
     for (int k = 0; k < 16; ++k) {
       const int far = k / 8, quad = k % 8 / 2;  // operands have k in pairs over four lanes, twice
-      sum[i] += half_of(of(4 * g + quad)[static_cast<size_t>(second_row + 2 * far)], k % 2) *
-                half_of(of(4 * column + quad)[static_cast<size_t>(4 + far)], k % 2);
+      sum[i] += half_of(of[4 * g + quad].left[second_row + 2 * far], k % 2) * half_of(of[4 * column + quad].right[far], k % 2);
     }
   }
-  test::gpu::warp_barrier();  // `mine` is read by others
 }
 
 }  // namespace ingrain::ops::cuda
