@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in parts, for a machine that is lent for minutes and has no network.
 #
-#   bench/gpu.sh pack [TORCH]   before, on this machine: gathers libraries, reference numbers and training data in build-gpu/;
-#                               with TORCH, one with CUDA like the other machine's, also compiles there what it will run
-#   bench/gpu.sh PART...        on the machine with the GPU, with build-gpu/ carried there. Parts:
+#   bench/gpu.sh pack [TORCH]   before, on this machine: gathers in build-gpu/ what the other needs, each in a folder of its
+#                               own: deps (libraries), golden (reference numbers), reference-17m (training data), and with
+#                               TORCH, one with CUDA of the other machine's version, bin (compiled here; else it is there)
+#   bench/gpu.sh PART...        on the machine with the GPU, with those folders carried there. Parts:
 #                               build test verify read decode train ops attention curve; without any: all but curve
 #
-# Every step has its own time limit and leaves its output in $OUT/gpu.txt (default build/gpu-results), whatever fails after
-# it. INGRAIN_GPU_SECONDS limits `curve` (default 480), which trains for as long as it is given.
+# Every step has a time limit and leaves its output in $OUT/gpu.txt (default build/gpu-results), whatever fails after it.
+# INGRAIN_GPU_SECONDS (default 570) limits all of them together; `curve` trains for what is left of it.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." || exit 1
 packed=build-gpu build=build/gpu out=${OUT:-build/gpu-results}
 program=$build/src/cli/ingrain tests=$build/tests/engine_tests
+total=${INGRAIN_GPU_SECONDS:-570}
 summary=() failed=0
 
 # step NAME SECONDS COMMAND...: what it prints goes to the screen and the log.
 step() {
   local name=$1 limit=$2 status begun=$SECONDS
   shift 2
+  ((limit <= total - SECONDS)) || limit=$((total - SECONDS))
+  ((limit >= 5)) || { summary+=("$(printf '%-28s         left out: no time' "$name")") && failed=1 && return 1; }
   printf '\n== %s: %s\n' "$name" "$*" | tee -a "$out/gpu.txt"
   timeout -k 10 "$limit" "$@" 2>&1 | tee -a "$out/gpu.txt"
   status=${PIPESTATUS[0]}
@@ -39,18 +43,21 @@ configure=(cmake --preset release -B "$build" --log-level=WARNING -DINGRAIN_DEPS
 pack() {
   local torch=${1-} reference=${INGRAIN_CASES:-../shared} name
   mkdir -p "$packed"
+  git describe --always --dirty=+ >"$packed/commit"
   ./ingrain bundle "$packed/deps" || return
-  for name in golden reference-17m/training reference-17m/tokenizer.json; do
-    [[ -e $reference/$name ]] || { echo "no $reference/$name; left out (INGRAIN_CASES=DIR names another folder)" && continue; }
-    mkdir -p "$packed/shared/${name%/*}"
-    cp -r --no-preserve=mode "$reference/$name" "$packed/shared/${name%/*}"
-  done
+  if [[ -d $reference/golden ]]; then cp -r --no-preserve=mode "$reference/golden" "$packed"; fi
+  if [[ -d $reference/reference-17m/training ]]; then
+    mkdir -p "$packed/reference-17m"
+    cp -r --no-preserve=mode "$reference"/reference-17m/{training,tokenizer.json} "$packed/reference-17m"
+  fi
   if [[ -n $torch ]]; then
     "${configure[@]}" -DINGRAIN_TORCH="$torch" && ninja -C "$build" ingrain_cli engine_tests || return
     mkdir -p "$packed/bin"
     for name in "$program" "$tests"; do strip -o "$packed/bin/${name##*/}" "$name" || return; done
   fi
-  du -sm "$packed" && echo "carry $packed; with what git knows it must stay below 64 MiB: models/ may be moved away meanwhile"
+  du -sm "$packed"/*/
+  printf '%s MiB\twhat git knows of this folder, which travels too (models/ can be moved away meanwhile)\n' \
+    $(($(git ls-files -z | du -c --files0-from=- 2>/dev/null | tail -n 1 | cut -f 1) / 1024))
 }
 
 # What was compiled before the journey, where it runs; else it is compiled here.
@@ -74,7 +81,7 @@ part_build() {
 part_test() { step tests 150 "$tests" --gtest_brief=1 --gtest_filter='*Cuda*:*cuda*:*Gpu*:*gpu*'; }
 
 part_verify() {
-  local cases=("$packed"/shared/golden/*/)
+  local cases=("$packed"/golden/*/)
   [[ -d ${cases[0]} ]] || cases=(shared/golden/*/)
   step verify 150 "$program" verify --device cuda "${cases[@]}"
 }
@@ -85,7 +92,7 @@ part_read() {
 }
 
 part_decode() {
-  step 'decode 3b' 150 "$program" bench decode 3b --device cuda --dtype bf16 --contexts 8192,131072 --tokens 256 --runs 1
+  step 'decode 3b' 200 "$program" bench decode 3b --device cuda --dtype bf16 --contexts 8192,131072 --tokens 256 --runs 1
 }
 
 part_train() {
@@ -99,15 +106,16 @@ part_ops() { step operations 120 "$program" bench ops --device cuda --seconds 0.
 
 part_attention() { step 'full attention, PyTorch' 180 python3 bench/compare/gpu_attention.py --compile; }
 
-# The reference run's training on its own batches, for as long as there is; then both curves.
+# The reference run's training on its own batches, for as long as there is; then both curves. A second call on the same
+# machine goes on from the first one's last checkpoint.
 part_curve() {
-  local example=examples/reference-17m run=build/gpu-curve before
-  step 'training data' 60 "$example/prepare.sh" "$packed/shared/reference-17m" || return
-  rm -rf "$run"
-  before=$failed
-  step 'train reference-17m' "${INGRAIN_GPU_SECONDS:-480}" "$program" train "$example/run.toml" \
-    --set train.device=cuda --set checkpoint.folder="$run" --set log.file="$out/curve.jsonl"
+  local example=examples/reference-17m run=build/gpu-curve resume=() before=$failed
+  step 'training data' 60 "$example/prepare.sh" "$packed/reference-17m" || return
+  ! compgen -G "$run/checkpoint-*" >/dev/null || resume=(--resume)
+  step 'train reference-17m' $((total - SECONDS - 20)) "$program" train "$example/run.toml" \
+    --set train.device=cuda --set checkpoint.folder="$run" "${resume[@]}"
   (($? != 124 && $? != 137)) || failed=$before # its limit is how it ends
+  cp "$run/log.jsonl" "$out/curve.jsonl"
   step 'curves' 20 python3 "$example/compare.py" "$out/curve.jsonl"
 }
 
@@ -124,6 +132,7 @@ main() {
   mkdir -p "$out"
   find_libraries || { echo "python3 has no torch here" >&2 && return 1; }
   use_packed
+  { printf 'commit ' && cat "$packed/commit"; } 2>&1 | tee -a "$out/gpu.txt"
   step machine 60 python3 -c 'import torch; print(torch.__version__, torch.cuda.get_device_name(), torch.version.cuda)'
   for part in "${parts[@]}"; do "part_$part"; done
   { printf '\n' && printf '%s\n' "${summary[@]}"; } | tee -a "$out/gpu.txt"
