@@ -5,8 +5,8 @@
 The default shape is the preset 3b with the fast MLPs' parameters in the ordinary ones: 32 blocks, width 2560, 32 heads, MLPs
 of 5632 x 40 / 32 = 7040, tied embeddings of 128,256 tokens; bf16, random weights, one sequence. One block is timed and counted
 for all (its weights and its cache are larger than any L2), then the head: for the last position only, as a prefill needs, and
-for every position, as scoring a text needs. Every kind of attention that PyTorch has for the GPU is timed; each must first
-give the same output as its formula in fp32. A written token reads a cache of all positions; its block is one CUDA graph.
+for every position, as scoring a text needs. Every kind of attention that PyTorch has for the GPU is timed; before a prefill each
+must give the same output as its formula in fp32. A written token reads a cache of all positions; its block is one CUDA graph.
 """
 import argparse
 import statistics
@@ -89,6 +89,7 @@ def replayed(run, device):
     if device != "cuda":
         return run
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         run(), run()
     torch.cuda.current_stream().wait_stream(side)
