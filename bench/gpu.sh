@@ -53,6 +53,7 @@ pack() {
   if [[ -n $torch ]]; then
     "${configure[@]}" -DINGRAIN_TORCH="$torch" && ninja -C "$build" ingrain_cli engine_tests || return
     mkdir -p "$packed/bin"
+    cp "$packed"/deps/lib/*.so.* "$packed/bin" # what Debian has no static library of
     for name in "$program" "$tests"; do strip -o "$packed/bin/${name##*/}" "$name" || return; done
   fi
   du -sm "$packed"/*/
@@ -69,7 +70,7 @@ use_packed() {
 find_libraries() {
   local torch
   torch=$(python3 -c 'import torch; print(torch.__path__[0])') || return
-  export INGRAIN_TORCH=$torch LD_LIBRARY_PATH=$torch/lib:$torch/../nvidia/cu13/lib:${LD_LIBRARY_PATH-}
+  export INGRAIN_TORCH=$torch LD_LIBRARY_PATH=$PWD/$packed/bin:$torch/lib:$torch/../nvidia/cu13/lib:${LD_LIBRARY_PATH-}
 }
 
 part_build() {
