@@ -1,6 +1,7 @@
 """`ingrain bench` from outside: its results, comparisons, refusals; and eight-bit weights in the other commands."""
 
 import json
+import os
 
 import pytest
 from test_cli import EMMA, READER, ROOT, refused
@@ -82,3 +83,12 @@ def test_eight_bit_weights_write_and_need_a_type_that_has_them(ingrain):
     done = ingrain("generate", READER, "--prompt", "Emma", "--max-tokens", "5", "--weights", "q8_0")
     assert done.returncode == 0 and len(done.stdout) > 6, done.stderr
     refused(ingrain("generate", READER, "--prompt", "Emma", "--weights", "q8_0", "--dtype", "fp64"), 1, "Q8_0")
+
+
+def test_a_benchmark_runs_and_says_so_as_on_an_older_processor(ingrain):
+    def as_on(processor):
+        return ingrain(*SHORT_READ, "--device", "cpu", env={**os.environ, "INGRAIN_CPU": processor})
+
+    done = as_on("scalar")
+    assert done.returncode == 0 and "(other)" in done.stdout.splitlines()[0], done.stdout + done.stderr
+    refused(as_on("pentium"), 2, "pentium", "choose avx512, avx2 or scalar")
