@@ -4,6 +4,8 @@
 #include "cli/commands.h"
 #include "ops/cpu/processor.h"
 
+#include <c10/util/Exception.h>
+
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -56,6 +58,9 @@ int main(int argc, char** argv) {
     return 2;
   } catch (const Error& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());
+    return 1;
+  } catch (const c10::OutOfMemoryError&) {
+    std::fprintf(stderr, "ingrain: the GPU's memory is full; try a smaller batch or model, or the CPU (--device cpu, train.device = \"cpu\")\n");
     return 1;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "ingrain: out of memory; try a smaller batch, segment or model\n");

@@ -59,7 +59,7 @@ at::Device parse_device(std::string_view name, std::string_view option) {
 }
 
 Tensor upload(const Tensor& x, at::Device device) {
-  if (!x.is_cpu() || !device.is_cuda()) return x.to(device);
+  if (!x.is_cpu() || device.is_cpu()) return x.to(device);
   return x.pin_memory().to(device, x.scalar_type(), /*non_blocking=*/true);
 }
 

@@ -5,9 +5,8 @@
 #include "model/packed.h"
 
 namespace ingrain {
-namespace {
 
-at::Device device_of(const LoadOptions& options) {
+at::Device chosen_device(const LoadOptions& options) {
   if (options.weights != "q8_0") return parse_device(options.device);
   if (options.device == "auto") return at::kCPU;
   if (options.device != "cpu" && is_device_name(options.device))
@@ -15,10 +14,8 @@ at::Device device_of(const LoadOptions& options) {
   return parse_device(options.device);
 }
 
-}  // namespace
-
 Network open_model(const std::filesystem::path& path, const LoadOptions& options) {
-  const at::Device device = device_of(options);
+  const at::Device device = chosen_device(options);
   Network model = load_model(path, parse_compute_type(options.dtype, device), device);
   choose_weights(model, options.weights);
   return model;

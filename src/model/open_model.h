@@ -6,8 +6,12 @@
 
 namespace ingrain {
 
-/// load_model() with the device, the compute type and the form of the weights by their names. With weights "q8_0", which
-/// the CPU alone can multiply, device "auto" means the CPU. UsageError for an option that is not known or cannot be had here.
+/// parse_device() of options.device, knowing the weights' form: "q8_0" is for the CPU, so that "auto" means the CPU then, and
+/// a GPU is a UsageError.
+at::Device chosen_device(const LoadOptions& options);
+
+/// load_model() with the device, the compute type and the form of the weights by their names. UsageError for an option that
+/// is not known or cannot be had here.
 Network open_model(const std::filesystem::path& path, const LoadOptions& options);
 
 }  // namespace ingrain

@@ -31,6 +31,7 @@ class Run {
     require(options.resume || list_checkpoints(config.checkpoint.folder).empty(),
             "{}: holds checkpoints of an earlier run; continue it with --resume, or choose another checkpoint.folder", config.checkpoint.folder.string());
     trainer_ = std::make_unique<Trainer>(config);
+    if (!trainer_->device().is_cpu()) say(fmt::format("computing on {}", trainer_->device().str()));
     uint64_t log_bytes = 0;
     if (options.resume) {
       const Resumed resumed = resume_newest(*trainer_);

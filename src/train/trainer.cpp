@@ -47,7 +47,7 @@ Weights Trainer::first_weights() {
   return convert(c_, start.weights, at::kFloat, device_);
 }
 
-void Trainer::refresh_compute_weights() {
+void Trainer::refresh_compute_weights() const {
   const at::NoGradGuard no_grad;
   const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_), trained = parameter_list(c_, slots_.sums());
   std::vector<Tensor> changed, copies;
@@ -101,8 +101,8 @@ StepReport Trainer::advance() {
 }
 
 std::optional<std::vector<ValidationReport>> Trainer::validate(const std::function<bool()>& keep_going) const {
-  const Network model{c_, convert(c_, master_, parse_compute_type(run_.train.dtype, device_), device_), ""};
-  return validate_files(model, run_, keep_going);
+  refresh_compute_weights();
+  return validate_files({c_, compute_, ""}, run_, keep_going);
 }
 
 std::vector<std::pair<std::string, Tensor>> Trainer::state() const {

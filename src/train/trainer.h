@@ -53,6 +53,7 @@ class Trainer {
   std::optional<std::vector<ValidationReport>> validate(const std::function<bool()>& keep_going = {}) const;
 
   const RunConfig& run() const { return run_; }
+  at::Device device() const { return device_; }
   const Weights& master() const { return master_; }  // fp32
   /// There only if the run began with a model folder and leaves some of its weights as they are.
   const std::optional<FrozenSource>& frozen() const { return frozen_; }
@@ -68,7 +69,7 @@ class Trainer {
 
  private:
   Weights first_weights();
-  void refresh_compute_weights();
+  void refresh_compute_weights() const;  // the tensors, not the handles
 
   RunConfig run_;
   const ModelConfig& c_ = run_.model.config;
