@@ -52,10 +52,21 @@ __device__ Pack<T, N> load_once(const T* from) {
     return *reinterpret_cast<const Pack<T, N>*>(from);
   }
 }
-/// fp32 operands beside narrower ones: only known to be aligned like a float.
+/// fp32 operands beside narrower ones: only known to be aligned like a float, but mostly on 16 bytes.
 template <int N>
 __device__ Floats<N> load_each(const float* from) {
   Floats<N> out;
+  if constexpr (N % 4 == 0) {
+    if (reinterpret_cast<uintptr_t>(from) % 16 == 0) {
+#pragma unroll
+      for (int i = 0; i < N; i += 4) {
+        const auto four = load<4>(from + i);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) out[i + j] = four[j];
+      }
+      return out;
+    }
+  }
 #pragma unroll
   for (int i = 0; i < N; ++i) out[i] = from[i];
   return out;

@@ -104,9 +104,10 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
   const float* const lse = output.stats.const_data_ptr<float>();
   float* const sum = sums.data_ptr<float>();
   const int64_t plane = c.planes == 2 ? sums.stride(0) : 0;
-  cuda::attention_backward({c, go.const_data_ptr(), output.o_PBTHd.const_data_ptr(), lse, lse + plane, sum, sum + plane,
-                            out.q_PBTHd.data_ptr(), gk, gv},
-                           device.stream());
+  const cuda::AttentionBackward b{c, go.const_data_ptr(), output.o_PBTHd.const_data_ptr(), lse, lse + plane, sum, sum + plane,
+                                  out.q_PBTHd.data_ptr(), gk, gv};
+  cuda::attention_query_gradients(b, device.stream());
+  cuda::attention_key_gradients(b, device.stream());
   return out;
 }
 

@@ -50,6 +50,8 @@ struct AttentionBackward {
 size_t attention_shared_memory(Number type, int64_t planes, int64_t head_dim);
 
 void attention_forward(const AttentionForward& f, Stream stream);
-void attention_backward(const AttentionBackward& b, Stream stream);
+/// The backward: first `sum`, `tangent_sum` and the queries' gradients, then those of keys and values.
+void attention_query_gradients(const AttentionBackward& b, Stream stream);
+void attention_key_gradients(const AttentionBackward& b, Stream stream);
 
 }  // namespace ingrain::ops::cuda

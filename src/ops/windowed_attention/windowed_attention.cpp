@@ -1,6 +1,7 @@
 #include "ops/windowed_attention/windowed_attention.h"
 
 #include "ops/backend.h"
+#include "ops/tape.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -14,12 +15,21 @@ const AttentionKernels& kernels(const Tensor& x) {
   return select(x, attention_reference, attention_cpu, attention_cuda);
 }
 
+AttentionKernels::Output attend(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
+                                double scale) {
+  const auto out = Tape::through({-3, -1}, [&] {
+    const auto computed = kernels(q).forward(q, k, v, past, window, scale);
+    return std::vector<Tensor>{computed.o_PBTHd, computed.stats};
+  });
+  return {out[0], out[1]};
+}
+
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k, const Tensor& v,
                         const std::optional<Tensor>& past_k, const std::optional<Tensor>& past_v, int64_t window,
                         double scale) {
     const KvWindow past{past_k.value_or(Tensor()), past_v.value_or(Tensor())};
-    const auto out = kernels(q).forward(q, k, v, past, window, scale);
+    const auto out = attend(q, k, v, past, window, scale);
     ctx->save_for_backward({q, k, v, past.k_BWGd, past.v_BWGd, out.o_PBTHd, out.stats});
     ctx->saved_data["window"] = window;
     ctx->saved_data["scale"] = scale;
@@ -42,7 +52,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 Tensor windowed_attention(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
                           double scale) {
   if (!needs_graph(q, k, v, past.k_BWGd, past.v_BWGd))
-    return kernels(q).forward(q, k, v, past, window, scale).o_PBTHd;
+    return attend(q, k, v, past, window, scale).o_PBTHd;
   const bool has_past = past.length() > 0;
   return AttentionFunction::apply(q, k, v, has_past ? std::optional<Tensor>(past.k_BWGd) : std::nullopt,
                                   has_past ? std::optional<Tensor>(past.v_BWGd) : std::nullopt, window, scale);
