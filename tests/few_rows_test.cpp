@@ -31,10 +31,10 @@ Tensor exact(const Tensor& a, const Tensor& b) {
   return a.cpu().to(at::kDouble).matmul(b.cpu().to(a.scalar_type()).to(at::kDouble).transpose(-1, -2));
 }
 
-/// As many rows as the kernels of this device take; several, where it takes any.
+/// As many rows as the kernels take.
 void expect_exact(const Types& types, const Placing& placing, int64_t n, int64_t k, int64_t batch) {
   int64_t taken = 0;
-  for (int64_t m = 1; m <= 9; ++m) {
+  for (const int64_t m : {1, 2, 3, 4, 5, 8, 9}) {
     SCOPED_TRACE(testing::Message() << batch << " x " << m << " x " << n << " x " << k << " of " << types.rows << " and "
                                     << types.weights << " at " << placing.offset);
     const auto sizes = [&](int64_t rows) { return batch > 0 ? std::vector{batch, rows, k} : std::vector{rows, k}; };
@@ -46,15 +46,15 @@ void expect_exact(const Types& types, const Placing& placing, int64_t n, int64_t
     expect_close(c, exact(a, b), types.tolerance);
   }
   EXPECT_GE(taken, 4);
-  EXPECT_LT(taken, 9) << "many rows are for others";
+  EXPECT_LT(taken, 7) << "many rows are for others";
 }
 
 void expect_all_exact(const Placing& placing) {
   for (const Types& types : kTypes) {
-    for (const int64_t n : {1, 3, 130})
+    for (const int64_t n : {1, 19})
       for (const int64_t k : {1, 24, 100, 1304}) expect_exact(types, placing, n, k, 0);
-    for (const int64_t k : {31, 64}) expect_exact(types, placing, 70, k, 3);
-    expect_exact(types, placing, 5, 9000, 0);
+    for (const int64_t k : {31, 64}) expect_exact(types, placing, 9, k, 3);
+    expect_exact(types, placing, 3, 9000, 0);
   }
 }
 

@@ -11,8 +11,7 @@ namespace ingrain::ops::cuda {
 namespace {
 
 constexpr int kWarps = 4, kThreads = 32 * kWarps;
-constexpr int64_t kEnoughBlocks = 512;   // several for every multiprocessor of a large GPU
-constexpr int64_t kFewestKeys = 64;      // of a segment that is worth a block
+constexpr int64_t kFewestKeys = 64;  // of a segment that is worth a block
 constexpr int kCombineThreads = 256;
 
 /// How a head's row is spread over a team: kPacks packs of N neighbours for each of kLanes lanes. kHeads: query heads of a block.
@@ -21,7 +20,8 @@ struct Team {
   using T = T_;
   static constexpr int N = N_, kLanes = kLanes_, kPacks = kPacks_, kHeads = kHeads_;
   static constexpr int kTeams = kThreads / kLanes, kWidth = N * kLanes * kPacks;
-  static constexpr int kUnroll = kHeads * kPacks * N > 32 ? 2 : 4;  // keys whose rows are under way at once: registers are few
+  // Registers are few: keys whose rows are under way at once, and blocks that a large GPU runs at once, without a second round.
+  static constexpr int kUnroll = kHeads * kPacks * N > 32 ? 2 : 4, kBlocks = kHeads * kPacks * N < 32 ? 512 : 256;
   __device__ static int column(int pack) { return (pack * kLanes + threadIdx.x % kLanes) * N; }
   /// Blocks that share a head of keys.
   static int64_t chunks(const RingCall& call) { return divide_up(call.groups, kHeads); }
@@ -267,10 +267,10 @@ void for_team(const RingCall& call, Run&& run) {
 }  // namespace
 
 int64_t ring_segments(const RingCall& call) {
-  int64_t chunks = 0;
-  for_team(call, [&](auto team) { chunks = team.chunks(call); });
-  const int64_t wanted = divide_up(kEnoughBlocks, call.batch * call.kv_heads * chunks), most = divide_up(call.window, kFewestKeys);
-  return wanted < most ? wanted : most;
+  const int64_t most = divide_up(call.window, kFewestKeys);
+  int64_t segments = 0;
+  for_team(call, [&](auto team) { segments = team.kBlocks / (call.batch * call.kv_heads * team.chunks(call)); });
+  return segments < 1 ? 1 : segments < most ? segments : most;
 }
 
 void ring_attention(const RingCall& call, Stream stream) {
