@@ -166,6 +166,7 @@ __global__ void __launch_bounds__(Tile::kThreads) forward_tile(AttentionForward 
 #pragma unroll
               for (int j = 0; j < 4; ++j) o[plane][slab].x[element(row, j)] *= shrink;
       }
+      __syncwarp();  // the lanes' ways parted; tensor cores want them together
       add_values<Tile>(s, m.v + part * Tile::kLd, tangents, m.scratch, o);
     }
   }

@@ -63,6 +63,7 @@ __global__ void __launch_bounds__(KeysMemory<Tile, kTangents>::kThreads) key_gra
 #pragma unroll
           for (int row = 0; row < 2; ++row) products[0].to_cotangents(element(row, j), c.scale, of);
         }
+        __syncwarp();  // the lanes' ways parted; tensor cores want them together
         const Left<T> gs(products[0].s, m.scratch), p(products[0].x, m.scratch + kScratch<T>);
         Left<T> gds, p_e;
         if constexpr (P == 2) {

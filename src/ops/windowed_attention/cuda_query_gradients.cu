@@ -72,6 +72,7 @@ __global__ void __launch_bounds__(Tile::kThreads) query_gradients(AttentionBackw
 #pragma unroll
           for (int j = 0; j < 4; ++j) products[n].to_cotangents(element(row, j), c.scale, of[row]);
         }
+      __syncwarp();  // the lanes' ways parted; tensor cores want them together
 #pragma unroll
       for (int n = 0; n < Tile::kAtOnce; ++n) {
         const Left<T> gs(products[n].s, m.scratch);
