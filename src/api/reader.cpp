@@ -35,8 +35,7 @@ ttt::ReadOptions engine_options(const ReaderOptions& options) {
 }
 
 Reading read_into(Memory::State& to, const ReaderOptions& options, std::span<const int32_t> tokens) {
-  const ttt::ReadResult result =
-      ttt::read(to.network(), to.memory, to.boundaries, ttt::as_batch(tokens, to.network().weights.device()), engine_options(options));
+  const ttt::ReadResult result = ttt::read(to.network(), to.memory, to.boundaries, ttt::as_batch(tokens), engine_options(options));
   const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
   Reading out;
   out.tokens = result.tokens_read;

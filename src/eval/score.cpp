@@ -59,7 +59,7 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
                      const data::Tokenizer* tokenizer) {
   const auto start = std::chrono::steady_clock::now();
-  const auto result = ttt::read(model, memory, ttt::as_batch(tokens, model.weights.device()), options);
+  const auto result = ttt::read(model, memory, ttt::as_batch(tokens), options);
   const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
   // Only now: a GPU works on after read() has returned, and the copy waits for it.
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
