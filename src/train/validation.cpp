@@ -24,14 +24,13 @@ Tensor read_sequences(const std::filesystem::path& path, const RunConfig& run) {
   return all.unfold(0, T + 1, T).contiguous();
 }
 
-/// Sums of losses and counts over the parts of a sequence.
+/// Sums of losses and counts over the parts of a sequence, on the CPU.
 struct PartSums {
   Tensor loss_P = at::zeros({kParts}, at::kDouble), count_P = at::zeros({kParts}, at::kDouble);
 
   void add(const Tensor& nll_BT, const Tensor& valid_BT, const Tensor& part_T) {
-    const Tensor counted_T = valid_BT.to(at::kDouble).sum(0).cpu();
-    loss_P.index_add_(0, part_T, at::where(valid_BT, nll_BT, 0.0).to(at::kDouble).sum(0).cpu());
-    count_P.index_add_(0, part_T, counted_T);
+    loss_P.index_add_(0, part_T, at::where(valid_BT, nll_BT, 0.0).to(at::kDouble).sum(0));
+    count_P.index_add_(0, part_T, valid_BT.to(at::kDouble).sum(0));
   }
   double mean() const { return loss_P.sum().item<double>() / std::max(1.0, count_P.sum().item<double>()); }
   std::vector<double> by_part(int64_t parts) const {
@@ -43,7 +42,7 @@ struct PartSums {
 
 std::optional<ValidationReport> validate_file(const Network& model, const RunConfig& run, const std::filesystem::path& path,
                                               const std::function<bool()>& keep_going) {
-  const Tensor tokens_NT1 = read_sequences(path, run).to(model.weights.device());
+  const Tensor tokens_NT1 = read_sequences(path, run);
   const int64_t N = tokens_NT1.size(0), T = tokens_NT1.size(1) - 1, parts = std::min(kParts, T);
   const Tensor part_T = at::arange(T).mul_(parts).div_(T, "floor");
   PartSums on, off;
@@ -57,7 +56,7 @@ std::optional<ValidationReport> validate_file(const Network& model, const RunCon
       ttt::Memory memory = ttt::empty_memory(model, tokens_BT1.size(0));
       ttt::ReadOptions options;
       options.learn = learn;
-      const Tensor nll_BT = ttt::read(model, memory, tokens_BT1, options).nll_Bn.narrow(1, 1, T);
+      const Tensor nll_BT = ttt::read(model, memory, tokens_BT1, options).nll_Bn.narrow(1, 1, T).cpu();
       (learn ? on : off).add(nll_BT, valid_BT, part_T);
     }
   }
