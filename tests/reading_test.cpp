@@ -63,11 +63,41 @@ TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
     EXPECT_LT(max_difference(scores.narrow(1, 1, 52), split.narrow(1, 1, 52)), kExact) << "first piece " << sizes[0];
     expect_same_memory(model, whole, memory);
   }
+  for (const int64_t ahead : {0, 1, 3, 8}) {  // parts of a chunk that are passed ahead of its end, or none
+    ReadOptions options;
+    options.ahead = ahead;
+    for (const auto& sizes : {std::vector<int64_t>{1}, {2, 3, 1}, {5, 1, 2}, {30, 1}}) {
+      Memory memory = empty_memory(model, 2);
+      const Tensor split = read_split(model, memory, tokens, sizes, options);
+      EXPECT_LT(max_difference(scores.narrow(1, 1, 52), split.narrow(1, 1, 52)), kExact) << "ahead " << ahead << ", first piece " << sizes[0];
+      expect_same_memory(model, whole, memory);
+    }
+  }
   ReadOptions small_segments;
   small_segments.segment = 5;
   Memory memory = empty_memory(model, 2);
   read(model, memory, tokens, small_segments);
   expect_same_memory(model, whole, memory);
+}
+
+/// What was passed ahead is not part of a memory; a memory without it must go on with the same numbers, to the last bit.
+TEST_P(Reading, a_memory_without_the_work_done_ahead_goes_on_identically) {
+  const Network model = tiny_model(GetParam(), at::kFloat);
+  const Tensor tokens = random_tokens(model.config, 1, 45);
+  ReadOptions options;
+  options.ahead = 3;
+  Memory memory = empty_memory(model);
+  read_split(model, memory, tokens.narrow(1, 0, 11), {1}, options);
+  for (const int64_t at : {11, 13, 15, 16}) {
+    if (at > memory.position) read_split(model, memory, tokens.narrow(1, memory.position, at - memory.position), {1}, options);
+    Memory going_on = memory.fork(), without = memory.fork();
+    going_on.ahead = memory.ahead ? std::make_shared<ChunkAhead>(*memory.ahead) : nullptr;
+    if (model.config.suffix_len > 0 && at == 15 && model.config.chunk > 1) EXPECT_TRUE(going_on.ahead && going_on.ahead->done() > 0);
+    const Tensor rest = tokens.narrow(1, at, 45 - at);
+    const Tensor a = read_split(model, going_on, rest, {1, 2, 1, 7, 1}, options), b = read_split(model, without, rest, {1, 2, 1, 7, 1}, options);
+    EXPECT_TRUE(a.equal(b)) << "from " << at;
+    expect_same_memory(model, going_on, without, 1e-300);
+  }
 }
 
 TEST_P(Reading, scores_never_depend_on_later_tokens) {

@@ -41,8 +41,16 @@ Tensor mean_weights(const Tensor& valid_BT, at::ScalarType type) {
   return mask_BT / mask_BT.sum(1, /*keepdim=*/true).clamp_min(1e-10);
 }
 
-ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
-                             const Tensor& target_BT, const Tensor& valid_BT, const Tap& tap) {
+namespace {
+
+/// Where a backward pass starts: from a suffix's output to something of it and that one's cotangent.
+struct Start {
+  Tensor of, cotangent;
+};
+
+/// A pass through the suffix and back, from wherever `start` says, to the fast weights. Sets g and kv.
+ChunkGradient differentiate(const ModelConfig& c, const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
+                            const Tap& tap, const std::function<Start(const Tensor& x_PBTD)>& start) {
   const at::AutoGradMode grad(true);
   std::vector<FastMlp> fast_S;
   std::vector<Tensor> leaves;
@@ -52,14 +60,68 @@ ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::
     leaves.insert(leaves.end(), {fast.w.w13_FD, fast.w.w2_DF});
   }
   const SuffixOutput suffix = run_suffix(c, w, fast_S, in, tap);
-  const Tensor weight_BT = mean_weights(valid_BT, master_type(w.type()));
-  const auto loss = ops::linear_cross_entropy(suffix.x_PBTD.flatten(1, 2), w.head(), target_BT.flatten(), weight_BT.flatten());
-  const auto g = torch::autograd::grad({loss.objective}, leaves);
+  const Start from = start(suffix.x_PBTD);
+  const auto g = torch::autograd::grad({from.of}, leaves, {from.cotangent});
   ChunkGradient out;
-  out.nll_BT = loss.nll_N.view_as(weight_BT);
-  out.loss_B = (weight_BT * out.nll_BT).sum(1);
   for (size_t s = 0; s < W_S.size(); ++s) out.g_S.push_back({g[2 * s], g[2 * s + 1]});
   for (const auto& kv : suffix.kv_S1) out.kv_S1.push_back({kv.k_PBTGd.detach(), kv.v_PBTGd.detach()});
+  return out;
+}
+
+ops::CrossEntropy head_loss(const Weights& w, const Tensor& x_PBTD, const Tensor& target_BT, const Tensor& weight_BT) {
+  return ops::linear_cross_entropy(x_PBTD.flatten(1, 2), w.head(), target_BT.flatten(), weight_BT.flatten());
+}
+
+}  // namespace
+
+ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
+                             const Tensor& target_BT, const Tensor& valid_BT, const Tap& tap) {
+  const Tensor weight_BT = mean_weights(valid_BT, master_type(w.type()));
+  Tensor nll_BT;
+  ChunkGradient out = differentiate(c, w, W_S, in, tap, [&](const Tensor& x_PBTD) {
+    const auto loss = head_loss(w, x_PBTD, target_BT, weight_BT);
+    nll_BT = loss.nll_N.view_as(weight_BT);
+    return Start{loss.objective, at::ones_like(loss.objective)};
+  });
+  out.nll_BT = nll_BT;
+  out.loss_B = (weight_BT * nll_BT).sum(1);
+  return out;
+}
+
+void ChunkAhead::pass(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
+                      const Tensor& valid_BT) {
+  const int64_t n = target_BT.size(1);
+  std::vector<FastMlp> fast_S;
+  for (const Mlp& mlp : W_S) fast_S.push_back({mlp, {}});
+  Tensor x_PBTD;
+  {
+    const at::NoGradGuard no_grad;
+    const ops::Tape::Scope recording(tape_, ops::Tape::Mode::record, done_, n);
+    x_PBTD = run_suffix(config_, w, fast_S, part).x_PBTD;
+  }
+  const at::AutoGradMode grad(true);
+  const Tensor leaf = x_PBTD.requires_grad_();
+  const auto loss = head_loss(w, leaf, target_BT, valid_BT.to(master_type(w.type())));
+  const Tensor gx_PBTD = torch::autograd::grad({loss.objective}, {leaf})[0];
+  if (done_ == 0) {
+    gx_PBTD_ = at::empty({1, target_BT.size(0), config_.chunk, config_.hidden_size}, gx_PBTD.options());
+    nll_BT_ = at::empty({target_BT.size(0), config_.chunk}, loss.nll_N.options());
+  }
+  gx_PBTD_.narrow(2, done_, n).copy_(gx_PBTD);
+  nll_BT_.narrow(1, done_, n).copy_(loss.nll_N.view_as(target_BT));
+  done_ += n;
+}
+
+ChunkGradient ChunkAhead::gradient(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in, const Tensor& valid_BT) {
+  const ops::Tape::Scope replaying(tape_, ops::Tape::Mode::replay, 0, config_.chunk);
+  const Tensor weight_BT = mean_weights(valid_BT, nll_BT_.scalar_type());
+  // The parts' gradients are of sums; those of a mean are so many times smaller, in every sequence its own.
+  const Tensor mean_B = weight_BT.amax(1);
+  ChunkGradient out = differentiate(config_, w, W_S, in, {}, [&](const Tensor& x_PBTD) {
+    return Start{x_PBTD, (gx_PBTD_ * mean_B.view({1, -1, 1, 1})).to(x_PBTD.scalar_type())};
+  });
+  out.nll_BT = nll_BT_;
+  out.loss_B = (weight_BT * nll_BT_).sum(1);
   return out;
 }
 

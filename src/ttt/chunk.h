@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/block.h"
+#include "ops/tape.h"
 
 namespace ingrain::ttt {
 
@@ -42,6 +43,28 @@ struct ChunkGradient {
 /// L_t and g_t. W_S: [B, ...] fast weights. Nothing but W is differentiated.
 ChunkGradient chunk_gradient(const ModelConfig& config, const Weights& weights, const std::vector<Mlp>& W_S,
                              const ChunkInput& in, const Tensor& target_BT, const Tensor& valid_BT, const Tap& tap = {});
+
+/// The same for a chunk that is passed forward ahead of its end, a part at a time: suffix, head, and the loss's gradient at the
+/// head; what is left is one backward pass.
+class ChunkAhead {
+ public:
+  explicit ChunkAhead(const ModelConfig& config) : config_(config), tape_(config.chunk) {}
+
+  int64_t done() const { return done_; }  // tokens
+  /// The next part. Its input holds the part's T tokens and what they may see, earlier parts included. W as for
+  /// chunk_gradient, the same for all parts.
+  void pass(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
+            const Tensor& valid_BT);
+  /// The whole chunk's, once done() is its length. `in`, `valid` as for chunk_gradient.
+  ChunkGradient gradient(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& in, const Tensor& valid_BT);
+
+ private:
+  const ModelConfig& config_;
+  ops::Tape tape_;
+  int64_t done_ = 0;
+  Tensor gx_PBTD_;  // d(sum of nll) / d(suffix's output)
+  Tensor nll_BT_;
+};
 
 /// out = W - eta_l g min(1, c / |g|), with |g| over all fast weights of a sequence; out may be W. Returns |g| [B].
 Tensor inner_step(const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip,

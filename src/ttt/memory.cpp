@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 namespace ingrain::ttt {
 namespace {
@@ -15,8 +16,9 @@ namespace {
 /// Reading one segment: the prefix at once, then piece by piece of a chunk.
 class SegmentReader {
  public:
-  SegmentReader(const Network& model, Memory& memory, const ReadOptions& options)
-      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options) {}
+  /// `few`: the call brings so few tokens that the work of inner steps is done ahead.
+  SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, bool few)
+      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options), few_(few) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
@@ -41,7 +43,9 @@ class SegmentReader {
   void set_last_target(const Tensor& token_B) {
     if (m_.filled == 0) return;
     set_targets(c_, m_, m_.filled - 1, token_B.unsqueeze(1), options_.learn_these);
-    if (m_.filled == c_.chunk) learn_stored_chunk(m_.position);
+    if (m_.filled == c_.chunk) return learn_stored_chunk(m_.position);
+    // A part a token is enough, except after a bulk of tokens that were not passed ahead, which are caught up with soon.
+    if (few_ && options_.learn) pass_ahead(m_.position - m_.filled, /*most_parts=*/2);
   }
 
  private:
@@ -77,10 +81,27 @@ class SegmentReader {
   /// The end of a chunk that was read in parts (or waited for its last target): run once more, for its gradient.
   void learn_stored_chunk(int64_t end_position) {
     if (options_.learn) {
-      const auto rope = rope_table(c_, end_position - c_.chunk, c_.chunk, master_type(w_.type()), w_.device());
-      learn_chunk(m_.h_BbD, rope, Tap(), /*keep_kv=*/false);
+      const int64_t start = end_position - c_.chunk;
+      if (few_) pass_ahead(start, c_.chunk);
+      learn_chunk(m_.h_BbD, rope_of(start, c_.chunk), Tap(), /*keep_kv=*/false);
     }
     forget_chunk();
+  }
+
+  ops::RopeTable rope_of(int64_t first, int64_t count) const {
+    return rope_table(c_, first, count, master_type(w_.type()), w_.device());
+  }
+
+  /// Parts of the unfinished chunk (which starts at position `start`) that have become whole. Which parts there are, and what
+  /// goes into them, depends on the memory alone: it does not matter when they are passed.
+  void pass_ahead(int64_t start, int64_t most_parts) {
+    if (!m_.ahead) m_.ahead = std::make_shared<ChunkAhead>(c_);
+    for (; most_parts > 0; --most_parts) {
+      const int64_t done = m_.ahead->done(), n = std::min(options_.ahead, c_.chunk - done);
+      if (n == 0 || done + n > m_.filled) return;
+      const ChunkInput part{m_.h_BbD.narrow(1, done, n), windows_before(m_.filled - done), rope_of(start + done, n)};
+      m_.ahead->pass(w_, m_.W_S, part, m_.target_Bb.narrow(1, done, n), m_.valid_Bb.narrow(1, done, n));
+    }
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
@@ -102,7 +123,9 @@ class SegmentReader {
   /// The inner step of a whole chunk, whose targets are stored. Returns its tokens' nll before the step, [B, b].
   Tensor learn_chunk(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap, bool keep_kv) {
     const ChunkInput chunk{h_BbD, windows_before(m_.filled), rope};
-    const ChunkGradient g = chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb, tap);
+    const bool passed = few_ && m_.ahead && m_.ahead->done() == c_.chunk;
+    const ChunkGradient g = passed ? m_.ahead->gradient(w_, m_.W_S, chunk, m_.valid_Bb)
+                                   : chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb, tap);
     const Tensor norm_B = inner_step(m_.W_S, g.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
     if (options_.on_step) {
       const Tensor after_B = options_.measure_steps ? chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B : Tensor();
@@ -115,6 +138,7 @@ class SegmentReader {
 
   void forget_chunk() {
     m_.filled = 0;
+    m_.ahead.reset();
     for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i) m_.kv_L[static_cast<size_t>(i)].keep_last(c_.window - 1);
   }
 
@@ -123,12 +147,14 @@ class SegmentReader {
   const Weights& w_;
   Memory& m_;
   const ReadOptions& options_;
+  const bool few_;
 };
 
 }  // namespace
 
 Memory Memory::fork() const {
   Memory out = *this;
+  out.ahead.reset();
   for (Mlp& mlp : out.W_S) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
   for (size_t i = 0; i < kv_L.size(); ++i) out.kv_L[i] = kv_L[i].clone();
   for (Tensor* x : {&out.h_BbD, &out.target_Bb, &out.valid_Bb, &out.x_BD})
@@ -181,7 +207,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
           "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
   const Tensor tokens_Bn = given_Bn.to(model.weights.device());
-  SegmentReader reader(model, memory, options);
+  SegmentReader reader(model, memory, options, n <= options.ahead && tokens_Bn.is_cpu());
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
   if (memory.x_BD.defined()) {

@@ -5,6 +5,7 @@
 #include "ttt/chunk.h"
 #include "ttt/kv_cache.h"
 
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -21,6 +22,8 @@ struct Memory {
   Tensor target_Bb, valid_Bb;    // their targets (each known once the next token is), int64 and bool
   Tensor x_BD;                   // after the final norm, at the last position: what the next token is predicted from
   int64_t steps = 0;             // inner steps made
+  // What was done ahead for the unfinished chunk's step. Follows from the rest, so that forks and files go without it.
+  std::shared_ptr<ChunkAhead> ahead;
 
   int64_t batch() const { return W_S.empty() ? (x_BD.defined() ? x_BD.size(0) : 1) : W_S[0].w13_FD.size(0); }
   Memory fork() const;
@@ -42,6 +45,9 @@ struct ReadOptions {
   bool score = true;           // off: the call's first score stays NaN, which saves a product with the head
   double rate_multiplier = 1;  // of the inner rate
   int64_t segment = 2048;      // tokens that go through the prefix at once
+  // Reading at most so many tokens a call (writing) passes so many at a time ahead towards their chunk's inner step, so that
+  // the token that ends the chunk waits for a third of it. 0: never. On a GPU: never, it is faster at once.
+  int64_t ahead = 16;
   bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it
   bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
   Tap tap;

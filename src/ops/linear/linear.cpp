@@ -2,6 +2,7 @@
 
 #include "ops/linear/few_rows.h"
 #include "ops/linear/products.h"
+#include "ops/tape.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -19,10 +20,14 @@ Tensor with_last(const Tensor& y_NF, const Tensor& like) {
   return y_NF.view(sizes);
 }
 
+Tensor linear_forward(const Tensor& x, const Tensor& w_FD) {
+  return Tape::through(-2, [&] { return with_last(product_nt(rows(x), w_FD), x); });
+}
+
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w_FD) {
     ctx->save_for_backward({x, w_FD});
-    return with_last(product_nt(rows(x), w_FD), x);
+    return linear_forward(x, w_FD);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
@@ -73,13 +78,17 @@ bool rounds_in_place(const Tensor& x_PBTD, const Tensor& w_BFD) {
   return has_few_rows(x_PBTD.size(1) == 1 ? planes_as_rows(x_PBTD) : x_PBTD[0], w_BFD);
 }
 
-Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
+Tensor fast_product(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
   Tensor y_P = each_plane(batched_nt, x_PBTD, w_BFD);
   if (!dw_BFD) return y_P;
   const Tensor from_dw = batched_nt(value(x_PBTD), *dw_BFD);
   if (planes(y_P) == 1) return at::cat({y_P, from_dw.unsqueeze(0)});
   tangent(y_P).add_(from_dw);
   return y_P;
+}
+
+Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
+  return Tape::through(-2, [&] { return fast_product(x_PBTD, w_BFD, dw_BFD); });
 }
 
 /// y = x wᵀ; dy = dx wᵀ + x dwᵀ, with g | gdy their cotangents:
@@ -116,7 +125,7 @@ struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
-  Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : with_last(product_nt(rows(x), w_FD), x);
+  Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
   if (planes(y) == 1) return y + bias_F;
   return at::stack({value(y) + bias_F, tangent(y)});

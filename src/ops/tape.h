@@ -1,0 +1,58 @@
+// What products and attention gave, kept from passes over the parts of a chunk, so that a pass over the whole chunk which is
+// made for its gradient alone need not compute them again. Everything between them is element by element, and cheap.
+#pragma once
+
+#include "ops/planes.h"
+
+#include <initializer_list>
+#include <vector>
+
+namespace ingrain::ops {
+
+/// Results by the order of the calls. A value, except while a scope uses it.
+class Tape {
+ public:
+  /// For passes over parts of T tokens in all.
+  explicit Tape(int64_t tokens) : tokens_(tokens) {}
+
+  enum class Mode { record, replay };
+  /// While it lives, the calling thread's operations put their results for tokens first .. first + count - 1 on the tape;
+  /// or take those of all tokens from it. REQUIRES: the same operations in the same order in every pass.
+  class Scope {
+   public:
+    Scope(Tape& tape, Mode mode, int64_t first, int64_t count);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Tape* const outer_;
+  };
+
+  /// An operation's result, `compute`d or from the tape of the innermost scope. token_axis: where its tokens are, counted from
+  /// its last axis, -1.
+  template <class Compute>
+  static Tensor through(int64_t token_axis, const Compute& compute) {
+    if (!active_) return compute();
+    return through({token_axis}, [&] { return std::vector<Tensor>{compute()}; })[0];
+  }
+  /// The same for several results; undefined ones stay so.
+  template <class Compute>
+  static std::vector<Tensor> through(std::initializer_list<int64_t> token_axes, const Compute& compute) {
+    if (!active_) return compute();
+    return active_->mode_ == Mode::record ? active_->put(compute(), token_axes.begin()) : active_->take();
+  }
+
+ private:
+  std::vector<Tensor> put(std::vector<Tensor> results, const int64_t* token_axes);
+  std::vector<Tensor> take();
+
+  static thread_local Tape* active_;
+  int64_t tokens_;
+  std::vector<std::vector<Tensor>> calls_;
+  Mode mode_ = Mode::record;
+  int64_t first_ = 0, count_ = 0;
+  size_t next_ = 0;
+};
+
+}  // namespace ingrain::ops
