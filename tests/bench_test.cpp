@@ -216,16 +216,23 @@ TEST(Operations, every_row_has_a_name_of_its_own_and_work_to_count) {
   }
 }
 
-TEST(Operations, every_row_of_the_small_model_runs) {
-  for (const OpsRow& row : ops_rows(ops_options("/17m/"))) {
-    const at::NoGradGuard no_grad;
-    const Contenders contenders = row.make(row.inputs);
+void run_all(const std::vector<OpsRow>& rows) {
+  const at::NoGradGuard no_grad;
+  for (const OpsRow& row : rows) {
+    const Contenders contenders = row.make({row.inputs.type, at::kCPU});
     EXPECT_TRUE(contenders.ours) << row.name;
     for (const auto* run : {&contenders.ours, &contenders.reference, &contenders.libtorch}) {
       if (!*run) continue;
       EXPECT_NO_THROW((*run)()) << row.name;
     }
   }
+}
+
+TEST(Operations, every_row_of_the_small_model_runs) {
+  run_all(ops_rows(ops_options("/17m/")));
+  OpsOptions on_gpu = ops_options("^ring_.*/17m/");  // what is for a GPU alone, by its reference formulas
+  on_gpu.device = at::Device(at::kCUDA, 0);
+  run_all(ops_rows(on_gpu));
 }
 
 TEST(Operations, are_reported_beside_reference_libtorch_and_peaks) {

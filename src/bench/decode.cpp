@@ -2,12 +2,13 @@
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
-#include "ttt/memory.h"
+#include "ttt/decoder.h"
 #include "ttt/sampler.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <numeric>
 
 namespace ingrain::bench {
@@ -53,35 +54,45 @@ SamplingOptions greedy() {
   return out;
 }
 
-/// A copy of a context's memory that is written to.
-struct Writer {
-  ttt::Memory memory;
-  ttt::Sampler sampler = ttt::Sampler(greedy());
+/// A copy of a context's memory, written to as generate() does, without text.
+class Writer {
+ public:
+  Writer(const Network& model, const ttt::Memory& from, const ttt::ReadOptions& reading)
+      : memory_(from.fork()), decoder_(model, memory_, boundaries_, reading) {}
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  void write_token() {
+    const Tensor logits_V = decoder_.logits_BV()[0].to(at::kCPU, at::kFloat).contiguous();
+    const int32_t token = sampler_.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
+    sampler_.accept(token);
+    decoder_.read(ttt::as_batch({&token, 1}));
+  }
+
+  int64_t steps() const { return memory_.steps; }
+
+ private:
+  ttt::Memory memory_;
+  ttt::BoundaryRing boundaries_;  // keeps none
+  ttt::Decoder decoder_;
+  ttt::Sampler sampler_ = ttt::Sampler(greedy());
 };
 
-/// What generate() does for a token, without text.
-void write_token(const Network& model, Writer& to, const ttt::ReadOptions& reading) {
-  const Tensor logits_V = ttt::next_logits(model, to.memory)[0].to(at::kCPU, at::kFloat).contiguous();
-  const int32_t token = to.sampler.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
-  to.sampler.accept(token);
-  ttt::read(model, to.memory, ttt::as_batch({&token, 1}), reading);
-}
-
-void write_measured(const Subject& subject, Writer& writer, Context& context, const ttt::ReadOptions& reading) {
-  const int64_t steps = writer.memory.steps;
+void write_measured(const Subject& subject, Writer& writer, Context& context) {
+  const int64_t steps = writer.steps();
   const Stopwatch watch(subject.device());
-  write_token(subject.model, writer, reading);
+  writer.write_token();
   const double ms = 1e3 * watch.seconds();
   context.token_ms.back().push_back(ms);
-  if (writer.memory.steps > steps) context.step_ms.push_back(ms);
+  if (writer.steps() > steps) context.step_ms.push_back(ms);
 }
 
 /// All contexts in turn, a few tokens each; whose turn is first goes round, so that none is always after the same one.
 void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64_t tokens, const ttt::ReadOptions& reading) {
-  std::vector<Writer> writers;
+  std::deque<Writer> writers;  // decoders stay where they are
   for (const Context& context : contexts) {
-    writers.push_back({context.memory.fork()});
-    for (int64_t i = 0; i < kWarmUp; ++i) write_token(subject.model, writers.back(), reading);
+    writers.emplace_back(subject.model, context.memory, reading);
+    for (int64_t i = 0; i < kWarmUp; ++i) writers.back().write_token();
   }
   const size_t count = contexts.size();
   const int64_t block = std::max(kGroup, (tokens + kBlocks - 1) / kBlocks);
@@ -91,7 +102,7 @@ void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64
     for (size_t turn = 0; turn < count; ++turn) {
       const size_t i = (round + turn) % count;
       if (of_block == 0) contexts[i].token_ms.emplace_back();
-      for (int64_t t = 0; t < group; ++t) write_measured(subject, writers[i], contexts[i], reading);
+      for (int64_t t = 0; t < group; ++t) write_measured(subject, writers[i], contexts[i]);
     }
     done += group;
   }

@@ -30,7 +30,7 @@ void bench_train(const Subject& subject, const TrainOptions& o, Report& report) 
   const GradientSlots slots(c, subject.model.weights, [](const std::string&) { return true; });
   std::vector<Tensor> rows;
   for (int64_t b = 0; b < o.batch; ++b) rows.push_back(subject.slice(b * o.length, o.length + 1));
-  const Tensor tokens_BT1 = at::cat(rows).to(subject.device());
+  const Tensor tokens_BT1 = at::cat(rows);
   ttt::GradientOptions options;
   options.recompute = o.recompute ? ttt::Recompute::always : ttt::Recompute::never;
   const char* const peak = subject.device().is_cpu() ? ": peak memory so far" : ": peak memory";

@@ -91,6 +91,7 @@ void add_rms_norm(const OpsRows& to);
 void add_heads(const OpsRows& to);
 void add_swiglu(const OpsRows& to);
 void add_attention(const OpsRows& to);
+void add_ring_attention(const OpsRows& to);
 void add_products(const OpsRows& to);
 void add_q8(const OpsRows& to);
 void add_fast_linear(const OpsRows& to);
