@@ -8,7 +8,7 @@
 
 namespace ingrain::ttt {
 
-/// Reads single tokens into a memory, with the numbers of ttt::read. The memory must have read something, and belongs to the
+/// Reads single tokens into a memory, with the numbers of ttt::read. The memory must have read something (or Error), and belongs to the
 /// decoder while it lives; it is up to date only after sync(). Not thread-safe.
 class Decoder {
  public:

@@ -1,6 +1,7 @@
 #include "ttt/memory.h"
 
 #include "base/error.h"
+#include "model/device.h"
 #include "model/rope.h"
 #include "ops/linear/products.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
@@ -177,8 +178,12 @@ Memory empty_memory(const Network& model, int64_t batch) {
   return m;
 }
 
-Tensor next_logits(const Network& model, const Memory& memory) {
+void require_something_read(const Memory& memory) {
   require(memory.x_BD.defined(), "nothing was read yet, so there is nothing to predict from; read at least one token");
+}
+
+Tensor next_logits(const Network& model, const Memory& memory) {
+  require_something_read(memory);
   const at::NoGradGuard no_grad;
   return ops::product_nt(memory.x_BD, model.weights_for(memory.x_BD.size(0)).head()).to(master_type(model.weights.type()));
 }
@@ -206,7 +211,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   const auto [least, greatest] = given_Bn.aminmax();
   require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
           "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
-  const Tensor tokens_Bn = given_Bn.to(model.weights.device());
+  const Tensor tokens_Bn = upload(given_Bn, model.weights.device());
   SegmentReader reader(model, memory, options, n <= options.ahead && tokens_Bn.is_cpu());
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);

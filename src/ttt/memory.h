@@ -76,6 +76,9 @@ void set_targets(const ModelConfig& config, Memory& memory, int64_t first, const
 /// gives the same memory and scores, up to the order of floating-point sums. A token's score never depends on later ones.
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
+/// Error if nothing was read: then there is nothing to predict from.
+void require_something_read(const Memory& memory);
+
 /// Logits [B, V] for the next token, fp32 (fp64). Error if nothing was read.
 Tensor next_logits(const Network& model, const Memory& memory);
 
