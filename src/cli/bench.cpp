@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
 
-#include "base/error.h"
+#include "base/interrupt.h"
 #include "model/device.h"
 
 #include <ATen/Parallel.h>
@@ -65,7 +65,8 @@ void measure_ops(const BenchCommand& o) {
     for (const bench::OpsRow& row : bench::ops_rows(options)) std::puts(row.name.c_str());
     return;
   }
-  bench::Report report{"ops", "", "every operation", {}, {}, {}};
+  watch_interrupts();
+  bench::Report report{"ops", "", o.ops.filter.empty() ? "every operation" : "operations like " + o.ops.filter, {}, {}, {}};
   const auto results = bench::bench_ops(options, report);
   print(o, report, [&](const bench::Report& r) { return bench::ops_text(results, r); });
 }
@@ -90,7 +91,7 @@ void add_ops(CLI::App& bench, const std::shared_ptr<BenchCommand>& o) {
   ops->add_option("--filter", o->ops.filter, "Only rows in whose name this regular expression is found");
   ops->add_flag("--list", o->list, "Print the rows' names and measure nothing");
   ops->add_option("--seconds", o->ops.seconds, "Time for each of a row's figures")->check(CLI::Range(0.0, 60.0))->capture_default_str();
-  ops->add_flag("--all-shapes", o->ops.all_shapes, "On the CPU, also the shapes that are meant for a GPU");
+  ops->add_flag("--all-shapes", o->ops.all_shapes, "Also shapes that say little here: large ones on a CPU, small ones on a GPU");
   ops->add_option("--dtype", o->ops_types, "fp32, bf16 or both as fp32,bf16; without: fp32, and bf16 where it is native")
       ->delimiter(',')->check(CLI::IsMember({"fp32", "bf16"}));
   add_device_option(*ops, o->how.device);

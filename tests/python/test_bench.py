@@ -2,8 +2,12 @@
 
 import json
 import os
+import signal
+import subprocess
+import time
 
 import pytest
+from conftest import BUILD
 from test_cli import EMMA, READER, ROOT, refused
 
 SHAPE = ROOT / "bench" / "shapes" / "hidden-256.json"
@@ -46,6 +50,15 @@ def test_operations_are_listed_measured_and_compared(ingrain, tmp_path):
     again = ingrain(*some, "--seconds", "0.01", "--vs", tmp_path / "before.json")
     assert again.returncode == 0 and "now/was" in again.stdout and all(name in again.stdout for name in names)
     refused(ingrain(*SHORT_READ, "--vs", tmp_path / "before.json"), 1, "bench ops")
+
+
+def test_interrupted_operations_print_the_rows_so_far():
+    command = [BUILD / "src" / "cli" / "ingrain", "bench", "ops", "--filter", "norm/17m", "--device", "cpu", "--seconds", "2", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        time.sleep(3)
+        running.send_signal(signal.SIGTERM)
+        result = json.loads(running.communicate(timeout=120)[0])
+    assert running.returncode == 0 and "interrupted" in result["dtype"] and result["figures"]
 
 
 def test_bench_reads_a_trained_model_and_a_text(ingrain):

@@ -1,5 +1,6 @@
 #include "bench/ops/ops.h"
 
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
@@ -72,10 +73,12 @@ std::vector<OpsResult> bench_ops(const OpsOptions& o, Report& report) {
   {
     Progress progress("measuring", rows.size(), "rows");
     for (const OpsRow& row : rows) {
-      progress.update(out.size(), row.name);
+      progress.update(out.size(), row.name.substr(0, row.name.find('/')));
       out.push_back(measure(row, o));
+      if (interrupted()) break;
     }
   }
+  if (out.size() < rows.size()) report.type = fmt::format("the first {} of {} rows: interrupted", out.size(), rows.size());
   report.machine = describe_machine(o.device);
   report.peaks = measure_peaks(o.types, o.device);
   for (size_t i = 0; i < out.size(); ++i) {

@@ -13,7 +13,7 @@ struct OpsOptions {
   std::vector<at::ScalarType> types = {at::kFloat, at::kBFloat16};
   at::Device device = at::kCPU;
   double seconds = 0.2;     // for each of a row's contenders
-  bool all_shapes = false;  // on the CPU, also those that are meant for a GPU
+  bool all_shapes = false;  // also those that say little about this device: large ones on a CPU, small ones on a GPU
 };
 
 /// The table's rows. UsageError if the filter is no regular expression, longer than 200 characters, or leaves none.
@@ -31,6 +31,7 @@ struct OpsResult {
 
 /// Measures the rows one after another, with a progress line; then the peaks. Adds to the report per row NAME (us) and,
 /// where they are, "NAME GFLOP/s", "NAME GB/s", "NAME of peak", "NAME reference", "NAME libtorch".
+/// An interrupt (base/interrupt.h) ends it early, with the rows measured so far: one at least.
 std::vector<OpsResult> bench_ops(const OpsOptions& options, Report& report);
 
 /// For people: the heading, then one line a row; with an earlier report also its time and the ratio to it.

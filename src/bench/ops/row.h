@@ -18,7 +18,7 @@ struct OpsShape {
   const char* name;
   Pass pass;
   int64_t T, past, D, H, G, d, F, V, window, S;
-  bool for_gpu;  // too large to be measured on a CPU unless asked for
+  bool on_cpu, on_gpu;  // where it is measured unless all are asked for
 };
 
 /// What a pass must do at least: a multiply-add counts as two; bytes are read or written once. 0: not counted.

@@ -13,16 +13,16 @@ namespace {
 using Pass = OpsShape::Pass;
 
 constexpr OpsShape kShapes[] = {
-    // name            pass           T  past    D   H   G   d     F       V window S  for_gpu
-    {"17m",          Pass::chunk,   256, 1023,  384,  6,  6, 64,  832,   8192, 1024, 2, false},
-    {"17m",          Pass::token,     1, 1023,  384,  6,  6, 64,  832,   8192, 1024, 2, false},
-    {"smollm2-135m", Pass::token,     1, 2047,  576,  9,  3, 64, 1536,  49152, 2048, 0, false},
-    {"125m",         Pass::chunk,  1024, 8191,  768, 12, 12, 64, 1664, 128256, 8192, 3, false},
-    {"125m",         Pass::token,     1, 8191,  768, 12, 12, 64, 1664, 128256, 8192, 3, false},
-    {"125m",         Pass::prefix, 8192,    0,  768, 12, 12, 64, 1664, 128256, 8192, 3, true},
-    {"3b",           Pass::chunk,  1024, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, true},
-    {"3b",           Pass::token,     1, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, true},
-    {"3b",           Pass::prefix, 8192,    0, 2560, 32, 32, 80, 5632, 128256, 8192, 8, true},
+    // name            pass           T  past    D   H   G   d     F       V window S  on a CPU, a GPU
+    {"17m",          Pass::chunk,   256, 1023,  384,  6,  6, 64,  832,   8192, 1024, 2, true, false},
+    {"17m",          Pass::token,     1, 1023,  384,  6,  6, 64,  832,   8192, 1024, 2, true, false},
+    {"smollm2-135m", Pass::token,     1, 2047,  576,  9,  3, 64, 1536,  49152, 2048, 0, true, false},
+    {"125m",         Pass::chunk,  1024, 8191,  768, 12, 12, 64, 1664, 128256, 8192, 3, true, true},
+    {"125m",         Pass::token,     1, 8191,  768, 12, 12, 64, 1664, 128256, 8192, 3, true, true},
+    {"125m",         Pass::prefix, 8192,    0,  768, 12, 12, 64, 1664, 128256, 8192, 3, false, true},
+    {"3b",           Pass::chunk,  1024, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
+    {"3b",           Pass::token,     1, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
+    {"3b",           Pass::prefix, 8192,    0, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
 };
 
 using AddRows = void (*)(const OpsRows& to);
@@ -60,7 +60,7 @@ std::vector<OpsRow> ops_rows(const OpsOptions& o) {
   for (const AddRows add : kOperations)
     for (const OpsShape& shape : kShapes)
       for (const at::ScalarType type : o.types)
-        if (!shape.for_gpu || o.all_shapes || !o.device.is_cpu()) add({shape, {type, o.device}, all});
+        if (o.all_shapes || (o.device.is_cpu() ? shape.on_cpu : shape.on_gpu)) add({shape, {type, o.device}, all});
   for (OpsRow& row : all)
     if (std::regex_search(row.name, filter)) out.push_back(std::move(row));
   if (out.empty()) fail_usage("--filter '{}' leaves no row; --list names all {}", o.filter, all.size());
