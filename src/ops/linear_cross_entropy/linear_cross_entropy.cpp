@@ -12,7 +12,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 /// How many logits a block may hold: large enough for a product at full speed, small enough to stay in cache (CPU).
-constexpr int64_t kBlockLogitsCpu = int64_t{1} << 21, kBlockLogitsGpu = int64_t{1} << 28;
+constexpr int64_t kBlockLogitsCpu = int64_t{1} << 21, kBlockLogitsGpu = int64_t{1} << 29;
 
 const CrossEntropyKernels& kernels(const Tensor& x) {
   return select(x, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda);
