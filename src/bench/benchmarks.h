@@ -3,6 +3,7 @@
 
 #include "bench/report.h"
 #include "bench/subject.h"
+#include "ttt/memory.h"
 
 namespace ingrain::bench {
 
@@ -18,6 +19,7 @@ struct DecodeOptions {
   std::vector<int64_t> contexts = {0, 4096};  // tokens read before
   int64_t tokens = 128, runs = 3;             // tokens written in each run, which starts from the contexts again
   bool learn = true;
+  int64_t ahead = ttt::ReadOptions{}.ahead;
 };
 /// Writing, for each length of context: tokens/s of all tokens together and by the median; the time of a token (median,
 /// 99th percentile, longest) and of those that make an inner step; from the second on the median's ratio to that of the

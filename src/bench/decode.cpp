@@ -138,6 +138,7 @@ void report_ratio(const Context& context, const Context& first, Report& report) 
 void bench_decode(const Subject& subject, const DecodeOptions& o, Report& report) {
   ttt::ReadOptions reading;
   reading.learn = o.learn;
+  reading.ahead = o.ahead;
   std::vector<Context> contexts = read_contexts(subject, o, reading);
   reading.score = false;
   forget_peak_memory(subject.device());

@@ -125,6 +125,8 @@ void add_bench_command(CLI::App& app) {
   decode->add_option("--contexts", o->decode.contexts, "Lengths, separated by commas")->delimiter(',')->check(CLI::NonNegativeNumber)->capture_default_str();
   decode->add_option("--tokens", o->decode.tokens, "Tokens written in each run")->check(CLI::PositiveNumber)->capture_default_str();
   decode->add_flag("!--no-learning", o->decode.learn, "Make no inner steps");
+  decode->add_option("--ahead", o->decode.ahead, "Tokens at a time that are passed ahead towards an inner step; 0: the token that ends a chunk does it all")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
   decode->add_option("--weights", o->how.weights, "native, or q8_0: slow weights in eight bits")->check(CLI::IsMember({"native", "q8_0"}))->capture_default_str();
   runs(decode, o->decode.runs, "How often to write after each context; the figures are of all runs' tokens");
   decode->callback([o] { measure_model(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); }); });
