@@ -6,7 +6,9 @@ target_include_directories(ingrain_torch SYSTEM INTERFACE
   ${INGRAIN_TORCH_FOLDER}/include ${INGRAIN_TORCH_FOLDER}/include/torch/csrc/api/include)
 # What libtorch itself needs (CUDA's libraries in sibling packages) it finds through its own run paths.
 target_link_options(ingrain_torch INTERFACE -Wl,-rpath,${_torch_lib} -Wl,--no-as-needed -Wl,--allow-shlib-undefined)
-target_link_libraries(ingrain_torch INTERFACE ${_torch_lib}/libtorch.so ${_torch_lib}/libtorch_cpu.so ${_torch_lib}/libc10.so)
+# libstdc++ before it: some of torch's wheels (2.11 with CUDA) export std::filesystem functions of another compiler, which
+# crash when ours are bound to them.
+target_link_libraries(ingrain_torch INTERFACE stdc++ ${_torch_lib}/libtorch.so ${_torch_lib}/libtorch_cpu.so ${_torch_lib}/libc10.so)
 
 # at::parallel_for is inline and runs on one thread unless compiled with OpenMP. It must be torch's own
 # OpenMP library: a second one would have a second pool of threads.
