@@ -1,13 +1,12 @@
 // Products with few rows: one sequence or several, weights as wide as the rows or wider, wherever they lie.
 #include "ops/linear/few_rows.h"
 
-#include "ops/cpu/targets.h"
+#include "instruction_sets.h"
 #include "ops/linear/linear.h"
 #include "placing.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 namespace ingrain::test {
 namespace {
@@ -56,16 +55,6 @@ void expect_all_exact(const Placing& placing) {
     for (const int64_t k : {31, 64}) expect_exact(types, placing, 9, k, 3);
     expect_exact(types, placing, 3, 9000, 0);
   }
-}
-
-template <class Check>
-void on_every_instruction_set(const Check& check) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
-    check();
-  }
-  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST(FewRows, kernels_are_exact) {

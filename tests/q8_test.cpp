@@ -1,28 +1,18 @@
 // Slow weights in eight bits: the packed form, its product on every instruction set, and a model that uses it.
 #include "base/error.h"
+#include "instruction_sets.h"
 #include "model/packed.h"
-#include "ops/cpu/targets.h"
 #include "ops/linear/q8.h"
 #include "tiny_model.h"
 #include "ttt/memory.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 namespace ingrain {
 namespace {
 
 using test::max_difference;
-
-template <class Check>
-void on_every_instruction_set(const Check& check) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
-    check();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
+using test::on_every_instruction_set;
 
 TEST(Q8, every_weight_is_within_half_a_step_of_its_own) {
   at::manual_seed(1);

@@ -37,8 +37,8 @@ void print(const BenchCommand& o, bench::Report& report, const std::function<std
 template <class Measure>
 void measure_model(const BenchCommand& o, const char* benchmark, const Measure& measure) {
   if (o.threads > 0) at::set_num_threads(o.threads);
-  const bool packed = o.how.weights == "q8_0";  // for the CPU only
-  const at::Device device = packed && o.how.device == "auto" ? at::Device(at::kCPU) : parse_device(o.how.device);
+  const bool packed = o.how.weights == "q8_0";
+  const at::Device device = chosen_device(o.how);
   const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
   const bench::Subject subject = bench::load_subject(o.model, o.text, compute, device, packed);
   const std::string type = bench::type_name(compute);

@@ -24,7 +24,7 @@ class SegmentReader {
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
     const int64_t n = tokens_Bn.size(1);
-    const auto rope = rope_table(c_, m_.position, n, master_type(w_.type()), w_.device());
+    const auto rope = rope_of(m_.position, n);
     const auto prefix_rope = options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type()), w_.device()) : rope;
     const Tensor h_BnD = run_prefix(c_, model_.weights_for(tokens_Bn.numel()), tokens_Bn, prefix_rope, rope, m_.kv_L, options_.tap);
     // Position i's target is token i + 1; the last one's may not be known yet.
@@ -188,10 +188,10 @@ Tensor next_logits(const Network& model, const Memory& memory) {
   return ops::product_nt(memory.x_BD, model.weights_for(memory.x_BD.size(0)).head()).to(master_type(model.weights.type()));
 }
 
-Tensor as_batch(std::span<const int32_t> tokens, at::Device device) {
+Tensor as_batch(std::span<const int32_t> tokens) {
   const Tensor out = at::empty({1, static_cast<int64_t>(tokens.size())}, at::kLong);
   std::copy(tokens.begin(), tokens.end(), out.data_ptr<int64_t>());
-  return out.to(device);
+  return out;
 }
 
 void set_targets(const ModelConfig& c, Memory& memory, int64_t first, const Tensor& target_Bn, bool count_these) {

@@ -62,7 +62,7 @@ struct ReadResult {
 };
 
 /// One sequence's tokens as read() takes them, [1, n] int64.
-Tensor as_batch(std::span<const int32_t> tokens, at::Device device = at::kCPU);
+Tensor as_batch(std::span<const int32_t> tokens);
 
 /// What stands as target where the next token is not known yet.
 inline constexpr int64_t kUnknownTarget = -1;
