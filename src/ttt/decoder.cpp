@@ -10,7 +10,7 @@ namespace ingrain::ttt {
 
 Decoder::Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries, const ReadOptions& options, Buffers buffers)
     : model_(model), c_(model.config), w_(model.weights), memory_(memory), boundaries_(boundaries), options_(options),
-      own_buffers_(buffers == Buffers::own || w_.device().is_cuda()), repeated_(w_.device()) {
+      own_buffers_(buffers == Buffers::own || !w_.device().is_cpu()), repeated_(w_.device()) {
   require_something_read(memory);
   if (own_buffers_) load();
 }

@@ -1,5 +1,7 @@
 #include "other_device/device.h"
 
+#include "other_device/recorder.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
@@ -26,6 +28,7 @@ std::atomic<int64_t> g_waits{0};
 struct Allocator final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     void* const data = std::malloc(std::max<size_t>(bytes, 1));
+    allocated(data);
     return {data, data, &std::free, kOther};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &std::free; }
@@ -46,19 +49,33 @@ Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::option
 /// The same memory as a tensor of the CPU.
 Tensor on_cpu(const Tensor& x) { return x.is_cpu() ? x : at::from_blob(x.data_ptr(), x.sizes(), x.strides(), x.options().device(at::kCPU)); }
 
+void move_numbers(const Tensor& from, const Tensor& to) { on_cpu(to).copy_(on_cpu(from)); }
+
 Tensor copy_from(const Tensor& from, const Tensor& to, bool non_blocking) {
-  if (from.device() != to.device() && !non_blocking) ++g_waits;
-  on_cpu(to).copy_(on_cpu(from));
+  if (from.device() != to.device()) {
+    not_while_recording("a copy from or to the CPU");
+    if (!non_blocking) ++g_waits;
+  }
+  move_numbers(from, to);
+  if (recording()) record([from = from.detach(), to = to.detach()] { move_numbers(from, to); });
   return to;
 }
 Tensor copy_from_and_resize(const Tensor& from, const Tensor& to) {
   to.resize_(from.sizes());
-  on_cpu(to).copy_(on_cpu(from));
-  return to;
+  return copy_from(from, to, /*non_blocking=*/false);
 }
 at::Scalar local_scalar(const Tensor& x) {
+  not_while_recording("waiting for a number");
   ++g_waits;
   return at::native::_local_scalar_dense_cpu(on_cpu(x));
+}
+const Tensor& resize(const Tensor& x, c10::IntArrayRef size, std::optional<at::MemoryFormat> format) {
+  not_from_outside("resize_", x.storage().data());
+  return at::native::resize_(x, size, format);
+}
+Tensor& set_storage(Tensor& x, at::Storage storage, int64_t offset, c10::IntArrayRef size, c10::IntArrayRef stride) {
+  not_from_outside("set_", x.storage().data());
+  return at::native::set_storage_cpu_(x, std::move(storage), offset, size, stride);
 }
 
 /// Numbers of the CPU may be operands, as on a GPU; its tensors may not.
@@ -66,15 +83,63 @@ void check(const Tensor& x, const c10::OperatorHandle& op) {
   TORCH_CHECK(!x.defined() || !x.is_cpu() || x.dim() == 0, op.schema().name(), ": a tensor on the CPU among those of another device");
 }
 
+using Values = std::vector<c10::IValue>;
+
+/// An operand as it is now, for later. Tensors of the device are the same memory; numbers of the CPU are copied, as a launch does.
+c10::IValue kept(const c10::IValue& value) {
+  const auto keep = [](const Tensor& x) { return !x.defined() ? x : x.is_cpu() ? x.clone() : x.detach(); };
+  if (value.isTensor()) return keep(value.toTensor());
+  if (value.isTensorList()) {
+    c10::List<Tensor> out;
+    for (const Tensor& x : value.toTensorVector()) out.push_back(keep(x));
+    return out;
+  }
+  if (value.isOptionalTensorList()) {
+    c10::List<std::optional<Tensor>> out;
+    for (const auto& x : value.toOptionalTensorVector()) out.push_back(x ? std::optional(keep(*x)) : std::nullopt);
+    return out;
+  }
+  return value;
+}
+Values kept(at::ArrayRef<c10::IValue> values) {
+  Values out;
+  for (const c10::IValue& value : values) out.push_back(kept(value));
+  return out;
+}
+
+/// What an operation gave when it was noted takes its new result. Results in place are where they belong already.
+void put(const c10::IValue& fresh, const c10::IValue& place) {
+  if (place.isTensorList()) {
+    const auto from = fresh.toTensorVector(), to = place.toTensorVector();
+    for (size_t i = 0; i < to.size(); ++i) put(from[i], to[i]);
+  } else if (place.isTensor() && place.toTensor().defined() && !fresh.toTensor().is_alias_of(place.toTensor())) {
+    move_numbers(fresh.toTensor(), place.toTensor());
+  }
+}
+
+void compute(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const WithinOperation within;
+  const int64_t before = g_waits;
+  at::native::cpu_fallback(op, stack);
+  g_waits = before;  // its own copies are not the engine's
+}
+
 void fallback(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  for (const c10::IValue& value : torch::jit::last(*stack, op.schema().arguments().size())) {
+  const auto operands = torch::jit::last(*stack, op.schema().arguments().size());
+  for (const c10::IValue& value : operands) {
     if (value.isTensor()) check(value.toTensor(), op);
     if (value.isTensorList())
       for (const Tensor& x : value.toTensorVector()) check(x, op);
   }
-  const int64_t before = g_waits;
-  at::native::cpu_fallback(op, stack);
-  g_waits = before;  // its own copies are not the engine's
+  if (!recording()) return compute(op, stack);
+  Values in = kept(operands);
+  compute(op, stack);
+  record([op, in = std::move(in), out = kept(torch::jit::last(*stack, op.schema().returns().size()))] {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;  // where this operation was noted
+    Values again = in;
+    compute(op, &again);
+    for (size_t i = 0; i < out.size(); ++i) put(again[i], out[i]);
+  });
 }
 
 /// One device, one stream, on which everything happens at once.
@@ -120,8 +185,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("unfold", &at::native::unfold);
   m.impl("view", &at::native::view);
   m.impl("_reshape_alias", &at::native::_reshape_alias);
-  m.impl("resize_", &at::native::resize_);
-  m.impl("set_.source_Storage_storage_offset", &at::native::set_storage_cpu_);
+  m.impl("resize_", &resize);
+  m.impl("set_.source_Storage_storage_offset", &set_storage);
 }
 
 }  // namespace

@@ -1,10 +1,6 @@
 // Everything computes where the weights are, gives the CPU's numbers there, and does not wait for the device on the way.
-#include "other_device/device.h"
-
 #include "eval/score.h"
-#include "ops/backend.h"
-#include "scratch.h"
-#include "tiny_model.h"
+#include "other_device/there.h"
 #include "train/adamw.h"
 #include "train/validation.h"
 #include "ttt/decoder.h"
@@ -15,20 +11,7 @@
 namespace ingrain {
 namespace {
 
-/// A tiny model on the CPU, and the same one on the device that device.h acts out.
-class OtherDevice : public ScratchTest {
- protected:
-  static Network there(const Network& here) {
-    Network out = here;
-    out.weights = convert(here.config, here.weights, here.weights.type(), test::kOther);
-    return out;
-  }
-  static void expect_same(const Tensor& here, const Tensor& there) {
-    EXPECT_EQ(there.device(), test::kOther);
-    EXPECT_LT(test::max_difference(here.nan_to_num(-1), there.cpu().nan_to_num(-1)), 1e-10);
-  }
-  ops::ReferenceScope scope_;
-};
+using test::OtherDevice;
 
 TEST_F(OtherDevice, it_does_not_mix_with_the_cpu_and_counts_who_waits) {
   const Tensor here = at::ones({2}), there = here.to(test::kOther);
@@ -67,7 +50,7 @@ TEST_F(OtherDevice, writing_gives_the_same_numbers_there_and_waits_for_none_but_
   ttt::read(here, a, start_Bn);
   ttt::read(there, b, start_Bn);
   ttt::BoundaryRing none_a, none_b;
-  ttt::Decoder decoder_a(here, a, none_a, {}), decoder_b(there, b, none_b, {}, ttt::Decoder::Buffers::own);
+  ttt::Decoder decoder_a(here, a, none_a, {}), decoder_b(there, b, none_b, {});
   for (int64_t i = 0; i < tokens_Bn.size(1); ++i) {
     expect_same(decoder_a.logits_BV(), decoder_b.logits_BV());
     const Tensor token_B1 = tokens_Bn.narrow(1, i, 1);
