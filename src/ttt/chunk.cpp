@@ -5,8 +5,25 @@
 #include "ops/sgd/sgd.h"
 
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace ingrain::ttt {
+namespace {
+
+/// x, moved to a place in memory that is not autograd's.
+struct PutFunction : torch::autograd::Function<PutFunction> {
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x, const Tensor& place) {
+    place.copy_(x);
+    return place.detach();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list grads) {
+    return {grads[0], Tensor()};
+  }
+};
+
+Tensor put(const Tensor& x_PBTGd, const Tensor& place_BTGd) { return PutFunction::apply(x_PBTGd, place_BTGd.unsqueeze(0)); }
+
+}  // namespace
 
 SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const Tensor& h_BTD,
                         const ops::RopeTable& rope, const Attend& attend, const Tap& tap) {
@@ -31,7 +48,9 @@ SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vecto
 SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
                         const Tap& tap) {
   const auto attend = [&](int64_t block, const ops::Heads& now) {
-    return attend_window(c, now, in.past_S1[static_cast<size_t>(block - c.prefix_len() - 1)]);
+    const auto s = static_cast<size_t>(block - c.prefix_len() - 1);
+    if (in.own_S1.empty()) return attend_window(c, now, in.past_S1[s]);
+    return attend_window(c, {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)}, in.past_S1[s]);
   };
   return run_suffix(c, w, fast_S, in.h_BTD, in.rope, attend, tap);
 }

@@ -12,6 +12,9 @@ struct ChunkInput {
   Tensor h_BTD;                        // after the first suffix block's attention step (independent of the fast weights)
   std::vector<ops::KvWindow> past_S1;  // of suffix blocks 1 .. S-1: the positions before the chunk that it may see
   ops::RopeTable rope;                 // of the chunk's T positions
+  // Where the chunk's own keys and values are put, [B, T, G, d], if it matters: behind their past, attention on a GPU finds
+  // them in one piece with it.
+  std::vector<ops::KvWindow> own_S1 = {};
 };
 
 struct SuffixOutput {

@@ -12,22 +12,32 @@ void KvCache::append(const Tensor& k_BnGd, const Tensor& v_BnGd) {
     begin_ = 0;
     end_ = length;
   }
-  if (!k_BCGd_.defined() || end_ + n > k_BCGd_.size(1)) {
-    auto sizes = k_BnGd.sizes().vec();
-    sizes[1] = std::max<int64_t>(2 * (length + n), 64);
-    const auto moved = [&](const Tensor& old, const Tensor& like) {
-      const Tensor fresh = at::empty(sizes, like.options());
-      if (length > 0) fresh.narrow(1, 0, length).copy_(old.narrow(1, begin_, length));
-      return fresh;
-    };
-    k_BCGd_ = moved(k_BCGd_, k_BnGd);
-    v_BCGd_ = moved(v_BCGd_, v_BnGd);
-    begin_ = 0;
-    end_ = length;
-  }
+  if (!k_BCGd_.defined() || end_ + n > k_BCGd_.size(1)) move(std::max<int64_t>(2 * (length + n), 64), k_BnGd, v_BnGd);
   k_BCGd_.narrow(1, end_, n).copy_(k_BnGd);
   v_BCGd_.narrow(1, end_, n).copy_(v_BnGd);
   end_ += n;
+}
+
+/// To the front of a new buffer.
+void KvCache::move(int64_t capacity, const Tensor& like_k, const Tensor& like_v) {
+  const int64_t length = end_ - begin_;
+  const auto moved = [&](const Tensor& old, const Tensor& like) {
+    auto sizes = like.sizes().vec();
+    sizes[1] = capacity;
+    const Tensor fresh = at::empty(sizes, like.options());
+    if (length > 0) fresh.narrow(1, 0, length).copy_(old.narrow(1, begin_, length));
+    return fresh;
+  };
+  k_BCGd_ = moved(k_BCGd_, like_k);
+  v_BCGd_ = moved(v_BCGd_, like_v);
+  begin_ = 0;
+  end_ = length;
+}
+
+ops::KvWindow KvCache::with_room(int64_t n) {
+  const int64_t whole = length() + n;
+  if (begin_ > 0 || whole > k_BCGd_.size(1)) move(whole, k_BCGd_, v_BCGd_);
+  return {k_BCGd_.narrow(1, 0, whole), v_BCGd_.narrow(1, 0, whole)};
 }
 
 void KvCache::keep_last(int64_t n) { begin_ = std::max(begin_, end_ - n); }

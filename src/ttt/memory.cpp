@@ -5,6 +5,7 @@
 #include "model/rope.h"
 #include "ops/linear/products.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
+#include "ttt/chunk_step.h"
 #include "ttt/prefix.h"
 
 #include <algorithm>
@@ -17,9 +18,12 @@ namespace {
 /// Reading one segment: the prefix at once, then piece by piece of a chunk.
 class SegmentReader {
  public:
-  /// `few`: the call brings so few tokens that the work of inner steps is done ahead.
-  SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, bool few)
-      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options), few_(few) {}
+  /// tokens: all that the call brings. Few (as the options say), and the work of inner steps is done ahead; many, and on a GPU
+  /// whole chunks' steps are repeated.
+  SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, int64_t tokens)
+      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options),
+        few_(tokens <= options.ahead && w_.device().is_cpu()),
+        may_repeat_(!w_.device().is_cpu() && options.learn && !options.tap && !options.measure_steps), left_(tokens) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
@@ -37,6 +41,7 @@ class SegmentReader {
             nll_Bn.narrow(1, first, count), targets_known);
       first += count;
       m_.position += count;
+      left_ -= count;
     }
   }
 
@@ -68,7 +73,7 @@ class SegmentReader {
     const int64_t count = h_BnD.size(1);
     if (c_.suffix_len > 0) set_targets(c_, m_, m_.filled, target_Bn, options_.learn_these);
     if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
-      nll_Bn.copy_(learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
+      nll_Bn.copy_(may_repeat() ? learn_repeatedly(h_BnD, rope) : learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
       forget_chunk();
       return;
     }
@@ -137,6 +142,19 @@ class SegmentReader {
     return g.nll_BT;
   }
 
+  bool may_repeat() const {
+    return may_repeat_ && ChunkStep::repeats(c_, m_) && (repeated_ || left_ >= ChunkStep::kWorthwhile * c_.chunk);
+  }
+
+  /// The same as learn_chunk, keys and values included.
+  Tensor learn_repeatedly(const Tensor& h_BbD, const ops::RopeTable& rope) {
+    if (!repeated_) repeated_.emplace(c_, w_, m_, inner_rates(c_, w_, options_.rate_multiplier));
+    const auto& [g, norm_B] = repeated_->run(h_BbD, rope);
+    if (options_.on_step) options_.on_step({m_.steps, g.loss_B, norm_B, Tensor()}, m_, g.g_S);
+    ++m_.steps;
+    return g.nll_BT;
+  }
+
   void forget_chunk() {
     m_.filled = 0;
     m_.ahead.reset();
@@ -148,7 +166,9 @@ class SegmentReader {
   const Weights& w_;
   Memory& m_;
   const ReadOptions& options_;
-  const bool few_;
+  const bool few_, may_repeat_;
+  int64_t left_;  // tokens of the call
+  std::optional<ChunkStep> repeated_;
 };
 
 }  // namespace
@@ -212,7 +232,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
           "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
   const Tensor tokens_Bn = upload(given_Bn, model.weights.device());
-  SegmentReader reader(model, memory, options, n <= options.ahead && tokens_Bn.is_cpu());
+  SegmentReader reader(model, memory, options, n);
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
   if (memory.x_BD.defined()) {

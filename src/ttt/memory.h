@@ -32,7 +32,7 @@ struct Memory {
 /// A memory that has read nothing, for B sequences.
 Memory empty_memory(const Network& model, int64_t batch = 1);
 
-/// One finished chunk.
+/// One finished chunk. Its tensors, and the gradient that comes with it, are valid until the next one: clone what is kept.
 struct StepReport {
   int64_t chunk;        // 0-based
   Tensor loss_B, norm_B;  // L_t before the step; |g_t| before the clip

@@ -2,6 +2,7 @@
 #include "ops/repeated.h"
 #include "other_device/recorder.h"
 #include "other_device/there.h"
+#include "ttt/chunk_step.h"
 #include "ttt/decoder.h"
 #include "ttt/memory_file.h"
 
@@ -140,6 +141,102 @@ TEST_F(Graph, of_a_token_goes_on_from_a_file_and_from_a_boundary) {
   write(from_file, 50);
   ttt::read(here, a, tokens_Bn.narrow(1, 30, 20));
   for (const ttt::Memory* m : {&b, &from_boundary, &from_file}) expect_same(ttt::next_logits(here, a), ttt::next_logits(there, *m));
+}
+
+struct Reading {
+  test::TinyShape shape;
+  int64_t batch;
+  std::vector<int64_t> calls;  // tokens of each
+};
+
+/// Whole chunks of a call that are one piece of work each: those behind a full window, if enough of them lie ahead.
+int64_t repeated_chunks(const ModelConfig& c, int64_t begin, int64_t tokens) {
+  const int64_t end = begin + tokens;
+  int64_t count = 0;
+  for (int64_t q = (begin + c.chunk - 1) / c.chunk * c.chunk; q + c.chunk < end; q += c.chunk)
+    if ((c.suffix_len == 1 || q >= c.window) && (count > 0 || end - q >= ttt::ChunkStep::kWorthwhile * c.chunk)) ++count;
+  return count;
+}
+
+class GraphOfAChunk : public OtherDevice, public ::testing::WithParamInterface<Reading> {};
+
+TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
+  const auto& [shape, batch, calls] = GetParam();
+  const Network here = test::tiny_model(shape), there = this->there(here);
+  ttt::Memory a = ttt::empty_memory(here, batch), b = ttt::empty_memory(there, batch);
+  std::vector<Tensor> norms_a, norms_b, losses_a, losses_b;
+  const auto options = [](std::vector<Tensor>& norms, std::vector<Tensor>& losses) {
+    ttt::ReadOptions out;
+    out.segment = 40;
+    out.rate_multiplier = 0.9;
+    out.on_step = [&](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>& g_S) {
+      norms.push_back(step.norm_B.clone());
+      losses.push_back(step.loss_B + g_S.back().w2_DF.sum({1, 2}));
+    };
+    return out;
+  };
+  const auto options_a = options(norms_a, losses_a), options_b = options(norms_b, losses_b);
+  for (uint64_t call = 0; call < calls.size(); ++call) {
+    const Tensor tokens_Bn = test::random_tokens(here.config, batch, calls[call], call);  // among them some that are bos
+    const int64_t before = test::replays(), repeated = repeated_chunks(here.config, b.position, calls[call]);
+    expect_same(ttt::read(here, a, tokens_Bn, options_a).nll_Bn, ttt::read(there, b, tokens_Bn, options_b).nll_Bn);
+    EXPECT_EQ(test::replays() - before, std::max<int64_t>(repeated - 2, 0)) << "call " << call;
+  }
+  ASSERT_EQ(a.steps, b.steps);
+  expect_same(at::stack(norms_a), at::stack(norms_b));
+  expect_same(at::stack(losses_a), at::stack(losses_b));
+  for (size_t s = 0; s < a.W_S.size(); ++s) expect_same(a.W_S[s].w13_FD, b.W_S[s].w13_FD);
+  for (size_t i = 0; i < a.kv_L.size(); ++i) {
+    ASSERT_EQ(a.kv_L[i].length(), b.kv_L[i].length());
+    if (a.kv_L[i].length() > 0) expect_same(a.kv_L[i].last(1000).k_BWGd, b.kv_L[i].last(1000).k_BWGd);
+  }
+  expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b));
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAChunk,
+                         ::testing::Values(Reading{{}, 1, {150}}, Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
+                                           Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
+                                           Reading{{.window = 5}, 2, {130, 71}}, Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
+                                           Reading{{.window = 8}, 1, {100, 100}}, Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
+
+TEST_F(Graph, of_a_chunk_is_left_with_a_memory_that_goes_on) {
+  const Network here = test::tiny_model({}), there = this->there(here);
+  const Tensor tokens_Bn = test::random_tokens(here.config, 1, 200);
+  ttt::Memory a = ttt::empty_memory(here), b = ttt::empty_memory(there), fork;
+  ttt::ReadOptions options;
+  options.segment = 8;
+  options.keep_going = [](int64_t done) { return done < 120; };
+  options.on_step = [&](const ttt::StepReport& step, const ttt::Memory& m, const std::vector<Mlp>&) {
+    if (step.chunk == 9) fork = m.fork();
+  };
+  const int64_t before = test::replays(), read = ttt::read(there, b, tokens_Bn, options).tokens_read;
+  EXPECT_GT(test::replays(), before + 5);
+  EXPECT_EQ(b.position, read);
+  ttt::read(here, a, tokens_Bn.narrow(1, 0, read));
+  ttt::BoundaryRing none_a, none_b;
+  ttt::Decoder decoder_a(here, a, none_a, {}), decoder_b(there, b, none_b, {});  // on their way to the next chunk
+  for (int64_t i = read; i < read + 20; ++i) {
+    decoder_a.read(tokens_Bn.narrow(1, i, 1));
+    decoder_b.read(tokens_Bn.narrow(1, i, 1));
+    expect_same(decoder_a.logits_BV(), decoder_b.logits_BV());
+  }
+  ttt::Memory c = ttt::empty_memory(here);
+  ttt::read(here, c, tokens_Bn.narrow(1, 0, 81));
+  for (size_t s = 0; s < c.W_S.size(); ++s) expect_same(c.W_S[s].w2_DF, fork.W_S[s].w2_DF);
+}
+
+TEST_F(Graph, of_a_chunk_has_put_keys_and_values_where_they_belong_when_a_call_breaks_off) {
+  const Network here = test::tiny_model({}), there = this->there(here);
+  const Tensor tokens_Bn = test::random_tokens(here.config, 2, 200);
+  ttt::Memory a = ttt::empty_memory(here, 2), b = ttt::empty_memory(there, 2);
+  ttt::ReadOptions options;
+  options.on_step = [](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>&) {
+    if (step.chunk == 12) throw std::runtime_error("enough");
+  };
+  EXPECT_THROW(ttt::read(there, b, tokens_Bn, options), std::runtime_error);
+  ttt::read(here, a, tokens_Bn.narrow(1, 0, 13 * here.config.chunk + 1));
+  for (size_t s = 0; s < a.W_S.size(); ++s) expect_same(a.W_S[s].w13_FD, b.W_S[s].w13_FD);
+  expect_same(a.kv_L.back().before(1, here.config.window - 1).v_BWGd, b.kv_L.back().last(here.config.window - 1).v_BWGd);
 }
 
 }  // namespace
