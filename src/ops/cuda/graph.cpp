@@ -2,6 +2,7 @@
 
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -27,8 +28,10 @@ class CudaReplayer : public Replayer {
   }
 
  private:
-  /// Other threads may go on using the device meanwhile. A capture that fails must still be ended.
+  /// Other threads may go on using the device meanwhile. A capture that fails must still be ended. What the first run took lies on
+  /// our stream, where nothing else will ask for it: it goes back first, or the work's memory would be held twice.
   void capture(const std::function<void()>& work) {
+    c10::cuda::CUDACachingAllocator::emptyCache();
     graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
     try {
       work();

@@ -46,10 +46,16 @@ Tensor batched_nt(const Tensor& x_BTD, const Tensor& w_BFD) {
   for (int64_t b = 0; b < x_BTD.size(0); ++b) parts.push_back(product_nt(x_BTD[b], w_BFD[b]));
   return at::stack(parts);
 }
-Tensor batched_nn(const Tensor& g_BTF, const Tensor& w_BFD) {
-  if (!g_BTF.is_cpu()) return at::bmm(g_BTF, w_BFD);
-  return batched_nt(g_BTF, w_BFD.transpose(1, 2));
+/// y_BTF = or += x wᵀ, without a tensor in between on a GPU.
+void put_batched_nt(Tensor y_BTF, const Tensor& x_BTD, const Tensor& w_BFD) {
+  if (x_BTD.is_cpu() || has_few_rows(x_BTD, w_BFD)) y_BTF.copy_(batched_nt(x_BTD, w_BFD));
+  else at::bmm_out(y_BTF, x_BTD, w_BFD.transpose(1, 2));
 }
+void add_batched_nt(const Tensor& y_BTF, const Tensor& x_BTD, const Tensor& w_BFD) {
+  if (x_BTD.is_cpu()) y_BTF.add_(batched_nt(x_BTD, w_BFD));
+  else y_BTF.baddbmm_(x_BTD, w_BFD.transpose(1, 2));
+}
+
 Tensor batched_tn(const Tensor& g_BTF, const Tensor& x_BTD) {
   if (!g_BTF.is_cpu()) return at::bmm(g_BTF.transpose(1, 2), x_BTD);
   if (g_BTF.size(0) == 1) return product_tn(g_BTF[0], x_BTD[0]).unsqueeze(0);
@@ -61,30 +67,49 @@ Tensor batched_tn(const Tensor& g_BTF, const Tensor& x_BTD) {
 /// The planes of a sequence that is alone, as rows of one product.
 Tensor planes_as_rows(const Tensor& x_P1TD) { return x_P1TD.reshape({1, -1, x_P1TD.size(3)}); }
 
-/// Both planes through the same weight: one product where the sequence is alone, one a plane otherwise.
-template <class Product>
-Tensor each_plane(Product product, const Tensor& x_PBTD, const Tensor& w_BFD) {
-  const int64_t P = x_PBTD.size(0), B = x_PBTD.size(1), T = x_PBTD.size(2);
-  if (B == 1) {
-    const Tensor y = product(planes_as_rows(x_PBTD), w_BFD);
-    return y.view({P, 1, T, y.size(-1)});
-  }
-  if (P == 1) return product(x_PBTD[0], w_BFD).unsqueeze(0);
-  return at::stack({product(x_PBTD[0], w_BFD), product(x_PBTD[1], w_BFD)});
+/// gᵀ x over both planes, in `type`: the weight's, which may have more digits than the operands.
+Tensor weight_gradient(const Tensor& g_PBTF, const Tensor& x_PBTD, at::ScalarType type) {
+  const bool alone = x_PBTD.size(1) == 1, wider = type != x_PBTD.scalar_type() && x_PBTD.is_cuda();
+  const auto product = [&](const Tensor& g_BTF, const Tensor& x_BTD) {
+    // On a GPU the product's own sums, without a rounding and a pass between.
+    return wider ? at::bmm(g_BTF.transpose(1, 2), x_BTD, type) : batched_tn(g_BTF, x_BTD).to(type);
+  };
+  if (planes(x_PBTD) == 1) return product(value(g_PBTF), value(x_PBTD));
+  if (alone) return product(planes_as_rows(g_PBTF), planes_as_rows(x_PBTD));
+  Tensor gw_BFD = product(value(g_PBTF), value(x_PBTD));
+  const Tensor g_BTF = tangent(g_PBTF), x_BTD = tangent(x_PBTD);
+  if (wider) at::baddbmm_out(gw_BFD, gw_BFD, g_BTF.transpose(1, 2), x_BTD, type);
+  else if (g_BTF.is_cuda()) gw_BFD.baddbmm_(g_BTF.transpose(1, 2), x_BTD);
+  else gw_BFD.add_(batched_tn(g_BTF, x_BTD));
+  return gw_BFD;
 }
 
-/// Whether each_plane(batched_nt) rounds a weight of more digits as it reads it, so that nobody need copy it first.
+/// Both planes through the same weight: one product where the sequence is alone, one a plane otherwise.
+Tensor each_plane(const Tensor& x_PBTD, const Tensor& w_BFD) {
+  const int64_t P = x_PBTD.size(0), B = x_PBTD.size(1), T = x_PBTD.size(2), F = w_BFD.size(1);
+  if (B == 1) return batched_nt(planes_as_rows(x_PBTD), w_BFD).view({P, 1, T, F});
+  if (P == 1) return batched_nt(x_PBTD[0], w_BFD).unsqueeze(0);
+  const Tensor y_PBTF = at::empty({P, B, T, F}, x_PBTD.options());
+  for (int64_t p = 0; p < P; ++p) put_batched_nt(y_PBTF[p], x_PBTD[p], w_BFD);
+  return y_PBTF;
+}
+
+/// Whether each_plane rounds a weight of more digits as it reads it, so that nobody need copy it first.
 bool rounds_in_place(const Tensor& x_PBTD, const Tensor& w_BFD) {
   return has_few_rows(x_PBTD.size(1) == 1 ? planes_as_rows(x_PBTD) : x_PBTD[0], w_BFD);
 }
 
 Tensor fast_product(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
-  Tensor y_P = each_plane(batched_nt, x_PBTD, w_BFD);
-  if (!dw_BFD) return y_P;
-  const Tensor from_dw = batched_nt(value(x_PBTD), *dw_BFD);
-  if (planes(y_P) == 1) return at::cat({y_P, from_dw.unsqueeze(0)});
-  tangent(y_P).add_(from_dw);
-  return y_P;
+  if (!dw_BFD) return each_plane(x_PBTD, w_BFD);
+  if (planes(x_PBTD) == 1) {
+    const Tensor y_PBTF = at::empty({2, x_PBTD.size(1), x_PBTD.size(2), w_BFD.size(1)}, x_PBTD.options());
+    put_batched_nt(value(y_PBTF), value(x_PBTD), w_BFD);
+    put_batched_nt(tangent(y_PBTF), value(x_PBTD), *dw_BFD);
+    return y_PBTF;
+  }
+  const Tensor y_PBTF = each_plane(x_PBTD, w_BFD);
+  add_batched_nt(tangent(y_PBTF), value(x_PBTD), *dw_BFD);
+  return y_PBTF;
 }
 
 Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
@@ -93,32 +118,26 @@ Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::option
 
 /// y = x wᵀ; dy = dx wᵀ + x dwᵀ, with g | gdy their cotangents:
 ///   gx = g w + gdy dw;  gdx = gdy w;  gw = gᵀ x + gdyᵀ dx.
+/// w in its own type is there to be differentiated; products see it rounded.
 struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x_PBTD, const Tensor& w_BFD,
+  static Tensor forward(AutogradContext* ctx, const Tensor& x_PBTD, const Tensor& w_BFD, const Tensor& rounded_BFD,
                         const std::optional<Tensor>& dw_BFD) {
-    ctx->save_for_backward({x_PBTD, w_BFD, dw_BFD.value_or(Tensor())});
-    return fast_forward(x_PBTD, w_BFD, dw_BFD);
+    ctx->save_for_backward({x_PBTD, rounded_BFD, dw_BFD.value_or(Tensor())});
+    ctx->saved_data["type"] = w_BFD.scalar_type();
+    return fast_forward(x_PBTD, rounded_BFD, dw_BFD);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor &x_P = saved[0], &w_BFD = saved[1], &dw_BFD = saved[2];
-    const Tensor g_P = grads[0].contiguous();
-    const int64_t P = planes(x_P);
+    const Tensor g_P = grads[0].contiguous(), g_of_x_P = g_P.narrow(0, 0, planes(x_P));
     Tensor gx_P, gw_BFD;
     if (ctx->needs_input_grad(0)) {
-      gx_P = each_plane(batched_nn, g_P.narrow(0, 0, P), w_BFD);
-      if (dw_BFD.defined()) value(gx_P).add_(batched_nn(tangent(g_P), dw_BFD));
+      gx_P = each_plane(g_of_x_P, w_BFD.transpose(1, 2));
+      if (dw_BFD.defined()) add_batched_nt(value(gx_P), tangent(g_P), dw_BFD.transpose(1, 2));
     }
-    if (ctx->needs_input_grad(1)) {
-      if (P == 2 && x_P.size(1) == 1) {  // one product over the rows of both planes
-        gw_BFD = batched_tn(planes_as_rows(g_P), planes_as_rows(x_P));
-      } else {
-        gw_BFD = batched_tn(value(g_P), value(x_P));
-        if (P == 2) gw_BFD.add_(batched_tn(tangent(g_P), tangent(x_P)));
-      }
-    }
-    return {gx_P, gw_BFD, Tensor()};
+    if (ctx->needs_input_grad(1)) gw_BFD = weight_gradient(g_of_x_P, x_P, ctx->saved_data["type"].toScalarType());
+    return {gx_P, gw_BFD, Tensor(), Tensor()};
   }
 };
 
@@ -131,14 +150,17 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
   return at::stack({value(y) + bias_F, tangent(y)});
 }
 
-Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw) {
-  const bool in_place = !dw.defined() && !needs_graph(x_PBTD, w) && w.dim() == 3 && rounds_in_place(x_PBTD, w);
-  const Tensor rounded = in_place ? w : w.to(x_PBTD.scalar_type());
-  if (w.dim() == 2 && !dw.defined()) return ops::linear(x_PBTD, rounded);
-  const Tensor w_BFD = w.dim() == 3 ? rounded : rounded.unsqueeze(0).expand({x_PBTD.size(1), -1, -1});
-  const auto dw_BFD = dw.defined() ? std::optional<Tensor>(dw.to(x_PBTD.scalar_type())) : std::nullopt;
+Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const Tensor& rounded) {
+  const int64_t B = x_PBTD.size(1);
+  const auto type = x_PBTD.scalar_type();
+  if (w.dim() == 2 && !dw.defined()) return ops::linear(x_PBTD, w.to(type));
+  const auto of_sequences = [&](const Tensor& w_FD) { return w_FD.dim() == 3 ? w_FD : w_FD.unsqueeze(0).expand({B, -1, -1}); };
+  const auto dw_BFD = dw.defined() ? std::optional<Tensor>(dw.to(type)) : std::nullopt;
   const Tensor x = x_PBTD.contiguous();
-  return needs_graph(x, w) ? FastLinearFunction::apply(x, w_BFD, dw_BFD) : fast_forward(x, w_BFD, dw_BFD);
+  const auto at_hand = [&] { return of_sequences(rounded.defined() ? rounded : w.detach().to(type)); };
+  if (needs_graph(x, w)) return FastLinearFunction::apply(x, of_sequences(w), at_hand(), dw_BFD);
+  const bool in_place = !dw.defined() && !rounded.defined() && rounds_in_place(x, w);
+  return fast_forward(x, in_place ? w : at_hand(), dw_BFD);
 }
 
 }  // namespace ingrain::ops

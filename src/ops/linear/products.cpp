@@ -58,4 +58,10 @@ Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN) {
   return at::mm(a_KM.t(), b_KN);
 }
 
+void add_product_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN) {
+  if (!a_KM.is_cuda()) sum_MN.add_(product_tn(a_KM, b_KN));
+  else if (sum_MN.scalar_type() == a_KM.scalar_type()) sum_MN.addmm_(a_KM.t(), b_KN);
+  else at::addmm_out(sum_MN, sum_MN, a_KM.t(), b_KN, sum_MN.scalar_type());
+}
+
 }  // namespace ingrain::ops

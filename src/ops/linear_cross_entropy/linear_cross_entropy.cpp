@@ -41,7 +41,7 @@ Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, 
     kernels(x_PND).rows(z_PNV, part(target_N), part(a_N), part(c_N), want_x || want_E, nll, tangent_nll);
     const Tensor gz = z_PNV.view({P * n, V});
     if (want_x) out.gx_PND.narrow(1, first, n).copy_(product_nn(gz, E_VD).view({P, n, D}));
-    if (want_E) out.gE_VD.add_(product_tn(gz, x));
+    if (want_E) add_product_tn(out.gE_VD, gz, x);
   }
   out.objective = (a_N * out.nll_N).sum();
   if (P == 2) out.objective = out.objective - (c_N * tangent_nll_N).sum();
