@@ -208,16 +208,18 @@ void expect_clipped_sgd_equal(const Placing& placing) {
   EXPECT_NEAR((want[1][1] - w[1][1] + 0.25 * g[1][1]).abs().max().item<double>(), 0, 1e-12);
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     SCOPED_TRACE(hwy::TargetName(target));
-    Tensors in_place, gradients;
+    Tensors in_place, gradients, rounded;
     for (size_t i = 0; i < w.size(); ++i) {
       in_place.push_back(placing.place(w[i], at::kFloat));
       gradients.push_back(placing.place(g[i], at::kFloat));
+      rounded.push_back(placing.place(w[i], at::kBFloat16));
     }
     hwy::SetSupportedTargetsForTest(target);
-    const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(placing.device, at::kFloat), 1.0, in_place);
+    const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(placing.device, at::kFloat), 1.0, in_place, rounded);
     hwy::SetSupportedTargetsForTest(0);
     const auto sane = [](const Tensor& x) { return x.narrow(0, 0, 3); };
     expect_close({sane(in_place[0]), sane(in_place[1]), sane(norm)}, {sane(want[0]), sane(want[1]), sane(want_norm)}, 1e-6, "output");
+    for (size_t i = 0; i < w.size(); ++i) EXPECT_TRUE(sane(rounded[i]).equal(sane(in_place[i]).to(at::kBFloat16)));
     EXPECT_TRUE(norm[3].isnan().item<bool>() && in_place[0][3].isnan().all().item<bool>()) << "the mistake must show";
     if (!placing.device.is_cpu()) break;
   }

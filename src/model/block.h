@@ -35,7 +35,8 @@ AttentionStep attention_step(const ModelConfig& config, const BlockWeights& w, c
 
 /// A fast MLP of B sequences and the direction in which its tangent is taken (undefined tensors: no tangent).
 struct FastMlp {
-  Mlp w, dw;
+  Mlp w, dw = {};
+  Mlp rounded = {};  // w in the type of the computation, where it is at hand
 };
 
 /// Returns two planes if `fast` has a tangent or h has two.

@@ -76,6 +76,7 @@ ChunkGradient differentiate(const ModelConfig& c, const Weights& w, const std::v
   for (const Mlp& mlp : W_S) {
     FastMlp& fast = fast_S.emplace_back();
     fast.w = {mlp.w13_FD.detach().requires_grad_(), mlp.w2_DF.detach().requires_grad_()};
+    if (!in.rounded_S.empty()) fast.rounded = in.rounded_S[fast_S.size() - 1];
     leaves.insert(leaves.end(), {fast.w.w13_FD, fast.w.w2_DF});
   }
   const SuffixOutput suffix = run_suffix(c, w, fast_S, in, tap);
@@ -111,7 +112,7 @@ void ChunkAhead::pass(const Weights& w, const std::vector<Mlp>& W_S, const Chunk
                       const Tensor& valid_BT) {
   const int64_t n = target_BT.size(1);
   std::vector<FastMlp> fast_S;
-  for (const Mlp& mlp : W_S) fast_S.push_back({mlp, {}});
+  for (const Mlp& mlp : W_S) fast_S.push_back({mlp});
   Tensor x_PBTD;
   {
     const at::NoGradGuard no_grad;
@@ -145,13 +146,13 @@ ChunkGradient ChunkAhead::gradient(const Weights& w, const std::vector<Mlp>& W_S
 }
 
 Tensor inner_step(const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip,
-                  const std::vector<Mlp>& out_S) {
+                  const std::vector<Mlp>& out_S, const std::vector<Mlp>& rounded_S) {
   const auto flat = [](const std::vector<Mlp>& mlps) {
     std::vector<Tensor> out;
     for (const Mlp& mlp : mlps) out.insert(out.end(), {mlp.w13_FD, mlp.w2_DF});
     return out;
   };
-  return ops::clipped_sgd(flat(W_S), flat(g_S), eta_S.repeat_interleave(2), clip, flat(out_S));
+  return ops::clipped_sgd(flat(W_S), flat(g_S), eta_S.repeat_interleave(2), clip, flat(out_S), flat(rounded_S));
 }
 
 Tensor inner_rates(const ModelConfig& c, const Weights& w, double multiplier) {

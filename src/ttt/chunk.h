@@ -15,6 +15,7 @@ struct ChunkInput {
   // Where the chunk's own keys and values are put, [B, T, G, d], if it matters: behind their past, attention on a GPU finds
   // them in one piece with it.
   std::vector<ops::KvWindow> own_S1 = {};
+  std::vector<Mlp> rounded_S = {};  // the fast weights in the compute type, where they are at hand
 };
 
 struct SuffixOutput {
@@ -69,9 +70,10 @@ class ChunkAhead {
   Tensor nll_BT_;
 };
 
-/// out = W - eta_l g min(1, c / |g|), with |g| over all fast weights of a sequence; out may be W. Returns |g| [B].
+/// out = W - eta_l g min(1, c / |g|), with |g| over all fast weights of a sequence; out may be W. rounded: empty, or what
+/// out's values go to in bf16, too. Returns |g| [B].
 Tensor inner_step(const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip,
-                  const std::vector<Mlp>& out_S);
+                  const std::vector<Mlp>& out_S, const std::vector<Mlp>& rounded_S = {});
 
 /// inner_lr times its multiplier (ilr warm-up; 1 when reading) times the learned rates: [S], fp32 (fp64).
 Tensor inner_rates(const ModelConfig& config, const Weights& weights, double multiplier = 1);

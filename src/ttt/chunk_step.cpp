@@ -16,7 +16,10 @@ void keep_last(const Tensor& x_BWGd, int64_t n) {
 }  // namespace
 
 ChunkStep::ChunkStep(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S)
-    : c_(config), w_(weights), memory_(memory), eta_S_(eta_S), repeated_(weights.device()) {}
+    : c_(config), w_(weights), memory_(memory), eta_S_(eta_S), repeated_(weights.device()) {
+  if (w_.type() != at::kBFloat16) return;
+  for (const Mlp& mlp : memory.W_S) rounded_S_.push_back({mlp.w13_FD.to(w_.type()), mlp.w2_DF.to(w_.type())});
+}
 
 bool ChunkStep::repeats(const ModelConfig& c, const Memory& memory) {
   return c.suffix_len > 0 && memory.filled == 0 && (c.suffix_len == 1 || memory.position >= c.window);
@@ -49,13 +52,14 @@ void ChunkStep::find_windows() {
 void ChunkStep::step() {
   const int64_t kept = c_.window - 1;
   ChunkInput in{memory_.h_BbD, {}, rope_};
+  in.rounded_S = rounded_S_;
   for (const ops::KvWindow& window : window_S1_) {
     in.past_S1.push_back(part(window, 0, kept));
     in.own_S1.push_back(part(window, kept, c_.chunk));
   }
   result_.gradient = chunk_gradient(c_, w_, memory_.W_S, in, memory_.target_Bb, memory_.valid_Bb);
   result_.gradient.kv_S1.clear();
-  result_.norm_B = inner_step(memory_.W_S, result_.gradient.g_S, eta_S_, c_.inner_clip, memory_.W_S);
+  result_.norm_B = inner_step(memory_.W_S, result_.gradient.g_S, eta_S_, c_.inner_clip, memory_.W_S, rounded_S_);
   for (const ops::KvWindow& window : window_S1_) {
     keep_last(window.k_BWGd, kept);
     keep_last(window.v_BWGd, kept);

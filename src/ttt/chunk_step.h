@@ -6,8 +6,8 @@
 
 namespace ingrain::ttt {
 
-/// Steps of a memory, in place. What of the memory a step touches (fast weights, targets, the windows of suffix blocks 1 .. S-1) is
-/// up to date after every one, and may be changed or replaced between them. Not thread-safe.
+/// Steps of a memory, in place: its fast weights, and its windows of suffix blocks 1 .. S-1, are up to date after every one.
+/// The fast weights are for no one else to change while it lives; windows may be. Not thread-safe.
 class ChunkStep {
  public:
   /// A capture costs about as much as two steps; so many must lie ahead to pay for it.
@@ -39,6 +39,7 @@ class ChunkStep {
   const Tensor eta_S_;
   ops::Repeated repeated_;
   ops::RopeTable rope_;
+  std::vector<Mlp> rounded_S_;            // the fast weights in bf16, kept up by the steps; empty where nothing is rounded
   std::vector<ops::KvWindow> window_S1_;  // past and own keys and values, [B, window - 1 + chunk, G, d]
   Result result_;
 };

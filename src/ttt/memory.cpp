@@ -113,7 +113,7 @@ class SegmentReader {
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
   void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn, bool targets_known) {
     std::vector<FastMlp> fast_S;
-    for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp, {}});
+    for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp});
     const Weights& w = model_.weights_for(target_Bn.numel());
     const SuffixOutput out = run_suffix(c_, w, fast_S, {h_BnD, windows_before(0), rope}, options_.tap);
     append_kv(out.kv_S1);

@@ -199,6 +199,20 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAChunk,
                                            Reading{{.window = 5}, 2, {130, 71}}, Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
                                            Reading{{.window = 8}, 1, {100, 100}}, Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
 
+TEST_F(Graph, of_a_chunk_rounds_the_weights_that_it_has_moved) {
+  const Network here = test::tiny_model({}, at::kBFloat16), there = this->there(here);
+  const Tensor tokens_Bn = test::random_tokens(here.config, 2, 20).repeat({1, 6});  // so that learning shows
+  ttt::Memory a = ttt::empty_memory(here, 2), b = ttt::empty_memory(there, 2), c = ttt::empty_memory(here, 2);
+  const int64_t before = test::replays();
+  const Tensor nll_Bn = ttt::read(there, b, tokens_Bn).nll_Bn.cpu(), expected_Bn = ttt::read(here, a, tokens_Bn).nll_Bn;
+  EXPECT_GT(test::replays(), before + 5);
+  const auto last = [](const Tensor& x_Bn) { return x_Bn.narrow(1, 80, 40).mean().item<double>(); };
+  EXPECT_NEAR(last(nll_Bn), last(expected_Bn), 0.05);
+  ttt::ReadOptions without;
+  without.learn = false;
+  EXPECT_GT(std::abs(last(ttt::read(here, c, tokens_Bn, without).nll_Bn) - last(expected_Bn)), 0.3);
+}
+
 TEST_F(Graph, of_a_chunk_is_left_with_a_memory_that_goes_on) {
   const Network here = test::tiny_model({}), there = this->there(here);
   const Tensor tokens_Bn = test::random_tokens(here.config, 1, 200);

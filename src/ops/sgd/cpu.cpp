@@ -61,7 +61,7 @@ std::vector<Block> blocks_of(const std::vector<Tensor>& w_B) {
 }
 
 Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_in_B, const Tensor& eta_N, double clip,
-            const std::vector<Tensor>& out_B) {
+            const std::vector<Tensor>& out_B, const std::vector<Tensor>& rounded_B) {
   std::vector<Tensor> g_B;
   for (size_t i = 0; i < w_B.size(); ++i) {
     g_B.push_back(g_in_B[i].contiguous());
@@ -94,6 +94,7 @@ Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_in_B, c
            static_cast<float>(rate), out_B[at.tensor].data_ptr<float>() + at.first, at.size);
     }
   });
+  for (size_t i = 0; i < rounded_B.size(); ++i) rounded_B[i].copy_(out_B[i]);
   return norm_B;
 }
 

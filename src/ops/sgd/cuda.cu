@@ -52,17 +52,24 @@ __global__ void step_of_blocks(const __grid_constant__ SgdTensors tensors, const
   const float* const w = tensors.w[run.tensor] + run.offset;
   const float* const g = tensors.g[run.tensor] + run.offset;
   float* const out = tensors.out[run.tensor] + run.offset;
+  auto* const rounded = static_cast<__nv_bfloat16*>(tensors.rounded[run.tensor]);  // of the whole tensor
   const float n = norm[blockIdx.y], scale = n > clip ? clip / n : n <= clip ? 1 : n;  // not a number stays none
   const float rate = scale * eta[run.tensor];
-  const int64_t packed = aligned(w) && aligned(g) && aligned(out) ? run.size / 4 * 4 : 0;
+  const bool packs = aligned(w) && aligned(g) && aligned(out) && reinterpret_cast<uintptr_t>(rounded + run.offset) % 8 == 0;
+  const int64_t packed = packs ? run.size / 4 * 4 : 0;
   for (int64_t i = threadIdx.x * 4; i < packed; i += kThreads * 4) {
     auto w_i = load<4>(w + i);
     const auto g_i = load<4>(g + i);
 #pragma unroll
     for (int j = 0; j < 4; ++j) w_i[j] -= rate * g_i[j];
     store(w_i, out + i);
+    if (rounded) store(w_i, rounded + run.offset + i);
   }
-  for (int64_t i = packed + threadIdx.x; i < run.size; i += kThreads) out[i] = w[i] - rate * g[i];
+  for (int64_t i = packed + threadIdx.x; i < run.size; i += kThreads) {
+    const float moved = w[i] - rate * g[i];
+    out[i] = moved;
+    if (rounded) rounded[run.offset + i] = from_float<__nv_bfloat16>(moved);
+  }
 }
 
 dim3 grid_of(const SgdTensors& tensors, int64_t sequences) {

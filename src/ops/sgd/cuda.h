@@ -13,6 +13,7 @@ struct SgdTensors {
   int count;
   const float *w[kTensorsAtOnce], *g[kTensorsAtOnce];  // [sequences, numbers]
   float* out[kTensorsAtOnce];
+  void* rounded[kTensorsAtOnce];  // like out, in bf16; may be null
   int64_t numbers[kTensorsAtOnce];  // of one sequence
   int64_t first_block[kTensorsAtOnce + 1];
 };

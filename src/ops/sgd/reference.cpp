@@ -4,7 +4,7 @@ namespace ingrain::ops {
 namespace {
 
 Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_B, const Tensor& eta_N, double clip,
-            const std::vector<Tensor>& out_B) {
+            const std::vector<Tensor>& out_B, const std::vector<Tensor>& rounded_B) {
   Tensor squares_B = at::zeros({w_B[0].size(0)}, w_B[0].options());
   for (const Tensor& g : g_B) squares_B = squares_B + g.flatten(1).square().sum(1);
   const Tensor norm_B = squares_B.sqrt();
@@ -15,6 +15,7 @@ Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_B, cons
     Tensor out = out_B[i];
     at::addcmul_out(out, w_B[i], g_B[i], -(scale_B * eta_N[static_cast<int64_t>(i)]).view(shape));
   }
+  for (size_t i = 0; i < rounded_B.size(); ++i) rounded_B[i].copy_(out_B[i]);
   return norm_B;
 }
 
