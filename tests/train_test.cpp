@@ -1,6 +1,7 @@
 // The outer loop on a tiny model and random tokens: configuration, resuming, skipping, accumulation.
 #include "data/random.h"
 #include "scratch.h"
+#include "train/memory_plan.h"
 #include "train/run.h"
 
 #include <gmock/gmock.h>
@@ -106,6 +107,28 @@ TEST_F(Training, the_resolved_configuration_reads_back_as_itself) {
   const std::string text = resolved_toml(config({"train.train_only=[\"*.fast.*\"]", "model.sliding_window=full"}));
   put(dir_ / "again.toml", text);
   EXPECT_EQ(resolved_toml(load_run_config(dir_ / "again.toml")), text);
+}
+
+TEST_F(Training, recomputing_is_planned_by_the_memory_that_is_free) {
+  const int64_t spare = int64_t{1} << 30, plenty = int64_t{1} << 40;
+  const RunConfig as_fits = config({"train.recompute=auto"}), keeping = config({"train.recompute=false"});
+  const int64_t kept = estimate_memory(as_fits, at::kFloat, false).bytes(), least = estimate_memory(as_fits, at::kFloat, true).bytes();
+  ASSERT_LT(least, kept);
+  EXPECT_FALSE(plan_recompute(as_fits, at::kFloat, plenty));
+  EXPECT_FALSE(plan_recompute(as_fits, at::kFloat, kept + kept / 8 + spare));
+  EXPECT_TRUE(plan_recompute(as_fits, at::kFloat, kept + kept / 8 + spare - 1));
+  EXPECT_TRUE(plan_recompute(as_fits, at::kFloat, least));
+  EXPECT_TRUE(plan_recompute(as_fits, at::kFloat, std::nullopt)) << "the CPU";
+  EXPECT_TRUE(plan_recompute(config(), at::kFloat, plenty)) << "true is true";
+  EXPECT_FALSE(plan_recompute(keeping, at::kFloat, kept));
+  // What cannot fit is an error that says what to change.
+  const auto refused = [](const RunConfig& run, int64_t free) { return error_of([&] { plan_recompute(run, at::kFloat, free); }); };
+  EXPECT_THAT(refused(as_fits, least - 1), AllOf(HasSubstr("train.device has"), HasSubstr("raise train.accumulation"), Not(HasSubstr("recompute"))));
+  EXPECT_THAT(refused(keeping, kept - 1), HasSubstr("set train.recompute = true"));
+  EXPECT_LT(estimate_memory(config({"train.accumulation=2"}), at::kFloat, true).activations, estimate_memory(config(), at::kFloat, true).activations);
+  EXPECT_THAT(resolved_toml(as_fits), HasSubstr("recompute = \"auto\""));
+  EXPECT_THAT(refusal({"train.recompute=3"}), HasSubstr("write true, false or \"auto\""));
+  EXPECT_TRUE(Trainer(as_fits).recomputes());
 }
 
 TEST_F(Training, schedules_have_the_values_of_their_formulas) {

@@ -107,6 +107,15 @@ bool SettingReader::read(const std::string& name, bool& out) {
   return true;
 }
 
+bool SettingReader::read_or_auto(const std::string& name, std::optional<bool>& out) {
+  const Setting* s = take(name);
+  if (!s) return false;
+  const bool automatic = s->value == "auto";
+  require(automatic || s->value.is_boolean(), "{} is {}; write true, false or \"auto\"", describe(name), a_kind(s->value));
+  out = automatic ? std::nullopt : std::optional(s->value.get<bool>());
+  return true;
+}
+
 bool SettingReader::read(const std::string& name, std::string& out) {
   const Setting* s = take(name);
   if (!s) return false;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ class SettingReader {
 
   /// Each leaves `out` as it is if there is no such setting, and returns whether there was one.
   bool read(const std::string& name, bool& out);
+  bool read_or_auto(const std::string& name, std::optional<bool>& out);  // "auto" is none
   bool read(const std::string& name, std::string& out);
   bool read(const std::string& name, std::filesystem::path& out);
   bool read(const std::string& name, std::vector<std::string>& out);  // a single string is a list of one

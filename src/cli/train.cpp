@@ -2,6 +2,7 @@
 #include "base/interrupt.h"
 #include "cli/commands.h"
 #include "model/device.h"
+#include "train/memory_plan.h"
 #include "train/run.h"
 
 #include <cstdio>
@@ -22,7 +23,7 @@ void print_plan(const train::RunConfig& config) {
   const bool named = config.train.device.starts_with("cuda");
   const at::Device device = named ? at::Device(at::kCUDA) : parse_device(config.train.device, "train.device");
   const auto compute = parse_compute_type(config.train.dtype, device);
-  const train::MemoryEstimate m = train::estimate_memory(config, compute);
+  const train::MemoryEstimate m = train::estimate_memory(config, compute, config.train.recompute.value_or(true));
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   std::printf("%s\n", train::resolved_toml(config).c_str());
   std::printf("# parameters     %ld, of which %ld are trained\n", m.parameters, m.trained);
@@ -30,7 +31,9 @@ void print_plan(const train::RunConfig& config) {
               config.train.steps, config.train.batch, config.data.length);
   std::printf("# computes in    %s on %s\n", c10::toString(compute), named ? config.train.device.c_str() : device.str().c_str());
   std::printf("# memory, about  %.0f MiB: weights, gradients and moments %.0f, fast weights of the inner loop %.0f, activations %.0f\n",
-              mib(m.state + m.fast + m.activations), mib(m.state), mib(m.fast), mib(m.activations));
+              mib(m.bytes()), mib(m.state), mib(m.fast), mib(m.activations));
+  if (!config.train.recompute)
+    std::printf("# if it fits      activations are kept, which makes them %.0f\n", mib(train::estimate_memory(config, compute, false).activations));
 }
 
 void run(const Options& o) {

@@ -58,6 +58,10 @@ at::Device parse_device(std::string_view name, std::string_view option) {
   return parse_device(name, option, name == "cpu" ? Gpus{} : find_gpus());
 }
 
+std::optional<int64_t> free_memory(at::Device device) {
+  return device.is_cuda() ? free_gpu_memory(device.index()) : std::nullopt;
+}
+
 Tensor upload(const Tensor& x, at::Device device) {
   if (!x.is_cpu() || device.is_cpu()) return x.to(device);
   return x.pin_memory().to(device, x.scalar_type(), /*non_blocking=*/true);

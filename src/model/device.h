@@ -22,6 +22,9 @@ at::Device parse_device(std::string_view name, std::string_view option, const Gp
 /// Whether parse_device knows the word, on whatever machine.
 bool is_device_name(std::string_view name);
 
+/// Bytes that are free there; none for the CPU, where nobody can say.
+std::optional<int64_t> free_memory(at::Device device);
+
 /// `x` on `device`. From the CPU to a GPU it does not wait for what is queued there, as Tensor::to would; it goes through
 /// pinned memory.
 Tensor upload(const Tensor& x, at::Device device);

@@ -22,4 +22,14 @@ Gpus find_gpus() {
   return out;
 }
 
+std::optional<int64_t> free_gpu_memory(int gpu) {
+  int before = 0;
+  size_t free = 0, total = 0;
+  if (cudaGetDevice(&before) != cudaSuccess) return std::nullopt;
+  const bool known = cudaSetDevice(gpu) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess;
+  cudaSetDevice(before);
+  cudaGetLastError();
+  return known ? std::optional(static_cast<int64_t>(free)) : std::nullopt;
+}
+
 }  // namespace ingrain

@@ -1,6 +1,8 @@
 // The GPUs of this machine, as far as this build can compute on them. No torch here: gpus.cu is the CUDA compiler's.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,5 +16,8 @@ struct Gpus {
 
 /// What the driver says. No GPUs where there is no driver, or one that is too old for this CUDA.
 Gpus find_gpus();
+
+/// Bytes that GPU number `gpu` can still give to this process.
+std::optional<int64_t> free_gpu_memory(int gpu);
 
 }  // namespace ingrain

@@ -4,5 +4,6 @@
 namespace ingrain {
 
 Gpus find_gpus() { return {}; }
+std::optional<int64_t> free_gpu_memory(int) { return std::nullopt; }
 
 }  // namespace ingrain

@@ -128,7 +128,7 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
   in.read("train.device", train.device);
   require(is_device_name(train.device), "{}: '{}' is no device; choose \"auto\", \"cpu\", \"cuda\" (the first GPU) or \"cuda:N\"", in.describe("train.device"),
           printable(train.device));
-  in.read("train.recompute", train.recompute);
+  in.read_or_auto("train.recompute", train.recompute);
   int64_t seed = 1;
   in.read("train.seed", seed, 0);
   train.seed = static_cast<uint64_t>(seed);
@@ -244,7 +244,7 @@ std::string resolved_toml(const RunConfig& run) {
   line("ilr_init", t.inner_rate.initial), line("ilr_warmup", t.inner_rate.warmup);
   line("weight_decay", t.adamw.weight_decay), line("clip", t.adamw.clip), line("decay_embedding", t.adamw.decay_embedding);
   line("beta1", t.adamw.beta1), line("beta2", t.adamw.beta2);
-  line("dtype", t.dtype), line("device", t.device), line("recompute", t.recompute), line("seed", t.seed);
+  line("dtype", t.dtype), line("device", t.device), line("recompute", t.recompute ? json(*t.recompute) : json("auto")), line("seed", t.seed);
   line("train_only", t.train_only), line("max_skipped", t.max_skipped), line("kept_mib", t.kept_mib);
   section("validation");
   json paths = json::array();
@@ -260,27 +260,6 @@ std::string resolved_toml(const RunConfig& run) {
   path("file", run.log.file);
   line("every", run.log.every);
   return out;
-}
-
-MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute) {
-  const ModelConfig& c = run.model.config;
-  const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
-  const int64_t B = run.train.batch / run.train.accumulation, T = run.data.length, D = c.hidden_size;
-  MemoryEstimate m{c.parameter_count(), 0, 0, 0, 0};
-  Weights shapes;
-  // The meta device gives shapes without memory.
-  shapes = make_weights(c, at::kFloat, at::kMeta);
-  visit_parameters(c, shapes, [&](const std::string& name, Tensor& x, ParameterKind) { m.trained += is_trained(run, name) ? x.numel() : 0; });
-  m.state = 4 * m.parameters + 12 * m.trained + (compute == at::kFloat ? 0 : compute_bytes * m.parameters);
-  if (run.train.mode == Mode::meta) {
-    const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
-    m.fast = 6 * W + std::min(run.train.kept_mib << 20, 2 * W * (T / c.chunk));
-  }
-  // With recomputation: every block's input, and one block's inner values with their gradients.
-  const int64_t inner = 8 * D + 4 * (c.num_heads + 2 * c.num_kv_heads) * c.head_dim + 6 * c.mlp_size;
-  const int64_t blocks = run.train.recompute ? c.num_layers * D + 2 * inner : c.num_layers * inner;
-  m.activations = B * T * blocks * compute_bytes;
-  return m;
 }
 
 }  // namespace ingrain::train

@@ -7,6 +7,7 @@
 #include "train/adamw.h"
 #include "train/schedule.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,7 @@ struct RunConfig {
     AdamWOptions adamw;
     std::string dtype = "auto";  // of the computation; master weights are fp32
     std::string device = "auto";  // as parse_device reads it
-    bool recompute = true;       // blocks' activations in the backward pass
+    std::optional<bool> recompute = true;  // blocks' activations in the backward pass; none: as memory allows (memory_plan.h)
     uint64_t seed = 1;           // of the initial weights
     std::vector<std::string> train_only;  // patterns of parameter names; empty: everything is trained
     int64_t max_skipped = 10;    // steps in a row with a loss or gradient that is not finite
@@ -78,14 +79,5 @@ std::string resolved_toml(const RunConfig& config);
 
 /// Whether `name` ("blocks.3.mlp.w2") is trained: `*` and `?` in a pattern match any characters.
 bool is_trained(const RunConfig& config, const std::string& name);
-
-/// Bytes that a step needs, roughly.
-struct MemoryEstimate {
-  int64_t parameters, trained;  // numbers
-  int64_t state;                // weights, gradients, moments, copies in the compute type
-  int64_t fast;                 // fast weights and inner gradients kept from sweep to sweep
-  int64_t activations;
-};
-MemoryEstimate estimate_memory(const RunConfig& config, at::ScalarType compute);
 
 }  // namespace ingrain::train

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "model/device.h"
+#include "train/memory_plan.h"
 
 #include <cmath>
 
@@ -34,7 +35,8 @@ Tensor figures(const ttt::OuterLoss& loss) {
 }  // namespace
 
 Trainer::Trainer(const RunConfig& run)
-    : run_(run), device_(parse_device(run.train.device, "train.device")), master_(first_weights()),
+    : run_(run), device_(parse_device(run.train.device, "train.device")),
+      recompute_(plan_recompute(run, parse_compute_type(run.train.dtype, device_), free_memory(device_))), master_(first_weights()),
       compute_(convert(c_, master_, parse_compute_type(run.train.dtype, device_), device_)),
       slots_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
       optimizer_(c_, master_, slots_.sums(), run.train.adamw), corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
@@ -74,7 +76,7 @@ StepReport Trainer::advance() {
 
   ttt::GradientOptions options;
   options.rate_multiplier = multiplier;
-  options.recompute = run_.train.recompute ? ttt::Recompute::always : ttt::Recompute::never;
+  options.recompute = recompute_ ? ttt::Recompute::always : ttt::Recompute::never;
   options.keep_bytes = run_.train.kept_mib << 20;
   const double share = 1.0 / static_cast<double>(run_.train.accumulation);
   options.loss_scale = share;

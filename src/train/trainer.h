@@ -54,6 +54,7 @@ class Trainer {
 
   const RunConfig& run() const { return run_; }
   at::Device device() const { return device_; }
+  bool recomputes() const { return recompute_; }  // activations; decided by plan_recompute before anything is allocated
   const Weights& master() const { return master_; }  // fp32
   /// There only if the run began with a model folder and leaves some of its weights as they are.
   const std::optional<FrozenSource>& frozen() const { return frozen_; }
@@ -74,6 +75,7 @@ class Trainer {
   RunConfig run_;
   const ModelConfig& c_ = run_.model.config;
   at::Device device_;
+  bool recompute_;
   std::optional<FrozenSource> frozen_;
   Weights master_, compute_;
   GradientSlots slots_;

@@ -1,0 +1,48 @@
+#include "train/memory_plan.h"
+
+#include "base/error.h"
+
+namespace ingrain::train {
+namespace {
+
+/// What "auto" leaves: an eighth for what the allocator cannot use, and a block of the head's logits (ops/linear_cross_entropy).
+int64_t with_spare(int64_t bytes) { return bytes + bytes / 8 + (int64_t{1} << 30); }
+
+}  // namespace
+
+MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, bool recompute) {
+  const ModelConfig& c = run.model.config;
+  const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
+  const int64_t B = run.train.batch / run.train.accumulation, T = run.data.length, D = c.hidden_size;
+  MemoryEstimate m{c.parameter_count(), 0, 0, 0, 0};
+  Weights shapes;
+  // The meta device gives shapes without memory.
+  shapes = make_weights(c, at::kFloat, at::kMeta);
+  visit_parameters(c, shapes, [&](const std::string& name, Tensor& x, ParameterKind) { m.trained += is_trained(run, name) ? x.numel() : 0; });
+  m.state = 4 * m.parameters + 12 * m.trained + (compute == at::kFloat ? 0 : compute_bytes * m.parameters);
+  if (run.train.mode == Mode::meta) {
+    const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
+    m.fast = 6 * W + std::min(run.train.kept_mib << 20, 2 * W * (T / c.chunk));
+  }
+  // With recomputation: every block's input, and one block's inner values with their gradients.
+  const int64_t inner = 8 * D + 4 * (c.num_heads + 2 * c.num_kv_heads) * c.head_dim + 6 * c.mlp_size;
+  const int64_t blocks = recompute ? c.num_layers * D + 2 * inner : c.num_layers * inner;
+  m.activations = B * T * blocks * compute_bytes;
+  return m;
+}
+
+bool plan_recompute(const RunConfig& run, at::ScalarType compute, std::optional<int64_t> free) {
+  const auto& asked = run.train.recompute;
+  if (!free) return asked.value_or(true);
+  const bool recompute = asked.value_or(with_spare(estimate_memory(run, compute, false).bytes()) > *free);
+  const MemoryEstimate m = estimate_memory(run, compute, recompute);
+  const auto gib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
+  require(m.bytes() <= *free,
+          "train.device has {:.1f} GiB free, but a step needs about {:.1f}: weights, gradients and moments {:.1f}, fast weights of the inner loop "
+          "{:.1f}, activations {:.1f}; {}raise train.accumulation, which cuts a batch into smaller parts, lower train.kept_mib, or shorten "
+          "data.sequence_length",
+          gib(*free), gib(m.bytes()), gib(m.state), gib(m.fast), gib(m.activations), recompute ? "" : "set train.recompute = true, ");
+  return recompute;
+}
+
+}  // namespace ingrain::train
