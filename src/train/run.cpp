@@ -32,7 +32,7 @@ class Run {
             "{}: holds checkpoints of an earlier run; continue it with --resume, or choose another checkpoint.folder", config.checkpoint.folder.string());
     trainer_ = std::make_unique<Trainer>(config);
     if (!trainer_->device().is_cpu()) say(fmt::format("computing on {}", trainer_->device().str()));
-    if (!config.train.recompute) say(trainer_->recomputes() ? "activations are computed again in the backward pass" : "activations are kept: there is memory for them");
+    if (!config.train.recompute) say(trainer_->recomputes() ? "activations are computed again in the backward pass" : "activations are kept");
     uint64_t log_bytes = 0;
     if (options.resume) {
       const Resumed resumed = resume_newest(*trainer_);

@@ -194,7 +194,8 @@ TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAChunk,
-                         ::testing::Values(Reading{{}, 1, {150}}, Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
+                         ::testing::Values(Reading{{}, 1, {150}},
+                                           Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
                                            Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
                                            Reading{{.window = 5}, 2, {130, 71}}, Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
                                            Reading{{.window = 8}, 1, {100, 100}}, Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));

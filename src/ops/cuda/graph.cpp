@@ -9,15 +9,22 @@
 namespace ingrain::ops {
 namespace {
 
+namespace allocator = c10::cuda::CUDACachingAllocator;
+
 /// Capturing wants a stream of its own, which the first run shares: by then libraries have their handles and workspaces there.
+/// Both take their memory from one pool, so that the work's is held once.
 class CudaReplayer : public Replayer {
  public:
-  explicit CudaReplayer(at::Device device) : stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())) {}
+  explicit CudaReplayer(at::Device device)
+      : stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())), pool_(at::cuda::graph_pool_handle()) {}
+  ~CudaReplayer() override {
+    if (runs_ > 0) allocator::releasePool(stream_.device_index(), pool_);
+  }
 
   void run(const std::function<void()>& work) override {
     const c10::cuda::CUDAGuard device(stream_.device_index());
     if (runs_++ == 0) {
-      aside([&] { work(); });
+      aside([&] { launch(work); });
       return;
     }
     if (!captured_) {
@@ -28,11 +35,21 @@ class CudaReplayer : public Replayer {
   }
 
  private:
-  /// Other threads may go on using the device meanwhile. A capture that fails must still be ended. What the first run took lies on
-  /// our stream, where nothing else will ask for it: it goes back first, or the work's memory would be held twice.
+  void launch(const std::function<void()>& work) {
+    // Whichever thread asks for memory on our stream: a backward pass has its own.
+    allocator::beginAllocateToPool(stream_.device_index(), pool_, [ours = stream_.stream()](cudaStream_t stream) { return stream == ours; });
+    try {
+      work();
+    } catch (...) {
+      allocator::endAllocateToPool(stream_.device_index(), pool_);
+      throw;
+    }
+    allocator::endAllocateToPool(stream_.device_index(), pool_);
+  }
+
+  /// Other threads may go on using the device meanwhile. A capture that fails must still be ended.
   void capture(const std::function<void()>& work) {
-    c10::cuda::CUDACachingAllocator::emptyCache();
-    graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    graph_.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
     try {
       work();
     } catch (...) {
@@ -60,6 +77,7 @@ class CudaReplayer : public Replayer {
   }
 
   c10::cuda::CUDAStream stream_;
+  const c10::MempoolId_t pool_;
   at::cuda::CUDAGraph graph_;
   int64_t runs_ = 0;
   bool captured_ = false;
