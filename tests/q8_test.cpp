@@ -43,13 +43,33 @@ TEST(Q8, the_product_is_that_with_the_unpacked_weights) {
       for (const int64_t n : {1, 3, 4, 130}) {
         for (const int64_t k : {32, 96, 576}) {
           const Tensor a = at::randn({m, k}), packed = ops::pack_q8(at::randn({n, k}));
-          const Tensor exact = at::mm(a.to(at::kDouble), ops::unpack_q8(packed).to(at::kDouble).t());
-          EXPECT_LT(max_difference(ops::q8_nt(a, packed), exact), 1e-4) << m << " x " << n << " x " << k;
-          const Tensor half = a.to(at::kBFloat16);
-          const Tensor exact_half = at::mm(half.to(at::kDouble), ops::unpack_q8(packed).to(at::kDouble).t());
-          EXPECT_TRUE(ops::q8_nt(half, packed).to(at::kDouble).allclose(exact_half, 8e-3, 1e-4));
+          const Tensor w = ops::unpack_q8(packed).to(at::kDouble);
+          for (const auto type : {at::kFloat, at::kBFloat16}) {
+            const Tensor x = a.to(type).to(at::kDouble), off = (ops::q8_nt(a.to(type), packed).to(at::kDouble) - at::mm(x, w.t())).abs();
+            // Half a step of a block's whole numbers times its weights; and the rounding of sums, and of the result.
+            const Tensor step = x.view({m, k / 32, 32}).abs().amax(-1, true) / 32767;
+            const Tensor bound = at::mm((step / 2).expand({m, k / 32, 32}).reshape({m, k}), w.abs().t());
+            const Tensor rounding = at::mm(x.abs(), w.abs().t()) * 1e-6 + at::mm(x, w.t()).abs() * (type == at::kFloat ? 0 : 0.004);
+            EXPECT_TRUE((off <= bound + rounding).all().item<bool>()) << m << " x " << n << " x " << k << " " << type;
+          }
         }
       }
+    }
+  });
+}
+
+TEST(Q8, activations_of_any_size_keep_their_digits_and_nan_stays) {
+  on_every_instruction_set([] {
+    const Tensor packed = ops::pack_q8(at::ones({3, 96}));
+    for (const float size : {0.0f, 1e-38f, 1e-25f, 1e25f}) {
+      const Tensor a = at::full({2, 96}, size);
+      EXPECT_TRUE(ops::q8_nt(a, packed).allclose(at::full({2, 3}, 96 * size), 1e-4, 1e-28)) << size;
+    }
+    for (const float wrong : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+      Tensor a = at::ones({2, 96});
+      a[1][40] = wrong;
+      EXPECT_TRUE(ops::q8_nt(a, packed)[0].isfinite().all().item<bool>());
+      EXPECT_TRUE(ops::q8_nt(a, packed)[1].isnan().all().item<bool>());
     }
   });
 }

@@ -21,7 +21,7 @@ struct FewRowsCall {
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linear/few_rows_cpu.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/cpu/vec-inl.h"
+#include "ops/linear/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -43,7 +43,9 @@ HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, in
 #pragma GCC unroll 4
   for (int j = 0; j < kStreams; ++j) row[j] = b + HWY_MIN(int64_t{j}, streams - 1) * call.ldb;
   const int64_t whole = call.k - call.k % int64_t(Lanes());
+  const W* const next = b + kStreams * call.ldb;
   for (int64_t p = 0; p < whole; p += Lanes()) {
+    PrefetchBytes<kStreams * hn::MaxLanes(D()) * sizeof(W)>(reinterpret_cast<const char*>(next + kStreams * p));
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) {
       const V right = std::is_same_v<T, W> ? Load(row[j] + p) : Rounded<T>(Load(row[j] + p));

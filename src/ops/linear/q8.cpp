@@ -8,6 +8,7 @@
 #include "base/error.h"
 
 #include <cmath>
+#include <limits>
 
 namespace ingrain::ops {
 
@@ -20,9 +21,10 @@ static_assert(sizeof(Q8Block) == 36);
 struct Q8Call {
   at::ScalarType type;
   int64_t m, n, blocks;  // blocks of a row
-  const float* a;        // [m, 32 blocks], already fp32
+  const int16_t* a;      // [m, 32 blocks]
+  const float* a_scale;  // [m, blocks]
   const Q8Block* w;      // [n, blocks]
-  void* c;               // [m, n]
+  void* c;               // [m, n] of type
 };
 
 }  // namespace ingrain::ops
@@ -31,8 +33,7 @@ struct Q8Call {
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linear/q8.cpp"
 #include <hwy/foreach_target.h>
-#include <hwy/cache_control.h>
-#include "ops/cpu/vec-inl.h"
+#include "ops/linear/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -40,14 +41,61 @@ namespace ingrain::ops::HWY_NAMESPACE {
 /// Rows of the weight side by side, as in few_rows.cpp.
 constexpr int kQ8Streams = 4;
 
-HWY_INLINE V Widen(const int8_t* q) {
-  const D d;
-  return hn::ConvertTo(d, hn::PromoteTo(hn::RebindToSigned<D>(), hn::LoadU(hn::Rebind<int8_t, D>(), q)));
+using D32 = hn::RebindToSigned<D>;
+using Sums = hn::Vec<D32>;
+
+/// A block's products with M rows of whole numbers (K apart), in sums whose own sum is the dot product: 32 * 32767 * 127 < 2^31.
+template <int M>
+HWY_INLINE void Dots(const int16_t* x, int64_t K, const int8_t* q, Sums (&dots)[M]) {
+  const D32 d32;
+  for (int i = 0; i < M; ++i) dots[i] = hn::Zero(d32);
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t p = 0; p < kQ8Block; ++p)
+    for (int i = 0; i < M; ++i) dots[i] = hn::Add(dots[i], hn::Set(d32, int32_t{x[i * K + p]} * q[p]));
+#else
+  const hn::RepartitionToNarrow<D32> d16;
+  const hn::Rebind<int8_t, decltype(d16)> d8;
+  Sums second[M];  // where some instruction sets put half of the products
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i) second[i] = hn::Zero(d32);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < kQ8Block; p += hn::Lanes(d16)) {
+    const auto q16 = hn::PromoteTo(d16, hn::LoadU(d8, q + p));
+#pragma GCC unroll 4
+    for (int i = 0; i < M; ++i) dots[i] = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, x + i * K + p), q16, dots[i], second[i]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i) dots[i] = hn::Add(dots[i], second[i]);
+#endif
+}
+
+/// A row of a as whole numbers: a block's largest magnitude becomes 32767. What is not finite makes its block NaN.
+HWY_INLINE void RoundRow(const float* a, int64_t blocks, int16_t* out, float* scale) {
+  const hn::Rebind<int16_t, D> half16;
+  for (int64_t b = 0; b < blocks; ++b, a += kQ8Block, out += kQ8Block) {
+    V largest = Zero(), sum = Zero();
+    for (size_t p = 0; p < kQ8Block; p += Lanes()) {
+      const V magnitude = hn::Abs(Load(a + p));
+      largest = hn::Max(largest, magnitude);
+      sum = hn::Add(sum, magnitude);
+    }
+    const float most = Max(largest), all = Sum(sum);
+    // Below the smallest normal numbers 1 / scale would overflow.
+    const bool finite = all <= std::numeric_limits<float>::max(), zero = most < 1e-30f;
+    scale[b] = finite ? (zero ? 0.0f : most / 32767) : std::numeric_limits<float>::quiet_NaN();
+    const V inverse = Set(finite && !zero ? 32767 / most : 0.0f);
+    for (size_t p = 0; p < kQ8Block; p += Lanes())
+      hn::StoreU(hn::DemoteTo(half16, hn::NearestInt(hn::Mul(Load(a + p), inverse))), half16, out + p);
+  }
+}
+
+void RoundRows(const float* a, int64_t rows, int64_t blocks, int16_t* out, float* scale) {
+  for (int64_t i = 0; i < rows; ++i) RoundRow(a + i * blocks * kQ8Block, blocks, out + i * blocks * kQ8Block, scale + i * blocks);
 }
 
 /// c[i][j] = <a_i, w_j> for M rows of a and `streams` (up to kQ8Streams) rows of w.
 template <int M, class T>
-HWY_INLINE void Q8Dots(const Q8Call& call, const float* a, const Q8Block* w, int64_t streams, T* c) {
+HWY_INLINE void Q8Dots(const Q8Call& call, const int16_t* a, const float* a_scale, const Q8Block* w, int64_t streams, T* c) {
   const int64_t K = call.blocks * kQ8Block;
   V sum[M][kQ8Streams];
 #pragma GCC unroll 4
@@ -57,21 +105,17 @@ HWY_INLINE void Q8Dots(const Q8Call& call, const float* a, const Q8Block* w, int
   const Q8Block* row[kQ8Streams];  // where fewer are left, the last one is repeated
 #pragma GCC unroll 4
   for (int j = 0; j < kQ8Streams; ++j) row[j] = w + HWY_MIN(int64_t{j}, streams - 1) * call.blocks;
-  // The rows are too short for the processor to foresee the next ones by itself. Some 7 KB ahead hide memory's latency;
-  // beyond the matrix's end a prefetch does nothing.
-  const int64_t step = kQ8Streams * call.blocks, ahead = (200 + step - 1) / step * step;
+  const char* const next = reinterpret_cast<const char*>(w + kQ8Streams * call.blocks);
   for (int64_t b = 0; b < call.blocks; ++b) {
-    const float* const x = a + b * kQ8Block;
+    const int16_t* const x = a + b * kQ8Block;
+    PrefetchBytes<kQ8Streams * sizeof(Q8Block)>(next + b * kQ8Streams * int64_t{sizeof(Q8Block)});
 #pragma GCC unroll 4
     for (int j = 0; j < kQ8Streams; ++j) {
-      hwy::Prefetch(row[j] + b + ahead);
-      const V scale = Set(row[j][b].scale);
+      Sums dots[M];
+      Dots<M>(x, K, row[j][b].q, dots);
 #pragma GCC unroll 4
-      for (size_t p = 0; p < kQ8Block; p += Lanes()) {
-        const V right = hn::Mul(scale, Widen(row[j][b].q + p));
-#pragma GCC unroll 4
-        for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(Load(x + i * K + p), right, sum[i][j]);
-      }
+      for (int i = 0; i < M; ++i)
+        sum[i][j] = hn::MulAdd(hn::ConvertTo(D(), dots[i]), Set(row[j][b].scale * a_scale[i * call.blocks + b]), sum[i][j]);
     }
   }
   for (int64_t j = 0; j < streams; ++j)
@@ -86,8 +130,8 @@ void Q8RowsAs(const Q8Call& call, int64_t begin, int64_t end) {
     const Q8Block* const w = call.w + j * call.blocks;
     T* const c = static_cast<T*>(call.c) + j;
     int64_t i = 0;
-    for (; i + 2 <= call.m; i += 2) Q8Dots<2>(call, call.a + i * K, w, streams, c + i * call.n);
-    if (i < call.m) Q8Dots<1>(call, call.a + i * K, w, streams, c + i * call.n);
+    for (; i + 2 <= call.m; i += 2) Q8Dots<2>(call, call.a + i * K, call.a_scale + i * call.blocks, w, streams, c + i * call.n);
+    if (i < call.m) Q8Dots<1>(call, call.a + i * K, call.a_scale + i * call.blocks, w, streams, c + i * call.n);
   }
 }
 
@@ -103,6 +147,7 @@ namespace ingrain::ops {
 namespace {
 
 HWY_EXPORT(Q8Rows);
+HWY_EXPORT(RoundRows);
 
 Q8Block pack_block(const float* x) {
   float largest = 0;
@@ -142,8 +187,11 @@ Tensor unpack_q8(const Tensor& packed) {
 
 Tensor q8_nt(const Tensor& a_MK, const Tensor& packed) {
   require(a_MK.size(1) == row_blocks(packed) * kQ8Block, "a packed matrix of {} columns meets rows of {}", row_blocks(packed) * kQ8Block, a_MK.size(1));
-  const Tensor a = a_MK.to(at::kFloat).contiguous(), c = at::empty({a.size(0), packed.size(0)}, a_MK.options());
-  const Q8Call call{a_MK.scalar_type(), a.size(0), packed.size(0), row_blocks(packed), a.const_data_ptr<float>(), blocks_of(packed), c.data_ptr()};
+  const int64_t M = a_MK.size(0), N = packed.size(0), blocks = row_blocks(packed);
+  const Tensor a = a_MK.to(at::kFloat).contiguous(), c = at::empty({M, N}, a_MK.options());
+  const Tensor a16 = at::empty({M, blocks * kQ8Block}, at::kShort), scale = at::empty({M, blocks}, at::kFloat);
+  HWY_DYNAMIC_DISPATCH(RoundRows)(a.const_data_ptr<float>(), M, blocks, a16.data_ptr<int16_t>(), scale.data_ptr<float>());
+  const Q8Call call{a_MK.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale.const_data_ptr<float>(), blocks_of(packed), c.data_ptr()};
   const auto run = HWY_DYNAMIC_DISPATCH(Q8Rows);
   at::parallel_for(0, call.n, cpu::grain(a.size(1)), [&](int64_t begin, int64_t end) { run(call, begin, end); });
   return c;
