@@ -1,9 +1,25 @@
 #include "model/packed.h"
 
 #include "base/error.h"
+#include "ops/cpu/arena.h"
 #include "ops/linear/q8.h"
 
 namespace ingrain {
+namespace {
+
+/// Moves packed matrices into one piece of memory, in the order in which a token meets them.
+void gather(Weights& packed) {
+  std::vector<Tensor*> matrices;
+  for (BlockWeights& block : packed.blocks) matrices.insert(matrices.end(), {&block.wqkv_CD, &block.wo_DC, &block.mlp.w13_FD, &block.mlp.w2_DF});
+  matrices.push_back(&packed.head_VD);
+  std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::is_q8(*m); });
+  int64_t bytes = 0;
+  for (const Tensor* m : matrices) bytes += ops::cpu::Arena::bytes_of(m->sizes(), m->scalar_type());
+  ops::cpu::Arena arena(bytes);
+  for (Tensor* m : matrices) *m = arena.take(m->sizes(), m->scalar_type()).copy_(*m);
+}
+
+}  // namespace
 
 void pack_slow_weights(Network& model) {
   Weights& w = model.weights;
@@ -25,6 +41,7 @@ void pack_slow_weights(Network& model) {
   // The embedding is looked up, not multiplied: packed it serves as the head alone.
   pack(w.head_VD.defined() ? w.head_VD : w.embedding_VD, packed.head_VD);
   packed.embedding_VD = w.embedding_VD;
+  gather(packed);
   model.packed = std::move(packed);
 }
 

@@ -1,5 +1,7 @@
 #include "model/weights.h"
 
+#include "ops/cpu/arena.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 
@@ -55,7 +57,26 @@ void visit_parameters(const ModelConfig& config, Weights& weights, const Paramet
   });
 }
 
+namespace {
+
+/// On the CPU all parameters lie in one piece of memory, in the order in which a token meets them.
+Weights make_weights_on_cpu(const ModelConfig& config, at::ScalarType compute) {
+  Weights out;
+  int64_t bytes = 0;
+  visit_shapes(config, out, [&](const std::string&, Tensor&, ParameterKind kind, const std::vector<int64_t>& shape) {
+    bytes += ops::cpu::Arena::bytes_of(shape, type_of(kind, compute));
+  });
+  ops::cpu::Arena arena(bytes);
+  visit_shapes(config, out, [&](const std::string&, Tensor& tensor, ParameterKind kind, const std::vector<int64_t>& shape) {
+    tensor = arena.take(shape, type_of(kind, compute));
+  });
+  return out;
+}
+
+}  // namespace
+
 Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Device device) {
+  if (device.is_cpu()) return make_weights_on_cpu(config, compute);
   Weights out;
   visit_shapes(config, out, [&](const std::string&, Tensor& tensor, ParameterKind kind, std::vector<int64_t> shape) {
     tensor = at::empty(shape, at::TensorOptions().dtype(type_of(kind, compute)).device(device));
@@ -83,9 +104,14 @@ Weights initial_weights(const ModelConfig& config, uint64_t seed) {
 }
 
 Weights convert(const ModelConfig& config, const Weights& weights, at::ScalarType compute, at::Device device) {
-  Weights out = weights;
-  visit_parameters(config, out, [&](const std::string&, Tensor& tensor, ParameterKind kind) {
-    tensor = tensor.to(device, type_of(kind, compute));
+  if (weights.device() == device && weights.type() == compute) return weights;
+  Weights out = make_weights(config, compute, device), from = weights;
+  std::vector<Tensor> values = parameter_list(config, from);
+  auto value = values.begin();
+  visit_parameters(config, out, [&](const std::string&, Tensor& tensor, ParameterKind) {
+    const bool shared = value->device() == device && value->scalar_type() == tensor.scalar_type();
+    shared ? tensor = *value : tensor.copy_(*value);
+    ++value;
   });
   return out;
 }
