@@ -4,6 +4,7 @@
 #include "ops_table.h"
 
 #include "ops/backend.h"
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include "ops/sgd/sgd.h"
 #include "placing.h"

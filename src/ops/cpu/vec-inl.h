@@ -12,6 +12,21 @@
 
 #include <type_traits>
 
+// Every HWY_BEFORE_NAMESPACE() from here on means AVX3_DL and bf16.
+#undef INGRAIN_NATIVE_BF16
+#if HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3_DL
+#define INGRAIN_NATIVE_BF16 1
+#undef HWY_TARGET_STR
+#ifdef HWY_TARGET_STR_AVX3_DL
+#define HWY_TARGET_STR HWY_TARGET_STR_AVX3_DL ",avx512bf16"
+#else  // Highway before 1.0.5: what it says itself, as its functions must fit into ours
+#define HWY_TARGET_STR \
+  HWY_TARGET_STR_AVX3 ",vpclmulqdq,avx512vbmi,avx512vbmi2,vaes,avxvnni,avx512bitalg,avx512vpopcntdq,avx512bf16"
+#endif
+#else
+#define INGRAIN_NATIVE_BF16 0
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
@@ -25,36 +40,40 @@ HWY_INLINE V Set(float x) { return hn::Set(D(), x); }
 HWY_INLINE V Zero() { return hn::Zero(D()); }
 
 HWY_INLINE V Load(const float* p) { return hn::LoadU(D(), p); }
-HWY_INLINE V Load(const BFloat16* p) {
-  const hn::Rebind<uint16_t, D> d16;
-  const hn::RebindToUnsigned<D> d32;
-  const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p)));
-  return hn::BitCast(D(), hn::ShiftLeft<16>(bits));
+using D16 = hn::Rebind<uint16_t, D>;
+using D32 = hn::RebindToUnsigned<D>;
+
+HWY_INLINE V FromBf16(hn::Vec<D16> x) { return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(D32(), x))); }
+HWY_INLINE V Load(const BFloat16* p) { return FromBf16(hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(p))); }
+
+/// Rounds to nearest even; a NaN stays one. The native instruction makes zero of what is below the smallest normal number.
+HWY_INLINE hn::Vec<D16> ToBf16(V x) {
+#if INGRAIN_NATIVE_BF16
+  return hn::Vec<D16>{(__m256i)_mm512_cvtneps_pbh(x.raw)};
+#else
+  const auto bits = hn::BitCast(D32(), x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(D32(), 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(D32(), 0x7fff))));
+  const auto nan = hn::RebindMask(D32(), hn::Ne(x, x));
+  const auto kept = hn::IfThenElse(nan, hn::Set(D32(), 0x7fc0), rounded);
+  return hn::DemoteTo(D16(), hn::BitCast(hn::RebindToSigned<D>(), kept));
+#endif
 }
 
 HWY_INLINE void Store(V x, float* p) { hn::StoreU(x, D(), p); }
-/// Rounds to nearest even; a NaN stays one.
-HWY_INLINE void Store(V x, BFloat16* p) {
-  const hn::Rebind<uint16_t, D> d16;
-  const hn::RebindToUnsigned<D> d32;
-  const auto bits = hn::BitCast(d32, x);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))));
-  const auto nan = hn::RebindMask(d32, hn::Ne(x, x));
-  const auto kept = hn::IfThenElse(nan, hn::Set(d32, 0x7fc0), rounded);
-  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<D>(), kept)), d16, reinterpret_cast<uint16_t*>(p));
-}
+HWY_INLINE void Store(V x, BFloat16* p) { hn::StoreU(ToBf16(x), D16(), reinterpret_cast<uint16_t*>(p)); }
 
 /// What is left of x after being stored as a T: intermediate values that the model rounds stay rounded in a fused kernel.
 template <class T>
 HWY_INLINE V Rounded(V x) {
   if constexpr (std::is_same_v<T, float>) {
     return x;
+  } else if constexpr (INGRAIN_NATIVE_BF16) {
+    return FromBf16(ToBf16(x));
   } else {
-    const hn::RebindToUnsigned<D> d32;
-    const auto bits = hn::BitCast(d32, x);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-    const auto rounded = hn::And(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))), hn::Set(d32, 0xffff0000u));
+    const auto bits = hn::BitCast(D32(), x);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(D32(), 1));
+    const auto rounded = hn::And(hn::Add(bits, hn::Add(odd, hn::Set(D32(), 0x7fff))), hn::Set(D32(), 0xffff0000u));
     return hn::IfThenElse(hn::Eq(x, x), hn::BitCast(D(), rounded), x);
   }
 }

@@ -1,6 +1,7 @@
 // Windowed attention on the CPU: what runs on which thread. This file is compiled once per instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/windowed_attention/cpu.cpp"
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include <hwy/foreach_target.h>
 #include "ops/windowed_attention/few_queries-inl.h"
