@@ -7,7 +7,7 @@
 #define INGRAIN_OPS_ATTENTION_FEW_QUERIES_INL_H_
 #endif
 
-#include "ops/windowed_attention/tiles-inl.h"
+#include "ops/windowed_attention/forward-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -77,7 +77,7 @@ void FewQueriesAs(const AttentionCall& c, int64_t kv_head, int64_t key_begin, in
   std::fill(sum, sum + rows, 0.0f);
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t head = kv_head * c.groups() + row % c.groups();
-    WidenRow(static_cast<const T*>(c.q) + RowOffset(c, 0, head, c.q_heads, row / c.groups()), d, c.scale, q + row * padded, padded);
+    PackRow(static_cast<const T*>(c.q) + RowOffset(c, 0, head, c.q_heads, row / c.groups()), d, c.scale, q + row * padded, padded);
   }
   for (int64_t first = key_begin; first < key_end;) {
     const int64_t limit = first < c.past ? std::min(c.past, key_end) : key_end;  // a step is all old or all new
