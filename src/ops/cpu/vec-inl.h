@@ -97,24 +97,31 @@ HWY_INLINE void StoreUpTo(V x, T* p, size_t n) {
 HWY_INLINE float Sum(V x) { return hn::GetLane(hn::SumOfLanes(D(), x)); }
 HWY_INLINE float Max(V x) { return hn::GetLane(hn::MaxOfLanes(D(), x)); }
 
+/// x 2^n for integral n, and 0 where `keep` is false.
+HWY_INLINE V ScaledByPower(V x, V n, hn::Mask<D> keep) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  return V{_mm512_maskz_scalef_ps(keep.raw, x.raw, n.raw)};
+#else
+  const hn::RebindToSigned<D> d;
+  const auto bits = hn::Add(hn::BitCast(d, x), hn::ShiftLeft<23>(hn::ConvertTo(d, n)));
+  return hn::IfThenElseZero(keep, hn::BitCast(D(), bits));
+#endif
+}
+
 /// exp, within 2 units in the last place; 0 below -87.3, the largest power below overflow above 88.
 HWY_INLINE V Exp(V x) {
-  const D d;
-  const hn::RebindToSigned<D> di;
-  const V low = hn::Set(d, -87.33f);
-  const V y = hn::Max(low, hn::Min(hn::Set(d, 88.0f), x));  // this order keeps NaN
-  const auto n = hn::NearestInt(hn::Mul(y, hn::Set(d, 1.44269504f)));
-  const V nf = hn::ConvertTo(d, n);
-  V r = hn::NegMulAdd(nf, hn::Set(d, 0.693145751953125f), y);  // ln 2 in two parts, the first of 15 bits
-  r = hn::NegMulAdd(nf, hn::Set(d, 1.42860677e-6f), r);
+  const V low = Set(-87.33f);
+  const V y = hn::Max(low, hn::Min(Set(88.0f), x));  // this order keeps NaN
+  const V n = hn::Round(hn::Mul(y, Set(1.44269504f)));
+  V r = hn::NegMulAdd(n, Set(0.693145751953125f), y);  // ln 2 in two parts, the first of 15 bits
+  r = hn::NegMulAdd(n, Set(1.42860677e-6f), r);
   // exp(r) = 1 + r + r^2 q(r), q by weighted least squares on [-ln 2 / 2, ln 2 / 2]
-  V q = hn::MulAdd(r, hn::Set(d, 0.001381446490995586f), hn::Set(d, 0.008368780836462975f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0.04166839271783829f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0.1666651964187622f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0.4999999403953552f));
-  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), q, r), hn::Set(d, 1.0f));
-  const V scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, e), hn::ShiftLeft<23>(n)));
-  return hn::IfThenZeroElse(hn::Lt(x, low), scaled);
+  V q = hn::MulAdd(r, Set(0.001381446490995586f), Set(0.008368780836462975f));
+  q = hn::MulAdd(q, r, Set(0.04166839271783829f));
+  q = hn::MulAdd(q, r, Set(0.1666651964187622f));
+  q = hn::MulAdd(q, r, Set(0.4999999403953552f));
+  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), q, r), Set(1.0f));
+  return ScaledByPower(e, n, hn::Not(hn::Lt(x, low)));
 }
 
 HWY_INLINE V Sigmoid(V x) { return hn::Div(Set(1.0f), hn::Add(Set(1.0f), Exp(hn::Neg(x)))); }

@@ -82,14 +82,16 @@ struct BackwardScratch {
 /// As many rows as a group has, of one vector: to rows `kTileKeys` apart, and interleaved.
 HWY_INLINE void StoreGroup(const V (&x)[1], float* over_rows) { Store(x[0], over_rows); }
 HWY_INLINE void StoreGroup(const V (&x)[1], float* over_rows, float*) { Store(x[0], over_rows); }
-HWY_INLINE void StoreGroup(const V (&x)[2], BFloat16* over_rows) {
-  const auto words = hn::Or(hn::PromoteTo(D32(), ToBf16(x[0])), hn::ShiftLeft<16>(hn::PromoteTo(D32(), ToBf16(x[1]))));
-  hn::StoreU(words, D32(), reinterpret_cast<uint32_t*>(over_rows));
+HWY_INLINE void StorePairs(hn::Vec<D16> x, hn::Vec<D16> y, BFloat16* to) {
+  const auto words = hn::Or(hn::PromoteTo(D32(), x), hn::ShiftLeft<16>(hn::PromoteTo(D32(), y)));
+  hn::StoreU(words, D32(), reinterpret_cast<uint32_t*>(to));
 }
+HWY_INLINE void StoreGroup(const V (&x)[2], BFloat16* over_rows) { StorePairs(ToBf16(x[0]), ToBf16(x[1]), over_rows); }
 HWY_INLINE void StoreGroup(const V (&x)[2], BFloat16* over_rows, BFloat16* rows) {
-  Store(x[0], rows);
-  Store(x[1], rows + kTileKeys);
-  StoreGroup(x, over_rows);
+  const auto x0 = ToBf16(x[0]), x1 = ToBf16(x[1]);
+  hn::StoreU(x0, D16(), reinterpret_cast<uint16_t*>(rows));
+  hn::StoreU(x1, D16(), reinterpret_cast<uint16_t*>(rows + kTileKeys));
+  StorePairs(x0, x1, over_rows);
 }
 
 /// What a query's scores need of its statistics.
@@ -105,7 +107,7 @@ void CotangentsOfGroup(Visible columns, int64_t row, const BackwardRow* of, floa
     V p[kGroup<E>], gs[kGroup<E>];
     for (int64_t i = 0; i < kGroup<E>; ++i) {
       const int64_t k = at + i * kTileKeys + j;
-      p[i] = Exp(hn::MulSub(Load(x.s + k), Set(scale), Set(of[i].lse)));
+      p[i] = Probability<E>(Load(x.s + k), Set(scale * kExponentUnit<E>), Set(of[i].lse * kExponentUnit<E>));
       gs[i] = hn::Mul(p[i], hn::Sub(Load(x.gs + k), Set(of[i].E)));
     }
     StoreGroup(p, x.p + at + j * kGroup<E>);
@@ -121,7 +123,7 @@ void DualCotangentsOfGroup(Visible columns, int64_t row, const BackwardRow* of, 
     V p[kGroup<E>], p_e[kGroup<E>], gs[kGroup<E>], gds[kGroup<E>];
     for (int64_t i = 0; i < kGroup<E>; ++i) {
       const int64_t k = at + i * kTileKeys + j;
-      p[i] = Exp(hn::MulSub(Load(x.s + k), Set(scale), Set(of[i].lse)));
+      p[i] = Probability<E>(Load(x.s + k), Set(scale * kExponentUnit<E>), Set(of[i].lse * kExponentUnit<E>));
       const V e = hn::MulSub(Load(x.s + plane + k), Set(scale), Set(of[i].r)), c = hn::Sub(Load(x.gs + plane + k), Set(of[i].C));
       p_e[i] = hn::Mul(p[i], e);
       gs[i] = hn::Mul(p[i], hn::MulAdd(c, e, hn::Sub(Load(x.gs + k), Set(of[i].E))));

@@ -84,7 +84,7 @@ void FewQueriesAs(const AttentionCall& c, int64_t kv_head, int64_t key_begin, in
     const int64_t n = std::min(kFewKeys, limit - first);
     const int64_t stride = first < c.past ? c.k.past_stride : c.kv_heads * d;
     const int64_t v_stride = first < c.past ? c.v.past_stride : c.kv_heads * d;
-    const T *const k = KeyRow<T>(c, c.k, kv_head, 0, first), *const v = KeyRow<T>(c, c.v, kv_head, 0, first);
+    const T *const k = KeyRows<T>(c, c.k, kv_head, 0)[first], *const v = KeyRows<T>(c, c.v, kv_head, 0)[first];
     for (int64_t row = 0; row < rows; ++row) {
       const int64_t query = row / c.groups();
       const int64_t from = std::max(c.first_key(query), first), to = std::min(c.last_key(query) + 1, first + n);

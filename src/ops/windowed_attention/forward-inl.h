@@ -17,42 +17,54 @@
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-/// Sums over the keys of p and p ds, and of p ds as the product with v sees it: rounded to E. do takes the last one times o off
-/// that product, so that what cancels does, whatever the rounding.
+/// Of one query, so far. Sums over the keys, lane by lane: of p and p ds, and of p ds as the product with v sees it, rounded to E.
+/// do takes the last one times o off that product, so that what cancels does, whatever the rounding.
 struct RowState {
-  float max = -std::numeric_limits<float>::infinity(), sum = 0, sum_ds = 0, sum_rounded_ds = 0;
+  float max = -std::numeric_limits<float>::infinity();
+  float p[kPad] = {}, p_ds[kPad] = {}, rounded_p_ds[kPad] = {};
 };
 
 inline void ScaleRow(float* row, size_t n, float factor) {
   for (size_t i = 0; i < n; i += Lanes()) Store(hn::Mul(Load(row + i), Set(factor)), row + i);
 }
 
-/// Scores, times `scale`, to unnormalized p (and ds to p ds); raises the running maximum, rescaling what was summed so far.
+/// A larger maximum: rescales what was summed so far.
+inline void RaiseMax(float max, RowState& state, float* o, float* tangent_o, size_t padded) {
+  if (!(max > state.max)) return;
+  const float shrink = std::exp(state.max - max);
+  state.max = max;
+  ScaleRow(state.p, kPad, shrink);
+  ScaleRow(o, padded, shrink);
+  if (!tangent_o) return;
+  ScaleRow(state.p_ds, kPad, shrink);
+  ScaleRow(state.rounded_p_ds, kPad, shrink);
+  ScaleRow(tangent_o, padded, shrink);
+}
+
+/// Scores, times `scale`, to unnormalized p (and ds to p ds, where there is a tangent_o).
 template <class E>
 void SoftmaxRow(Visible columns, const float* s, const float* ds, float scale, E* p, E* p_ds, RowState& state, float* o,
                 float* tangent_o, size_t padded) {
   V max = Load(s + columns.first);
   for (int64_t j = columns.first + Lanes(); j < columns.end; j += Lanes()) max = hn::Max(max, Load(s + j));
-  const float m = Max(max) * scale;
-  if (m > state.max) {
-    const float shrink = std::exp(state.max - m);
-    state = {m, state.sum * shrink, state.sum_ds * shrink, state.sum_rounded_ds * shrink};
-    ScaleRow(o, padded, shrink);
-    if (ds) ScaleRow(tangent_o, padded, shrink);
-  }
-  V sum = Zero(), sum_ds = Zero(), sum_rounded_ds = Zero();
+  if (!hn::AllTrue(D(), hn::Le(hn::Mul(max, Set(scale)), Set(state.max))))
+    RaiseMax(Max(max) * scale, state, o, tangent_o, padded);
+  const V unit_scale = Set(scale * kExponentUnit<E>), shift = Set(state.max * kExponentUnit<E>);
+  V sum = Load(state.p), sum_ds = Load(state.p_ds), sum_rounded = Load(state.rounded_p_ds);
   for (int64_t j = columns.first; j < columns.end; j += Lanes()) {
-    const V p_j = Exp(hn::MulSub(Load(s + j), Set(scale), Set(state.max)));
+    const V p_j = Probability<E>(Load(s + j), unit_scale, shift);
     Store(p_j, p + j);
     sum = hn::Add(sum, p_j);
-    if (!ds) continue;
+    if (!tangent_o) continue;
     const V p_ds_j = hn::Mul(p_j, hn::Mul(Load(ds + j), Set(scale)));
     Store(p_ds_j, p_ds + j);
     sum_ds = hn::Add(sum_ds, p_ds_j);
-    sum_rounded_ds = hn::Add(sum_rounded_ds, Rounded<E>(p_ds_j));
+    sum_rounded = hn::Add(sum_rounded, Rounded<E>(p_ds_j));
   }
-  state.sum += Sum(sum);
-  if (ds) state.sum_ds += Sum(sum_ds), state.sum_rounded_ds += Sum(sum_rounded_ds);
+  Store(sum, state.p);
+  if (!tangent_o) return;
+  Store(sum_ds, state.p_ds);
+  Store(sum_rounded, state.rounded_p_ds);
 }
 
 /// A tile of queries on its way through the keys.
@@ -101,8 +113,8 @@ void AddBlock(const AttentionCall& c, ForwardTile<E>& t, int64_t begin, int64_t 
       continue;
     }
     HideKeys(x.s + row, visible, columns);
-    SoftmaxRow(columns, x.s + row, dual ? x.ds + row : nullptr, ScoreScale<E>(c), x.p + row, x.p_ds + row, t.state[begin + i],
-               o + i * padded, tangent_o + i * padded, padded);
+    SoftmaxRow(columns, x.s + row, x.ds + row, ScoreScale<E>(c), x.p + row, x.p_ds + row, t.state[begin + i], o + i * padded,
+               dual ? tangent_o + i * padded : nullptr, padded);
   }
   const auto add_values = [&](const E* p, int64_t plane, float* to) {
     Product(rows, padded, width, LeftView<E>{p + at, kTileKeys, kGroup<E>}, v_over_keys.plane(plane) + at * padded,
@@ -119,13 +131,13 @@ void FinishTile(const AttentionCall& c, const ForwardTile<E>& t, void* o_out, fl
   const int64_t padded = c.padded();
   for (int64_t i = 0; i < t.n; ++i) {
     const RowState& state = t.state[i];
-    const float inverse = 1 / state.sum, mean_rounded_ds = state.sum_rounded_ds * inverse;
+    const float sum = Sum(Load(state.p)), inverse = 1 / sum, mean_rounded_ds = Sum(Load(state.rounded_p_ds)) * inverse;
     float *const o_i = t.o + i * padded, *const do_i = t.o + (t.n + i) * padded;
-    lse[t.head * c.tokens + t.first + i] = state.max + std::log(state.sum);
+    lse[t.head * c.tokens + t.first + i] = state.max + std::log(sum);
     ScaleRow(o_i, padded, inverse);
     NarrowRow(o_i, c.head_dim, 1, static_cast<T*>(o_out) + RowOffset(c, 0, t.head, c.q_heads, t.first + i));
     if (c.planes == 1) continue;
-    r[t.head * c.tokens + t.first + i] = state.sum_ds * inverse;
+    r[t.head * c.tokens + t.first + i] = Sum(Load(state.p_ds)) * inverse;
     for (int64_t j = 0; j < padded; j += Lanes())  // do = (sum p ds v + sum p dv) / sum p - r o
       Store(hn::NegMulAdd(Set(mean_rounded_ds), Load(o_i + j), hn::Mul(Load(do_i + j), Set(inverse))), do_i + j);
     NarrowRow(do_i, c.head_dim, 1, static_cast<T*>(o_out) + RowOffset(c, 1, t.head, c.q_heads, t.first + i));

@@ -33,6 +33,23 @@ float ScoreScale(const AttentionCall& c) {
   return std::is_same_v<E, float> ? 1.0f : c.scale;
 }
 
+/// p = exp(scale s - shift), within what rounding to E leaves of it; scale and shift in the unit of the exponent.
+template <class E>
+constexpr float kExponentUnit = std::is_same_v<E, float> ? 1.0f : 1.44269504f;
+template <class E>
+HWY_INLINE V Probability(V s, V scale, V shift) {
+  const V x = hn::MulSub(s, scale, shift);
+  if constexpr (std::is_same_v<E, float>) {
+    return Exp(x);
+  } else {
+    const V n = hn::Round(x), r = hn::Sub(x, n);
+    V y = hn::MulAdd(r, Set(0.009600395f), Set(0.055916894f));  // 2^r within 3e-6
+    y = hn::MulAdd(y, r, Set(0.24023719f));
+    y = hn::MulAdd(y, r, Set(0.69312197f));
+    return ScaledByPower(hn::MulAdd(y, r, Set(1.0f)), n, hn::Not(hn::Lt(x, Set(-126.0f))));
+  }
+}
+
 /// A row of n numbers to fp32, times `scale`, padded with zeros to `padded`.
 template <class T>
 void PackRow(const T* from, size_t n, float scale, float* to, size_t padded) {
@@ -58,12 +75,18 @@ inline int64_t RowOffset(const AttentionCall& c, int64_t plane, int64_t head, in
   return (((plane * c.batch + head / heads) * c.tokens + token) * heads + head % heads) * c.head_dim;
 }
 
+/// Rows of k or v: those of the past, then those at hand.
 template <class T>
-const T* KeyRow(const AttentionCall& c, const KeySource& source, int64_t head, int64_t plane, int64_t key) {
-  if (key >= c.past) return static_cast<const T*>(source.now) + RowOffset(c, plane, head, c.kv_heads, key - c.past);
-  const int64_t b = head / c.kv_heads, g = head % c.kv_heads;
-  return static_cast<const T*>(source.past) + b * source.past_batch_stride + key * source.past_stride + g * c.head_dim;
-}
+struct KeyRows {
+  const T *old, *now;  // key 0, and the first at hand
+  int64_t past, old_stride, stride;
+  KeyRows(const AttentionCall& c, const KeySource& source, int64_t head, int64_t plane)
+      : old(static_cast<const T*>(source.past)), now(static_cast<const T*>(source.now) + RowOffset(c, plane, head, c.kv_heads, 0)),
+        past(c.past), old_stride(source.past_stride), stride(c.kv_heads * c.head_dim) {
+    if (old) old += head / c.kv_heads * source.past_batch_stride + head % c.kv_heads * c.head_dim;
+  }
+  const T* operator[](int64_t key) const { return key < past ? old + key * old_stride : now + (key - past) * stride; }
+};
 
 // ---- Packing
 
@@ -75,24 +98,28 @@ struct PackedBlock {
   const E* plane(int64_t p) const { return data + p * plane_size; }
 };
 
+constexpr int64_t kRowsAhead = 16;
+
 /// The rows as they are, [kTileKeys][padded].
 template <class T, class E>
 PackedBlock<E> PackRows(const AttentionCall& c, const KeySource& source, int64_t kv_head, int64_t block, E* to) {
   const int64_t first = block * kTileKeys, n = c.keys_of(block), padded = c.padded();
   const PackedBlock<E> packed{to, kTileKeys * padded};
-  for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane)
+  for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane) {
+    const KeyRows<T> rows(c, source, kv_head, plane);
     for (int64_t j = 0; j < kTileKeys; ++j) {
       E* const row = to + plane * packed.plane_size + j * padded;
-      if (j + 8 < n) {  // rows of one head lie apart: no hardware prefetch finds them
-        const T* const later = KeyRow<T>(c, source, kv_head, first + j + 8 < c.past ? 0 : plane, first + j + 8);
+      if (j + kRowsAhead < n) {  // rows of one head lie apart: no hardware prefetch finds them
+        const T* const later = rows[first + j + kRowsAhead];
         for (int64_t i = 0; i < c.head_dim; i += 64 / int64_t(sizeof(T))) hwy::Prefetch(later + i);
       }
       if (j < n && (plane == 0 || first + j >= c.past)) {
-        PackRow(KeyRow<T>(c, source, kv_head, plane, first + j), c.head_dim, 1, row, padded);
+        PackRow(rows[first + j], c.head_dim, 1, row, padded);
       } else {
         std::fill(row, row + padded, E(0.0f));
       }
     }
+  }
   return packed;
 }
 
