@@ -44,7 +44,7 @@ struct LeftView {
 constexpr int kRows = 6, kVectors = 2;
 
 template <int Rows, int Vectors, class E>
-void RegisterTile(size_t groups, LeftView<E> a, const E* HWY_RESTRICT b, size_t ldb, float* HWY_RESTRICT c, size_t ldc,
+HWY_INLINE void RegisterTile(size_t groups, LeftView<E> a, const E* HWY_RESTRICT b, size_t ldb, float* HWY_RESTRICT c, size_t ldc,
                   bool add) {
   const size_t L = Lanes();
   V sum[Rows][Vectors];
