@@ -4,14 +4,20 @@
 #include "ops_table.h"
 
 #include "ops/backend.h"
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include "ops/sgd/sgd.h"
+#include "ops/swiglu/swiglu.h"
+#include "ops/windowed_attention/windowed_attention.h"
 #include "placing.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
 #include <ATen/CPUGeneratorImpl.h>
+
+#include <limits>
 
 namespace ingrain::test {
 namespace {
@@ -231,6 +237,25 @@ TEST(ClippedSgd, kernel_equals_the_reference) {
 TEST(ClippedSgd, kernel_equals_the_reference_on_cuda) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a torch without CUDA";
   for (const Placing& p : placings(at::kCUDA)) expect_clipped_sgd_equal(p);
+}
+
+/// Rounding, exp and the running maximum are written by hand for every instruction set.
+TEST(Kernels, a_number_that_is_none_stays_none) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const auto type : {at::kFloat, at::kBFloat16})
+    for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+      SCOPED_TRACE(fmt::format("{} {}", hwy::TargetName(target), at::toString(type)));
+      hwy::SetSupportedTargetsForTest(target);
+      const Tensor gate = at::ones({1, 1, 2 * 33}, type), q = at::ones({1, 1, 40, 2, 16}, type);
+      gate[0][0][3] = nan;
+      q[0][0][20][1][5] = nan;
+      const Tensor y = ops::swiglu(gate), o = ops::windowed_attention(q, at::ones_like(q), at::ones_like(q), {}, 64, 0.25);
+      hwy::SetSupportedTargetsForTest(0);
+      EXPECT_EQ(y.isnan().sum().item<int64_t>(), 1);
+      EXPECT_TRUE(y[0][0][3].isnan().item<bool>());
+      EXPECT_EQ(o.isnan().sum().item<int64_t>(), 16);
+      EXPECT_TRUE(o[0][0][20][1].isnan().all().item<bool>());
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(table, Operations, testing::ValuesIn(all_cases()),

@@ -2,6 +2,7 @@
 #include "ops/cpu/processor.h"
 
 #include "base/error.h"
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 
 #include <ATen/Version.h>
@@ -9,8 +10,10 @@
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 namespace ingrain {
 namespace {
@@ -24,8 +27,14 @@ TEST(Processor, kernels_of_all_libraries_keep_to_what_INGRAIN_CPU_says) {
   if (!asked || asked != std::string("avx2")) return;  // the other of ctest's two runs
   EXPECT_LE(ops::vectors(), ops::Vectors::avx2);
   EXPECT_FALSE(ops::has_native_bf16());
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) EXPECT_NE(target, HWY_AVX3);
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) EXPECT_EQ(target & (HWY_AVX3 | HWY_AVX3_DL), 0);
   EXPECT_THAT((std::vector<std::string>{"AVX2", "DEFAULT", "NO AVX"}), testing::Contains(at::get_cpu_capability()));
+}
+
+TEST(Processor, native_bf16_and_the_kernels_for_it_go_together) {
+  std::vector<int64_t> targets;
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) targets.push_back(target);
+  EXPECT_EQ(std::ranges::count(targets, HWY_AVX3_DL) == 1, ops::has_native_bf16());
 }
 
 TEST(Processor, another_word_is_refused_and_the_choices_named) {

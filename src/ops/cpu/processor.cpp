@@ -1,6 +1,7 @@
 #include "ops/cpu/processor.h"
 
 #include "base/error.h"
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 
 #include <hwy/targets.h>
@@ -21,9 +22,9 @@ struct Limit {
 
 #if HWY_ARCH_X86
 constexpr Limit kLimits[] = {
-    {"avx512", Vectors::avx512, 0, "avx512", "AVX512", "AVX512_CORE"},
-    {"avx2", Vectors::avx2, HWY_AVX3, "avx2", "AVX2", "AVX2"},
-    {"scalar", Vectors::none, HWY_AVX3 | HWY_AVX2, "default", "SSE4_2", "SSE41"},
+    {"avx512", Vectors::avx512, HWY_AVX3_DL, "avx512", "AVX512", "AVX512_CORE"},
+    {"avx2", Vectors::avx2, HWY_AVX3_DL | HWY_AVX3, "avx2", "AVX2", "AVX2"},
+    {"scalar", Vectors::none, HWY_AVX3_DL | HWY_AVX3 | HWY_AVX2, "default", "SSE4_2", "SSE41"},
 };
 #else
 constexpr Limit kLimits[] = {{"scalar", Vectors::none, ~int64_t{HWY_EMU128 | HWY_SCALAR}, "default", "", ""}};
@@ -39,6 +40,13 @@ Vectors built_in() {
   return Vectors::none;
 #endif
 }
+
+#if HWY_ARCH_X86
+/// Before any kernel is chosen, in initializers too: our AVX3_DL has bf16, which Ice Lake's lacks (targets.h).
+[[gnu::constructor(101)]] void hide_native_bf16_where_it_is_not() {
+  if (built_in() < Vectors::avx512_bf16) hwy::DisableTargets(HWY_AVX3_DL);
+}
+#endif
 
 Vectors& usable() {
   static Vectors value = built_in();

@@ -12,6 +12,21 @@
 
 #include <type_traits>
 
+// Every HWY_BEFORE_NAMESPACE() from here on means AVX3_DL and bf16.
+#undef INGRAIN_NATIVE_BF16
+#if HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3_DL
+#define INGRAIN_NATIVE_BF16 1
+#undef HWY_TARGET_STR
+#ifdef HWY_TARGET_STR_AVX3_DL
+#define HWY_TARGET_STR HWY_TARGET_STR_AVX3_DL ",avx512bf16"
+#else  // Highway 1.0.3 gives it no name: what it says itself, as its functions must fit into ours
+#define HWY_TARGET_STR \
+  HWY_TARGET_STR_AVX3 ",vpclmulqdq,avx512vbmi,avx512vbmi2,vaes,avxvnni,avx512bitalg,avx512vpopcntdq,avx512bf16"
+#endif
+#else
+#define INGRAIN_NATIVE_BF16 0
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
@@ -25,36 +40,40 @@ HWY_INLINE V Set(float x) { return hn::Set(D(), x); }
 HWY_INLINE V Zero() { return hn::Zero(D()); }
 
 HWY_INLINE V Load(const float* p) { return hn::LoadU(D(), p); }
-HWY_INLINE V Load(const BFloat16* p) {
-  const hn::Rebind<uint16_t, D> d16;
-  const hn::RebindToUnsigned<D> d32;
-  const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p)));
-  return hn::BitCast(D(), hn::ShiftLeft<16>(bits));
+using D16 = hn::Rebind<uint16_t, D>;
+using D32 = hn::RebindToUnsigned<D>;
+
+HWY_INLINE V FromBf16(hn::Vec<D16> x) { return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(D32(), x))); }
+HWY_INLINE V Load(const BFloat16* p) { return FromBf16(hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(p))); }
+
+/// Rounds to nearest even; a NaN stays one. The native instruction makes zero of what is below the smallest normal number.
+HWY_INLINE hn::Vec<D16> ToBf16(V x) {
+#if INGRAIN_NATIVE_BF16
+  return hn::Vec<D16>{(__m256i)_mm512_cvtneps_pbh(x.raw)};
+#else
+  const auto bits = hn::BitCast(D32(), x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(D32(), 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(D32(), 0x7fff))));
+  const auto nan = hn::RebindMask(D32(), hn::Ne(x, x));
+  const auto kept = hn::IfThenElse(nan, hn::Set(D32(), 0x7fc0), rounded);
+  return hn::DemoteTo(D16(), hn::BitCast(hn::RebindToSigned<D>(), kept));
+#endif
 }
 
 HWY_INLINE void Store(V x, float* p) { hn::StoreU(x, D(), p); }
-/// Rounds to nearest even; a NaN stays one.
-HWY_INLINE void Store(V x, BFloat16* p) {
-  const hn::Rebind<uint16_t, D> d16;
-  const hn::RebindToUnsigned<D> d32;
-  const auto bits = hn::BitCast(d32, x);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))));
-  const auto nan = hn::RebindMask(d32, hn::Ne(x, x));
-  const auto kept = hn::IfThenElse(nan, hn::Set(d32, 0x7fc0), rounded);
-  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<D>(), kept)), d16, reinterpret_cast<uint16_t*>(p));
-}
+HWY_INLINE void Store(V x, BFloat16* p) { hn::StoreU(ToBf16(x), D16(), reinterpret_cast<uint16_t*>(p)); }
 
 /// What is left of x after being stored as a T: intermediate values that the model rounds stay rounded in a fused kernel.
 template <class T>
 HWY_INLINE V Rounded(V x) {
   if constexpr (std::is_same_v<T, float>) {
     return x;
+  } else if constexpr (INGRAIN_NATIVE_BF16) {
+    return FromBf16(ToBf16(x));
   } else {
-    const hn::RebindToUnsigned<D> d32;
-    const auto bits = hn::BitCast(d32, x);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-    const auto rounded = hn::And(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))), hn::Set(d32, 0xffff0000u));
+    const auto bits = hn::BitCast(D32(), x);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(D32(), 1));
+    const auto rounded = hn::And(hn::Add(bits, hn::Add(odd, hn::Set(D32(), 0x7fff))), hn::Set(D32(), 0xffff0000u));
     return hn::IfThenElse(hn::Eq(x, x), hn::BitCast(D(), rounded), x);
   }
 }
@@ -78,24 +97,31 @@ HWY_INLINE void StoreUpTo(V x, T* p, size_t n) {
 HWY_INLINE float Sum(V x) { return hn::GetLane(hn::SumOfLanes(D(), x)); }
 HWY_INLINE float Max(V x) { return hn::GetLane(hn::MaxOfLanes(D(), x)); }
 
+/// x 2^n for integral n, and 0 where `keep` is false.
+HWY_INLINE V ScaledByPower(V x, V n, hn::Mask<D> keep) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  return V{_mm512_maskz_scalef_ps(keep.raw, x.raw, n.raw)};
+#else
+  const hn::RebindToSigned<D> d;
+  const auto bits = hn::Add(hn::BitCast(d, x), hn::ShiftLeft<23>(hn::ConvertTo(d, n)));
+  return hn::IfThenElseZero(keep, hn::BitCast(D(), bits));
+#endif
+}
+
 /// exp, within 2 units in the last place; 0 below -87.3, the largest power below overflow above 88.
 HWY_INLINE V Exp(V x) {
-  const D d;
-  const hn::RebindToSigned<D> di;
-  const V low = hn::Set(d, -87.33f);
-  const V y = hn::Max(low, hn::Min(hn::Set(d, 88.0f), x));  // this order keeps NaN
-  const auto n = hn::NearestInt(hn::Mul(y, hn::Set(d, 1.44269504f)));
-  const V nf = hn::ConvertTo(d, n);
-  V r = hn::NegMulAdd(nf, hn::Set(d, 0.693145751953125f), y);  // ln 2 in two parts, the first of 15 bits
-  r = hn::NegMulAdd(nf, hn::Set(d, 1.42860677e-6f), r);
+  const V low = Set(-87.33f);
+  const V y = hn::Max(low, hn::Min(Set(88.0f), x));  // this order keeps NaN
+  const V n = hn::Round(hn::Mul(y, Set(1.44269504f)));
+  V r = hn::NegMulAdd(n, Set(0.693145751953125f), y);  // ln 2 in two parts, the first of 15 bits
+  r = hn::NegMulAdd(n, Set(1.42860677e-6f), r);
   // exp(r) = 1 + r + r^2 q(r), q by weighted least squares on [-ln 2 / 2, ln 2 / 2]
-  V q = hn::MulAdd(r, hn::Set(d, 0.001381446490995586f), hn::Set(d, 0.008368780836462975f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0.04166839271783829f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0.1666651964187622f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0.4999999403953552f));
-  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), q, r), hn::Set(d, 1.0f));
-  const V scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, e), hn::ShiftLeft<23>(n)));
-  return hn::IfThenZeroElse(hn::Lt(x, low), scaled);
+  V q = hn::MulAdd(r, Set(0.001381446490995586f), Set(0.008368780836462975f));
+  q = hn::MulAdd(q, r, Set(0.04166839271783829f));
+  q = hn::MulAdd(q, r, Set(0.1666651964187622f));
+  q = hn::MulAdd(q, r, Set(0.4999999403953552f));
+  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), q, r), Set(1.0f));
+  return ScaledByPower(e, n, hn::Not(hn::Lt(x, low)));
 }
 
 HWY_INLINE V Sigmoid(V x) { return hn::Div(Set(1.0f), hn::Add(Set(1.0f), Exp(hn::Neg(x)))); }

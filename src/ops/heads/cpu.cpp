@@ -1,6 +1,7 @@
 // Splitting into heads, their norms and RoPE on the CPU. This file is compiled once per instruction set.
 #ifndef INGRAIN_OPS_HEADS_CPU  // what all of them share
 #define INGRAIN_OPS_HEADS_CPU
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include "ops/cpu/parallel.h"
 #include "ops/heads/heads.h"

@@ -1,6 +1,7 @@
 // The rows of linear-cross-entropy on the CPU. This file is compiled once per instruction set.
 #ifndef INGRAIN_OPS_CROSS_ENTROPY_CPU  // what all of them share
 #define INGRAIN_OPS_CROSS_ENTROPY_CPU
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include "ops/cpu/parallel.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"

@@ -1,6 +1,7 @@
 // RMSNorm on the CPU. This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
 #ifndef INGRAIN_OPS_RMS_NORM_CPU  // what all of them share
 #define INGRAIN_OPS_RMS_NORM_CPU
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include "ops/cpu/parallel.h"
 #include "ops/rms_norm/rms_norm.h"

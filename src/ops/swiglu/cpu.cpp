@@ -1,6 +1,7 @@
 // The gate of SwiGLU on the CPU. This file is compiled once per instruction set.
 #ifndef INGRAIN_OPS_SWIGLU_CPU  // what all of them share
 #define INGRAIN_OPS_SWIGLU_CPU
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include "ops/cpu/parallel.h"
 #include "ops/swiglu/swiglu.h"

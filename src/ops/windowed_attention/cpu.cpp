@@ -1,10 +1,12 @@
 // Windowed attention on the CPU: what runs on which thread. This file is compiled once per instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/windowed_attention/cpu.cpp"
+#define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include <hwy/foreach_target.h>
+#include "ops/windowed_attention/backward-inl.h"
 #include "ops/windowed_attention/few_queries-inl.h"
-#include "ops/windowed_attention/tiles-inl.h"
+#include "ops/windowed_attention/forward-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -23,9 +25,8 @@ void MergeFewQueries(const AttentionCall& c, int64_t kv_head, int64_t splits, in
   c.type == at::kFloat ? MergeFewQueriesAs<float>(c, kv_head, splits, stride, partials, o, lse)
                        : MergeFewQueriesAs<BFloat16>(c, kv_head, splits, stride, partials, o, lse);
 }
-void PrepareBackward(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile, float* scratch) {
-  t.call.type == at::kFloat ? PrepareBackwardAs<float>(t, go, o, head, tile, scratch)
-                            : PrepareBackwardAs<BFloat16>(t, go, o, head, tile, scratch);
+void PrepareBackward(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile) {
+  t.call.type == at::kFloat ? PrepareBackwardAs<float>(t, go, o, head, tile) : PrepareBackwardAs<BFloat16>(t, go, o, head, tile);
 }
 void BackwardOfBlock(const BackwardOperands& t, int64_t kv_head, int64_t block, float* gq, float* scratch,
                    const KeyGradient& gk, const KeyGradient& gv) {
@@ -177,11 +178,11 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
   const BackwardOperands tiles{c, lse, lse + rows, sum, sum + rows, packed_q.data_ptr<float>(), packed_go.data_ptr<float>(),
                                gq.data_ptr<float>()};
   const auto prepare = HWY_DYNAMIC_DISPATCH(PrepareBackward);
-  cpu::for_each_task(tasks, c.tile_floats(), [&](int64_t task, float* scratch) {
-    prepare(tiles, go.const_data_ptr(), output.o_PBTHd.const_data_ptr(), task / c.tiles(), task % c.tiles(), scratch);
+  cpu::for_each_task(tasks, 0, [&](int64_t task, float*) {
+    prepare(tiles, go.const_data_ptr(), output.o_PBTHd.const_data_ptr(), task / c.tiles(), task % c.tiles());
   });
   const auto run = HWY_DYNAMIC_DISPATCH(BackwardOfBlock);
-  const int64_t scratch_floats = 2 * kTileRows * kTileKeys + 5 * c.block_floats();
+  const int64_t scratch_floats = 4 * kTileRows * kTileKeys + 5 * c.block_floats();
   cpu::for_each_task(c.batch * c.kv_heads * splits, scratch_floats, [&](int64_t task, float* scratch) {
     const int64_t head = task / splits, split = task % splits;
     float* const gq_of_split = tiles.gq + split * tile_total;

@@ -1,4 +1,4 @@
-// How windowed attention on the CPU cuts its work: tiles of queries against blocks of keys, both copied to fp32.
+// How windowed attention on the CPU cuts its work: tiles of queries against blocks of keys, both packed.
 // The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
 #pragma once
 
@@ -10,6 +10,8 @@ namespace ingrain::ops {
 
 constexpr int64_t kTileRows = 96;  // rows of a query tile, both planes together: a multiple of the product's 6
 constexpr int64_t kTileKeys = 96;  // keys of a block: also a multiple of two vectors of 16
+constexpr int64_t kStripQueries = 24;  // queries of a tile whose scores meet a block together: they stay in the first-level cache
+constexpr int64_t kStripScores = kStripQueries * kTileKeys;
 constexpr int64_t kFewKeys = 64;   // keys of a step where queries are few: k and v stay in the first-level cache
 constexpr int64_t kMaxHeadDim = 1024;
 constexpr int64_t kPad = 16;       // rows of packed operands are padded with zeros to a multiple of this
@@ -44,7 +46,7 @@ struct AttentionCall {
   /// Whether any key of the block has a tangent: those of the past have none.
   bool has_tangent(int64_t block) const { return planes == 2 && block * kTileKeys + keys_of(block) > past; }
 
-  /// One block of k or v in fp32, both planes, as rows [kTileKeys][padded] or transposed [head_dim][kTileKeys].
+  /// Room for one block of k or v, both planes, as rows [kTileKeys][padded] or transposed [padded][kTileKeys].
   int64_t block_floats() const { return planes * kTileKeys * padded(); }
 
   /// The keys that a query sees: [first, last].
@@ -64,7 +66,7 @@ struct BackwardOperands {
   AttentionCall call;
   const float *lse, *r;      // the forward's statistics, [batch, q_heads, tokens]
   float *sum, *tangent_sum;  // <go, o> + <gdo, do> and <gdo, o>, like them
-  float *q, *go, *gq;        // by tiles: [batch, q_heads, tile][planes * queries][padded]; q is scaled, gq starts at zero
+  float *q, *go, *gq;        // by tiles: room for [batch, q_heads, tile][kTileRows][padded] of fp32; gq starts at zero
 };
 
 }  // namespace ingrain::ops

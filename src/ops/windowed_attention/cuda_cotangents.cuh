@@ -1,5 +1,5 @@
 // What both kernels of the attention's backward share. With C = <gdo, o>, E = <go, o> + <gdo, do>, c = gdo v - C and
-// e = ds - r (see tiles-inl.h):
+// e = ds - r (see backward-inl.h):
 //   cot(ds) = p c;   cot(s) = p (go v + gdo dv + c e - E)
 // The two kernels compute these once each: one gathers the gradients of a tile of queries over the keys they see, one
 // those of a tile of keys over the queries that see it. So no sum needs atomics, and the result is always the same.

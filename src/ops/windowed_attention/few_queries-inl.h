@@ -7,7 +7,7 @@
 #define INGRAIN_OPS_ATTENTION_FEW_QUERIES_INL_H_
 #endif
 
-#include "ops/windowed_attention/tiles-inl.h"
+#include "ops/windowed_attention/forward-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -77,14 +77,14 @@ void FewQueriesAs(const AttentionCall& c, int64_t kv_head, int64_t key_begin, in
   std::fill(sum, sum + rows, 0.0f);
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t head = kv_head * c.groups() + row % c.groups();
-    WidenRow(static_cast<const T*>(c.q) + RowOffset(c, 0, head, c.q_heads, row / c.groups()), d, c.scale, q + row * padded, padded);
+    PackRow(static_cast<const T*>(c.q) + RowOffset(c, 0, head, c.q_heads, row / c.groups()), d, c.scale, q + row * padded, padded);
   }
   for (int64_t first = key_begin; first < key_end;) {
     const int64_t limit = first < c.past ? std::min(c.past, key_end) : key_end;  // a step is all old or all new
     const int64_t n = std::min(kFewKeys, limit - first);
     const int64_t stride = first < c.past ? c.k.past_stride : c.kv_heads * d;
     const int64_t v_stride = first < c.past ? c.v.past_stride : c.kv_heads * d;
-    const T *const k = KeyRow<T>(c, c.k, kv_head, 0, first), *const v = KeyRow<T>(c, c.v, kv_head, 0, first);
+    const T *const k = KeyRows<T>(c, c.k, kv_head, 0)[first], *const v = KeyRows<T>(c, c.v, kv_head, 0)[first];
     for (int64_t row = 0; row < rows; ++row) {
       const int64_t query = row / c.groups();
       const int64_t from = std::max(c.first_key(query), first), to = std::min(c.last_key(query) + 1, first + n);

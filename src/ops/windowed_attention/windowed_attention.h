@@ -14,7 +14,8 @@ struct KvWindow {
 
 /// Query i of the T tokens (which follow the W past ones) sees itself and the window - 1 positions before it.
 /// q: [P, B, T, H, d]; k, v: [P, B, T, G, d], H a multiple of G (grouped queries), all contiguous; past: [B, W, G, d].
-/// scale multiplies q k. Returns o like q. Scores and sums in fp32; never stores more scores than a tile's.
+/// scale, positive, multiplies q k. Returns o like q. Scores and sums in fp32, in bf16 p may be rounded before its product with v;
+/// never stores more scores than a tile's.
 /// Differentiable once in q, k, v and past.
 Tensor windowed_attention(const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& past,
                           int64_t window, double scale);
