@@ -84,16 +84,16 @@ Network packed_model(at::ScalarType type) {
   return model;
 }
 
-TEST(Packed, reading_in_any_split_gives_the_same_memory_and_scores) {
+TEST(Packed, reading_in_any_split_gives_the_same_memory_and_scores) {  // up to the rounding of activations, which single tokens get
   const Network model = packed_model(at::kFloat);
   const Tensor tokens = test::random_tokens(model.config, 1, 61);
   ttt::Memory whole = ttt::empty_memory(model), parts = ttt::empty_memory(model);
   const Tensor scores = ttt::read(model, whole, tokens).nll_Bn;
   std::vector<Tensor> one_by_one;
   for (int64_t i = 0; i < 61; ++i) one_by_one.push_back(ttt::read(model, parts, tokens.narrow(1, i, 1)).nll_Bn);
-  EXPECT_LT(max_difference(scores.narrow(1, 1, 60), at::cat(one_by_one, 1).narrow(1, 1, 60)), 1e-4);
-  EXPECT_LT(max_difference(whole.W_S[0].w13_FD, parts.W_S[0].w13_FD), 1e-5);
-  EXPECT_LT(max_difference(ttt::next_logits(model, whole), ttt::next_logits(model, parts)), 1e-4);
+  EXPECT_LT(max_difference(scores.narrow(1, 1, 60), at::cat(one_by_one, 1).narrow(1, 1, 60)), 2e-3);
+  EXPECT_LT(max_difference(whole.W_S[0].w13_FD, parts.W_S[0].w13_FD), 1e-4);
+  EXPECT_LT(max_difference(ttt::next_logits(model, whole), ttt::next_logits(model, parts)), 2e-3);
 }
 
 TEST(Packed, only_slow_matrices_change) {

@@ -41,19 +41,19 @@ namespace ingrain::ops::HWY_NAMESPACE {
 /// Rows of the weight side by side, as in few_rows.cpp.
 constexpr int kQ8Streams = 4;
 
-using D32 = hn::RebindToSigned<D>;
-using Sums = hn::Vec<D32>;
+using DI = hn::RebindToSigned<D>;
+using Sums = hn::Vec<DI>;
 
 /// A block's products with M rows of whole numbers (K apart), in sums whose own sum is the dot product: 32 * 32767 * 127 < 2^31.
 template <int M>
 HWY_INLINE void Dots(const int16_t* x, int64_t K, const int8_t* q, Sums (&dots)[M]) {
-  const D32 d32;
+  const DI d32;
   for (int i = 0; i < M; ++i) dots[i] = hn::Zero(d32);
 #if HWY_TARGET == HWY_SCALAR
   for (int64_t p = 0; p < kQ8Block; ++p)
     for (int i = 0; i < M; ++i) dots[i] = hn::Add(dots[i], hn::Set(d32, int32_t{x[i * K + p]} * q[p]));
 #else
-  const hn::RepartitionToNarrow<D32> d16;
+  const hn::RepartitionToNarrow<DI> d16;
   const hn::Rebind<int8_t, decltype(d16)> d8;
   Sums second[M];  // where some instruction sets put half of the products
 #pragma GCC unroll 4
@@ -69,8 +69,9 @@ HWY_INLINE void Dots(const int16_t* x, int64_t K, const int8_t* q, Sums (&dots)[
 #endif
 }
 
-/// A row of a as whole numbers: a block's largest magnitude becomes 32767. What is not finite makes its block NaN.
-HWY_INLINE void RoundRow(const float* a, int64_t blocks, int16_t* out, float* scale) {
+/// Blocks of a as whole numbers: a block's largest magnitude becomes 32767. What is not finite makes its block NaN.
+template <class T>
+HWY_INLINE void RoundBlocks(const T* a, int64_t blocks, int16_t* out, float* scale) {
   const hn::Rebind<int16_t, D> half16;
   for (int64_t b = 0; b < blocks; ++b, a += kQ8Block, out += kQ8Block) {
     V largest = Zero(), sum = Zero();
@@ -89,8 +90,11 @@ HWY_INLINE void RoundRow(const float* a, int64_t blocks, int16_t* out, float* sc
   }
 }
 
-void RoundRows(const float* a, int64_t rows, int64_t blocks, int16_t* out, float* scale) {
-  for (int64_t i = 0; i < rows; ++i) RoundRow(a + i * blocks * kQ8Block, blocks, out + i * blocks * kQ8Block, scale + i * blocks);
+/// a: [rows, 32 blocks] of `type`, contiguous.
+void RoundRows(at::ScalarType type, const void* a, int64_t rows, int64_t blocks, int16_t* out, float* scale) {
+  const int64_t whole = rows * blocks;  // a block knows nothing of its row
+  type == at::kFloat ? RoundBlocks(static_cast<const float*>(a), whole, out, scale)
+                     : RoundBlocks(static_cast<const BFloat16*>(a), whole, out, scale);
 }
 
 /// c[i][j] = <a_i, w_j> for M rows of a and `streams` (up to kQ8Streams) rows of w.
@@ -188,9 +192,9 @@ Tensor unpack_q8(const Tensor& packed) {
 Tensor q8_nt(const Tensor& a_MK, const Tensor& packed) {
   require(a_MK.size(1) == row_blocks(packed) * kQ8Block, "a packed matrix of {} columns meets rows of {}", row_blocks(packed) * kQ8Block, a_MK.size(1));
   const int64_t M = a_MK.size(0), N = packed.size(0), blocks = row_blocks(packed);
-  const Tensor a = a_MK.to(at::kFloat).contiguous(), c = at::empty({M, N}, a_MK.options());
+  const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
   const Tensor a16 = at::empty({M, blocks * kQ8Block}, at::kShort), scale = at::empty({M, blocks}, at::kFloat);
-  HWY_DYNAMIC_DISPATCH(RoundRows)(a.const_data_ptr<float>(), M, blocks, a16.data_ptr<int16_t>(), scale.data_ptr<float>());
+  HWY_DYNAMIC_DISPATCH(RoundRows)(a.scalar_type(), a.const_data_ptr(), M, blocks, a16.data_ptr<int16_t>(), scale.data_ptr<float>());
   const Q8Call call{a_MK.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale.const_data_ptr<float>(), blocks_of(packed), c.data_ptr()};
   const auto run = HWY_DYNAMIC_DISPATCH(Q8Rows);
   at::parallel_for(0, call.n, cpu::grain(a.size(1)), [&](int64_t begin, int64_t end) { run(call, begin, end); });

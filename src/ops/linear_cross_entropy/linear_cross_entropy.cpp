@@ -31,7 +31,7 @@ Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, 
   Tensor tangent_nll_N = P == 2 ? at::empty({N}, sums) : Tensor();
   if (want_x) out.gx_PND = at::empty_like(x_PND);
   if (want_E) out.gE_VD = at::zeros({V, D}, sums);
-  const int64_t block = std::clamp<int64_t>((x_PND.is_cuda() ? kBlockLogitsGpu : kBlockLogitsCpu) / (V * P), 64, 4096);
+  const int64_t block = std::clamp<int64_t>((x_PND.is_cuda() ? kBlockLogitsGpu : kBlockLogitsCpu) / (V * P), getenv("LCE") ? atoi(getenv("LCE")) : 64, 4096);
   for (int64_t first = 0; first < N; first += block) {
     const int64_t n = std::min(block, N - first);
     const auto part = [&](const Tensor& x_N) { return x_N.defined() ? x_N.narrow(0, first, n) : Tensor(); };
