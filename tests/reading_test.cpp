@@ -92,7 +92,9 @@ TEST_P(Reading, a_memory_without_the_work_done_ahead_goes_on_identically) {
     if (at > memory.position) read_split(model, memory, tokens.narrow(1, memory.position, at - memory.position), {1}, options);
     Memory going_on = memory.fork(), without = memory.fork();
     going_on.ahead = memory.ahead ? std::make_shared<ChunkAhead>(*memory.ahead) : nullptr;
-    if (model.config.suffix_len > 0 && at == 15 && model.config.chunk > 1) EXPECT_TRUE(going_on.ahead && going_on.ahead->done() > 0);
+    if (model.config.suffix_len > 0 && at == 15 && model.config.chunk > 1) {
+      EXPECT_TRUE(going_on.ahead && going_on.ahead->done() > 0);
+    }
     const Tensor rest = tokens.narrow(1, at, 45 - at);
     const Tensor a = read_split(model, going_on, rest, {1, 2, 1, 7, 1}, options), b = read_split(model, without, rest, {1, 2, 1, 7, 1}, options);
     EXPECT_TRUE(a.equal(b)) << "from " << at;

@@ -13,6 +13,8 @@ using torch::autograd::variable_list;
 
 /// How many logits a block may hold: large enough for a product at full speed, small enough to stay in cache (CPU).
 constexpr int64_t kBlockLogitsCpu = int64_t{1} << 21, kBlockLogitsGpu = int64_t{1} << 29;
+/// But every block reads the whole head, and reads and writes its whole gradient: a large vocabulary wants many rows for that.
+constexpr int64_t kFewestRows = 256;
 
 const CrossEntropyKernels& kernels(const Tensor& x) {
   return select(x, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda);
@@ -30,8 +32,7 @@ Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, 
   out.nll_N = at::empty({N}, sums);
   Tensor tangent_nll_N = P == 2 ? at::empty({N}, sums) : Tensor();
   if (want_x) out.gx_PND = at::empty_like(x_PND);
-  if (want_E) out.gE_VD = at::zeros({V, D}, sums);
-  const int64_t block = std::clamp<int64_t>((x_PND.is_cuda() ? kBlockLogitsGpu : kBlockLogitsCpu) / (V * P), getenv("LCE") ? atoi(getenv("LCE")) : 64, 4096);
+  const int64_t block = std::clamp<int64_t>((x_PND.is_cuda() ? kBlockLogitsGpu : kBlockLogitsCpu) / (V * P), kFewestRows, 4096);
   for (int64_t first = 0; first < N; first += block) {
     const int64_t n = std::min(block, N - first);
     const auto part = [&](const Tensor& x_N) { return x_N.defined() ? x_N.narrow(0, first, n) : Tensor(); };
@@ -45,7 +46,7 @@ Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, 
   }
   out.objective = (a_N * out.nll_N).sum();
   if (P == 2) out.objective = out.objective - (c_N * tangent_nll_N).sum();
-  if (want_E) out.gE_VD = out.gE_VD.to(E_VD.scalar_type());
+  if (want_E) out.gE_VD = N == 0 ? at::zeros_like(E_VD) : out.gE_VD.to(E_VD.scalar_type());
   return out;
 }
 
