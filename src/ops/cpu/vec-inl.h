@@ -95,6 +95,32 @@ HWY_INLINE void StoreUpTo(V x, T* p, size_t n) {
 }
 
 HWY_INLINE float Sum(V x) { return hn::GetLane(hn::SumOfLanes(D(), x)); }
+
+#if HWY_TARGET != HWY_SCALAR
+/// Adds up what blocks of 128 bits have in the same place: 4 numbers.
+template <class DX>
+HWY_INLINE void StoreSumOfBlocks(DX d, hn::Vec<DX> x, float* out) {
+  if constexpr (hn::MaxLanes(DX()) > 4) {
+    const hn::Half<DX> half;
+    StoreSumOfBlocks(half, hn::Add(hn::LowerHalf(half, x), hn::UpperHalf(half, x)), out);
+  } else {
+    hn::StoreU(x, d, out);
+  }
+}
+#endif
+
+/// out[0 .. 3] = the sums of four vectors, in a third of the time of one after the other.
+HWY_INLINE void StoreSums(V a, V b, V c, V d, float* out) {
+#if HWY_TARGET == HWY_SCALAR
+  const V sums[] = {a, b, c, d};
+  for (int i = 0; i < 4; ++i) out[i] = Sum(sums[i]);
+#else
+  const V ac = hn::Add(hn::InterleaveLower(a, c), hn::InterleaveUpper(D(), a, c));  // in each block: a, c, a, c
+  const V bd = hn::Add(hn::InterleaveLower(b, d), hn::InterleaveUpper(D(), b, d));
+  StoreSumOfBlocks(D(), hn::Add(hn::InterleaveLower(ac, bd), hn::InterleaveUpper(D(), ac, bd)), out);
+#endif
+}
+
 HWY_INLINE float Max(V x) { return hn::GetLane(hn::MaxOfLanes(D(), x)); }
 
 /// x 2^n for integral n, and 0 where `keep` is false.

@@ -60,8 +60,12 @@ HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, in
       for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(LoadUpTo(a + i * call.k + whole, left), right, sum[i][j]);
     }
   }
-  for (int64_t j = 0; j < streams; ++j)
-    for (int i = 0; i < M; ++i) c[i * call.n + j] = static_cast<T>(Sum(sum[i][j]));
+  static_assert(kStreams == 4);
+  for (int i = 0; i < M; ++i) {
+    float sums[4];
+    StoreSums(sum[i][0], sum[i][1], sum[i][2], sum[i][3], sums);
+    for (int64_t j = 0; j < streams; ++j) c[i * call.n + j] = static_cast<T>(sums[j]);
+  }
 }
 
 template <class T, class W>

@@ -122,8 +122,12 @@ HWY_INLINE void Q8Dots(const Q8Call& call, const int16_t* a, const float* a_scal
         sum[i][j] = hn::MulAdd(hn::ConvertTo(D(), dots[i]), Set(row[j][b].scale * a_scale[i * call.blocks + b]), sum[i][j]);
     }
   }
-  for (int64_t j = 0; j < streams; ++j)
-    for (int i = 0; i < M; ++i) c[i * call.n + j] = static_cast<T>(Sum(sum[i][j]));
+  static_assert(kQ8Streams == 4);
+  for (int i = 0; i < M; ++i) {
+    float sums[4];
+    StoreSums(sum[i][0], sum[i][1], sum[i][2], sum[i][3], sums);
+    for (int64_t j = 0; j < streams; ++j) c[i * call.n + j] = static_cast<T>(sums[j]);
+  }
 }
 
 template <class T>

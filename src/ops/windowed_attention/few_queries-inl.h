@@ -26,10 +26,7 @@ void Scores(const float* q, const T* k, int64_t stride, int64_t n, int64_t d, fl
       s2 = hn::MulAdd(qi, LoadUpTo(row + 2 * stride + i, d - i), s2);
       s3 = hn::MulAdd(qi, LoadUpTo(row + 3 * stride + i, d - i), s3);
     }
-    s[j] = Sum(s0);
-    s[j + 1] = Sum(s1);
-    s[j + 2] = Sum(s2);
-    s[j + 3] = Sum(s3);
+    StoreSums(s0, s1, s2, s3, s + j);
   }
   for (; j < n; ++j) {
     V sum = Zero();
