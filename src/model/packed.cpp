@@ -23,13 +23,12 @@ void gather(Weights& packed) {
 
 void pack_slow_weights(Network& model) {
   Weights& w = model.weights;
-  const at::ScalarType type = w.type();
-  require(w.device().is_cpu() && type != at::kDouble, "Q8_0 weights are for fp32 and bf16 on the CPU");
+  require(w.device().is_cpu() && w.type() != at::kDouble, "Q8_0 weights are for fp32 and bf16 on the CPU");
   Weights packed = w;
   const auto pack = [&](Tensor& matrix, Tensor& target) {
     if (!matrix.defined() || matrix.size(1) % ops::kQ8Block != 0) return;
     target = ops::pack_q8(matrix);
-    matrix = ops::unpack_q8(target).to(type);
+    matrix.copy_(ops::unpack_q8(target));  // in place: what lies in an arena is not freed by itself
   };
   for (size_t i = 0; i < w.blocks.size(); ++i) {
     BlockWeights &from = w.blocks[i], &to = packed.blocks[i];
