@@ -13,10 +13,10 @@ void gather(Weights& packed) {
   for (BlockWeights& block : packed.blocks) matrices.insert(matrices.end(), {&block.wqkv_CD, &block.wo_DC, &block.mlp.w13_FD, &block.mlp.w2_DF});
   matrices.push_back(&packed.head_VD);
   std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::is_q8(*m); });
-  int64_t bytes = 0;
-  for (const Tensor* m : matrices) bytes += ops::cpu::Arena::bytes_of(m->sizes(), m->scalar_type());
-  ops::cpu::Arena arena(bytes);
-  for (Tensor* m : matrices) *m = arena.take(m->sizes(), m->scalar_type()).copy_(*m);
+  std::vector<ops::cpu::Shape> shapes;
+  for (const Tensor* m : matrices) shapes.push_back({m->sizes().vec(), m->scalar_type()});
+  const std::vector<Tensor> moved = ops::cpu::empty_side_by_side(shapes);
+  for (size_t i = 0; i < moved.size(); ++i) *matrices[i] = moved[i].copy_(*matrices[i]);
 }
 
 }  // namespace

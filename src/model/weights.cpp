@@ -49,6 +49,18 @@ at::ScalarType type_of(ParameterKind kind, at::ScalarType compute) {
   return in_compute_type ? compute : master_type(compute);
 }
 
+/// On the CPU all in one piece of memory, in the order in which a token meets them.
+std::vector<Tensor> empty_tensors(const std::vector<ops::cpu::Shape>& shapes, at::Device device) {
+  if (device.is_cpu()) return ops::cpu::empty_side_by_side(shapes);
+  std::vector<Tensor> out;
+  for (const auto& shape : shapes) out.push_back(at::empty(shape.sizes, at::TensorOptions().dtype(shape.type).device(device)));
+  return out;
+}
+
+void fill_in(const std::vector<Tensor*>& places, const std::vector<Tensor>& tensors) {
+  for (size_t i = 0; i < tensors.size(); ++i) *places[i] = tensors[i];
+}
+
 }  // namespace
 
 void visit_parameters(const ModelConfig& config, Weights& weights, const ParameterVisitor& visit) {
@@ -57,30 +69,15 @@ void visit_parameters(const ModelConfig& config, Weights& weights, const Paramet
   });
 }
 
-namespace {
-
-/// On the CPU all parameters lie in one piece of memory, in the order in which a token meets them.
-Weights make_weights_on_cpu(const ModelConfig& config, at::ScalarType compute) {
-  Weights out;
-  int64_t bytes = 0;
-  visit_shapes(config, out, [&](const std::string&, Tensor&, ParameterKind kind, const std::vector<int64_t>& shape) {
-    bytes += ops::cpu::Arena::bytes_of(shape, type_of(kind, compute));
-  });
-  ops::cpu::Arena arena(bytes);
-  visit_shapes(config, out, [&](const std::string&, Tensor& tensor, ParameterKind kind, const std::vector<int64_t>& shape) {
-    tensor = arena.take(shape, type_of(kind, compute));
-  });
-  return out;
-}
-
-}  // namespace
-
 Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Device device) {
-  if (device.is_cpu()) return make_weights_on_cpu(config, compute);
   Weights out;
+  std::vector<Tensor*> parameters;
+  std::vector<ops::cpu::Shape> shapes;
   visit_shapes(config, out, [&](const std::string&, Tensor& tensor, ParameterKind kind, std::vector<int64_t> shape) {
-    tensor = at::empty(shape, at::TensorOptions().dtype(type_of(kind, compute)).device(device));
+    parameters.push_back(&tensor);
+    shapes.push_back({std::move(shape), type_of(kind, compute)});
   });
+  fill_in(parameters, empty_tensors(shapes, device));
   return out;
 }
 
@@ -104,15 +101,18 @@ Weights initial_weights(const ModelConfig& config, uint64_t seed) {
 }
 
 Weights convert(const ModelConfig& config, const Weights& weights, at::ScalarType compute, at::Device device) {
-  if (weights.device() == device && weights.type() == compute) return weights;
-  Weights out = make_weights(config, compute, device), from = weights;
-  std::vector<Tensor> values = parameter_list(config, from);
-  auto value = values.begin();
-  visit_parameters(config, out, [&](const std::string&, Tensor& tensor, ParameterKind) {
-    const bool shared = value->device() == device && value->scalar_type() == tensor.scalar_type();
-    shared ? tensor = *value : tensor.copy_(*value);
-    ++value;
+  Weights out = weights;
+  std::vector<Tensor*> parameters;
+  std::vector<ops::cpu::Shape> shapes;
+  visit_parameters(config, out, [&](const std::string&, Tensor& tensor, ParameterKind kind) {
+    const at::ScalarType type = type_of(kind, compute);
+    if (tensor.device() == device && tensor.scalar_type() == type) return;
+    parameters.push_back(&tensor);
+    shapes.push_back({tensor.sizes().vec(), type});
   });
+  const std::vector<Tensor> converted = empty_tensors(shapes, device);
+  for (size_t i = 0; i < converted.size(); ++i) converted[i].copy_(*parameters[i]);
+  fill_in(parameters, converted);
   return out;
 }
 

@@ -15,9 +15,8 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
   const int64_t B = run.train.batch / run.train.accumulation, T = run.data.length, D = c.hidden_size;
   MemoryEstimate m{c.parameter_count(), 0, 0, 0, 0};
-  Weights shapes;
   // The meta device gives shapes without memory.
-  shapes = make_weights(c, at::kFloat, at::kMeta);
+  Weights shapes = make_weights(c, at::kFloat, at::kMeta);
   visit_parameters(c, shapes, [&](const std::string& name, Tensor& x, ParameterKind) { m.trained += is_trained(run, name) ? x.numel() : 0; });
   m.state = 4 * m.parameters + 12 * m.trained + (compute == at::kFloat ? 0 : compute_bytes * m.parameters);
   if (run.train.mode == Mode::meta) {

@@ -23,7 +23,7 @@ class SegmentReader {
   SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, int64_t tokens)
       : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options),
         few_(tokens <= options.ahead && w_.device().is_cpu()),
-        may_repeat_(!w_.device().is_cpu() && options.learn && !options.tap && !options.measure_steps), left_(tokens) {}
+        may_repeat_(!w_.device().is_cpu() && options.learn && !options.tap && !options.measure_steps), end_(memory.position + tokens) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
@@ -41,7 +41,6 @@ class SegmentReader {
             nll_Bn.narrow(1, first, count), targets_known);
       first += count;
       m_.position += count;
-      left_ -= count;
     }
   }
 
@@ -143,7 +142,7 @@ class SegmentReader {
   }
 
   bool may_repeat() const {
-    return may_repeat_ && ChunkStep::repeats(c_, m_) && (repeated_ || left_ >= ChunkStep::kWorthwhile * c_.chunk);
+    return may_repeat_ && ChunkStep::repeats(c_, m_) && (repeated_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
   }
 
   /// The same as learn_chunk, keys and values included.
@@ -167,7 +166,7 @@ class SegmentReader {
   Memory& m_;
   const ReadOptions& options_;
   const bool few_, may_repeat_;
-  int64_t left_;  // tokens of the call
+  const int64_t end_;  // position after the call
   std::optional<ChunkStep> repeated_;
 };
 

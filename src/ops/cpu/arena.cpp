@@ -52,4 +52,13 @@ Tensor Arena::take(at::IntArrayRef sizes, at::ScalarType type) {
   return at::from_blob(at, sizes, [keep = memory_](void*) {}, at::TensorOptions(type));
 }
 
+std::vector<Tensor> empty_side_by_side(const std::vector<Shape>& shapes) {
+  int64_t bytes = 0;
+  for (const Shape& shape : shapes) bytes += Arena::bytes_of(shape.sizes, shape.type);
+  Arena arena(bytes);
+  std::vector<Tensor> out;
+  for (const Shape& shape : shapes) out.push_back(arena.take(shape.sizes, shape.type));
+  return out;
+}
+
 }  // namespace ingrain::ops::cpu

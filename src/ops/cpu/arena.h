@@ -3,6 +3,8 @@
 
 #include "ops/planes.h"
 
+#include <vector>
+
 namespace ingrain::ops::cpu {
 
 /// One piece of the CPU's memory for many tensors, in huge pages where the system gives them (Linux: unless transparent
@@ -21,5 +23,12 @@ class Arena {
   Tensor memory_;
   int64_t used_ = 0;
 };
+
+struct Shape {
+  std::vector<int64_t> sizes;
+  at::ScalarType type;
+};
+/// Uninitialised tensors of the CPU, in this order in an arena of their own.
+std::vector<Tensor> empty_side_by_side(const std::vector<Shape>& shapes);
 
 }  // namespace ingrain::ops::cpu

@@ -26,10 +26,6 @@ struct FewRowsCall {
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-/// Rows of the weight that are read side by side: as many streams as the processor prefetches, and enough sums to keep
-/// its multiply-add units busy.
-constexpr int kStreams = 4;
-
 /// c[i][j] = <a_i, b_j> for M rows of a and `streams` (up to kStreams) rows of b.
 /// Products are in T: a weight W of more digits is rounded as it is read.
 template <int M, class T, class W>
@@ -60,12 +56,7 @@ HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, in
       for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(LoadUpTo(a + i * call.k + whole, left), right, sum[i][j]);
     }
   }
-  static_assert(kStreams == 4);
-  for (int i = 0; i < M; ++i) {
-    float sums[4];
-    StoreSums(sum[i][0], sum[i][1], sum[i][2], sum[i][3], sums);
-    for (int64_t j = 0; j < streams; ++j) c[i * call.n + j] = static_cast<T>(sums[j]);
-  }
+  StoreDots(sum, streams, c, call.n);
 }
 
 template <class T, class W>

@@ -59,10 +59,14 @@ Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN) {
 }
 
 void add_product_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN) {
-  if (!sum_MN.defined() && a_KM.is_cuda()) sum_MN = at::zeros({a_KM.size(1), b_KN.size(1)}, a_KM.options().dtype(accumulate_type(a_KM.scalar_type())));
-  if (!sum_MN.defined()) sum_MN = product_tn(a_KM, b_KN).to(accumulate_type(a_KM.scalar_type()));
-  else if (!a_KM.is_cuda()) sum_MN.add_(product_tn(a_KM, b_KN));
-  else if (sum_MN.scalar_type() == a_KM.scalar_type()) sum_MN.addmm_(a_KM.t(), b_KN);
+  const at::ScalarType sums = accumulate_type(a_KM.scalar_type());
+  if (!a_KM.is_cuda()) {
+    const Tensor product_MN = product_tn(a_KM, b_KN);
+    sum_MN = sum_MN.defined() ? sum_MN.add_(product_MN) : product_MN.to(sums);
+    return;
+  }
+  if (!sum_MN.defined()) sum_MN = at::zeros({a_KM.size(1), b_KN.size(1)}, a_KM.options().dtype(sums));
+  if (sum_MN.scalar_type() == a_KM.scalar_type()) sum_MN.addmm_(a_KM.t(), b_KN);
   else at::addmm_out(sum_MN, sum_MN, a_KM.t(), b_KN, sum_MN.scalar_type());
 }
 

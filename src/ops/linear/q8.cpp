@@ -38,9 +38,6 @@ struct Q8Call {
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-/// Rows of the weight side by side, as in few_rows.cpp.
-constexpr int kQ8Streams = 4;
-
 using DI = hn::RebindToSigned<D>;
 using Sums = hn::Vec<DI>;
 
@@ -97,24 +94,24 @@ void RoundRows(at::ScalarType type, const void* a, int64_t rows, int64_t blocks,
                      : RoundBlocks(static_cast<const BFloat16*>(a), whole, out, scale);
 }
 
-/// c[i][j] = <a_i, w_j> for M rows of a and `streams` (up to kQ8Streams) rows of w.
+/// c[i][j] = <a_i, w_j> for M rows of a and `streams` (up to kStreams) rows of w.
 template <int M, class T>
 HWY_INLINE void Q8Dots(const Q8Call& call, const int16_t* a, const float* a_scale, const Q8Block* w, int64_t streams, T* c) {
   const int64_t K = call.blocks * kQ8Block;
-  V sum[M][kQ8Streams];
+  V sum[M][kStreams];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
-    for (int j = 0; j < kQ8Streams; ++j) sum[i][j] = Zero();
-  const Q8Block* row[kQ8Streams];  // where fewer are left, the last one is repeated
+    for (int j = 0; j < kStreams; ++j) sum[i][j] = Zero();
+  const Q8Block* row[kStreams];  // where fewer are left, the last one is repeated
 #pragma GCC unroll 4
-  for (int j = 0; j < kQ8Streams; ++j) row[j] = w + HWY_MIN(int64_t{j}, streams - 1) * call.blocks;
-  const char* const next = reinterpret_cast<const char*>(w + kQ8Streams * call.blocks);
+  for (int j = 0; j < kStreams; ++j) row[j] = w + HWY_MIN(int64_t{j}, streams - 1) * call.blocks;
+  const char* const next = reinterpret_cast<const char*>(w + kStreams * call.blocks);
   for (int64_t b = 0; b < call.blocks; ++b) {
     const int16_t* const x = a + b * kQ8Block;
-    PrefetchBytes<kQ8Streams * sizeof(Q8Block)>(next + b * kQ8Streams * int64_t{sizeof(Q8Block)});
+    PrefetchBytes<kStreams * sizeof(Q8Block)>(next + b * kStreams * int64_t{sizeof(Q8Block)});
 #pragma GCC unroll 4
-    for (int j = 0; j < kQ8Streams; ++j) {
+    for (int j = 0; j < kStreams; ++j) {
       Sums dots[M];
       Dots<M>(x, K, row[j][b].q, dots);
 #pragma GCC unroll 4
@@ -122,19 +119,14 @@ HWY_INLINE void Q8Dots(const Q8Call& call, const int16_t* a, const float* a_scal
         sum[i][j] = hn::MulAdd(hn::ConvertTo(D(), dots[i]), Set(row[j][b].scale * a_scale[i * call.blocks + b]), sum[i][j]);
     }
   }
-  static_assert(kQ8Streams == 4);
-  for (int i = 0; i < M; ++i) {
-    float sums[4];
-    StoreSums(sum[i][0], sum[i][1], sum[i][2], sum[i][3], sums);
-    for (int64_t j = 0; j < streams; ++j) c[i * call.n + j] = static_cast<T>(sums[j]);
-  }
+  StoreDots(sum, streams, c, call.n);
 }
 
 template <class T>
 void Q8RowsAs(const Q8Call& call, int64_t begin, int64_t end) {
   const int64_t K = call.blocks * kQ8Block;
-  for (int64_t j = begin; j < end; j += kQ8Streams) {
-    const int64_t streams = HWY_MIN(int64_t{kQ8Streams}, end - j);
+  for (int64_t j = begin; j < end; j += kStreams) {
+    const int64_t streams = HWY_MIN(int64_t{kStreams}, end - j);
     const Q8Block* const w = call.w + j * call.blocks;
     T* const c = static_cast<T*>(call.c) + j;
     int64_t i = 0;

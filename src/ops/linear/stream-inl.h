@@ -21,6 +21,20 @@ HWY_INLINE void PrefetchBytes(const char* p) {
   for (size_t i = 0; i < bytes; i += 64) hwy::Prefetch(p + i);
 }
 
+/// Rows of the weight that are read side by side: as many streams as the processor prefetches, and enough sums to keep
+/// its multiply-add units busy.
+constexpr int kStreams = 4;
+
+/// c[i][j] = the sums of M rows with the first `streams` of a weight's rows; c's rows are n apart.
+template <int M, class T>
+HWY_INLINE void StoreDots(const V (&sum)[M][kStreams], int64_t streams, T* c, int64_t n) {
+  for (int i = 0; i < M; ++i) {
+    float sums[kStreams];
+    StoreSums(sum[i][0], sum[i][1], sum[i][2], sum[i][3], sums);
+    for (int64_t j = 0; j < streams; ++j) c[i * n + j] = static_cast<T>(sums[j]);
+  }
+}
+
 }  // namespace ingrain::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

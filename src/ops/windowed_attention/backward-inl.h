@@ -82,10 +82,6 @@ struct BackwardScratch {
 /// As many rows as a group has, of one vector: to rows `kTileKeys` apart, and interleaved.
 HWY_INLINE void StoreGroup(const V (&x)[1], float* over_rows) { Store(x[0], over_rows); }
 HWY_INLINE void StoreGroup(const V (&x)[1], float* over_rows, float*) { Store(x[0], over_rows); }
-HWY_INLINE void StorePairs(hn::Vec<D16> x, hn::Vec<D16> y, BFloat16* to) {
-  const auto words = hn::Or(hn::PromoteTo(D32(), x), hn::ShiftLeft<16>(hn::PromoteTo(D32(), y)));
-  hn::StoreU(words, D32(), reinterpret_cast<uint32_t*>(to));
-}
 HWY_INLINE void StoreGroup(const V (&x)[2], BFloat16* over_rows) { StorePairs(ToBf16(x[0]), ToBf16(x[1]), over_rows); }
 HWY_INLINE void StoreGroup(const V (&x)[2], BFloat16* over_rows, BFloat16* rows) {
   const auto x0 = ToBf16(x[0]), x1 = ToBf16(x[1]);

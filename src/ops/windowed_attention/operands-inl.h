@@ -155,15 +155,19 @@ PackedBlock<E> OverDim(const AttentionCall& c, const PackedBlock<E>& rows, int64
   return {to, rows.plane_size};
 }
 
+/// Two rows' numbers in turn.
+HWY_INLINE void StorePairs(hn::Vec<D16> x, hn::Vec<D16> y, BFloat16* to) {
+  const auto words = hn::Or(hn::PromoteTo(D32(), x), hn::ShiftLeft<16>(hn::PromoteTo(D32(), y)));
+  hn::StoreU(words, D32(), reinterpret_cast<uint32_t*>(to));
+}
+
 /// The right operand of sums over rows: [rows / group][padded][group]. fp32 rows are that already.
 inline const float* OverRows(const float* rows, int64_t, int64_t, float*) { return rows; }
 inline const BFloat16* OverRows(const BFloat16* rows, int64_t n, int64_t padded, BFloat16* to) {
   for (int64_t j = 0; j < n; j += 2)
     for (int64_t i = 0; i < padded; i += Lanes()) {
-      const auto bits = [&](int64_t row) {
-        return hn::PromoteTo(D32(), hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(rows + row * padded + i)));
-      };
-      hn::StoreU(hn::Or(bits(j), hn::ShiftLeft<16>(bits(j + 1))), D32(), reinterpret_cast<uint32_t*>(to + j * padded + 2 * i));
+      const auto row = [&](int64_t r) { return hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(rows + r * padded + i)); };
+      StorePairs(row(j), row(j + 1), to + j * padded + 2 * i);
     }
   return to;
 }
