@@ -6,11 +6,11 @@ namespace ingrain::ops {
 
 thread_local Tape* Tape::active_ = nullptr;
 
-Tape::Scope::Scope(Tape& tape, Mode mode, int64_t first, int64_t count) : outer_(active_) {
+Tape::Scope::Scope(Tape& tape, Mode mode, int64_t first, int64_t count, size_t call) : outer_(active_) {
   tape.mode_ = mode;
   tape.first_ = first;
   tape.count_ = count;
-  tape.next_ = 0;
+  tape.next_ = call;
   active_ = &tape;
 }
 

@@ -17,10 +17,11 @@ class Tape {
 
   enum class Mode { record, replay };
   /// While it lives, the calling thread's operations put their results for tokens first .. first + count - 1 on the tape;
-  /// or take those of all tokens from it. REQUIRES: the same operations in the same order in every pass.
+  /// or take those of all tokens from it. A pass may be made in several scopes, each of which begins at the call (0-based) that
+  /// the one before ended at. REQUIRES: the same operations in the same order in every pass.
   class Scope {
    public:
-    Scope(Tape& tape, Mode mode, int64_t first, int64_t count);
+    Scope(Tape& tape, Mode mode, int64_t first, int64_t count, size_t call = 0);
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
@@ -42,6 +43,9 @@ class Tape {
     if (!active_) return compute();
     return active_->mode_ == Mode::record ? active_->put(compute(), token_axes.begin()) : active_->take();
   }
+
+  /// The call that the latest scope ended at.
+  size_t next_call() const { return next_; }
 
  private:
   std::vector<Tensor> put(std::vector<Tensor> results, const int64_t* token_axes);

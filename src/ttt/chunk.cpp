@@ -7,6 +7,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 namespace ingrain::ttt {
 namespace {
 
@@ -25,34 +27,48 @@ Tensor put(const Tensor& x_PBTGd, const Tensor& place_BTGd) { return PutFunction
 
 }  // namespace
 
-SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const Tensor& h_BTD,
-                        const ops::RopeTable& rope, const Attend& attend, const Tap& tap) {
-  SuffixOutput out;
-  Tensor h_PBTD = h_BTD.unsqueeze(0);
-  for (int64_t s = 0; s < c.suffix_len; ++s) {
-    const int64_t i = c.prefix_len() + s;
-    const BlockWeights& block = w.blocks[static_cast<size_t>(i)];
-    if (s > 0) {
-      auto step = attention_step(c, block, h_PBTD, attend, rope, tap, i);
-      h_PBTD = step.h_PBTD;
-      out.kv_S1.push_back({step.k_PBTGd, step.v_PBTGd});
-    }
-    h_PBTD = fast_step(c, block, h_PBTD, fast_S[static_cast<size_t>(s)], tap, i);
-    h_PBTD = mlp_step(c, block, h_PBTD, tap, i);
+void SuffixPass::step(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ops::RopeTable& rope,
+                      const Attend& attend, const Tap& tap) {
+  const int64_t at = ++made_, s = at / 3, i = c.prefix_len() + s;  // the first block's attention is step 0, made already
+  if (s == c.suffix_len) {
+    out_.x_PBTD = ops::rms_norm(h_PBTD_, w.final_norm_D, c.rms_eps);
+    if (tap) tap("final_norm", -1, out_.x_PBTD);
+    return;
   }
-  out.x_PBTD = ops::rms_norm(h_PBTD, w.final_norm_D, c.rms_eps);
-  if (tap) tap("final_norm", -1, out.x_PBTD);
-  return out;
+  const BlockWeights& block = w.blocks[static_cast<size_t>(i)];
+  if (at % 3 == 0) {
+    const AttentionStep done = attention_step(c, block, h_PBTD_, attend, rope, tap, i);
+    h_PBTD_ = done.h_PBTD;
+    out_.kv_S1.push_back({done.k_PBTGd, done.v_PBTGd});
+  } else if (at % 3 == 1) {
+    h_PBTD_ = fast_step(c, block, h_PBTD_, fast_S[static_cast<size_t>(s)], tap, i);
+  } else {
+    h_PBTD_ = mlp_step(c, block, h_PBTD_, tap, i);
+  }
 }
 
-SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
-                        const Tap& tap) {
-  const auto attend = [&](int64_t block, const ops::Heads& now) {
+SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const Tensor& h_BTD,
+                        const ops::RopeTable& rope, const Attend& attend, const Tap& tap) {
+  SuffixPass pass(h_BTD);
+  while (pass.made() < SuffixPass::steps(c)) pass.step(c, w, fast_S, rope, attend, tap);
+  return pass.output();
+}
+
+namespace {
+
+Attend attend_past(const ModelConfig& c, const ChunkInput& in) {
+  return [&](int64_t block, const ops::Heads& now) {
     const auto s = static_cast<size_t>(block - c.prefix_len() - 1);
     if (in.own_S1.empty()) return attend_window(c, now, in.past_S1[s]);
     return attend_window(c, {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)}, in.past_S1[s]);
   };
-  return run_suffix(c, w, fast_S, in.h_BTD, in.rope, attend, tap);
+}
+
+}  // namespace
+
+SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
+                        const Tap& tap) {
+  return run_suffix(c, w, fast_S, in.h_BTD, in.rope, attend_past(c, in), tap);
 }
 
 Tensor mean_weights(const Tensor& valid_BT, at::ScalarType type) {
@@ -108,19 +124,44 @@ ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::
   return out;
 }
 
-void ChunkAhead::pass(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
+/// Half of what is left, so that the last part, which the chunk's end waits for, is small; but not so small that reading the
+/// weights is all its work.
+int64_t ChunkAhead::part_tokens_at(int64_t first) const {
+  const int64_t left = config_.chunk - first, least = std::max<int64_t>(most_ / 4, 1);
+  return std::min(left, std::clamp(left / 2, least, most_));
+}
+
+int64_t ChunkAhead::steps_due(int64_t filled) const {
+  const int64_t steps = steps_a_part();
+  int64_t due = pass_ ? -pass_->made() : 0;
+  for (int64_t end = done_ + part_tokens(); end <= filled && end < config_.chunk;) {
+    const int64_t next = part_tokens_at(end), tokens = std::min(filled - end + 1, next);  // that the work is spread over, past
+    due += (steps * tokens + next - 1) / next;
+    end += next;
+  }
+  return std::clamp<int64_t>(due, 0, (steps + 1) / 2);
+}
+
+void ChunkAhead::step(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
                       const Tensor& valid_BT) {
-  const int64_t n = target_BT.size(1);
+  if (!pass_) pass_.emplace(part.h_BTD);
+  if (pass_->made() < SuffixPass::steps(config_)) suffix_step(w, W_S, part);
+  else head_step(w, target_BT, valid_BT);
+}
+
+void ChunkAhead::suffix_step(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part) {
   std::vector<FastMlp> fast_S;
   for (const Mlp& mlp : W_S) fast_S.push_back({mlp});
-  Tensor x_PBTD;
-  {
-    const at::NoGradGuard no_grad;
-    const ops::Tape::Scope recording(tape_, ops::Tape::Mode::record, done_, n);
-    x_PBTD = run_suffix(config_, w, fast_S, part).x_PBTD;
-  }
+  const at::NoGradGuard no_grad;
+  const size_t call = pass_->made() == 0 ? 0 : tape_.next_call();
+  const ops::Tape::Scope recording(tape_, ops::Tape::Mode::record, done_, part_tokens(), call);
+  pass_->step(config_, w, fast_S, part.rope, attend_past(config_, part));
+}
+
+void ChunkAhead::head_step(const Weights& w, const Tensor& target_BT, const Tensor& valid_BT) {
+  const int64_t n = part_tokens();
   const at::AutoGradMode grad(true);
-  const Tensor leaf = x_PBTD.requires_grad_();
+  const Tensor leaf = pass_->output().x_PBTD.detach().requires_grad_();
   const auto loss = head_loss(w, leaf, target_BT, valid_BT.to(master_type(w.type())));
   const Tensor gx_PBTD = torch::autograd::grad({loss.objective}, {leaf})[0];
   if (done_ == 0) {
@@ -129,6 +170,7 @@ void ChunkAhead::pass(const Weights& w, const std::vector<Mlp>& W_S, const Chunk
   }
   gx_PBTD_.narrow(2, done_, n).copy_(gx_PBTD);
   nll_BT_.narrow(1, done_, n).copy_(loss.nll_N.view_as(target_BT));
+  pass_.reset();
   done_ += n;
 }
 

@@ -5,6 +5,9 @@
 #include "model/block.h"
 #include "ops/tape.h"
 
+#include <algorithm>
+#include <optional>
+
 namespace ingrain::ttt {
 
 /// What a chunk's pass starts from.
@@ -26,7 +29,26 @@ struct SuffixOutput {
   std::vector<Kv> kv_S1;  // the chunk's own keys and values, of suffix blocks 1 .. S-1
 };
 
-/// The suffix (without its first attention step) and the final norm. fast_S: one per suffix block.
+/// The suffix (without its first attention step) and the final norm, one residual step at a time.
+class SuffixPass {
+ public:
+  explicit SuffixPass(const Tensor& h_BTD) : h_PBTD_(h_BTD.unsqueeze(0)) {}
+  /// How many steps there are, the final norm among them.
+  static int64_t steps(const ModelConfig& config) { return std::max<int64_t>(3 * config.suffix_len, 1); }
+  /// The next one. fast_S: one per suffix block.
+  void step(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S, const ops::RopeTable& rope,
+            const Attend& attend, const Tap& tap = {});
+  int64_t made() const { return made_; }
+  /// After the last step. (Keys and values: as far as they are made.)
+  const SuffixOutput& output() const { return out_; }
+
+ private:
+  Tensor h_PBTD_;
+  int64_t made_ = 0;
+  SuffixOutput out_;
+};
+
+/// All of them.
 SuffixOutput run_suffix(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
                         const Tensor& h_BTD, const ops::RopeTable& rope, const Attend& attend, const Tap& tap = {});
 /// The same, attending to the input's past.
@@ -49,23 +71,35 @@ ChunkGradient chunk_gradient(const ModelConfig& config, const Weights& weights, 
                              const ChunkInput& in, const Tensor& target_BT, const Tensor& valid_BT, const Tap& tap = {});
 
 /// The same for a chunk that is passed forward ahead of its end, a part at a time: suffix, head, and the loss's gradient at the
-/// head; what is left is one backward pass.
+/// head; what is left is one backward pass. A part's work is spread, in steps, over the tokens until the next part is whole.
 class ChunkAhead {
  public:
-  explicit ChunkAhead(const ModelConfig& config) : config_(config), tape_(config.chunk) {}
+  /// most: tokens of a part. The last ones of a chunk are smaller, since its end waits for the last.
+  ChunkAhead(const ModelConfig& config, int64_t most) : config_(config), most_(most), tape_(config.chunk) {}
 
-  int64_t done() const { return done_; }  // tokens
-  /// The next part. Its input holds the part's T tokens and what they may see, earlier parts included. W as for
-  /// chunk_gradient, the same for all parts.
-  void pass(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
+  int64_t done() const { return done_; }  // tokens of whole parts
+  /// The part under way is that of tokens done() .. done() + part_tokens() - 1.
+  int64_t part_tokens() const { return part_tokens_at(done_); }
+  /// How many steps should be made once `filled` tokens of the chunk are there. A backlog is worked off gradually.
+  int64_t steps_due(int64_t filled) const;
+  /// The next step. Its input holds the part's T tokens and what they may see, earlier parts included, the same in every step of
+  /// a part; W as for chunk_gradient, the same for all parts.
+  void step(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
             const Tensor& valid_BT);
   /// The whole chunk's, once done() is its length. `in`, `valid` as for chunk_gradient.
   ChunkGradient gradient(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& in, const Tensor& valid_BT);
 
  private:
+  int64_t part_tokens_at(int64_t first) const;
+  int64_t steps_a_part() const { return SuffixPass::steps(config_) + 1; }  // the head is the last one
+  void suffix_step(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& part);
+  void head_step(const Weights& weights, const Tensor& target_BT, const Tensor& valid_BT);
+
   const ModelConfig& config_;
+  const int64_t most_;
   ops::Tape tape_;
   int64_t done_ = 0;
+  std::optional<SuffixPass> pass_;  // of the part under way, once it has begun
   Tensor gx_PBTD_;  // d(sum of nll) / d(suffix's output)
   Tensor nll_BT_;
 };

@@ -49,8 +49,9 @@ class SegmentReader {
     if (m_.filled == 0) return;
     set_targets(c_, m_, m_.filled - 1, token_B.unsqueeze(1), options_.learn_these);
     if (m_.filled == c_.chunk) return learn_stored_chunk(m_.position);
-    // A part a token is enough, except after a bulk of tokens that were not passed ahead, which are caught up with soon.
-    if (few_ && options_.learn) pass_ahead(m_.position - m_.filled, /*most_parts=*/2);
+    if (!few_ || !options_.learn) return;
+    const int64_t start = m_.position - m_.filled;
+    for (int64_t steps = ahead().steps_due(m_.filled); steps > 0; --steps) step_ahead(start);
   }
 
  private:
@@ -87,7 +88,7 @@ class SegmentReader {
   void learn_stored_chunk(int64_t end_position) {
     if (options_.learn) {
       const int64_t start = end_position - c_.chunk;
-      if (few_) pass_ahead(start, c_.chunk);
+      while (few_ && ahead().done() < c_.chunk) step_ahead(start);
       learn_chunk(m_.h_BbD, rope_of(start, c_.chunk), Tap(), /*keep_kv=*/false);
     }
     forget_chunk();
@@ -97,16 +98,17 @@ class SegmentReader {
     return rope_table(c_, first, count, master_type(w_.type()), w_.device());
   }
 
-  /// Parts of the unfinished chunk (which starts at position `start`) that have become whole. Which parts there are, and what
-  /// goes into them, depends on the memory alone: it does not matter when they are passed.
-  void pass_ahead(int64_t start, int64_t most_parts) {
-    if (!m_.ahead) m_.ahead = std::make_shared<ChunkAhead>(c_);
-    for (; most_parts > 0; --most_parts) {
-      const int64_t done = m_.ahead->done(), n = std::min(options_.ahead, c_.chunk - done);
-      if (n == 0 || done + n > m_.filled) return;
-      const ChunkInput part{m_.h_BbD.narrow(1, done, n), windows_before(m_.filled - done), rope_of(start + done, n)};
-      m_.ahead->pass(w_, m_.W_S, part, m_.target_Bb.narrow(1, done, n), m_.valid_Bb.narrow(1, done, n));
-    }
+  ChunkAhead& ahead() {
+    if (!m_.ahead) m_.ahead = std::make_shared<ChunkAhead>(c_, options_.ahead);
+    return *m_.ahead;
+  }
+
+  /// A step of work done ahead for the unfinished chunk, which starts at position `start`. Which parts there are, and what goes
+  /// into them, depends on the memory alone: it does not matter when their steps are made. REQUIRES: their tokens are there.
+  void step_ahead(int64_t start) {
+    const int64_t first = ahead().done(), n = ahead().part_tokens();
+    const ChunkInput part{m_.h_BbD.narrow(1, first, n), windows_before(m_.filled - first), rope_of(start + first, n)};
+    ahead().step(w_, m_.W_S, part, m_.target_Bb.narrow(1, first, n), m_.valid_Bb.narrow(1, first, n));
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
