@@ -102,6 +102,24 @@ TEST_P(Reading, a_memory_without_the_work_done_ahead_goes_on_identically) {
   }
 }
 
+/// Each part's work is spread over the tokens of the next part, so that no token carries much of it.
+TEST(WorkAhead, is_spread_over_the_next_part) {
+  TinyShape shape;
+  shape.chunk = 64;
+  const ModelConfig config = test::tiny_config(shape);
+  const ChunkAhead ahead(config, 16);  // parts of 16, 16, 16, 8, 4 and 4 tokens
+  const int64_t steps = SuffixPass::steps(config) + 1;  // so small a vocabulary is one step
+  EXPECT_EQ(ahead.part_tokens(), 16);
+  for (int64_t filled = 0; filled < 16; ++filled) EXPECT_EQ(ahead.steps_due(filled), 0) << filled;
+  EXPECT_EQ(ahead.steps_due(16), (steps + 15) / 16);
+  for (int64_t filled = 17; filled < 64; ++filled) {
+    EXPECT_GE(ahead.steps_due(filled), ahead.steps_due(filled - 1));
+    EXPECT_LE(ahead.steps_due(filled), (steps + 1) / 2) << "a backlog is worked off gradually";
+  }
+  EXPECT_EQ(ahead.steps_due(64), (steps + 1) / 2);
+  EXPECT_EQ(ChunkAhead(config, 1).part_tokens(), 1);
+}
+
 TEST_P(Reading, scores_never_depend_on_later_tokens) {
   const Network model = tiny_model(GetParam());
   Tensor tokens = random_tokens(model.config, 1, 40);

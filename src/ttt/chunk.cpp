@@ -131,11 +131,19 @@ int64_t ChunkAhead::part_tokens_at(int64_t first) const {
   return std::min(left, std::clamp(left / 2, least, most_));
 }
 
+constexpr int64_t kHeadRows = 4096;  // of the head in a step
+
+int64_t ChunkAhead::steps_a_part() const { return SuffixPass::steps(config_) + (config_.vocab_size + kHeadRows - 1) / kHeadRows; }
+
+int64_t ChunkAhead::steps_made() const {
+  return (suffix_ ? suffix_->made() : 0) + (head_ ? (head_->added() + kHeadRows - 1) / kHeadRows : 0);
+}
+
 int64_t ChunkAhead::steps_due(int64_t filled) const {
   const int64_t steps = steps_a_part();
-  int64_t due = pass_ ? -pass_->made() : 0;
+  int64_t due = -steps_made();
   for (int64_t end = done_ + part_tokens(); end <= filled && end < config_.chunk;) {
-    const int64_t next = part_tokens_at(end), tokens = std::min(filled - end + 1, next);  // that the work is spread over, past
+    const int64_t next = part_tokens_at(end), tokens = std::min(filled - end + 1, next);  // of those that the work is spread over
     due += (steps * tokens + next - 1) / next;
     end += next;
   }
@@ -144,33 +152,37 @@ int64_t ChunkAhead::steps_due(int64_t filled) const {
 
 void ChunkAhead::step(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
                       const Tensor& valid_BT) {
-  if (!pass_) pass_.emplace(part.h_BTD);
-  if (pass_->made() < SuffixPass::steps(config_)) suffix_step(w, W_S, part);
-  else head_step(w, target_BT, valid_BT);
+  if (!suffix_) suffix_.emplace(part.h_BTD);
+  if (suffix_->made() < SuffixPass::steps(config_)) return suffix_step(w, W_S, part);
+  head_step(w, target_BT);
+  if (head_->added() == config_.vocab_size) finish_part(w, valid_BT);
 }
 
 void ChunkAhead::suffix_step(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part) {
   std::vector<FastMlp> fast_S;
   for (const Mlp& mlp : W_S) fast_S.push_back({mlp});
   const at::NoGradGuard no_grad;
-  const size_t call = pass_->made() == 0 ? 0 : tape_.next_call();
+  const size_t call = suffix_->made() == 0 ? 0 : tape_.next_call();
   const ops::Tape::Scope recording(tape_, ops::Tape::Mode::record, done_, part_tokens(), call);
-  pass_->step(config_, w, fast_S, part.rope, attend_past(config_, part));
+  suffix_->step(config_, w, fast_S, part.rope, attend_past(config_, part));
 }
 
-void ChunkAhead::head_step(const Weights& w, const Tensor& target_BT, const Tensor& valid_BT) {
-  const int64_t n = part_tokens();
-  const at::AutoGradMode grad(true);
-  const Tensor leaf = pass_->output().x_PBTD.detach().requires_grad_();
-  const auto loss = head_loss(w, leaf, target_BT, valid_BT.to(master_type(w.type())));
-  const Tensor gx_PBTD = torch::autograd::grad({loss.objective}, {leaf})[0];
+void ChunkAhead::head_step(const Weights& w, const Tensor& target_BT) {
+  if (!head_) head_.emplace(ops::value(suffix_->output().x_PBTD).flatten(0, 1), target_BT.flatten());
+  head_->add(w.head(), std::min(kHeadRows, config_.vocab_size - head_->added()));
+}
+
+void ChunkAhead::finish_part(const Weights& w, const Tensor& valid_BT) {
+  const Tensor nll_N = head_->nll_N(), gx_ND = head_->gradient_ND(w.head()) * valid_BT.flatten().unsqueeze(1);
+  const int64_t B = valid_BT.size(0), n = valid_BT.size(1);
   if (done_ == 0) {
-    gx_PBTD_ = at::empty({1, target_BT.size(0), config_.chunk, config_.hidden_size}, gx_PBTD.options());
-    nll_BT_ = at::empty({target_BT.size(0), config_.chunk}, loss.nll_N.options());
+    gx_PBTD_ = at::empty({1, B, config_.chunk, config_.hidden_size}, gx_ND.options());
+    nll_BT_ = at::empty({B, config_.chunk}, nll_N.options());
   }
-  gx_PBTD_.narrow(2, done_, n).copy_(gx_PBTD);
-  nll_BT_.narrow(1, done_, n).copy_(loss.nll_N.view_as(target_BT));
-  pass_.reset();
+  gx_PBTD_.narrow(2, done_, n).copy_(gx_ND.view({1, B, n, -1}));
+  nll_BT_.narrow(1, done_, n).copy_(nll_N.view({B, n}));
+  suffix_.reset();
+  head_.reset();
   done_ += n;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/block.h"
+#include "ops/linear_cross_entropy/pieces.h"
 #include "ops/tape.h"
 
 #include <algorithm>
@@ -91,15 +92,20 @@ class ChunkAhead {
 
  private:
   int64_t part_tokens_at(int64_t first) const;
-  int64_t steps_a_part() const { return SuffixPass::steps(config_) + 1; }  // the head is the last one
+  /// Those of the suffix, then the head in pieces that take about as long.
+  int64_t steps_a_part() const;
+  int64_t steps_made() const;
   void suffix_step(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& part);
-  void head_step(const Weights& weights, const Tensor& target_BT, const Tensor& valid_BT);
+  void head_step(const Weights& weights, const Tensor& target_BT);
+  void finish_part(const Weights& weights, const Tensor& valid_BT);
 
   const ModelConfig& config_;
   const int64_t most_;
   ops::Tape tape_;
   int64_t done_ = 0;
-  std::optional<SuffixPass> pass_;  // of the part under way, once it has begun
+  // Of the part under way, once it has come so far.
+  std::optional<SuffixPass> suffix_;
+  std::optional<ops::CrossEntropyInPieces> head_;
   Tensor gx_PBTD_;  // d(sum of nll) / d(suffix's output)
   Tensor nll_BT_;
 };
