@@ -6,6 +6,7 @@
 #include "ops/backend.h"
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
+#include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/sgd/sgd.h"
 #include "ops/swiglu/swiglu.h"
 #include "ops/windowed_attention/windowed_attention.h"
@@ -237,6 +238,32 @@ TEST(ClippedSgd, kernel_equals_the_reference) {
 TEST(ClippedSgd, kernel_equals_the_reference_on_cuda) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a torch without CUDA";
   for (const Placing& p : placings(at::kCUDA)) expect_clipped_sgd_equal(p);
+}
+
+/// The head's gradient, added to a sum instead of given to autograd: the same, but in the sum's type, and to what was there.
+void expect_head_summed(at::Device device) {
+  for (const int64_t P : {1, 2})
+    for (const auto type : {at::kDouble, at::kFloat, at::kBFloat16}) {
+      SCOPED_TRACE(fmt::format("{} planes {}", P, at::toString(type)));
+      const auto random = at::make_generator<at::CPUGeneratorImpl>(5);
+      const auto sums = ops::accumulate_type(type);
+      const auto numbers = [&](at::IntArrayRef sizes, at::ScalarType as) { return at::randn(sizes, random, at::kDouble).to(device, as); };
+      const Tensor x = numbers({P, 300, 8}, type).requires_grad_(), E = numbers({64, 8}, type).requires_grad_();
+      const Tensor target_N = at::arange(300).remainder(64).to(device), a_N = numbers({300}, sums), c_N = P == 2 ? a_N.flip(0).contiguous() : Tensor();
+      const Tensor objective = ops::linear_cross_entropy(x, E, target_N, a_N, c_N).objective;
+      const auto want = torch::autograd::grad({objective}, {x, E}, {at::ones_like(objective)});
+      const Tensor sum = at::ones({64, 8}, x.options().dtype(sums).requires_grad(false));
+      const Tensor other = ops::linear_cross_entropy(x, E, target_N, a_N, c_N, sum).objective;
+      EXPECT_TRUE(torch::autograd::grad({other}, {x}, {at::ones_like(other)})[0].equal(want[0]));
+      expect_close({sum - 1}, {want[1].cpu().to(sums)}, type == at::kBFloat16 ? 1e-2 : 1e-5, "gradient");
+      ops::linear_cross_entropy(x.detach(), E, target_N, a_N, c_N, sum);
+      expect_close({sum - 1}, {2 * want[1].cpu().to(sums)}, type == at::kBFloat16 ? 1e-2 : 1e-5, "gradient");
+    }
+}
+TEST(LinearCrossEntropy, kernels_add_the_heads_gradient_to_a_sum) { expect_head_summed(at::kCPU); }
+TEST(LinearCrossEntropy, kernels_add_the_heads_gradient_to_a_sum_on_cuda) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a torch without CUDA";
+  expect_head_summed(at::kCUDA);
 }
 
 /// Rounding, exp and the running maximum are written by hand for every instruction set.

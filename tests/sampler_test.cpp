@@ -62,6 +62,18 @@ TEST(Sampler, temperature_zero_takes_the_likeliest_and_the_lowest_id_of_equals) 
   EXPECT_EQ(drawn(o, {1, 3, 3}), (Ids{1}));
 }
 
+TEST(Sampler, temperature_zero_finds_the_likeliest_wherever_it_is) {
+  SamplingOptions options{.temperature = 0};
+  for (size_t i = 0; i < 40; ++i) {
+    std::vector<float> logits(40, -3);
+    logits[i] = -2;
+    EXPECT_EQ(Sampler(options).sample(logits), static_cast<int32_t>(i));
+    options.logit_bias = {{static_cast<int32_t>(i), -2}, {static_cast<int32_t>((i + 1) % 40), 0.5F}, {99, 7}};
+    EXPECT_EQ(Sampler(options).sample(logits), static_cast<int32_t>((i + 1) % 40)) << "a change puts another one first";
+    options.logit_bias = {};
+  }
+}
+
 TEST(Sampler, temperature_sharpens) {
   SamplingOptions o;
   o.temperature = 0.5;  // squares the odds: 0.9 : 0.1 from 0.75 : 0.25

@@ -53,9 +53,7 @@ std::vector<GradientSlots::Slot> GradientSlots::initial_fast_slots(int64_t suffi
   return {{leaf.w13_FD, sum.w13_FD}, {leaf.w2_DF, sum.w2_DF}};
 }
 
-std::vector<GradientSlots::Slot> GradientSlots::head_slots() const {
-  return {{leaves_.final_norm_D, sums_.final_norm_D}, {leaves_.head(), leaves_.head_VD.defined() ? sums_.head_VD : sums_.embedding_VD}};
-}
+std::vector<GradientSlots::Slot> GradientSlots::final_norm_slots() const { return {{leaves_.final_norm_D, sums_.final_norm_D}}; }
 
 bool any_trained(const std::vector<GradientSlots::Slot>& slots) {
   return std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.leaf.requires_grad(); });

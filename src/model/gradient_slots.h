@@ -26,7 +26,8 @@ class GradientSlots {
   std::vector<Slot> fast_norm_slots(int64_t block) const;
   std::vector<Slot> mlp_slots(int64_t block) const;
   std::vector<Slot> initial_fast_slots(int64_t suffix_block) const;
-  std::vector<Slot> head_slots() const;  // final norm and head
+  std::vector<Slot> final_norm_slots() const;
+  const Tensor& head_sum() const { return leaves_.head_VD.defined() ? sums_.head_VD : sums_.embedding_VD; }
 
   /// First-order backward of sum <outputs, cotangents>: adds the slots' gradients to their sums and returns those of
   /// `inputs` (undefined where an output does not depend on one).

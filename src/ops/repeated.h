@@ -33,7 +33,10 @@ class Repeated {
 
   void run(const std::function<void()>& work) { replayer_ ? replayer_->run(work) : work(); }
   /// The next run is a first one: after the work or its tensors have changed.
-  void forget() { replayer_ = make_replayer(device_); }
+  void forget() {
+    replayer_.reset();  // what it holds, its successor may take
+    replayer_ = make_replayer(device_);
+  }
 
  private:
   c10::Device device_;

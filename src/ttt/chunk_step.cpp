@@ -1,5 +1,7 @@
 #include "ttt/chunk_step.h"
 
+#include <algorithm>
+
 namespace ingrain::ttt {
 namespace {
 
@@ -7,10 +9,19 @@ ops::KvWindow part(const ops::KvWindow& kv, int64_t first, int64_t count) {
   return {kv.k_BWGd.narrow(1, first, count), kv.v_BWGd.narrow(1, first, count)};
 }
 
-/// The last n positions to the front, which they may overlap.
+/// The last n positions to the front, which they may overlap: piece by piece, none longer than the way it goes, so that each is
+/// moved once; through a copy of all where that were too many pieces.
 void keep_last(const Tensor& x_BWGd, int64_t n) {
-  const Tensor last = x_BWGd.narrow(1, x_BWGd.size(1) - n, n);
-  x_BWGd.narrow(1, 0, n).copy_(2 * n > x_BWGd.size(1) ? last.clone() : last);
+  constexpr int64_t kMostPieces = 16;
+  const int64_t way = x_BWGd.size(1) - n;
+  if (n > kMostPieces * way) {
+    x_BWGd.narrow(1, 0, n).copy_(x_BWGd.narrow(1, way, n).clone());
+    return;
+  }
+  for (int64_t first = 0; first < n; first += way) {
+    const int64_t count = std::min(way, n - first);
+    x_BWGd.narrow(1, first, count).copy_(x_BWGd.narrow(1, first + way, count));
+  }
 }
 
 }  // namespace

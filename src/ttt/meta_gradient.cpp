@@ -202,7 +202,7 @@ class MetaGradient {
     const Tensor weight_BT = mean_weights(chunk_of(batch_.valid_BT, t), type_);
     const double share = options_.loss_scale / static_cast<double>(n_ * B_);
     const auto J = ops::linear_cross_entropy(suffix.x_PBTD.flatten(1, 2), w_.head(), chunk_of(batch_.target_BT, t).flatten(),
-                                             weight_BT.flatten() * share, last ? Tensor() : weight_BT.flatten());
+                                             weight_BT.flatten() * share, last ? Tensor() : weight_BT.flatten(), slots_.head_sum());
     chunk_of(nll_BT_, t).copy_(J.nll_N.view_as(weight_BT));
     chunk_loss_BC_.select(1, t).copy_((weight_BT * J.nll_N.view_as(weight_BT)).sum(1));
 
@@ -215,9 +215,9 @@ class MetaGradient {
     take(t, GradientSlots::backward(outputs, cotangents, suffix_slots(), inputs), in);
   }
 
-  /// Every slow parameter that the suffix uses (the first block's attention belongs to the prefix).
+  /// Every slow parameter that the suffix uses, but the head (the first block's attention belongs to the prefix).
   std::vector<GradientSlots::Slot> suffix_slots() const {
-    auto slots = slots_.head_slots();
+    auto slots = slots_.final_norm_slots();
     for (int64_t i = c_.prefix_len(); i < c_.num_layers; ++i) {
       if (i > c_.prefix_len()) append(slots, slots_.attention_slots(i));
       append(slots, slots_.fast_norm_slots(i));

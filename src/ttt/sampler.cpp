@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace ingrain::ttt {
 namespace {
@@ -11,6 +12,21 @@ namespace {
 /// From less to more likely; of equals the lowest id is the likeliest.
 bool comes_later(const Sampler::Candidate& a, const Sampler::Candidate& b) {
   return a.logit != b.logit ? a.logit < b.logit : a.id > b.id;
+}
+
+constexpr const char* kAllForbidden =
+    "every token is forbidden (logit bias, or a model that computes NaN); there is nothing to sample";
+
+/// NaN is passed over. Several maxima side by side: one alone would wait for itself at every element.
+float largest_of(std::span<const float> x) {
+  constexpr size_t kLanes = 16;
+  float best[kLanes];
+  std::fill(best, best + kLanes, -INFINITY);
+  size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes)
+    for (size_t j = 0; j < kLanes; ++j) best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
+  for (; i < x.size(); ++i) best[0] = x[i] > best[0] ? x[i] : best[0];
+  return *std::max_element(best, best + kLanes);
 }
 
 /// Candidates in falling order, brought out one at a time: few of them carry most of the probability, and sorting a
@@ -60,25 +76,54 @@ void Sampler::accept(int32_t token) {
   seen_.pop_front();
 }
 
-std::vector<Sampler::Candidate> Sampler::adjusted(std::span<const float> logits) const {
-  std::vector<Candidate> out(logits.size());
-  for (size_t i = 0; i < out.size(); ++i) out[i] = {logits[i], static_cast<int32_t>(i)};
+std::vector<Sampler::Candidate> Sampler::changed(std::span<const float> logits) const {
+  std::map<int32_t, double> logit_of;
+  const auto at = [&](int32_t id) -> double* {
+    if (static_cast<size_t>(id) >= logits.size()) return nullptr;
+    return &logit_of.try_emplace(id, logits[static_cast<size_t>(id)]).first->second;
+  };
   for (const auto& [id, bias] : options_.logit_bias)
-    if (static_cast<size_t>(id) < out.size()) out[static_cast<size_t>(id)].logit += bias;
+    if (double* const x = at(id)) *x += bias;
   for (const auto& [id, count] : counts_) {
-    if (static_cast<size_t>(id) >= out.size()) continue;
-    double& x = out[static_cast<size_t>(id)].logit;
-    x = x > 0 ? x / options_.repetition_penalty : x * options_.repetition_penalty;
-    x -= options_.presence_penalty + options_.frequency_penalty * static_cast<double>(count);
+    double* const x = at(id);
+    if (!x) continue;
+    *x = *x > 0 ? *x / options_.repetition_penalty : *x * options_.repetition_penalty;
+    *x -= options_.presence_penalty + options_.frequency_penalty * static_cast<double>(count);
   }
-  std::erase_if(out, [](const Candidate& x) { return !(x.logit > -INFINITY); });  // NaN too
-  require(!out.empty(), "every token is forbidden (logit bias, or a model that computes NaN); there is nothing to sample");
+  std::vector<Candidate> out;
+  for (const auto& [id, logit] : logit_of) out.push_back({logit, id});
   return out;
 }
 
+std::vector<Sampler::Candidate> Sampler::adjusted(std::span<const float> logits) const {
+  std::vector<Candidate> out(logits.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i] = {logits[i], static_cast<int32_t>(i)};
+  for (const Candidate& x : changed(logits)) out[static_cast<size_t>(x.id)] = x;
+  std::erase_if(out, [](const Candidate& x) { return !(x.logit > -INFINITY); });  // NaN too
+  require(!out.empty(), kAllForbidden);
+  return out;
+}
+
+int32_t Sampler::likeliest(std::span<const float> logits) const {
+  const std::vector<Candidate> apart = changed(logits);
+  std::vector<float> rest;
+  if (!apart.empty()) {
+    rest.assign(logits.begin(), logits.end());
+    for (const Candidate& x : apart) rest[static_cast<size_t>(x.id)] = -INFINITY;
+    logits = rest;
+  }
+  const float highest = largest_of(logits);
+  Candidate best{-INFINITY, -1};
+  if (highest > -INFINITY) best = {highest, static_cast<int32_t>(std::find(logits.begin(), logits.end(), highest) - logits.begin())};
+  for (const Candidate& x : apart)
+    if (x.logit > -INFINITY && (best.id < 0 || comes_later(best, x))) best = x;
+  require(best.id >= 0, kAllForbidden);
+  return best.id;
+}
+
 int32_t Sampler::sample(std::span<const float> logits) {
+  if (options_.temperature == 0) return likeliest(logits);
   std::vector<Candidate> candidates = adjusted(logits);
-  if (options_.temperature == 0) return std::max_element(candidates.begin(), candidates.end(), comes_later)->id;
   // Probabilities are weights over their sum; the likeliest token's weight is 1.
   const double largest = std::max_element(candidates.begin(), candidates.end(), comes_later)->logit;
   const auto weight = [&](const Candidate& x) { return x.logit == largest ? 1 : std::exp((x.logit - largest) / options_.temperature); };

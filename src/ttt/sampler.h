@@ -35,7 +35,12 @@ class Sampler {
   int32_t sample(std::span<const float> logits);
 
  private:
+  /// The tokens that biases and penalties change, by rising id.
+  std::vector<Candidate> changed(std::span<const float> logits) const;
+  /// All tokens that are not forbidden.
   std::vector<Candidate> adjusted(std::span<const float> logits) const;
+  /// What falling order would begin with, without a copy of the vocabulary: a GPU waits meanwhile.
+  int32_t likeliest(std::span<const float> logits) const;
 
   SamplingOptions options_;
   data::SplitMix64 random_;

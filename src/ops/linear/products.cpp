@@ -65,9 +65,16 @@ void add_product_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN) {
     sum_MN = sum_MN.defined() ? sum_MN.add_(product_MN) : product_MN.to(sums);
     return;
   }
-  if (!sum_MN.defined()) sum_MN = at::zeros({a_KM.size(1), b_KN.size(1)}, a_KM.options().dtype(sums));
-  if (sum_MN.scalar_type() == a_KM.scalar_type()) sum_MN.addmm_(a_KM.t(), b_KN);
-  else at::addmm_out(sum_MN, sum_MN, a_KM.t(), b_KN, sum_MN.scalar_type());
+  const bool wider = (sum_MN.defined() ? sum_MN.scalar_type() : sums) != a_KM.scalar_type();
+  if (!sum_MN.defined()) {
+    sum_MN = wider ? at::mm(a_KM.t(), b_KN, sums) : at::mm(a_KM.t(), b_KN);
+  } else if (!wider) {
+    sum_MN.addmm_(a_KM.t(), b_KN);
+  } else {
+    // As a batch of one: addmm_out takes a sum of a wider type than its operands only since lately.
+    Tensor sum_1MN = sum_MN.unsqueeze(0);
+    at::baddbmm_out(sum_1MN, sum_1MN, a_KM.t().unsqueeze(0), b_KN.unsqueeze(0), sum_MN.scalar_type());
+  }
 }
 
 }  // namespace ingrain::ops

@@ -25,10 +25,11 @@ struct Result {
 };
 
 Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N,
-               bool want_x, bool want_E) {
+               bool want_x, bool want_E, const Tensor& E_sum_VD) {
   const int64_t P = planes(x_PND), N = x_PND.size(1), D = x_PND.size(2), V = E_VD.size(0);
   const auto sums = x_PND.options().dtype(accumulate_type(x_PND.scalar_type()));
   Result out;
+  out.gE_VD = E_sum_VD;
   out.nll_N = at::empty({N}, sums);
   Tensor tangent_nll_N = P == 2 ? at::empty({N}, sums) : Tensor();
   if (want_x) out.gx_PND = at::empty_like(x_PND);
@@ -46,35 +47,38 @@ Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, 
   }
   out.objective = (a_N * out.nll_N).sum();
   if (P == 2) out.objective = out.objective - (c_N * tangent_nll_N).sum();
-  if (want_E) out.gE_VD = N == 0 ? at::zeros_like(E_VD) : out.gE_VD.to(E_VD.scalar_type());
+  if (want_E && !E_sum_VD.defined()) out.gE_VD = N == 0 ? at::zeros_like(E_VD) : out.gE_VD.to(E_VD.scalar_type());
   return out;
 }
 
 struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
-                               const Tensor& a_N, const std::optional<Tensor>& c_N) {
-    const Result r = compute(x_PND, E_VD, target_N, a_N, c_N.value_or(Tensor()), x_PND.requires_grad(), E_VD.requires_grad());
-    ctx->save_for_backward({r.gx_PND, r.gE_VD});
+                               const Tensor& a_N, const std::optional<Tensor>& c_N, const std::optional<Tensor>& E_sum_VD) {
+    const bool want_E = E_sum_VD || E_VD.requires_grad();
+    const Result r = compute(x_PND, E_VD, target_N, a_N, c_N.value_or(Tensor()), x_PND.requires_grad(), want_E, E_sum_VD.value_or(Tensor()));
+    ctx->save_for_backward({r.gx_PND, E_sum_VD ? Tensor() : r.gE_VD});
     ctx->mark_non_differentiable({r.nll_N});
     return {r.objective, r.nll_N};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const auto scaled = [&](const Tensor& g) { return g.defined() ? g * grads[0].to(g.scalar_type()) : Tensor(); };
-    return {scaled(saved[0]), scaled(saved[1]), Tensor(), Tensor(), Tensor()};
+    return {scaled(saved[0]), scaled(saved[1]), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
 }  // namespace
 
 CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
-                                  const Tensor& value_weight_N, const Tensor& tangent_weight_N) {
-  if (!needs_graph(x_PND, E_VD)) {
-    const Result r = compute(x_PND, E_VD, target_N, value_weight_N, tangent_weight_N, false, false);
+                                  const Tensor& value_weight_N, const Tensor& tangent_weight_N, const Tensor& E_sum_VD) {
+  const Tensor E = E_sum_VD.defined() ? E_VD.detach() : E_VD;
+  if (!needs_graph(x_PND, E)) {
+    const at::NoGradGuard no_grad;
+    const Result r = compute(x_PND, E, target_N, value_weight_N, tangent_weight_N, false, E_sum_VD.defined(), E_sum_VD);
     return {r.objective, r.nll_N};
   }
-  const auto c_N = tangent_weight_N.defined() ? std::optional<Tensor>(tangent_weight_N) : std::nullopt;
-  const auto out = CrossEntropyFunction::apply(x_PND, E_VD, target_N, value_weight_N, c_N);
+  const auto maybe = [](const Tensor& x) { return x.defined() ? std::optional<Tensor>(x) : std::nullopt; };
+  const auto out = CrossEntropyFunction::apply(x_PND, E, target_N, value_weight_N, maybe(tangent_weight_N), maybe(E_sum_VD));
   return {out[0], out[1]};
 }
 
