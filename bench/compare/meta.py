@@ -11,7 +11,6 @@ import argparse
 import json
 import pathlib
 import resource
-import statistics
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ import time
 import numpy
 import torch
 from reader import Reader
+from table import print_table
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
@@ -122,11 +122,7 @@ def main():
         reader.step(tokens)
         seconds["PyTorch, create_graph"].append(time.perf_counter() - start)
     peaks["PyTorch, create_graph"] = 1.024e-3 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    first = statistics.median(seconds["ingrain"])
-    print(f"{'':24} {'tokens/s':>9} {'slowest':>9} {'peak MB':>9} {'ours is':>9}   ({o.threads} threads, median of {o.runs})")
-    for name, values in seconds.items():
-        middle = statistics.median(values)
-        print(f"{name:24} {o.length / middle:9.0f} {o.length / max(values):9.0f} {peaks[name]:9.0f} {middle / first:8.2f}x")
+    print_table(o.length, o.threads, seconds, peaks)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ compiles for a minute or two; after SECONDS, or where it fails, that is said and
 import argparse
 import json
 import pathlib
-import statistics
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ import tokenizers
 import torch
 from compiled import CompiledReader, within
 from reader import Reader
+from table import print_table
 
 
 def compiled_reader(o, tokens, eager_nll):
@@ -93,11 +93,7 @@ def main():
     for _ in range(o.runs):
         for name, run in rows.items():
             seconds[name].append(run())
-    first = statistics.median(seconds["ingrain, learning"])
-    print(f"{'':32} {'tokens/s':>9} {'slowest':>9} {'ours is':>9}   ({o.threads} threads, median of {o.runs})")
-    for name, values in seconds.items():
-        middle = statistics.median(values)
-        print(f"{name:32} {o.tokens / middle:9.0f} {o.tokens / max(values):9.0f} {middle / first:8.2f}x")
+    print_table(o.tokens, o.threads, seconds)
 
 
 if __name__ == "__main__":

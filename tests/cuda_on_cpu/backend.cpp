@@ -3,6 +3,7 @@
 #include "ops/backend.h"
 
 #include "cuda_on_cpu/emulator.h"
+#include "ops/cpu/targets.h"
 #include "ops/cuda/device.h"
 
 #include <hwy/targets.h>
@@ -12,7 +13,8 @@ namespace {
 
 int g_reference_scopes = 0;
 
-/// The table repeats itself for every instruction set of the processor, which is nothing to the emulator.
+/// The table repeats itself for every instruction set of the processor, which is nothing to the emulator. Only the fallback of
+/// targets.h is left: Highway's own static target (SSE2 since 1.0.7) is none of ours, and the table would run for no set at all.
 const bool g_one_instruction_set = (hwy::DisableTargets(~int64_t{HWY_STATIC_TARGET}), true);
 
 }  // namespace

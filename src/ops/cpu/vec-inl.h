@@ -46,17 +46,22 @@ using D32 = hn::RebindToUnsigned<D>;
 HWY_INLINE V FromBf16(hn::Vec<D16> x) { return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(D32(), x))); }
 HWY_INLINE V Load(const BFloat16* p) { return FromBf16(hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(p))); }
 
+#if !INGRAIN_NATIVE_BF16
+/// The upper 16 bits of each lane are x as a bf16, rounded to nearest even; a NaN stays one. The lower 16 are whatever.
+HWY_INLINE hn::Vec<D32> RoundedBits(V x) {
+  const auto bits = hn::BitCast(D32(), x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(D32(), 1));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(D32(), 0x7fff)));
+  return hn::IfThenElse(hn::RebindMask(D32(), hn::Ne(x, x)), hn::Set(D32(), 0x7fc00000), rounded);
+}
+#endif
+
 /// Rounds to nearest even; a NaN stays one. The native instruction makes zero of what is below the smallest normal number.
 HWY_INLINE hn::Vec<D16> ToBf16(V x) {
 #if INGRAIN_NATIVE_BF16
   return hn::Vec<D16>{(__m256i)_mm512_cvtneps_pbh(x.raw)};
 #else
-  const auto bits = hn::BitCast(D32(), x);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(D32(), 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(D32(), 0x7fff))));
-  const auto nan = hn::RebindMask(D32(), hn::Ne(x, x));
-  const auto kept = hn::IfThenElse(nan, hn::Set(D32(), 0x7fc0), rounded);
-  return hn::DemoteTo(D16(), hn::BitCast(hn::RebindToSigned<D>(), kept));
+  return hn::DemoteTo(D16(), hn::BitCast(hn::RebindToSigned<D>(), hn::ShiftRight<16>(RoundedBits(x))));
 #endif
 }
 
@@ -66,16 +71,12 @@ HWY_INLINE void Store(V x, BFloat16* p) { hn::StoreU(ToBf16(x), D16(), reinterpr
 /// What is left of x after being stored as a T: intermediate values that the model rounds stay rounded in a fused kernel.
 template <class T>
 HWY_INLINE V Rounded(V x) {
-  if constexpr (std::is_same_v<T, float>) {
-    return x;
-  } else if constexpr (INGRAIN_NATIVE_BF16) {
-    return FromBf16(ToBf16(x));
-  } else {
-    const auto bits = hn::BitCast(D32(), x);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(D32(), 1));
-    const auto rounded = hn::And(hn::Add(bits, hn::Add(odd, hn::Set(D32(), 0x7fff))), hn::Set(D32(), 0xffff0000u));
-    return hn::IfThenElse(hn::Eq(x, x), hn::BitCast(D(), rounded), x);
-  }
+  if constexpr (std::is_same_v<T, float>) return x;
+#if INGRAIN_NATIVE_BF16
+  return FromBf16(ToBf16(x));
+#else
+  return hn::BitCast(D(), hn::And(RoundedBits(x), hn::Set(D32(), 0xffff0000u)));
+#endif
 }
 
 /// The first `n` lanes, where fewer than a vector are left; the other lanes are zero.
