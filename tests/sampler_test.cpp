@@ -63,7 +63,8 @@ TEST(Sampler, temperature_zero_takes_the_likeliest_and_the_lowest_id_of_equals) 
 }
 
 TEST(Sampler, temperature_zero_finds_the_likeliest_wherever_it_is) {
-  SamplingOptions options{.temperature = 0};
+  SamplingOptions options;
+  options.temperature = 0;
   for (size_t i = 0; i < 40; ++i) {
     std::vector<float> logits(40, -3);
     logits[i] = -2;
