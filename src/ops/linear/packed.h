@@ -13,11 +13,11 @@ inline constexpr int64_t kPackedBlock = 32;
 /// A product with rows of a that are rounded to 16 bits a number, with a scale per block.
 struct PackedCall {
   at::ScalarType type;
-  int64_t m, n, blocks;         // blocks of a row
-  const int16_t* a;             // [m, 32 blocks]
-  const float *a_scale, *a_sum; // [m, blocks]; a_sum: of a block's numbers, times their scale
+  int64_t m, n, blocks;          // blocks of a row
+  const int16_t* a;              // [m, 32 blocks]
+  const float *a_scale, *a_sum;  // [m, blocks]; a_sum: of a block's numbers, times their scale
   const void* w;
-  void* c;                      // [m, n] of type
+  void* c;                       // [m, n] of type
 };
 
 /// How weights are packed. `rows` rows, a group, are packed together: a matrix has whole groups.
@@ -33,8 +33,8 @@ struct PackedFormat {
 
 /// weight = scale * q, q in -127 .. 127, scale (fp32) = the block's largest magnitude / 127.
 extern const PackedFormat q8_0;
-/// weight = scale * q + least, q in 0 .. 15, scale = (the block's most - its least) / 15, both fp16. What comes from
-/// a GGUF file's Q4_1 comes back exactly. In groups of 16 rows.
+/// weight = scale * q + least, q in 0 .. 15, scale = (the block's most - its least) / 15, both fp16. A GGUF file's
+/// Q4_1 comes back exactly where a block's numbers reach from 0 to 15. In groups of 16 rows.
 extern const PackedFormat q4_1;
 inline constexpr const PackedFormat* kPackedFormats[] = {&q8_0, &q4_1};
 
