@@ -20,7 +20,7 @@ for dtype in fp32 bf16; do
 done
 run "$program" bench read $reader --text $emma --tokens 131072 --runs 1
 run "$program" bench train bench/shapes/hidden-256.json --dtype fp32 --threads 1 --length 2048
-for weights in native q8_0; do
+for weights in native q8_0 q4_1; do
   run "$program" bench decode "$smollm" --weights $weights --contexts 0,4096,8192 --tokens 64 --runs 2
   run "$program" eval $reader $emma --dtype fp32 --weights $weights --limit 65536
 done

@@ -50,7 +50,7 @@ def main():
     p.add_argument("--tokens", type=int, default=64)
     p.add_argument("--runs", type=int, default=3)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--weights", default="native,q8_0", help="ours, in these forms")
+    p.add_argument("--weights", default="native,q8_0,q4_1", help="ours, in these forms")
     p.add_argument("--dtype", default="auto")
     o = p.parse_args()
     contexts = [int(x) for x in o.contexts.split(",")]

@@ -14,8 +14,8 @@ namespace ingrain {
 struct LoadOptions {
   /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 on a GPU and where the processor multiplies it natively, otherwise fp32.
   std::string dtype = "auto";
-  /// "q8_0": slow weights rounded to eight bits, which makes writing faster and reading no slower (on the CPU only);
-  /// "native": as they are.
+  /// "q8_0", "q4_1": slow weights rounded to eight or four bits, which makes writing faster and reading no slower (on the CPU
+  /// only); "native": as they are.
   std::string weights = "native";
   /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first GPU
   /// that can be used, the CPU where there is none. Memory files know no device: they load on any.

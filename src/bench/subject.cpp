@@ -45,9 +45,9 @@ Tensor Subject::slice(int64_t first, int64_t count) const {
   return out;
 }
 
-Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, at::Device device, bool packed) {
+Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, at::Device device, std::string_view weights) {
   Subject out{load(name, compute, device), {}};
-  if (packed) pack_slow_weights(out.model);
+  choose_weights(out.model, weights);
   const ModelConfig& c = out.model.config;
   if (text.empty()) {
     data::SplitMix64 random(1);

@@ -18,8 +18,8 @@ struct Subject {
 };
 
 /// `model`: a model folder; a config.json or the name of a preset gives random weights of that shape.
-/// `packed`: with slow weights in eight bits (model/packed.h).
+/// `weights`: their form (model/packed.h).
 /// `text`: a file for the model's tokenizer; empty: random tokens. Error if there is a text and no tokenizer for it.
-Subject load_subject(const std::string& model, const std::string& text, at::ScalarType compute, at::Device device, bool packed);
+Subject load_subject(const std::string& model, const std::string& text, at::ScalarType compute, at::Device device, std::string_view weights);
 
 }  // namespace ingrain::bench

@@ -37,12 +37,11 @@ void print(const BenchCommand& o, bench::Report& report, const std::function<std
 template <class Measure>
 void measure_model(const BenchCommand& o, const char* benchmark, const Measure& measure) {
   if (o.threads > 0) at::set_num_threads(o.threads);
-  const bool packed = o.how.weights == "q8_0";
   const at::Device device = chosen_device(o.how);
   const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
-  const bench::Subject subject = bench::load_subject(o.model, o.text, compute, device, packed);
+  const bench::Subject subject = bench::load_subject(o.model, o.text, compute, device, o.how.weights);
   const std::string type = bench::type_name(compute);
-  bench::Report report{benchmark, o.model, packed ? type + ", weights q8_0" : type, {}, {}, {}};
+  bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights, {}, {}, {}};
   measure(subject, report);
   bench::add_shares_of_peaks(report, compute, device);
   print(o, report, bench::to_text);
@@ -125,9 +124,9 @@ void add_bench_command(CLI::App& app) {
   decode->add_option("--contexts", o->decode.contexts, "Lengths, separated by commas")->delimiter(',')->check(CLI::NonNegativeNumber)->capture_default_str();
   decode->add_option("--tokens", o->decode.tokens, "Tokens written in each run")->check(CLI::PositiveNumber)->capture_default_str();
   decode->add_flag("!--no-learning", o->decode.learn, "Make no inner steps");
-  decode->add_option("--ahead", o->decode.ahead, "Tokens at a time that are passed ahead towards an inner step; 0: the token that ends a chunk does it all")
+  decode->add_option("--ahead", o->decode.ahead, "Tokens at a time that are passed ahead towards an inner step, spread over as many that follow; 0: the token that ends a chunk does it all")
       ->check(CLI::NonNegativeNumber)->capture_default_str();
-  decode->add_option("--weights", o->how.weights, "native, or q8_0: slow weights in eight bits")->check(CLI::IsMember({"native", "q8_0"}))->capture_default_str();
+  add_weights_option(*decode, o->how);
   runs(decode, o->decode.runs, "How often to write after each context; the figures are of all runs' tokens");
   decode->callback([o] { measure_model(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); }); });
 

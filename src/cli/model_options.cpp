@@ -1,5 +1,7 @@
 #include "cli/model_options.h"
 
+#include "model/packed.h"
+
 namespace ingrain::cli {
 
 void add_device_option(CLI::App& command, std::string& device) {
@@ -13,11 +15,15 @@ void add_compute_options(CLI::App& command, LoadOptions& how) {
       ->capture_default_str();
 }
 
+void add_weights_option(CLI::App& command, LoadOptions& how) {
+  command.add_option("--weights", how.weights, "q8_0, q4_1: slow weights rounded to eight or four bits, which makes writing on the CPU faster; native: as they are")
+      ->check(CLI::IsMember(weight_forms()))->capture_default_str();
+}
+
 void ModelOptions::add_to(CLI::App& command) {
   command.add_option("MODEL", folder, "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), or a .gguf file")->required();
   add_compute_options(command, how);
-  command.add_option("--weights", how.weights, "q8_0: slow weights rounded to eight bits, which makes writing on the CPU faster; native: as they are")
-      ->check(CLI::IsMember({"native", "q8_0"}))->capture_default_str();
+  add_weights_option(command, how);
 }
 
 Network ModelOptions::load() const { return open_model(folder, how); }

@@ -25,6 +25,8 @@ struct ModelOptions {
 
 /// Adds --device and --dtype, for commands that name their model otherwise.
 void add_compute_options(CLI::App& command, LoadOptions& how);
+/// Adds --weights.
+void add_weights_option(CLI::App& command, LoadOptions& how);
 /// Adds --device alone.
 void add_device_option(CLI::App& command, std::string& device);
 

@@ -13,7 +13,7 @@ struct Network {
   ModelConfig config;
   Weights weights;
   std::string fingerprint;  // of the stored weights: a memory belongs to the model with the same one
-  std::optional<Weights> packed = {};  // the same with slow matrices in eight bits, if pack_slow_weights() was called
+  std::optional<Weights> packed = {};  // the same with slow matrices in few bits, if pack_slow_weights() was called
 
   /// The weights for a pass over `rows` tokens without gradients.
   const Weights& weights_for(int64_t rows) const { return packed && rows <= kFewTokens ? *packed : weights; }

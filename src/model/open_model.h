@@ -6,8 +6,8 @@
 
 namespace ingrain {
 
-/// parse_device() of options.device, knowing the weights' form: "q8_0" is for the CPU, so that "auto" means the CPU then, and
-/// a GPU is a UsageError.
+/// parse_device() of options.device, knowing the weights' form: a packed one is for the CPU, so that "auto" means the CPU then,
+/// and a GPU is a UsageError.
 at::Device chosen_device(const LoadOptions& options);
 
 /// load_model() with the device, the compute type and the form of the weights by their names. UsageError for an option that

@@ -2,7 +2,8 @@
 
 #include "base/error.h"
 #include "ops/cpu/arena.h"
-#include "ops/linear/q8.h"
+
+#include <fmt/ranges.h>
 
 namespace ingrain {
 namespace {
@@ -12,7 +13,7 @@ void gather(Weights& packed) {
   std::vector<Tensor*> matrices;
   for (BlockWeights& block : packed.blocks) matrices.insert(matrices.end(), {&block.wqkv_CD, &block.wo_DC, &block.mlp.w13_FD, &block.mlp.w2_DF});
   matrices.push_back(&packed.head_VD);
-  std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::is_q8(*m); });
+  std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::packed_format(*m); });
   std::vector<ops::cpu::Shape> shapes;
   for (const Tensor* m : matrices) shapes.push_back({m->sizes().vec(), m->scalar_type()});
   const std::vector<Tensor> moved = ops::cpu::empty_side_by_side(shapes);
@@ -21,32 +22,46 @@ void gather(Weights& packed) {
 
 }  // namespace
 
-void pack_slow_weights(Network& model) {
+void pack_slow_weights(Network& model, const ops::PackedFormat& format) {
   Weights& w = model.weights;
-  require(w.device().is_cpu() && w.type() != at::kDouble, "Q8_0 weights are for fp32 and bf16 on the CPU");
+  require(w.device().is_cpu() && w.type() != at::kDouble, "{} weights are for fp32 and bf16 on the CPU", format.name);
   Weights packed = w;
-  const auto pack = [&](Tensor& matrix, Tensor& target) {
-    if (!matrix.defined() || matrix.size(1) % ops::kQ8Block != 0) return;
-    target = ops::pack_q8(matrix);
-    matrix.copy_(ops::unpack_q8(target));  // in place: what lies in an arena is not freed by itself
+  const auto pack = [](Tensor& matrix, Tensor& target, const ops::PackedFormat& wanted) {
+    if (!matrix.defined()) return;
+    const ops::PackedFormat& fitting = ops::can_pack(matrix.sizes(), wanted) ? wanted : ops::q8_0;
+    if (!ops::can_pack(matrix.sizes(), fitting)) return;
+    target = ops::pack(matrix, fitting);
+    matrix.copy_(ops::unpack(target));  // in place: what lies in an arena is not freed by itself
   };
   for (size_t i = 0; i < w.blocks.size(); ++i) {
     BlockWeights &from = w.blocks[i], &to = packed.blocks[i];
-    pack(from.wqkv_CD, to.wqkv_CD);
-    pack(from.wo_DC, to.wo_DC);
-    pack(from.mlp.w13_FD, to.mlp.w13_FD);
-    pack(from.mlp.w2_DF, to.mlp.w2_DF);
+    pack(from.wqkv_CD, to.wqkv_CD, format);
+    pack(from.wo_DC, to.wo_DC, format);
+    pack(from.mlp.w13_FD, to.mlp.w13_FD, format);
+    pack(from.mlp.w2_DF, to.mlp.w2_DF, format);
   }
   // The embedding is looked up, not multiplied: packed it serves as the head alone.
-  pack(w.head_VD.defined() ? w.head_VD : w.embedding_VD, packed.head_VD);
+  pack(w.head_VD.defined() ? w.head_VD : w.embedding_VD, packed.head_VD, ops::q8_0);
   packed.embedding_VD = w.embedding_VD;
   gather(packed);
   model.packed = std::move(packed);
 }
 
+std::vector<std::string> weight_forms() {
+  std::vector<std::string> out{"native"};
+  for (const ops::PackedFormat* format : ops::kPackedFormats) out.emplace_back(format->name);
+  return out;
+}
+
+const ops::PackedFormat* packed_form(std::string_view form) {
+  if (form == "native") return nullptr;
+  for (const ops::PackedFormat* format : ops::kPackedFormats)
+    if (format->name == form) return format;
+  fail_usage("--weights '{}' is not known; choose {}", form, fmt::join(weight_forms(), ", "));
+}
+
 void choose_weights(Network& model, std::string_view form) {
-  if (form == "q8_0") return pack_slow_weights(model);
-  if (form != "native") fail_usage("--weights '{}' is not known; choose native or q8_0", form);
+  if (const ops::PackedFormat* const format = packed_form(form)) pack_slow_weights(model, *format);
 }
 
 }  // namespace ingrain

@@ -1,4 +1,4 @@
-"""`ingrain bench` from outside: its results, comparisons, refusals; and eight-bit weights in the other commands."""
+"""`ingrain bench` from outside: its results, comparisons, refusals; and weights in few bits in the other commands."""
 
 import json
 import os
@@ -82,20 +82,22 @@ def test_bench_refuses_what_it_cannot_do(ingrain, tmp_path):
     refused(ingrain("bench", "read", SHAPE, "--device", "tpu"), 2, "tpu")
 
 
-def test_eight_bit_weights_cost_less_than_a_hundredth_of_a_nat(ingrain):
+@pytest.mark.parametrize("weights, most", [("q8_0", 0.002), ("q4_1", 0.02)])
+def test_weights_in_few_bits_cost_little(ingrain, weights, most):
     def loss(*options):
         done = ingrain("eval", READER, EMMA, "--limit", "2048", "--dtype", "fp32", "--json", *options)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)["learning_on"]["mean_nll"]
 
-    native, packed = loss(), loss("--weights", "q8_0")
-    assert native != packed and abs(native - packed) < 0.01
+    native, packed = loss(), loss("--weights", weights)
+    assert native != packed and abs(native - packed) < most
 
 
-def test_eight_bit_weights_write_and_need_a_type_that_has_them(ingrain):
-    done = ingrain("generate", READER, "--prompt", "Emma", "--max-tokens", "5", "--weights", "q8_0")
+@pytest.mark.parametrize("weights", ["q8_0", "q4_1"])
+def test_weights_in_few_bits_write_and_need_a_type_that_has_them(ingrain, weights):
+    done = ingrain("generate", READER, "--prompt", "Emma", "--max-tokens", "5", "--weights", weights)
     assert done.returncode == 0 and len(done.stdout) > 6, done.stderr
-    refused(ingrain("generate", READER, "--prompt", "Emma", "--weights", "q8_0", "--dtype", "fp64"), 1, "Q8_0")
+    refused(ingrain("generate", READER, "--prompt", "Emma", "--weights", weights, "--dtype", "fp64"), 1, weights)
 
 
 def test_a_benchmark_runs_and_says_so_as_on_an_older_processor(ingrain):

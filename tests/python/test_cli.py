@@ -65,6 +65,7 @@ def test_every_command_that_loads_a_model_takes_a_device(ingrain, emma_memory, t
         refused(ingrain(*command, "--device", "gpu", cwd=tmp_path), 2, "--device 'gpu' is not known", "cuda:N")
         refused(ingrain(*command, "--device", "cuda:99", cwd=tmp_path), 2, "--device cuda:99: ")
     refused(ingrain("eval", READER, EMMA, "--device", "cuda", "--weights", "q8_0"), 2, "q8_0 is for the CPU")
+    refused(ingrain("eval", READER, EMMA, "--weights", "q5_1"), 2, "q5_1", "q4_1")
     done = ingrain("eval", READER, EMMA, "--limit", "50", "--device", "cpu", "--json")
     assert done.returncode == 0, done.stderr
 

@@ -1,8 +1,8 @@
 // Rows of products with weights: slow ones, packed ones, and fast ones with their tangents.
 #include "bench/ops/row.h"
 #include "ops/linear/linear.h"
+#include "ops/linear/packed.h"
 #include "ops/linear/products.h"
-#include "ops/linear/q8.h"
 
 namespace ingrain::bench {
 namespace {
@@ -71,18 +71,20 @@ void add_products(const OpsRows& to) {
   add_product(to, 1, {s.V, s.D});
 }
 
-void add_q8(const OpsRows& to) {
+void add_packed(const OpsRows& to) {
   const OpsShape& s = to.shape;
   if (!to.is(OpsShape::Pass::token) || !to.on_cpu()) return;
   std::vector<Matrix> all = matrices(s);
   all.push_back({s.V, s.D});
-  for (const Matrix& w : all) {
-    if (w.columns % kQ8Block != 0) continue;
-    const double packed = static_cast<double>(w.rows * w.columns / kQ8Block * (kQ8Block + 4));
-    to.add("q8", 1, "nt", sizes_of(1, w), {product_flops(1, w), packed + to.bytes(w.columns + w.rows)}, [=](const OpsInputs& in) {
-      const Tensor x = in.random({1, w.columns}), full = in.random({w.rows, w.columns}), q8 = pack_q8(full);
-      return Contenders{[=] { q8_nt(x, q8); }, [=] { product_nt(x, full); }, [=] { at::mm(x, full.t()); }};
-    });
+  for (const PackedFormat* format : kPackedFormats) {
+    for (const Matrix& w : all) {
+      if (!can_pack({w.rows, w.columns}, *format)) continue;
+      const double bytes = static_cast<double>(w.rows * w.columns / kPackedBlock * format->bytes);
+      to.add(format->name, 1, "nt", sizes_of(1, w), {product_flops(1, w), bytes + to.bytes(w.columns + w.rows)}, [=](const OpsInputs& in) {
+        const Tensor x = in.random({1, w.columns}), full = in.random({w.rows, w.columns}), packed = pack(full, *format);
+        return Contenders{[=] { packed_nt(x, packed); }, [=] { product_nt(x, full); }, [=] { at::mm(x, full.t()); }};
+      });
+    }
   }
 }
 

@@ -93,7 +93,7 @@ void add_swiglu(const OpsRows& to);
 void add_attention(const OpsRows& to);
 void add_ring_attention(const OpsRows& to);
 void add_products(const OpsRows& to);
-void add_q8(const OpsRows& to);
+void add_packed(const OpsRows& to);
 void add_fast_linear(const OpsRows& to);
 void add_cross_entropy_rows(const OpsRows& to);
 void add_linear_cross_entropy(const OpsRows& to);

@@ -28,7 +28,7 @@ constexpr OpsShape kShapes[] = {
 using AddRows = void (*)(const OpsRows& to);
 constexpr AddRows kOperations[] = {
     add_rms_norm, add_heads,       add_swiglu,             add_attention,            add_ring_attention, add_products,
-    add_q8,       add_fast_linear, add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd,    add_adamw,
+    add_packed,   add_fast_linear, add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd,    add_adamw,
 };
 
 constexpr size_t kLongestFilter = 200;

@@ -2,7 +2,7 @@
 
 #include "ops/cpu/processor.h"
 #include "ops/linear/few_rows.h"
-#include "ops/linear/q8.h"
+#include "ops/linear/packed.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
@@ -38,7 +38,7 @@ Tensor through_fp32(Product product, const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK) {
-  if (is_q8(b_NK)) return q8_nt(a_MK, b_NK);
+  if (packed_format(b_NK)) return packed_nt(a_MK, b_NK);
   if (has_few_rows(a_MK, b_NK)) return few_rows_nt(a_MK, b_NK);
   if (lacks_bf16(a_MK)) return through_fp32(product_nt, a_MK, b_NK);
   if (use_onednn(a_MK, a_MK.size(0), b_NK.size(0), b_NK.size(1))) return onednn_linear(a_MK, b_NK);

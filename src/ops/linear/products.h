@@ -6,7 +6,7 @@
 
 namespace ingrain::ops {
 
-Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b may be packed (q8.h)
+Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b may be packed (packed.h)
 Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN);  // a b,  [M, N]
 Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN);  // aᵀ b, [M, N]
 

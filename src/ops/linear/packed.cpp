@@ -1,0 +1,120 @@
+// This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
+#include "ops/cpu/targets.h"
+#include "ops/cpu/parallel.h"
+#include "ops/linear/packed.h"
+
+#include "base/error.h"
+
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/linear/packed.cpp"
+#include <hwy/foreach_target.h>
+#include "ops/cpu/vec-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingrain::ops::HWY_NAMESPACE {
+
+/// Blocks of a as whole numbers: a block's largest magnitude becomes 32767. What is not finite makes its block NaN.
+template <class T>
+HWY_INLINE void RoundBlocks(const T* a, int64_t blocks, int16_t* out, float* scale, float* scaled_sum) {
+  const hn::Rebind<int16_t, D> half16;
+  for (int64_t b = 0; b < blocks; ++b, a += kPackedBlock, out += kPackedBlock) {
+    V largest = Zero(), sum = Zero();
+    for (size_t p = 0; p < kPackedBlock; p += Lanes()) {
+      const V magnitude = hn::Abs(Load(a + p));
+      largest = hn::Max(largest, magnitude);
+      sum = hn::Add(sum, magnitude);
+    }
+    const float most = Max(largest), all = Sum(sum);
+    // Below the smallest normal numbers 1 / scale would overflow.
+    const bool finite = all <= std::numeric_limits<float>::max(), zero = most < 1e-30f;
+    scale[b] = finite ? (zero ? 0.0f : most / 32767) : std::numeric_limits<float>::quiet_NaN();
+    const V inverse = Set(finite && !zero ? 32767 / most : 0.0f);
+    V rounded_sum = Zero();  // exact: 32 * 32767 < 2^24
+    for (size_t p = 0; p < kPackedBlock; p += Lanes()) {
+      const auto rounded = hn::NearestInt(hn::Mul(Load(a + p), inverse));
+      rounded_sum = hn::Add(rounded_sum, hn::ConvertTo(D(), rounded));
+      hn::StoreU(hn::DemoteTo(half16, rounded), half16, out + p);
+    }
+    scaled_sum[b] = scale[b] * Sum(rounded_sum);
+  }
+}
+
+/// a: `blocks` blocks of `type`.
+void Round(at::ScalarType type, const void* a, int64_t blocks, int16_t* out, float* scale, float* scaled_sum) {
+  type == at::kFloat ? RoundBlocks(static_cast<const float*>(a), blocks, out, scale, scaled_sum)
+                     : RoundBlocks(static_cast<const BFloat16*>(a), blocks, out, scale, scaled_sum);
+}
+
+}  // namespace ingrain::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ingrain::ops {
+namespace {
+
+HWY_EXPORT(Round);
+
+const PackedFormat& format_of(const Tensor& packed) {
+  const PackedFormat* const format = packed_format(packed);
+  require(format, "a packed matrix is none: its type is {}", c10::toString(packed.scalar_type()));
+  return *format;
+}
+
+int64_t blocks_of_row(const Tensor& packed, const PackedFormat& format) { return packed.size(1) / format.bytes; }
+
+}  // namespace
+
+const PackedFormat* packed_format(const Tensor& w) {
+  for (const PackedFormat* format : kPackedFormats)
+    if (format->type == w.scalar_type()) return format;
+  return nullptr;
+}
+
+bool can_pack(at::IntArrayRef sizes_NK, const PackedFormat& format) {
+  return sizes_NK[0] % format.rows == 0 && sizes_NK[1] % kPackedBlock == 0;
+}
+
+Tensor pack(const Tensor& w_NK, const PackedFormat& format) {
+  const int64_t N = w_NK.size(0), K = w_NK.size(1), blocks = K / kPackedBlock;
+  require(can_pack(w_NK.sizes(), format), "a matrix of {} x {} weights cannot be packed as {}, in blocks of {} and groups of {} rows", N, K,
+          format.name, kPackedBlock, format.rows);
+  const Tensor w = w_NK.detach().to(at::kFloat).contiguous();
+  require(w.numel() == 0 || w.abs().max().item<float>() <= format.largest, "a weight is too large for {}, which ends at {}", format.name, format.largest);
+  const Tensor out = at::empty({N, format.bytes * blocks}, format.type);
+  auto* const bytes = static_cast<char*>(out.data_ptr());
+  at::parallel_for(0, N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
+      format.pack(w.const_data_ptr<float>() + row * K, blocks, bytes + row * blocks * format.bytes);
+  });
+  return out;
+}
+
+Tensor unpack(const Tensor& packed) {
+  const PackedFormat& format = format_of(packed);
+  const int64_t N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
+  const Tensor out = at::empty({N, K}, at::kFloat);
+  const auto* const bytes = static_cast<const char*>(packed.const_data_ptr());
+  at::parallel_for(0, N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
+      format.unpack(bytes + row * blocks * format.bytes, blocks, out.data_ptr<float>() + row * K);
+  });
+  return out;
+}
+
+Tensor packed_nt(const Tensor& a_MK, const Tensor& packed) {
+  const PackedFormat& format = format_of(packed);
+  const int64_t M = a_MK.size(0), N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
+  require(a_MK.size(1) == K, "a packed matrix of {} columns meets rows of {}", K, a_MK.size(1));
+  const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
+  const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
+  float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
+  HWY_DYNAMIC_DISPATCH(Round)(a.scalar_type(), a.const_data_ptr(), M * blocks, a16.data_ptr<int16_t>(), scale, sum);
+  const PackedCall call{a.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale, sum, packed.const_data_ptr(), c.data_ptr()};
+  at::parallel_for(0, N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) { format.multiply(call, begin, end); });
+  return c;
+}
+
+}  // namespace ingrain::ops
+#endif
