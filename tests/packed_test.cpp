@@ -35,9 +35,10 @@ INSTANTIATE_TEST_SUITE_P(Of, PackedMatrix, testing::ValuesIn(ops::kPackedFormats
 
 TEST_P(PackedMatrix, every_weight_is_within_half_a_step_of_its_own) {
   at::manual_seed(1);
-  const Tensor w = at::randn({32, 96}) * at::tensor({0.01f, 1.0f, 30.0f}).repeat_interleave(32) + at::tensor({0.0f, 2.0f, 0.0f}).repeat_interleave(32);
+  const auto of_blocks = [](float a, float b, float c) { return at::tensor({a, b, c}).repeat_interleave(32); };
+  const Tensor w = at::randn({32, 96}) * of_blocks(0.01f, 1, 30) + of_blocks(0, 2, 0);
   const Tensor off = in_blocks(rounded(w) - w).abs(), steps = off / half_steps(w, format);
-  EXPECT_LE(steps.max().item<float>(), &format == &ops::q8_0 ? 1.001f : 1.03f) << "fp16 scales move Q4_1's steps by 15 / 2^11 and little more";
+  EXPECT_LE(steps.max().item<float>(), &format == &ops::q8_0 ? 1.001f : 1.03f) << "rounding scales to fp16 adds little";
   EXPECT_GT(steps.max().item<float>(), 0.8f) << "so many bits, not more";
 }
 
@@ -64,12 +65,14 @@ TEST_P(PackedMatrix, the_product_is_that_with_the_unpacked_weights) {
           const Tensor a = at::randn({m, k}), packed = ops::pack(at::randn({n, k}), format);
           const Tensor w = ops::unpack(packed).to(at::kDouble);
           for (const auto type : {at::kFloat, at::kBFloat16}) {
-            const Tensor x = a.to(type).to(at::kDouble), off = (ops::packed_nt(a.to(type), packed).to(at::kDouble) - at::mm(x, w.t())).abs();
+            const Tensor x = a.to(type).to(at::kDouble), exact = at::mm(x, w.t());
+            const Tensor off = (ops::packed_nt(a.to(type), packed).to(at::kDouble) - exact).abs();
             // Half a step of a block's whole numbers times its weights; and the rounding of sums, and of the result. A sum's
             // parts are as large as a block's largest weight: in Q4_1 steps and least weight cancel.
-            const Tensor step = spread(in_blocks(x).abs().amax(-1, true) / 32767, x.sizes()), largest = spread(in_blocks(w).abs().amax(-1, true), w.sizes());
+            const Tensor step = spread(in_blocks(x).abs().amax(-1, true) / 32767, x.sizes());
+            const Tensor largest = spread(in_blocks(w).abs().amax(-1, true), w.sizes());
             const Tensor bound = at::mm(step / 2, w.abs().t());
-            const Tensor rounding = at::mm(x.abs(), largest.t()) * 1e-6 + at::mm(x, w.t()).abs() * (type == at::kFloat ? 0 : 0.004);
+            const Tensor rounding = at::mm(x.abs(), largest.t()) * 1e-6 + exact.abs() * (type == at::kFloat ? 0 : 0.004);
             EXPECT_TRUE((off <= bound + rounding).all().item<bool>()) << m << " x " << n << " x " << k << " " << type;
           }
         }

@@ -80,7 +80,8 @@ void add_packed(const OpsRows& to) {
     for (const Matrix& w : all) {
       if (!can_pack({w.rows, w.columns}, *format)) continue;
       const double bytes = static_cast<double>(w.rows * w.columns / kPackedBlock * format->bytes);
-      to.add(format->name, 1, "nt", sizes_of(1, w), {product_flops(1, w), bytes + to.bytes(w.columns + w.rows)}, [=](const OpsInputs& in) {
+      const OpsWork work{product_flops(1, w), bytes + to.bytes(w.columns + w.rows)};
+      to.add(format->name, 1, "nt", sizes_of(1, w), work, [=](const OpsInputs& in) {
         const Tensor x = in.random({1, w.columns}), full = in.random({w.rows, w.columns}), packed = pack(full, *format);
         return Contenders{[=] { packed_nt(x, packed); }, [=] { product_nt(x, full); }, [=] { at::mm(x, full.t()); }};
       });

@@ -78,10 +78,11 @@ bool can_pack(at::IntArrayRef sizes_NK, const PackedFormat& format) {
 
 Tensor pack(const Tensor& w_NK, const PackedFormat& format) {
   const int64_t N = w_NK.size(0), K = w_NK.size(1), blocks = K / kPackedBlock;
-  require(can_pack(w_NK.sizes(), format), "a matrix of {} x {} weights cannot be packed as {}, in blocks of {} and groups of {} rows", N, K,
-          format.name, kPackedBlock, format.rows);
+  require(can_pack(w_NK.sizes(), format), "a matrix of {} x {} weights cannot be packed as {}, in blocks of {} and groups of {} rows",
+          N, K, format.name, kPackedBlock, format.rows);
   const Tensor w = w_NK.detach().to(at::kFloat).contiguous();
-  require(w.numel() == 0 || w.abs().max().item<float>() <= format.largest, "a weight is too large for {}, which ends at {}", format.name, format.largest);
+  require(w.numel() == 0 || w.abs().max().item<float>() <= format.largest, "a weight is too large for {}, which ends at {}",
+          format.name, format.largest);
   const Tensor out = at::empty({N, format.bytes * blocks}, format.type);
   auto* const bytes = static_cast<char*>(out.data_ptr());
   at::parallel_for(0, N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
@@ -111,8 +112,10 @@ Tensor packed_nt(const Tensor& a_MK, const Tensor& packed) {
   const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
   float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
   HWY_DYNAMIC_DISPATCH(Round)(a.scalar_type(), a.const_data_ptr(), M * blocks, a16.data_ptr<int16_t>(), scale, sum);
-  const PackedCall call{a.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale, sum, packed.const_data_ptr(), c.data_ptr()};
-  at::parallel_for(0, N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) { format.multiply(call, begin, end); });
+  const PackedCall call{a.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale, sum,
+                        packed.const_data_ptr(), c.data_ptr()};
+  const auto multiply = [&](int64_t begin, int64_t end) { format.multiply(call, begin, end); };
+  at::parallel_for(0, N / format.rows, cpu::grain(format.rows * K), multiply);
   return c;
 }
 

@@ -165,7 +165,8 @@ void unpack_group(const void* group, int64_t blocks, float* w) {
     for (int64_t r = 0; r < kQ4Rows; ++r)
       for (int64_t p = 0; p < kPackedBlock; ++p) {
         const uint32_t q = from.words[p / 8][r] >> shift_of(p) & 15;
-        w[(r * blocks + b) * kPackedBlock + p] = static_cast<float>(from.scale[r]) * static_cast<float>(q) + static_cast<float>(from.least[r]);
+        const float d = from.scale[r], m = from.least[r];
+        w[(r * blocks + b) * kPackedBlock + p] = d * static_cast<float>(q) + m;
       }
   }
 }
