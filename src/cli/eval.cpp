@@ -25,7 +25,7 @@ constexpr int64_t kFirstBin = 256;
 struct EvalOptions {
   ModelOptions model;
   std::string text, tokens, token_type = "u16", learning = "both";
-  int64_t limit = 0;
+  int64_t limit = 0, at_once = 0;
   bool as_json = false, per_token = false;
 };
 
@@ -57,7 +57,7 @@ Run run(const EvalOptions& o, const Network& model, const std::vector<int32_t>& 
     progress.update(static_cast<uint64_t>(done));
     return !interrupted();
   };
-  Run out{learning, eval::score_document(model, tokens, options, tokenizer)};
+  Run out{learning, eval::score_document(model, tokens, options, tokenizer, o.at_once)};
   require(out.score.nll.size() == tokens.size(), "{}: stopped after {} of {} tokens", o.model.folder, out.score.nll.size(), tokens.size());
   return out;
 }
@@ -129,6 +129,7 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--learning", o->learning, "Whether the model learns while it reads")
       ->check(CLI::IsMember({"on", "off", "both"}))->capture_default_str();
   command->add_option("--limit", o->limit, "Read only the first N tokens")->check(CLI::PositiveNumber);
+  command->add_option("--at-once", o->at_once, "Tokens a call: 1 computes as writing does, by its kernels (slow); otherwise all")->check(CLI::PositiveNumber);
   command->add_flag("--json", o->as_json, "Print JSON");
   command->add_flag("--per-token", o->per_token, "With --json: also the loss of every token (null where not scored)");
   command->footer("Example: ingrain eval models/reader-17m examples/data/emma.txt --limit 8192");

@@ -57,24 +57,34 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
 }
 
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer) {
+                     const data::Tokenizer* tokenizer, int64_t at_once) {
   const auto start = std::chrono::steady_clock::now();
-  const auto result = ttt::read(model, memory, ttt::as_batch(tokens), options);
-  const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
-  // Only now: a GPU works on after read() has returned, and the copy waits for it.
+  const size_t step = at_once > 0 ? static_cast<size_t>(at_once) : std::max<size_t>(tokens.size(), 1);
+  std::vector<float> nll;
+  bool going = true;
+  const auto keep_going = [&](int64_t done) { return !options.keep_going || options.keep_going(done); };
+  while (going && nll.size() < tokens.size()) {
+    const size_t first = nll.size();
+    ttt::ReadOptions piece = options;
+    piece.keep_going = [&](int64_t done) { return going = keep_going(static_cast<int64_t>(first) + done); };
+    const auto result = ttt::read(model, memory, ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
+    const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
+    nll.insert(nll.end(), nll_n.const_data_ptr<float>(), nll_n.const_data_ptr<float>() + nll_n.numel());
+    if (going && nll.size() < tokens.size()) going = keep_going(static_cast<int64_t>(nll.size()));
+  }
+  // Only now: a GPU works on after read() has returned, and the copies wait for it.
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const float* values = nll_n.data_ptr<float>();
-  const auto read = tokens.first(static_cast<size_t>(result.tokens_read));
-  Score out = summarize({values, values + nll_n.numel()}, read, model.config.bos_id, tokenizer);
+  const auto read = tokens.first(nll.size());
+  Score out = summarize(std::move(nll), read, model.config.bos_id, tokenizer);
   out.seconds = seconds;
   return out;
 }
 
 Score score_document(const Network& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer) {
+                     const data::Tokenizer* tokenizer, int64_t at_once) {
   require(tokens.size() >= 2, "the document has {} token(s); at least two are needed to score a prediction", tokens.size());
   ttt::Memory memory = ttt::empty_memory(model);
-  return read_and_score(model, memory, tokens, options, tokenizer);
+  return read_and_score(model, memory, tokens, options, tokenizer, at_once);
 }
 
 }  // namespace ingrain::eval

@@ -35,10 +35,11 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
 
 /// Reads `tokens` into `memory` and scores them as they are read. nll is shorter than `tokens` if options.keep_going stopped.
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer);
+                     const data::Tokenizer* tokenizer, int64_t at_once = 0);
 
-/// The same with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens.
+/// The same with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens. at_once: tokens a
+/// call, all where 0; 1 computes as writing does.
 Score score_document(const Network& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer);
+                     const data::Tokenizer* tokenizer, int64_t at_once = 0);
 
 }  // namespace ingrain::eval

@@ -47,6 +47,7 @@ def test_wrong_usage_is_status_2(ingrain):
     refused(ingrain("eval", READER, EMMA, "--dtype", "fp8"), 2, "fp8")
     refused(ingrain("eval", READER, EMMA, "--learning", "maybe"), 2, "maybe")
     refused(ingrain("eval", READER, EMMA, "--limit", "0"), 2, "limit")
+    refused(ingrain("eval", READER, EMMA, "--at-once", "0"), 2, "at-once")
 
 
 def test_every_command_that_loads_a_model_takes_a_device(ingrain, emma_memory, tmp_path):
