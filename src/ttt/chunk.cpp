@@ -4,6 +4,7 @@
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/sgd/sgd.h"
 
+#include <ATen/ceil_div.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -51,24 +52,17 @@ SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vecto
                         const ops::RopeTable& rope, const Attend& attend, const Tap& tap) {
   SuffixPass pass(h_BTD);
   while (pass.made() < SuffixPass::steps(c)) pass.step(c, w, fast_S, rope, attend, tap);
-  return pass.output();
+  return std::move(pass).output();
 }
 
-namespace {
-
-Attend attend_past(const ModelConfig& c, const ChunkInput& in) {
-  return [&](int64_t block, const ops::Heads& now) {
+SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
+                        const Tap& tap) {
+  const auto attend = [&](int64_t block, const ops::Heads& now) {
     const auto s = static_cast<size_t>(block - c.prefix_len() - 1);
     if (in.own_S1.empty()) return attend_window(c, now, in.past_S1[s]);
     return attend_window(c, {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)}, in.past_S1[s]);
   };
-}
-
-}  // namespace
-
-SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
-                        const Tap& tap) {
-  return run_suffix(c, w, fast_S, in.h_BTD, in.rope, attend_past(c, in), tap);
+  return run_suffix(c, w, fast_S, in.h_BTD, in.rope, attend, tap);
 }
 
 Tensor mean_weights(const Tensor& valid_BT, at::ScalarType type) {
@@ -104,10 +98,6 @@ ChunkGradient differentiate(const ModelConfig& c, const Weights& w, const std::v
   return out;
 }
 
-ops::CrossEntropy head_loss(const Weights& w, const Tensor& x_PBTD, const Tensor& target_BT, const Tensor& weight_BT) {
-  return ops::linear_cross_entropy(x_PBTD.flatten(1, 2), w.head(), target_BT.flatten(), weight_BT.flatten());
-}
-
 }  // namespace
 
 ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
@@ -115,7 +105,7 @@ ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::
   const Tensor weight_BT = mean_weights(valid_BT, master_type(w.type()));
   Tensor nll_BT;
   ChunkGradient out = differentiate(c, w, W_S, in, tap, [&](const Tensor& x_PBTD) {
-    const auto loss = head_loss(w, x_PBTD, target_BT, weight_BT);
+    const auto loss = ops::linear_cross_entropy(x_PBTD.flatten(1, 2), w.head(), target_BT.flatten(), weight_BT.flatten());
     nll_BT = loss.nll_N.view_as(weight_BT);
     return Start{loss.objective, at::ones_like(loss.objective)};
   });
@@ -133,10 +123,11 @@ int64_t ChunkAhead::part_tokens_at(int64_t first) const {
 
 constexpr int64_t kHeadRows = 4096;  // of the head in a step
 
-int64_t ChunkAhead::steps_a_part() const { return SuffixPass::steps(config_) + (config_.vocab_size + kHeadRows - 1) / kHeadRows; }
+int64_t ChunkAhead::steps_a_part() const { return SuffixPass::steps(config_) + at::ceil_div(config_.vocab_size, kHeadRows); }
 
 int64_t ChunkAhead::steps_made() const {
-  return (suffix_ ? suffix_->made() : 0) + (head_ ? (head_->added() + kHeadRows - 1) / kHeadRows : 0);
+  if (!part_) return 0;
+  return part_->suffix.made() + (part_->head ? at::ceil_div(part_->head->added(), kHeadRows) : 0);
 }
 
 int64_t ChunkAhead::steps_due(int64_t filled) const {
@@ -144,36 +135,39 @@ int64_t ChunkAhead::steps_due(int64_t filled) const {
   int64_t due = -steps_made();
   for (int64_t end = done_ + part_tokens(); end <= filled && end < config_.chunk;) {
     const int64_t next = part_tokens_at(end), tokens = std::min(filled - end + 1, next);  // of those that the work is spread over
-    due += (steps * tokens + next - 1) / next;
+    due += at::ceil_div(steps * tokens, next);
     end += next;
   }
   return std::clamp<int64_t>(due, 0, (steps + 1) / 2);
 }
 
-void ChunkAhead::step(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
-                      const Tensor& valid_BT) {
-  if (!suffix_) suffix_.emplace(part.h_BTD);
-  if (suffix_->made() < SuffixPass::steps(config_)) return suffix_step(w, W_S, part);
-  head_step(w, target_BT);
-  if (head_->added() == config_.vocab_size) finish_part(w, valid_BT);
+void ChunkAhead::begin(const Tensor& h_BTD, const ops::RopeTable& rope, const Tensor& target_BT, const Tensor& valid_BT) {
+  part_.emplace(Part{rope, target_BT, valid_BT, SuffixPass(h_BTD)});
 }
 
-void ChunkAhead::suffix_step(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& part) {
+void ChunkAhead::step(const Weights& w, const std::vector<Mlp>& W_S, const Attend& attend) {
+  if (part_->suffix.made() < SuffixPass::steps(config_)) return suffix_step(w, W_S, attend);
+  head_step(w);
+  if (part_->head->added() == config_.vocab_size) finish_part(w);
+}
+
+void ChunkAhead::suffix_step(const Weights& w, const std::vector<Mlp>& W_S, const Attend& attend) {
   std::vector<FastMlp> fast_S;
   for (const Mlp& mlp : W_S) fast_S.push_back({mlp});
   const at::NoGradGuard no_grad;
-  const size_t call = suffix_->made() == 0 ? 0 : tape_.next_call();
+  const size_t call = part_->suffix.made() == 0 ? 0 : tape_.next_call();
   const ops::Tape::Scope recording(tape_, ops::Tape::Mode::record, done_, part_tokens(), call);
-  suffix_->step(config_, w, fast_S, part.rope, attend_past(config_, part));
+  part_->suffix.step(config_, w, fast_S, part_->rope, attend);
 }
 
-void ChunkAhead::head_step(const Weights& w, const Tensor& target_BT) {
-  if (!head_) head_.emplace(ops::value(suffix_->output().x_PBTD).flatten(0, 1), target_BT.flatten());
-  head_->add(w.head(), std::min(kHeadRows, config_.vocab_size - head_->added()));
+void ChunkAhead::head_step(const Weights& w) {
+  if (!part_->head) part_->head.emplace(ops::value(part_->suffix.output().x_PBTD).flatten(0, 1), part_->target_BT.flatten());
+  part_->head->add(w.head(), std::min(kHeadRows, config_.vocab_size - part_->head->added()));
 }
 
-void ChunkAhead::finish_part(const Weights& w, const Tensor& valid_BT) {
-  const Tensor nll_N = head_->nll_N(), gx_ND = head_->gradient_ND(w.head()) * valid_BT.flatten().unsqueeze(1);
+void ChunkAhead::finish_part(const Weights& w) {
+  const Tensor& valid_BT = part_->valid_BT;
+  const Tensor nll_N = part_->head->nll_N(), gx_ND = part_->head->gradient_ND(w.head()) * valid_BT.flatten().unsqueeze(1);
   const int64_t B = valid_BT.size(0), n = valid_BT.size(1);
   if (done_ == 0) {
     gx_PBTD_ = at::empty({1, B, config_.chunk, config_.hidden_size}, gx_ND.options());
@@ -181,8 +175,7 @@ void ChunkAhead::finish_part(const Weights& w, const Tensor& valid_BT) {
   }
   gx_PBTD_.narrow(2, done_, n).copy_(gx_ND.view({1, B, n, -1}));
   nll_BT_.narrow(1, done_, n).copy_(nll_N.view({B, n}));
-  suffix_.reset();
-  head_.reset();
+  part_.reset();
   done_ += n;
 }
 

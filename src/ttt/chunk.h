@@ -41,7 +41,8 @@ class SuffixPass {
             const Attend& attend, const Tap& tap = {});
   int64_t made() const { return made_; }
   /// After the last step. (Keys and values: as far as they are made.)
-  const SuffixOutput& output() const { return out_; }
+  const SuffixOutput& output() const& { return out_; }
+  SuffixOutput output() && { return std::move(out_); }
 
  private:
   Tensor h_PBTD_;
@@ -79,33 +80,39 @@ class ChunkAhead {
   ChunkAhead(const ModelConfig& config, int64_t most) : config_(config), most_(most), tape_(config.chunk) {}
 
   int64_t done() const { return done_; }  // tokens of whole parts
-  /// The part under way is that of tokens done() .. done() + part_tokens() - 1.
+  /// The part under way, or the next one, is that of tokens done() .. done() + part_tokens() - 1.
   int64_t part_tokens() const { return part_tokens_at(done_); }
+  bool under_way() const { return part_.has_value(); }
+  /// The part's tokens: their states and angles as in a ChunkInput, their targets and which of them count.
+  void begin(const Tensor& h_BTD, const ops::RopeTable& rope, const Tensor& target_BT, const Tensor& valid_BT);
   /// How many steps should be made once `filled` tokens of the chunk are there. A backlog is worked off gradually.
   int64_t steps_due(int64_t filled) const;
-  /// The next step. Its input holds the part's T tokens and what they may see, earlier parts included, the same in every step of
-  /// a part; W as for chunk_gradient, the same for all parts.
-  void step(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& part, const Tensor& target_BT,
-            const Tensor& valid_BT);
+  /// The part's next step. attend: to what its tokens may see, earlier parts included; W as for chunk_gradient, the same for all
+  /// parts. REQUIRES: under_way().
+  void step(const Weights& weights, const std::vector<Mlp>& W_S, const Attend& attend);
   /// The whole chunk's, once done() is its length. `in`, `valid` as for chunk_gradient.
   ChunkGradient gradient(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& in, const Tensor& valid_BT);
 
  private:
+  struct Part {
+    ops::RopeTable rope;
+    Tensor target_BT, valid_BT;
+    SuffixPass suffix;
+    std::optional<ops::CrossEntropyInPieces> head = {};  // once the suffix is passed
+  };
   int64_t part_tokens_at(int64_t first) const;
   /// Those of the suffix, then the head in pieces that take about as long.
   int64_t steps_a_part() const;
   int64_t steps_made() const;
-  void suffix_step(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& part);
-  void head_step(const Weights& weights, const Tensor& target_BT);
-  void finish_part(const Weights& weights, const Tensor& valid_BT);
+  void suffix_step(const Weights& weights, const std::vector<Mlp>& W_S, const Attend& attend);
+  void head_step(const Weights& weights);
+  void finish_part(const Weights& weights);
 
   const ModelConfig& config_;
   const int64_t most_;
   ops::Tape tape_;
   int64_t done_ = 0;
-  // Of the part under way, once it has come so far.
-  std::optional<SuffixPass> suffix_;
-  std::optional<ops::CrossEntropyInPieces> head_;
+  std::optional<Part> part_;
   Tensor gx_PBTD_;  // d(sum of nll) / d(suffix's output)
   Tensor nll_BT_;
 };

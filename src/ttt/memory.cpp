@@ -107,8 +107,11 @@ class SegmentReader {
   /// into them, depends on the memory alone: it does not matter when their steps are made. REQUIRES: their tokens are there.
   void step_ahead(int64_t start) {
     const int64_t first = ahead().done(), n = ahead().part_tokens();
-    const ChunkInput part{m_.h_BbD.narrow(1, first, n), windows_before(m_.filled - first), rope_of(start + first, n)};
-    ahead().step(w_, m_.W_S, part, m_.target_Bb.narrow(1, first, n), m_.valid_Bb.narrow(1, first, n));
+    const auto part = [&](const Tensor& x_Bb) { return x_Bb.narrow(1, first, n); };
+    if (!ahead().under_way()) ahead().begin(part(m_.h_BbD), rope_of(start + first, n), part(m_.target_Bb), part(m_.valid_Bb));
+    ahead().step(w_, m_.W_S, [&](int64_t block, const ops::Heads& now) {
+      return attend_window(c_, now, m_.kv_L[static_cast<size_t>(block)].before(m_.filled - first, c_.window - 1));
+    });
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
