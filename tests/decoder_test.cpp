@@ -51,7 +51,7 @@ TEST_P(Decoding, from_own_buffers_is_reading_token_by_token) {
   read(model, expected, tokens.narrow(1, 0, before), options);
   read(model, memory, tokens.narrow(1, 0, before), options);
   BoundaryRing none;
-  Decoder decoder(model, memory, none, options, Decoder::Buffers::own);
+  Decoder decoder(model, memory, none, options);
   EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kExact);
   for (int64_t i = before; i < 60; ++i) {
     const Tensor token = tokens.narrow(1, i, 1);
@@ -80,7 +80,7 @@ TEST(Decoder, keeps_the_boundaries_that_reading_keeps) {
   BoundaryRing read_kept(1 << 20), written_kept(1 << 20);
   read(model, expected, read_kept, tokens, options);
   read(model, memory, written_kept, tokens.narrow(1, 0, 3), options);
-  Decoder decoder(model, memory, written_kept, options, Decoder::Buffers::own);
+  Decoder decoder(model, memory, written_kept, options);
   for (int64_t i = 3; i < 30; ++i) decoder.read(tokens.narrow(1, i, 1));
   ASSERT_EQ(written_kept.positions(), read_kept.positions());
   ASSERT_FALSE(read_kept.positions().empty());
@@ -96,7 +96,7 @@ TEST(Decoder, tokens_that_do_not_count_leave_their_targets_out) {
   for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 5), given);
   BoundaryRing none;
   {
-    Decoder decoder(model, memory, none, written, Decoder::Buffers::own);
+    Decoder decoder(model, memory, none, written);
     for (int64_t i = 5; i < 12; ++i) decoder.read(tokens.narrow(1, i, 1));
     decoder.sync();
   }

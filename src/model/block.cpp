@@ -1,6 +1,7 @@
 #include "model/block.h"
 
 #include "ops/linear/linear.h"
+#include "ops/residual/residual.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/swiglu/swiglu.h"
 
@@ -14,8 +15,7 @@ Tensor add_branch(const Tensor& h_P, const Tensor& y_P, const Tensor& post_norm_
                   const char* what, int64_t block) {
   if (tap) tap(what, block, post_norm_D.defined() ? ops::rms_norm(y_P, post_norm_D, eps) : y_P);
   if (post_norm_D.defined()) return ops::add_rms_norm(h_P, y_P, post_norm_D, eps);
-  if (ops::planes(h_P) == ops::planes(y_P)) return h_P + y_P;
-  return at::stack({ops::value(h_P) + ops::value(y_P), ops::tangent(y_P)});
+  return ops::add_residual(h_P, y_P);
 }
 
 }  // namespace

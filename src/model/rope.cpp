@@ -1,5 +1,7 @@
 #include "model/rope.h"
 
+#include "ops/repeated.h"
+
 #include <cmath>
 #include <numbers>
 
@@ -40,10 +42,10 @@ Tensor rope_frequencies(const ModelConfig& c, at::Device device) {
 }
 
 ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R, at::ScalarType type) {
-  const Tensor angles_TR = position_T.to(at::kDouble).unsqueeze(1) * frequency_R;
-  const double a = amplitude(config.rope_scaling);
-  const auto finish = [&](const Tensor& x) { return (a == 1 ? x : x * a).to(type); };
-  return {finish(angles_TR.cos()), finish(angles_TR.sin()), config.rope_interleaved};
+  const Tensor angles_TR = ops::again([=] { return position_T.to(at::kDouble).unsqueeze(1) * frequency_R; });
+  const auto finish = [a = amplitude(config.rope_scaling), type](const Tensor& x) { return (a == 1 ? x : x * a).to(type); };
+  return {ops::again([=] { return finish(angles_TR.cos()); }), ops::again([=] { return finish(angles_TR.sin()); }),
+          config.rope_interleaved};
 }
 
 ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,

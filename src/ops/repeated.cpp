@@ -8,6 +8,7 @@ namespace {
 MakeReplayer& maker(c10::DeviceType type) {
   static std::array<MakeReplayer, c10::COMPILE_TIME_MAX_DEVICE_TYPES> makers = [] {
     decltype(makers) out{};
+    out[static_cast<size_t>(c10::kCPU)] = make_cpu_replayer;
     out[static_cast<size_t>(c10::kCUDA)] = make_cuda_replayer;
     return out;
   }();

@@ -1,10 +1,13 @@
 // The same work again and again, on tensors that stay where they are: a chunk's step, a token.
 #pragma once
 
+#include "ops/cpu/recording.h"
+
 #include <c10/core/Device.h>
 
 #include <functional>
 #include <memory>
+#include <type_traits>
 
 namespace ingrain::ops {
 
@@ -15,8 +18,10 @@ class Replayer {
   virtual void run(const std::function<void()>& work) = 0;
 };
 
-/// What makes the replayers of a type of device. A GPU's is a captured graph (cuda/graph.cpp); nullptr where CUDA is not linked.
+/// What makes the replayers of a type of device. A GPU's is a captured graph (cuda/graph.cpp), nullptr where CUDA is not linked; the
+/// CPU's notes the kernels and plays them (cpu/recording.h).
 using MakeReplayer = std::unique_ptr<Replayer> (*)(c10::Device);
+std::unique_ptr<Replayer> make_cpu_replayer(c10::Device device);
 std::unique_ptr<Replayer> make_cuda_replayer(c10::Device device);
 /// For a device that libtorch got from outside, before anything computes there.
 void register_replayer(c10::DeviceType type, MakeReplayer make);
@@ -24,7 +29,8 @@ void register_replayer(c10::DeviceType type, MakeReplayer make);
 std::unique_ptr<Replayer> make_replayer(c10::Device device);
 
 /// On a GPU the first run launches the work's kernels one by one, the second captures them as one CUDA graph, and from then
-/// on a run is one launch. On a CPU every run does the work. Not thread-safe.
+/// on a run is one launch. On a CPU the first run's kernels are noted, and later runs call nothing else; work in fp64, or with
+/// operations of libtorch outside of again(), is done anew every time. Not thread-safe.
 /// REQUIRES of work: the same operations on the same tensors every time; nothing that waits for the device or reads from
 /// it; what it allocates is read after it only until the next run, or forget(); no gradients into tensors from outside.
 class Repeated {
@@ -42,5 +48,22 @@ class Repeated {
   c10::Device device_;
   std::unique_ptr<Replayer> replayer_;
 };
+
+/// compute(): operations of libtorch, which return one tensor or change tensors that are there. A GPU's graph catches them by itself;
+/// where the calling thread's work is noted on the CPU, they are done again in every run, into the same tensor. `compute` holds by
+/// value what it needs.
+template <class Compute>
+auto again(const Compute& compute) {
+  cpu::Recording* const recording = cpu::Recording::current();
+  const cpu::Recording::Scope aside(nullptr);
+  if constexpr (std::is_void_v<std::invoke_result_t<Compute>>) {
+    compute();
+    if (recording) recording->add({}, 1, 1, [compute](int64_t, int64_t) { compute(); });
+  } else {
+    const Tensor out = compute();
+    if (recording) recording->add({out}, 1, 1, [compute, out](int64_t, int64_t) { out.copy_(compute()); });
+    return out;
+  }
+}
 
 }  // namespace ingrain::ops

@@ -130,6 +130,12 @@ int64_t ChunkAhead::steps_made() const {
   return part_->suffix.made() + (part_->head ? at::ceil_div(part_->head->added(), kHeadRows) : 0);
 }
 
+int64_t ChunkAhead::whole_parts(int64_t filled) const {
+  int64_t end = done_;
+  while (end < config_.chunk && end + part_tokens_at(end) <= filled) end += part_tokens_at(end);
+  return end;
+}
+
 int64_t ChunkAhead::steps_due(int64_t filled) const {
   const int64_t steps = steps_a_part();
   int64_t due = -steps_made();

@@ -83,6 +83,8 @@ class ChunkAhead {
   /// The part under way, or the next one, is that of tokens done() .. done() + part_tokens() - 1.
   int64_t part_tokens() const { return part_tokens_at(done_); }
   bool under_way() const { return part_.has_value(); }
+  /// How many tokens the parts have that are whole with `filled` tokens.
+  int64_t whole_parts(int64_t filled) const;
   /// The part's tokens: their states and angles as in a ChunkInput, their targets and which of them count.
   void begin(const Tensor& h_BTD, const ops::RopeTable& rope, const Tensor& target_BT, const Tensor& valid_BT);
   /// How many steps should be made once `filled` tokens of the chunk are there. A backlog is worked off gradually.

@@ -1,27 +1,30 @@
 #include "ttt/decoder.h"
 
+#include "base/error.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ttt/prefix.h"
+#include "ttt/work_ahead.h"
 
 #include <algorithm>
 
 namespace ingrain::ttt {
 
-Decoder::Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries, const ReadOptions& options, Buffers buffers)
-    : model_(model), c_(model.config), w_(model.weights), memory_(memory), boundaries_(boundaries), options_(options),
-      own_buffers_(buffers == Buffers::own || !w_.device().is_cpu()), repeated_(w_.device()) {
+Decoder::Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries, const ReadOptions& options)
+    : model_(model), c_(model.config), w_(model.weights_for(memory.batch())), memory_(memory), boundaries_(boundaries), options_(options),
+      repeated_(w_.device()) {
   require_something_read(memory);
-  if (own_buffers_) load();
+  load();
 }
 
-Tensor Decoder::logits_BV() const { return own_buffers_ ? logits_BV_ : next_logits(model_, memory_); }
-
 void Decoder::read(const Tensor& token_B1) {
-  if (!own_buffers_) return read_into_memory(token_B1);
+  for (int64_t b = 0; b < token_B1.size(0); ++b) {
+    const int64_t token = token_B1.accessor<int64_t, 2>()[b][0];
+    require(token >= 0 && token < c_.vocab_size, "token {} is outside 0 .. {}; was it made with another tokenizer?", token, c_.vocab_size - 1);
+  }
   const at::NoGradGuard no_grad;
   if (c_.suffix_len > 0 && memory_.filled == c_.chunk) {  // this token is the last target of a chunk, whose step is due
-    read_into_memory(token_B1);
+    ttt::read(model_, memory_, boundaries_, token_B1, options_);
     return load();
   }
   if (position() >= capacity() && capacity() < c_.window) {
@@ -31,12 +34,19 @@ void Decoder::read(const Tensor& token_B1) {
   token_B1_.copy_(token_B1, /*non_blocking=*/true);
   repeated_.run([this] { step(); });
   unsynced_.push_back(token_B1.clone());
-  if (position() % c_.chunk != 0) return;
-  sync();
-  boundaries_.keep(memory_);
+  if (position() % c_.chunk == 0) {
+    sync();
+    boundaries_.keep(memory_);
+  }
+  if (works_ahead(model_, options_, 1)) work_ahead();
 }
 
-void Decoder::read_into_memory(const Tensor& token_B1) { ttt::read(model_, memory_, boundaries_, token_B1, options_); }
+/// As ttt::read does. The memory gets the tokens of a part all at once.
+void Decoder::work_ahead() {
+  const int64_t known = memory_.filled + static_cast<int64_t>(unsynced_.size()) - 1;  // the newest one's target is not
+  if (memory_.filled - 1 < wanted_ahead(model_, memory_, options_, known)) sync();
+  ttt::work_ahead(model_, memory_, options_, known);
+}
 
 /// Room for what a query sees and for the tokens between two syncs. A window that the text does not fill yet gets no more
 /// than is needed for a while.
@@ -94,10 +104,15 @@ void Decoder::step() {
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
   const Tensor h_B1D = run_prefix(c_, w_, token_B1_, rope, rope, attend);
-  if (c_.suffix_len > 0) h_BbD_.index_copy_(1, position_1_.remainder(c_.chunk), h_B1D);
-  x_BD_.copy_(ops::value(run_suffix(c_, w_, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0));
-  logits_BV_.copy_(ops::product_nt(x_BD_, w_.head()));
-  position_1_.add_(1);
+  if (c_.suffix_len > 0)
+    ops::again([h_B1D, all_BbD = h_BbD_, at_1 = position_1_, chunk = c_.chunk] { all_BbD.index_copy_(1, at_1.remainder(chunk), h_B1D); });
+  const Tensor x_BD = ops::value(run_suffix(c_, w_, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
+  const Tensor logits_BV = ops::product_nt(x_BD, w_.head());
+  ops::again([x_BD, logits_BV, x_out = x_BD_, logits_out = logits_BV_, at_1 = position_1_] {
+    x_out.copy_(x_BD);
+    logits_out.copy_(logits_BV);
+    at_1.add_(1);
+  });
 }
 
 void Decoder::sync() {

@@ -1,5 +1,5 @@
-// Writing token by token. On a GPU a token is one replay of a captured graph: its tensors never move, the window is a ring,
-// and what changes from token to token (the token, its position) lies on the device.
+// Writing token by token: work that repeats on tensors that never move (ops/repeated.h). The window is a ring, and what changes from
+// token to token (the token, its position) lies on the device.
 #pragma once
 
 #include "model/rope.h"
@@ -12,19 +12,14 @@ namespace ingrain::ttt {
 /// decoder while it lives; it is up to date only after sync(). Not thread-safe.
 class Decoder {
  public:
-  enum class Buffers {
-    automatic,  // of its own on a GPU; on a CPU those of the memory
-    own,        // (for tests)
-  };
   /// `boundaries` keeps the chunk boundaries that are passed. `options` as for ttt::read, except for scores, which there are
   /// none of. All but `options` must outlive the decoder.
-  Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries, const ReadOptions& options,
-          Buffers buffers = Buffers::automatic);
+  Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries, const ReadOptions& options);
 
   /// What the next token is predicted from: logits [B, V] in the compute type or wider. Valid until the next read().
-  Tensor logits_BV() const;
+  const Tensor& logits_BV() const { return logits_BV_; }
 
-  /// Every sequence's next token, [B, 1] int64 on the CPU.
+  /// Every sequence's next token, [B, 1] int64 on the CPU. Error for an id outside the vocabulary.
   void read(const Tensor& token_B1);
 
   /// Brings the memory up to date.
@@ -35,20 +30,19 @@ class Decoder {
     Tensor k_BCGd, v_BCGd;
   };
 
-  void read_into_memory(const Tensor& token_B1);
   void load();
-  void make_buffers(int64_t capacity);
+  void make_buffers(int64_t needed);
   void step();
+  void work_ahead();
   int64_t capacity() const { return ring_L_.empty() ? 0 : ring_L_[0].k_BCGd.size(1); }
   int64_t position() const { return memory_.position + static_cast<int64_t>(unsynced_.size()); }
 
   const Network& model_;
   const ModelConfig& c_;
-  const Weights& w_;
+  const Weights& w_;  // for as many rows as there are sequences
   Memory& memory_;
   BoundaryRing& boundaries_;
   const ReadOptions options_;
-  const bool own_buffers_;
 
   std::vector<Tensor> unsynced_;  // tokens [B, 1] that the memory does not know yet
   // What a step works on. The fast weights are rounded to the compute type once an inner step.

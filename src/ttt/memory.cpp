@@ -7,6 +7,7 @@
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ttt/chunk_step.h"
 #include "ttt/prefix.h"
+#include "ttt/work_ahead.h"
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +23,7 @@ class SegmentReader {
   /// whole chunks' steps are repeated.
   SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, int64_t tokens)
       : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options),
-        few_(tokens <= options.ahead && w_.device().is_cpu()),
+        ahead_(works_ahead(model, options, tokens)),
         may_repeat_(!w_.device().is_cpu() && options.learn && !options.tap && !options.measure_steps), end_(memory.position + tokens) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
@@ -40,7 +41,6 @@ class SegmentReader {
       piece(h_BnD.narrow(1, first, count), target_Bn.narrow(1, first, count), slice(rope, first, count),
             nll_Bn.narrow(1, first, count), targets_known);
       first += count;
-      m_.position += count;
     }
   }
 
@@ -48,10 +48,8 @@ class SegmentReader {
   void set_last_target(const Tensor& token_B) {
     if (m_.filled == 0) return;
     set_targets(c_, m_, m_.filled - 1, token_B.unsqueeze(1), options_.learn_these);
-    if (m_.filled == c_.chunk) return learn_stored_chunk(m_.position);
-    if (!few_ || !options_.learn) return;
-    const int64_t start = m_.position - m_.filled;
-    for (int64_t steps = ahead().steps_due(m_.filled); steps > 0; --steps) step_ahead(start);
+    if (m_.filled == c_.chunk) return learn_stored_chunk();
+    if (ahead_) work_ahead(model_, m_, options_, m_.filled);
   }
 
  private:
@@ -74,44 +72,29 @@ class SegmentReader {
     if (c_.suffix_len > 0) set_targets(c_, m_, m_.filled, target_Bn, options_.learn_these);
     if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
       nll_Bn.copy_(may_repeat() ? learn_repeatedly(h_BnD, rope) : learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
+      m_.position += count;
       forget_chunk();
       return;
     }
     score(h_BnD, target_Bn, rope, nll_Bn, targets_known);
+    m_.position += count;
     if (c_.suffix_len == 0) return;
     m_.h_BbD.narrow(1, m_.filled, count).copy_(h_BnD);
     m_.filled += count;
-    if (m_.filled == c_.chunk && targets_known) learn_stored_chunk(m_.position + count);
+    if (m_.filled == c_.chunk && targets_known) learn_stored_chunk();
   }
 
   /// The end of a chunk that was read in parts (or waited for its last target): run once more, for its gradient.
-  void learn_stored_chunk(int64_t end_position) {
+  void learn_stored_chunk() {
     if (options_.learn) {
-      const int64_t start = end_position - c_.chunk;
-      while (few_ && ahead().done() < c_.chunk) step_ahead(start);
-      learn_chunk(m_.h_BbD, rope_of(start, c_.chunk), Tap(), /*keep_kv=*/false);
+      if (ahead_) finish_ahead(model_, m_, options_);
+      learn_chunk(m_.h_BbD, rope_of(m_.position - c_.chunk, c_.chunk), Tap(), /*keep_kv=*/false);
     }
     forget_chunk();
   }
 
   ops::RopeTable rope_of(int64_t first, int64_t count) const {
     return rope_table(c_, first, count, master_type(w_.type()), w_.device());
-  }
-
-  ChunkAhead& ahead() {
-    if (!m_.ahead) m_.ahead = std::make_shared<ChunkAhead>(c_, options_.ahead);
-    return *m_.ahead;
-  }
-
-  /// A step of work done ahead for the unfinished chunk, which starts at position `start`. Which parts there are, and what goes
-  /// into them, depends on the memory alone: it does not matter when their steps are made. REQUIRES: their tokens are there.
-  void step_ahead(int64_t start) {
-    const int64_t first = ahead().done(), n = ahead().part_tokens();
-    const auto part = [&](const Tensor& x_Bb) { return x_Bb.narrow(1, first, n); };
-    if (!ahead().under_way()) ahead().begin(part(m_.h_BbD), rope_of(start + first, n), part(m_.target_Bb), part(m_.valid_Bb));
-    ahead().step(w_, m_.W_S, [&](int64_t block, const ops::Heads& now) {
-      return attend_window(c_, now, m_.kv_L[static_cast<size_t>(block)].before(m_.filled - first, c_.window - 1));
-    });
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
@@ -133,7 +116,7 @@ class SegmentReader {
   /// The inner step of a whole chunk, whose targets are stored. Returns its tokens' nll before the step, [B, b].
   Tensor learn_chunk(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap, bool keep_kv) {
     const ChunkInput chunk{h_BbD, windows_before(m_.filled), rope};
-    const bool passed = few_ && m_.ahead && m_.ahead->done() == c_.chunk;
+    const bool passed = ahead_ && m_.ahead && m_.ahead->done() == c_.chunk;
     const ChunkGradient g = passed ? m_.ahead->gradient(w_, m_.W_S, chunk, m_.valid_Bb)
                                    : chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb, tap);
     const Tensor norm_B = inner_step(m_.W_S, g.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
@@ -170,7 +153,7 @@ class SegmentReader {
   const Weights& w_;
   Memory& m_;
   const ReadOptions& options_;
-  const bool few_, may_repeat_;
+  const bool ahead_, may_repeat_;
   const int64_t end_;  // position after the call
   std::optional<ChunkStep> repeated_;
 };

@@ -1,7 +1,7 @@
 // How the CPU kernels spread their work over libtorch's threads. A call from inside a parallel region runs inline.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/cpu/recording.h"
 
 #include <ATen/Parallel.h>
 
@@ -12,6 +12,14 @@ namespace ingrain::ops::cpu {
 
 /// How many rows make a task worth starting: some ten microseconds of work.
 inline int64_t grain(int64_t elements_per_row) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, elements_per_row)); }
+
+/// A kernel: `run(begin, end)` for 0 .. items, at least `grain` at a time. It is noted where the calling thread's work is
+/// (recording.h), so that `run` holds by value what it needs, and points only at what `operands` keep alive.
+template <class Run>
+void parallel(std::initializer_list<Tensor> operands, int64_t items, int64_t grain, const Run& run) {
+  if (Recording* const recording = Recording::current()) recording->add(operands, items, grain, run);
+  at::parallel_for(0, items, grain, run);
+}
 
 /// Tasks of unequal size: every thread takes the next one, with `scratch_floats` of memory of its own.
 /// `run(task, scratch)` must not depend on which thread runs it.

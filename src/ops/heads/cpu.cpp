@@ -221,8 +221,8 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   call.parts[1] = out.k_PBTGd.data_ptr();
   call.parts[2] = out.v_PBTGd.data_ptr();
   const auto run = HWY_DYNAMIC_DISPATCH(HeadsForward);
-  at::parallel_for(0, call.rows, cpu::grain(call.planes * shape.width()),
-                   [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  cpu::parallel({in.qkv, in.q_norm, in.k_norm, in.cos, in.sin, out.q_PBTHd, out.k_PBTGd, out.v_PBTGd}, call.rows,
+                cpu::grain(call.planes * shape.width()), [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
   return out;
 }
 

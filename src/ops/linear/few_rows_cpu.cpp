@@ -71,6 +71,10 @@ void FewRowsAs(const FewRowsCall& call, int64_t begin, int64_t end) {
   }
 }
 
+void Widen(const BFloat16* from, int64_t n, float* to) {
+  for (int64_t i = 0; i < n; i += Lanes()) StoreUpTo(LoadUpTo(from + i, n - i), to + i, n - i);
+}
+
 void FewRows(const FewRowsCall& call, int64_t begin, int64_t end) {
   if (call.type == at::kFloat) return FewRowsAs<float, float>(call, begin, end);
   call.weight_type == at::kFloat ? FewRowsAs<BFloat16, float>(call, begin, end)
@@ -85,9 +89,22 @@ namespace ingrain::ops {
 namespace {
 
 HWY_EXPORT(FewRows);
+HWY_EXPORT(Widen);
+
+Tensor in_fp32(const Tensor& a_BMK) {
+  const Tensor a = a_BMK.contiguous();
+  if (a.scalar_type() == at::kFloat) return a;
+  const Tensor wide = at::empty(a.sizes(), at::kFloat);
+  const auto widen = HWY_DYNAMIC_DISPATCH(Widen);
+  cpu::parallel({a, wide}, a.numel(), cpu::grain(1),
+                [widen, from = a.const_data_ptr<c10::BFloat16>(), to = wide.data_ptr<float>()](int64_t begin, int64_t end) {
+                  widen(from + begin, end - begin, to + begin);
+                });
+  return wide;
+}
 
 Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
-  const Tensor a = a_BMK.to(at::kFloat).contiguous();
+  const Tensor a = in_fp32(a_BMK);
   auto sizes = a.sizes().vec();
   sizes.back() = b_BNK.size(-2);
   const Tensor c = at::empty(sizes, a_BMK.options());
@@ -97,7 +114,7 @@ Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
     const int64_t b_offset = i * (a.dim() == 3 ? b_BNK.stride(0) : 0) * b_BNK.element_size(), c_offset = i * M * N * c.element_size();
     const FewRowsCall call{a_BMK.scalar_type(), b_BNK.scalar_type(), M, N, K, b_BNK.stride(-2), a.const_data_ptr<float>() + i * M * K,
                            static_cast<const char*>(b_BNK.const_data_ptr()) + b_offset, static_cast<char*>(c.data_ptr()) + c_offset};
-    at::parallel_for(0, N, cpu::grain(K), [&](int64_t begin, int64_t end) { run(call, begin, end); });
+    cpu::parallel({a, b_BNK, c}, N, cpu::grain(K), [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
   }
   return c;
 }

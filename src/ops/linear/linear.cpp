@@ -2,6 +2,7 @@
 
 #include "ops/linear/few_rows.h"
 #include "ops/linear/products.h"
+#include "ops/repeated.h"
 #include "ops/tape.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -144,9 +145,9 @@ struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
-  Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
+  const Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
-  if (planes(y) == 1) return y + bias_F;
+  if (planes(y) == 1) return again([=] { return y + bias_F; });
   return at::stack({value(y) + bias_F, tangent(y)});
 }
 

@@ -111,11 +111,16 @@ Tensor packed_nt(const Tensor& a_MK, const Tensor& packed) {
   const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
   const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
   float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
-  HWY_DYNAMIC_DISPATCH(Round)(a.scalar_type(), a.const_data_ptr(), M * blocks, a16.data_ptr<int16_t>(), scale, sum);
+  const auto round = [type = a.scalar_type(), from = static_cast<const char*>(a.const_data_ptr()), size = a.element_size(),
+                      to = a16.data_ptr<int16_t>(), scale, sum](int64_t begin, int64_t end) {
+    const int64_t first = begin * kPackedBlock;
+    HWY_DYNAMIC_DISPATCH(Round)(type, from + first * size, end - begin, to + first, scale + begin, sum + begin);
+  };
+  cpu::parallel({a, a16, scale_sum}, M * blocks, cpu::grain(kPackedBlock), round);
   const PackedCall call{a.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale, sum,
                         packed.const_data_ptr(), c.data_ptr()};
-  const auto multiply = [&](int64_t begin, int64_t end) { format.multiply(call, begin, end); };
-  at::parallel_for(0, N / format.rows, cpu::grain(format.rows * K), multiply);
+  cpu::parallel({a16, scale_sum, packed, c}, N / format.rows, cpu::grain(format.rows * K),
+                [call, multiply = format.multiply](int64_t begin, int64_t end) { multiply(call, begin, end); });
   return c;
 }
 

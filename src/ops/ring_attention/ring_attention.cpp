@@ -5,7 +5,7 @@
 namespace ingrain::ops {
 namespace {
 
-const RingKernels& kernels(const Tensor& x) { return select(x, ring_reference, ring_reference, ring_cuda); }
+const RingKernels& kernels(const Tensor& x) { return select(x, ring_reference, ring_cpu, ring_cuda); }
 
 void check_ring(const char* operation, const Tensor& x, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position) {
   TORCH_CHECK(x.dim() == 3 && k_BCGd.dim() == 4 && k_BCGd.sizes() == v_BCGd.sizes() && x.size(0) == k_BCGd.size(0) &&

@@ -1,5 +1,5 @@
 // Attention of one new token per sequence over a ring of keys (decoding). Where the ring begins is told by a number on the
-// device, so that a captured CUDA graph serves every token.
+// device, so that work which repeats (ops/repeated.h) serves every token.
 #pragma once
 
 #include "ops/planes.h"
@@ -26,6 +26,6 @@ struct RingKernels {
   void (*store)(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
                 const Tensor& position);
 };
-extern const RingKernels ring_reference, ring_cuda;  // the CPU decodes with windowed_attention: there the reference serves
+extern const RingKernels ring_reference, ring_cpu, ring_cuda;
 
 }  // namespace ingrain::ops

@@ -85,8 +85,8 @@ Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, d
     call.residual_planes = std::min(planes(r), call.planes);
   }
   const auto run = HWY_DYNAMIC_DISPATCH(RmsNormForward);
-  at::parallel_for(0, call.rows, cpu::grain(call.planes * call.width),
-                   [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  cpu::parallel({x, r, w, y}, call.rows, cpu::grain(call.planes * call.width),
+                [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
   return y;
 }
 

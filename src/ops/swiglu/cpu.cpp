@@ -118,8 +118,8 @@ Tensor forward(const Tensor& ab_in) {
   const Tensor u = at::empty(sizes, ab.options());
   const SwigluCall call = call_on(ab, u);
   const auto run = HWY_DYNAMIC_DISPATCH(SwigluForward);
-  at::parallel_for(0, call.rows, cpu::grain(2 * call.planes * call.width),
-                   [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  cpu::parallel({ab, u}, call.rows, cpu::grain(2 * call.planes * call.width),
+                [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
   return u;
 }
 

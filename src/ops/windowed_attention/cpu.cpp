@@ -5,7 +5,6 @@
 #include "ops/cpu/targets.h"
 #include <hwy/foreach_target.h>
 #include "ops/windowed_attention/backward-inl.h"
-#include "ops/windowed_attention/few_queries-inl.h"
 #include "ops/windowed_attention/forward-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -15,15 +14,6 @@ void ForwardItems(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_
                   float* r) {
   c.type == at::kFloat ? ForwardItemsAs<float>(c, kv_head, begin, end, scratch, o, lse, r)
                        : ForwardItemsAs<BFloat16>(c, kv_head, begin, end, scratch, o, lse, r);
-}
-void FewQueries(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, float* partial) {
-  c.type == at::kFloat ? FewQueriesAs<float>(c, kv_head, begin, end, scratch, partial)
-                       : FewQueriesAs<BFloat16>(c, kv_head, begin, end, scratch, partial);
-}
-void MergeFewQueries(const AttentionCall& c, int64_t kv_head, int64_t splits, int64_t stride, float* partials, void* o,
-                     float* lse) {
-  c.type == at::kFloat ? MergeFewQueriesAs<float>(c, kv_head, splits, stride, partials, o, lse)
-                       : MergeFewQueriesAs<BFloat16>(c, kv_head, splits, stride, partials, o, lse);
 }
 void PrepareBackward(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile) {
   t.call.type == at::kFloat ? PrepareBackwardAs<float>(t, go, o, head, tile) : PrepareBackwardAs<BFloat16>(t, go, o, head, tile);
@@ -43,13 +33,14 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "ops/cpu/parallel.h"
+#include "ops/windowed_attention/few_queries.h"
+
+#include <ATen/ceil_div.h>
 
 namespace ingrain::ops {
 namespace {
 
 HWY_EXPORT(ForwardItems);
-HWY_EXPORT(FewQueries);
-HWY_EXPORT(MergeFewQueries);
 HWY_EXPORT(PrepareBackward);
 HWY_EXPORT(BackwardOfBlock);
 HWY_EXPORT(StoreQueryGradient);
@@ -89,26 +80,30 @@ class Problem {
   int64_t skipped_;
 };
 
+FewQueries few_queries(const AttentionCall& c, int64_t sequence) {
+  const int64_t row = c.kv_heads * c.head_dim, element = static_cast<int64_t>(c10::elementSize(c.type));
+  const auto at = [&](const void* base, int64_t elements) { return static_cast<const char*>(base) + elements * element; };
+  const auto runs = [&](const KeySource& x) {
+    const void* const now = at(x.now, sequence * c.tokens * row);
+    return KeyRuns{x.past ? at(x.past, sequence * x.past_batch_stride) : now, now, x.past_stride, row};
+  };
+  return {.type = c.type, .queries = c.tokens, .q_heads = c.q_heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim, .window = c.window,
+          .scale = c.scale, .before = c.past, .turn = c.past, .q = at(c.q, sequence * c.tokens * c.q_heads * c.head_dim),
+          .k = runs(c.k), .v = runs(c.v)};
+}
+
 AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, const Tensor& stats) {
   const AttentionCall& c = problem.call;
-  const int64_t heads = c.batch * c.kv_heads, rows = c.tokens * c.groups(), threads = at::get_num_threads();
-  const int64_t splits = std::clamp<int64_t>(c.keys() / 256, 1, (2 * threads + heads - 1) / heads);
-  const int64_t partial_floats = rows * (c.padded() + 2);
-  const Tensor partials = floats(heads * splits * partial_floats);
-  const Tensor scratch = floats(heads * splits * (rows * c.padded() + kFewKeys));
-  float* const partial = partials.data_ptr<float>();
-  const auto run = HWY_DYNAMIC_DISPATCH(FewQueries);
-  at::parallel_for(0, heads * splits, std::max<int64_t>(1, 32768 * splits / (c.keys() * c.head_dim)),
-                   [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t split = i % splits;
-      run(c, i / splits, c.keys() * split / splits, c.keys() * (split + 1) / splits,
-          scratch.data_ptr<float>() + i * (rows * c.padded() + kFewKeys), partial + i * partial_floats);
-    }
+  const int64_t parts = std::clamp<int64_t>(c.keys() / kFewKeys, 1, at::ceil_div(int64_t{at::get_num_threads()}, c.batch));
+  const int64_t range_floats = few_queries(c, 0).range_floats();
+  const Tensor ranges = floats(c.batch * parts * range_floats);
+  float *const range = ranges.data_ptr<float>(), *const lse = stats.data_ptr<float>();
+  at::parallel_for(0, c.batch * parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      meet_keys(few_queries(c, i / parts), c.keys() * (i % parts) / parts, c.keys() * (i % parts + 1) / parts, range + i * range_floats);
   });
-  for (int64_t head = 0; head < heads; ++head)
-    HWY_DYNAMIC_DISPATCH(MergeFewQueries)(c, head, splits, partial_floats, partial + head * splits * partial_floats,
-                                          o.data_ptr(), stats.data_ptr<float>());
+  for (int64_t b = 0; b < c.batch; ++b)
+    merge_ranges(few_queries(c, b), parts, range + b * parts * range_floats, o[0][b].data_ptr(), lse + b * c.q_heads * c.tokens);
   return {o, stats};
 }
 

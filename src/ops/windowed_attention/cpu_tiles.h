@@ -12,7 +12,6 @@ constexpr int64_t kTileRows = 96;  // rows of a query tile, both planes together
 constexpr int64_t kTileKeys = 96;  // keys of a block: also a multiple of two vectors of 16
 constexpr int64_t kStripQueries = 24;  // queries of a tile whose scores meet a block together: they stay in the first-level cache
 constexpr int64_t kStripScores = kStripQueries * kTileKeys;
-constexpr int64_t kFewKeys = 64;   // keys of a step where queries are few: k and v stay in the first-level cache
 constexpr int64_t kMaxHeadDim = 1024;
 constexpr int64_t kPad = 16;       // rows of packed operands are padded with zeros to a multiple of this
 

@@ -1,0 +1,157 @@
+#include "ops/cpu/recording.h"
+
+#include "ops/repeated.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/record_function.h>
+#include <hwy/cache_control.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <string_view>
+
+namespace ingrain::ops {
+namespace cpu {
+namespace {
+
+/// Where the threads of a team meet. A thread may sit on several of its seats.
+class Gate {
+ public:
+  explicit Gate(int64_t seats) : seats_(seats) {}
+
+  /// Returns when everyone has come.
+  void pass(int64_t seats) {
+    const uint32_t turn = turn_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(seats, std::memory_order_acq_rel) + seats == seats_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      turn_.store(turn + 1, std::memory_order_release);
+      turn_.notify_all();
+      return;
+    }
+    for (int i = 0; i < kPatience; ++i) {
+      if (turn_.load(std::memory_order_acquire) != turn) return;
+      hwy::Pause();
+    }
+    while (turn_.load(std::memory_order_acquire) == turn) turn_.wait(turn, std::memory_order_acquire);
+  }
+
+ private:
+  static constexpr int kPatience = 10000;  // some 100 microseconds, more than a kernel of a token takes
+  const int64_t seats_;
+  alignas(64) std::atomic<int64_t> arrived_{0};
+  alignas(64) std::atomic<uint32_t> turn_{0};
+};
+
+/// The first exception of any thread; after it nothing runs.
+class Failure {
+ public:
+  template <class Run>
+  void guard(const Run& run) {
+    if (failed_.load(std::memory_order_relaxed)) return;
+    try {
+      run();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failed_.exchange(true)) what_ = std::current_exception();
+    }
+  }
+  void rethrow() const {
+    if (what_) std::rethrow_exception(what_);
+  }
+
+ private:
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;
+  std::exception_ptr what_;
+};
+
+/// Operations of libtorch that make tensors or look at them differently, without computing a number.
+bool computes_nothing(std::string_view operation) {
+  constexpr auto kNothing = std::to_array<std::string_view>(
+      {"aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty", "aten::view", "aten::reshape", "aten::_reshape_alias",
+       "aten::select", "aten::slice", "aten::narrow", "aten::squeeze", "aten::unsqueeze", "aten::flatten", "aten::expand", "aten::t",
+       "aten::transpose", "aten::permute", "aten::as_strided", "aten::alias", "aten::detach", "aten::to", "aten::contiguous"});
+  return std::ranges::find(kNothing, operation) != kNothing.end();
+}
+
+std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& operation) {
+  Recording* const recording = Recording::current();
+  if (recording && !computes_nothing(operation.name())) recording->object(operation.name());
+  return nullptr;
+}
+
+/// Tells the calling thread's recordings what libtorch computes.
+class Watch {
+ public:
+  Watch() : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(watch).scopes({at::RecordScope::FUNCTION}))) {}
+  ~Watch() { at::removeCallback(handle_); }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  const at::CallbackHandle handle_;
+};
+
+/// The first run is noted, later ones are played. Work that asks libtorch for anything but memory and views is done every time.
+class CpuReplayer : public Replayer {
+ public:
+  void run(const std::function<void()>& work) override {
+    if (state_ == State::noted) return recording_.play();
+    if (state_ == State::refused) return work();
+    {
+      const Watch watch;
+      const Recording::Scope scope(&recording_);
+      work();
+    }
+    state_ = recording_.objection().empty() ? State::noted : State::refused;
+    if (state_ == State::refused) recording_ = {};
+  }
+
+ private:
+  enum class State { fresh, noted, refused };
+  State state_ = State::fresh;
+  Recording recording_;
+};
+
+}  // namespace
+
+thread_local Recording* Recording::current_ = nullptr;
+
+Recording::Scope::Scope(Recording* recording) : outer_(current_) { current_ = recording; }
+
+void Recording::add(std::initializer_list<Tensor> operands, int64_t items, int64_t grain, Run run) {
+  if (items > 0) steps_.push_back({operands, items, std::max<int64_t>(grain, 1), std::move(run)});
+}
+
+void Recording::object(const char* operation) {
+  if (objection_.empty()) objection_ = operation;
+}
+
+int64_t Recording::Step::parts(int64_t most) const { return std::clamp<int64_t>(items / grain, 1, most); }
+
+void Recording::play() const {
+  const int64_t seats = at::get_num_threads();
+  Gate gate(seats);
+  Failure failure;
+  at::parallel_for(0, seats, 1, [&](int64_t begin, int64_t end) {
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const Step& step = steps_[i];
+      const int64_t parts = step.parts(seats);
+      for (int64_t seat = begin; seat < std::min(end, parts); ++seat)
+        failure.guard([&] { step.run(step.items * seat / parts, step.items * (seat + 1) / parts); });
+      // What one thread does after another thing that it did alone needs no meeting.
+      const bool goes_on_alone = parts == 1 && i + 1 < steps_.size() && steps_[i + 1].parts(seats) == 1;
+      if (!goes_on_alone) gate.pass(end - begin);
+    }
+  });
+  failure.rethrow();
+}
+
+}  // namespace cpu
+
+std::unique_ptr<Replayer> make_cpu_replayer(c10::Device) { return std::make_unique<cpu::CpuReplayer>(); }
+
+}  // namespace ingrain::ops

@@ -1,0 +1,85 @@
+#include "ops/cpu/parallel.h"
+#include "ops/ring_attention/ring_attention.h"
+#include "ops/windowed_attention/few_queries.h"
+
+#include <ATen/ceil_div.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace ingrain::ops {
+namespace {
+
+constexpr int64_t kMaxHeadDim = 1024;
+
+/// A ring of keys and one of values; where they begin is looked up when a kernel runs.
+struct Ring {
+  int64_t slots, row;  // elements of a slot: all heads
+  size_t element;
+  const int64_t* position;
+  char *k, *v;
+
+  Ring(const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& at)
+      : slots(k_BCGd.size(1)), row(k_BCGd.size(2) * k_BCGd.size(3)), element(k_BCGd.element_size()), position(at.const_data_ptr<int64_t>()),
+        k(static_cast<char*>(k_BCGd.data_ptr())), v(static_cast<char*>(v_BCGd.data_ptr())) {}
+
+  int64_t bytes(int64_t sequence, int64_t slot) const { return (sequence * slots + slot) * row * static_cast<int64_t>(element); }
+};
+
+/// What a sequence's query sees, in the order of positions, so that sums do not depend on where the ring begins. `shape` has the rest.
+FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const char* q) {
+  const int64_t position = *ring.position, n = std::min(position + 1, shape.window), start = (position + 1 - n) % ring.slots;
+  shape.before = n - 1;
+  shape.turn = std::min(n, ring.slots - start);
+  shape.q = q + sequence * shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element);
+  const auto runs = [&](const char* x) { return KeyRuns{x + ring.bytes(sequence, start), x + ring.bytes(sequence, 0), ring.row, ring.row}; };
+  shape.k = runs(ring.k);
+  shape.v = runs(ring.v);
+  return shape;
+}
+
+Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window, double scale) {
+  if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position, window, scale);
+  const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
+  if (o.numel() == 0) return o;
+  const FewQueries shape{.type = q.scalar_type(), .queries = 1, .q_heads = q.size(1), .kv_heads = k_BCGd.size(2), .head_dim = q.size(2),
+                         .window = window, .scale = static_cast<float>(scale), .before = 0, .turn = 0, .q = nullptr, .k = {}, .v = {}};
+  const Ring ring(k_BCGd, v_BCGd, position);
+  const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch), floats = shape.range_floats();
+  const Tensor ranges = at::empty({batch, parts, floats}, at::kFloat);
+  const char* const queries = static_cast<const char*>(q.const_data_ptr());
+  float* const range = ranges.data_ptr<float>();
+  cpu::parallel({q, k_BCGd, v_BCGd, position, ranges}, batch * parts, 1, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const FewQueries call = seen_by(shape, ring, i / parts, queries);
+      const int64_t rows = call.before + 1, part = i % parts;
+      meet_keys(call, rows * part / parts, rows * (part + 1) / parts, range + i * floats);
+    }
+  });
+  char* const out = static_cast<char*>(o.data_ptr());
+  cpu::parallel({ranges, o}, batch, cpu::grain(parts * floats), [=](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b)
+      merge_ranges(shape, parts, range + b * parts * floats, out + b * shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element), nullptr);
+  });
+  return o;
+}
+
+void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position) {
+  const Tensor k = k_BGd.contiguous(), v = v_BGd.contiguous();
+  const Ring ring(k_BCGd, v_BCGd, position);
+  const auto *const k_from = static_cast<const char*>(k.const_data_ptr()), *const v_from = static_cast<const char*>(v.const_data_ptr());
+  cpu::parallel({k, v, k_BCGd, v_BCGd, position}, k.size(0), cpu::grain(ring.row), [=](int64_t begin, int64_t end) {
+    const int64_t slot = *ring.position % ring.slots;
+    const size_t bytes = static_cast<size_t>(ring.row) * ring.element;
+    for (int64_t b = begin; b < end; ++b) {
+      std::memcpy(ring.k + ring.bytes(b, slot), k_from + static_cast<size_t>(b) * bytes, bytes);
+      std::memcpy(ring.v + ring.bytes(b, slot), v_from + static_cast<size_t>(b) * bytes, bytes);
+    }
+  });
+}
+
+}  // namespace
+
+const RingKernels ring_cpu{attend, store};
+
+}  // namespace ingrain::ops

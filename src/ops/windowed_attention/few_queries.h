@@ -1,0 +1,42 @@
+// Attention of few queries on the CPU (writing; reading a few tokens at a time): keys and values are read once, as they lie, at
+// the speed of memory. A piece of work is a range of positions for all heads, because a position's heads lie side by side.
+#pragma once
+
+#include "ops/planes.h"
+
+namespace ingrain::ops {
+
+constexpr int64_t kFewKeys = 64;  // keys of a step: its scores stay in the first-level cache, its keys and values in the second
+constexpr int64_t kScoreRow = kFewKeys + 16;  // room for a step's scores of a head: they are written by fours and read by vectors
+
+/// Keys or values of one sequence by position. A row has all heads, [kv_heads, head_dim]; strides in elements. The first
+/// FewQueries::turn rows lie in one place, the others in another.
+struct KeyRuns {
+  const void *first, *rest;
+  int64_t first_stride, rest_stride;
+};
+
+/// Queries of one sequence. Query i, whose own row is before + i, sees that one and the window - 1 rows before it.
+struct FewQueries {
+  at::ScalarType type;
+  int64_t queries, q_heads, kv_heads, head_dim, window;
+  float scale;
+  int64_t before, turn;
+  const void* q;  // [queries, q_heads, head_dim]
+  KeyRuns k, v;
+
+  int64_t groups() const { return q_heads / kv_heads; }
+  int64_t outputs() const { return queries * q_heads; }
+  int64_t padded() const { return (head_dim + 15) / 16 * 16; }
+  /// Of memory for a range: what it gives (unnormalized outputs, maxima, sums), then what it needs besides.
+  int64_t range_floats() const { return outputs() * (2 * padded() + 2) + groups() * kScoreRow; }
+};
+
+/// Rows begin .. end, of before + queries in all, into `range` [range_floats].
+void meet_keys(const FewQueries& call, int64_t begin, int64_t end, float* range);
+
+/// o [queries, q_heads, head_dim] of the call's type, from `count` ranges that cover all rows, range_floats apart; the first one's
+/// memory is used for the sums. lse: [q_heads, queries], or null.
+void merge_ranges(const FewQueries& call, int64_t count, float* ranges, void* o, float* lse);
+
+}  // namespace ingrain::ops
