@@ -1,6 +1,12 @@
-// Writing from the decoder's own buffers (ttt/decoder.h) gives what ttt::read gives, token by token. In fp64, on the CPU.
+// Writing from the decoder's own buffers (ttt/decoder.h) gives what ttt::read gives, token by token: in fp64 by the reference formulas,
+// otherwise by kernels that are played again.
+#include "base/error.h"
+#include "model/packed.h"
+#include "ops/linear/packed.h"
 #include "tiny_model.h"
 #include "ttt/decoder.h"
+
+#include <ATen/record_function.h>
 
 #include <gtest/gtest.h>
 
@@ -71,6 +77,127 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
                                            Case{{.window = 40, .chunk = 6}, 2}, Case{{.window = 1000}, 4}, Case{{.kv_heads = 1}, 11},
                                            Case{{.suffix = 1}, 16}, Case{{.layers = 2, .suffix = 2}, 6}, Case{{.layers = 2, .suffix = 0}, 7},
                                            Case{{.tie = false, .post_norm = false, .learned_rates = true}, 10}));
+
+/// Operations of libtorch while it lives, those within others included.
+class CountOperations {
+ public:
+  CountOperations() : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(count).scopes({at::RecordScope::FUNCTION}))) { operations_ = 0; }
+  ~CountOperations() { at::removeCallback(handle_); }
+  int operations() const { return operations_; }
+
+ private:
+  static std::unique_ptr<at::ObserverContext> count(const at::RecordFunction&) {
+    ++operations_;
+    return nullptr;
+  }
+  static thread_local int operations_;
+  const at::CallbackHandle handle_;
+};
+thread_local int CountOperations::operations_ = 0;
+
+struct Variant {
+  const char* name;
+  at::ScalarType type;
+  const ops::PackedFormat* format;
+  TinyShape shape;
+  bool biases, head_norms, interleaved;
+  double tolerance;
+};
+
+Network variant_model(const Variant& variant) {
+  ModelConfig c = test::tiny_config(variant.shape);
+  c.vocab_size = 48;
+  c.hidden_size = c.mlp_size = 64;
+  c.num_heads = 4;
+  c.head_dim = 16;
+  c.qkv_bias = variant.biases;
+  c.qk_norm = variant.head_norms;
+  c.rope_interleaved = variant.interleaved;
+  c.init_std = 0.1;
+  Weights w = initial_weights(c, 5);
+  at::manual_seed(7);
+  visit_parameters(c, w, [](const std::string&, Tensor& x, ParameterKind kind) {
+    if (kind == ParameterKind::norm || x.dim() == 1) x.add_(at::randn_like(x), 0.2);
+  });
+  Network model{c, convert(c, w, variant.type), "tiny"};
+  if (variant.format) pack_slow_weights(model, *variant.format);
+  return model;
+}
+
+class Replayed : public ::testing::TestWithParam<Variant> {};
+
+/// In every type and family the kernels are noted once and played from then on: a token costs a handful of libtorch's operations.
+TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
+  const Network model = variant_model(GetParam());
+  for (const int64_t batch : {1, 2}) {
+    const Tensor tokens = random_tokens(model.config, batch, 70);
+    ReadOptions options;
+    options.score = false;
+    options.ahead = 0;
+    Memory expected = empty_memory(model, batch), memory = empty_memory(model, batch);
+    for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 30), options);
+    BoundaryRing none;
+    Decoder decoder(model, memory, none, options);
+    int fewest = 1 << 30;
+    for (int64_t i = 30; i < 70; ++i) {
+      const Tensor token = tokens.narrow(1, i, 1);
+      read(model, expected, token, options);
+      {
+        const CountOperations count;
+        decoder.read(token);
+        fewest = std::min(fewest, count.operations());
+      }
+      const Tensor want = next_logits(model, expected);
+      EXPECT_LT(max_difference(decoder.logits_BV().to(at::kFloat), want), GetParam().tolerance * want.abs().max().item<double>())
+          << "batch " << batch << " token " << i;
+    }
+    EXPECT_LT(fewest, 60) << "batch " << batch;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Decoder, Replayed,
+    ::testing::Values(Variant{"fp32", at::kFloat, nullptr, {}, false, true, true, 1e-4},
+                      Variant{"bf16", at::kBFloat16, nullptr, {}, false, true, true, 5e-2},
+                      Variant{"fp32_llama", at::kFloat, nullptr, {.tie = false, .post_norm = false}, false, false, false, 1e-4},
+                      Variant{"fp32_qwen2", at::kFloat, nullptr, {.kv_heads = 1, .post_norm = false, .learned_rates = true}, true, false, false, 1e-4},
+                      Variant{"bf16_qwen2", at::kBFloat16, nullptr, {.kv_heads = 1, .post_norm = false}, true, false, false, 5e-2},
+                      Variant{"no_suffix", at::kFloat, nullptr, {.suffix = 0}, false, true, true, 1e-4},
+                      Variant{"q8_0", at::kFloat, &ops::q8_0, {}, false, true, true, 2e-3},
+                      Variant{"q4_1", at::kBFloat16, &ops::q4_1, {.tie = false}, true, true, true, 5e-2}),
+    [](const auto& i) { return std::string(i.param.name); });
+
+/// A decoder that starts anew, as after saving and loading, goes on to the last bit: in another ring, with other work ahead.
+TEST(Decoder, starting_anew_changes_no_bit) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const Network model = variant_model({"", type, nullptr, {.window = 40, .chunk = 16}, false, true, true, 0});
+    const Tensor tokens = random_tokens(model.config, 1, 90);
+    Memory whole = empty_memory(model), parts = empty_memory(model);
+    BoundaryRing none;
+    for (Memory* m : {&whole, &parts}) read(model, *m, tokens.narrow(1, 0, 3));
+    Decoder in_one(model, whole, none, {});
+    for (int64_t first = 3; first < 90;) {
+      Decoder in_parts(model, parts, none, {});
+      const int64_t last = std::min<int64_t>(first + 13, 90);
+      for (; first < last; ++first) {
+        in_one.read(tokens.narrow(1, first, 1));
+        in_parts.read(tokens.narrow(1, first, 1));
+        ASSERT_TRUE(in_one.logits_BV().equal(in_parts.logits_BV())) << "token " << first;
+      }
+      in_parts.sync();
+      parts = parts.fork();
+    }
+  }
+}
+
+TEST(Decoder, refuses_tokens_outside_the_vocabulary) {
+  const Network model = tiny_model({});
+  Memory memory = empty_memory(model);
+  read(model, memory, random_tokens(model.config, 1, 3));
+  BoundaryRing none;
+  Decoder decoder(model, memory, none, {});
+  for (const int32_t token : {-1, 37}) EXPECT_THROW(decoder.read(as_batch({&token, 1})), Error);
+}
 
 TEST(Decoder, keeps_the_boundaries_that_reading_keeps) {
   const Network model = tiny_model({});

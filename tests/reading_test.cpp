@@ -107,7 +107,7 @@ TEST(WorkAhead, is_spread_over_the_next_part) {
   TinyShape shape;
   shape.chunk = 64;
   const ModelConfig config = test::tiny_config(shape);
-  const ChunkAhead ahead(config, 16);  // parts of 16, 16, 16, 8, 4 and 4 tokens
+  const ChunkAhead ahead(config, 16);  // parts of 16, 16, 16, 8, 4, 2 and 2 tokens
   const int64_t steps = SuffixPass::steps(config) + 1;  // so small a vocabulary is one step
   EXPECT_EQ(ahead.part_tokens(), 16);
   for (int64_t filled = 0; filled < 16; ++filled) EXPECT_EQ(ahead.steps_due(filled), 0) << filled;

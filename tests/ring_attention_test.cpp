@@ -3,6 +3,7 @@
 #include "ops/ring_attention/ring_attention.h"
 
 #include "ops/windowed_attention/windowed_attention.h"
+#include "instruction_sets.h"
 #include "placing.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -89,7 +90,23 @@ void expect_all_equal_windowed_attention(at::Device device) {
 TEST(RingAttention, reference_equals_windowed_attention) {
   for (const Shape& s : kShapes) expect_equals_windowed_attention(s, {}, at::kDouble, 1e-12);
 }
-TEST(RingAttention, kernels_equal_windowed_attention) { expect_all_equal_windowed_attention(at::kCPU); }
+TEST(RingAttention, kernels_equal_windowed_attention) {
+  on_every_instruction_set([] { expect_all_equal_windowed_attention(at::kCPU); });
+}
+
+/// Where the ring begins must not be seen in the sums: a memory that is saved and loaded goes on to the last bit.
+TEST(RingAttention, the_ring_s_length_changes_no_bit) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const Tensor q = normal({2, 6, 64}, 1).to(type), k = normal({2, 300, 2, 64}, 2).to(type), v = normal({2, 300, 2, 64}, 3).to(type);
+    std::vector<Tensor> o;
+    for (const int64_t slots : {150, 151, 173, 300}) {
+      const Tensor rk = at::zeros({2, slots, 2, 64}, type), rv = at::zeros({2, slots, 2, 64}, type);
+      for (int64_t p = 0; p < 300; ++p) ops::ring_store(k.select(1, p), v.select(1, p), rk, rv, at::full({}, p, at::kLong));
+      o.push_back(ops::ring_attention(q, rk, rv, at::full({}, 299, at::kLong), 150, 0.125));
+      EXPECT_TRUE(o.back().equal(o.front())) << slots << " slots";
+    }
+  }
+}
 TEST(RingAttention, kernels_equal_windowed_attention_on_cuda) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a torch without CUDA";
   expect_all_equal_windowed_attention(at::kCUDA);

@@ -117,7 +117,8 @@ double decoding_bytes(const Network& model, int64_t position) {
   const Tensor embedding = w.embedding_VD, head = w.head();
   double bytes = size(head);
   visit_parameters(c, w, [&](const std::string&, const Tensor& x, ParameterKind kind) {
-    if (kind != ParameterKind::embedding && !x.is_same(head)) bytes += size(x);
+    if (kind == ParameterKind::fast) bytes += real(x.numel()) * static_cast<double>(embedding.element_size());
+    else if (kind != ParameterKind::embedding && !x.is_same(head)) bytes += size(x);
   });
   const double keys = real(std::min(position, c.window - 1)) * real(2 * c.num_kv_heads * c.head_dim * c.num_layers);
   return bytes + (real(c.hidden_size) + keys) * static_cast<double>(embedding.element_size());

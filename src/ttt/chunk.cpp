@@ -117,7 +117,7 @@ ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::
 /// Half of what is left, so that the last part, which the chunk's end waits for, is small; but not so small that reading the
 /// weights is all its work.
 int64_t ChunkAhead::part_tokens_at(int64_t first) const {
-  const int64_t left = config_.chunk - first, least = std::max<int64_t>(most_ / 4, 1);
+  const int64_t left = config_.chunk - first, least = std::max<int64_t>(most_ / 8, 1);
   return std::min(left, std::clamp(left / 2, least, most_));
 }
 

@@ -48,7 +48,7 @@ struct ReadOptions {
   // Reading at most so many tokens a call (writing) passes so many at a time ahead towards their chunk's inner step, spread over
   // the tokens that follow, so that the token that ends the chunk waits for a third of it. 0: never. On a GPU: never, it is
   // faster at once.
-  int64_t ahead = 16;
+  int64_t ahead = 64;
   bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it
   bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
   Tap tap;

@@ -60,6 +60,7 @@ TEST_F(OtherDevice, writing_gives_the_same_numbers_there_and_waits_for_none_but_
     const bool ends_chunk = (22 + i) % here.config.chunk <= 1;  // its tokens go into the memory, and its step is made
     EXPECT_LE(test::waits(), before + (ends_chunk ? 1 : 0)) << i;
   }
+  decoder_a.sync();
   decoder_b.sync();
   EXPECT_EQ(a.steps, b.steps);
   expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b));

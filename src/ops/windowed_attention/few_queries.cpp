@@ -44,6 +44,13 @@ struct Rows {
   }
 };
 
+/// Asks for n elements, for the second-level cache. Rows of one head lie apart, so that the processor does not see them coming; and a
+/// step later they are wanted. Beyond the last row it does nothing.
+template <class T>
+HWY_INLINE void AskFor(const T* p, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(p + i, 0, 2);
+}
+
 /// s[r][j] = <q_r, k_j> for R queries, `padded` apart, and n rows of k; up to 3 scores behind the last are written, too.
 template <int R, class T>
 HWY_INLINE void Scores(const float* q, int64_t padded, const T* k, int64_t stride, int64_t n, int64_t d, float* s) {
@@ -51,6 +58,8 @@ HWY_INLINE void Scores(const float* q, int64_t padded, const T* k, int64_t strid
     const T* row[4];  // where fewer are left, the last one is repeated
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) row[i] = k + HWY_MIN(j + i, n - 1) * stride;
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) AskFor(row[i] + kFewKeys * stride, d);
     V sum[R][4];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
@@ -82,6 +91,7 @@ HWY_INLINE void AddValuesAt(const float* p, const T* v, int64_t stride, int64_t 
 #pragma GCC unroll 4
     for (int i = 0; i < Vectors; ++i) sum[r][i] = Load(o + r * padded + i * L);
   for (int64_t j = 0; j < n; ++j) {
+    AskFor(v + (j + kFewKeys) * stride, Vectors * L);
     V value[Vectors];
 #pragma GCC unroll 4
     for (int i = 0; i < Vectors; ++i) value[i] = LoadUpTo(v + j * stride + i * L, left - i * L);

@@ -1,0 +1,160 @@
+// Work that repeats on the CPU (ops/repeated.h): what is noted is played by any team of threads, and nothing that the work did
+// is missing.
+#include "ops/cpu/parallel.h"
+#include "ops/repeated.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+namespace ingrain::ops {
+namespace {
+
+/// libtorch's number of threads, for a while.
+class Threads {
+ public:
+  explicit Threads(int n) : before_(at::get_num_threads()) { at::set_num_threads(n); }
+  ~Threads() { at::set_num_threads(before_); }
+
+ private:
+  const int before_;
+};
+
+/// y[i] = x[n - 1 - i] + 1: every element comes from what another thread wrote.
+Tensor turned(const Tensor& x) {
+  const Tensor y = at::empty_like(x);
+  const int64_t n = x.numel();
+  cpu::parallel({x, y}, n, 1, [from = x.const_data_ptr<float>(), to = y.data_ptr<float>(), n](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) to[i] = from[n - 1 - i] + 1;
+  });
+  return y;
+}
+
+/// x, times two, by one thread.
+Tensor doubled(const Tensor& x) {
+  const Tensor y = at::empty_like(x);
+  cpu::parallel({x, y}, 1, 1, [from = x.const_data_ptr<float>(), to = y.data_ptr<float>(), n = x.numel()](int64_t, int64_t) {
+    for (int64_t i = 0; i < n; ++i) to[i] = 2 * from[i];
+  });
+  return y;
+}
+
+/// A chain of kernels, shared out and alone in turn, from `in` to `out`; counts how often it is called.
+struct Chain {
+  Tensor in = at::zeros({37}), out = at::zeros({37});
+  int calls = 0;
+
+  void operator()() {
+    ++calls;
+    Tensor x = in;
+    for (int i = 0; i < 20; ++i) {
+      x = turned(x);
+      if (i % 3 == 0) x = doubled(doubled(x));
+    }
+    x = again([x] { return x * 0.5; });
+    again([x, place = out] { place.copy_(x); });
+  }
+};
+
+TEST(Recording, is_played_by_any_number_of_threads) {
+  Chain chain, expected;
+  Repeated repeated(at::kCPU);
+  for (const int threads : {2, 1, 3, 8, 2}) {
+    const Threads guard(threads);
+    for (int run = 0; run < 50; ++run) {
+      for (Chain* c : {&chain, &expected}) c->in.copy_(at::arange(37) * (run + 1));
+      repeated.run([&] { chain(); });
+      expected();
+      ASSERT_TRUE(chain.out.equal(expected.out)) << threads << " threads, run " << run;
+    }
+  }
+  EXPECT_EQ(chain.calls, 1) << "played, not called again";
+  repeated.forget();
+  repeated.run([&] { chain(); });
+  EXPECT_EQ(chain.calls, 2);
+}
+
+TEST(Recording, is_played_within_a_parallel_region) {
+  const Threads guard(2);
+  Chain chain, expected;
+  chain.in.fill_(3);
+  expected.in.fill_(3);
+  Repeated repeated(at::kCPU);
+  repeated.run([&] { chain(); });
+  chain.out.zero_();
+  at::parallel_for(0, 2, 1, [&](int64_t begin, int64_t) {
+    if (begin == 0) repeated.run([&] { chain(); });
+  });
+  expected();
+  EXPECT_TRUE(chain.out.equal(expected.out));
+}
+
+TEST(Recording, keeps_what_its_kernels_point_at) {
+  Tensor out;
+  const Tensor in = at::ones({64});
+  Repeated repeated(at::kCPU);
+  const auto work = [&] {
+    const Tensor y = turned(turned(in));
+    if (!out.defined()) out = y;
+  };
+  repeated.run(work);
+  const Tensor elsewhere = at::full({64}, -1.0);  // would take the place of what was freed
+  in.fill_(5);
+  repeated.run(work);
+  EXPECT_TRUE(out.equal(at::full({64}, 7.0)));
+  EXPECT_TRUE(elsewhere.equal(at::full({64}, -1.0)));
+}
+
+TEST(Recording, is_refused_where_libtorch_computes_in_between) {
+  const Tensor in = at::ones({8}), out = at::zeros({8});
+  int calls = 0;
+  Repeated repeated(at::kCPU);
+  for (int run = 1; run <= 4; ++run) {
+    in.fill_(run);
+    repeated.run([&] {
+      ++calls;
+      const Tensor x = turned(in) + 1;  // not in again()
+      again([x, out] { out.copy_(x); });
+    });
+    EXPECT_EQ(calls, run) << "done anew";
+    EXPECT_TRUE(out.equal(at::full({8}, run + 2.0)));
+  }
+}
+
+TEST(Recording, views_are_no_objection) {
+  const Tensor in = at::ones({2, 8}), out = at::zeros({8});
+  int calls = 0;
+  Repeated repeated(at::kCPU);
+  for (int run = 1; run <= 3; ++run) {
+    in.fill_(run);
+    repeated.run([&] {
+      ++calls;
+      const Tensor x = turned(in.select(0, 1).unsqueeze(0).reshape({8}).contiguous().to(at::kFloat));
+      again([x, out] { out.copy_(x); });
+    });
+    EXPECT_TRUE(out.equal(at::full({8}, run + 1.0)));
+  }
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Recording, a_kernel_that_throws_ends_the_run_and_not_the_team) {
+  for (const int threads : {1, 2, 4}) {
+    const Threads guard(threads);
+    const Tensor fails = at::zeros({1}), x = at::zeros({16});
+    Repeated repeated(at::kCPU);
+    const auto work = [&] {
+      cpu::parallel({fails}, 16, 1, [flag = fails.const_data_ptr<float>()](int64_t begin, int64_t) {
+        if (*flag != 0 && begin == 0) throw std::runtime_error("no");
+      });
+      turned(x);
+    };
+    repeated.run(work);
+    fails.fill_(1);
+    EXPECT_THROW(repeated.run(work), std::runtime_error);
+    fails.fill_(0);
+    EXPECT_NO_THROW(repeated.run(work));
+  }
+}
+
+}  // namespace
+}  // namespace ingrain::ops
