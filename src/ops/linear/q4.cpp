@@ -13,7 +13,7 @@
 namespace ingrain::ops {
 
 inline constexpr int64_t kQ4Rows = 16;
-inline constexpr int64_t kQ4Ahead = 4096;  // bytes that are asked for ahead of their use
+inline constexpr int64_t kQ4Ahead = 16384;  // bytes that are asked for ahead of their use
 
 /// The same block of 16 rows. A vector holds rows beside each other: there is no sum across a vector, and scales are loaded as one.
 /// A row's word holds 8 columns; numbers of 4 bits that are 16 bits apart are neighbours: columns 0 and 1 lie in bits
