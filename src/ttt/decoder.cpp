@@ -1,6 +1,7 @@
 #include "ttt/decoder.h"
 
 #include "base/error.h"
+#include "model/device.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ttt/prefix.h"
@@ -23,9 +24,9 @@ void Decoder::read(const Tensor& token_B1) {
     require(token >= 0 && token < c_.vocab_size, "token {} is outside 0 .. {}; was it made with another tokenizer?", token, c_.vocab_size - 1);
   }
   const at::NoGradGuard no_grad;
-  if (c_.suffix_len > 0 && memory_.filled == c_.chunk) {  // this token is the last target of a chunk, whose step is due
-    ttt::read(model_, memory_, boundaries_, token_B1, options_);
-    return load();
+  if (c_.suffix_len > 0 && memory_.filled == c_.chunk) {
+    finish_chunk(model_, memory_, upload(token_B1.select(1, 0), w_.device()), options_);
+    load_fast_weights();
   }
   if (position() >= capacity() && capacity() < c_.window) {
     sync();
@@ -83,13 +84,17 @@ void Decoder::load() {
     ring_L_[i].k_BCGd.index_copy_(1, slot_n, kept.k_BWGd);
     ring_L_[i].v_BCGd.index_copy_(1, slot_n, kept.v_BWGd);
   }
+  load_fast_weights();
+  position_1_.fill_(memory_.position);
+  x_BD_.copy_(memory_.x_BD);
+  logits_BV_.copy_(ops::product_nt(x_BD_, w_.head()));
+}
+
+void Decoder::load_fast_weights() {
   for (size_t s = 0; s < fast_S_.size(); ++s) {
     fast_S_[s].w.w13_FD.copy_(memory_.W_S[s].w13_FD);
     fast_S_[s].w.w2_DF.copy_(memory_.W_S[s].w2_DF);
   }
-  position_1_.fill_(memory_.position);
-  x_BD_.copy_(memory_.x_BD);
-  logits_BV_.copy_(ops::product_nt(x_BD_, w_.head()));
 }
 
 /// One token through the model, from token_B1_ and position_1_ to logits_BV_.

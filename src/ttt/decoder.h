@@ -31,6 +31,7 @@ class Decoder {
   };
 
   void load();
+  void load_fast_weights();
   void make_buffers(int64_t needed);
   void step();
   void work_ahead();

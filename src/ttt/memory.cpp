@@ -208,6 +208,11 @@ void set_targets(const ModelConfig& c, Memory& memory, int64_t first, const Tens
   memory.valid_Bb.narrow(1, first, n).copy_(count_these ? known : at::zeros_like(known));
 }
 
+void finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options) {
+  const at::NoGradGuard no_grad;  // the inner step alone differentiates, and says so
+  SegmentReader(model, memory, options, 1).set_last_target(next_B);
+}
+
 ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, const ReadOptions& options) {
   const at::NoGradGuard no_grad;  // the inner step alone differentiates, and says so
   const ModelConfig& c = model.config;

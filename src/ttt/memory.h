@@ -77,6 +77,10 @@ void set_targets(const ModelConfig& config, Memory& memory, int64_t first, const
 /// gives the same memory and scores, up to the order of floating-point sums. A token's score never depends on later ones.
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
+/// For a full chunk, whose step is pending until its last target is known: the next token [B] (on the model's device) is that. Makes
+/// the step; the token itself is not read.
+void finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options);
+
 /// Error if nothing was read: then there is nothing to predict from.
 void require_something_read(const Memory& memory);
 
