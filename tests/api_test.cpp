@@ -103,6 +103,23 @@ TEST_F(Api, rewinding_equals_never_having_read_on) {
   EXPECT_THROW(memory.rewind(3), UsageError);
 }
 
+TEST_F(Api, what_was_given_out_was_read_though_the_caller_throws) {
+  const Model m = model();
+  Memory memory(m);
+  Reader(memory).read(text(5));
+  GenerateOptions options;
+  options.max_tokens = 20;
+  options.sampling.logit_bias[0] = -INFINITY;
+  int parts = 0;
+  const auto fails_at_the_third = [&](std::string_view) {
+    if (++parts == 3) throw std::runtime_error("no more");
+  };
+  EXPECT_THROW(generate(memory, options, fails_at_the_third), std::runtime_error);
+  EXPECT_GE(memory.position(), 5 + 3);
+  Memory before(memory);
+  EXPECT_NO_THROW(generate(before, options));
+}
+
 TEST_F(Api, boundaries_stay_within_their_budget_and_the_latest_are_kept) {
   const Model m = model();
   Memory memory(m);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "model/packed.h"
 #include "ops/linear/packed.h"
+#include "threads.h"
 #include "tiny_model.h"
 #include "ttt/decoder.h"
 
@@ -129,7 +130,8 @@ class Replayed : public ::testing::TestWithParam<Variant> {};
 /// In every type and family the kernels are noted once and played from then on: a token costs a handful of libtorch's operations.
 TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
   const Network model = variant_model(GetParam());
-  for (const int64_t batch : {1, 2}) {
+  for (const auto& [batch, threads] : {std::pair<int64_t, int>(1, 1), {2, 1}, {1, 3}}) {
+    const test::Threads guard(threads);
     const Tensor tokens = random_tokens(model.config, batch, 70);
     ReadOptions options;
     options.score = false;
@@ -169,6 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 /// A decoder that starts anew, as after saving and loading, goes on to the last bit: in another ring, with other work ahead.
 TEST(Decoder, starting_anew_changes_no_bit) {
+  const test::Threads threads(3);
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     const Network model = variant_model({"", type, nullptr, {.window = 40, .chunk = 16}, false, true, true, 0});
     const Tensor tokens = random_tokens(model.config, 1, 90);
@@ -187,6 +190,31 @@ TEST(Decoder, starting_anew_changes_no_bit) {
       in_parts.sync();
       parts = parts.fork();
     }
+  }
+}
+
+TEST(Decoder, learning_off_reports_no_step_and_changes_no_weight) {
+  const Network model = tiny_model({});
+  const Tensor tokens = random_tokens(model.config, 1, 30);
+  for (const bool learn : {false, true}) {
+    int64_t reported = 0;
+    ReadOptions options;
+    options.learn = learn;
+    options.on_step = [&](const StepReport& step, const Memory& memory, const std::vector<Mlp>&) {
+      EXPECT_EQ(step.chunk, reported++);
+      EXPECT_EQ(memory.position, reported * model.config.chunk);
+    };
+    Memory expected = empty_memory(model), memory = empty_memory(model);
+    for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 3), options);
+    BoundaryRing none;
+    Decoder decoder(model, memory, none, options);
+    for (int64_t i = 3; i < 30; ++i) decoder.read(tokens.narrow(1, i, 1));
+    decoder.sync();
+    EXPECT_EQ(reported, learn ? 3 : 0);
+    reported = 0;
+    read(model, expected, tokens.narrow(1, 3, 27), options);
+    EXPECT_EQ(reported, learn ? 3 : 0) << "at once";
+    expect_same(model, expected, memory);
   }
 }
 

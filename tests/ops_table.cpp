@@ -289,7 +289,8 @@ const AttentionRow kAttentionRows[] = {
     {"past_odd", 1, 50, 29, 4, 2, 20, 30},       {"chunk", 1, 130, 200, 2, 1, 64, 150},
     {"past_unseen", 1, 40, 60, 2, 2, 96, 16},    {"head_dim_128", 1, 21, 11, 2, 1, 128, 17},
     {"several_tiles", 2, 260, 0, 1, 1, 16, 100}, {"grouped_tiles", 1, 70, 33, 4, 2, 80, 64},
-    {"odd_head_dim", 1, 121, 97, 2, 1, 33, 75},
+    {"odd_head_dim", 1, 121, 97, 2, 1, 33, 75},  {"decode_grouped_by_5", 1, 3, 150, 5, 1, 33, 120},
+    {"decode_grouped_by_11", 2, 1, 90, 11, 1, 72, 200},
 };
 
 }  // namespace

@@ -7,10 +7,13 @@
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/cpu/targets.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
+#include "ops/residual/residual.h"
 #include "ops/sgd/sgd.h"
 #include "ops/swiglu/swiglu.h"
 #include "ops/windowed_attention/windowed_attention.h"
+#include "instruction_sets.h"
 #include "placing.h"
+#include "threads.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -177,6 +180,30 @@ void expect_bf16_equal(const Case& c, at::Device device) {
 
 TEST_P(Operations, kernels_equal_the_reference_in_fp32) { expect_fp32_equal(GetParam(), at::kCPU); }
 TEST_P(Operations, kernels_equal_the_reference_in_bf16) { expect_bf16_equal(GetParam(), at::kCPU); }
+
+TEST(FewQueries, by_several_threads_equal_the_reference) {
+  const Threads threads(4);
+  for (const Case& c : all_cases()) {
+    if (c.name.find("decode") == std::string::npos) continue;
+    SCOPED_TRACE(c.name);
+    expect_fp32_equal(c, at::kCPU);
+    expect_bf16_equal(c, at::kCPU);
+  }
+}
+
+/// Without gradients, as only then it has a kernel of its own.
+TEST(Residual, without_gradients_is_a_sum) {
+  on_every_instruction_set([] {
+    for (const Placing& placing : placings(at::kCPU))
+      for (const auto type : {at::kFloat, at::kBFloat16})
+        for (const int64_t n : {1, 15, 16, 33, 40000}) {
+          const Tensor a = placing.place(at::randn({2, n}), type), b = placing.place(at::randn({2, n}), type);
+          EXPECT_TRUE(ops::add_residual(a, b).equal(a + b)) << type << " " << n;
+          const Tensor value = a.narrow(0, 0, 1), sum = ops::add_residual(value, b);
+          EXPECT_TRUE(sum.equal(at::stack({a[0] + b[0], b[1]}))) << "a missing plane";
+        }
+  });
+}
 
 /// The whole table on a GPU; where there is none, tests/cuda_on_cpu runs the same kernels on an acted-out one. Two tests: a
 /// kernel that breaks the GPU's context takes all after it along, and the other half can still be run.

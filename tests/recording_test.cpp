@@ -2,6 +2,7 @@
 // is missing.
 #include "ops/cpu/parallel.h"
 #include "ops/repeated.h"
+#include "threads.h"
 
 #include <gtest/gtest.h>
 
@@ -10,15 +11,7 @@
 namespace ingrain::ops {
 namespace {
 
-/// libtorch's number of threads, for a while.
-class Threads {
- public:
-  explicit Threads(int n) : before_(at::get_num_threads()) { at::set_num_threads(n); }
-  ~Threads() { at::set_num_threads(before_); }
-
- private:
-  const int before_;
-};
+using test::Threads;
 
 /// y[i] = x[n - 1 - i] + 1: every element comes from what another thread wrote.
 Tensor turned(const Tensor& x) {
@@ -118,6 +111,39 @@ TEST(Recording, is_refused_where_libtorch_computes_in_between) {
     });
     EXPECT_EQ(calls, run) << "done anew";
     EXPECT_TRUE(out.equal(at::full({8}, run + 2.0)));
+  }
+}
+
+TEST(Recording, is_refused_where_a_kernel_is_not_noted_or_work_repeats_within) {
+  const Tensor in = at::ones({8});
+  Repeated inner(at::kCPU);
+  const std::function<void()> works[] = {
+      [] { cpu::parallel_once(8, 1, [](int64_t, int64_t) {}); },
+      [] { cpu::for_each_task(8, 0, [](int64_t, float*) {}); },
+      [] { cpu::sum_over_slices(8, 1, [](int64_t, int64_t, float*) {}); },
+      [&] { inner.run([&] { turned(in); }); },
+  };
+  for (const auto& work : works) {
+    int calls = 0;
+    Repeated repeated(at::kCPU);
+    for (int run = 0; run < 3; ++run) repeated.run([&] { ++calls, work(); });
+    EXPECT_EQ(calls, 3);
+  }
+}
+
+TEST(Recording, of_a_first_run_that_fails_is_forgotten) {
+  const Tensor count = at::zeros({1});
+  bool fails = true;
+  Repeated repeated(at::kCPU);
+  const auto work = [&] {
+    again([count] { count.add_(1); });
+    if (fails) throw std::runtime_error("no");
+  };
+  EXPECT_THROW(repeated.run(work), std::runtime_error);
+  fails = false;
+  for (int run = 2; run <= 4; ++run) {
+    repeated.run(work);
+    EXPECT_EQ(count.item<float>(), run);
   }
 }
 

@@ -5,6 +5,7 @@
 #include "ops/windowed_attention/windowed_attention.h"
 #include "instruction_sets.h"
 #include "placing.h"
+#include "threads.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
@@ -91,11 +92,17 @@ TEST(RingAttention, reference_equals_windowed_attention) {
   for (const Shape& s : kShapes) expect_equals_windowed_attention(s, {}, at::kDouble, 1e-12);
 }
 TEST(RingAttention, kernels_equal_windowed_attention) {
-  on_every_instruction_set([] { expect_all_equal_windowed_attention(at::kCPU); });
+  on_every_instruction_set([] {
+    for (const int threads : {1, 4}) {
+      const Threads guard(threads);
+      expect_all_equal_windowed_attention(at::kCPU);
+    }
+  });
 }
 
 /// Where the ring begins must not be seen in the sums: a memory that is saved and loaded goes on to the last bit.
 TEST(RingAttention, the_ring_s_length_changes_no_bit) {
+  const Threads threads(4);
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     const Tensor q = normal({2, 6, 64}, 1).to(type), k = normal({2, 300, 2, 64}, 2).to(type), v = normal({2, 300, 2, 64}, 3).to(type);
     std::vector<Tensor> o;

@@ -28,7 +28,8 @@ Work reading_work(const ModelConfig& config, int64_t first, int64_t count);
 Work standard_step_work(const ModelConfig& config, int64_t T);
 Work meta_step_work(const ModelConfig& config, int64_t T);
 
-/// Bytes that writing one token at `position` must read: every weight once (fast ones in the compute type), one row of the embedding, the windows.
+/// Bytes that writing one token at `position` must read: every weight once (fast ones in the compute type), one row of the
+/// embedding, the windows.
 double decoding_bytes(const Network& model, int64_t position);
 
 }  // namespace ingrain::bench

@@ -60,7 +60,7 @@ auto again(const Compute& compute) {
     compute();
     if (recording) recording->add({}, 1, 1, [compute](int64_t, int64_t) { compute(); });
   } else {
-    const Tensor out = compute();
+    Tensor out = compute();
     if (recording) recording->add({out}, 1, 1, [compute, out](int64_t, int64_t) { out.copy_(compute()); });
     return out;
   }

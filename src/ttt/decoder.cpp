@@ -45,7 +45,8 @@ void Decoder::read(const Tensor& token_B1) {
 /// As ttt::read does. The memory gets the tokens of a part all at once.
 void Decoder::work_ahead() {
   const int64_t known = memory_.filled + static_cast<int64_t>(unsynced_.size()) - 1;  // the newest one's target is not
-  if (memory_.filled - 1 < wanted_ahead(model_, memory_, options_, known)) sync();
+  const int64_t wanted = wanted_ahead(model_, memory_, options_, known);
+  if (wanted > 0 && memory_.filled <= wanted) sync();
   ttt::work_ahead(model_, memory_, options_, known);
 }
 
@@ -59,7 +60,7 @@ void Decoder::make_buffers(int64_t needed) {
   const int64_t B = memory_.x_BD.size(0);
   const auto options = w_.embedding_VD.options(), whole = options.dtype(at::kLong);
   for (int64_t i = 0; i < c_.num_layers; ++i) {
-    const auto make = [&] { return at::zeros({B, C, c_.num_kv_heads, c_.head_dim}, options); };
+    const auto make = [&] { return at::empty({B, C, c_.num_kv_heads, c_.head_dim}, options); };
     ring_L_.push_back({make(), make()});
   }
   fast_S_.clear();
@@ -74,15 +75,18 @@ void Decoder::make_buffers(int64_t needed) {
 
 /// The buffers from the memory.
 void Decoder::load() {
+  const at::NoGradGuard no_grad;
   make_buffers(memory_.position + 1);
   const int64_t C = capacity();
   for (size_t i = 0; i < ring_L_.size(); ++i) {
     const ops::KvWindow kept = memory_.kv_L[i].last(std::min(c_.window - 1, C));
     const int64_t n = kept.length();
     if (n == 0) continue;
-    const Tensor slot_n = at::arange(memory_.position - n, memory_.position, position_1_.options()).remainder(C);
-    ring_L_[i].k_BCGd.index_copy_(1, slot_n, kept.k_BWGd);
-    ring_L_[i].v_BCGd.index_copy_(1, slot_n, kept.v_BWGd);
+    const int64_t slot = (memory_.position - n) % C, before_turn = std::min(n, C - slot);
+    for (const auto& [ring_BCGd, from_BnGd] : {std::pair(ring_L_[i].k_BCGd, kept.k_BWGd), std::pair(ring_L_[i].v_BCGd, kept.v_BWGd)}) {
+      ring_BCGd.narrow(1, slot, before_turn).copy_(from_BnGd.narrow(1, 0, before_turn));
+      ring_BCGd.narrow(1, 0, n - before_turn).copy_(from_BnGd.narrow(1, before_turn, n - before_turn));
+    }
   }
   load_fast_weights();
   position_1_.fill_(memory_.position);

@@ -12,8 +12,8 @@ namespace ingrain::ttt {
 /// decoder while it lives; it is up to date only after sync(). Not thread-safe.
 class Decoder {
  public:
-  /// `boundaries` keeps the chunk boundaries that are passed. `options` as for ttt::read, except for scores, which there are
-  /// none of. All but `options` must outlive the decoder.
+  /// `boundaries` keeps the chunk boundaries that are passed. `options` as for ttt::read; scores, taps and fp32_angles there are none
+  /// of. All but `options` must outlive the decoder.
   Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries, const ReadOptions& options);
 
   /// What the next token is predicted from: logits [B, V] in the compute type or wider. Valid until the next read().

@@ -7,7 +7,6 @@
 
 namespace ingrain {
 namespace ttt {
-
 ReadOptions reading_options(Learn learn, bool written) {
   ReadOptions out;
   out.learn = learn != Learn::off;
@@ -32,28 +31,36 @@ Generated generate(const Network& model, const data::Tokenizer& tokenizer, Memor
   };
   const auto& ends = model.config.eos_ids;
   Decoder decoder(model, memory, boundaries, reading);
-  while (static_cast<int64_t>(out.tokens.size()) < options.max_tokens) {
-    if (options.keep_going && !options.keep_going()) {
-      out.reason = StopReason::interrupted;
-      break;
+  const auto write = [&] {
+    while (static_cast<int64_t>(out.tokens.size()) < options.max_tokens) {
+      if (options.keep_going && !options.keep_going()) {
+        out.reason = StopReason::interrupted;
+        break;
+      }
+      const Tensor logits_V = decoder.logits_BV()[0].to(at::kCPU, at::kFloat).contiguous();
+      const int32_t token = sampler.sample({logits_V.data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
+      sampler.accept(token);
+      out.tokens.push_back(token);
+      decoder.read(as_batch({&token, 1}));
+      if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
+        out.reason = StopReason::end_of_text;
+        break;
+      }
+      give(stops.push(characters.push(token)));
+      if (stops.stopped()) {
+        out.reason = StopReason::stop_string;
+        return;
+      }
     }
-    const Tensor logits_V = decoder.logits_BV()[0].to(at::kCPU, at::kFloat).contiguous();
-    const int32_t token = sampler.sample({logits_V.data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
-    sampler.accept(token);
-    out.tokens.push_back(token);
-    decoder.read(as_batch({&token, 1}));
-    if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
-      out.reason = StopReason::end_of_text;
-      break;
-    }
-    give(stops.push(characters.push(token)));
-    if (stops.stopped()) {
-      out.reason = StopReason::stop_string;
-      decoder.sync();
-      return out;
-    }
+  };
+  try {
+    write();
+  } catch (...) {
+    decoder.sync();  // what was given out was read, though the caller's function throws
+    throw;
   }
   decoder.sync();
+  if (out.reason == StopReason::stop_string) return out;
   give(stops.push(characters.finish()));
   give(stops.finish());
   return out;

@@ -71,8 +71,9 @@ class SegmentReader {
     const int64_t count = h_BnD.size(1);
     if (c_.suffix_len > 0) set_targets(c_, m_, m_.filled, target_Bn, options_.learn_these);
     if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
-      nll_Bn.copy_(may_repeat() ? learn_repeatedly(h_BnD, rope) : learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
+      const bool repeat = may_repeat();
       m_.position += count;
+      nll_Bn.copy_(repeat ? learn_repeatedly(h_BnD, rope) : learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
       forget_chunk();
       return;
     }

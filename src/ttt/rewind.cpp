@@ -35,7 +35,7 @@ ReadResult read(const Network& model, Memory& memory, BoundaryRing& boundaries, 
   const int64_t chunk = model.config.chunk, begin = memory.position, end = begin + tokens_Bn.size(1);
   // The boundaries passed are multiples of the chunk in (begin, end].
   const int64_t last = end / chunk, passed = last - begin / chunk;
-  // Writing comes here for every token: what a memory takes is counted only where there is something to keep.
+  // What a memory takes is counted only where there is something to keep.
   const int64_t kept = passed > 0 ? std::min(passed, boundaries.capacity(memory_bytes(memory))) : 0;
   if (kept == 0) return read(model, memory, tokens_Bn, options);
   ReadResult result;

@@ -21,6 +21,13 @@ void parallel(std::initializer_list<Tensor> operands, int64_t items, int64_t gra
   at::parallel_for(0, items, grain, run);
 }
 
+/// The same for a kernel that no repeated work needs, and that holds what it needs as it likes: it is an objection to playing it.
+template <class Run>
+void parallel_once(int64_t items, int64_t grain, const Run& run) {
+  not_noted("a kernel that is not noted");
+  at::parallel_for(0, items, grain, run);
+}
+
 /// Tasks of unequal size: every thread takes the next one, with `scratch_floats` of memory of its own.
 /// `run(task, scratch)` must not depend on which thread runs it.
 template <class Run>
@@ -28,7 +35,7 @@ void for_each_task(int64_t tasks, int64_t scratch_floats, const Run& run) {
   const int64_t workers = std::clamp<int64_t>(tasks, 1, at::get_num_threads());
   const Tensor scratch = at::empty({workers, scratch_floats}, at::kFloat);
   std::atomic<int64_t> next{0};
-  at::parallel_for(0, workers, 1, [&](int64_t worker, int64_t) {
+  parallel_once(workers, 1, [&](int64_t worker, int64_t) {
     float* const mine = scratch.data_ptr<float>() + worker * scratch_floats;
     for (int64_t task = next++; task < tasks; task = next++) run(task, mine);
   });
@@ -41,7 +48,7 @@ template <class Run>
 Tensor sum_over_slices(int64_t rows, int64_t width, const Run& run) {
   const int64_t slices = std::clamp<int64_t>(at::in_parallel_region() ? 1 : at::get_num_threads(), 1, std::max<int64_t>(rows, 1));
   const Tensor partial = at::zeros({slices, width}, at::kFloat);
-  at::parallel_for(0, slices, 1, [&](int64_t begin, int64_t end) {
+  parallel_once(slices, 1, [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s)
       run(rows * s / slices, rows * (s + 1) / slices, partial.data_ptr<float>() + s * width);
   });

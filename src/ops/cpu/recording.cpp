@@ -27,7 +27,8 @@ class Gate {
     const uint32_t turn = turn_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(seats, std::memory_order_acq_rel) + seats == seats_) {
       arrived_.store(0, std::memory_order_relaxed);
-      turn_.store(turn + 1, std::memory_order_release);
+      // Sequentially consistent: notify_all() may look for sleepers before a weaker store is seen, and miss one.
+      turn_.store(turn + 1, std::memory_order_seq_cst);
       turn_.notify_all();
       return;
     }
@@ -39,7 +40,7 @@ class Gate {
   }
 
  private:
-  static constexpr int kPatience = 10000;  // some 100 microseconds, more than a kernel of a token takes
+  static constexpr int kPatience = 10000;  // some tenths of a millisecond, as a token's longest kernel takes
   const int64_t seats_;
   alignas(64) std::atomic<int64_t> arrived_{0};
   alignas(64) std::atomic<uint32_t> turn_{0};
@@ -86,12 +87,14 @@ std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& operation) 
 /// Tells the calling thread's recordings what libtorch computes.
 class Watch {
  public:
-  Watch() : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(watch).scopes({at::RecordScope::FUNCTION}))) {}
+  Watch()
+      : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(watch).scopes({at::RecordScope::FUNCTION}))) {}
   ~Watch() { at::removeCallback(handle_); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
  private:
+  const at::RecordFunctionGuard on_{true};  // whatever the program around us chose
   const at::CallbackHandle handle_;
 };
 
@@ -99,8 +102,10 @@ class Watch {
 class CpuReplayer : public Replayer {
  public:
   void run(const std::function<void()>& work) override {
+    not_noted("work that repeats by itself");
     if (state_ == State::noted) return recording_.play();
     if (state_ == State::refused) return work();
+    recording_ = {};  // of a first run that failed
     {
       const Watch watch;
       const Recording::Scope scope(&recording_);
@@ -133,7 +138,7 @@ void Recording::object(const char* operation) {
 int64_t Recording::Step::parts(int64_t most) const { return std::clamp<int64_t>(items / grain, 1, most); }
 
 void Recording::play() const {
-  const int64_t seats = at::get_num_threads();
+  const int64_t seats = AT_PARALLEL_OPENMP ? at::get_num_threads() : 1;  // only OpenMP's teams run all at the same time
   Gate gate(seats);
   Failure failure;
   at::parallel_for(0, seats, 1, [&](int64_t begin, int64_t end) {

@@ -1,5 +1,5 @@
 // Work on the CPU that repeats (ops/repeated.h), noted kernel by kernel with all that it points at, and done again by one team of
-// threads: no allocation, no call into libtorch, and one meeting of the threads a kernel in place of starting them.
+// threads: nothing is dispatched or allocated anew, and the threads meet after a kernel where they were started for each.
 #pragma once
 
 #include "ops/planes.h"
@@ -19,8 +19,7 @@ class Recording {
   /// The one that the calling thread's work is noted in; nullptr: none.
   static Recording* current() { return current_; }
 
-  /// While it lives, the calling thread's work is noted in `recording` (nullptr: in none), and libtorch's operations that
-  /// compute something are objections to playing it.
+  /// While it lives, the calling thread's work is noted in `recording` (nullptr: in none).
   class Scope {
    public:
     explicit Scope(Recording* recording);
@@ -38,7 +37,7 @@ class Recording {
   /// Everything that was noted, in its order, on libtorch's threads.
   void play() const;
 
-  /// Of libtorch: what was computed beside our kernels and would be missing. Empty: nothing.
+  /// What was computed, by libtorch or by kernels that cannot be noted, and would be missing. Empty: nothing.
   const std::string& objection() const { return objection_; }
   void object(const char* operation);
 
@@ -54,5 +53,10 @@ class Recording {
   std::vector<Step> steps_;
   std::string objection_;
 };
+
+/// Said by what cannot be noted: where the calling thread's work is, that is an objection.
+inline void not_noted(const char* what) {
+  if (Recording* const recording = Recording::current()) recording->object(what);
+}
 
 }  // namespace ingrain::ops::cpu

@@ -4,9 +4,6 @@
 #include "ops/cpu/parallel.h"
 #include "ops/residual/residual.h"
 
-#include <algorithm>
-#include <cstring>
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/residual/cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -37,25 +34,14 @@ namespace {
 
 HWY_EXPORT(Add);
 
-constexpr int64_t kGrain = 16384;  // elements
-
-Tensor forward(const Tensor& residual_P, const Tensor& x_P) {
-  TORCH_CHECK(residual_P.scalar_type() == x_P.scalar_type(), "add_residual: residual and x must have one type");
-  const Tensor r = residual_P.contiguous(), x = x_P.contiguous(), sum = at::empty_like(x);
-  const int64_t added = std::min(r.numel(), x.numel()), left = x.numel() - added;
-  TORCH_CHECK(r.numel() <= x.numel() && r.sizes().slice(1) == x.sizes().slice(1), "add_residual: a residual ", r.sizes(),
-              " does not fit ", x.sizes());
+Tensor forward(const Tensor& residual, const Tensor& x_in) {
+  TORCH_CHECK(residual.scalar_type() == x_in.scalar_type() && residual.sizes() == x_in.sizes(), "add_residual: a residual ",
+              residual.scalar_type(), " ", residual.sizes(), " does not fit ", x_in.scalar_type(), " ", x_in.sizes());
+  const Tensor r = residual.contiguous(), x = x_in.contiguous(), sum = at::empty_like(x);
   const auto run = HWY_DYNAMIC_DISPATCH(Add);
-  const auto type = x.scalar_type();
-  const void *const a = r.const_data_ptr(), *const b = x.const_data_ptr();
-  void* const out = sum.data_ptr();
-  cpu::parallel({r, x, sum}, added, kGrain, [=](int64_t begin, int64_t end) { run(type, a, b, begin, end, out); });
-  if (left == 0) return sum;
-  const size_t element = x.element_size();
-  cpu::parallel({x, sum}, left, kGrain, [=](int64_t begin, int64_t end) {
-    const size_t first = static_cast<size_t>(added + begin) * element;
-    std::memcpy(static_cast<char*>(out) + first, static_cast<const char*>(b) + first, static_cast<size_t>(end - begin) * element);
-  });
+  cpu::parallel({r, x, sum}, x.numel(), cpu::grain(1),
+                [run, type = x.scalar_type(), a = r.const_data_ptr(), b = x.const_data_ptr(), out = sum.data_ptr()](
+                    int64_t begin, int64_t end) { run(type, a, b, begin, end, out); });
   return sum;
 }
 

@@ -10,7 +10,7 @@ namespace ingrain::ops {
 Tensor add_residual(const Tensor& residual_P, const Tensor& x_P);
 
 struct ResidualKernels {
-  Tensor (*forward)(const Tensor& residual_P, const Tensor& x_P);  // without gradients
+  Tensor (*forward)(const Tensor& residual, const Tensor& x);  // of one shape; without gradients
 };
 extern const ResidualKernels residual_cpu;  // elsewhere libtorch's own addition is as fast
 

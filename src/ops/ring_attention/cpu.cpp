@@ -10,8 +10,6 @@
 namespace ingrain::ops {
 namespace {
 
-constexpr int64_t kMaxHeadDim = 1024;
-
 /// A ring of keys and one of values; where they begin is looked up when a kernel runs.
 struct Ring {
   int64_t slots, row;  // elements of a slot: all heads
@@ -32,7 +30,9 @@ FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const c
   shape.before = n - 1;
   shape.turn = std::min(n, ring.slots - start);
   shape.q = q + sequence * shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element);
-  const auto runs = [&](const char* x) { return KeyRuns{x + ring.bytes(sequence, start), x + ring.bytes(sequence, 0), ring.row, ring.row}; };
+  const auto runs = [&](const char* x) {
+    return KeyRuns{x + ring.bytes(sequence, start), x + ring.bytes(sequence, 0), ring.row, ring.row};
+  };
   shape.k = runs(ring.k);
   shape.v = runs(ring.v);
   return shape;
@@ -57,9 +57,9 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
     }
   });
   char* const out = static_cast<char*>(o.data_ptr());
+  const int64_t out_bytes = shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element);
   cpu::parallel({ranges, o}, batch, cpu::grain(parts * floats), [=](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b)
-      merge_ranges(shape, parts, range + b * parts * floats, out + b * shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element), nullptr);
+    for (int64_t b = begin; b < end; ++b) merge_ranges(shape, parts, range + b * parts * floats, out + b * out_bytes, nullptr);
   });
   return o;
 }

@@ -98,7 +98,7 @@ AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, co
   const int64_t range_floats = few_queries(c, 0).range_floats();
   const Tensor ranges = floats(c.batch * parts * range_floats);
   float *const range = ranges.data_ptr<float>(), *const lse = stats.data_ptr<float>();
-  at::parallel_for(0, c.batch * parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim), [&](int64_t begin, int64_t end) {
+  cpu::parallel_once(c.batch * parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       meet_keys(few_queries(c, i / parts), c.keys() * (i % parts) / parts, c.keys() * (i % parts + 1) / parts, range + i * range_floats);
   });
@@ -185,7 +185,7 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
       run(tiles, head, block, gq_of_split, scratch, gk, gv);
   });
   const auto store = HWY_DYNAMIC_DISPATCH(StoreQueryGradient);
-  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+  cpu::parallel_once(tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task)
       store(tiles, splits, tile_total, task / c.tiles(), task % c.tiles(), out.q_PBTHd.data_ptr());
   });

@@ -2,6 +2,7 @@
 // The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
 #pragma once
 
+#include "ops/windowed_attention/few_queries.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
 #include <algorithm>
@@ -12,7 +13,6 @@ constexpr int64_t kTileRows = 96;  // rows of a query tile, both planes together
 constexpr int64_t kTileKeys = 96;  // keys of a block: also a multiple of two vectors of 16
 constexpr int64_t kStripQueries = 24;  // queries of a tile whose scores meet a block together: they stay in the first-level cache
 constexpr int64_t kStripScores = kStripQueries * kTileKeys;
-constexpr int64_t kMaxHeadDim = 1024;
 constexpr int64_t kPad = 16;       // rows of packed operands are padded with zeros to a multiple of this
 
 /// One of k and v: the past's rows (any strides over batch and position) and the new ones, [heads, d] contiguous.

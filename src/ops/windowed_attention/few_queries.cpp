@@ -138,6 +138,8 @@ HWY_INLINE void SoftmaxStep(int64_t n, float* s, float& max, float& sum, float* 
   sum += Sum(total);
 }
 
+static_assert(kScoreRow - kFewKeys >= int64_t(hn::MaxLanes(D())));
+
 /// What R heads that share a key have: `padded` apart in q and o, kScoreRow in s.
 struct HeadsAtOnce {
   const float* q;

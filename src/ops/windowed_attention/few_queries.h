@@ -6,6 +6,7 @@
 
 namespace ingrain::ops {
 
+constexpr int64_t kMaxHeadDim = 1024;  // of all attention on the CPU
 constexpr int64_t kFewKeys = 64;  // keys of a step: its scores stay in the first-level cache, its keys and values in the second
 constexpr int64_t kScoreRow = kFewKeys + 16;  // room for a step's scores of a head: they are written by fours and read by vectors
 
