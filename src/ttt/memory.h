@@ -46,8 +46,8 @@ struct ReadOptions {
   double rate_multiplier = 1;  // of the inner rate
   int64_t segment = 2048;      // tokens that go through the prefix at once
   // Reading at most so many tokens a call (writing) passes so many at a time ahead towards their chunk's inner step, spread over
-  // the tokens that follow, so that the token that ends the chunk waits for a third of it. 0: never. On a GPU: never, it is
-  // faster at once.
+  // as many tokens that follow, so that the token that ends the chunk waits for a third of it. More at a time cost less. 0: never.
+  // On a GPU: never, it is faster at once.
   int64_t ahead = 64;
   bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it
   bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
