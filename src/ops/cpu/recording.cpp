@@ -12,6 +12,7 @@
 #include <exception>
 #include <mutex>
 #include <string_view>
+#include <thread>
 
 namespace ingrain::ops {
 namespace cpu {
@@ -32,15 +33,18 @@ class Gate {
       turn_.notify_all();
       return;
     }
-    for (int i = 0; i < kPatience; ++i) {
+    for (int i = 1; i <= kPatience; ++i) {
       if (turn_.load(std::memory_order_acquire) != turn) return;
-      hwy::Pause();
+      if (i % kPolite == 0) std::this_thread::yield();
+      else hwy::Pause();
     }
     while (turn_.load(std::memory_order_acquire) == turn) turn_.wait(turn, std::memory_order_acquire);
   }
 
  private:
-  static constexpr int kPatience = 10000;  // some tenths of a millisecond, as a token's longest kernel takes
+  // Some milliseconds: on a virtual machine a thread that slept may come back only after 30. Now and then the core is offered to
+  // others, whom we may be waiting for.
+  static constexpr int kPatience = 300000, kPolite = 1024;
   const int64_t seats_;
   alignas(64) std::atomic<int64_t> arrived_{0};
   alignas(64) std::atomic<uint32_t> turn_{0};
