@@ -127,7 +127,7 @@ class CpuReplayer : public Replayer {
 
 }  // namespace
 
-thread_local Recording* Recording::current_ = nullptr;
+constinit thread_local Recording* Recording::current_ = nullptr;
 
 Recording::Scope::Scope(Recording* recording) : outer_(current_) { current_ = recording; }
 

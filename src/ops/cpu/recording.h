@@ -49,7 +49,7 @@ class Recording {
     int64_t parts(int64_t most) const;
   };
 
-  static thread_local Recording* current_;
+  static constinit thread_local Recording* current_;
   std::vector<Step> steps_;
   std::string objection_;
 };
