@@ -13,7 +13,6 @@ constexpr int64_t kTileRows = 96;  // rows of a query tile, both planes together
 constexpr int64_t kTileKeys = 96;  // keys of a block: also a multiple of two vectors of 16
 constexpr int64_t kStripQueries = 24;  // queries of a tile whose scores meet a block together: they stay in the first-level cache
 constexpr int64_t kStripScores = kStripQueries * kTileKeys;
-constexpr int64_t kPad = 16;       // rows of packed operands are padded with zeros to a multiple of this
 
 /// One of k and v: the past's rows (any strides over batch and position) and the new ones, [heads, d] contiguous.
 struct KeySource {
@@ -31,7 +30,7 @@ struct AttentionCall {
 
   int64_t groups() const { return q_heads / kv_heads; }
   int64_t keys() const { return past + tokens; }
-  int64_t padded() const { return (head_dim + kPad - 1) / kPad * kPad; }
+  int64_t padded() const { return padded_row(head_dim); }
 
   int64_t tile_queries() const { return kTileRows / planes; }
   int64_t tiles() const { return (tokens + tile_queries() - 1) / tile_queries(); }

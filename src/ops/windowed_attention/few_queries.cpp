@@ -10,8 +10,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/windowed_attention/few_queries.cpp"
 #include <hwy/foreach_target.h>
-#include <hwy/cache_control.h>
-#include "ops/cpu/vec-inl.h"
+#include "ops/windowed_attention/forward-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -124,10 +123,10 @@ HWY_INLINE void SoftmaxStep(int64_t n, float* s, float& max, float& sum, float* 
   for (int64_t j = 0; j < n; j += Lanes()) largest = hn::Max(largest, Load(s + j));
   const float m = HWY_MAX(max, Max(largest));
   if (m > max) {
-    const V shrink = Set(std::exp(max - m));
+    const float shrink = std::exp(max - m);
     max = m;
-    sum *= hn::GetLane(shrink);
-    for (int64_t i = 0; i < padded; i += Lanes()) Store(hn::Mul(Load(o + i), shrink), o + i);
+    sum *= shrink;
+    ScaleRow(o, padded, shrink);
   }
   V total = Zero();
   for (int64_t j = 0; j < n; j += Lanes()) {
@@ -176,11 +175,7 @@ void MeetKeysAs(const FewQueries& c, int64_t begin, int64_t end, float* range) {
   std::fill(o, max, 0.0f);
   std::fill(max, sum, -std::numeric_limits<float>::infinity());
   std::fill(sum, q, 0.0f);
-  for (int64_t i = 0; i < outputs; ++i) {
-    const T* const from = static_cast<const T*>(c.q) + i * d;
-    for (int64_t p = 0; p < padded; p += Lanes()) Store(Zero(), q + i * padded + p);
-    for (int64_t p = 0; p < d; p += Lanes()) StoreUpTo(hn::Mul(LoadUpTo(from + p, d - p), Set(c.scale)), q + i * padded + p, padded - p);
-  }
+  for (int64_t i = 0; i < outputs; ++i) PackRow(static_cast<const T*>(c.q) + i * d, d, c.scale, q + i * padded, padded);
   for (int64_t first = begin; first < end; first += kFewKeys) {
     const int64_t last = std::min(first + kFewKeys, end);
     for (int64_t kv_head = 0; kv_head < c.kv_heads; ++kv_head) {
@@ -215,9 +210,7 @@ void MergeRangesAs(const FewQueries& c, int64_t count, float* ranges, T* o, floa
       }
     }
     if (lse) lse[i % c.q_heads * c.queries + i / c.q_heads] = max + std::log(total);
-    const V inverse = Set(1 / total);
-    for (int64_t p = 0; p < c.head_dim; p += Lanes())
-      StoreUpTo(hn::Mul(Load(sum + p), inverse), o + i * c.head_dim + p, c.head_dim - p);
+    NarrowRow(sum, c.head_dim, 1 / total, o + i * c.head_dim);
   }
 }
 

@@ -7,6 +7,9 @@
 namespace ingrain::ops {
 
 constexpr int64_t kMaxHeadDim = 1024;  // of all attention on the CPU
+constexpr int64_t kPad = 16;            // rows of packed operands are padded with zeros to a multiple of this
+constexpr int64_t padded_row(int64_t n) { return (n + kPad - 1) / kPad * kPad; }
+
 constexpr int64_t kFewKeys = 64;  // keys of a step: its scores stay in the first-level cache, its keys and values in the second
 constexpr int64_t kScoreRow = kFewKeys + 16;  // room for a step's scores of a head: they are written by fours and read by vectors
 
@@ -28,7 +31,7 @@ struct FewQueries {
 
   int64_t groups() const { return q_heads / kv_heads; }
   int64_t outputs() const { return queries * q_heads; }
-  int64_t padded() const { return (head_dim + 15) / 16 * 16; }
+  int64_t padded() const { return padded_row(head_dim); }
   /// Of memory for a range: what it gives (unnormalized outputs, maxima, sums), then what it needs besides.
   int64_t range_floats() const { return outputs() * (2 * padded() + 2) + groups() * kScoreRow; }
 };
