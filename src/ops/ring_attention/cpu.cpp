@@ -45,22 +45,11 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
   const FewQueries shape{.type = q.scalar_type(), .queries = 1, .q_heads = q.size(1), .kv_heads = k_BCGd.size(2), .head_dim = q.size(2),
                          .window = window, .scale = static_cast<float>(scale), .before = 0, .turn = 0, .q = nullptr, .k = {}, .v = {}};
   const Ring ring(k_BCGd, v_BCGd, position);
-  const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch), floats = shape.range_floats();
-  const Tensor ranges = at::empty({batch, parts, floats}, at::kFloat);
-  const char* const queries = static_cast<const char*>(q.const_data_ptr());
-  float* const range = ranges.data_ptr<float>();
-  cpu::parallel({q, k_BCGd, v_BCGd, position, ranges}, batch * parts, 1, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const FewQueries call = seen_by(shape, ring, i / parts, queries);
-      const int64_t rows = call.before + 1, part = i % parts;
-      meet_keys(call, rows * part / parts, rows * (part + 1) / parts, range + i * floats);
-    }
-  });
-  char* const out = static_cast<char*>(o.data_ptr());
-  const int64_t out_bytes = shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element);
-  cpu::parallel({ranges, o}, batch, cpu::grain(parts * floats), [=](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) merge_ranges(shape, parts, range + b * parts * floats, out + b * out_bytes, nullptr);
-  });
+  const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch);
+  const auto call_of = [=](int64_t sequence) {  // holds its tensors
+    return seen_by(shape, ring, sequence, static_cast<const char*>(q.const_data_ptr()));
+  };
+  attend_few(batch, parts, 1, [call_of, k_BCGd, v_BCGd, position](int64_t sequence) { return call_of(sequence); }, o, Tensor());
   return o;
 }
 

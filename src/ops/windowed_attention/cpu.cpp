@@ -95,15 +95,8 @@ FewQueries few_queries(const AttentionCall& c, int64_t sequence) {
 AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, const Tensor& stats) {
   const AttentionCall& c = problem.call;
   const int64_t parts = std::clamp<int64_t>(c.keys() / kFewKeys, 1, at::ceil_div(int64_t{at::get_num_threads()}, c.batch));
-  const int64_t range_floats = few_queries(c, 0).range_floats();
-  const Tensor ranges = floats(c.batch * parts * range_floats);
-  float *const range = ranges.data_ptr<float>(), *const lse = stats.data_ptr<float>();
-  cpu::parallel_once(c.batch * parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      meet_keys(few_queries(c, i / parts), c.keys() * (i % parts) / parts, c.keys() * (i % parts + 1) / parts, range + i * range_floats);
-  });
-  for (int64_t b = 0; b < c.batch; ++b)
-    merge_ranges(few_queries(c, b), parts, range + b * parts * range_floats, o[0][b].data_ptr(), lse + b * c.q_heads * c.tokens);
+  attend_few(c.batch, parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim),
+             [problem](int64_t sequence) { return few_queries(problem.call, sequence); }, o[0], stats[0]);
   return {o, stats};
 }
 

@@ -226,6 +226,8 @@ void MergeRanges(const FewQueries& c, int64_t count, float* ranges, void* o, flo
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "ops/cpu/parallel.h"
+
 namespace ingrain::ops {
 
 HWY_EXPORT(MeetKeys);
@@ -235,6 +237,26 @@ void meet_keys(const FewQueries& call, int64_t begin, int64_t end, float* range)
 
 void merge_ranges(const FewQueries& call, int64_t count, float* ranges, void* o, float* lse) {
   HWY_DYNAMIC_DISPATCH(MergeRanges)(call, count, ranges, o, lse);
+}
+
+void attend_few(int64_t batch, int64_t parts, int64_t grain, const std::function<FewQueries(int64_t sequence)>& call_of, const Tensor& o,
+                const Tensor& lse) {
+  const int64_t floats = call_of(0).range_floats(), o_bytes = o.stride(0) * o.element_size();
+  const Tensor ranges = at::empty({batch, parts, floats}, at::kFloat);
+  float *const range = ranges.data_ptr<float>(), *const lse_out = lse.defined() ? lse.data_ptr<float>() : nullptr;
+  cpu::parallel({ranges}, batch * parts, grain, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const FewQueries call = call_of(i / parts);
+      const int64_t rows = call.before + call.queries, part = i % parts;
+      meet_keys(call, rows * part / parts, rows * (part + 1) / parts, range + i * floats);
+    }
+  });
+  cpu::parallel({ranges, o, lse}, batch, cpu::grain(parts * floats), [=, out = static_cast<char*>(o.data_ptr())](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      const FewQueries call = call_of(b);
+      merge_ranges(call, parts, range + b * parts * floats, out + b * o_bytes, lse_out ? lse_out + b * call.outputs() : nullptr);
+    }
+  });
 }
 
 }  // namespace ingrain::ops

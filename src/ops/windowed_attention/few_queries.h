@@ -4,6 +4,8 @@
 
 #include "ops/planes.h"
 
+#include <functional>
+
 namespace ingrain::ops {
 
 constexpr int64_t kMaxHeadDim = 1024;  // of all attention on the CPU
@@ -35,6 +37,12 @@ struct FewQueries {
   /// Of memory for a range: what it gives (unnormalized outputs, maxima, sums), then what it needs besides.
   int64_t range_floats() const { return outputs() * (2 * padded() + 2) + groups() * kScoreRow; }
 };
+
+/// Attention of `batch` sequences, the rows of each in `parts` ranges that threads share, at least `grain` ranges at a time. call_of(
+/// sequence) is asked whenever the kernel runs, holds what it points at, and always gives the same shape. o: [batch, queries,
+/// q_heads, head_dim], contiguous, of the calls' type; lse: [batch, q_heads, queries] fp32, or undefined.
+void attend_few(int64_t batch, int64_t parts, int64_t grain, const std::function<FewQueries(int64_t sequence)>& call_of, const Tensor& o,
+                const Tensor& lse);
 
 /// Rows begin .. end, of before + queries in all, into `range` [range_floats].
 void meet_keys(const FewQueries& call, int64_t begin, int64_t end, float* range);
