@@ -229,15 +229,21 @@ HWY_AFTER_NAMESPACE();
 #include "ops/cpu/parallel.h"
 
 namespace ingrain::ops {
+namespace {
 
 HWY_EXPORT(MeetKeys);
 HWY_EXPORT(MergeRanges);
 
+/// Rows begin .. end, of before + queries in all, into `range` [range_floats].
 void meet_keys(const FewQueries& call, int64_t begin, int64_t end, float* range) { HWY_DYNAMIC_DISPATCH(MeetKeys)(call, begin, end, range); }
 
+/// o [queries, q_heads, head_dim] of the call's type, from `count` ranges that cover all rows, range_floats apart; the first one's
+/// memory is used for the sums. lse: [q_heads, queries], or null.
 void merge_ranges(const FewQueries& call, int64_t count, float* ranges, void* o, float* lse) {
   HWY_DYNAMIC_DISPATCH(MergeRanges)(call, count, ranges, o, lse);
 }
+
+}  // namespace
 
 void attend_few(int64_t batch, int64_t parts, int64_t grain, const std::function<FewQueries(int64_t sequence)>& call_of, const Tensor& o,
                 const Tensor& lse) {

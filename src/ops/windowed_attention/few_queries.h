@@ -44,11 +44,4 @@ struct FewQueries {
 void attend_few(int64_t batch, int64_t parts, int64_t grain, const std::function<FewQueries(int64_t sequence)>& call_of, const Tensor& o,
                 const Tensor& lse);
 
-/// Rows begin .. end, of before + queries in all, into `range` [range_floats].
-void meet_keys(const FewQueries& call, int64_t begin, int64_t end, float* range);
-
-/// o [queries, q_heads, head_dim] of the call's type, from `count` ranges that cover all rows, range_floats apart; the first one's
-/// memory is used for the sums. lse: [q_heads, queries], or null.
-void merge_ranges(const FewQueries& call, int64_t count, float* ranges, void* o, float* lse);
-
 }  // namespace ingrain::ops
