@@ -193,10 +193,23 @@ TEST_F(Api, steps_are_reported_and_lower_the_loss_of_their_chunk) {
   Reader(memory, {.measure_steps = true, .on_step = [&](const InnerStep& step) { steps.push_back(step); }}).read(text(5 * kChunk));
   ASSERT_EQ(steps.size(), 5u);
   for (size_t i = 0; i < steps.size(); ++i) {
-    EXPECT_EQ(steps[i].chunk, static_cast<int64_t>(i));
+    EXPECT_EQ(steps[i].step, static_cast<int64_t>(i));
     EXPECT_LT(steps[i].loss_after, steps[i].loss_before);
     EXPECT_GT(steps[i].gradient_norm, 0);
   }
+}
+
+TEST_F(Api, a_text_that_was_stopped_is_over) {
+  const Model m = model();
+  Memory memory(m);
+  bool go = false;
+  Reader reader(memory, {.keep_going = [&](int64_t) { return go; }});
+  const Reading stopped = reader.feed(text(5000));
+  EXPECT_TRUE(stopped.stopped);
+  go = true;
+  EXPECT_EQ(reader.finish().tokens, 0) << "nothing of a text with a hole in it";
+  EXPECT_EQ(memory.position(), stopped.tokens);
+  EXPECT_NO_THROW(reader.read(std::vector<int32_t>{1, 2}));
 }
 
 TEST_F(Api, memories_of_one_model_can_be_read_into_by_several_threads) {

@@ -201,7 +201,7 @@ TEST(Decoder, learning_off_reports_no_step_and_changes_no_weight) {
     ReadOptions options;
     options.learn = learn;
     options.on_step = [&](const StepReport& step, const Memory& memory, const std::vector<Mlp>&) {
-      EXPECT_EQ(step.chunk, reported++);
+      EXPECT_EQ(step.step, reported++);
       EXPECT_EQ(memory.position, reported * model.config.chunk);
     };
     Memory expected = empty_memory(model), memory = empty_memory(model);

@@ -202,7 +202,10 @@ TEST_F(MemoryFile, hostile_counts_and_shapes_are_refused_before_anything_large_i
     EXPECT_TRUE(contains(spoilt(std::nan("")), name)) << spoilt(std::nan(""));
     EXPECT_NE(spoilt(INFINITY), "") << name;
   }
-  EXPECT_NE(error([](Parts& p) { p.tensors["chunk.target"].fill_(1 << 20); }), "");
+  const auto with_target = [&](int64_t index, int64_t id) { return error([&](Parts& p) { p.tensors["chunk.target"].view(-1)[index] = id; }); };
+  for (const int64_t id : {int64_t{-1}, int64_t{-2}, model.config.vocab_size, int64_t{1} << 40})
+    EXPECT_TRUE(contains(with_target(0, id), "chunk.target")) << id;
+  EXPECT_TRUE(contains(with_target(-1, -2), "chunk.target"));
   EXPECT_NE(error([](Parts& p) { p.tensors["more"] = at::zeros({1}); }), "");
   EXPECT_TRUE(contains(error([](Parts& p) { p.metadata["format"] = "pt"; }), "no memory file"));
   EXPECT_EQ(error([](Parts&) {}), "");

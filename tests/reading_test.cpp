@@ -228,6 +228,30 @@ TEST(ReadingLimits, stopping_leaves_the_memory_of_what_was_read) {
   expect_same_memory(model, straight, stopped);
 }
 
+TEST(ReadingLimits, a_caller_that_throws_is_left_with_the_memory_of_what_was_read) {
+  const Network model = tiny_model({});
+  const Tensor tokens = random_tokens(model.config, 1, 120);
+  const auto enough = [] { throw std::runtime_error("enough"); };
+  for (const bool asked : {false, true})
+    for (const int64_t at_once : {1, 5, 120}) {
+      int64_t calls = 0;
+      ReadOptions options;
+      options.segment = 16;
+      if (asked) options.keep_going = [&](int64_t) { return ++calls == 3 ? (enough(), true) : true; };
+      else options.on_step = [&](const StepReport& step, const Memory&, const std::vector<Mlp>&) { ++calls, step.step == 4 ? enough() : void(); };
+      Memory stopped = empty_memory(model), expected = empty_memory(model);
+      const bool one_call = at_once == tokens.size(1);
+      if (asked && !one_call) continue;  // nothing is asked within one segment
+      EXPECT_THROW(read_split(model, stopped, tokens, {at_once}, options), std::runtime_error);
+      EXPECT_EQ(calls, asked ? 3 : 5) << "none is called after it";
+      EXPECT_LT(stopped.position, tokens.size(1));
+      read(model, expected, tokens.narrow(1, 0, stopped.position));
+      expect_same_memory(model, stopped, expected);
+      const auto rest = [&](Memory& memory) { return read(model, memory, tokens.narrow(1, memory.position, 20)).nll_Bn; };
+      EXPECT_LT(max_difference(rest(stopped), rest(expected)), kExact);
+    }
+}
+
 TEST(ReadingMemory, reading_64k_tokens_uses_no_more_memory_than_16k) {
   const Network model = tiny_model({.layers = 2, .suffix = 1, .window = 256, .chunk = 256}, at::kFloat);
   const Tensor tokens = random_tokens(model.config, 1, 16384);

@@ -9,7 +9,7 @@ namespace ingrain {
 
 /// One inner step: a chunk that was learnt from.
 struct InnerStep {
-  int64_t chunk;         // 0-based, from the beginning of the memory
+  int64_t step;          // 0-based, of all that the memory has made
   double loss_before;    // mean loss of the chunk's tokens with the weights that had not seen it, nats
   double loss_after;     // the same after the step; NaN unless ReaderOptions::measure_steps
   double gradient_norm;  // before the clip
@@ -19,6 +19,7 @@ struct ReaderOptions {
   bool learn = true;           // make inner steps; otherwise only the window is filled
   bool begin_text = true;      // a memory that has read nothing reads the model's beginning-of-text token before a text
   bool measure_steps = false;  // compute InnerStep::loss_after, which costs one more pass over every chunk
+  // When one of these throws, reading stops at a place where keep_going could have stopped it; then the exception goes on.
   std::function<void(const InnerStep&)> on_step = {};
   std::function<bool(int64_t tokens)> keep_going = {};  // asked now and then with the tokens read by this call; false stops
 };
@@ -26,7 +27,7 @@ struct ReaderOptions {
 /// What a call read.
 struct Reading {
   int64_t tokens = 0;
-  std::vector<float> nll;  // -log p of each token given all before it, nats; NaN for the very first and for beginnings of text
+  std::vector<float> nll;  // -log p of each token given all before it, nats; NaN for the memory's very first
   bool stopped = false;    // keep_going said so: the rest was not read
 };
 
@@ -38,7 +39,8 @@ class Reader {
   ~Reader();
 
   /// The next part of a text, of any length. What follows its last safe place to cut (between two words) is kept
-  /// until more comes, so that the tokens do not depend on how the text was split.
+  /// until more comes, so that the tokens do not depend on how the text was split. Stopped, what was not read is dropped and
+  /// the text is over.
   Reading feed(std::string_view text);
   /// The end of the text: reads what was kept.
   Reading finish();

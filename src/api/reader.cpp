@@ -29,7 +29,7 @@ ttt::ReadOptions engine_options(const ReaderOptions& options) {
       if (step.loss_after_B.defined()) numbers.push_back(step.loss_after_B[0]);
       const Tensor host = at::stack(numbers).to(at::kCPU, at::kDouble);
       const double* x = host.data_ptr<double>();
-      options.on_step({step.chunk, x[0], host.numel() > 2 ? x[2] : std::numeric_limits<double>::quiet_NaN(), x[1]});
+      options.on_step({step.step, x[0], host.numel() > 2 ? x[2] : std::numeric_limits<double>::quiet_NaN(), x[1]});
     };
   return out;
 }
@@ -56,7 +56,12 @@ Reading Reader::feed(std::string_view text) {
   const int64_t bos = to.network().config.bos_id;
   if (state_->options.begin_text && !state_->in_text && to.memory.position == 0 && bos >= 0) tokens.insert(tokens.begin(), static_cast<int32_t>(bos));
   state_->in_text = true;
-  return read_into(to, state_->options, tokens);
+  const Reading out = read_into(to, state_->options, tokens);
+  if (out.stopped) {
+    state_->encoder.finish();
+    state_->in_text = false;
+  }
+  return out;
 }
 
 Reading Reader::finish() {
@@ -66,11 +71,7 @@ Reading Reader::finish() {
 
 Reading Reader::read(std::string_view text) {
   Reading out = feed(text);
-  if (out.stopped) {
-    state_->encoder.finish();
-    state_->in_text = false;
-    return out;
-  }
+  if (out.stopped) return out;
   const Reading rest = finish();
   out.tokens += rest.tokens;
   out.nll.insert(out.nll.end(), rest.nll.begin(), rest.nll.end());

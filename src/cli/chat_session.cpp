@@ -12,7 +12,7 @@ constexpr size_t kForgettable = 16;                        // exchanges
 constexpr uint64_t kForgettableBytes = uint64_t{1} << 30;  // of memories kept for them
 
 void print_step(const InnerStep& step) {
-  std::printf("  chunk %lld: %.3f nats a token before its step, %.3f after\n", static_cast<long long>(step.chunk), step.loss_before,
+  std::printf("  step %lld: %.3f nats a token before its step, %.3f after\n", static_cast<long long>(step.step), step.loss_before,
               step.loss_after);
 }
 
@@ -41,6 +41,7 @@ void ChatSession::answer(const std::string& question) {
   } catch (...) {
     memory_ = before.memory;
     conversation_ = before.conversation;
+    steps_.erase(steps_.begin() + static_cast<std::ptrdiff_t>(known), steps_.end());
     throw;
   }
   before_.push_back(std::move(before));
@@ -81,7 +82,7 @@ void ChatSession::forget() {
   memory_ = std::move(before_.back().memory);
   conversation_ = std::move(before_.back().conversation);
   before_.pop_back();
-  while (!steps_.empty() && steps_.back().chunk >= memory_.steps()) steps_.pop_back();
+  while (!steps_.empty() && steps_.back().step >= memory_.steps()) steps_.pop_back();
   std::printf("forgotten; %s tokens read\n", with_commas(memory_.position()).c_str());
 }
 

@@ -45,7 +45,7 @@ class GoldenCase {
     std::vector<Tensor> norms;
     options.on_step = [&](const ttt::StepReport& step, const ttt::Memory& after, const std::vector<Mlp>& g_S) {
       norms.push_back(step.norm_B.clone());
-      keep_fast_weights(step.chunk, after.W_S, g_S);
+      keep_fast_weights(step.step, after.W_S, g_S);
     };
     const Tensor nll_BT = ttt::read(model, memory, tokens_3BT1_[0], options).nll_Bn.narrow(1, 1, T_);
     values_[tag + ".token_nll"] = nll_BT;

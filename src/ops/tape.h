@@ -9,7 +9,7 @@
 
 namespace ingrain::ops {
 
-/// Results by the order of the calls. A value, except while a scope uses it.
+/// Results by the order of the calls. Copies share the tensors of those that stand on it.
 class Tape {
  public:
   /// For passes over parts of T tokens in all.

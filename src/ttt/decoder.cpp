@@ -39,13 +39,13 @@ void Decoder::read(const Tensor& token_B1) {
     sync();
     boundaries_.keep(memory_);
   }
-  if (works_ahead(model_, options_, 1)) work_ahead();
+  if (should_work_ahead(model_, options_, 1)) work_ahead();
 }
 
 /// As ttt::read does. The memory gets the tokens of a part all at once.
 void Decoder::work_ahead() {
   const int64_t known = memory_.filled + static_cast<int64_t>(unsynced_.size()) - 1;  // the newest one's target is not
-  const int64_t wanted = wanted_ahead(model_, memory_, options_, known);
+  const int64_t wanted = tokens_wanted_ahead(model_, memory_, options_, known);
   if (wanted > 0 && memory_.filled <= wanted) sync();
   ttt::work_ahead(model_, memory_, options_, known);
 }

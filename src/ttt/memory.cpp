@@ -11,19 +11,52 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <memory>
 
 namespace ingrain::ttt {
 namespace {
+
+/// The caller's functions. What one throws is kept until the memory is whole, and after it none is called.
+class Callbacks {
+ public:
+  explicit Callbacks(const ReadOptions& options) : options_(options) {}
+
+  void on_step(const StepReport& step, const Memory& memory, const std::vector<Mlp>& g_S) {
+    if (options_.on_step) guard([&] { options_.on_step(step, memory, g_S); });
+  }
+  bool keep_going(int64_t done) {
+    bool answer = true;
+    if (options_.keep_going && done > 0) guard([&] { answer = options_.keep_going(done); });
+    return answer && !thrown_;
+  }
+  void rethrow() const {
+    if (thrown_) std::rethrow_exception(thrown_);
+  }
+
+ private:
+  template <class Call>
+  void guard(const Call& call) {
+    if (thrown_) return;
+    try {
+      call();
+    } catch (...) {
+      thrown_ = std::current_exception();
+    }
+  }
+
+  const ReadOptions& options_;
+  std::exception_ptr thrown_;
+};
 
 /// Reading one segment: the prefix at once, then piece by piece of a chunk.
 class SegmentReader {
  public:
   /// tokens: all that the call brings. Few (as the options say), and the work of inner steps is done ahead; many, and on a GPU
   /// whole chunks' steps are repeated.
-  SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, int64_t tokens)
-      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options),
-        ahead_(works_ahead(model, options, tokens)),
+  SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, Callbacks& callbacks, int64_t tokens)
+      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options), callbacks_(callbacks),
+        ahead_(should_work_ahead(model, options, tokens)),
         may_repeat_(!w_.device().is_cpu() && options.learn && !options.tap && !options.measure_steps), end_(memory.position + tokens) {}
 
   /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
@@ -73,9 +106,10 @@ class SegmentReader {
     if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
       const bool repeat = may_repeat();
       m_.position += count;
-      nll_Bn.copy_(repeat ? learn_repeatedly(h_BnD, rope) : learn_chunk(h_BnD, rope, options_.tap, /*keep_kv=*/true));
-      forget_chunk();
-      return;
+      const InnerStep step = repeat ? learn_repeatedly(h_BnD, rope) : learn_chunk(h_BnD, rope, options_.tap);
+      append_kv(step.gradient.kv_S1);
+      nll_Bn.copy_(step.gradient.nll_BT);
+      return finish(step);
     }
     score(h_BnD, target_Bn, rope, nll_Bn, targets_known);
     m_.position += count;
@@ -87,11 +121,9 @@ class SegmentReader {
 
   /// The end of a chunk that was read in parts (or waited for its last target): run once more, for its gradient.
   void learn_stored_chunk() {
-    if (options_.learn) {
-      if (ahead_) finish_ahead(model_, m_, options_);
-      learn_chunk(m_.h_BbD, rope_of(m_.position - c_.chunk, c_.chunk), Tap(), /*keep_kv=*/false);
-    }
-    forget_chunk();
+    if (!options_.learn) return forget_chunk();
+    if (ahead_) finish_ahead(model_, m_, options_);
+    finish(learn_chunk(m_.h_BbD, rope_of(m_.position - c_.chunk, c_.chunk), Tap()));
   }
 
   ops::RopeTable rope_of(int64_t first, int64_t count) const {
@@ -114,33 +146,38 @@ class SegmentReader {
     nll_Bn.copy_(loss.nll_N.view_as(target_Bn));
   }
 
-  /// The inner step of a whole chunk, whose targets are stored. Returns its tokens' nll before the step, [B, b].
-  Tensor learn_chunk(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap, bool keep_kv) {
+  struct InnerStep {
+    ChunkGradient gradient;
+    Tensor norm_B, loss_after_B;
+  };
+
+  /// The inner step of a whole chunk, whose targets are stored.
+  InnerStep learn_chunk(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) {
     const ChunkInput chunk{h_BbD, windows_before(m_.filled), rope};
     const bool passed = ahead_ && m_.ahead && m_.ahead->done() == c_.chunk;
-    const ChunkGradient g = passed ? m_.ahead->gradient(w_, m_.W_S, chunk, m_.valid_Bb)
-                                   : chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb, tap);
-    const Tensor norm_B = inner_step(m_.W_S, g.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
-    if (options_.on_step) {
-      const Tensor after_B = options_.measure_steps ? chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B : Tensor();
-      options_.on_step({m_.steps, g.loss_B, norm_B, after_B}, m_, g.g_S);
-    }
-    ++m_.steps;
-    if (keep_kv) append_kv(g.kv_S1);
-    return g.nll_BT;
+    InnerStep out;
+    out.gradient = passed ? m_.ahead->gradient(w_, m_.W_S, chunk, m_.valid_Bb)
+                          : chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb, tap);
+    out.norm_B = inner_step(m_.W_S, out.gradient.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
+    if (options_.measure_steps) out.loss_after_B = chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B;
+    return out;
   }
 
   bool may_repeat() const {
     return may_repeat_ && ChunkStep::repeats(c_, m_) && (repeated_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
   }
 
-  /// The same as learn_chunk, keys and values included.
-  Tensor learn_repeatedly(const Tensor& h_BbD, const ops::RopeTable& rope) {
+  /// The same; its keys and values are in the windows already.
+  InnerStep learn_repeatedly(const Tensor& h_BbD, const ops::RopeTable& rope) {
     if (!repeated_) repeated_.emplace(c_, w_, m_, inner_rates(c_, w_, options_.rate_multiplier));
-    const auto& [g, norm_B] = repeated_->run(h_BbD, rope);
-    if (options_.on_step) options_.on_step({m_.steps, g.loss_B, norm_B, Tensor()}, m_, g.g_S);
-    ++m_.steps;
-    return g.nll_BT;
+    const auto& [gradient, norm_B] = repeated_->run(h_BbD, rope);
+    return {gradient, norm_B, Tensor()};
+  }
+
+  void finish(const InnerStep& step) {
+    const int64_t number = m_.steps++;
+    forget_chunk();
+    callbacks_.on_step({number, step.gradient.loss_B, step.norm_B, step.loss_after_B}, m_, step.gradient.g_S);
   }
 
   void forget_chunk() {
@@ -154,6 +191,7 @@ class SegmentReader {
   const Weights& w_;
   Memory& m_;
   const ReadOptions& options_;
+  Callbacks& callbacks_;
   const bool ahead_, may_repeat_;
   const int64_t end_;  // position after the call
   std::optional<ChunkStep> repeated_;
@@ -211,7 +249,9 @@ void set_targets(const ModelConfig& c, Memory& memory, int64_t first, const Tens
 
 void finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options) {
   const at::NoGradGuard no_grad;  // the inner step alone differentiates, and says so
-  SegmentReader(model, memory, options, 1).set_last_target(next_B);
+  Callbacks callbacks(options);
+  SegmentReader(model, memory, options, callbacks, 1).set_last_target(next_B);
+  callbacks.rethrow();
 }
 
 ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, const ReadOptions& options) {
@@ -225,7 +265,8 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
           "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
   const Tensor tokens_Bn = upload(given_Bn, model.weights.device());
-  SegmentReader reader(model, memory, options, n);
+  Callbacks callbacks(options);
+  SegmentReader reader(model, memory, options, callbacks, n);
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
   if (memory.x_BD.defined()) {
@@ -243,7 +284,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
       if (over < count) count -= over;
     }
     // Stopping is decided before a segment, so that the memory never knows of a token that it did not read.
-    const bool stop = options.keep_going && first > 0 && !options.keep_going(first);
+    const bool stop = !callbacks.keep_going(first);
     const bool more = first + count < n && !stop;
     const auto next_B = more ? std::optional<Tensor>(tokens_Bn.select(1, first + count)) : std::nullopt;
     const Tensor nll_Bn = at::empty({tokens_Bn.size(0), count}, result.nll_Bn.options());
@@ -254,6 +295,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
     result.tokens_read = first;
     if (stop) break;
   }
+  callbacks.rethrow();
   return result;
 }
 

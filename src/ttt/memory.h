@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/network.h"
-#include "ttt/chunk.h"
+#include "ttt/chunk_ahead.h"
 #include "ttt/kv_cache.h"
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace ingrain::ttt {
 
-/// Everything that later tokens depend on. A plain value: fork() copies, nothing is shared with the copy.
+/// Everything that later tokens depend on. Copying it shares the tensors, which reading changes in place; fork() shares nothing.
 struct Memory {
   int64_t position = 0;          // tokens read
   std::vector<Mlp> W_S;          // fast weights, [B, ...], fp32 (fp64)
@@ -32,9 +32,9 @@ struct Memory {
 /// A memory that has read nothing, for B sequences.
 Memory empty_memory(const Network& model, int64_t batch = 1);
 
-/// One finished chunk. Its tensors, and the gradient that comes with it, are valid until the next one: clone what is kept.
+/// An inner step. Its tensors, and the gradient that comes with it, are valid until the next one: clone what is kept.
 struct StepReport {
-  int64_t chunk;        // 0-based
+  int64_t step;           // 0-based, of all that the memory has made
   Tensor loss_B, norm_B;  // L_t before the step; |g_t| before the clip
   Tensor loss_after_B;    // L_t with the weights after it; undefined unless ReadOptions::measure_steps
 };
@@ -45,13 +45,14 @@ struct ReadOptions {
   bool score = true;           // off: the call's first score stays NaN, which saves a product with the head
   double rate_multiplier = 1;  // of the inner rate
   int64_t segment = 2048;      // tokens that go through the prefix at once
-  // Reading at most so many tokens a call (writing) passes so many at a time ahead towards their chunk's inner step, spread over
-  // as many tokens that follow, so that the token that ends the chunk waits for a third of it. More at a time cost less. 0: never.
-  // On a GPU: never, it is faster at once.
+  // Reading at most so many tokens a call (writing) passes them forward towards their chunk's inner step ahead of its end, so many at
+  // a time, each time spread over as many tokens that follow: the token that ends the chunk waits for the backward pass alone. Fewer at
+  // a time cost more in all. 0: never. On a GPU: never, all at once is faster there.
   int64_t ahead = 64;
   bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it
   bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
   Tap tap;
+  // When one of these throws, reading stops where keep_going could have stopped it, with the memory whole; then the exception goes on.
   std::function<void(const StepReport&, const Memory&, const std::vector<Mlp>& gradient)> on_step;
   std::function<bool(int64_t tokens_done)> keep_going;  // asked between segments; false makes the next one the last
 };
@@ -75,6 +76,7 @@ void set_targets(const ModelConfig& config, Memory& memory, int64_t first, const
 /// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0; on the CPU, or on the model's device, where checking
 /// them waits for it) into the memory. Any split of a text into calls
 /// gives the same memory and scores, up to the order of floating-point sums. A token's score never depends on later ones.
+/// An exception from within (no memory left) leaves the memory between two states: go back to a fork.
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
 /// For a full chunk, whose step is pending until its last target is known: the next token [B] (on the model's device) is that. Makes

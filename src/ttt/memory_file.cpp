@@ -183,10 +183,13 @@ class Loader {
   void load_chunk(Memory& m) {
     m.h_BbD.narrow(1, 0, m.filled).copy_(take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type()));
     const Tensor target = take("chunk.target", {info_.batch, m.filled}, at::kLong);
-    const auto [least, greatest] = target.aminmax();
-    require(least.item<int64_t>() >= -1 && greatest.item<int64_t>() < c_.vocab_size, "{}: tensor 'chunk.target' holds ids outside the vocabulary", name());
+    const Tensor valid = take("chunk.valid", {info_.batch, m.filled}, at::kBool);
+    // The last one's is not known yet; the step's loss would go where a negative one points.
+    const Tensor known = target.narrow(1, 0, m.filled - 1), last = target.narrow(1, m.filled - 1, 1);
+    require(known.ge(0).logical_and_(known.lt(c_.vocab_size)).all().item<bool>() && last.eq(kUnknownTarget).all().item<bool>(),
+            "{}: tensor 'chunk.target' holds ids outside the vocabulary", name());
     m.target_Bb.narrow(1, 0, m.filled).copy_(target);
-    m.valid_Bb.narrow(1, 0, m.filled).copy_(take("chunk.valid", {info_.batch, m.filled}, at::kBool));
+    m.valid_Bb.narrow(1, 0, m.filled).copy_(valid);
   }
 
   const formats::SafetensorsFile& file_;

@@ -26,11 +26,11 @@ void step(const Network& model, Memory& m, ChunkAhead& ahead) {
 
 }  // namespace
 
-bool works_ahead(const Network& model, const ReadOptions& options, int64_t tokens) {
+bool should_work_ahead(const Network& model, const ReadOptions& options, int64_t tokens) {
   return options.learn && model.config.suffix_len > 0 && tokens <= options.ahead && model.weights.device().is_cpu();
 }
 
-int64_t wanted_ahead(const Network& model, Memory& memory, const ReadOptions& options, int64_t known) {
+int64_t tokens_wanted_ahead(const Network& model, Memory& memory, const ReadOptions& options, int64_t known) {
   return ahead_of(model, memory, options).whole_parts(known);
 }
 

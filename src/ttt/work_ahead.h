@@ -7,10 +7,10 @@
 namespace ingrain::ttt {
 
 /// Whether reading `tokens` tokens a call works ahead.
-bool works_ahead(const Network& model, const ReadOptions& options, int64_t tokens);
+bool should_work_ahead(const Network& model, const ReadOptions& options, int64_t tokens);
 
-/// How many tokens of the chunk must be in the memory, targets included, before work_ahead(known).
-int64_t wanted_ahead(const Network& model, Memory& memory, const ReadOptions& options, int64_t known);
+/// How many tokens of the chunk must be in the memory, targets included, before work_ahead(known). Begins the work if none is under way.
+int64_t tokens_wanted_ahead(const Network& model, Memory& memory, const ReadOptions& options, int64_t known);
 
 /// Makes the steps that are due once `known` tokens of the chunk have known targets. Which parts there are, and what goes into them,
 /// depends on the memory alone: it does not matter when their steps are made.

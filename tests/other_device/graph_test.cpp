@@ -219,7 +219,7 @@ TEST_F(Graph, of_a_chunk_is_left_with_a_memory_that_goes_on) {
   options.segment = 8;
   options.keep_going = [](int64_t done) { return done < 120; };
   options.on_step = [&](const ttt::StepReport& step, const ttt::Memory& m, const std::vector<Mlp>&) {
-    if (step.chunk == 9) fork = m.fork();
+    if (step.step == 9) fork = m.fork();
   };
   const int64_t before = test::replays(), read = ttt::read(there, b, tokens_Bn, options).tokens_read;
   EXPECT_GT(test::replays(), before + 5);
@@ -237,18 +237,24 @@ TEST_F(Graph, of_a_chunk_is_left_with_a_memory_that_goes_on) {
   for (size_t s = 0; s < c.W_S.size(); ++s) expect_same(c.W_S[s].w2_DF, fork.W_S[s].w2_DF);
 }
 
-TEST_F(Graph, of_a_chunk_has_put_keys_and_values_where_they_belong_when_a_call_breaks_off) {
+TEST_F(Graph, of_a_chunk_leaves_a_whole_memory_when_the_caller_throws) {
   const Network here = test::tiny_model({}), there = this->there(here);
   const Tensor tokens_Bn = test::random_tokens(here.config, 2, 200);
   ttt::Memory a = ttt::empty_memory(here, 2), b = ttt::empty_memory(there, 2);
   ttt::ReadOptions options;
+  options.segment = here.config.chunk;
   options.on_step = [](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>&) {
-    if (step.chunk == 12) throw std::runtime_error("enough");
+    if (step.step == 12) throw std::runtime_error("enough");
   };
+  const int64_t before = test::replays();
   EXPECT_THROW(ttt::read(there, b, tokens_Bn, options), std::runtime_error);
-  ttt::read(here, a, tokens_Bn.narrow(1, 0, 13 * here.config.chunk + 1));
+  EXPECT_GT(test::replays(), before + 5);
+  ttt::read(here, a, tokens_Bn.narrow(1, 0, b.position));
+  ASSERT_LT(b.position, 160);
+  const Tensor more_Bn = tokens_Bn.narrow(1, b.position, 40);
+  expect_same(ttt::read(here, a, more_Bn).nll_Bn, ttt::read(there, b, more_Bn).nll_Bn);
   for (size_t s = 0; s < a.W_S.size(); ++s) expect_same(a.W_S[s].w13_FD, b.W_S[s].w13_FD);
-  expect_same(a.kv_L.back().before(1, here.config.window - 1).v_BWGd, b.kv_L.back().last(here.config.window - 1).v_BWGd);
+  expect_same(a.kv_L.back().last(here.config.window - 1).v_BWGd, b.kv_L.back().last(here.config.window - 1).v_BWGd);
 }
 
 }  // namespace
