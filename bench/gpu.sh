@@ -23,7 +23,7 @@ step() {
   ((limit <= total - SECONDS)) || limit=$((total - SECONDS))
   ((limit >= 5)) || { summary+=("$(printf '%-28s         left out: no time' "$name")") && failed=1 && return 1; }
   printf '\n== %s: %s\n' "$name" "$*" | tee -a "$out/gpu.txt"
-  timeout -k 10 "$limit" "$@" 2>&1 | tee -a "$out/gpu.txt"
+  timeout -k 30 "$limit" "$@" 2>&1 | tee -a "$out/gpu.txt"
   status=${PIPESTATUS[0]}
   summary+=("$(printf '%-28s %4d s  %s' "$name" $((SECONDS - begun)) "$(verdict "$status" "$limit")")")
   ((status == 0)) || failed=1

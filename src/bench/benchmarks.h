@@ -1,4 +1,5 @@
-// The benchmarks of `ingrain bench`. Each adds its figures to a report; times are medians over runs.
+// The benchmarks of `ingrain bench`. Each adds its figures to a report; times are medians over runs. An interrupt (base/interrupt.h)
+// ends them early, with the runs made so far: one at least (of writing: one turn of every context).
 #pragma once
 
 #include "bench/report.h"

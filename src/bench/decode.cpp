@@ -1,7 +1,9 @@
+#include "base/interrupt.h"
 #include "bench/benchmarks.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
+#include "model/device.h"
 #include "ttt/decoder.h"
 #include "ttt/sampler.h"
 
@@ -58,13 +60,13 @@ SamplingOptions greedy() {
 class Writer {
  public:
   Writer(const Network& model, const ttt::Memory& from, const ttt::ReadOptions& reading)
-      : memory_(from.fork()), decoder_(model, memory_, boundaries_, reading) {}
+      : memory_(from.fork()), decoder_(model, memory_, boundaries_, reading), logits_V_(room_for_download(decoder_.logits_BV()[0])) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
   void write_token() {
-    const Tensor logits_V = decoder_.logits_BV()[0].to(at::kCPU, at::kFloat).contiguous();
-    const int32_t token = sampler_.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
+    logits_V_.copy_(decoder_.logits_BV()[0]);
+    const int32_t token = sampler_.sample({logits_V_.const_data_ptr<float>(), static_cast<size_t>(logits_V_.numel())});
     sampler_.accept(token);
     decoder_.read(ttt::as_batch({&token, 1}));
   }
@@ -75,6 +77,7 @@ class Writer {
   ttt::Memory memory_;
   ttt::BoundaryRing boundaries_;  // keeps none
   ttt::Decoder decoder_;
+  const Tensor logits_V_;
   ttt::Sampler sampler_ = ttt::Sampler(greedy());
 };
 
@@ -97,7 +100,7 @@ void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64
   const size_t count = contexts.size();
   const int64_t block = std::max(kGroup, (tokens + kBlocks - 1) / kBlocks);
   int64_t done = 0;
-  for (size_t round = 0; done < tokens; ++round) {
+  for (size_t round = 0; done < tokens && !(round > 0 && interrupted()); ++round) {
     const int64_t of_block = done % block, group = std::min({kGroup, block - of_block, tokens - done});
     for (size_t turn = 0; turn < count; ++turn) {
       const size_t i = (round + turn) % count;
@@ -142,7 +145,7 @@ void bench_decode(const Subject& subject, const DecodeOptions& o, Report& report
   std::vector<Context> contexts = read_contexts(subject, o, reading);
   reading.score = false;
   forget_peak_memory(subject.device());
-  for (int64_t run = 0; run < o.runs; ++run) write_in_turn(subject, contexts, o.tokens, reading);
+  for (int64_t run = 0; run < o.runs && !(run > 0 && interrupted()); ++run) write_in_turn(subject, contexts, o.tokens, reading);
   for (const Context& context : contexts) {
     report_context(subject, context, kWarmUp + o.tokens / 2, report);
     if (&context != &contexts.front()) report_ratio(context, contexts.front(), report);

@@ -1,3 +1,4 @@
+#include "base/interrupt.h"
 #include "bench/benchmarks.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
@@ -40,7 +41,7 @@ void bench_read(const Subject& subject, const ReadOptions& o, Report& report) {
   read_once(subject, std::min(o.tokens, 2 * c.chunk), o.learn);  // warm-up
   std::vector<double> seconds;
   Run first;
-  for (int64_t i = 0; i < o.runs; ++i) {
+  for (int64_t i = 0; i < o.runs && !(i > 0 && interrupted()); ++i) {
     const Run run = read_once(subject, o.tokens, o.learn);
     if (i == 0) first = run;
     seconds.push_back(run.seconds);

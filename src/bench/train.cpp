@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "bench/benchmarks.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
@@ -34,7 +35,7 @@ void bench_train(const Subject& subject, const TrainOptions& o, Report& report) 
   ttt::GradientOptions options;
   options.recompute = o.recompute ? ttt::Recompute::always : ttt::Recompute::never;
   const char* const peak = subject.device().is_cpu() ? ": peak memory so far" : ": peak memory";
-  for (int64_t run = -1; run < o.runs; ++run) {  // the first is a warm-up
+  for (int64_t run = -1; run < o.runs && !(run > 0 && interrupted()); ++run) {  // the first is a warm-up
     for (Mode& m : modes) {
       forget_peak_memory(subject.device());
       const Stopwatch watch(subject.device());

@@ -67,4 +67,8 @@ Tensor upload(const Tensor& x, at::Device device) {
   return x.pin_memory().to(device, x.scalar_type(), /*non_blocking=*/true);
 }
 
+Tensor room_for_download(const Tensor& x) {
+  return at::empty(x.sizes(), at::TensorOptions().dtype(at::kFloat).pinned_memory(x.is_cuda()));
+}
+
 }  // namespace ingrain

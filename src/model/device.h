@@ -29,4 +29,7 @@ std::optional<int64_t> free_memory(at::Device device);
 /// pinned memory.
 Tensor upload(const Tensor& x, at::Device device);
 
+/// Room on the CPU for x's numbers as fp32, which copies from x's device reach without a detour.
+Tensor room_for_download(const Tensor& x);
+
 }  // namespace ingrain

@@ -62,6 +62,7 @@ void ChunkStep::find_windows() {
 
 void ChunkStep::step() {
   const int64_t kept = c_.window - 1;
+  result_ = {};  // before there is another gradient
   ChunkInput in{memory_.h_BbD, {}, rope_};
   in.rounded_S = rounded_S_;
   for (const ops::KvWindow& window : window_S1_) {

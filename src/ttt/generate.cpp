@@ -1,5 +1,6 @@
 #include "ttt/generate.h"
 
+#include "model/device.h"
 #include "ttt/decoder.h"
 #include "ttt/sampler.h"
 
@@ -31,14 +32,15 @@ Generated generate(const Network& model, const data::Tokenizer& tokenizer, Memor
   };
   const auto& ends = model.config.eos_ids;
   Decoder decoder(model, memory, boundaries, reading);
+  const Tensor logits_V = room_for_download(decoder.logits_BV()[0]);
   const auto write = [&] {
     while (static_cast<int64_t>(out.tokens.size()) < options.max_tokens) {
       if (options.keep_going && !options.keep_going()) {
         out.reason = StopReason::interrupted;
         break;
       }
-      const Tensor logits_V = decoder.logits_BV()[0].to(at::kCPU, at::kFloat).contiguous();
-      const int32_t token = sampler.sample({logits_V.data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
+      logits_V.copy_(decoder.logits_BV()[0]);
+      const int32_t token = sampler.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
       sampler.accept(token);
       out.tokens.push_back(token);
       decoder.read(as_batch({&token, 1}));

@@ -59,7 +59,11 @@ ops::KvWindow KvCache::before(int64_t skip, int64_t n) const {
 
 KvCache KvCache::clone() const {
   KvCache out;
-  if (length() > 0) out.append(k_BCGd_.narrow(1, begin_, length()), v_BCGd_.narrow(1, begin_, length()));
+  if (length() == 0) return out;
+  const Tensor k_BnGd = k_BCGd_.narrow(1, begin_, length()), v_BnGd = v_BCGd_.narrow(1, begin_, length());
+  // Room that is not used costs nothing on a CPU, which gives pages when they are written; a GPU's memory is taken at once.
+  if (!k_BnGd.is_cpu()) out.move(length(), k_BnGd, v_BnGd);
+  out.append(k_BnGd, v_BnGd);
   return out;
 }
 

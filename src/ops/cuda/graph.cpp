@@ -7,8 +7,12 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
+#include <map>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace ingrain::ops {
@@ -20,7 +24,19 @@ namespace allocator = c10::cuda::CUDACachingAllocator;
 /// keeps a workspace for good (32 MiB a thread on an H100).
 class LentStream {
  public:
-  explicit LentStream(c10::DeviceIndex device) : stream_(take(device)) {}
+  /// nullptr if all are lent: libtorch has 32 a GPU, and would give the first one again.
+  static std::unique_ptr<LentStream> take(c10::DeviceIndex device) {
+    const std::lock_guard lock(mutex());
+    const auto found = std::find_if(free().begin(), free().end(), [&](const auto& stream) { return stream.device_index() == device; });
+    if (found != free().end()) {
+      const c10::cuda::CUDAStream stream = *found;
+      free().erase(found);
+      return std::unique_ptr<LentStream>(new LentStream(stream));
+    }
+    if (made()[device] == kMost) return nullptr;
+    ++made()[device];
+    return std::unique_ptr<LentStream>(new LentStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)));
+  }
   ~LentStream() {
     const std::lock_guard lock(mutex());
     free().push_back(stream_);
@@ -31,6 +47,8 @@ class LentStream {
   const c10::cuda::CUDAStream& get() const { return stream_; }
 
  private:
+  static constexpr int kMost = 32;
+  explicit LentStream(const c10::cuda::CUDAStream& stream) : stream_(stream) {}
   static std::mutex& mutex() {
     static std::mutex mutex;
     return mutex;
@@ -39,33 +57,26 @@ class LentStream {
     static std::vector<c10::cuda::CUDAStream> streams;
     return streams;
   }
-  static c10::cuda::CUDAStream take(c10::DeviceIndex device) {
-    const std::lock_guard lock(mutex());
-    const auto found = std::find_if(free().begin(), free().end(), [&](const auto& stream) { return stream.device_index() == device; });
-    if (found == free().end()) return c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device);
-    const c10::cuda::CUDAStream stream = *found;
-    free().erase(found);
-    return stream;
+  static std::map<c10::DeviceIndex, int>& made() {
+    static std::map<c10::DeviceIndex, int> count;
+    return count;
   }
 
   const c10::cuda::CUDAStream stream_;
 };
 
 /// Capturing wants a stream of its own, which the first run shares: by then libraries have their handles and workspaces there.
-/// Both take their memory from one pool, so that the work's is held once. Work that cannot be captured is launched every time.
+/// Work that cannot be captured is launched every time.
 class CudaReplayer : public Replayer {
  public:
-  explicit CudaReplayer(at::Device device) : lent_(device.index()), stream_(lent_.get()), pool_(at::cuda::graph_pool_handle()) {}
-  ~CudaReplayer() override {
-    for (; uses_ > 0; --uses_) allocator::releasePool(stream_.device_index(), pool_);
-  }
+  explicit CudaReplayer(std::unique_ptr<LentStream> stream) : lent_(std::move(stream)) {}
 
   void run(const std::function<void()>& work) override {
-    const c10::cuda::CUDAGuard device(stream_.device_index());
+    const c10::cuda::CUDAGuard device(stream().device_index());
     if (state_ == State::launched) {
       aside([&] { capture(work); });
     } else if (state_ != State::captured) {
-      aside([&] { launch(work); });
+      aside(work);
       if (state_ == State::fresh) state_ = State::launched;
     }
     if (state_ == State::captured) graph_->replay();
@@ -74,75 +85,92 @@ class CudaReplayer : public Replayer {
  private:
   enum class State { fresh, launched, captured, refused };
 
-  void launch(const std::function<void()>& work) {
-    // Whichever thread asks for memory on our stream: a backward pass has its own.
-    allocator::beginAllocateToPool(stream_.device_index(), pool_, [ours = stream_.stream()](cudaStream_t stream) { return stream == ours; });
-    ++uses_;
-    try {
-      work();
-    } catch (...) {
-      allocator::endAllocateToPool(stream_.device_index(), pool_);
-      throw;
-    }
-    allocator::endAllocateToPool(stream_.device_index(), pool_);
-  }
+  const c10::cuda::CUDAStream& stream() const { return lent_->get(); }
 
   /// Other threads may go on using the device meanwhile. Where it fails, nothing of the work has been done: it is launched instead.
   void capture(const std::function<void()>& work) {
+    // A graph's memory is its own. The first run's is libtorch's again: while a pool like this is open, what libtorch merely keeps for
+    // later is not given back when memory runs short, so that as little as possible should be asked for meanwhile.
+    const c10::MempoolId_t pool = at::cuda::graph_pool_handle();
     graph_ = std::make_unique<at::cuda::CUDAGraph>();
+    bool once_more = false;
     try {
-      graph_->capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
+      graph_->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
       work();
       graph_->capture_end();
       state_ = State::captured;
       return;
+    } catch (const c10::OutOfMemoryError&) {
+      once_more = !std::exchange(was_short_of_memory_, true);
+      if (!once_more) TORCH_WARN("there is no memory for a CUDA graph, so that its work is launched kernel by kernel");
     } catch (const std::exception& e) {
-      state_ = State::refused;
       TORCH_WARN("a CUDA graph could not be captured, so that its work is launched kernel by kernel: ", e.what());
     }
-    abandon();
-    launch(work);
+    if (!once_more) state_ = State::refused;
+    abandon(pool);
+    if (once_more) allocator::emptyCache();
+    work();
   }
 
-  /// A capture that failed must still be ended, and if CUDA broke it off, libtorch's allocators do not hear of its end by themselves:
-  /// they would go on asking the graph which memory is its own. Each step complains where it is not needed.
-  void abandon() {
-    const auto attempt = [](const auto& step) {
-      try {
-        step();
-      } catch (const std::exception&) {
-      }
-    };
-    attempt([&] { graph_->capture_end(); });
-    attempt([&] { allocator::endAllocateToPool(stream_.device_index(), pool_), ++uses_; });
-    attempt([&] { at::getHostAllocator(at::kCUDA)->end_allocate_to_pool(pool_); });
+  static bool succeeds(const auto& step) {
+    try {
+      step();
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
+  /// A capture that failed must still be ended, and if CUDA broke it off, libtorch does not hear of its end by itself: its allocators
+  /// would go on asking the graph which memory is its own, its random numbers would wait for the graph. Steps that are not needed complain.
+  void abandon(const c10::MempoolId_t& pool) {
+    const bool ended = succeeds([&] { graph_->capture_end(); });
+    succeeds([&] {
+      allocator::endAllocateToPool(stream().device_index(), pool);
+      allocator::releasePool(stream().device_index(), pool);
+    });
+    succeeds([&] { at::getHostAllocator(at::kCUDA)->end_allocate_to_pool(pool); });
     graph_.reset();
+    if (ended) return;
+    succeeds([] {
+      at::cuda::CUDAGraph nothing;
+      nothing.capture_begin();
+      at::zeros({1}, at::kCUDA);
+      nothing.capture_end();
+    });
   }
 
-  /// On our stream, after what the current one was given before and before what it is given next.
+  /// On our stream, after what the current one was given before and before what it is given next, however the work ends.
   void aside(const std::function<void()>& work) {
-    const auto outside = c10::cuda::getCurrentCUDAStream(stream_.device_index());
+    const auto outside = c10::cuda::getCurrentCUDAStream(stream().device_index());
     at::cuda::CUDAEvent begin, end;
     begin.record(outside);
-    begin.block(stream_);
-    {
-      const c10::cuda::CUDAStreamGuard inside(stream_);
+    begin.block(stream());
+    const auto rejoin = [&] {
+      end.record(stream());
+      end.block(outside);
+    };
+    try {
+      const c10::cuda::CUDAStreamGuard inside(stream());
       work();
+    } catch (...) {
+      rejoin();
+      throw;
     }
-    end.record(stream_);
-    end.block(outside);
+    rejoin();
   }
 
-  const LentStream lent_;
-  const c10::cuda::CUDAStream stream_;
-  const c10::MempoolId_t pool_;
-  int64_t uses_ = 0;  // of the pool, which its allocator counts
+  const std::unique_ptr<LentStream> lent_;
   std::unique_ptr<at::cuda::CUDAGraph> graph_;
   State state_ = State::fresh;
+  bool was_short_of_memory_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Replayer> make_cuda_replayer(at::Device device) { return std::make_unique<CudaReplayer>(device); }
+std::unique_ptr<Replayer> make_cuda_replayer(at::Device device) {
+  auto stream = LentStream::take(device.index());
+  return stream ? std::make_unique<CudaReplayer>(std::move(stream)) : nullptr;
+}
 
 }  // namespace ingrain::ops
