@@ -1,4 +1,4 @@
-// Work that repeats on the CPU (ops/repeated.h): what is noted is played by any team of threads, and nothing that the work did
+// Work that repeats on the CPU (ops/repeated.h): what is recorded is replayed by any team of threads, and nothing that the work did
 // is missing.
 #include "ops/cpu/parallel.h"
 #include "ops/repeated.h"
@@ -49,7 +49,7 @@ struct Chain {
   }
 };
 
-TEST(Recording, is_played_by_any_number_of_threads) {
+TEST(Recording, is_replayed_by_any_number_of_threads) {
   Chain chain, expected;
   Repeated repeated(at::kCPU);
   for (const int threads : {2, 1, 3, 8, 2}) {
@@ -61,13 +61,13 @@ TEST(Recording, is_played_by_any_number_of_threads) {
       ASSERT_TRUE(chain.out.equal(expected.out)) << threads << " threads, run " << run;
     }
   }
-  EXPECT_EQ(chain.calls, 1) << "played, not called again";
+  EXPECT_EQ(chain.calls, 1) << "replayed, not called again";
   repeated.forget();
   repeated.run([&] { chain(); });
   EXPECT_EQ(chain.calls, 2);
 }
 
-TEST(Recording, is_played_within_a_parallel_region) {
+TEST(Recording, is_replayed_within_a_parallel_region) {
   const Threads guard(2);
   Chain chain, expected;
   chain.in.fill_(3);
@@ -114,7 +114,24 @@ TEST(Recording, is_refused_where_libtorch_computes_in_between) {
   }
 }
 
-TEST(Recording, is_refused_where_a_kernel_is_not_noted_or_work_repeats_within) {
+TEST(Recording, is_refused_where_a_view_turns_out_to_be_a_copy) {
+  const Tensor in = at::zeros({8, 2}), out = at::zeros({8});
+  const std::function<Tensor()> copies[] = {[&] { return in.select(1, 1).contiguous(); }, [&] { return in.t().reshape({16}).narrow(0, 8, 8); },
+                                            [&] { return in.select(1, 1).to(at::kDouble).to(at::kFloat); }};
+  for (const auto& copied : copies) {
+    Repeated repeated(at::kCPU);
+    for (int run = 1; run <= 3; ++run) {
+      in.fill_(run);
+      repeated.run([&] {
+        const Tensor x = turned(copied());
+        again([x, out] { out.copy_(x); });
+      });
+      EXPECT_TRUE(out.equal(at::full({8}, run + 1.0)));
+    }
+  }
+}
+
+TEST(Recording, is_refused_where_a_kernel_is_not_recorded_or_work_repeats_within) {
   const Tensor in = at::ones({8});
   Repeated inner(at::kCPU);
   const std::function<void()> works[] = {
@@ -147,7 +164,7 @@ TEST(Recording, of_a_first_run_that_fails_is_forgotten) {
   }
 }
 
-TEST(Recording, views_are_no_objection) {
+TEST(Recording, is_not_refused_for_views) {
   const Tensor in = at::ones({2, 8}), out = at::zeros({8});
   int calls = 0;
   Repeated repeated(at::kCPU);

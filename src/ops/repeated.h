@@ -19,7 +19,7 @@ class Replayer {
 };
 
 /// What makes the replayers of a type of device. A GPU's is a captured graph (cuda/graph.cpp), nullptr where CUDA is not linked; the
-/// CPU's notes the kernels and plays them (cpu/recording.h).
+/// CPU's records the kernels and replays them (cpu/replayer.cpp).
 using MakeReplayer = std::unique_ptr<Replayer> (*)(c10::Device);
 std::unique_ptr<Replayer> make_cpu_replayer(c10::Device device);
 std::unique_ptr<Replayer> make_cuda_replayer(c10::Device device);
@@ -29,7 +29,7 @@ void register_replayer(c10::DeviceType type, MakeReplayer make);
 std::unique_ptr<Replayer> make_replayer(c10::Device device);
 
 /// On a GPU the first run launches the work's kernels one by one, the second captures them as one CUDA graph, and from then
-/// on a run is one launch. On a CPU the first run's kernels are noted, and later runs call nothing else; work in fp64, or with
+/// on a run is one launch. On a CPU the first run's kernels are recorded, and later runs call nothing else; work in fp64, or with
 /// operations of libtorch outside of again(), is done anew every time. Not thread-safe.
 /// REQUIRES of work: the same operations on the same tensors every time; nothing that waits for the device or reads from
 /// it; what it allocates is read after it only until the next run, or forget(); no gradients into tensors from outside.
@@ -50,7 +50,7 @@ class Repeated {
 };
 
 /// compute(): operations of libtorch, which return one tensor or change tensors that are there. A GPU's graph catches them by itself;
-/// where the calling thread's work is noted on the CPU, they are done again in every run, into the same tensor. `compute` holds by
+/// where the calling thread's work is recorded on the CPU, they are done again in every run, into the same tensor. `compute` holds by
 /// value what it needs.
 template <class Compute>
 auto again(const Compute& compute) {

@@ -13,7 +13,7 @@ namespace ingrain::ops::cpu {
 /// How many rows make a task worth starting: some ten microseconds of work.
 inline int64_t grain(int64_t elements_per_row) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, elements_per_row)); }
 
-/// A kernel: `run(begin, end)` for 0 .. items, at least `grain` at a time. It is noted where the calling thread's work is
+/// A kernel: `run(begin, end)` for 0 .. items, at least `grain` at a time. It is recorded where the calling thread's work is
 /// (recording.h), so that `run` holds by value what it needs, and points only at what `operands` keep alive.
 template <class Run>
 void parallel(std::initializer_list<Tensor> operands, int64_t items, int64_t grain, const Run& run) {
@@ -21,10 +21,10 @@ void parallel(std::initializer_list<Tensor> operands, int64_t items, int64_t gra
   at::parallel_for(0, items, grain, run);
 }
 
-/// The same for a kernel that no repeated work needs, and that holds what it needs as it likes: it is an objection to playing it.
+/// The same for a kernel that no repeated work needs, and that holds what it needs as it likes: work with it is not replayed.
 template <class Run>
 void parallel_once(int64_t items, int64_t grain, const Run& run) {
-  not_noted("a kernel that is not noted");
+  refuse_recording("a kernel that is not recorded");
   at::parallel_for(0, items, grain, run);
 }
 

@@ -1,21 +1,15 @@
 #include "ops/cpu/recording.h"
 
-#include "ops/repeated.h"
-
 #include <ATen/Parallel.h>
-#include <ATen/record_function.h>
 #include <hwy/cache_control.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <string_view>
 #include <thread>
 
-namespace ingrain::ops {
-namespace cpu {
+namespace ingrain::ops::cpu {
 namespace {
 
 /// Where the threads of a team meet. A thread may sit on several of its seats.
@@ -73,58 +67,6 @@ class Failure {
   std::exception_ptr what_;
 };
 
-/// Operations of libtorch that make tensors or look at them differently, without computing a number.
-bool computes_nothing(std::string_view operation) {
-  constexpr auto kNothing = std::to_array<std::string_view>(
-      {"aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty", "aten::view", "aten::reshape", "aten::_reshape_alias",
-       "aten::select", "aten::slice", "aten::narrow", "aten::squeeze", "aten::unsqueeze", "aten::flatten", "aten::expand", "aten::t",
-       "aten::transpose", "aten::permute", "aten::as_strided", "aten::alias", "aten::detach", "aten::to", "aten::contiguous"});
-  return std::ranges::find(kNothing, operation) != kNothing.end();
-}
-
-std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& operation) {
-  Recording* const recording = Recording::current();
-  if (recording && !computes_nothing(operation.name())) recording->object(operation.name());
-  return nullptr;
-}
-
-/// Tells the calling thread's recordings what libtorch computes.
-class Watch {
- public:
-  Watch()
-      : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(watch).scopes({at::RecordScope::FUNCTION}))) {}
-  ~Watch() { at::removeCallback(handle_); }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-
- private:
-  const at::RecordFunctionGuard on_{true};  // whatever the program around us chose
-  const at::CallbackHandle handle_;
-};
-
-/// The first run is noted, later ones are played. Work that asks libtorch for anything but memory and views is done every time.
-class CpuReplayer : public Replayer {
- public:
-  void run(const std::function<void()>& work) override {
-    not_noted("work that repeats by itself");
-    if (state_ == State::noted) return recording_.play();
-    if (state_ == State::refused) return work();
-    recording_ = {};  // of a first run that failed
-    {
-      const Watch watch;
-      const Recording::Scope scope(&recording_);
-      work();
-    }
-    state_ = recording_.objection().empty() ? State::noted : State::refused;
-    if (state_ == State::refused) recording_ = {};
-  }
-
- private:
-  enum class State { fresh, noted, refused };
-  State state_ = State::fresh;
-  Recording recording_;
-};
-
 }  // namespace
 
 constinit thread_local Recording* Recording::current_ = nullptr;
@@ -135,13 +77,13 @@ void Recording::add(std::initializer_list<Tensor> operands, int64_t items, int64
   if (items > 0) steps_.push_back({operands, items, std::max<int64_t>(grain, 1), std::move(run)});
 }
 
-void Recording::object(const char* operation) {
-  if (objection_.empty()) objection_ = operation;
+void Recording::refuse(const char* operation) {
+  if (refusal_.empty()) refusal_ = operation;
 }
 
 int64_t Recording::Step::parts(int64_t most) const { return std::clamp<int64_t>(items / grain, 1, most); }
 
-void Recording::play() const {
+void Recording::replay() const {
   const int64_t seats = AT_PARALLEL_OPENMP ? at::get_num_threads() : 1;  // only OpenMP's teams run all at the same time
   Gate gate(seats);
   Failure failure;
@@ -159,8 +101,4 @@ void Recording::play() const {
   failure.rethrow();
 }
 
-}  // namespace cpu
-
-std::unique_ptr<Replayer> make_cpu_replayer(c10::Device) { return std::make_unique<cpu::CpuReplayer>(); }
-
-}  // namespace ingrain::ops
+}  // namespace ingrain::ops::cpu

@@ -1,5 +1,5 @@
-// Work on the CPU that repeats (ops/repeated.h), noted kernel by kernel with all that it points at, and done again by one team of
-// threads: nothing is dispatched or allocated anew, and the threads meet after a kernel where they were started for each.
+// Work on the CPU that repeats (ops/repeated.h), recorded kernel by kernel with all that it points at, and done again by one team of
+// threads: no kernel is dispatched anew, no result allocated, and the threads meet after a kernel where they were started for each.
 #pragma once
 
 #include "ops/planes.h"
@@ -16,10 +16,10 @@ class Recording {
   /// Items begin .. end of a kernel's work.
   using Run = std::function<void(int64_t begin, int64_t end)>;
 
-  /// The one that the calling thread's work is noted in; nullptr: none.
+  /// The one that the calling thread's work is recorded in; nullptr: none.
   static Recording* current() { return current_; }
 
-  /// While it lives, the calling thread's work is noted in `recording` (nullptr: in none).
+  /// While it lives, the calling thread's work is recorded in `recording` (nullptr: in none).
   class Scope {
    public:
     explicit Scope(Recording* recording);
@@ -34,12 +34,12 @@ class Recording {
   /// A kernel: `items` that may be shared out among threads, at least `grain` to each. operands: what `run` points at, which is kept.
   void add(std::initializer_list<Tensor> operands, int64_t items, int64_t grain, Run run);
 
-  /// Everything that was noted, in its order, on libtorch's threads.
-  void play() const;
+  /// Everything that was recorded, in its order, on libtorch's threads.
+  void replay() const;
 
-  /// What was computed, by libtorch or by kernels that cannot be noted, and would be missing. Empty: nothing.
-  const std::string& objection() const { return objection_; }
-  void object(const char* operation);
+  /// The first thing that was computed, by libtorch or by a kernel that cannot be recorded, and would be missing. Empty: nothing.
+  const std::string& refusal() const { return refusal_; }
+  void refuse(const char* operation);
 
  private:
   struct Step {
@@ -51,12 +51,12 @@ class Recording {
 
   static constinit thread_local Recording* current_;
   std::vector<Step> steps_;
-  std::string objection_;
+  std::string refusal_;
 };
 
-/// Said by what cannot be noted: where the calling thread's work is, that is an objection.
-inline void not_noted(const char* what) {
-  if (Recording* const recording = Recording::current()) recording->object(what);
+/// Said by what cannot be recorded: where the calling thread's work is, its recording will not be replayed.
+inline void refuse_recording(const char* what) {
+  if (Recording* const recording = Recording::current()) recording->refuse(what);
 }
 
 }  // namespace ingrain::ops::cpu
