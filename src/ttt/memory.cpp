@@ -163,15 +163,15 @@ class SegmentReader {
     return out;
   }
 
-  bool may_repeat() const {
-    return may_repeat_ && ChunkStep::repeats(c_, m_) && (repeated_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
-  }
-
   /// The same; its keys and values are in the windows already.
   InnerStep learn_repeatedly(const Tensor& h_BbD, const ops::RopeTable& rope) {
     if (!repeated_) repeated_.emplace(c_, w_, m_, inner_rates(c_, w_, options_.rate_multiplier));
     const auto& [gradient, norm_B] = repeated_->run(h_BbD, rope);
     return {gradient, norm_B, Tensor()};
+  }
+
+  bool may_repeat() const {
+    return may_repeat_ && ChunkStep::repeats(c_, m_) && (repeated_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
   }
 
   void finish(const InnerStep& step) {
@@ -196,6 +196,13 @@ class SegmentReader {
   const int64_t end_;  // position after the call
   std::optional<ChunkStep> repeated_;
 };
+
+/// A GPU wants long ones: a product of 2048 rows is two or three tiles for each of its multiprocessors, the last of them half idle,
+/// and the window is copied before the new keys once a segment. A CPU gains nothing beyond 2048.
+int64_t segment_tokens(const ReadOptions& options, at::Device device) {
+  if (options.segment > 0) return options.segment;
+  return device.is_cpu() ? 2048 : 8192;
+}
 
 }  // namespace
 
@@ -267,6 +274,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   const Tensor tokens_Bn = upload(given_Bn, model.weights.device());
   Callbacks callbacks(options);
   SegmentReader reader(model, memory, options, callbacks, n);
+  const int64_t segment = segment_tokens(options, model.weights.device());
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
   if (memory.x_BD.defined()) {
@@ -278,7 +286,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   }
   for (int64_t first = 0; first < n;) {
     // Segments end where chunks do, so that whole chunks are scored and learnt from in one pass.
-    int64_t count = std::min(n - first, options.segment);
+    int64_t count = std::min(n - first, segment);
     if (c.suffix_len > 0 && first + count < n) {
       const int64_t over = (memory.filled + count) % c.chunk;
       if (over < count) count -= over;

@@ -44,7 +44,7 @@ struct ReadOptions {
   bool learn_these = true;     // whether the tokens of this call count as targets in their chunks' losses
   bool score = true;           // off: the call's first score stays NaN, which saves a product with the head
   double rate_multiplier = 1;  // of the inner rate
-  int64_t segment = 2048;      // tokens that go through the prefix at once
+  int64_t segment = 0;         // tokens that go through the prefix at once; 0: 2048, on a GPU 8192
   // Reading at most so many tokens a call (writing) passes them forward towards their chunk's inner step ahead of its end, so many at
   // a time, each time spread over as many tokens that follow: the token that ends the chunk waits for the backward pass alone. Fewer at
   // a time cost more in all. 0: never. On a GPU: never, all at once is faster there.
