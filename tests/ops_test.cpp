@@ -295,7 +295,7 @@ TEST(LinearCrossEntropy, kernels_add_the_heads_gradient_to_a_sum_on_cuda) {
 }
 
 /// Rounding, exp and the running maximum are written by hand for every instruction set.
-TEST(Kernels, a_number_that_is_none_stays_none) {
+TEST(Kernels, nan_stays_nan) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const auto type : {at::kFloat, at::kBFloat16})
     for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
