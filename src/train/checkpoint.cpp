@@ -219,7 +219,7 @@ void export_model(const fs::path& checkpoint, const fs::path& folder, at::Scalar
 
 void export_model(const Trainer& trainer) {
   const RunConfig& run = trainer.run();
-  write_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype),
+  write_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype, at::kCPU, "checkpoint.model_dtype"),
               trainer.frozen() ? trainer.frozen()->folder : fs::path(), run.data.tokenizer);
 }
 
