@@ -138,6 +138,10 @@ TEST_F(Api, boundaries_stay_within_their_budget_and_the_latest_are_kept) {
   Memory fork = memory;
   fork.rewind(14 * kChunk);
   EXPECT_EQ(memory.boundaries().size(), 3u);
+  memory.keep_boundaries(2 * memory.bytes() + memory.bytes() / 2);
+  EXPECT_EQ(memory.boundaries(), (std::vector<int64_t>{15 * kChunk, 16 * kChunk})) << "with less room the oldest go";
+  memory.keep_boundaries(uint64_t{1} << 30);
+  EXPECT_EQ(memory.boundaries().size(), 2u) << "with more room none goes";
   memory.keep_boundaries(0);
   EXPECT_TRUE(memory.boundaries().empty());
 }
@@ -227,6 +231,19 @@ TEST_F(Api, memories_of_one_model_can_be_read_into_by_several_threads) {
   for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(std::equal(alone[i].begin() + 1, alone[i].end(), together[i].begin() + 1)) << i;
 }
 
+TEST_F(Api, full_attention_has_no_window_and_its_memory_grows) {
+  EXPECT_EQ(model().window(), 12);
+  ModelConfig c = load_config(dir_ / "config.json");
+  c.window = ModelConfig::kFullAttention;
+  save_model(dir_, c, initial_weights(c, 5), at::kFloat);
+  Memory memory(model());
+  EXPECT_EQ(memory.model().window(), std::nullopt);
+  Reader(memory).read(text(4 * kChunk - 1));
+  const uint64_t before = memory.bytes();
+  Reader(memory).read(text(4 * kChunk));
+  EXPECT_GT(memory.bytes(), before);
+}
+
 TEST_F(Api, the_device_is_chosen_by_name) {
   EXPECT_EQ(Model::load(dir_, {.device = "cpu"}).device(), "cpu");
   const std::string here = Model::load(dir_).device();
@@ -249,6 +266,8 @@ TEST_F(Api, misuse_is_refused_with_the_remedy) {
   hot.sampling.temperature = -1;
   EXPECT_THROW(generate(memory, hot), UsageError);
   EXPECT_THROW(Model::load(dir_, {.dtype = "fp8"}), UsageError);
+  EXPECT_TRUE(contains(error_of([&] { Model::load(dir_, {.dtype = "fp8"}); }), "LoadOptions::dtype 'fp8' is not known"));
+  EXPECT_TRUE(contains(error_of([&] { Model::load(dir_, {.device = "gpu"}); }), "LoadOptions::device 'gpu' is not known"));
   EXPECT_TRUE(contains(error_of([&] { Model::load(dir_ / "nowhere"); }), "nowhere"));
 }
 

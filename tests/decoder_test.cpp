@@ -3,43 +3,26 @@
 #include "base/error.h"
 #include "model/packed.h"
 #include "ops/linear/packed.h"
+#include "same_memory.h"
 #include "threads.h"
-#include "tiny_model.h"
 #include "ttt/decoder.h"
 
 #include <ATen/record_function.h>
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace ingrain::ttt {
 namespace {
 
+using test::expect_same_memory;
 using test::max_difference;
 using test::random_tokens;
 using test::tiny_model;
 using test::TinyShape;
 
 constexpr double kExact = 1e-11;
-
-void expect_same(const Network& model, const Memory& a, const Memory& b) {
-  ASSERT_EQ(a.position, b.position);
-  ASSERT_EQ(a.filled, b.filled);
-  ASSERT_EQ(a.steps, b.steps);
-  for (size_t s = 0; s < a.W_S.size(); ++s) EXPECT_LT(max_difference(a.W_S[s].w13_FD, b.W_S[s].w13_FD), kExact);
-  for (size_t i = 0; i < a.kv_L.size(); ++i) {
-    const int64_t n = std::min(model.config.window - 1, a.kv_L[i].length());
-    ASSERT_EQ(a.kv_L[i].length(), b.kv_L[i].length()) << "block " << i;
-    if (n == 0) continue;
-    EXPECT_LT(max_difference(a.kv_L[i].last(n).k_BWGd, b.kv_L[i].last(n).k_BWGd), kExact) << "block " << i;
-    EXPECT_LT(max_difference(a.kv_L[i].last(n).v_BWGd, b.kv_L[i].last(n).v_BWGd), kExact) << "block " << i;
-  }
-  if (a.filled > 0) {
-    EXPECT_TRUE(a.target_Bb.narrow(1, 0, a.filled).equal(b.target_Bb.narrow(1, 0, a.filled)));
-    EXPECT_TRUE(a.valid_Bb.narrow(1, 0, a.filled).equal(b.valid_Bb.narrow(1, 0, a.filled)));
-    EXPECT_LT(max_difference(a.h_BbD.narrow(1, 0, a.filled), b.h_BbD.narrow(1, 0, a.filled)), kExact);
-  }
-  EXPECT_LT(max_difference(next_logits(model, a), next_logits(model, b)), kExact);
-}
 
 struct Case {
   TinyShape shape;
@@ -67,10 +50,10 @@ TEST_P(Decoding, from_own_buffers_is_reading_token_by_token) {
     EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kExact) << "token " << i;
     if (i % 7 != 0) continue;  // in the middle of chunks and at their ends
     decoder.sync();
-    expect_same(model, expected, memory);
+    expect_same_memory(model, expected, memory);
   }
   decoder.sync();
-  expect_same(model, expected, memory);
+  expect_same_memory(model, expected, memory);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
@@ -140,20 +123,22 @@ TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
     for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 30), options);
     BoundaryRing none;
     Decoder decoder(model, memory, none, options);
-    int fewest = 1 << 30;
+    std::vector<int> operations;
     for (int64_t i = 30; i < 70; ++i) {
       const Tensor token = tokens.narrow(1, i, 1);
       read(model, expected, token, options);
       {
         const CountOperations count;
         decoder.read(token);
-        fewest = std::min(fewest, count.operations());
+        operations.push_back(count.operations());
       }
       const Tensor want = next_logits(model, expected);
       EXPECT_LT(max_difference(decoder.logits_BV().to(at::kFloat), want), GetParam().tolerance * want.abs().max().item<double>())
           << "batch " << batch << " token " << i;
     }
-    EXPECT_LT(fewest, 60) << "batch " << batch;
+    const auto middle = operations.begin() + static_cast<int64_t>(operations.size() / 2);
+    std::nth_element(operations.begin(), middle, operations.end());
+    EXPECT_LT(*middle, 60) << "batch " << batch;
   }
 }
 
@@ -214,7 +199,7 @@ TEST(Decoder, learning_off_reports_no_step_and_changes_no_weight) {
     reported = 0;
     read(model, expected, tokens.narrow(1, 3, 27), options);
     EXPECT_EQ(reported, learn ? 3 : 0) << "at once";
-    expect_same(model, expected, memory);
+    expect_same_memory(model, expected, memory);
   }
 }
 
@@ -239,7 +224,7 @@ TEST(Decoder, keeps_the_boundaries_that_reading_keeps) {
   for (int64_t i = 3; i < 30; ++i) decoder.read(tokens.narrow(1, i, 1));
   ASSERT_EQ(written_kept.positions(), read_kept.positions());
   ASSERT_FALSE(read_kept.positions().empty());
-  for (const int64_t at : read_kept.positions()) expect_same(model, *read_kept.find(at), *written_kept.find(at));
+  for (const int64_t at : read_kept.positions()) expect_same_memory(model, *read_kept.find(at), *written_kept.find(at));
 }
 
 TEST(Decoder, tokens_that_do_not_count_leave_their_targets_out) {
@@ -257,7 +242,7 @@ TEST(Decoder, tokens_that_do_not_count_leave_their_targets_out) {
   }
   for (int64_t i = 5; i < 12; ++i) read(model, expected, tokens.narrow(1, i, 1), written);
   for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 12, 18), given);
-  expect_same(model, expected, memory);
+  expect_same_memory(model, expected, memory);
 }
 
 }  // namespace

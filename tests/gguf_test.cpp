@@ -158,7 +158,7 @@ TEST(Gguf, hostile_tensors_are_refused) {
   EXPECT_THAT(with({33}, 0, 0), testing::HasSubstr("is the file whole"));
   EXPECT_THAT(with({32}, 0, 32), testing::HasSubstr("is the file whole"));
   EXPECT_THAT(with({32}, 0, ~0ull - 31), testing::HasSubstr("is the file whole"));
-  EXPECT_THAT(with({8}, 0, 4), testing::HasSubstr("no multiple of the alignment"));
+  EXPECT_THAT(with({8}, 0, 4), testing::HasSubstr("not a multiple of the alignment"));
   EXPECT_THAT(with({1ull << 32, 1ull << 32}, 0, 0), testing::HasSubstr("overflows"));
   EXPECT_THAT(with({1ull << 62}, 0, 0), testing::HasSubstr("overflows"));
   EXPECT_THAT(with({0}, 0, 0), testing::HasSubstr("rows of 0"));

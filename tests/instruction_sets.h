@@ -8,14 +8,19 @@
 
 namespace ingrain::test {
 
+/// Calls check() once for each. Whatever it throws, the next test has the processor's best again.
 template <class Check>
 void on_every_instruction_set(const Check& check) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+  struct BestAgain {
+    ~BestAgain() { hwy::SetSupportedTargetsForTest(0); }
+  } const best_again;
+  const auto targets = hwy::SupportedAndGeneratedTargets();
+  ASSERT_FALSE(targets.empty()) << "nothing would be compared";
+  for (const int64_t target : targets) {
     hwy::SetSupportedTargetsForTest(target);
     SCOPED_TRACE(hwy::TargetName(target));
     check();
   }
-  hwy::SetSupportedTargetsForTest(0);
 }
 
 }  // namespace ingrain::test

@@ -151,6 +151,13 @@ TEST_P(Operations, gradients_equal_finite_differences) {
   }
 }
 
+/// A GPU has one kernel, whatever the processor.
+template <class Check>
+void on_every_kernel(at::Device device, const Check& check) {
+  if (device.is_cpu()) on_every_instruction_set(check);
+  else check();
+}
+
 void expect_kernels_equal_reference(const Case& c, const Placing& placing, at::ScalarType type, double tolerance) {
   Tensors planed, slow, exact_planed, exact_slow;
   for (const Tensor& x : planed_inputs(c)) planed.push_back(placing.place(x, type).requires_grad_());
@@ -158,17 +165,12 @@ void expect_kernels_equal_reference(const Case& c, const Placing& placing, at::S
   for (const Tensor& x : planed) exact_planed.push_back(x.to(at::kDouble).cpu());
   for (const Tensor& x : slow) exact_slow.push_back(x.to(at::kDouble).cpu());
   const Outcome want = by_engine(c, leaves(exact_planed), leaves(exact_slow));
-  ASSERT_FALSE(hwy::SupportedAndGeneratedTargets().empty()) << "nothing would be compared";
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
+  on_every_kernel(placing.device, [&] {
     const Outcome got = by_engine(c, planed, slow);
-    hwy::SetSupportedTargetsForTest(0);
     for (const Tensor& y : got.outputs) EXPECT_TRUE(y.scalar_type() == type || y.scalar_type() == at::kFloat);
     expect_close(got.outputs, want.outputs, tolerance, "output");
     expect_close(got.gradients, want.gradients, 2 * tolerance, "gradient of input");
-    if (!placing.device.is_cpu()) break;
-  }
+  });
 }
 
 void expect_fp32_equal(const Case& c, at::Device device) {
@@ -241,23 +243,19 @@ void expect_clipped_sgd_equal(const Placing& placing) {
   const Tensor want_norm = ops::clipped_sgd(w, g, eta, 1.0, want);
   EXPECT_NEAR((want[0][0] - w[0][0] + 0.5 * g[0][0] / want_norm[0]).abs().max().item<double>(), 0, 1e-12);
   EXPECT_NEAR((want[1][1] - w[1][1] + 0.25 * g[1][1]).abs().max().item<double>(), 0, 1e-12);
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
+  on_every_kernel(placing.device, [&] {
     Tensors in_place, gradients, rounded;
     for (size_t i = 0; i < w.size(); ++i) {
       in_place.push_back(placing.place(w[i], at::kFloat));
       gradients.push_back(placing.place(g[i], at::kFloat));
       rounded.push_back(placing.place(w[i], at::kBFloat16));
     }
-    hwy::SetSupportedTargetsForTest(target);
     const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(placing.device, at::kFloat), 1.0, in_place, rounded);
-    hwy::SetSupportedTargetsForTest(0);
     const auto sane = [](const Tensor& x) { return x.narrow(0, 0, 3); };
     expect_close({sane(in_place[0]), sane(in_place[1]), sane(norm)}, {sane(want[0]), sane(want[1]), sane(want_norm)}, 1e-6, "output");
     for (size_t i = 0; i < w.size(); ++i) EXPECT_TRUE(sane(rounded[i]).equal(sane(in_place[i]).to(at::kBFloat16)));
     EXPECT_TRUE(norm[3].isnan().item<bool>() && in_place[0][3].isnan().all().item<bool>()) << "the mistake must show";
-    if (!placing.device.is_cpu()) break;
-  }
+  });
 }
 
 TEST(ClippedSgd, kernel_equals_the_reference) {
@@ -295,22 +293,21 @@ TEST(LinearCrossEntropy, kernels_add_the_heads_gradient_to_a_sum_on_cuda) {
 }
 
 /// Rounding, exp and the running maximum are written by hand for every instruction set.
-TEST(Kernels, a_number_that_is_none_stays_none) {
+TEST(Kernels, nan_stays_nan) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const auto type : {at::kFloat, at::kBFloat16})
-    for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-      SCOPED_TRACE(fmt::format("{} {}", hwy::TargetName(target), at::toString(type)));
-      hwy::SetSupportedTargetsForTest(target);
+  on_every_instruction_set([&] {
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      SCOPED_TRACE(at::toString(type));
       const Tensor gate = at::ones({1, 1, 2 * 33}, type), q = at::ones({1, 1, 40, 2, 16}, type);
       gate[0][0][3] = nan;
       q[0][0][20][1][5] = nan;
       const Tensor y = ops::swiglu(gate), o = ops::windowed_attention(q, at::ones_like(q), at::ones_like(q), {}, 64, 0.25);
-      hwy::SetSupportedTargetsForTest(0);
       EXPECT_EQ(y.isnan().sum().item<int64_t>(), 1);
       EXPECT_TRUE(y[0][0][3].isnan().item<bool>());
       EXPECT_EQ(o.isnan().sum().item<int64_t>(), 16);
       EXPECT_TRUE(o[0][0][20][1].isnan().all().item<bool>());
     }
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(table, Operations, testing::ValuesIn(all_cases()),

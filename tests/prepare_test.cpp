@@ -254,7 +254,7 @@ TEST_F(Prepare, bad_lines_are_named_by_file_and_line) {
   EXPECT_TRUE(contains(error("[1]"), "no JSON object"));
   EXPECT_TRUE(contains(error("\"text\""), "no JSON object"));
   EXPECT_TRUE(contains(error("{\"body\":\"x\",\"title\":\"y\"}"), "fields with text: body, title"));
-  EXPECT_TRUE(contains(error("{\"text\":7}"), "'text' is no text"));
+  EXPECT_TRUE(contains(error("{\"text\":7}"), "'text' is not text"));
   EXPECT_TRUE(contains(error("{\"text\":\"\xff\"}"), "JSON"));
   EXPECT_TRUE(contains(error("{\"text\":\"a\",\"text\":\"b\"}"), "twice"));
   EXPECT_TRUE(contains(error("{\"text\":" + std::string(100'000, '[')), "nested"));

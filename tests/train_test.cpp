@@ -93,7 +93,7 @@ TEST_F(Training, configuration_errors_name_place_and_remedy) {
   EXPECT_THAT(refusal({"train.accumulation=3"}), HasSubstr("must divide train.batch (4)"));
   EXPECT_THAT(refusal({"data.sequence_length=33"}), HasSubstr("multiple of the model's chunk_size (8)"));
   EXPECT_THAT(refusal({"train.lr=nan"}), HasSubstr("train.lr"));
-  EXPECT_THAT(refusal({"train.device=gpu"}), HasSubstr("train.device: 'gpu' is no device"));
+  EXPECT_THAT(refusal({"train.device=gpu"}), HasSubstr("train.device: 'gpu' is not a device"));
   EXPECT_THAT(error_of([&] { Trainer trainer(config({"train.device=cuda:99"})); }), HasSubstr("train.device cuda:99: "));
   EXPECT_THAT(refusal({"model.preset=13b"}), HasSubstr("the presets are"));
   EXPECT_THAT(refusal({"model.suffix_len=0"}), HasSubstr("needs a model with fast weights"));

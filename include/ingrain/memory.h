@@ -10,7 +10,8 @@ enum class MemoryForm {
   compact,  // bf16; the fast weights as their difference from the model's own (docs/formats.md: size, loss of precision)
 };
 
-/// A value of fixed size, however much was read. A copy is a fork: nothing is shared with it but the model.
+/// A value of fixed size, however much was read (unless the model's attention has no window, Model::window()). A copy is a fork:
+/// nothing is shared with it but the model.
 /// Safe to use by one thread at a time; different memories, of one model too, by different threads at once.
 class Memory {
  public:
@@ -30,9 +31,11 @@ class Memory {
   const Model& model() const;
   int64_t position() const;  // tokens read
   int64_t steps() const;     // inner steps made: one for every chunk that was learnt from
-  uint64_t bytes() const;    // of its tensors; constant once the window is full, up to the unfinished chunk
+  /// Of its tensors. Constant once the window is full, up to the unfinished chunk; without a window it grows with every token.
+  uint64_t bytes() const;
 
   /// From now on keeps copies of itself at the latest chunk boundaries, as many as fit `bytes`; 0 keeps none (the default).
+  /// Of those kept so far, the latest that fit stay.
   void keep_boundaries(uint64_t bytes);
   /// The positions that rewind() knows, rising.
   std::vector<int64_t> boundaries() const;

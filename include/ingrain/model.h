@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,8 +15,8 @@ namespace ingrain {
 struct LoadOptions {
   /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 on a GPU and where the processor multiplies it natively, otherwise fp32.
   std::string dtype = "auto";
-  /// "q8_0", "q4_1": slow weights rounded to eight or four bits, which makes writing faster and reading no slower (on the CPU
-  /// only); "native": as they are.
+  /// "q8_0", "q4_1": slow weights rounded to eight or four bits, which makes writing faster and reading no slower. On the CPU
+  /// only: `device` "auto" is the CPU then, and a GPU's name a UsageError. "native": as they are.
   std::string weights = "native";
   /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first GPU
   /// that can be used, the CPU where there is none. Memory files know no device: they load on any.
@@ -35,8 +36,8 @@ class Model {
   const std::string& fingerprint() const;
   int64_t parameter_count() const;
   std::string device() const;  // where it is: "cpu", "cuda:0"
-  int64_t window() const;  // tokens that attention sees
-  int64_t chunk() const;   // tokens of an inner step
+  std::optional<int64_t> window() const;  // tokens that attention sees; none: all that were read
+  int64_t chunk() const;                  // tokens of an inner step
 
   /// The token ids of `text`, special tokens written in it included; nothing is added in front.
   std::vector<int32_t> encode(std::string_view text) const;

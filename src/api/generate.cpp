@@ -12,4 +12,14 @@ Generated generate(Memory& memory, const GenerateOptions& options, const std::fu
   return ttt::generate(state.network(), state.tokenizer(), state.memory, state.boundaries, seen, options, on_text);
 }
 
+const char* describe(StopReason reason) {
+  switch (reason) {
+    case StopReason::end_of_text: return "end of text";
+    case StopReason::stop_string: return "stop string";
+    case StopReason::max_tokens: return "maximum of tokens";
+    case StopReason::interrupted: break;
+  }
+  return "interrupted";
+}
+
 }  // namespace ingrain

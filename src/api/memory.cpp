@@ -25,7 +25,8 @@ Memory& Memory::operator=(const Memory& other) {
 
 Memory Memory::load(const std::filesystem::path& file, Model model) {
   ttt::Memory memory = ttt::load_memory(file, model.parts().network);
-  require(memory.batch() == 1, "{}: a memory of {} sequences; the engine itself reads such, this interface one", file.string(), memory.batch());
+  require(memory.batch() == 1, "{}: a memory of {} sequences; here a memory is of one: read each of them into a memory of its own", file.string(),
+          memory.batch());
   return Memory(std::make_unique<State>(State{std::move(model), std::move(memory), ttt::BoundaryRing()}));
 }
 
@@ -38,7 +39,7 @@ int64_t Memory::position() const { return state_->memory.position; }
 int64_t Memory::steps() const { return state_->memory.steps; }
 uint64_t Memory::bytes() const { return ttt::memory_bytes(state_->memory); }
 
-void Memory::keep_boundaries(uint64_t bytes) { state_->boundaries = ttt::BoundaryRing(bytes); }
+void Memory::keep_boundaries(uint64_t bytes) { state_->boundaries.set_budget(bytes); }
 std::vector<int64_t> Memory::boundaries() const { return state_->boundaries.positions(); }
 
 void Memory::rewind(int64_t position) {

@@ -5,7 +5,10 @@
 namespace ingrain {
 
 Model Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
-  Network network = open_model(folder, options);
+  return Parts::join(open_model(folder, options, kInProgram), folder);
+}
+
+Model Model::Parts::join(Network network, const std::filesystem::path& folder) {
   data::Tokenizer tokenizer = load_tokenizer(folder, network.config);
   return Model(std::make_shared<const Parts>(Parts{std::move(network), std::move(tokenizer)}));
 }
@@ -13,7 +16,10 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
 const std::string& Model::fingerprint() const { return parts_->network.fingerprint; }
 int64_t Model::parameter_count() const { return parts_->network.config.parameter_count(); }
 std::string Model::device() const { return parts_->network.weights.device().str(); }
-int64_t Model::window() const { return parts_->network.config.window; }
+std::optional<int64_t> Model::window() const {
+  const ModelConfig& config = parts_->network.config;
+  return config.full_attention() ? std::nullopt : std::optional(config.window);
+}
 int64_t Model::chunk() const { return parts_->network.config.chunk; }
 std::vector<int32_t> Model::encode(std::string_view text) const { return parts_->tokenizer.encode(text); }
 std::string Model::decode(std::span<const int32_t> tokens) const { return parts_->tokenizer.decode(tokens, /*skip_special=*/true); }

@@ -11,6 +11,9 @@ namespace ingrain {
 struct Model::Parts {
   Network network;
   data::Tokenizer tokenizer;
+
+  /// The public model of a network that was opened from `folder`, whose tokenizer it loads.
+  static Model join(Network network, const std::filesystem::path& folder);
 };
 
 struct Memory::State {

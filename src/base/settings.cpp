@@ -41,7 +41,7 @@ toml::table parse(const std::string& text, const std::string& name) {
   try {
     return toml::parse(text, name);
   } catch (const toml::parse_error& e) {
-    fail("{}:{}: this is no TOML: {}", name, e.source().begin.line, printable(e.description(), 200));
+    fail("{}:{}: this is not TOML: {}", name, e.source().begin.line, printable(e.description(), 200));
   }
 }
 

@@ -3,6 +3,7 @@
 #include "bench/commit.h"
 #include "bench/stopwatch.h"
 #include "model/gpus.h"
+#include "model/network.h"
 #include "ops/cpu/processor.h"
 #include "ops/linear/products.h"
 
@@ -56,8 +57,6 @@ Machine describe_machine(at::Device device) {
           std::string(ops::name_of(ops::vectors())), usable_cores(), at::get_num_threads(), load, TORCH_VERSION, kCommit};
 }
 
-std::string type_name(at::ScalarType type) { return type == at::kFloat ? "fp32" : type == at::kBFloat16 ? "bf16" : "fp64"; }
-
 Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device) {
   const at::NoGradGuard no_grad;
   // Large enough for full speed, and for no cache to hold what is read.
@@ -67,7 +66,7 @@ Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device)
     const auto options = at::TensorOptions().dtype(type).device(device);
     const Tensor a = at::randn({side, side}, options), b = at::randn({side, side}, options);
     const double seconds = shortest(device, [&] { ops::product_nt(a, b); });
-    out.gflops[type_name(type)] = 2e-9 * static_cast<double>(side * side) * static_cast<double>(side) / seconds;
+    out.gflops[compute_type_name(type)] = 2e-9 * static_cast<double>(side * side) * static_cast<double>(side) / seconds;
   }
   const Tensor long_n = at::ones({numbers}, at::TensorOptions().device(device));
   out.gbytes = 1e-9 * static_cast<double>(long_n.nbytes()) / shortest(device, [&] { long_n.sum(); });

@@ -22,11 +22,8 @@ struct Machine {
 };
 Machine describe_machine(at::Device device);
 
-/// "fp32", "bf16", "fp64".
-std::string type_name(at::ScalarType type);
-
 struct Peaks {
-  std::map<std::string, double> gflops;  // by type: products of square matrices, GFLOP/s (a multiply-add counts as two)
+  std::map<std::string, double> gflops;  // by type (model/network.h, compute_type_name): products of square matrices, GFLOP/s (a multiply-add counts as two)
   double gbytes = 0;                     // reading the device's memory, GB/s
 };
 /// Takes half a second for each type and for memory. The best of what was seen, not the median: it is a bound.

@@ -61,7 +61,7 @@ void bench_read(const Subject& subject, const ReadOptions& o, Report& report) {
 void add_shares_of_peaks(Report& report, at::ScalarType compute, at::Device device) {
   report.machine = describe_machine(device);
   report.peaks = measure_peaks({compute}, device);
-  const double gflops = report.peaks.gflops.at(type_name(compute));
+  const double gflops = report.peaks.gflops.at(compute_type_name(compute));
   const auto figures = report.figures;
   for (const Figure& f : figures) {
     if (f.unit == "GFLOP/s") report.add(f.name + " / peak", f.value / gflops, "ratio");

@@ -3,12 +3,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "data/random.h"
-#include "data/tokenizer.h"
+#include "model/model_tokenizer.h"
 #include "model/packed.h"
 
 #include <ATen/Context.h>
-
-#include <algorithm>
 
 namespace ingrain::bench {
 namespace {
@@ -55,13 +53,11 @@ Subject load_subject(const std::string& name, const std::string& text, at::Scala
       out.tokens.push_back(static_cast<int32_t>(random.next() % static_cast<uint64_t>(c.vocab_size)));
     return out;
   }
-  require(fs::exists(fs::path(name) / "tokenizer.json"), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens",
-          name, text);
-  out.tokens = data::Tokenizer::load(name).encode(read_file(text, kMaxTextBytes));
-  require(!out.tokens.empty(), "{}: empty; there is nothing to read", text);
-  const auto largest = *std::max_element(out.tokens.begin(), out.tokens.end());
-  require(largest < c.vocab_size, "{}: its tokenizer has ids that the model lacks; it belongs to another model", name);
-  if (c.bos_id >= 0) out.tokens.insert(out.tokens.begin(), static_cast<int32_t>(c.bos_id));
+  const auto tokenizer = find_tokenizer(name, c);
+  require(tokenizer.has_value(), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens", name, text);
+  const std::string document = read_file(text, kMaxTextBytes);
+  require(!document.empty(), "{}: empty; there is nothing to read", text);
+  out.tokens = document_tokens(c, *tokenizer, document);
   return out;
 }
 

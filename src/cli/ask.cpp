@@ -24,7 +24,7 @@ void ask(const AskCommand& o) {
   const GenerateOptions options = o.writing.parse();
   watch_interrupts();
   const auto folder = model_of_memory(o.memory, o.model);
-  const Model model = Model::load(folder, o.how);
+  const Model model = ModelOptions{folder.string(), o.how}.open();
   Memory memory = Memory::load(o.memory, model);
   chat::Conversation conversation(conversation_form(folder, model));
   const Answer answer = exchange(memory, conversation, o.question, options, {}, [&](std::string_view text) {
@@ -50,6 +50,7 @@ void add_ask_command(CLI::App& app) {
   command->add_option("QUESTION", o->question, "What to ask it")->required();
   command->add_option("--model", o->model, "The memory's model folder (default: found by its fingerprint in models/ and INGRAIN_MODELS)");
   add_compute_options(*command, o->how);
+  add_weights_option(*command, o->how);
   command->add_option("--save", o->save, "Write the memory, with the question and the answer, to this file");
   command->add_flag("--json", o->as_json, "Print JSON when done");
   o->writing.options.sampling.temperature = 0;

@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "model/device.h"
+#include "model/network.h"
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
@@ -40,7 +41,7 @@ void measure_model(const BenchCommand& o, const char* benchmark, const Measure& 
   const at::Device device = chosen_device(o.how);
   const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
   const bench::Subject subject = bench::load_subject(o.model, o.text, compute, device, o.how.weights);
-  const std::string type = bench::type_name(compute);
+  const std::string type = compute_type_name(compute);
   watch_interrupts();
   bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights, {}, {}, {}};
   measure(subject, report);

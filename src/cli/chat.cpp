@@ -33,7 +33,7 @@ void chat(const ChatCommand& o) {
   const std::filesystem::path folder = !o.memory.empty() ? model_of_memory(o.memory, o.model)
                                        : !o.model.empty() ? std::filesystem::path(o.model)
                                                           : default_model();
-  const Model model = Model::load(folder, o.how);
+  const Model model = ModelOptions{folder.string(), o.how}.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   ChatSession session(std::move(memory), chat::Conversation(conversation_form(folder, model), o.system), options, o.show_learning);
   std::printf("%s%s. /help lists the commands; Ctrl-C ends an answer, Ctrl-D the conversation.\n", folder.filename().c_str(),
@@ -60,6 +60,7 @@ void add_chat_command(CLI::App& app) {
   command->add_option("--memory", o->memory, "Begin with this memory file (it is not changed)");
   command->add_option("--system", o->system, "Instructions that come before the conversation");
   add_compute_options(*command, o->how);
+  add_weights_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning, "After each answer: every inner step's loss on its chunk, before and after it");
   o->writing.options.sampling.temperature = 0.7;
   o->writing.options.sampling.top_p = 0.9;

@@ -1,27 +1,20 @@
 // The program's commands. A command is one file here: it declares its options, parses, calls the library, prints.
-// To add one: write its file, declare it below, add a row to kCommands in main.cpp.
+// To add one: write src/cli/NAME.cpp with add_NAME_command, and put NAME into the list below.
 #pragma once
 
 #include <CLI/CLI.hpp>
 
+/// Every command, in the order in which --help shows them.
+#define INGRAIN_COMMANDS(COMMAND)                                                                                      \
+  COMMAND(demo) COMMAND(read) COMMAND(ask) COMMAND(chat) COMMAND(generate) COMMAND(memory) COMMAND(eval)               \
+  COMMAND(import) COMMAND(export) COMMAND(retrofit) COMMAND(data) COMMAND(train) COMMAND(bench) COMMAND(verify)
+
 namespace ingrain::cli {
 
-/// Adds one subcommand to `app`, with a callback that does the work and throws ingrain::Error or UsageError.
-using AddCommand = void (*)(CLI::App& app);
-
-void add_ask_command(CLI::App& app);
-void add_chat_command(CLI::App& app);
-void add_bench_command(CLI::App& app);
-void add_data_command(CLI::App& app);
-void add_demo_command(CLI::App& app);
-void add_eval_command(CLI::App& app);
-void add_export_command(CLI::App& app);
-void add_generate_command(CLI::App& app);
-void add_import_command(CLI::App& app);
-void add_memory_command(CLI::App& app);
-void add_read_command(CLI::App& app);
-void add_retrofit_command(CLI::App& app);
-void add_train_command(CLI::App& app);
-void add_verify_command(CLI::App& app);
+/// void add_NAME_command(CLI::App& app), for each: adds one subcommand to `app`, with a callback that does the work and throws
+/// ingrain::Error or UsageError.
+#define INGRAIN_DECLARE(name) void add_##name##_command(CLI::App& app);
+INGRAIN_COMMANDS(INGRAIN_DECLARE)
+#undef INGRAIN_DECLARE
 
 }  // namespace ingrain::cli

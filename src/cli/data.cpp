@@ -29,7 +29,7 @@ uint32_t choose_bos(const PrepareArguments& arguments, const Tokenizer& tokenize
   const auto vocab_size = static_cast<int64_t>(tokenizer.vocab_size());
   if (arguments.bos) {
     if (*arguments.bos < 0 || *arguments.bos >= vocab_size) {
-      fail_usage("--bos {} is no id of a vocabulary of {}", *arguments.bos, vocab_size);
+      fail_usage("--bos {} is not an id of a vocabulary of {}", *arguments.bos, vocab_size);
     }
     return static_cast<uint32_t>(*arguments.bos);
   }

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
 #include "cli/places.h"
+#include "cli/writing_options.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -96,10 +97,7 @@ void continue_from_file(const Network& model, const data::Tokenizer& tokenizer, 
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   if (terminal) std::fputs("\033[1m", stdout);
   ttt::BoundaryRing none;
-  figures.continuation = ttt::generate(model, tokenizer, loaded, none, {}, options, [](std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-  }).text;
+  figures.continuation = ttt::generate(model, tokenizer, loaded, none, {}, options, show_text).text;
   std::printf("%s\n", terminal ? "\033[0m" : "");
 }
 
@@ -121,7 +119,7 @@ void demo(DemoOptions o) {
   eval::DemoFigures f;
   f.model = fs::path(o.model).filename().string();
   f.document = fs::path(o.text).stem().string();
-  f.compute_type = model.weights.type() == at::kBFloat16 ? "bf16" : model.weights.type() == at::kDouble ? "fp64" : "fp32";
+  f.compute_type = compute_type_name(model.weights.type());
   if (!model.weights.device().is_cpu()) f.compute_type += " on " + model.weights.device().str();
   f.tokens = static_cast<int64_t>(tokens.size());
   f.chunk = model.config.chunk;

@@ -14,30 +14,15 @@ namespace {
 
 using namespace ingrain;
 
-constexpr cli::AddCommand kCommands[] = {
-    cli::add_demo_command,
-    cli::add_read_command,
-    cli::add_ask_command,
-    cli::add_chat_command,
-    cli::add_generate_command,
-    cli::add_memory_command,
-    cli::add_eval_command,
-    cli::add_import_command,
-    cli::add_export_command,
-    cli::add_retrofit_command,
-    cli::add_data_command,
-    cli::add_train_command,
-    cli::add_bench_command,
-    cli::add_verify_command,
-};
-
 int run(int argc, char** argv) {
   CLI::App app{"ingrain: language models that learn what they read"};
   app.name("ingrain");
   app.require_subcommand(1);
   app.set_version_flag("--version", "ingrain 0.1.0");
   app.footer("Each command explains itself: ingrain COMMAND --help");
-  for (const auto add : kCommands) add(app);
+#define INGRAIN_ADD(name) cli::add_##name##_command(app);
+  INGRAIN_COMMANDS(INGRAIN_ADD)
+#undef INGRAIN_ADD
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

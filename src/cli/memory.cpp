@@ -46,7 +46,7 @@ double norm(const std::vector<Tensor>& tensors) {
 
 /// How far two memories' fast weights are from the model's own and from each other, by suffix block.
 void print_difference(const MemoryCommand& o) {
-  const Network model = open_model(o.model.folder, {.dtype = "fp32", .device = o.model.how.device});
+  const Network model = o.model.load();
   const ttt::Memory a = ttt::load_memory(o.first, model), b = ttt::load_memory(o.second, model);
   require(a.batch() == b.batch(), "{} holds {} sequences, {} holds {}; they cannot be compared", o.first, a.batch(), o.second, b.batch());
   nlohmann::json root{{"first", o.first}, {"second", o.second}, {"blocks", nlohmann::json::array()}};
@@ -89,7 +89,11 @@ void add_memory_command(CLI::App& app) {
   const auto add = [&](const char* name, const char* text, bool with_model, auto action) {
     auto* sub = command->add_subcommand(name, text);
     auto o = std::make_shared<MemoryCommand>();
-    if (with_model) o->model.add_to(*sub);
+    o->model.how.dtype = "fp32";  // no less is lost: windows are rounded to bf16 here, or not looked at
+    if (with_model) {
+      o->model.add_folder_to(*sub);
+      add_device_option(*sub, o->model.how.device);
+    }
     sub->add_option("MEMORY", o->first, "A memory file")->required();
     sub->callback([o, action] { action(*o); });
     return std::pair(sub, o);

@@ -1,5 +1,6 @@
 #include "cli/model_options.h"
 
+#include "api/parts.h"
 #include "model/packed.h"
 
 namespace ingrain::cli {
@@ -21,21 +22,19 @@ void add_weights_option(CLI::App& command, LoadOptions& how) {
 }
 
 void ModelOptions::add_to(CLI::App& command) {
-  command.add_option("MODEL", folder, "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), or a .gguf file")->required();
+  add_folder_to(command);
   add_compute_options(command, how);
   add_weights_option(command, how);
 }
 
+void ModelOptions::add_folder_to(CLI::App& command) {
+  command.add_option("MODEL", folder, "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), or a .gguf file")->required();
+}
+
 Network ModelOptions::load() const { return open_model(folder, how); }
 
-Model ModelOptions::open() const { return Model::load(folder, how); }
+Model ModelOptions::open() const { return Model::Parts::join(load(), folder); }
 
 data::Tokenizer ModelOptions::tokenizer(const Network& model) const { return load_tokenizer(folder, model.config); }
-
-std::vector<int32_t> document_tokens(const ModelConfig& config, const data::Tokenizer& tokenizer, std::string_view text, bool first) {
-  std::vector<int32_t> tokens = tokenizer.encode(text);
-  if (first && config.bos_id >= 0) tokens.insert(tokens.begin(), static_cast<int32_t>(config.bos_id));
-  return tokens;
-}
 
 }  // namespace ingrain::cli

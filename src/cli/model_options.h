@@ -16,6 +16,8 @@ struct ModelOptions {
 
   /// Adds MODEL (positional), --device, --dtype and --weights.
   void add_to(CLI::App& command);
+  /// Adds MODEL alone.
+  void add_folder_to(CLI::App& command);
   Network load() const;
   /// The same model with its tokenizer, as the public interface has it.
   Model open() const;
@@ -29,8 +31,5 @@ void add_compute_options(CLI::App& command, LoadOptions& how);
 void add_weights_option(CLI::App& command, LoadOptions& how);
 /// Adds --device alone.
 void add_device_option(CLI::App& command, std::string& device);
-
-/// `text` as the model reads a document: the beginning-of-text token, if it has one and `first` is true, then the text's.
-std::vector<int32_t> document_tokens(const ModelConfig& config, const data::Tokenizer& tokenizer, std::string_view text, bool first = true);
 
 }  // namespace ingrain::cli

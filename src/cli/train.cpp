@@ -22,14 +22,14 @@ void print_plan(const train::RunConfig& config) {
   // A run for a GPU may be planned where there is none.
   const bool named = config.train.device.starts_with("cuda");
   const at::Device device = named ? at::Device(at::kCUDA) : parse_device(config.train.device, "train.device");
-  const auto compute = parse_compute_type(config.train.dtype, device);
+  const auto compute = parse_compute_type(config.train.dtype, device, "train.dtype");
   const train::MemoryEstimate m = train::estimate_memory(config, compute, config.train.recompute.value_or(true));
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   std::printf("%s\n", train::resolved_toml(config).c_str());
   std::printf("# parameters     %ld, of which %ld are trained\n", m.parameters, m.trained);
   std::printf("# tokens         %ld in %ld steps of %ld sequences of %ld\n", config.train.steps * config.train.batch * config.data.length,
               config.train.steps, config.train.batch, config.data.length);
-  std::printf("# computes in    %s on %s\n", c10::toString(compute), named ? config.train.device.c_str() : device.str().c_str());
+  std::printf("# computes in    %s on %s\n", compute_type_name(compute).c_str(), named ? config.train.device.c_str() : device.str().c_str());
   std::printf("# memory, about  %.0f MiB: weights, gradients and moments %.0f, fast weights of the inner loop %.0f, activations %.0f\n",
               mib(m.bytes()), mib(m.state), mib(m.fast), mib(m.activations));
   if (!config.train.recompute)

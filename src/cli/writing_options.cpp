@@ -20,7 +20,7 @@ std::map<int32_t, double> parse_biases(const std::vector<std::string>& texts) {
     const char *begin = text.data(), *end = begin + text.size();
     const bool ok = equals != text.npos && std::from_chars(begin, begin + equals, id).ptr == begin + equals &&
                     std::from_chars(begin + equals + 1, end, value).ptr == end && equals + 1 < text.size();
-    if (!ok) fail_usage("--logit-bias '{}' is no ID=VALUE, such as 13=-100 or 13=-inf", text);
+    if (!ok) fail_usage("--logit-bias '{}' is not ID=VALUE, such as 13=-100 or 13=-inf", text);
     out[id] = value;
   }
   return out;

@@ -91,7 +91,7 @@ std::string document_of_line(std::string_view line, const std::string& field, co
     fail("{}: has no field '{}' (fields with text: {}); choose one with --field", where, field,
          names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
   }
-  require(found->is_string(), "{}: field '{}' is no text; choose another with --field", where, field);
+  require(found->is_string(), "{}: field '{}' is not text; choose another with --field", where, field);
   return found->get<std::string>();
 }
 

@@ -39,7 +39,7 @@ void check(const Corpus& corpus, const LoaderOptions& o) {
 Order order_from_name(std::string_view name) {
   if (name == "packed") return Order::packed;
   if (name == "numpy") return Order::numpy;
-  fail_usage("'{}' is no order of batches; use packed or numpy", printable(name));
+  fail_usage("'{}' is not an order of batches; use packed or numpy", printable(name));
 }
 
 void to_json(nlohmann::json& json, const LoaderState& state) {

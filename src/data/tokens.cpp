@@ -31,7 +31,7 @@ std::string_view token_type_name(TokenType type) { return type == TokenType::U16
 TokenType token_type_from_name(std::string_view name) {
   if (name == "u16") return TokenType::U16;
   if (name == "u32") return TokenType::U32;
-  fail_usage("'{}' is no type of tokens; use u16 or u32", printable(name));
+  fail_usage("'{}' is not a type of tokens; use u16 or u32", printable(name));
 }
 
 uint32_t TokenSpan::operator[](uint64_t index) const {
@@ -57,7 +57,7 @@ uint64_t TokenSpan::find_beyond(uint32_t limit) const {
 
 RawTokenFile::RawTokenFile(const std::filesystem::path& path, TokenType type) : file_(path) {
   if (file_.size() % token_bytes(type) != 0) {
-    fail("{}: {} bytes are no whole number of {} tokens; check the type, or the file is cut off",
+    fail("{}: {} bytes are not a whole number of {} tokens; check the type, or the file is cut off",
          path.string(), file_.size(), token_type_name(type));
   }
   tokens_ = TokenSpan(file_.data(), file_.size() / token_bytes(type), type);
@@ -68,7 +68,7 @@ std::vector<int32_t> read_raw_tokens(const std::filesystem::path& path, TokenTyp
   std::vector<int32_t> out(file.tokens().size());
   constexpr uint32_t limit = static_cast<uint32_t>(std::numeric_limits<int32_t>::max());
   const uint64_t bad = file.tokens().copy_to(out.data(), limit);
-  require(bad == out.size(), "{}: token {} is {}, which is no id; the file does not hold u32 tokens",
+  require(bad == out.size(), "{}: token {} is {}, which is not an id; the file does not hold u32 tokens",
           path.string(), bad, bad < out.size() ? file.tokens()[bad] : 0);
   return out;
 }

@@ -9,6 +9,7 @@
 #include "train/adamw.h"
 #include "train/schedule.h"
 #include "ttt/memory.h"
+#include "ttt/outer_batch.h"
 #include "ttt/outer_gradient.h"
 
 #include <cmath>

@@ -6,7 +6,7 @@
 #include "model/reference_layout.h"
 #include "model/tensor_io.h"
 #include "ttt/memory.h"
-#include "ttt/outer_gradient.h"
+#include "ttt/outer_batch.h"
 
 #include <map>
 

@@ -221,7 +221,7 @@ void Gguf::parse(std::string_view bytes) {
   const uint64_t data_size = bytes.size() > data_start ? bytes.size() - data_start : 0;
   for (Entry& entry : entries) {
     const std::string what = quoted("tensor", entry.tensor.name);
-    require(entry.offset % alignment == 0, "{}: {} starts at {}, no multiple of the alignment {}", name_,
+    require(entry.offset % alignment == 0, "{}: {} starts at {}, which is not a multiple of the alignment {}", name_,
             what, entry.offset, alignment);
     require(entry.offset <= data_size && entry.size <= data_size - entry.offset,
             "{}: {} needs {} bytes at {} of the data, which has {}; is the file whole?", name_, what,

@@ -226,7 +226,7 @@ void read_sizes(const Fields& config, DecoderDescription& out) {
   out.max_positions = config.need_size("max_position_embeddings");
   const auto head_dim = config.size("head_dim");
   require(head_dim || out.hidden_size % out.heads == 0,
-          "{}: field 'head_dim' is missing, and hidden_size {} is no multiple "
+          "{}: field 'head_dim' is missing, and hidden_size {} is not a multiple "
           "of num_attention_heads {}",
           config.source(), out.hidden_size, out.heads);
   out.head_dim = head_dim ? *head_dim : out.arch == "qwen3" ? 128 : out.hidden_size / out.heads;

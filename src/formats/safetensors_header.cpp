@@ -62,7 +62,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     if (field_ != "dtype") bad("a string where none belongs");
     if (dtype_) bad("given twice");
     dtype_ = dtype_from_name(value);
-    if (!dtype_) bad(fmt::format("'{}' is no dtype that ingrain reads", printable(value)));
+    if (!dtype_) bad(fmt::format("'{}' is not a dtype that ingrain reads", printable(value)));
     return true;
   }
 
@@ -92,7 +92,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
   bool number_integer(number_integer_t) override { bad("a negative number"); }
   bool number_float(number_float_t, const string_t&) override {
-    bad("a number that is no whole number or too large");
+    bad("a number that is not whole, or too large");
   }
   bool null() override { bad("null where none belongs"); }
   bool boolean(bool) override { bad("true or false where none belongs"); }

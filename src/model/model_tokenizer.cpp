@@ -31,6 +31,16 @@ data::Tokenizer load_tokenizer(const fs::path& model, const ModelConfig& config)
   return *std::move(found);
 }
 
+void begin_text(const ModelConfig& config, std::vector<int32_t>& tokens) {
+  if (config.bos_id >= 0) tokens.insert(tokens.begin(), static_cast<int32_t>(config.bos_id));
+}
+
+std::vector<int32_t> document_tokens(const ModelConfig& config, const data::Tokenizer& tokenizer, std::string_view text) {
+  std::vector<int32_t> tokens = tokenizer.encode(text);
+  begin_text(config, tokens);
+  return tokens;
+}
+
 void copy_tokenizer(const fs::path& from, const fs::path& folder) {
   constexpr uint64_t kMaxBytes = 256 << 20;
   fs::create_directories(folder);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "data/checksum.h"
 #include "model/assemble_weights.h"
 #include "model/stored_weights.h"
@@ -16,6 +17,8 @@ namespace ingrain {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::pair<const char*, at::ScalarType> kComputeTypes[] = {{"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"fp64", at::kDouble}};
 
 struct NameRule {
   const char *ours, *stored;
@@ -62,12 +65,17 @@ at::ScalarType native_compute_type(at::Device device) {
   return device.is_cuda() || ops::has_native_bf16() ? at::kBFloat16 : at::kFloat;
 }
 
-at::ScalarType parse_compute_type(std::string_view name, at::Device device) {
+at::ScalarType parse_compute_type(std::string_view name, at::Device device, std::string_view option) {
   if (name == "auto") return native_compute_type(device);
-  if (name == "fp32") return at::kFloat;
-  if (name == "bf16") return at::kBFloat16;
-  if (name == "fp64") return at::kDouble;
-  fail_usage("--dtype '{}' is not known; choose auto, fp32, bf16 or fp64", name);
+  for (const auto& [known, type] : kComputeTypes)
+    if (name == known) return type;
+  fail_usage("{} '{}' is not known; choose auto, fp32, bf16 or fp64", option, printable(name));
+}
+
+std::string compute_type_name(at::ScalarType type) {
+  for (const auto& [name, known] : kComputeTypes)
+    if (type == known) return name;
+  fail("models do not compute in {}", c10::toString(type));
 }
 
 std::string fingerprint_of(const formats::SafetensorsFolder& stored) {

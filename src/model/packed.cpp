@@ -1,6 +1,7 @@
 #include "model/packed.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "ops/cpu/arena.h"
 
 #include <fmt/ranges.h>
@@ -53,11 +54,11 @@ std::vector<std::string> weight_forms() {
   return out;
 }
 
-const ops::PackedFormat* packed_form(std::string_view form) {
+const ops::PackedFormat* packed_form(std::string_view form, std::string_view option) {
   if (form == "native") return nullptr;
   for (const ops::PackedFormat* format : ops::kPackedFormats)
     if (format->name == form) return format;
-  fail_usage("--weights '{}' is not known; choose {}", form, fmt::join(weight_forms(), ", "));
+  fail_usage("{} '{}' is not known; choose {}", option, printable(form), fmt::join(weight_forms(), ", "));
 }
 
 void choose_weights(Network& model, std::string_view form) {

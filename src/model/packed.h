@@ -16,8 +16,8 @@ void pack_slow_weights(Network& model, const ops::PackedFormat& format);
 
 /// What --weights may be: "native", which leaves the model as it is, and the names of the formats.
 std::vector<std::string> weight_forms();
-/// The format of that name; nullptr for "native". UsageError for anything else.
-const ops::PackedFormat* packed_form(std::string_view form);
+/// The format of that name; nullptr for "native". UsageError naming `option` for anything else.
+const ops::PackedFormat* packed_form(std::string_view form, std::string_view option = "--weights");
 /// pack_slow_weights() by name.
 void choose_weights(Network& model, std::string_view form);
 

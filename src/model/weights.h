@@ -42,7 +42,7 @@ struct Weights {
 enum class ParameterKind { embedding, matrix, norm, fast, rate };
 
 /// Calls `visit(name, tensor, kind)` for every parameter that `config` has, in a fixed order. Names are ours:
-/// "blocks.3.wqkv". The tensors may be undefined (to be filled in); their shapes are shape_of()'s.
+/// "blocks.3.wqkv". The tensors may be undefined (to be filled in); make_weights() gives them the shapes that belong there.
 using ParameterVisitor = std::function<void(const std::string& name, Tensor& tensor, ParameterKind kind)>;
 void visit_parameters(const ModelConfig& config, Weights& weights, const ParameterVisitor& visit);
 

@@ -82,7 +82,7 @@ uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
   check_same_model(file, trainer.run().model.config);
   check_same_frozen(file, trainer.frozen() ? trainer.frozen()->fingerprint : "");
   const json state = json_of(file, "state");
-  require(state.is_object(), "{}: metadata 'state' is no object; the file is damaged", file.path().string());
+  require(state.is_object(), "{}: metadata 'state' is not an object; the file is damaged", file.path().string());
   const auto number = [&](const char* field) { return whole_number(state, field, file.path()); };
   const auto targets = trainer.state();
   require(targets.size() == file.tensors().size(), "{}: holds {} tensors, this run has {}; were train.train_only changed?", file.path().string(),
@@ -219,7 +219,7 @@ void export_model(const fs::path& checkpoint, const fs::path& folder, at::Scalar
 
 void export_model(const Trainer& trainer) {
   const RunConfig& run = trainer.run();
-  write_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype),
+  write_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype, at::kCPU, "checkpoint.model_dtype"),
               trainer.frozen() ? trainer.frozen()->folder : fs::path(), run.data.tokenizer);
 }
 

@@ -126,7 +126,7 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
   in.read_word("train.dtype", type, types);
   train.dtype = types[type];
   in.read("train.device", train.device);
-  require(is_device_name(train.device), "{}: '{}' is no device; choose \"auto\", \"cpu\", \"cuda\" (the first GPU) or \"cuda:N\"", in.describe("train.device"),
+  require(is_device_name(train.device), "{}: '{}' is not a device; choose \"auto\", \"cpu\", \"cuda\" (the first GPU) or \"cuda:N\"", in.describe("train.device"),
           printable(train.device));
   in.read_or_auto("train.recompute", train.recompute);
   int64_t seed = 1;

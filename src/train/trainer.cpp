@@ -32,12 +32,14 @@ Tensor figures(const ttt::OuterLoss& loss) {
   return at::stack({loss_C.mean(), loss_C[0], loss_C[-1], norm}).to(at::kDouble);
 }
 
+at::ScalarType compute_type(const RunConfig& run, at::Device device) { return parse_compute_type(run.train.dtype, device, "train.dtype"); }
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& run)
     : run_(run), device_(parse_device(run.train.device, "train.device")),
-      recompute_(plan_recompute(run, parse_compute_type(run.train.dtype, device_), free_memory(device_))), master_(first_weights()),
-      compute_(convert(c_, master_, parse_compute_type(run.train.dtype, device_), device_)),
+      recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_))), master_(first_weights()),
+      compute_(convert(c_, master_, compute_type(run, device_), device_)),
       slots_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
       optimizer_(c_, master_, slots_.sums(), run.train.adamw), corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
       loader_(corpus_, loader_options(run_)) {}

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-namespace ingrain {
-namespace ttt {
+namespace ingrain::ttt {
+
 ReadOptions reading_options(Learn learn, bool written) {
   ReadOptions out;
   out.learn = learn != Learn::off;
@@ -68,16 +68,4 @@ Generated generate(const Network& model, const data::Tokenizer& tokenizer, Memor
   return out;
 }
 
-}  // namespace ttt
-
-const char* describe(StopReason reason) {
-  switch (reason) {
-    case StopReason::end_of_text: return "end of text";
-    case StopReason::stop_string: return "stop string";
-    case StopReason::max_tokens: return "maximum of tokens";
-    case StopReason::interrupted: break;
-  }
-  return "interrupted";
-}
-
-}  // namespace ingrain
+}  // namespace ingrain::ttt

@@ -3,6 +3,7 @@
 #include "model/rope.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ttt/chunk.h"
+#include "ttt/outer_batch.h"
 #include "ttt/outer_gradient.h"
 
 #include <cmath>
@@ -27,16 +28,15 @@ Tensor dot_B(const Mlp& a, const Mlp& b) {
   return (a.w13_FD * b.w13_FD).sum({1, 2}) + (a.w2_DF * b.w2_DF).sum({1, 2});
 }
 
-/// The clip's transpose: u if |g| <= c, else (c / |g|) (u - g <g, u> / |g|^2).
-std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<Mlp>& g_S, const Tensor& norm_B, double clip) {
+/// The clip's transpose: u if |g| <= c, else (c / |g|) (u - g <g, u> / |g|^2). scale_B is min(1, c / |g|).
+std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<Mlp>& g_S, const Tensor& norm_B, const Tensor& scale_B) {
   Tensor g_u_B = dot_B(g_S[0], u_S[0]);
   for (size_t s = 1; s < u_S.size(); ++s) g_u_B = g_u_B + dot_B(g_S[s], u_S[s]);
-  const Tensor clipped_B = norm_B > clip;
-  const Tensor scale_B = at::where(clipped_B, clip / norm_B, at::ones_like(norm_B)).view({-1, 1, 1});
-  const Tensor along_B = at::where(clipped_B, g_u_B / norm_B.square(), at::zeros_like(norm_B)).view({-1, 1, 1});
+  const Tensor along_B = at::where(scale_B < 1, g_u_B / norm_B.square(), at::zeros_like(norm_B));
+  const Tensor scale_B11 = scale_B.view({-1, 1, 1}), along_B11 = along_B.view({-1, 1, 1});
   std::vector<Mlp> out;
   for (size_t s = 0; s < u_S.size(); ++s)
-    out.push_back({scale_B * (u_S[s].w13_FD - g_S[s].w13_FD * along_B), scale_B * (u_S[s].w2_DF - g_S[s].w2_DF * along_B)});
+    out.push_back({scale_B11 * (u_S[s].w13_FD - g_S[s].w13_FD * along_B11), scale_B11 * (u_S[s].w2_DF - g_S[s].w2_DF * along_B11)});
   return out;
 }
 
@@ -165,20 +165,18 @@ class MetaGradient {
   /// -sum over sequences of min(1, c / |g|) <g, lambda>.
   std::vector<Mlp> direction(int64_t t) {
     const Kept& now = kept_[index(t)];
-    const Tensor norm_B = norm_BC_.select(1, t);
+    const Tensor norm_B = norm_BC_.select(1, t), scale_B = (c_.inner_clip / norm_B).clamp_max(1.0);
     std::vector<Mlp> u_S;
     for (size_t s = 0; s < lambda_S_.size(); ++s) {
       const Tensor eta = eta_S_[static_cast<int64_t>(s)];
       u_S.push_back({lambda_S_[s].w13_FD * eta, lambda_S_[s].w2_DF * eta});
       if (const Tensor& rate_sum = slots_.sums().inner_rate_S; rate_sum.defined()) {
-        const Tensor g = (clip_scale(norm_B) * dot_B(now.g_S[s], lambda_S_[s])).sum();
+        const Tensor g = (scale_B * dot_B(now.g_S[s], lambda_S_[s])).sum();
         rate_sum[static_cast<int64_t>(s)].sub_(g * (c_.inner_lr * options_.rate_multiplier));
       }
     }
-    return clip_transposed(u_S, now.g_S, norm_B, c_.inner_clip);
+    return clip_transposed(u_S, now.g_S, norm_B, scale_B);
   }
-
-  Tensor clip_scale(const Tensor& norm_B) const { return (c_.inner_clip / norm_B).clamp_max(1.0); }
 
   /// Chunk t on dual numbers, and one first-order backward of J.
   void reverse_step(int64_t t) {

@@ -25,20 +25,10 @@ struct OuterLoss {
   double mean() const { return chunk_loss_BC.mean().item<double>(); }
 };
 
-/// tokens: [B, T + 1] int64 with T a multiple of the chunk, on any device (from the CPU they are checked without waiting
-/// for a GPU). Gradients are added to the slots' sums. Error if T does not fit or a token is outside the vocabulary.
+/// tokens: [B, T + 1] int64, as split_batch() (ttt/outer_batch.h) takes and checks them. Gradients are added to the slots' sums.
 OuterLoss meta_gradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
                         const GradientOptions& options = {});
 OuterLoss standard_gradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
                             const GradientOptions& options = {});
-
-/// tokens split into inputs and targets, and the mask of targets that count, each [B, T], on one device.
-struct OuterBatch {
-  Tensor input_BT, target_BT, valid_BT;
-};
-OuterBatch split_batch(const ModelConfig& config, const Tensor& tokens_BT1, at::Device device);
-
-/// L_t of every chunk, [B, C]: the mean of [B, T] scores over the targets that count.
-Tensor chunk_losses(const ModelConfig& config, const Tensor& nll_BT, const Tensor& valid_BT);
 
 }  // namespace ingrain::ttt

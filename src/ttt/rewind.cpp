@@ -6,11 +6,20 @@
 
 namespace ingrain::ttt {
 
+void BoundaryRing::set_budget(uint64_t budget) {
+  budget_ = budget;
+  make_room(0);
+}
+
+void BoundaryRing::make_room(uint64_t bytes) {
+  for (; bytes_ + bytes > budget_; kept_.pop_front()) bytes_ -= kept_.front().bytes;
+}
+
 void BoundaryRing::keep(const Memory& memory) {
   forget_after(memory.position - 1);
   const uint64_t bytes = memory_bytes(memory);
   if (bytes > budget_) return;
-  for (; bytes_ + bytes > budget_; kept_.pop_front()) bytes_ -= kept_.front().bytes;
+  make_room(bytes);
   kept_.push_back({memory.fork(), bytes});
   bytes_ += bytes;
 }

@@ -13,6 +13,8 @@ class BoundaryRing {
   /// Budget 0 keeps nothing.
   explicit BoundaryRing(uint64_t budget = 0) : budget_(budget) {}
 
+  /// Drops the oldest copies that no longer fit.
+  void set_budget(uint64_t budget);
   /// Keeps a fork of `memory`, if one fits the budget. Whatever was kept at its position or after it is dropped.
   void keep(const Memory& memory);
   /// The memory as it was at `position`; nullptr if that is not kept.
@@ -24,6 +26,8 @@ class BoundaryRing {
   int64_t capacity(uint64_t bytes) const { return bytes == 0 ? 0 : static_cast<int64_t>(budget_ / bytes); }
 
  private:
+  void make_room(uint64_t bytes);
+
   struct Kept {
     Memory memory;
     uint64_t bytes;

@@ -1,29 +1,11 @@
-#include "base/error.h"
-#include "model/device.h"
 #include "model/rope.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ttt/chunk.h"
+#include "ttt/outer_batch.h"
 #include "ttt/outer_gradient.h"
 
 namespace ingrain::ttt {
-
-OuterBatch split_batch(const ModelConfig& c, const Tensor& tokens_BT1, at::Device device) {
-  const int64_t T = tokens_BT1.size(1) - 1;
-  require(T >= c.chunk && T % c.chunk == 0, "a training sequence of {} tokens is not a positive multiple of the chunk ({})", T, c.chunk);
-  const auto [least, greatest] = tokens_BT1.aminmax();
-  require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
-          "training tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
-  const Tensor there_BT1 = upload(tokens_BT1, device);
-  OuterBatch batch{there_BT1.narrow(1, 0, T).contiguous(), there_BT1.narrow(1, 1, T).contiguous(), {}};
-  batch.valid_BT = batch.target_BT.ne(c.bos_id);
-  return batch;
-}
-
-Tensor chunk_losses(const ModelConfig& c, const Tensor& nll_BT, const Tensor& valid_BT) {
-  const Tensor weight_NC = mean_weights(valid_BT.reshape({-1, c.chunk}), nll_BT.scalar_type());
-  return (weight_NC * nll_BT.reshape({-1, c.chunk})).sum(1).view({nll_BT.size(0), -1});
-}
 
 OuterLoss standard_gradient(const ModelConfig& c, const GradientSlots& slots, const Tensor& tokens_BT1,
                             const GradientOptions& options) {

@@ -2,9 +2,9 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
-import time
 
 import pytest
 from conftest import BUILD
@@ -53,11 +53,16 @@ def test_operations_are_listed_measured_and_compared(ingrain, tmp_path):
 
 
 def test_interrupted_operations_print_the_rows_so_far():
-    command = [BUILD / "src" / "cli" / "ingrain", "bench", "ops", "--filter", "norm/17m", "--device", "cpu", "--seconds", "2", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        time.sleep(3)
+    command = [BUILD / "src" / "cli" / "ingrain", "bench", "ops", "--filter", "norm/17m", "--device", "cpu", "--seconds", "1", "--json"]
+    terminal, programs_end = pty.openpty()  # progress is shown to terminals only
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=programs_end, text=True) as running:
+        os.close(programs_end)
+        shown = b""
+        while b"measuring" not in shown:
+            shown += os.read(terminal, 1024)
         running.send_signal(signal.SIGTERM)
         result = json.loads(running.communicate(timeout=120)[0])
+    os.close(terminal)
     assert running.returncode == 0 and "interrupted" in result["dtype"] and result["figures"]
 
 

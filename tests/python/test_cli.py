@@ -65,10 +65,23 @@ def test_every_command_that_loads_a_model_takes_a_device(ingrain, emma_memory, t
     for command in commands:
         refused(ingrain(*command, "--device", "gpu", cwd=tmp_path), 2, "--device 'gpu' is not known", "cuda:N")
         refused(ingrain(*command, "--device", "cuda:99", cwd=tmp_path), 2, "--device cuda:99: ")
-    refused(ingrain("eval", READER, EMMA, "--device", "cuda", "--weights", "q8_0"), 2, "q8_0 is for the CPU")
-    refused(ingrain("eval", READER, EMMA, "--weights", "q5_1"), 2, "q5_1", "q4_1")
     done = ingrain("eval", READER, EMMA, "--limit", "50", "--device", "cpu", "--json")
     assert done.returncode == 0, done.stderr
+
+
+def test_what_writes_or_scores_takes_weights_in_few_bits(ingrain, emma_memory):
+    for command in (("eval", READER, EMMA), ("generate", READER, "--prompt", "x"), ("ask", emma_memory, "Who?"), ("chat", READER)):
+        refused(ingrain(*command, "--weights", "q5_1"), 2, "q5_1", "q4_1")
+        refused(ingrain(*command, "--device", "cuda", "--weights", "q8_0"), 2, "--weights q8_0 is for the CPU, not for --device cuda")
+
+
+def test_memories_are_compared_and_shrunk_without_choices_that_change_nothing(ingrain, emma_memory, tmp_path):
+    for command in (("diff", READER, emma_memory, emma_memory), ("compact", READER, emma_memory, "-o", tmp_path / "m")):
+        for option in (("--weights", "q8_0"), ("--dtype", "fp32")):
+            refused(ingrain("memory", *command, *option), 2, option[0])
+    done = ingrain("memory", "diff", READER, emma_memory, emma_memory, "--json")
+    assert done.returncode == 0, done.stderr
+    assert all(b["difference"] == 0 and b["first_learnt"] > 0 for b in json.loads(done.stdout)["blocks"])
 
 
 def test_a_missing_or_broken_model_folder_is_named(ingrain, tmp_path):

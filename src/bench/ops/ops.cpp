@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
+#include "model/network.h"
 
 #include <algorithm>
 #include <map>
@@ -41,7 +42,7 @@ OpsResult measure(const OpsRow& row, const OpsOptions& o) {
 }
 
 void set_share(OpsResult& result, const Peaks& peaks, at::ScalarType type) {
-  const double products = result.gflops.value_or(0) / peaks.gflops.at(type_name(type)), memory = result.gbytes.value_or(0) / peaks.gbytes;
+  const double products = result.gflops.value_or(0) / peaks.gflops.at(compute_type_name(type)), memory = result.gbytes.value_or(0) / peaks.gbytes;
   result.of_memory = memory > products;
   result.share = std::max(products, memory);
 }

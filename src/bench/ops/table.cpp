@@ -2,6 +2,7 @@
 #include "bench/ops/ops.h"
 
 #include "base/error.h"
+#include "model/network.h"
 
 #include <torch/csrc/autograd/autograd.h>
 
@@ -46,7 +47,7 @@ std::regex compile(const std::string& filter) {
 
 void OpsRows::add(std::string_view operation, int64_t P, std::string_view pass, const std::string& sizes, OpsWork work,
                   std::function<Contenders(const OpsInputs&)> make) const {
-  rows.push_back({fmt::format("{}/{}/{}/{}{}/{}", operation, shape.name, type_name(inputs.type), P == 2 ? "dual_" : "", pass, sizes), inputs,
+  rows.push_back({fmt::format("{}/{}/{}/{}{}/{}", operation, shape.name, compute_type_name(inputs.type), P == 2 ? "dual_" : "", pass, sizes), inputs,
                   work, std::move(make)});
 }
 

@@ -25,7 +25,7 @@ void read_vocabulary(const Field& model, TokenizerSpec& spec) {
   for (const auto& [written, value] : vocab.json().items()) {
     const Field entry(value, vocab.name() + ", token '" + printable(written) + "'");
     const auto id = static_cast<size_t>(entry.integer(0, kMaxTokenId - 1));
-    require(!written.empty(), "{}: the empty string is no token", vocab.name());
+    require(!written.empty(), "{}: the empty string is not a token", vocab.name());
     if (id >= spec.tokens.size()) spec.tokens.resize(id + 1);
     require(spec.tokens[id].empty(), "{}: '{}' and '{}' have the same id {}", vocab.name(), printable(spec.tokens[id]),
             printable(written), id);

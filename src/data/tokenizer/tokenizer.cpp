@@ -101,7 +101,7 @@ struct Tokenizer::Data {
     spec.eos = full.eos;
     for (const auto* ids : {&spec.template_before, &spec.template_after})
       for (const int32_t id : *ids)
-        require(vocabulary.has(id), "{}: field 'post_processor' names id {}, which is no token", full.source, id);
+        require(vocabulary.has(id), "{}: field 'post_processor' names id {}, which is not a token", full.source, id);
   }
 
   void encode_valid(std::string_view text, bool parse_special, Workspace& work, std::vector<int32_t>& out) const;

@@ -84,7 +84,7 @@ std::array<int32_t, 256> Vocabulary::byte_tokens() const {
 int32_t Vocabulary::unk(const TokenizerSpec& spec) const {
   if (!spec.unk_token) return Bpe::kNoToken;
   const auto id = find_written(*spec.unk_token);
-  require(id.has_value(), "{}: field 'unk_token' is '{}', which is no token", spec.source,
+  require(id.has_value(), "{}: field 'unk_token' is '{}', which is not a token", spec.source,
           printable(*spec.unk_token));
   return *id;
 }
