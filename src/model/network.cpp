@@ -67,7 +67,7 @@ at::ScalarType parse_compute_type(std::string_view name, at::Device device) {
   if (name == "fp32") return at::kFloat;
   if (name == "bf16") return at::kBFloat16;
   if (name == "fp64") return at::kDouble;
-  fail_usage("--dtype '{}' is not known; choose auto, fp32, bf16 or fp64", name);
+  fail_usage("compute type '{}' is not known; choose auto, fp32, bf16 or fp64", name);
 }
 
 std::string fingerprint_of(const formats::SafetensorsFolder& stored) {

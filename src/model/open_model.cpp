@@ -10,7 +10,7 @@ at::Device chosen_device(const LoadOptions& options) {
   if (!packed_form(options.weights)) return parse_device(options.device);
   if (options.device == "auto") return at::kCPU;
   if (options.device != "cpu" && is_device_name(options.device))
-    fail_usage("--weights {} is for the CPU, not for --device {}; leave one of the two out", options.weights, options.device);
+    fail_usage("weights: {} is for the CPU, not for device {}; leave one of the two out", options.weights, options.device);
   return parse_device(options.device);
 }
 

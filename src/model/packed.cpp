@@ -24,7 +24,8 @@ void gather(Weights& packed) {
 
 void pack_slow_weights(Network& model, const ops::PackedFormat& format) {
   Weights& w = model.weights;
-  require(w.device().is_cpu() && w.type() != at::kDouble, "{} weights are for fp32 and bf16 on the CPU", format.name);
+  require(w.device().is_cpu() && w.type() != at::kDouble, "{} weights are for fp32 and bf16 on the CPU; choose those, or native weights",
+          format.name);
   Weights packed = w;
   const auto pack = [](Tensor& matrix, Tensor& target, const ops::PackedFormat& wanted) {
     if (!matrix.defined()) return;
@@ -57,7 +58,7 @@ const ops::PackedFormat* packed_form(std::string_view form) {
   if (form == "native") return nullptr;
   for (const ops::PackedFormat* format : ops::kPackedFormats)
     if (format->name == form) return format;
-  fail_usage("--weights '{}' is not known; choose {}", form, fmt::join(weight_forms(), ", "));
+  fail_usage("weights '{}' are not known; choose {}", form, fmt::join(weight_forms(), ", "));
 }
 
 void choose_weights(Network& model, std::string_view form) {
