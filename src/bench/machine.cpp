@@ -58,6 +58,8 @@ Machine describe_machine(at::Device device) {
 
 std::string type_name(at::ScalarType type) { return type == at::kFloat ? "fp32" : type == at::kBFloat16 ? "bf16" : "fp64"; }
 
+double Peaks::share_of_products(double gflops_reached, at::ScalarType type) const { return gflops_reached / gflops.at(type_name(type)); }
+
 Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device) {
   const at::NoGradGuard no_grad;
   // Large enough for full speed, and for no cache to hold what is read.
