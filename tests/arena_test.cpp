@@ -1,5 +1,4 @@
 // Many tensors in one piece of memory.
-#include "base/error.h"
 #include "model/weights.h"
 #include "ops/cpu/arena.h"
 #include "tiny_model.h"
@@ -21,7 +20,7 @@ TEST(Arena, hands_out_what_was_counted_and_no_more) {
     c.fill_(3);
     for (const Tensor& x : {a, b, c}) EXPECT_EQ(reinterpret_cast<uintptr_t>(x.data_ptr()) % 64, 0u);
     EXPECT_TRUE(a.eq(1).all().item<bool>() && b.eq(2).all().item<bool>());
-    EXPECT_THROW(arena.take({1}, at::kFloat), Error);
+    EXPECT_THROW(arena.take({1}, at::kFloat), c10::Error);
   }
 }
 

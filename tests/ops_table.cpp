@@ -4,6 +4,7 @@
 #include "ops/heads/heads.h"
 #include "ops/linear/linear.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
+#include "ops/residual/residual.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/swiglu/swiglu.h"
 #include "ops/windowed_attention/windowed_attention.h"
@@ -85,6 +86,19 @@ Case rms_norm_case(const RmsNormRow& row, int64_t P) {
     if (row.residual == Residual::none) return {y};
     return {y + (row.residual == Residual::planed ? x[1] : slow[1])};
   };
+  return c;
+}
+
+Case residual_case(const char* name, const std::vector<int64_t>& sizes, Residual residual, int64_t P) {
+  Case c = new_case(fmt::format("residual_{}", name), P);
+  Inputs in(c);
+  in.planed(sizes);
+  if (residual == Residual::planed) in.planed(sizes);
+  else in.slow(in.normal(sizes));
+  c.engine = [=](const Tensors& x, const Tensors& slow) -> Tensors {
+    return {ops::add_residual(residual == Residual::planed ? x[1] : slow[0].unsqueeze(0), x[0])};
+  };
+  c.formula = [=](const Tensors& x, const Tensors& slow) -> Tensors { return {x[0] + (residual == Residual::planed ? x[1] : slow[0])}; };
   return c;
 }
 
@@ -299,6 +313,8 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const int64_t P : {1, 2}) {
     for (const auto& row : kRmsNormRows) cases.push_back(rms_norm_case(row, P));
+    cases.push_back(residual_case("planed", {2, 3, 33}, Residual::planed, P));
+    cases.push_back(residual_case("value_only", {7, 64}, Residual::value_only, P));
     for (const auto& row : kHeadsRows) cases.push_back(heads_case(row, P));
     cases.push_back(swiglu_case("one_token", {1, 6}, P));
     cases.push_back(swiglu_case("odd", {2, 5, 46}, P));

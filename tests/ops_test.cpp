@@ -193,8 +193,8 @@ TEST(FewQueries, by_several_threads_equal_the_reference) {
   }
 }
 
-/// Without gradients, as only then it has a kernel of its own.
-TEST(Residual, without_gradients_is_a_sum) {
+/// Without gradients, as only then it has a kernel of its own; with them it is in the table.
+TEST(Residual, without_gradients_is_the_same_sum) {
   on_every_instruction_set([] {
     for (const Placing& placing : placings(at::kCPU))
       for (const auto type : {at::kFloat, at::kBFloat16})

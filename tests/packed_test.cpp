@@ -51,8 +51,8 @@ TEST_P(PackedMatrix, zeros_and_packed_weights_come_back_as_they_were) {
 }
 
 TEST_P(PackedMatrix, what_has_no_whole_blocks_is_refused) {
-  EXPECT_THROW(ops::pack(at::ones({16, 40}), format), Error);
-  EXPECT_THROW(ops::packed_nt(at::ones({1, 32}), ops::pack(at::ones({16, 64}), format)), Error);
+  EXPECT_THROW(ops::pack(at::ones({16, 40}), format), c10::Error);
+  EXPECT_THROW(ops::packed_nt(at::ones({1, 32}), ops::pack(at::ones({16, 64}), format)), c10::Error);
 }
 
 TEST_P(PackedMatrix, the_product_is_that_with_the_unpacked_weights) {
@@ -121,7 +121,7 @@ TEST(Q4, a_q4_1_file_comes_back_exactly) {
 }
 
 TEST(Q4, whole_groups_of_rows_and_weights_that_fp16_holds_are_asked_for) {
-  EXPECT_THROW(ops::pack(at::ones({24, 32}), ops::q4_1), Error);
+  EXPECT_THROW(ops::pack(at::ones({24, 32}), ops::q4_1), c10::Error);
   EXPECT_THROW(ops::pack(at::full({16, 32}, 70000.0f), ops::q4_1), Error);
 }
 

@@ -37,8 +37,4 @@ struct TrainOptions {
 /// step takes. UsageError for an unknown mode.
 void bench_train(const Subject& subject, const TrainOptions& options, Report& report);
 
-/// Measures the peaks (after the runs, so that memory's peak is theirs) and adds what share of them the figures in
-/// GFLOP/s and GB/s reach.
-void add_shares_of_peaks(Report& report, at::ScalarType compute, at::Device device);
-
 }  // namespace ingrain::bench

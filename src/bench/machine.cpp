@@ -57,6 +57,10 @@ Machine describe_machine(at::Device device) {
           std::string(ops::name_of(ops::vectors())), usable_cores(), at::get_num_threads(), load, TORCH_VERSION, kCommit};
 }
 
+double Peaks::share_of_products(double gflops_reached, at::ScalarType type) const {
+  return gflops_reached / gflops.at(compute_type_name(type));
+}
+
 Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device) {
   const at::NoGradGuard no_grad;
   // Large enough for full speed, and for no cache to hold what is read.

@@ -25,6 +25,10 @@ Machine describe_machine(at::Device device);
 struct Peaks {
   std::map<std::string, double> gflops;  // by type (model/network.h, compute_type_name): products of square matrices, GFLOP/s (a multiply-add counts as two)
   double gbytes = 0;                     // reading the device's memory, GB/s
+
+  /// What shares of them a rate reaches. REQUIRES: the type's was measured.
+  double share_of_products(double gflops_reached, at::ScalarType type) const;
+  double share_of_memory(double gbytes_reached) const { return gbytes_reached / gbytes; }
 };
 /// Takes half a second for each type and for memory. The best of what was seen, not the median: it is a bound.
 Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device);

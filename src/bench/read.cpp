@@ -58,15 +58,4 @@ void bench_read(const Subject& subject, const ReadOptions& o, Report& report) {
     report.add("peak memory: end / 32,768", static_cast<double>(first.peak) / static_cast<double>(first.peak_early), "ratio");
 }
 
-void add_shares_of_peaks(Report& report, at::ScalarType compute, at::Device device) {
-  report.machine = describe_machine(device);
-  report.peaks = measure_peaks({compute}, device);
-  const double gflops = report.peaks.gflops.at(compute_type_name(compute));
-  const auto figures = report.figures;
-  for (const Figure& f : figures) {
-    if (f.unit == "GFLOP/s") report.add(f.name + " / peak", f.value / gflops, "ratio");
-    if (f.unit == "GB/s") report.add(f.name + " / peak", f.value / report.peaks.gbytes, "ratio");
-  }
-}
-
 }  // namespace ingrain::bench

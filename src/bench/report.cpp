@@ -13,6 +13,19 @@ namespace ingrain::bench {
 
 using nlohmann::json;
 
+void measure_machine(Report& report, const std::vector<at::ScalarType>& types, at::Device device) {
+  report.machine = describe_machine(device);
+  report.peaks = measure_peaks(types, device);
+}
+
+void add_shares_of_peaks(Report& report, at::ScalarType compute) {
+  const auto figures = report.figures;
+  for (const Figure& f : figures) {
+    if (f.unit == "GFLOP/s") report.add(f.name + " / peak", report.peaks.share_of_products(f.value, compute), "ratio");
+    if (f.unit == "GB/s") report.add(f.name + " / peak", report.peaks.share_of_memory(f.value), "ratio");
+  }
+}
+
 json to_json(const Report& r) {
   const Machine& m = r.machine;
   json root{{"benchmark", r.benchmark}, {"model", r.model}, {"dtype", r.type}};

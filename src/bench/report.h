@@ -30,6 +30,11 @@ struct Report {
   void add(std::string name, double value, std::string unit) { figures.push_back({std::move(name), value, std::move(unit), {}}); }
 };
 
+/// Fills in the machine and its peaks, measured now: after the runs, so that memory's peak is theirs.
+void measure_machine(Report& report, const std::vector<at::ScalarType>& types, at::Device device);
+/// Adds what shares of the peaks the figures in GFLOP/s (of products in `compute`) and GB/s reach.
+void add_shares_of_peaks(Report& report, at::ScalarType compute);
+
 nlohmann::json to_json(const Report& report);
 /// Fills in Figure::was from a report that --json printed. Error if the file is none, or of another benchmark.
 void compare(Report& report, const std::filesystem::path& earlier);

@@ -16,20 +16,9 @@ struct Products {
         fast_w2(real(c.hidden_size * c.fast_mlp_size)), head(real(c.vocab_size * c.hidden_size)) {}
 };
 
-/// Attention of one block over some positions. One product (q kᵀ, or p v) takes `all`; with the chunk's own keys
-/// alone, the only ones that have tangents and whose gradients the inner step needs, it takes `fresh`.
-struct Attention {
-  double all = 0, fresh = 0;
-  double forward() const { return 2 * all; }
-  /// Scores again, dP, dQ; dK and dV of all keys or of the chunk's own.
-  double backward(bool of_all_keys) const { return 3 * all + 2 * (of_all_keys ? all : fresh); }
-  double dual_forward() const { return 4 * all + 2 * fresh; }
-  double dual_backward() const { return 10 * all + 5 * fresh; }  // with the carried keys' gradients
-};
-
-Attention attention(const ModelConfig& c, int64_t first, int64_t count, int64_t begin_of_chunk) {
-  const double per_pair = real(c.num_heads * c.head_dim);
-  return {per_pair * visible_pairs(first, count, c.window), per_pair * visible_pairs(first - begin_of_chunk, count, c.window)};
+/// One block's.
+AttentionWork attention(const ModelConfig& c, int64_t first, int64_t count, int64_t begin_of_chunk) {
+  return attention_work(c.num_heads * c.head_dim, c.window, first, count, begin_of_chunk);
 }
 
 /// The suffix but for its first attention step, S blocks: `step` per fast MLP, MLP and projection, and attention's own.
@@ -58,6 +47,10 @@ double visible_pairs(int64_t first, int64_t count, int64_t window) {
   return rising + (end > rising_end ? real(end - rising_end) * real(window) : 0);
 }
 
+AttentionWork attention_work(int64_t width, int64_t window, int64_t first, int64_t count, int64_t own) {
+  return {real(width) * visible_pairs(first, count, window), real(width) * visible_pairs(first - own, count, window)};
+}
+
 Work forward_work(const ModelConfig& c, int64_t first, int64_t count) {
   const Products p(c);
   const double n = real(count), P = real(c.prefix_len()), S = real(c.suffix_len), step = S > 0 ? 1 : 0;
@@ -78,7 +71,7 @@ Work reading_work(const ModelConfig& c, int64_t first, int64_t count) {
 
 Work standard_step_work(const ModelConfig& c, int64_t T) {
   Work out = forward_work(c, 0, T);
-  const Attention seen = attention(c, 0, T, 0);
+  const AttentionWork seen = attention(c, 0, T, 0);
   const double step = c.suffix_len > 0 ? 1 : 0, more = seen.backward(true) - 2 * seen.forward();
   out.prefix = 3 * out.prefix + (real(c.prefix_len()) + step) * more;
   out.suffix = 3 * out.suffix + (real(c.suffix_len) - step) * more;
@@ -93,7 +86,7 @@ Work meta_step_work(const ModelConfig& c, int64_t T) {
   const double b = real(c.chunk), S = real(c.suffix_len);
   const double linear = b * (S * (p.fast + p.mlp) + (S - 1) * p.projections);
   for (int64_t first = 0; first < T; first += c.chunk) {
-    const Attention seen = attention(c, first, c.chunk, first);
+    const AttentionWork seen = attention(c, first, c.chunk, first);
     if (first + c.chunk == T) {  // the last chunk makes no step and needs no tangent
       out += {0, 3 * linear + (S - 1) * (seen.forward() + seen.backward(true)), 3 * b * p.head};
       continue;
@@ -105,7 +98,7 @@ Work meta_step_work(const ModelConfig& c, int64_t T) {
     // Both planes forward, and the gradients of both planes' activations and of the weights. Fast MLPs have x dw and
     // gdy dw besides, and the first one's input has no tangent: three products of its w13 fall away.
     const double tangents = b * (2 * S * p.fast - 3 * (p.fast - p.fast_w2));
-    out += {0, 6 * linear + tangents + (S - 1) * (seen.dual_forward() + seen.dual_backward()), 6 * b * p.head};
+    out += {0, 6 * linear + tangents + (S - 1) * (seen.dual_forward() + seen.dual_backward(true)), 6 * b * p.head};
   }
   return out;
 }

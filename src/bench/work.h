@@ -17,6 +17,19 @@ struct Work {
 /// Pairs of a query at one of the positions [first, first + count) and a key that it sees in a window of k.
 double visible_pairs(int64_t first, int64_t count, int64_t window);
 
+/// Attention over some positions. One product (q kᵀ, or p v) takes `all`; with the keys at hand alone, the only ones that have
+/// tangents, it takes `fresh`. Backward: gradients of all keys, or of those at hand (the only ones that the inner step needs).
+struct AttentionWork {
+  double all = 0, fresh = 0;
+  double forward() const { return 2 * all; }
+  double backward(bool of_all_keys) const { return 3 * all + 2 * (of_all_keys ? all : fresh); }  // scores again, dP, dQ; dK, dV
+  double dual_forward() const { return 4 * all + 2 * fresh; }
+  double dual_backward(bool of_all_keys) const { return 6 * all + 5 * fresh + 4 * (of_all_keys ? all : fresh); }
+};
+
+/// Of the positions [first, first + count), where the keys at hand begin at `own`; width: of all query heads together.
+AttentionWork attention_work(int64_t width, int64_t window, int64_t first, int64_t count, int64_t own);
+
 /// One pass forward over the positions [first, first + count), without learning.
 Work forward_work(const ModelConfig& config, int64_t first, int64_t count);
 

@@ -45,7 +45,8 @@ void measure_model(const BenchCommand& o, const char* benchmark, const Measure& 
   watch_interrupts();
   bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights, {}, {}, {}};
   measure(subject, report);
-  bench::add_shares_of_peaks(report, compute, device);
+  bench::measure_machine(report, {compute}, device);
+  bench::add_shares_of_peaks(report, compute);
   print(o, report, bench::to_text);
 }
 

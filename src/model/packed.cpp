@@ -25,7 +25,8 @@ void gather(Weights& packed) {
 
 void pack_slow_weights(Network& model, const ops::PackedFormat& format) {
   Weights& w = model.weights;
-  require(w.device().is_cpu() && w.type() != at::kDouble, "{} weights are for fp32 and bf16 on the CPU", format.name);
+  require(w.device().is_cpu() && w.type() != at::kDouble, "{} weights are for fp32 and bf16 on the CPU; choose those, or native weights",
+          format.name);
   Weights packed = w;
   const auto pack = [](Tensor& matrix, Tensor& target, const ops::PackedFormat& wanted) {
     if (!matrix.defined()) return;

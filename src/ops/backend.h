@@ -11,7 +11,7 @@ enum class Backend {
   cuda,       // own .cu kernels: fp32 and bf16 on a GPU
 };
 
-/// The fastest backend that takes tensors like `x`.
+/// The fastest backend that takes tensors like `x`; the reference on any device that is neither a CPU nor a CUDA GPU.
 Backend backend_for(const Tensor& x);
 
 /// While one lives, every operation of the process runs its reference implementation (tests, benchmarks).

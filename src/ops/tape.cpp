@@ -1,7 +1,5 @@
 #include "ops/tape.h"
 
-#include "base/error.h"
-
 namespace ingrain::ops {
 
 thread_local Tape* Tape::active_ = nullptr;
@@ -36,7 +34,7 @@ std::vector<Tensor> Tape::put(std::vector<Tensor> results, const int64_t* token_
 }
 
 std::vector<Tensor> Tape::take() {
-  require(next_ < calls_.size(), "a tape of {} results was asked for one more", calls_.size());
+  TORCH_CHECK(next_ < calls_.size(), "a tape of ", calls_.size(), " results was asked for one more");
   std::vector<Tensor> out;  // views, since autograd will make them part of its graph
   for (const Tensor& whole : calls_[next_++]) out.push_back(whole.defined() ? whole.detach() : whole);
   return out;

@@ -18,7 +18,8 @@ class Tape {
   enum class Mode { record, replay };
   /// While it lives, the calling thread's operations put their results for tokens first .. first + count - 1 on the tape;
   /// or take those of all tokens from it. A pass may be made in several scopes, each of which begins at the call (0-based) that
-  /// the one before ended at. REQUIRES: the same operations in the same order in every pass.
+  /// the one before ended at. REQUIRES: the same operations in the same order in every pass;
+  /// c10::Error where there are more of them in a replay.
   class Scope {
    public:
     Scope(Tape& tape, Mode mode, int64_t first, int64_t count, size_t call = 0);

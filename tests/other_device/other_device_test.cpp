@@ -1,5 +1,7 @@
 // Everything computes where the weights are, gives the CPU's numbers there, and does not wait for the device on the way.
 #include "eval/score.h"
+#include "ops/backend.h"
+#include "ops/swiglu/swiglu.h"
 #include "other_device/there.h"
 #include "train/adamw.h"
 #include "train/validation.h"
@@ -21,6 +23,14 @@ TEST_F(OtherDevice, it_does_not_mix_with_the_cpu_and_counts_who_waits) {
   const int64_t before = test::waits();
   EXPECT_EQ((there + there).sum().item<float>(), 4);
   EXPECT_EQ(test::waits(), before + 1);
+}
+
+TEST_F(OtherDevice, operations_there_are_the_reference_s_in_every_type) {
+  for (const auto type : {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf}) {
+    const Tensor ab = at::ones({1, 3, 8}, type), there = ab.to(test::kOther);
+    EXPECT_EQ(ops::backend_for(there), ops::Backend::reference) << type << ": its memory is not the CPU kernels' to read";
+    EXPECT_TRUE(ops::swiglu(there).cpu().equal(ops::swiglu_reference.forward(ab)));
+  }
 }
 
 TEST_F(OtherDevice, reading_gives_the_same_numbers_there_and_waits_for_none_of_them) {

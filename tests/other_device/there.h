@@ -1,7 +1,6 @@
 // A tiny model on the CPU, and the same one on the device that device.h acts out.
 #pragma once
 
-#include "ops/backend.h"
 #include "other_device/device.h"
 #include "scratch.h"
 #include "tiny_model.h"
@@ -19,7 +18,6 @@ class OtherDevice : public ScratchTest {
     EXPECT_EQ(there.device(), kOther);
     EXPECT_LT(max_difference(here.nan_to_num(-1), there.cpu().nan_to_num(-1)), 1e-10);
   }
-  ops::ReferenceScope scope_;
 };
 
 }  // namespace ingrain::test

@@ -1,5 +1,6 @@
-// Rows of windowed attention, and of its form for single tokens on a GPU.
+// Rows of windowed attention, and of its form for single tokens.
 #include "bench/ops/row.h"
+#include "bench/work.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
@@ -12,20 +13,6 @@ using namespace ops;
 
 /// Scores that the reference may hold at once: it keeps several such matrices, in fp32.
 constexpr int64_t kMostScoresCpu = int64_t{1} << 26, kMostScoresGpu = int64_t{1} << 29;
-
-/// One product over visible keys, times 2: all keys, and the new keys alone (the only ones with tangents and gradients).
-struct Products {
-  double all = 0, fresh = 0;
-  explicit Products(const OpsShape& s) {
-    const double pair = 2.0 * static_cast<double>(s.H * s.d);
-    for (int64_t i = 0; i < s.T; ++i) {
-      all += pair * static_cast<double>(std::min(s.past + i + 1, s.window));
-      fresh += pair * static_cast<double>(std::min(i + 1, s.window));
-    }
-  }
-  double forward(int64_t P) const { return P == 1 ? 2 * all : 4 * all + 2 * fresh; }
-  double backward(int64_t P) const { return P == 1 ? 3 * all + 2 * fresh : 6 * all + 9 * fresh; }
-};
 
 struct Inputs {
   Tensor q, k, v;
@@ -67,11 +54,12 @@ void add_attention(const OpsRows& to) {
   const OpsShape s = to.shape;
   const auto sizes = fmt::format("{}+{}xH{}G{}d{}k{}", s.past, s.T, s.H, s.G, s.d, s.window);
   const double scale = 1 / std::sqrt(static_cast<double>(s.d));
-  const Products products(s);
+  const AttentionWork work = attention_work(s.H * s.d, s.window, s.past, s.T, s.past);
   for (const int64_t P : to.planes()) {
     const double queries = to.bytes(P * s.T * s.H * s.d), keys = to.bytes(2 * P * s.T * s.G * s.d), past = to.bytes(2 * s.past * s.G * s.d);
     const bool fits = P * s.H * s.T * (s.past + s.T) <= (to.on_cpu() ? kMostScoresCpu : kMostScoresGpu);
-    to.add("attention", P, "forward", sizes, {products.forward(P), 2 * queries + keys + past}, [=](const OpsInputs& in) {
+    const double forward = 2 * (P == 1 ? work.forward() : work.dual_forward());  // a multiply-add is two
+    to.add("attention", P, "forward", sizes, {forward, 2 * queries + keys + past}, [=](const OpsInputs& in) {
       const Inputs x(s, P, in);
       Contenders out = of_kernels(x.q, attention_reference, attention_cpu, attention_cuda,
                                   [=](const auto& k) { k.forward(x.q, x.k, x.v, x.past, s.window, scale); });
@@ -80,7 +68,8 @@ void add_attention(const OpsRows& to) {
       return out;
     });
     if (to.is(OpsShape::Pass::token)) continue;
-    to.add("attention", P, "backward", sizes, {products.backward(P), 4 * queries + 2 * keys + past}, [=](const OpsInputs& in) {
+    const double backward = 2 * (P == 1 ? work.backward(/*of_all_keys=*/false) : work.dual_backward(/*of_all_keys=*/false));
+    to.add("attention", P, "backward", sizes, {backward, 4 * queries + 2 * keys + past}, [=](const OpsInputs& in) {
       const Inputs x(s, P, in);
       const Tensor go = in.random({P, 1, s.T, s.H, s.d});
       const auto of = [=](const AttentionKernels& k) {
@@ -98,19 +87,19 @@ void add_attention(const OpsRows& to) {
 
 void add_ring_attention(const OpsRows& to) {
   const OpsShape s = to.shape;
-  if (!to.is(OpsShape::Pass::token) || to.on_cpu()) return;
+  if (!to.is(OpsShape::Pass::token)) return;
   const double scale = 1 / std::sqrt(static_cast<double>(s.d)), token = to.bytes(s.H * s.d), keys = to.bytes(2 * s.window * s.G * s.d);
   const double flops = 4.0 * static_cast<double>(s.window * s.H * s.d);
   const auto position = [](const OpsInputs& in, int64_t at) { return at::full({1}, at, in.options().dtype(at::kLong)); };
   to.add("ring_attention", 1, "forward", fmt::format("{}xH{}G{}d{}", s.window, s.H, s.G, s.d), {flops, 2 * token + keys}, [=](const OpsInputs& in) {
     const Tensor q = in.random({1, s.H, s.d}), k = in.random({1, s.window, s.G, s.d}), v = in.random({1, s.window, s.G, s.d});
-    return of_kernels(q, ring_reference, ring_reference, ring_cuda,
+    return of_kernels(q, ring_reference, ring_cpu, ring_cuda,
                       [=, newest = position(in, 2 * s.window)](const auto& kernels) { kernels.attend(q, k, v, newest, s.window, scale); });
   });
   to.add("ring_store", 1, "forward", fmt::format("{}xG{}d{}", s.window, s.G, s.d), {0, to.bytes(4 * s.G * s.d)}, [=](const OpsInputs& in) {
     const Tensor k_new = in.random({1, s.G, s.d}), v_new = in.random({1, s.G, s.d});
     const Tensor k = in.random({1, s.window, s.G, s.d}), v = in.random({1, s.window, s.G, s.d});
-    return of_kernels(k, ring_reference, ring_reference, ring_cuda,
+    return of_kernels(k, ring_reference, ring_cpu, ring_cuda,
                       [=, newest = position(in, 2 * s.window)](const auto& kernels) { kernels.store(k_new, v_new, k, v, newest); });
   });
 }

@@ -1,6 +1,7 @@
-// Rows of operations that are bound by memory: norms, heads, the gate.
+// Rows of operations that are bound by memory: norms, the residual addition, heads, the gate.
 #include "bench/ops/row.h"
 #include "ops/heads/heads.h"
+#include "ops/residual/residual.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/swiglu/swiglu.h"
 
@@ -45,6 +46,15 @@ void add_rms_norm(const OpsRows& to) {
       return out;
     });
   }
+}
+
+void add_residual_rows(const OpsRows& to) {
+  const int64_t N = to.shape.T, D = to.shape.D;
+  for (const int64_t P : to.planes())
+    to.add("add_residual", P, "forward", fmt::format("{}x{}", N, D), {0, 3 * to.bytes(P * N * D)}, [=](const OpsInputs& in) {
+      const Tensor residual = in.random({P, N, D}), x = in.random({P, N, D});
+      return of_kernels(x, residual_reference, residual_cpu, residual_cuda, [=](const auto& k) { k.forward(residual, x); });
+    });
 }
 
 void add_heads(const OpsRows& to) {

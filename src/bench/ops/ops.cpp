@@ -42,7 +42,8 @@ OpsResult measure(const OpsRow& row, const OpsOptions& o) {
 }
 
 void set_share(OpsResult& result, const Peaks& peaks, at::ScalarType type) {
-  const double products = result.gflops.value_or(0) / peaks.gflops.at(compute_type_name(type)), memory = result.gbytes.value_or(0) / peaks.gbytes;
+  const double products = peaks.share_of_products(result.gflops.value_or(0), type);
+  const double memory = peaks.share_of_memory(result.gbytes.value_or(0));
   result.of_memory = memory > products;
   result.share = std::max(products, memory);
 }
@@ -80,8 +81,7 @@ std::vector<OpsResult> bench_ops(const OpsOptions& o, Report& report) {
     }
   }
   if (out.size() < rows.size()) report.type = fmt::format("the first {} of {} rows: interrupted", out.size(), rows.size());
-  report.machine = describe_machine(o.device);
-  report.peaks = measure_peaks(o.types, o.device);
+  measure_machine(report, o.types, o.device);
   for (size_t i = 0; i < out.size(); ++i) {
     set_share(out[i], report.peaks, rows[i].inputs.type);
     add_figures(out[i], report);

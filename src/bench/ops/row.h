@@ -86,18 +86,4 @@ inline Run by_reference(Run run) {
 /// The backward pass of y with respect to `inputs`, without the forward pass: y's graph is kept.
 Run backward_of(const Tensor& y, const Tensor& gy, std::vector<Tensor> inputs);
 
-// The table: one function an operation. A new one is declared here and named in kOperations (table.cpp).
-void add_rms_norm(const OpsRows& to);
-void add_heads(const OpsRows& to);
-void add_swiglu(const OpsRows& to);
-void add_attention(const OpsRows& to);
-void add_ring_attention(const OpsRows& to);
-void add_products(const OpsRows& to);
-void add_packed(const OpsRows& to);
-void add_fast_linear(const OpsRows& to);
-void add_cross_entropy_rows(const OpsRows& to);
-void add_linear_cross_entropy(const OpsRows& to);
-void add_clipped_sgd(const OpsRows& to);
-void add_adamw(const OpsRows& to);
-
 }  // namespace ingrain::bench

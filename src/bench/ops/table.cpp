@@ -9,7 +9,18 @@
 #include <regex>
 
 namespace ingrain::bench {
+
+// An operation's rows, added by one function (in the other files of this folder). A new one is declared here and named in kOperations.
+using AddRows = void(const OpsRows& to);
+AddRows add_rms_norm, add_residual_rows, add_heads, add_swiglu, add_attention, add_ring_attention, add_products, add_packed, add_fast_linear,
+    add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw;
+
 namespace {
+
+constexpr AddRows* kOperations[] = {
+    add_rms_norm, add_residual_rows, add_heads,              add_swiglu,               add_attention,   add_ring_attention, add_products,
+    add_packed,   add_fast_linear,   add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw,
+};
 
 using Pass = OpsShape::Pass;
 
@@ -24,12 +35,6 @@ constexpr OpsShape kShapes[] = {
     {"3b",           Pass::chunk,  1024, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
     {"3b",           Pass::token,     1, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
     {"3b",           Pass::prefix, 8192,    0, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
-};
-
-using AddRows = void (*)(const OpsRows& to);
-constexpr AddRows kOperations[] = {
-    add_rms_norm, add_heads,       add_swiglu,             add_attention,            add_ring_attention, add_products,
-    add_packed,   add_fast_linear, add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd,    add_adamw,
 };
 
 constexpr size_t kLongestFilter = 200;
@@ -58,7 +63,7 @@ Run backward_of(const Tensor& y, const Tensor& gy, std::vector<Tensor> inputs) {
 std::vector<OpsRow> ops_rows(const OpsOptions& o) {
   const std::regex filter = compile(o.filter);
   std::vector<OpsRow> all, out;
-  for (const AddRows add : kOperations)
+  for (AddRows* const add : kOperations)
     for (const OpsShape& shape : kShapes)
       for (const at::ScalarType type : o.types)
         if (o.all_shapes || (o.device.is_cpu() ? shape.on_cpu : shape.on_gpu)) add({shape, {type, o.device}, all});

@@ -1,7 +1,5 @@
 #include "ops/cpu/arena.h"
 
-#include "base/error.h"
-
 #include <ATen/ops/from_blob.h>
 
 #ifdef __linux__
@@ -46,7 +44,7 @@ Arena::Arena(int64_t bytes) : memory_(at::empty({bytes}, at::kByte)) {}
 
 Tensor Arena::take(at::IntArrayRef sizes, at::ScalarType type) {
   const int64_t bytes = bytes_of(sizes, type);
-  require(used_ + bytes <= memory_.numel(), "an arena of {} bytes has no room for {} more", memory_.numel(), bytes);
+  TORCH_CHECK(used_ + bytes <= memory_.numel(), "an arena of ", memory_.numel(), " bytes has no room for ", bytes, " more");
   void* const at = static_cast<char*>(memory_.data_ptr()) + used_;
   used_ += bytes;
   return at::from_blob(at, sizes, [keep = memory_](void*) {}, at::TensorOptions(type));

@@ -16,7 +16,7 @@ class Arena {
   static int64_t bytes_of(at::IntArrayRef sizes, at::ScalarType type);
 
   explicit Arena(int64_t bytes);
-  /// The next tensor, uninitialised, on a boundary of 64 bytes. Error if there is no room.
+  /// The next tensor, uninitialised, on a boundary of 64 bytes. Throws c10::Error if there is no room.
   Tensor take(at::IntArrayRef sizes, at::ScalarType type);
 
  private:

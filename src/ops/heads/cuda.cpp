@@ -17,9 +17,7 @@ struct Operands {
 
   Operands(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope)
       : qkv(qkv_PBTC.contiguous()), q_norm(cuda::packed(q_norm_d)), k_norm(cuda::packed(k_norm_d)),
-        cos(cuda::packed(rope.cos_TR)), sin(cuda::packed(rope.sin_TR)) {
-    TORCH_CHECK(cos.device() == qkv.device(), "split_heads: the rotations must be on the projection's device");
-  }
+        cos(cuda::packed(rope.cos_TR)), sin(cuda::packed(rope.sin_TR)) {}
 
   cuda::HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     TORCH_CHECK(qkv.numel() / (planes(qkv) * shape.head_dim) < int64_t{1} << 31, "split_heads: 2^31 heads of tokens are too many for one call");

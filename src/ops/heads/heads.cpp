@@ -40,12 +40,31 @@ struct HeadsFunction : torch::autograd::Function<HeadsFunction> {
   }
 };
 
+void check(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope, const HeadShape& shape) {
+  TORCH_CHECK(qkv_PBTC.dim() == 4 && (planes(qkv_PBTC) == 1 || planes(qkv_PBTC) == 2) && shape.q_heads > 0 && shape.kv_heads > 0 &&
+                  shape.head_dim > 0 && shape.head_dim % 2 == 0 && qkv_PBTC.size(3) == shape.width(),
+              "split_heads: a projection ", qkv_PBTC.sizes(), " does not hold ", shape.q_heads, " + 2 x ", shape.kv_heads, " heads of ",
+              shape.head_dim);
+  const int64_t sizes_TR[] = {qkv_PBTC.size(2), shape.head_dim / 2};
+  const at::IntArrayRef angles_TR(sizes_TR);
+  TORCH_CHECK(rope.cos_TR.sizes() == angles_TR && rope.sin_TR.sizes() == angles_TR && is_wide_beside(rope.cos_TR, qkv_PBTC) &&
+                  is_wide_beside(rope.sin_TR, qkv_PBTC),
+              "split_heads: rotations ", rope.cos_TR.sizes(), " and ", rope.sin_TR.sizes(), " must be ", angles_TR,
+              ", fp32 (fp64 for fp64), on the projection's device");
+  TORCH_CHECK(q_norm_d.defined() == k_norm_d.defined(), "split_heads: q and k are both normed, or neither");
+  if (!q_norm_d.defined()) return;
+  for (const Tensor& norm : {q_norm_d, k_norm_d})
+    TORCH_CHECK(norm.dim() == 1 && norm.size(0) == shape.head_dim && is_wide_beside(norm, qkv_PBTC), "split_heads: a norm ", norm.sizes(),
+                " must be of ", shape.head_dim, " numbers, fp32 (fp64 for fp64), on the projection's device");
+}
+
 std::optional<Tensor> maybe(const Tensor& x) { return x.defined() ? std::optional<Tensor>(x) : std::nullopt; }
 
 }  // namespace
 
 Heads split_heads(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
                   const HeadShape& shape, double eps) {
+  check(qkv_PBTC, q_norm_d, k_norm_d, rope, shape);
   if (!needs_graph(qkv_PBTC, q_norm_d, k_norm_d))
     return kernels(qkv_PBTC).forward(qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps);
   const auto out = HeadsFunction::apply(qkv_PBTC, maybe(q_norm_d), maybe(k_norm_d), rope, shape, eps);

@@ -11,6 +11,7 @@ struct RopeTable {
   bool interleaved = true;  // pairs (x[2i], x[2i+1]); otherwise (x[i], x[i + head_dim/2])
 };
 
+/// REQUIRES: an even head_dim.
 struct HeadShape {
   int64_t q_heads, kv_heads, head_dim;
   int64_t width() const { return (q_heads + 2 * kv_heads) * head_dim; }
@@ -21,7 +22,8 @@ struct Heads {
 };
 
 /// qkv: [P, B, T, (H + 2G) d] contiguous, q | k | v. q_norm, k_norm: [d], fp32 (fp64), or both undefined for no norm.
-/// q and k are normed and rotated; v is copied. Differentiable once in qkv and the norms.
+/// q and k are normed and rotated; v is copied. Differentiable once in qkv and the norms. Throws c10::Error where shapes, types or
+/// devices do not fit.
 Heads split_heads(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
                   const HeadShape& shape, double eps);
 

@@ -22,6 +22,6 @@ Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
 
 }  // namespace
 
-const FewRowsKernels few_rows_cuda{cuda::kFewRows, cuda::kFewRowsOfFp32Weights, nt};
+const FewRowsKernels few_rows_cuda{cuda::kMostRows, cuda::kMostRowsOfFp32Weights, nt};
 
 }  // namespace ingrain::ops

@@ -117,7 +117,7 @@ void few_rows_nt(const FewRowsCall& call, Stream stream) {
     using T = typename decltype(tag)::type;
     using W = typename decltype(weight_tag)::type;
     constexpr int kPack = 16 / sizeof(W);
-    constexpr int kMost = std::is_same_v<W, float> ? kFewRowsOfFp32Weights : kFewRows;
+    constexpr int kMost = std::is_same_v<W, float> ? kMostRowsOfFp32Weights : kMostRows;
     if (!packs) start<T, W, 1, 1>(call, stream);  // right, but reads the weight once a row
     else if (call.m == 1) start<T, W, kPack, 1>(call, stream);
     else if (call.m == 2) start<T, W, kPack, 2>(call, stream);

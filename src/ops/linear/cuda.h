@@ -18,7 +18,7 @@ struct FewRowsCall {
 /// Up to so many rows, by the weights' type. Each weight costs a multiply-add a row, each row's element a conversion: more rows
 /// than that, and a GPU cannot do this while the weights come at memory's full speed; cuBLAS's tensor cores can. fp32
 /// weights come half as fast, and would have to be copied for it first.
-constexpr int64_t kFewRows = 4, kFewRowsOfFp32Weights = 8;
+constexpr int64_t kMostRows = 4, kMostRowsOfFp32Weights = 8;
 
 void few_rows_nt(const FewRowsCall& call, Stream stream);
 

@@ -19,6 +19,13 @@ bool has_few_rows(const Tensor& a_BMK, const Tensor& b_BNK) {
          a_BMK.device() == b_BNK.device();
 }
 
-Tensor few_rows_nt(const Tensor& a_BMK, const Tensor& b_BNK) { return kernels(a_BMK).nt(a_BMK, b_BNK); }
+Tensor few_rows_nt(const Tensor& a_BMK, const Tensor& b_BNK) {
+  const int64_t axes = a_BMK.dim();
+  TORCH_CHECK(b_BNK.dim() == axes && (axes == 2 || (axes == 3 && a_BMK.size(0) == b_BNK.size(0))) && a_BMK.size(-1) == b_BNK.size(-1) &&
+                  has_few_rows(a_BMK, b_BNK),
+              "few_rows_nt: rows ", a_BMK.scalar_type(), " ", a_BMK.sizes(), " do not fit weights ", b_BNK.scalar_type(), " ",
+              b_BNK.sizes());
+  return kernels(a_BMK).nt(a_BMK, b_BNK);
+}
 
 }  // namespace ingrain::ops

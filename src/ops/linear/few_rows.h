@@ -9,7 +9,8 @@ namespace ingrain::ops {
 /// contiguous, and few enough rows of a. Both may have a leading batch axis.
 bool has_few_rows(const Tensor& a_BMK, const Tensor& b_BNK);
 
-/// a bᵀ, [B, M, N] or [M, N], like a; b rounded to a's type as it is read, sums in fp32. REQUIRES: has_few_rows(a, b).
+/// a bᵀ, [B, M, N] or [M, N], like a; b rounded to a's type as it is read, sums in fp32. Throws c10::Error unless has_few_rows(a, b)
+/// and the shapes fit.
 Tensor few_rows_nt(const Tensor& a_BMK, const Tensor& b_BNK);
 
 struct FewRowsKernels {

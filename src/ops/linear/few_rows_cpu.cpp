@@ -7,8 +7,6 @@
 
 namespace ingrain::ops {
 
-inline constexpr int64_t kFewRowsAhead = 16384;  // bytes of the weight that are asked for ahead of their use
-
 struct FewRowsCall {
   at::ScalarType type, weight_type;
   int64_t m, n, k, ldb;
@@ -41,9 +39,9 @@ HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, in
 #pragma GCC unroll 4
   for (int j = 0; j < kStreams; ++j) row[j] = b + HWY_MIN(int64_t{j}, streams - 1) * call.ldb;
   const int64_t whole = call.k - call.k % int64_t(Lanes());
-  const char* const later = reinterpret_cast<const char*>(b) + kFewRowsAhead;
+  const char* const later = reinterpret_cast<const char*>(b) + kStreamAhead;
   for (int64_t p = 0; p < whole; p += Lanes()) {
-    PrefetchBytes<kStreams * hn::MaxLanes(D()) * sizeof(W)>(later + kStreams * p * int64_t{sizeof(W)});
+    AskForBytes<Cache::first, kStreams * hn::MaxLanes(D()) * sizeof(W)>(later + kStreams * p * int64_t{sizeof(W)});
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) {
       const V right = std::is_same_v<T, W> ? Load(row[j] + p) : Rounded<T>(Load(row[j] + p));

@@ -142,9 +142,21 @@ struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
   }
 };
 
+void check_fast(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const Tensor& rounded) {
+  TORCH_CHECK(x_PBTD.dim() == 4 && (planes(x_PBTD) == 1 || planes(x_PBTD) == 2) && (w.dim() == 2 || w.dim() == 3) &&
+                  w.size(-1) == x_PBTD.size(3) && (w.dim() == 2 || w.size(0) == x_PBTD.size(1)),
+              "fast_linear: rows ", x_PBTD.sizes(), " do not fit weights ", w.sizes());
+  for (const Tensor* like_w : {&dw, &rounded})
+    TORCH_CHECK(!like_w->defined() || like_w->sizes() == w.sizes(), "fast_linear: a tangent or rounded weights ", like_w->sizes(),
+                " must be like the weights ", w.sizes());
+  TORCH_CHECK(!rounded.defined() || rounded.scalar_type() == x_PBTD.scalar_type(), "fast_linear: rounded weights must have the rows' type");
+}
+
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
+  TORCH_CHECK(x.dim() >= 2 && w_FD.dim() == 2 && (!bias_F.defined() || (bias_F.dim() == 1 && bias_F.size(0) == w_FD.size(0))),
+              "linear: rows ", x.sizes(), " and weights ", w_FD.sizes(), " do not fit each other or the bias");  // columns: the product
   const Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
   if (planes(y) == 1) return again([=] { return y + bias_F; });
@@ -152,6 +164,7 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
 }
 
 Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const Tensor& rounded) {
+  check_fast(x_PBTD, w, dw, rounded);
   const int64_t B = x_PBTD.size(1);
   const auto type = x_PBTD.scalar_type();
   if (w.dim() == 2 && !dw.defined()) return ops::linear(x_PBTD, w.to(type));

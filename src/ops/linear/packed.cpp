@@ -56,9 +56,12 @@ namespace {
 
 HWY_EXPORT(Round);
 
+/// Of a matrix that its kernels can read.
 const PackedFormat& format_of(const Tensor& packed) {
   const PackedFormat* const format = packed_format(packed);
-  require(format, "a packed matrix is none: its type is {}", c10::toString(packed.scalar_type()));
+  TORCH_CHECK(format && packed.dim() == 2 && packed.is_cpu() && packed.is_contiguous() && packed.size(0) % format->rows == 0 &&
+                  packed.size(1) % format->bytes == 0,
+              "a matrix of ", packed.scalar_type(), " ", packed.sizes(), " is not one that pack() made");
   return *format;
 }
 
@@ -73,15 +76,16 @@ const PackedFormat* packed_format(const Tensor& w) {
 }
 
 bool can_pack(at::IntArrayRef sizes_NK, const PackedFormat& format) {
-  return sizes_NK[0] % format.rows == 0 && sizes_NK[1] % kPackedBlock == 0;
+  return sizes_NK.size() == 2 && sizes_NK[0] % format.rows == 0 && sizes_NK[1] % kPackedBlock == 0;
 }
 
 Tensor pack(const Tensor& w_NK, const PackedFormat& format) {
+  TORCH_CHECK(can_pack(w_NK.sizes(), format) && w_NK.is_cpu(), "weights ", w_NK.sizes(), " on ", w_NK.device(), " cannot be packed as ",
+              format.name, ": that is in blocks of ", kPackedBlock, " and groups of ", format.rows, " rows, on the CPU");
   const int64_t N = w_NK.size(0), K = w_NK.size(1), blocks = K / kPackedBlock;
-  require(can_pack(w_NK.sizes(), format), "a matrix of {} x {} weights cannot be packed as {}, in blocks of {} and groups of {} rows",
-          N, K, format.name, kPackedBlock, format.rows);
   const Tensor w = w_NK.detach().to(at::kFloat).contiguous();
-  require(w.numel() == 0 || w.abs().max().item<float>() <= format.largest, "a weight is too large for {}, which ends at {}",
+  const float largest = w.numel() == 0 ? 0 : w.abs().max().item<float>();
+  require(largest <= format.largest, "a matrix of {} x {} has a weight of {}, and {} ends at {}; leave the weights native", N, K, largest,
           format.name, format.largest);
   const Tensor out = at::empty({N, format.bytes * blocks}, format.type);
   auto* const bytes = static_cast<char*>(out.data_ptr());
@@ -106,8 +110,11 @@ Tensor unpack(const Tensor& packed) {
 
 Tensor packed_nt(const Tensor& a_MK, const Tensor& packed) {
   const PackedFormat& format = format_of(packed);
-  const int64_t M = a_MK.size(0), N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
-  require(a_MK.size(1) == K, "a packed matrix of {} columns meets rows of {}", K, a_MK.size(1));
+  const int64_t N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
+  const bool has_kernel = a_MK.is_cpu() && (a_MK.scalar_type() == at::kFloat || a_MK.scalar_type() == at::kBFloat16);
+  TORCH_CHECK(has_kernel && a_MK.dim() == 2 && a_MK.size(1) == K, "packed_nt: rows ", a_MK.scalar_type(), " ", a_MK.sizes(), " on ",
+              a_MK.device(), " do not fit a packed matrix of ", K, " columns, for fp32 and bf16 on the CPU");
+  const int64_t M = a_MK.size(0);
   const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
   const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
   float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;

@@ -43,15 +43,15 @@ const PackedFormat* packed_format(const Tensor& w);
 
 /// Whether a matrix of these sizes has whole blocks and groups.
 bool can_pack(at::IntArrayRef sizes_NK, const PackedFormat& format);
-/// w: finite, on the CPU. Error unless can_pack().
+/// w: finite, on the CPU. Throws c10::Error unless can_pack(), Error where a weight is beyond what the format holds.
 Tensor pack(const Tensor& w_NK, const PackedFormat& format);
 
-/// The weights that a packed matrix stands for, [N, K] fp32.
+/// The weights that a packed matrix stands for, [N, K] fp32. Throws c10::Error where it is no packed one.
 Tensor unpack(const Tensor& packed);
 
 /// a wᵀ, [M, N], like a; a: [M, K], fp32 or bf16. The product with the unpacked weights, with a rounded to 16 bits a number and
 /// a scale per block of 32: whole numbers are multiplied twice as fast as fp32, and what that rounding moves is a
-/// hundredth of what eight bits did to the weights. Any M, but made for few rows.
+/// hundredth of what eight bits did to the weights. Any M, but made for few rows. Throws c10::Error where shapes or types do not fit.
 Tensor packed_nt(const Tensor& a_MK, const Tensor& packed);
 
 }  // namespace ingrain::ops

@@ -10,8 +10,8 @@ Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b
 Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN);  // a b,  [M, N]
 Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN);  // aᵀ b, [M, N]
 
-/// sum += aᵀ b; an undefined sum becomes the product, in a's accumulate_type. sum: a's type, or the wider one that its products are summed in, which a GPU then adds to without a rounding
-/// between.
+/// sum += aᵀ b; an undefined sum becomes the product, in a's accumulate_type. sum: a's type, or that wider one, to which a GPU adds
+/// without rounding the product first.
 void add_product_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN);
 
 }  // namespace ingrain::ops

@@ -13,7 +13,6 @@
 namespace ingrain::ops {
 
 inline constexpr int64_t kQ4Rows = 16;
-inline constexpr int64_t kQ4Ahead = 16384;  // bytes that are asked for ahead of their use
 
 /// The same block of 16 rows. A vector holds rows beside each other: there is no sum across a vector, and scales are loaded as one.
 /// A row's word holds 8 columns; numbers of 4 bits that are 16 bits apart are neighbours: columns 0 and 1 lie in bits
@@ -82,7 +81,7 @@ HWY_INLINE void Q4Dots(const PackedCall& call, int64_t row, const Q4Group* w, T*
     for (int j = 0; j < kVectors; ++j) sum[i][j] = Zero();
   for (int64_t b = 0; b < call.blocks; ++b) {
     const int16_t* const x = a + b * kPackedBlock;
-    PrefetchBytes<sizeof(Q4Group)>(reinterpret_cast<const char*>(w + b) + kQ4Ahead);
+    AskForBytes<Cache::first, sizeof(Q4Group)>(reinterpret_cast<const char*>(w + b) + kStreamAhead);
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
       const int64_t lane = j * int64_t(Lanes());

@@ -70,7 +70,7 @@ HWY_INLINE void Q8Dots(const PackedCall& call, const int16_t* a, const float* a_
   const char* const next = reinterpret_cast<const char*>(w + kStreams * call.blocks);
   for (int64_t b = 0; b < call.blocks; ++b) {
     const int16_t* const x = a + b * kPackedBlock;
-    PrefetchBytes<kStreams * sizeof(Q8Block)>(next + b * kStreams * int64_t{sizeof(Q8Block)});
+    AskForBytes<Cache::first, kStreams * sizeof(Q8Block)>(next + b * kStreams * int64_t{sizeof(Q8Block)});
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) {
       Sums dots[M];

@@ -11,8 +11,6 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
   const int64_t P = planes(z_PNV), N = z_PNV.size(1), V = z_PNV.size(2);
   const Tensor target = target_N.contiguous(), a = a_N.contiguous(), c = P == 2 ? c_N.contiguous() : Tensor();
   TORCH_CHECK(z_PNV.is_contiguous() && nll_N.is_contiguous(), "cross-entropy rows are written in place");
-  TORCH_CHECK(target.device() == z_PNV.device() && a.device() == z_PNV.device(),
-              "cross-entropy: targets and weights must be on the logits' device");
   if (N == 0) return;
   const cuda::DeviceScope device(z_PNV.device().index());
   cuda::cross_entropy_rows({cuda::number(z_PNV), P, N, V, z_PNV.data_ptr(), target.const_data_ptr<int64_t>(),

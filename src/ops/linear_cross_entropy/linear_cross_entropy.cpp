@@ -20,6 +20,21 @@ const CrossEntropyKernels& kernels(const Tensor& x) {
   return select(x, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda);
 }
 
+void check(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N, const Tensor& E_sum_VD) {
+  TORCH_CHECK(x_PND.dim() == 3 && (planes(x_PND) == 1 || planes(x_PND) == 2) && E_VD.dim() == 2 && E_VD.size(0) > 0 &&
+                  E_VD.size(1) == x_PND.size(2),
+              "linear_cross_entropy: rows ", x_PND.sizes(), " do not fit a head ", E_VD.sizes());
+  TORCH_CHECK(alike(E_VD, x_PND), "linear_cross_entropy: the head must have the rows' type and device");
+  const int64_t N = x_PND.size(1);
+  TORCH_CHECK(target_N.dim() == 1 && target_N.size(0) == N && target_N.scalar_type() == at::kLong && target_N.device() == x_PND.device(),
+              "linear_cross_entropy: targets ", target_N.sizes(), " must be ", N, " int64 on the rows' device");
+  const auto weighs = [&](const Tensor& w_N) { return w_N.defined() && w_N.dim() == 1 && w_N.size(0) == N && is_wide_beside(w_N, x_PND); };
+  TORCH_CHECK(weighs(a_N) && (planes(x_PND) == 1 || weighs(c_N)), "linear_cross_entropy: every plane needs ", N,
+              " weights, fp32 (fp64 for fp64), on the rows' device");
+  TORCH_CHECK(!E_sum_VD.defined() || (E_sum_VD.sizes() == E_VD.sizes() && is_wide_beside(E_sum_VD, x_PND)),
+              "linear_cross_entropy: a sum of the head's gradients must be ", E_VD.sizes(), ", fp32 (fp64 for fp64), on the rows' device");
+}
+
 struct Result {
   Tensor objective, nll_N, gx_PND, gE_VD;
 };
@@ -71,6 +86,7 @@ struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
 
 CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
                                   const Tensor& value_weight_N, const Tensor& tangent_weight_N, const Tensor& E_sum_VD) {
+  check(x_PND, E_VD, target_N, value_weight_N, tangent_weight_N, E_sum_VD);
   const Tensor E = E_sum_VD.defined() ? E_VD.detach() : E_VD;
   if (!needs_graph(x_PND, E)) {
     const at::NoGradGuard no_grad;

@@ -16,6 +16,7 @@ struct CrossEntropy {
 
 /// x: [P, N, D] contiguous, after the final norm; E: [V, D], the same type; target: [N] int64 in [0, V);
 /// value_weight, tangent_weight: [N] fp32 (fp64): masks and means are in them (tangent_weight may be undefined if P = 1).
+/// Throws c10::Error where shapes, types or devices do not fit; targets are not looked at.
 /// E_sum: where it is given, [V, D] in fp32 (fp64), E's gradient is added to it here, as for a backward that starts at the objective
 /// with 1, and E is a constant to autograd: a gradient as large as the head is neither rounded, nor scaled, nor added by itself.
 CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,

@@ -10,7 +10,7 @@ namespace ingrain::ops {
 /// attention carries them over keys; then  nll = log s + m - z_y  and  d nll / d x = a / s - E_y.  Not differentiable. A value.
 class CrossEntropyInPieces {
  public:
-  /// x: [N, D], target: [N] int64 in [0, V).
+  /// x: [N, D], target: [N] int64 in [0, V). Throws c10::Error for other shapes, as add() does.
   CrossEntropyInPieces(const Tensor& x_ND, const Tensor& target_N);
   /// The next rows of E: [V, D], x's type, the same in every call.
   void add(const Tensor& E_VD, int64_t rows);

@@ -6,12 +6,16 @@
 namespace ingrain::ops {
 
 /// residual + x, rounded to their one type. x: [P, ..., D]; residual: [P or 1, ..., D]; a missing plane counts as zero.
-/// Differentiable.
+/// Differentiable. Throws c10::Error where shapes, types or devices do not fit.
 Tensor add_residual(const Tensor& residual_P, const Tensor& x_P);
 
+/// c10::Error, in the name of `operation`, unless residual is one for x.
+void check_residual(const char* operation, const Tensor& residual_P, const Tensor& x_P);
+
 struct ResidualKernels {
-  Tensor (*forward)(const Tensor& residual, const Tensor& x);  // of one shape; without gradients
+  Tensor (*forward)(const Tensor& residual_P, const Tensor& x_P);
 };
-extern const ResidualKernels residual_cpu;  // elsewhere libtorch's own addition is as fast
+/// The reference differentiates itself, and is all that a GPU needs: libtorch's own addition. The CPU's is without gradients.
+extern const ResidualKernels residual_reference, residual_cpu, residual_cuda;
 
 }  // namespace ingrain::ops

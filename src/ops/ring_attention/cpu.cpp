@@ -28,7 +28,7 @@ struct Ring {
 FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const char* q) {
   const int64_t position = *ring.position, n = std::min(position + 1, shape.window), start = (position + 1 - n) % ring.slots;
   shape.before = n - 1;
-  shape.turn = std::min(n, ring.slots - start);
+  shape.first_rows = std::min(n, ring.slots - start);
   shape.q = q + sequence * shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element);
   const auto runs = [&](const char* x) {
     return KeyRuns{x + ring.bytes(sequence, start), x + ring.bytes(sequence, 0), ring.row, ring.row};
@@ -43,7 +43,7 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
   const FewQueries shape{.type = q.scalar_type(), .queries = 1, .q_heads = q.size(1), .kv_heads = k_BCGd.size(2), .head_dim = q.size(2),
-                         .window = window, .scale = static_cast<float>(scale), .before = 0, .turn = 0, .q = nullptr, .k = {}, .v = {}};
+                         .window = window, .scale = static_cast<float>(scale), .before = 0, .first_rows = 0, .q = nullptr, .k = {}, .v = {}};
   const Ring ring(k_BCGd, v_BCGd, position);
   const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch);
   const auto call_of = [=](int64_t sequence) {  // holds its tensors

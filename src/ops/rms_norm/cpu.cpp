@@ -80,9 +80,8 @@ Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, d
   if (y.numel() == 0) return y;
   RmsNormCall call = call_on(x, w, eps, y);
   if (r.defined()) {
-    TORCH_CHECK(r.scalar_type() == x.scalar_type(), "add_rms_norm: residual and x must have one type");
     call.residual = r.const_data_ptr();
-    call.residual_planes = std::min(planes(r), call.planes);
+    call.residual_planes = planes(r);
   }
   const auto run = HWY_DYNAMIC_DISPATCH(RmsNormForward);
   cpu::parallel({x, r, w, y}, call.rows, cpu::grain(call.planes * call.width),

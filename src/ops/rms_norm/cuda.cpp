@@ -23,9 +23,8 @@ Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, d
   if (y.numel() == 0) return y;
   cuda::RmsNormCall call = call_on(x, w, eps, y);
   if (r.defined()) {
-    TORCH_CHECK(r.scalar_type() == x.scalar_type(), "add_rms_norm: residual and x must have one type");
     call.residual = r.const_data_ptr();
-    call.residual_planes = std::min(planes(r), call.planes);
+    call.residual_planes = planes(r);
   }
   const cuda::DeviceScope device(x.device().index());
   cuda::rms_norm_forward(call, device.stream());

@@ -1,6 +1,7 @@
 #include "ops/rms_norm/rms_norm.h"
 
 #include "ops/backend.h"
+#include "ops/residual/residual.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -12,6 +13,12 @@ using torch::autograd::variable_list;
 
 const RmsNormKernels& kernels(const Tensor& x) {
   return select(x, rms_norm_reference, rms_norm_cpu, rms_norm_cuda);
+}
+
+void check(const char* operation, const Tensor& x, const Tensor& w_D) {
+  TORCH_CHECK(x.dim() >= 2 && (planes(x) == 1 || planes(x) == 2) && w_D.dim() == 1 && w_D.size(0) == x.size(-1), operation, ": rows ",
+              x.sizes(), " do not fit a scale ", w_D.sizes());
+  TORCH_CHECK(is_wide_beside(w_D, x), operation, ": the scale must be fp32 (fp64 for fp64) and on the device of the rows");
 }
 
 /// The residual's gradient is the output's own, so it is formed here and not in the kernels.
@@ -39,11 +46,14 @@ struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
 }  // namespace
 
 Tensor rms_norm(const Tensor& x, const Tensor& w_D, double eps) {
+  check("rms_norm", x, w_D);
   if (!needs_graph(x, w_D)) return kernels(x).forward(Tensor(), x, w_D, eps);
   return RmsNormFunction::apply(std::optional<Tensor>(), x, w_D, eps);
 }
 
 Tensor add_rms_norm(const Tensor& residual, const Tensor& x, const Tensor& w_D, double eps) {
+  check("add_rms_norm", x, w_D);
+  check_residual("add_rms_norm", residual, x);
   if (!needs_graph(residual, x, w_D)) return kernels(x).forward(residual, x, w_D, eps);
   return RmsNormFunction::apply(std::optional<Tensor>(residual), x, w_D, eps);
 }

@@ -63,10 +63,7 @@ std::vector<Block> blocks_of(const std::vector<Tensor>& w_B) {
 Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_in_B, const Tensor& eta_N, double clip,
             const std::vector<Tensor>& out_B, const std::vector<Tensor>& rounded_B) {
   std::vector<Tensor> g_B;
-  for (size_t i = 0; i < w_B.size(); ++i) {
-    g_B.push_back(g_in_B[i].contiguous());
-    TORCH_CHECK(w_B[i].is_contiguous() && out_B[i].is_contiguous(), "clipped_sgd: weights must be contiguous");
-  }
+  for (const Tensor& g : g_in_B) g_B.push_back(g.contiguous());
   const std::vector<Block> blocks = blocks_of(w_B);
   const auto count = static_cast<int64_t>(blocks.size());
   const auto block = [&](int64_t i) { return blocks[static_cast<size_t>(i)]; };

@@ -31,8 +31,6 @@ std::vector<Group> groups_of(const std::vector<Tensor>& w_B, const std::vector<T
   std::vector<Group> groups(1);
   for (size_t i = 0; i < w_B.size(); ++i) {
     const Tensor rounded = rounded_B.empty() ? Tensor() : rounded_B[i];
-    TORCH_CHECK(w_B[i].is_contiguous() && out_B[i].is_contiguous() && (!rounded.defined() || rounded.is_contiguous()),
-                "clipped_sgd: weights must be contiguous");
     if (groups.back().tensors.count == cuda::kTensorsAtOnce) {
       const Group& last = groups.back();
       Group next;
@@ -47,7 +45,6 @@ std::vector<Group> groups_of(const std::vector<Tensor>& w_B, const std::vector<T
 
 Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_in_B, const Tensor& eta_N, double clip,
             const std::vector<Tensor>& out_B, const std::vector<Tensor>& rounded_B) {
-  TORCH_CHECK(eta_N.device() == w_B[0].device(), "clipped_sgd: the rates must be on the weights' device");
   const int64_t B = w_B[0].size(0);
   const auto floats = w_B[0].options();
   std::vector<Tensor> g_B;

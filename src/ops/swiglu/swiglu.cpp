@@ -26,6 +26,8 @@ struct SwigluFunction : torch::autograd::Function<SwigluFunction> {
 }  // namespace
 
 Tensor swiglu(const Tensor& ab) {
+  TORCH_CHECK(ab.dim() >= 2 && (planes(ab) == 1 || planes(ab) == 2) && ab.size(-1) % 2 == 0, "swiglu: ", ab.sizes(),
+              " is not one or two planes of rows with two halves");
   if (!needs_graph(ab)) return kernels(ab).forward(ab);
   return SwigluFunction::apply(ab);
 }

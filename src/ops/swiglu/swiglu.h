@@ -5,7 +5,7 @@
 
 namespace ingrain::ops {
 
-/// ab: [P, ..., 2F] contiguous, a the first half. Returns u: [P, ..., F]. Differentiable once.
+/// ab: [P, ..., 2F] contiguous, a the first half. Returns u: [P, ..., F]. Differentiable once. Throws c10::Error for any other shape.
 Tensor swiglu(const Tensor& ab);
 
 struct SwigluKernels {

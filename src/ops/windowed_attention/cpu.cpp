@@ -46,7 +46,7 @@ HWY_EXPORT(BackwardOfBlock);
 HWY_EXPORT(StoreQueryGradient);
 
 /// Up to so many rows (queries times the heads that share a key) k and v are used as they lie, without packing.
-constexpr int64_t kFewRows = 16;
+constexpr int64_t kMostRowsAsTheyLie = 16;
 
 Tensor floats(int64_t n) { return at::empty({n}, at::kFloat); }
 
@@ -88,7 +88,7 @@ FewQueries few_queries(const AttentionCall& c, int64_t sequence) {
     return KeyRuns{x.past ? at(x.past, sequence * x.past_batch_stride) : now, now, x.past_stride, row};
   };
   return {.type = c.type, .queries = c.tokens, .q_heads = c.q_heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim, .window = c.window,
-          .scale = c.scale, .before = c.past, .turn = c.past, .q = at(c.q, sequence * c.tokens * c.q_heads * c.head_dim),
+          .scale = c.scale, .before = c.past, .first_rows = c.past, .q = at(c.q, sequence * c.tokens * c.q_heads * c.head_dim),
           .k = runs(c.k), .v = runs(c.v)};
 }
 
@@ -116,7 +116,7 @@ AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor&
   const Tensor o = at::empty(q.sizes(), q.options());
   const Tensor stats = at::empty({c.planes, c.batch, c.q_heads, c.tokens}, at::kFloat);
   if (o.numel() == 0) return {o, stats};
-  if (c.planes == 1 && c.tokens * c.groups() <= kFewRows) return forward_few(problem, o, stats);
+  if (c.planes == 1 && c.tokens * c.groups() <= kMostRowsAsTheyLie) return forward_few(problem, o, stats);
   float *const lse = stats.data_ptr<float>(), *const r = lse + c.batch * c.q_heads * c.tokens;
   const int64_t heads = c.batch * c.kv_heads, per_task = items_per_task(c), tasks = (c.items() + per_task - 1) / per_task;
   const int64_t scratch_floats = kTileRows * kTileKeys + 3 * c.block_floats() + per_task * 2 * c.tile_floats();

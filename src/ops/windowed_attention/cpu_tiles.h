@@ -2,7 +2,7 @@
 // The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
 #pragma once
 
-#include "ops/windowed_attention/few_queries.h"
+#include "ops/windowed_attention/cpu_limits.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
 #include <algorithm>

@@ -16,7 +16,6 @@ class Problem {
   Problem(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window, double scale)
       : q_(q.contiguous()), k_(k.contiguous()), v_(v.contiguous()), past_k_(usable(past.k_BWGd)), past_v_(usable(past.v_BWGd)),
         skipped_(std::max<int64_t>(0, past.length() - window + 1)) {
-    TORCH_CHECK(scale > 0, "windowed_attention: the scale must be above 0");  // the largest s is the largest score
     call = {.type = cuda::number(q), .planes = planes(q), .batch = q.size(1), .tokens = q.size(2), .q_heads = q.size(3),
             .kv_heads = k.size(3), .head_dim = q.size(4), .past = past.length() - skipped_, .window = window,
             .scale = static_cast<float>(scale), .packs = false, .q = q_.const_data_ptr(), .k = source(k_, past_k_),

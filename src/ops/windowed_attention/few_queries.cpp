@@ -10,7 +10,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/windowed_attention/few_queries.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/windowed_attention/forward-inl.h"
+#include "ops/cpu/prefetch.h"
+#include "ops/windowed_attention/rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -26,29 +27,24 @@ constexpr int kHeadsAtOnce = 2;
 template <class T>
 struct Rows {
   const T *first, *rest;
-  int64_t turn, first_stride, rest_stride;
+  int64_t first_rows, first_stride, rest_stride;
   Rows(const FewQueries& c, const KeyRuns& runs, int64_t kv_head)
       : first(static_cast<const T*>(runs.first) + kv_head * c.head_dim), rest(static_cast<const T*>(runs.rest) + kv_head * c.head_dim),
-        turn(c.turn), first_stride(runs.first_stride), rest_stride(runs.rest_stride) {}
+        first_rows(c.first_rows), first_stride(runs.first_stride), rest_stride(runs.rest_stride) {}
 
-  const T* operator[](int64_t row) const { return row < turn ? first + row * first_stride : rest + (row - turn) * rest_stride; }
-  int64_t stride(int64_t row) const { return row < turn ? first_stride : rest_stride; }
+  const T* operator[](int64_t row) const { return row < first_rows ? first + row * first_stride : rest + (row - first_rows) * rest_stride; }
+  int64_t stride(int64_t row) const { return row < first_rows ? first_stride : rest_stride; }
 
   /// run(begin, end) for the rows' parts that lie in one place.
   template <class Run>
   void in_one_place(int64_t begin, int64_t end, const Run& run) const {
-    const int64_t middle = std::clamp(turn, begin, end);
+    const int64_t middle = std::clamp(first_rows, begin, end);
     if (begin < middle) run(begin, middle);
     if (middle < end) run(middle, end);
   }
 };
 
-/// Asks for n elements, for the second-level cache. Rows of one head lie apart, so that the processor does not see them coming; and a
-/// step later they are wanted. Beyond the last row it does nothing.
-template <class T>
-HWY_INLINE void AskFor(const T* p, int64_t n) {
-  for (int64_t i = 0; i < n; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(p + i, 0, 2);
-}
+// A head's rows lie apart, so that the processor does not see them coming: they are asked for a step ahead.
 
 /// s[r][j] = <q_r, k_j> for R queries, `padded` apart, and n rows of k; up to 3 scores behind the last are written, too.
 template <int R, class T>
@@ -58,7 +54,7 @@ HWY_INLINE void Scores(const float* q, int64_t padded, const T* k, int64_t strid
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) row[i] = k + HWY_MIN(j + i, n - 1) * stride;
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) AskFor(row[i] + kFewKeys * stride, d);
+    for (int i = 0; i < 4; ++i) AskFor<Cache::second>(row[i] + kFewKeys * stride, d);
     V sum[R][4];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
@@ -90,7 +86,7 @@ HWY_INLINE void AddValuesAt(const float* p, const T* v, int64_t stride, int64_t 
 #pragma GCC unroll 4
     for (int i = 0; i < Vectors; ++i) sum[r][i] = Load(o + r * padded + i * L);
   for (int64_t j = 0; j < n; ++j) {
-    AskFor(v + (j + kFewKeys) * stride, Vectors * L);
+    AskFor<Cache::second>(v + (j + kFewKeys) * stride, Vectors * L);
     V value[Vectors];
 #pragma GCC unroll 4
     for (int i = 0; i < Vectors; ++i) value[i] = LoadUpTo(v + j * stride + i * L, left - i * L);

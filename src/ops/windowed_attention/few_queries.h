@@ -3,20 +3,17 @@
 #pragma once
 
 #include "ops/planes.h"
+#include "ops/windowed_attention/cpu_limits.h"
 
 #include <functional>
 
 namespace ingrain::ops {
 
-constexpr int64_t kMaxHeadDim = 1024;  // of all attention on the CPU
-constexpr int64_t kPad = 16;            // rows of packed operands are padded with zeros to a multiple of this
-constexpr int64_t padded_row(int64_t n) { return (n + kPad - 1) / kPad * kPad; }
-
 constexpr int64_t kFewKeys = 64;  // keys of a step: its scores stay in the first-level cache, its keys and values in the second
 constexpr int64_t kScoreRow = kFewKeys + 16;  // room for a step's scores of a head: they are written by fours and read by vectors
 
 /// Keys or values of one sequence by position. A row has all heads, [kv_heads, head_dim]; strides in elements. The first
-/// FewQueries::turn rows lie in one place, the others in another.
+/// FewQueries::first_rows rows lie in one place, the others in another.
 struct KeyRuns {
   const void *first, *rest;
   int64_t first_stride, rest_stride;
@@ -27,7 +24,7 @@ struct FewQueries {
   at::ScalarType type;
   int64_t queries, q_heads, kv_heads, head_dim, window;
   float scale;
-  int64_t before, turn;
+  int64_t before, first_rows;
   const void* q;  // [queries, q_heads, head_dim]
   KeyRuns k, v;
 

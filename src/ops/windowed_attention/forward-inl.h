@@ -24,10 +24,6 @@ struct RowState {
   float p[kPad] = {}, p_ds[kPad] = {}, rounded_p_ds[kPad] = {};
 };
 
-inline void ScaleRow(float* row, size_t n, float factor) {
-  for (size_t i = 0; i < n; i += Lanes()) Store(hn::Mul(Load(row + i), Set(factor)), row + i);
-}
-
 /// A larger maximum: rescales what was summed so far.
 inline void RaiseMax(float max, RowState& state, float* o, float* tangent_o, size_t padded) {
   if (!(max > state.max)) return;

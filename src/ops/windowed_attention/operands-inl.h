@@ -6,10 +6,10 @@
 #define INGRAIN_OPS_ATTENTION_OPERANDS_INL_H_
 #endif
 
+#include "ops/cpu/prefetch.h"
 #include "ops/cpu/product-inl.h"
 #include "ops/windowed_attention/cpu_tiles.h"
-
-#include <hwy/cache_control.h>
+#include "ops/windowed_attention/rows-inl.h"
 
 #include <cstring>
 #include <limits>
@@ -48,26 +48,6 @@ HWY_INLINE V Probability(V s, V scale, V shift) {
     y = hn::MulAdd(y, r, Set(0.69312197f));
     return ScaledByPower(hn::MulAdd(y, r, Set(1.0f)), n, hn::Not(hn::Lt(x, Set(-126.0f))));
   }
-}
-
-/// A row of n numbers to fp32, times `scale`, padded with zeros to `padded`.
-template <class T>
-void PackRow(const T* from, size_t n, float scale, float* to, size_t padded) {
-  for (size_t i = 0; i < n; i += Lanes()) StoreUpTo(hn::Mul(LoadUpTo(from + i, n - i), Set(scale)), to + i, padded - i);
-  std::fill(to + n, to + padded, 0.0f);
-}
-/// Copied: whoever keeps bf16 scales later.
-inline void PackRow(const BFloat16* from, size_t n, float, BFloat16* to, size_t padded) {
-  const D16 d;
-  size_t i = 0;
-  for (; i + Lanes() <= n; i += Lanes())
-    hn::StoreU(hn::LoadU(d, reinterpret_cast<const uint16_t*>(from + i)), d, reinterpret_cast<uint16_t*>(to + i));
-  for (; i < n; ++i) to[i] = from[i];
-  for (; i < padded; ++i) to[i] = BFloat16(0.0f);
-}
-template <class T>
-void NarrowRow(const float* from, size_t n, float scale, T* to) {
-  for (size_t i = 0; i < n; i += Lanes()) StoreUpTo(hn::Mul(LoadUpTo(from + i, n - i), Set(scale)), to + i, n - i);
 }
 
 /// Element offset of a row in a [planes, batch, tokens, heads, head_dim] tensor.
@@ -109,10 +89,7 @@ PackedBlock<E> PackRows(const AttentionCall& c, const KeySource& source, int64_t
     const KeyRows<T> rows(c, source, kv_head, plane);
     for (int64_t j = 0; j < kTileKeys; ++j) {
       E* const row = to + plane * packed.plane_size + j * padded;
-      if (j + kRowsAhead < n) {  // rows of one head lie apart: no hardware prefetch finds them
-        const T* const later = rows[first + j + kRowsAhead];
-        for (int64_t i = 0; i < c.head_dim; i += 64 / int64_t(sizeof(T))) hwy::Prefetch(later + i);
-      }
+      if (j + kRowsAhead < n) AskFor<Cache::first>(rows[first + j + kRowsAhead], c.head_dim);  // they lie apart: nobody sees them coming
       if (j < n && (plane == 0 || first + j >= c.past)) {
         PackRow(rows[first + j], c.head_dim, 1, row, padded);
       } else {
