@@ -140,67 +140,85 @@ struct BackwardBlock {
   float *gk, *gv;  // null where nobody wants them
 };
 
-/// p and the scores' cotangents of queries [begin, end) of a tile, and their part of gq. `all`: the columns that the tile sees.
+/// Queries [begin, end) of a tile, and a block of keys.
 template <class E>
-void BackwardStrip(const BackwardOperands& t, int64_t head, int64_t tile, int64_t begin, int64_t end, int64_t block, Visible all,
-                   const BackwardBlock<E>& keys, const E* q, const E* go, float* gq, const BackwardScratch<E>& x) {
+struct BackwardStrip {
+  const BackwardOperands& t;
+  int64_t head, tile, begin, end, block;
+  const E *q, *go;  // the tile's
+  float* gq;
+
   const AttentionCall& c = t.call;
-  const int64_t first = tile * c.tile_queries(), padded = c.padded(), rows = end - begin, n = c.queries_of(tile);
-  const int64_t plane_rows = PlaneRows<E>(c, tile), plane = plane_rows * kTileKeys;
-  const bool dual = c.planes == 2, tangent_keys = c.has_tangent(block);
-  const Visible columns = VisibleColumns(c, first + begin, first + std::min(end, n), block);
-  for (int64_t row = begin; row < end; row += kGroup<E>)  // what the strip does not see, but the tile does
-    for (int64_t p = 0; p < c.planes; ++p) {
-      const auto clear = [&](int64_t from, int64_t to) {
-        const int64_t at = p * plane + row * kTileKeys;
-        if (from >= to) return;
-        std::fill(x.p + at + from * kGroup<E>, x.p + at + to * kGroup<E>, E(0.0f));
-        std::fill(x.gs_over_rows + at + from * kGroup<E>, x.gs_over_rows + at + to * kGroup<E>, E(0.0f));
-      };
-      clear(all.first, columns.any() ? columns.first : all.end);
-      if (columns.any()) clear(columns.end, all.end);
+  int64_t first = tile * c.tile_queries(), n = c.queries_of(tile);  // of the tile
+  int64_t rows = end - begin, plane_rows = PlaneRows<E>(c, tile), plane = plane_rows * kTileKeys;
+  bool dual = c.planes == 2, tangent_keys = c.has_tangent(block);
+  Visible columns = VisibleColumns(c, first + begin, first + std::min(end, n), block);  // that the strip sees
+};
+
+/// Columns from .. to, which the strip does not see, but the tile does.
+template <class E>
+void ClearColumns(const BackwardStrip<E>& s, int64_t from, int64_t to, const BackwardScratch<E>& x) {
+  if (from >= to) return;
+  for (int64_t row = s.begin; row < s.end; row += kGroup<E>)
+    for (int64_t p = 0; p < s.c.planes; ++p) {
+      const int64_t at = p * s.plane + row * kTileKeys;
+      std::fill(x.p + at + from * kGroup<E>, x.p + at + to * kGroup<E>, E(0.0f));
+      std::fill(x.gs_over_rows + at + from * kGroup<E>, x.gs_over_rows + at + to * kGroup<E>, E(0.0f));
     }
-  if (!columns.any()) return;
-  const int64_t at = columns.first, width = columns.end - columns.first;
-  const auto add_scores = [&](const E* left, int64_t left_plane, const PackedBlock<E>& right, int64_t right_plane, float* to, bool add) {
-    Product(rows, width, c.head_dim, LeftView<E>{left + (left_plane * plane_rows + begin) * padded, size_t(padded), kGroup<E>},
-            right.plane(right_plane) + at * kGroup<E>, kTileKeys * kGroup<E>, to + begin * kTileKeys + at, kTileKeys, add);
-  };
-  add_scores(q, 0, keys.k_over_dim, 0, x.s, false);
-  add_scores(go, 0, keys.v_over_dim, 0, x.gs, false);
-  if (dual) {
-    add_scores(q, 1, keys.k_over_dim, 0, x.s + plane, false);
-    add_scores(go, 1, keys.v_over_dim, 0, x.gs + plane, false);
-  }
-  if (tangent_keys) {
-    add_scores(q, 0, keys.k_over_dim, 1, x.s + plane, true);
-    add_scores(go, 1, keys.v_over_dim, 1, x.gs, true);
-  }
-  for (int64_t row = begin; row < end; row += kGroup<E>) {
+}
+
+/// Scores, and what the output's cotangents give with v, become p and the scores' cotangents.
+template <class E>
+void CotangentsOfStrip(const BackwardStrip<E>& s, const BackwardScratch<E>& x) {
+  for (int64_t row = s.begin; row < s.end; row += kGroup<E>) {
     BackwardRow of[kGroup<E>] = {};
     for (int64_t i = 0; i < kGroup<E>; ++i) {
-      float* const s = x.s + (row + i) * kTileKeys;
-      if (row + i >= n) {  // fills up the group
-        std::fill(s + columns.first, s + columns.end, -std::numeric_limits<float>::infinity());
+      float* const scores = x.s + (row + i) * kTileKeys;
+      if (row + i >= s.n) {  // fills up the group
+        std::fill(scores + s.columns.first, scores + s.columns.end, -std::numeric_limits<float>::infinity());
         continue;
       }
-      const int64_t query = head * c.tokens + first + row + i;
-      HideKeys(s, VisibleKeys(c, first + row + i, block), columns);
-      of[i] = {t.lse[query], dual ? t.r[query] : 0, t.sum[query], dual ? t.tangent_sum[query] : 0};
+      const int64_t query = s.head * s.c.tokens + s.first + row + i;
+      HideKeys(scores, VisibleKeys(s.c, s.first + row + i, s.block), s.columns);
+      of[i] = {s.t.lse[query], s.dual ? s.t.r[query] : 0, s.t.sum[query], s.dual ? s.t.tangent_sum[query] : 0};
     }
-    if (dual)
-      DualCotangentsOfGroup(columns, row, of, ScoreScale<E>(c), plane, x);
+    if (s.dual)
+      DualCotangentsOfGroup(s.columns, row, of, ScoreScale<E>(s.c), s.plane, x);
     else
-      CotangentsOfGroup(columns, row, of, ScoreScale<E>(c), x);
+      CotangentsOfGroup(s.columns, row, of, ScoreScale<E>(s.c), x);
   }
+}
+
+/// p and the scores' cotangents of a strip, and their part of gq. `all`: the columns that the tile sees.
+template <class E>
+void PassStrip(const BackwardStrip<E>& s, Visible all, const BackwardBlock<E>& keys, const BackwardScratch<E>& x) {
+  ClearColumns(s, all.first, s.columns.any() ? s.columns.first : all.end, x);
+  if (!s.columns.any()) return;
+  ClearColumns(s, s.columns.end, all.end, x);
+  const int64_t padded = s.c.padded(), at = s.columns.first, width = s.columns.end - s.columns.first;
+  const auto add_scores = [&](const E* left, int64_t left_plane, const PackedBlock<E>& right, int64_t right_plane, float* to, bool add) {
+    Product(s.rows, width, s.c.head_dim, LeftView<E>{left + (left_plane * s.plane_rows + s.begin) * padded, size_t(padded), kGroup<E>},
+            right.plane(right_plane) + at * kGroup<E>, kTileKeys * kGroup<E>, to + s.begin * kTileKeys + at, kTileKeys, add);
+  };
+  add_scores(s.q, 0, keys.k_over_dim, 0, x.s, false);
+  add_scores(s.go, 0, keys.v_over_dim, 0, x.gs, false);
+  if (s.dual) {
+    add_scores(s.q, 1, keys.k_over_dim, 0, x.s + s.plane, false);
+    add_scores(s.go, 1, keys.v_over_dim, 0, x.gs + s.plane, false);
+  }
+  if (s.tangent_keys) {
+    add_scores(s.q, 0, keys.k_over_dim, 1, x.s + s.plane, true);
+    add_scores(s.go, 1, keys.v_over_dim, 1, x.gs, true);
+  }
+  CotangentsOfStrip(s, x);
   const auto add_query_gradient = [&](int64_t left_plane, int64_t right_plane, int64_t to_plane) {
-    Product(rows, padded, width, LeftView<E>{x.gs_rows + left_plane * plane + begin * kTileKeys + at, kTileKeys, kGroup<E>},
-            keys.k_over_keys.plane(right_plane) + at * padded, padded * kGroup<E>, gq + (to_plane * plane_rows + begin) * padded,
+    Product(s.rows, padded, width, LeftView<E>{x.gs_rows + left_plane * s.plane + s.begin * kTileKeys + at, kTileKeys, kGroup<E>},
+            keys.k_over_keys.plane(right_plane) + at * padded, padded * kGroup<E>, s.gq + (to_plane * s.plane_rows + s.begin) * padded,
             padded, true);
   };
   add_query_gradient(0, 0, 0);
-  if (dual) add_query_gradient(1, 0, 1);
-  if (tangent_keys) add_query_gradient(1, 1, 0);
+  if (s.dual) add_query_gradient(1, 0, 1);
+  if (s.tangent_keys) add_query_gradient(1, 1, 0);
 }
 
 /// One tile of queries against one block of keys: adds to gq, gk and gv.
@@ -214,7 +232,7 @@ void BackwardTile(const BackwardOperands& t, int64_t head, int64_t tile, int64_t
   const Visible all = VisibleColumns(c, first, first + c.queries_of(tile), block);
   if (!all.any()) return;
   for (int64_t begin = 0; begin < plane_rows; begin += kStripQueries)
-    BackwardStrip(t, head, tile, begin, std::min(begin + kStripQueries, plane_rows), block, all, keys, q.rows, go.rows, gq, x);
+    PassStrip(BackwardStrip<E>{t, head, tile, begin, std::min(begin + kStripQueries, plane_rows), block, q.rows, go.rows, gq}, all, keys, x);
   if (!keys.gk) return;
   const auto add_key_gradient = [&](const E* scores, int64_t plane, int64_t rows, const E* right, int64_t right_plane, float* to) {
     Product(all.end - all.first, padded, rows,
