@@ -1,8 +1,8 @@
 #include "ttt/memory_file.h"
 
 #include "model/tensor_io.h"
+#include "same_memory.h"
 #include "scratch.h"
-#include "tiny_model.h"
 
 namespace ingrain::ttt {
 namespace {
@@ -46,26 +46,7 @@ class MemoryFile : public ScratchTest {
   }
 };
 
-bool same(const Tensor& a, const Tensor& b) {
-  return a.defined() == b.defined() && (!a.defined() || (a.scalar_type() == b.scalar_type() && at::equal(a, b)));
-}
-
-void expect_equal(const Memory& a, const Memory& b) {
-  EXPECT_EQ(a.position, b.position);
-  EXPECT_EQ(a.filled, b.filled);
-  EXPECT_EQ(a.steps, b.steps);
-  ASSERT_EQ(a.W_S.size(), b.W_S.size());
-  for (size_t s = 0; s < a.W_S.size(); ++s) {
-    EXPECT_TRUE(same(a.W_S[s].w13_FD, b.W_S[s].w13_FD));
-    EXPECT_TRUE(same(a.W_S[s].w2_DF, b.W_S[s].w2_DF));
-  }
-  for (size_t l = 0; l < a.kv_L.size(); ++l) {
-    ASSERT_EQ(a.kv_L[l].length(), b.kv_L[l].length());
-    EXPECT_TRUE(same(a.kv_L[l].last(1000).k_BWGd, b.kv_L[l].last(1000).k_BWGd));
-    EXPECT_TRUE(same(a.kv_L[l].last(1000).v_BWGd, b.kv_L[l].last(1000).v_BWGd));
-  }
-  EXPECT_TRUE(same(a.x_BD, b.x_BD));
-}
+void expect_identical(const Network& model, const Memory& a, const Memory& b) { test::expect_same_memory(model, a, b, 0); }
 
 /// Reads `before` tokens, saves, loads, and continues both in the same way.
 void expect_exact_continuation(const Network& model, int64_t before, const std::filesystem::path& path, int64_t batch = 1) {
@@ -74,14 +55,14 @@ void expect_exact_continuation(const Network& model, int64_t before, const std::
   read(model, kept, random_tokens(model.config, batch, before, 11));
   save_memory(path, model, kept);
   Memory loaded = load_memory(path, model);
-  expect_equal(kept, loaded);
+  expect_identical(model, kept, loaded);
   for (const int64_t n : {1, 3, 30}) {
     const Tensor tokens_Bn = random_tokens(model.config, batch, n, static_cast<uint64_t>(100 + n));
     const Tensor a = read(model, kept, tokens_Bn).nll_Bn, b = read(model, loaded, tokens_Bn).nll_Bn;
     EXPECT_TRUE(at::equal(a.nan_to_num(-1), b.nan_to_num(-1)));
     EXPECT_TRUE(at::equal(next_logits(model, kept), next_logits(model, loaded)));
   }
-  expect_equal(kept, loaded);
+  expect_identical(model, kept, loaded);
 }
 
 TEST_F(MemoryFile, save_load_continue_equals_continuing_bit_for_bit) {
@@ -105,9 +86,9 @@ TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
   read(model, origin, random_tokens(model.config, 1, 21));
   save_memory(dir_ / "before.memory", model, origin);
   Memory fork = origin.fork();
-  expect_equal(fork, origin);
+  expect_identical(model, fork, origin);
   read(model, fork, random_tokens(model.config, 1, 40, 8));
-  expect_equal(origin, load_memory(dir_ / "before.memory", model));
+  expect_identical(model, origin, load_memory(dir_ / "before.memory", model));
   EXPECT_NE(fork.steps, origin.steps);
 }
 
@@ -150,7 +131,7 @@ TEST_F(MemoryFile, a_memory_goes_from_one_compute_type_to_another_and_comes_back
   Memory moved = load_memory(dir_ / "there.memory", here);
   EXPECT_EQ(moved.x_BD.scalar_type(), at::kFloat);
   save_memory(dir_ / "here.memory", here, moved);
-  expect_equal(origin, load_memory(dir_ / "here.memory", there));
+  expect_identical(there, origin, load_memory(dir_ / "here.memory", there));
   const Tensor next = random_tokens(there.config, 1, 20, 77);
   EXPECT_LT(test::max_difference(read(there, origin, next).nll_Bn, read(here, moved, next).nll_Bn), 0.2);
 }

@@ -189,6 +189,17 @@ Case fast_linear_case(const LinearRow& row, int64_t P) {
   return c;
 }
 
+/// As inner steps have it: fp32 where the rows are bf16.
+Case fast_linear_with_wide_weight(const LinearRow& row, int64_t P) {
+  Case c = fast_linear_case(row, P);
+  c.name = fmt::format("fast_linear_{}_wide_weight_P{}", row.name, P);
+  c.engine = [](const Tensors& x, const Tensors&) -> Tensors {
+    const Tensor w = x[1].scalar_type() == at::kBFloat16 ? x[1].to(at::kFloat) : x[1];
+    return {ops::fast_linear(x[0], w.select(0, 0), w.size(0) == 2 ? w.select(0, 1).detach() : Tensor())};
+  };
+  return c;
+}
+
 /// The first fast weight's case: its input has no tangent.
 Case fast_linear_without_input_tangent(const LinearRow& row) {
   Case c = fast_linear_case(row, 2);
@@ -323,6 +334,7 @@ std::vector<Case> all_cases() {
     for (const auto& row : kLinearRows) {
       cases.push_back(linear_case(row, P));
       if (!row.bias) cases.push_back(fast_linear_case(row, P));
+      if (!row.bias) cases.push_back(fast_linear_with_wide_weight(row, P));
       if (!row.bias && P == 2) cases.push_back(fast_linear_without_input_tangent(row));
     }
     for (const auto& row : kCrossEntropyRows) cases.push_back(cross_entropy_case(row, P));

@@ -135,7 +135,7 @@ TEST(Recording, is_refused_where_a_kernel_is_not_recorded_or_work_repeats_within
   const Tensor in = at::ones({8});
   Repeated inner(at::kCPU);
   const std::function<void()> works[] = {
-      [] { cpu::parallel_once(8, 1, [](int64_t, int64_t) {}); },
+      [] { cpu::parallel_unrecorded(8, 1, [](int64_t, int64_t) {}); },
       [] { cpu::for_each_task(8, 0, [](int64_t, float*) {}); },
       [] { cpu::sum_over_slices(8, 1, [](int64_t, int64_t, float*) {}); },
       [&] { inner.run([&] { turned(in); }); },

@@ -3,6 +3,7 @@
 #include "api/parts.h"
 #include "base/error.h"
 #include "data/stream_encoder.h"
+#include "model/model_tokenizer.h"
 
 #include <limits>
 
@@ -53,8 +54,7 @@ Reader::~Reader() = default;
 Reading Reader::feed(std::string_view text) {
   std::vector<int32_t> tokens = state_->encoder.push(text);
   Memory::State& to = state_->memory.state();
-  const int64_t bos = to.network().config.bos_id;
-  if (state_->options.begin_text && !state_->in_text && to.memory.position == 0 && bos >= 0) tokens.insert(tokens.begin(), static_cast<int32_t>(bos));
+  if (state_->options.begin_text && !state_->in_text && to.memory.position == 0) begin_text(to.network().config, tokens);
   state_->in_text = true;
   const Reading out = read_into(to, state_->options, tokens);
   if (out.stopped) {

@@ -62,7 +62,7 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
   } else if (name == "stats") {
     print_stats();
   } else {
-    if (name != "help") std::printf("/%s is no command%s\n", printable(name).c_str(), did_you_mean(name, {"save", "fork", "forget", "stats", "help", "quit"}).c_str());
+    if (name != "help") std::printf("/%s is not a command%s\n", printable(name).c_str(), did_you_mean(name, {"save", "fork", "forget", "stats", "help", "quit"}).c_str());
     std::printf("  /save [FILE]   write the memory; ingrain chat --memory FILE goes on with it\n"
                 "  /fork FILE     write a copy and go on in it\n"
                 "  /forget        become what it was before the last question\n"

@@ -1,7 +1,7 @@
 #include "ttt/decoder.h"
 
-#include "base/error.h"
 #include "model/device.h"
+#include "model/vocabulary.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ttt/prefix.h"
@@ -19,10 +19,7 @@ Decoder::Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries,
 }
 
 void Decoder::read(const Tensor& token_B1) {
-  for (int64_t b = 0; b < token_B1.size(0); ++b) {
-    const int64_t token = token_B1.accessor<int64_t, 2>()[b][0];
-    require(token >= 0 && token < c_.vocab_size, "token {} is outside 0 .. {}; was it made with another tokenizer?", token, c_.vocab_size - 1);
-  }
+  require_in_vocabulary(token_B1, c_.vocab_size, "tokens");
   const at::NoGradGuard no_grad;
   if (c_.suffix_len > 0 && memory_.filled == c_.chunk) {
     finish_chunk(model_, memory_, upload(token_B1.select(1, 0), w_.device()), options_);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "model/device.h"
 #include "model/rope.h"
+#include "model/vocabulary.h"
 #include "ops/linear/products.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ttt/chunk_step.h"
@@ -268,9 +269,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   ReadResult result;
   result.nll_Bn = at::full(given_Bn.sizes(), std::nan(""), model.weights.final_norm_D.options());
   if (n == 0) return result;
-  const auto [least, greatest] = given_Bn.aminmax();
-  require(least.item<int64_t>() >= 0 && greatest.item<int64_t>() < c.vocab_size,
-          "tokens hold an id outside 0 .. {}; were they made with another tokenizer?", c.vocab_size - 1);
+  require_in_vocabulary(given_Bn, c.vocab_size, "tokens");
   const Tensor tokens_Bn = upload(given_Bn, model.weights.device());
   Callbacks callbacks(options);
   SegmentReader reader(model, memory, options, callbacks, n);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "data/checksum.h"
 #include "model/tensor_io.h"
+#include "model/vocabulary.h"
 
 #include <nlohmann/json.hpp>
 
@@ -185,9 +186,8 @@ class Loader {
     const Tensor target = take("chunk.target", {info_.batch, m.filled}, at::kLong);
     const Tensor valid = take("chunk.valid", {info_.batch, m.filled}, at::kBool);
     // The last one's is not known yet; the step's loss would go where a negative one points.
-    const Tensor known = target.narrow(1, 0, m.filled - 1), last = target.narrow(1, m.filled - 1, 1);
-    require(known.ge(0).logical_and_(known.lt(c_.vocab_size)).all().item<bool>() && last.eq(kUnknownTarget).all().item<bool>(),
-            "{}: tensor 'chunk.target' holds ids outside the vocabulary", name());
+    require_in_vocabulary(target.narrow(1, 0, m.filled - 1), c_.vocab_size, fmt::format("{}: the ids in tensor 'chunk.target'", name()));
+    require(target.select(1, m.filled - 1).eq(kUnknownTarget).all().item<bool>(), "{}: tensor 'chunk.target' knows a token that was not read", name());
     m.target_Bb.narrow(1, 0, m.filled).copy_(target);
     m.valid_Bb.narrow(1, 0, m.filled).copy_(valid);
   }

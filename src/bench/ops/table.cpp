@@ -44,7 +44,7 @@ std::regex compile(const std::string& filter) {
   try {
     return std::regex(filter, std::regex::ECMAScript | std::regex::nosubs);
   } catch (const std::regex_error& e) {
-    fail_usage("--filter '{}' is no regular expression (ECMAScript's): {}", filter, e.what());
+    fail_usage("--filter '{}' is not a regular expression (ECMAScript's): {}", filter, e.what());
   }
 }
 

@@ -23,7 +23,7 @@ void parallel(std::initializer_list<Tensor> operands, int64_t items, int64_t gra
 
 /// The same for a kernel that no repeated work needs, and that holds what it needs as it likes: work with it is not replayed.
 template <class Run>
-void parallel_once(int64_t items, int64_t grain, const Run& run) {
+void parallel_unrecorded(int64_t items, int64_t grain, const Run& run) {
   refuse_recording("a kernel that is not recorded");
   at::parallel_for(0, items, grain, run);
 }
@@ -35,7 +35,7 @@ void for_each_task(int64_t tasks, int64_t scratch_floats, const Run& run) {
   const int64_t workers = std::clamp<int64_t>(tasks, 1, at::get_num_threads());
   const Tensor scratch = at::empty({workers, scratch_floats}, at::kFloat);
   std::atomic<int64_t> next{0};
-  parallel_once(workers, 1, [&](int64_t worker, int64_t) {
+  parallel_unrecorded(workers, 1, [&](int64_t worker, int64_t) {
     float* const mine = scratch.data_ptr<float>() + worker * scratch_floats;
     for (int64_t task = next++; task < tasks; task = next++) run(task, mine);
   });
@@ -48,7 +48,7 @@ template <class Run>
 Tensor sum_over_slices(int64_t rows, int64_t width, const Run& run) {
   const int64_t slices = std::clamp<int64_t>(at::in_parallel_region() ? 1 : at::get_num_threads(), 1, std::max<int64_t>(rows, 1));
   const Tensor partial = at::zeros({slices, width}, at::kFloat);
-  parallel_once(slices, 1, [&](int64_t begin, int64_t end) {
+  parallel_unrecorded(slices, 1, [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s)
       run(rows * s / slices, rows * (s + 1) / slices, partial.data_ptr<float>() + s * width);
   });

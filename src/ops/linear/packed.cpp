@@ -89,7 +89,7 @@ Tensor pack(const Tensor& w_NK, const PackedFormat& format) {
           format.name, format.largest);
   const Tensor out = at::empty({N, format.bytes * blocks}, format.type);
   auto* const bytes = static_cast<char*>(out.data_ptr());
-  cpu::parallel_once(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+  cpu::parallel_unrecorded(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
       format.pack(w.const_data_ptr<float>() + row * K, blocks, bytes + row * blocks * format.bytes);
   });
@@ -101,7 +101,7 @@ Tensor unpack(const Tensor& packed) {
   const int64_t N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
   const Tensor out = at::empty({N, K}, at::kFloat);
   const auto* const bytes = static_cast<const char*>(packed.const_data_ptr());
-  cpu::parallel_once(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+  cpu::parallel_unrecorded(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
       format.unpack(bytes + row * blocks * format.bytes, blocks, out.data_ptr<float>() + row * K);
   });

@@ -178,7 +178,7 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
       run(tiles, head, block, gq_of_split, scratch, gk, gv);
   });
   const auto store = HWY_DYNAMIC_DISPATCH(StoreQueryGradient);
-  cpu::parallel_once(tasks, 1, [&](int64_t begin, int64_t end) {
+  cpu::parallel_unrecorded(tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task)
       store(tiles, splits, tile_total, task / c.tiles(), task % c.tiles(), out.q_PBTHd.data_ptr());
   });
