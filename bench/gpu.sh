@@ -8,12 +8,12 @@
 #                               build test verify read decode train ops attention curve; without any: all but curve
 #
 # Every step has a time limit and leaves its output in $OUT/gpu.txt (default build/gpu-results), whatever fails after it.
-# INGRAIN_GPU_SECONDS (default 570) limits all of them together; `curve` trains for what is left of it.
+# INGRAIN_GPU_SECONDS (default 540, and 30 for the last step to end) limits all of them together; `curve` trains for what is left of it.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." || exit 1
 packed=build-gpu build=build/gpu out=${OUT:-build/gpu-results}
 program=$build/src/cli/ingrain tests=$build/tests/engine_tests
-total=${INGRAIN_GPU_SECONDS:-570}
+total=${INGRAIN_GPU_SECONDS:-540}
 summary=() failed=0
 
 # step NAME SECONDS COMMAND...: what it prints goes to the screen and the log.

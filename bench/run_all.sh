@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Every figure of bench/results, on two quiet cores; the output is what goes there.
+# Every figure of bench/results/speed.md, on two quiet cores, in some 25 minutes; the output is what goes there.
 #
 #   bench/run_all.sh PROGRAM [PYTHON] [GGUF] [LLAMA_PYTHON] [SMOLLM]
 #
-# PYTHON: with torch, safetensors, tokenizers and numpy (pytorch.py, meta.py of bench/compare). LLAMA_PYTHON: with llama-cpp-python,
-# for GGUF (bench/compare/llama.py). SMOLLM: our folder of the same model; without one, random weights of its shape.
+# PYTHON: with torch, safetensors, tokenizers and numpy (pytorch.py, meta.py of bench/compare). GGUF: SmolLM2-135M-Instruct's in Q4_1.
+# LLAMA_PYTHON: with llama-cpp-python, for it (bench/compare/llama.py). SMOLLM: our folder of the same model; without one, random
+# weights of its shape.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 program=$1 python=${2-} gguf=${3-} llama=${4-} smollm=${5-bench/shapes/smollm2-135m.json}
 reader=models/reader-17m emma=examples/data/emma.txt
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
 run() { printf '\n$ %s\n' "$*"; "$@"; }
 printf '%s, commit %s, load %s\n' "$(date -u +%F)" "$(git describe --always --dirty=+)" "$(cut -d' ' -f1 /proc/loadavg)"
@@ -16,18 +19,22 @@ printf '%s, commit %s, load %s\n' "$(date -u +%F)" "$(git describe --always --di
 for dtype in fp32 bf16; do
   run "$program" bench read $reader --text $emma --dtype $dtype
   run "$program" bench train $reader --text $emma --dtype $dtype --runs 2
-  run "$program" bench decode $reader --text $emma --dtype $dtype --contexts 0,4096,32768 --tokens 512 --runs 3
+  run "$program" bench decode $reader --text $emma --dtype $dtype --contexts 0,4096,32768 --tokens 512 --runs 2
 done
-run "$program" bench read $reader --text $emma --tokens 131072 --runs 1
+run env INGRAIN_CPU=avx2 "$program" bench read $reader --text $emma --dtype fp32
 run "$program" bench train bench/shapes/hidden-256.json --dtype fp32 --threads 1 --length 2048
+run env INGRAIN_CPU=avx2 "$program" bench train bench/shapes/hidden-256.json --dtype fp32 --threads 1 --length 2048
 for weights in native q8_0 q4_1; do
-  run "$program" bench decode "$smollm" --weights $weights --contexts 0,4096,8192 --tokens 64 --runs 2
-  run "$program" eval $reader $emma --dtype fp32 --weights $weights --limit 65536
+  run "$program" bench decode "$smollm" --weights $weights --contexts 0,4096,8192 --tokens 256 --runs 2
 done
-run "$program" bench ops
+[[ -z $llama ]] || run "$llama" bench/compare/llama.py "$program" "$smollm" "$gguf" $emma --contexts 0,8192 --tokens 256 --runs 2 --weights q8_0,q4_1
+if [[ -n $gguf ]]; then
+  run "$program" retrofit "$gguf" -o "$scratch/window-2048" --window 2048
+  run "$program" bench decode "$scratch/window-2048" --text $emma --weights q4_1 --contexts 4096,131072 --tokens 512 --runs 1
+fi
 if [[ -n $python ]]; then
   run "$python" bench/compare/pytorch.py "$program" $reader $emma --compile
   run "$python" bench/compare/meta.py "$program" bench/shapes/hidden-256.json
-  run "$python" bench/compare/meta.py "$program" $reader
 fi
-[[ -z $llama ]] || run "$llama" bench/compare/llama.py "$program" "$smollm" "$gguf" $emma
+run "$program" bench read $reader --text $emma --tokens 1000000 --runs 1
+run "$program" bench ops

@@ -206,13 +206,15 @@ TEST_F(Api, steps_are_reported_and_lower_the_loss_of_their_chunk) {
 TEST_F(Api, a_text_that_was_stopped_is_over) {
   const Model m = model();
   Memory memory(m);
-  bool go = false;
-  Reader reader(memory, {.keep_going = [&](int64_t) { return go; }});
-  const Reading stopped = reader.feed(text(5000));
-  EXPECT_TRUE(stopped.stopped);
-  go = true;
+  enum { stop, fail, go } then = stop;
+  Reader reader(memory, {.keep_going = [&](int64_t) { return then == fail ? throw std::runtime_error("enough") : then == go; }});
+  EXPECT_TRUE(reader.feed(text(20000)).stopped);
+  then = fail;
+  EXPECT_THROW(reader.feed(text(20000)), std::runtime_error);
+  then = go;
+  const int64_t position = memory.position();
   EXPECT_EQ(reader.finish().tokens, 0) << "nothing of a text with a hole in it";
-  EXPECT_EQ(memory.position(), stopped.tokens);
+  EXPECT_EQ(memory.position(), position);
   EXPECT_NO_THROW(reader.read(std::vector<int32_t>{1, 2}));
 }
 

@@ -1,5 +1,5 @@
 // Writing from the decoder's own buffers (ttt/decoder.h) gives what ttt::read gives, token by token: in fp64 by the reference formulas,
-// otherwise by kernels that are played again.
+// otherwise by kernels that are replayed.
 #include "base/error.h"
 #include "model/packed.h"
 #include "ops/linear/packed.h"
@@ -110,7 +110,7 @@ Network variant_model(const Variant& variant) {
 
 class Replayed : public ::testing::TestWithParam<Variant> {};
 
-/// In every type and family the kernels are noted once and played from then on: a token costs a handful of libtorch's operations.
+/// In every type and family the kernels are recorded once and replayed from then on: a token costs a handful of libtorch's operations.
 TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
   const Network model = variant_model(GetParam());
   for (const auto& [batch, threads] : {std::pair<int64_t, int>(1, 1), {2, 1}, {1, 3}}) {

@@ -147,6 +147,7 @@ TEST(Refused, products) {
       {"other columns", [](auto& in) { in.w = in.w.narrow(1, 0, 7); }},
       {"a batch of weights", [](auto& in) { in.w = in.w.unsqueeze(0); }},
       {"a bias that would be spread", [](auto& in) { in.bias = in.bias.narrow(0, 0, 1); }},
+      {"weights of another type", [](auto& in) { in.w = in.w.to(at::kHalf); }},
   });
 }
 

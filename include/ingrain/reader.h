@@ -39,8 +39,8 @@ class Reader {
   ~Reader();
 
   /// The next part of a text, of any length. What follows its last safe place to cut (between two words) is kept
-  /// until more comes, so that the tokens do not depend on how the text was split. Stopped, what was not read is dropped and
-  /// the text is over.
+  /// until more comes, so that the tokens do not depend on how the text was split. Stopped, by
+  /// keep_going or an exception, what was not read is dropped and the text is over.
   Reading feed(std::string_view text);
   /// The end of the text: reads what was kept.
   Reading finish();

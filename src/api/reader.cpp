@@ -56,12 +56,18 @@ Reading Reader::feed(std::string_view text) {
   Memory::State& to = state_->memory.state();
   if (state_->options.begin_text && !state_->in_text && to.memory.position == 0) begin_text(to.network().config, tokens);
   state_->in_text = true;
-  const Reading out = read_into(to, state_->options, tokens);
-  if (out.stopped) {
+  const auto drop_the_rest = [&] {
     state_->encoder.finish();
     state_->in_text = false;
+  };
+  try {
+    const Reading out = read_into(to, state_->options, tokens);
+    if (out.stopped) drop_the_rest();
+    return out;
+  } catch (...) {
+    drop_the_rest();
+    throw;
   }
-  return out;
 }
 
 Reading Reader::finish() {

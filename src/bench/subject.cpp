@@ -56,8 +56,9 @@ Subject load_subject(const std::string& name, const std::string& text, at::Scala
   const auto tokenizer = find_tokenizer(name, c);
   require(tokenizer.has_value(), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens", name, text);
   const std::string document = read_file(text, kMaxTextBytes);
-  require(!document.empty(), "{}: empty; there is nothing to read", text);
-  out.tokens = document_tokens(c, *tokenizer, document);
+  out.tokens = tokenizer->encode(document);
+  require(!out.tokens.empty(), "{}: holds no tokens; there is nothing to read", text);
+  begin_text(c, out.tokens);
   return out;
 }
 

@@ -45,6 +45,7 @@ void measure_model(const BenchCommand& o, const char* benchmark, const Measure& 
   watch_interrupts();
   bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights, {}, {}, {}};
   measure(subject, report);
+  if (interrupted()) report.type += ", interrupted";
   bench::measure_machine(report, {compute}, device);
   bench::add_shares_of_peaks(report, compute);
   print(o, report, bench::to_text);

@@ -25,7 +25,7 @@ std::unique_ptr<Replayer> make_cpu_replayer(c10::Device device);
 std::unique_ptr<Replayer> make_cuda_replayer(c10::Device device);
 /// For a device that libtorch got from outside, before anything computes there.
 void register_replayer(c10::DeviceType type, MakeReplayer make);
-/// nullptr where the device's type has none.
+/// nullptr where the device's type has none, or a GPU no stream left: then the work is done anew every time.
 std::unique_ptr<Replayer> make_replayer(c10::Device device);
 
 /// On a GPU the first run launches the work's kernels one by one, the second captures them as one CUDA graph, and from then

@@ -21,8 +21,9 @@ Decoder::Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries,
 void Decoder::read(const Tensor& token_B1) {
   require_in_vocabulary(token_B1, c_.vocab_size, "tokens");
   const at::NoGradGuard no_grad;
+  std::exception_ptr thrown;
   if (c_.suffix_len > 0 && memory_.filled == c_.chunk) {
-    finish_chunk(model_, memory_, upload(token_B1.select(1, 0), w_.device()), options_);
+    thrown = finish_chunk(model_, memory_, upload(token_B1.select(1, 0), w_.device()), options_);
     load_fast_weights();
   }
   if (position() >= capacity() && capacity() < c_.window) {
@@ -37,6 +38,7 @@ void Decoder::read(const Tensor& token_B1) {
     boundaries_.keep(memory_);
   }
   if (should_work_ahead(model_, options_, 1)) work_ahead();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 /// As ttt::read does. The memory gets the tokens of a part all at once.

@@ -19,7 +19,8 @@ class Decoder {
   /// What the next token is predicted from: logits [B, V] in the compute type or wider. Valid until the next read().
   const Tensor& logits_BV() const { return logits_BV_; }
 
-  /// Every sequence's next token, [B, 1] int64 on the CPU. Error for an id outside the vocabulary.
+  /// Every sequence's next token, [B, 1] int64 on the CPU. Error for an id outside the vocabulary. What options.on_step throws goes on
+  /// once the token is read.
   void read(const Tensor& token_B1);
 
   /// Brings the memory up to date.

@@ -6,7 +6,7 @@ namespace ingrain::ttt {
 namespace {
 
 /// Room beyond twice what is kept: so many positions can come at a time, and a full buffer's content still lies wholly behind its
-/// front. Without it every copy of a memory would soon need new buffers, for all blocks with the same token.
+/// front. Without it every copy of a memory on a CPU would soon need new buffers, for all blocks with the same token.
 constexpr int64_t kMore = 256;
 
 }  // namespace

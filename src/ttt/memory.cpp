@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <memory>
 
 namespace ingrain::ttt {
@@ -31,9 +30,7 @@ class Callbacks {
     if (options_.keep_going && done > 0) guard([&] { answer = options_.keep_going(done); });
     return answer && !thrown_;
   }
-  void rethrow() const {
-    if (thrown_) std::rethrow_exception(thrown_);
-  }
+  const std::exception_ptr& thrown() const { return thrown_; }
 
  private:
   template <class Call>
@@ -255,11 +252,11 @@ void set_targets(const ModelConfig& c, Memory& memory, int64_t first, const Tens
   memory.valid_Bb.narrow(1, first, n).copy_(count_these ? known : at::zeros_like(known));
 }
 
-void finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options) {
+std::exception_ptr finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options) {
   const at::NoGradGuard no_grad;  // the inner step alone differentiates, and says so
   Callbacks callbacks(options);
   SegmentReader(model, memory, options, callbacks, 1).set_last_target(next_B);
-  callbacks.rethrow();
+  return callbacks.thrown();
 }
 
 ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, const ReadOptions& options) {
@@ -302,7 +299,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
     result.tokens_read = first;
     if (stop) break;
   }
-  callbacks.rethrow();
+  if (callbacks.thrown()) std::rethrow_exception(callbacks.thrown());
   return result;
 }
 

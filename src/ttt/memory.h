@@ -5,6 +5,7 @@
 #include "ttt/chunk_ahead.h"
 #include "ttt/kv_cache.h"
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -46,8 +47,8 @@ struct ReadOptions {
   double rate_multiplier = 1;  // of the inner rate
   int64_t segment = 0;         // tokens that go through the prefix at once; 0: 2048, on a GPU 8192
   // Reading at most so many tokens a call (writing) passes them forward towards their chunk's inner step ahead of its end, so many at
-  // a time, each time spread over as many tokens that follow: the token that ends the chunk waits for the backward pass alone. Fewer at
-  // a time cost more in all. 0: never. On a GPU: never, all at once is faster there.
+  // a time, each time spread over as many tokens that follow: the token that ends the chunk waits for the last few and the backward pass.
+  // Fewer at a time cost more in all. 0: never. On a GPU: never, all at once is faster there.
   int64_t ahead = 64;
   bool fp32_angles = false;    // round the prefix's RoPE angles as the reference implementation does; to compare with it
   bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
@@ -80,8 +81,8 @@ void set_targets(const ModelConfig& config, Memory& memory, int64_t first, const
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
 /// For a full chunk, whose step is pending until its last target is known: the next token [B] (on the model's device) is that. Makes
-/// the step; the token itself is not read.
-void finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options);
+/// the step; the token itself is for the caller to read, who then rethrows what on_step threw, if anything.
+[[nodiscard]] std::exception_ptr finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options);
 
 /// Error if nothing was read: then there is nothing to predict from.
 void require_something_read(const Memory& memory);

@@ -10,8 +10,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -24,7 +24,7 @@ namespace allocator = c10::cuda::CUDACachingAllocator;
 /// keeps a workspace for good (32 MiB a thread on an H100).
 class LentStream {
  public:
-  /// nullptr if all are lent: libtorch has 32 a GPU, and would give the first one again.
+  /// nullptr if all of libtorch's are lent: it hands out 32 a GPU in turn, again and again.
   static std::unique_ptr<LentStream> take(c10::DeviceIndex device) {
     const std::lock_guard lock(mutex());
     const auto found = std::find_if(free().begin(), free().end(), [&](const auto& stream) { return stream.device_index() == device; });
@@ -33,9 +33,11 @@ class LentStream {
       free().erase(found);
       return std::unique_ptr<LentStream>(new LentStream(stream));
     }
-    if (made()[device] == kMost) return nullptr;
-    ++made()[device];
-    return std::unique_ptr<LentStream>(new LentStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)));
+    for (int draw = 0; draw < kPoolSize; ++draw) {
+      const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device);
+      if (known().insert(stream.stream()).second) return std::unique_ptr<LentStream>(new LentStream(stream));
+    }
+    return nullptr;
   }
   ~LentStream() {
     const std::lock_guard lock(mutex());
@@ -47,7 +49,7 @@ class LentStream {
   const c10::cuda::CUDAStream& get() const { return stream_; }
 
  private:
-  static constexpr int kMost = 32;
+  static constexpr int kPoolSize = 32;
   explicit LentStream(const c10::cuda::CUDAStream& stream) : stream_(stream) {}
   static std::mutex& mutex() {
     static std::mutex mutex;
@@ -57,9 +59,9 @@ class LentStream {
     static std::vector<c10::cuda::CUDAStream> streams;
     return streams;
   }
-  static std::map<c10::DeviceIndex, int>& made() {
-    static std::map<c10::DeviceIndex, int> count;
-    return count;
+  static std::set<cudaStream_t>& known() {
+    static std::set<cudaStream_t> streams;
+    return streams;
   }
 
   const c10::cuda::CUDAStream stream_;
@@ -70,6 +72,16 @@ class LentStream {
 class CudaReplayer : public Replayer {
  public:
   explicit CudaReplayer(std::unique_ptr<LentStream> stream) : lent_(std::move(stream)) {}
+  ~CudaReplayer() override {
+    // Whoever gets the stream next gets its memory, too, which the current stream may still read.
+    succeeds([&] {
+      at::cuda::CUDAEvent done;
+      done.record(c10::cuda::getCurrentCUDAStream(stream().device_index()));
+      done.block(stream());
+    });
+  }
+  CudaReplayer(const CudaReplayer&) = delete;
+  CudaReplayer& operator=(const CudaReplayer&) = delete;
 
   void run(const std::function<void()>& work) override {
     const c10::cuda::CUDAGuard device(stream().device_index());
@@ -134,7 +146,7 @@ class CudaReplayer : public Replayer {
     if (ended) return;
     succeeds([] {
       at::cuda::CUDAGraph nothing;
-      nothing.capture_begin();
+      nothing.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
       at::zeros({1}, at::kCUDA);
       nothing.capture_end();
     });

@@ -1,6 +1,7 @@
 #include "ops/linear/linear.h"
 
 #include "ops/linear/few_rows.h"
+#include "ops/linear/packed.h"
 #include "ops/linear/products.h"
 #include "ops/repeated.h"
 #include "ops/tape.h"
@@ -157,6 +158,7 @@ void check_fast(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const T
 Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
   TORCH_CHECK(x.dim() >= 2 && w_FD.dim() == 2 && (!bias_F.defined() || (bias_F.dim() == 1 && bias_F.size(0) == w_FD.size(0))),
               "linear: rows ", x.sizes(), " and weights ", w_FD.sizes(), " do not fit each other or the bias");  // columns: the product
+  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || packed_format(w_FD), "linear: rows and weights must have one type");
   const Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
   if (planes(y) == 1) return again([=] { return y + bias_F; });
