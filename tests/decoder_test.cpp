@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace ingrain::ttt {
 namespace {
@@ -176,6 +177,31 @@ TEST(Decoder, starting_anew_changes_no_bit) {
       parts = parts.fork();
     }
   }
+}
+
+TEST(Decoder, has_read_the_token_whose_step_makes_the_caller_throw) {
+  const Network model = tiny_model({});
+  const Tensor tokens = random_tokens(model.config, 1, 40);
+  ReadOptions options;
+  options.on_step = [](const StepReport& step, const Memory&, const std::vector<Mlp>&) {
+    if (step.step == 2) throw std::runtime_error("enough");
+  };
+  Memory expected = empty_memory(model), memory = empty_memory(model);
+  for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 3));
+  BoundaryRing none;
+  Decoder decoder(model, memory, none, options);
+  int64_t thrown = 0;
+  for (int64_t i = 3; i < 40; ++i) {
+    try {
+      decoder.read(tokens.narrow(1, i, 1));
+    } catch (const std::runtime_error&) {
+      ++thrown;
+    }
+  }
+  decoder.sync();
+  EXPECT_EQ(thrown, 1);
+  read(model, expected, tokens.narrow(1, 3, 37));
+  test::expect_same_memory(model, memory, expected, 1e-10);
 }
 
 TEST(Decoder, learning_off_reports_no_step_and_changes_no_weight) {
