@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every figure of bench/results/speed.md, on two quiet cores, in some 25 minutes; the output is what goes there.
+# Every figure of speed.md and ops.md in bench/results, on two quiet cores, in some 25 minutes; the output is what goes there.
 #
 #   bench/run_all.sh PROGRAM [PYTHON] [GGUF] [LLAMA_PYTHON] [SMOLLM]
 #

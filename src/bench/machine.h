@@ -23,8 +23,9 @@ struct Machine {
 Machine describe_machine(at::Device device);
 
 struct Peaks {
-  std::map<std::string, double> gflops;  // by type (model/network.h, compute_type_name): products of square matrices, GFLOP/s (a multiply-add counts as two)
-  double gbytes = 0;                     // reading the device's memory, GB/s
+  // By compute_type_name() (model/network.h): products of square matrices, GFLOP/s (a multiply-add counts as two).
+  std::map<std::string, double> gflops;
+  double gbytes = 0;  // reading the device's memory, GB/s
 
   /// What shares of them a rate reaches. REQUIRES: the type's was measured.
   double share_of_products(double gflops_reached, at::ScalarType type) const;

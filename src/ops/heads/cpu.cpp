@@ -242,7 +242,7 @@ HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const T
   const auto run = HWY_DYNAMIC_DISPATCH(HeadsBackward);
   if (!want_norms || !q_norm_d.defined()) {
     cpu::parallel_unrecorded(call.rows, cpu::grain(call.planes * shape.width()),
-                     [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
+                             [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
     return out;
   }
   const Tensor g_norms = cpu::sum_over_slices(

@@ -46,10 +46,10 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
                          .window = window, .scale = static_cast<float>(scale), .before = 0, .first_rows = 0, .q = nullptr, .k = {}, .v = {}};
   const Ring ring(k_BCGd, v_BCGd, position);
   const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch);
-  const auto call_of = [=](int64_t sequence) {  // holds its tensors
+  const auto call_of = [shape, ring, q, k_BCGd, v_BCGd, position](int64_t sequence) {  // holds the tensors that the ring points at
     return seen_by(shape, ring, sequence, static_cast<const char*>(q.const_data_ptr()));
   };
-  attend_few(batch, parts, 1, [call_of, k_BCGd, v_BCGd, position](int64_t sequence) { return call_of(sequence); }, o, Tensor());
+  attend_few(batch, parts, 1, call_of, o, Tensor());
   return o;
 }
 

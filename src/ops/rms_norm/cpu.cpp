@@ -101,7 +101,7 @@ RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, co
               run(call, begin, end, gw);
             })};
   cpu::parallel_unrecorded(call.rows, cpu::grain(call.planes * call.width),
-                   [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
+                           [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
   return {gx, Tensor()};
 }
 
