@@ -52,12 +52,11 @@ function(_ingrain_check_cuda_source source)
   target_sources(cuda_compile_check PRIVATE ${source})
 endfunction()
 
-# ingrain_cuda_sources(LINKED a.cu a.cpp ... OTHERWISE none.cpp ...): what the engine consists of where CUDA is linked, and
+# ingrain_cuda_sources(LINKED a.cu a.cpp ... OTHERWISE none.cpp ...), whole paths: what the engine consists of where CUDA is linked, and
 # where it is not. The .cu files hold the kernels; the .cpp files, which have the tensors, need no CUDA header. The global property
 # INGRAIN_CUDA_SOURCES lists the first ones with their whole paths, for tests/cuda_on_cpu.
 function(ingrain_cuda_sources)
   cmake_parse_arguments(_arg "" "" "LINKED;OTHERWISE" ${ARGN})
-  list(TRANSFORM _arg_LINKED PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
   set_property(GLOBAL APPEND PROPERTY INGRAIN_CUDA_SOURCES ${_arg_LINKED})
   if(INGRAIN_CUDA_LINKED)
     target_sources(ingrain_engine PRIVATE ${_arg_LINKED})

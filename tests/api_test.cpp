@@ -21,7 +21,8 @@ class Api : public ScratchTest {
     c.bos_id = 0;
     c.eos_ids = {0};
     save_model(dir_, c, initial_weights(c, 5), at::kFloat);
-    std::filesystem::copy_file(std::filesystem::path(INGRAIN_EXAMPLES) / "tiny-book/tokenizer.json", dir_ / "tokenizer.json");
+    std::filesystem::copy_file(std::filesystem::path(INGRAIN_EXAMPLES) / "tiny-book/tokenizer.json",
+                               dir_ / "tokenizer.json");
   }
   Model model() const { return Model::load(dir_, {.dtype = "fp32"}); }
 
@@ -169,7 +170,11 @@ TEST_F(Api, writing_is_reading) {
   Reader(reader).read(out.tokens);
   EXPECT_EQ(reader.position(), writer.position());
   expect_near(scores(reader), scores(writer), 2e-5);
-  EXPECT_EQ(out.text, [&] { Memory again(m); Reader(again).read(text(30)); return generate(again, options).text; }());
+  EXPECT_EQ(out.text, [&] {
+    Memory again(m);
+    Reader(again).read(text(30));
+    return generate(again, options).text;
+  }());
 }
 
 TEST_F(Api, what_is_learnt_from_can_be_chosen) {
@@ -194,7 +199,8 @@ TEST_F(Api, what_is_learnt_from_can_be_chosen) {
 TEST_F(Api, steps_are_reported_and_lower_the_loss_of_their_chunk) {
   Memory memory(model());
   std::vector<InnerStep> steps;
-  Reader(memory, {.measure_steps = true, .on_step = [&](const InnerStep& step) { steps.push_back(step); }}).read(text(5 * kChunk));
+  Reader(memory, {.measure_steps = true, .on_step = [&](const InnerStep& step) { steps.push_back(step); }})
+      .read(text(5 * kChunk));
   ASSERT_EQ(steps.size(), 5u);
   for (size_t i = 0; i < steps.size(); ++i) {
     EXPECT_EQ(steps[i].step, static_cast<int64_t>(i));
@@ -207,7 +213,8 @@ TEST_F(Api, a_text_that_was_stopped_is_over) {
   const Model m = model();
   Memory memory(m);
   enum { stop, fail, go } then = stop;
-  Reader reader(memory, {.keep_going = [&](int64_t) { return then == fail ? throw std::runtime_error("enough") : then == go; }});
+  Reader reader(
+      memory, {.keep_going = [&](int64_t) { return then == fail ? throw std::runtime_error("enough") : then == go; }});
   EXPECT_TRUE(reader.feed(text(20000)).stopped);
   then = fail;
   EXPECT_THROW(reader.feed(text(20000)), std::runtime_error);
@@ -230,7 +237,8 @@ TEST_F(Api, memories_of_one_model_can_be_read_into_by_several_threads) {
     std::vector<std::jthread> threads;
     for (unsigned i = 0; i < 4; ++i) threads.emplace_back([&, i] { together[i] = read(i); });
   }
-  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(std::equal(alone[i].begin() + 1, alone[i].end(), together[i].begin() + 1)) << i;
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_TRUE(std::equal(alone[i].begin() + 1, alone[i].end(), together[i].begin() + 1)) << i;
 }
 
 TEST_F(Api, full_attention_has_no_window_and_its_memory_grows) {
@@ -268,8 +276,10 @@ TEST_F(Api, misuse_is_refused_with_the_remedy) {
   hot.sampling.temperature = -1;
   EXPECT_THROW(generate(memory, hot), UsageError);
   EXPECT_THROW(Model::load(dir_, {.dtype = "fp8"}), UsageError);
-  EXPECT_TRUE(contains(error_of([&] { Model::load(dir_, {.dtype = "fp8"}); }), "LoadOptions::dtype 'fp8' is not known"));
-  EXPECT_TRUE(contains(error_of([&] { Model::load(dir_, {.device = "gpu"}); }), "LoadOptions::device 'gpu' is not known"));
+  EXPECT_TRUE(
+      contains(error_of([&] { Model::load(dir_, {.dtype = "fp8"}); }), "LoadOptions::dtype 'fp8' is not known"));
+  EXPECT_TRUE(
+      contains(error_of([&] { Model::load(dir_, {.device = "gpu"}); }), "LoadOptions::device 'gpu' is not known"));
   EXPECT_TRUE(contains(error_of([&] { Model::load(dir_ / "nowhere"); }), "nowhere"));
 }
 

@@ -1,6 +1,6 @@
 // Many tensors in one piece of memory.
 #include "model/weights.h"
-#include "ops/cpu/arena.h"
+#include "ops/memory/arena.h"
 #include "tiny_model.h"
 
 #include <gtest/gtest.h>
@@ -12,9 +12,10 @@ using ops::cpu::Arena;
 
 TEST(Arena, hands_out_what_was_counted_and_no_more) {
   for (const int64_t rows : {3, 40000}) {  // small and huge pages
-    Arena arena(2 * Arena::bytes_of({rows, 65}, at::kFloat) + Arena::bytes_of({3}, at::kBFloat16) + Arena::bytes_of({0, 4}, at::kByte));
-    Tensor a = arena.take({rows, 65}, at::kFloat), b = arena.take({3}, at::kBFloat16), none = arena.take({0, 4}, at::kByte),
-           c = arena.take({rows, 65}, at::kFloat);
+    Arena arena(2 * Arena::bytes_of({rows, 65}, at::kFloat) + Arena::bytes_of({3}, at::kBFloat16) +
+                Arena::bytes_of({0, 4}, at::kByte));
+    Tensor a = arena.take({rows, 65}, at::kFloat), b = arena.take({3}, at::kBFloat16),
+           none = arena.take({0, 4}, at::kByte), c = arena.take({rows, 65}, at::kFloat);
     a.fill_(1);
     b.fill_(2);
     c.fill_(3);

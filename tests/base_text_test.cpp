@@ -48,9 +48,8 @@ TEST(Json, what_is_no_json_or_hostile_is_refused_with_its_source) {
   EXPECT_EQ(parse_json(R"({"a":[1,{"a":2}]})", "f.json")["a"][1]["a"], 2);
   EXPECT_EQ(parse_json(std::string(64, '[') + std::string(64, ']'), "f.json").size(), 1u);
   for (const std::string& text :
-       {std::string(), std::string("{"), std::string("{}{}"), std::string("{}\0x", 4),
-        std::string(100'000, '['), std::string(R"({"a":1,"a":2})"), std::string(R"({"b":{"a":1,"a":2}})"),
-        std::string("\"\xff\"")}) {
+       {std::string(), std::string("{"), std::string("{}{}"), std::string("{}\0x", 4), std::string(100'000, '['),
+        std::string(R"({"a":1,"a":2})"), std::string(R"({"b":{"a":1,"a":2}})"), std::string("\"\xff\"")}) {
     EXPECT_TRUE(contains(error_of([&] { parse_json(text, "f.json"); }), "f.json")) << text.substr(0, 20);
   }
 }

@@ -29,7 +29,8 @@ int64_t pairs_one_by_one(int64_t first, int64_t count, int64_t window) {
 TEST(Work, visible_pairs_equal_counting_them) {
   for (const int64_t window : {1, 5, 12, 100})
     for (const int64_t first : {0, 3, 12, 40})
-      for (const int64_t count : {0, 1, 9, 30}) EXPECT_EQ(visible_pairs(first, count, window), pairs_one_by_one(first, count, window));
+      for (const int64_t count : {0, 1, 9, 30})
+        EXPECT_EQ(visible_pairs(first, count, window), pairs_one_by_one(first, count, window));
 }
 
 TEST(Work, forward_is_the_sum_of_its_products) {
@@ -43,10 +44,13 @@ TEST(Work, forward_is_the_sum_of_its_products) {
 
 TEST(Work, reading_adds_a_backward_pass_for_every_chunk_that_ends) {
   const ModelConfig c = test::tiny_config({});
-  const auto more = [&](int64_t first, int64_t count) { return reading_work(c, first, count).total() - forward_work(c, first, count).total(); };
+  const auto more = [&](int64_t first, int64_t count) {
+    return reading_work(c, first, count).total() - forward_work(c, first, count).total();
+  };
   EXPECT_EQ(more(0, 7), 0);
   EXPECT_EQ(more(9, 6), 0);
-  const double all = 16.0 * static_cast<double>(pairs_one_by_one(8, 8, 12)), fresh = 16.0 * static_cast<double>(pairs_one_by_one(0, 8, 12));
+  const double all = 16.0 * static_cast<double>(pairs_one_by_one(8, 8, 12)),
+               fresh = 16.0 * static_cast<double>(pairs_one_by_one(0, 8, 12));
   const double fast = 4 * kFast - 2 * kFast / 3;  // all but the gradient of the first one's input
   EXPECT_DOUBLE_EQ(more(8, 8), 8 * (fast + 2 * kMlp + kProjections + kHead) + 3 * all + 2 * fresh);
   EXPECT_DOUBLE_EQ(more(0, 24), more(0, 8) + more(8, 8) + more(16, 8));
@@ -94,7 +98,8 @@ std::pair<Blocks, Blocks> noisy_pair(double ratio, size_t blocks, uint64_t seed)
     const double drift = std::exp(0.3 * normal(random));
     for (const auto& [to, typical] : {std::pair{&out.first, 1.0}, std::pair{&out.second, ratio}}) {
       to->emplace_back();
-      for (int i = 0; i < 12; ++i) to->back().push_back(typical * drift * std::exp(0.03 * normal(random)) * (random() % 15 == 0 ? 3 : 1));
+      for (int i = 0; i < 12; ++i)
+        to->back().push_back(typical * drift * std::exp(0.03 * normal(random)) * (random() % 15 == 0 ? 3 : 1));
     }
   }
   return out;
@@ -190,7 +195,8 @@ TEST(Benchmarks, decoding_counts_inner_steps_and_compares_with_the_shortest_cont
   for (const char* const context : {"context 0: ", "context 20: "}) {
     EXPECT_EQ(figure(report, context + std::string("inner steps")), 15);
     EXPECT_GT(figure(report, context + std::string("inner step token: median")), 0);
-    EXPECT_GE(figure(report, context + std::string("longest token")), figure(report, context + std::string("99th percentile")));
+    EXPECT_GE(figure(report, context + std::string("longest token")),
+              figure(report, context + std::string("99th percentile")));
   }
   const double ratio = figure(report, "context 20: median token, of that at 0");
   EXPECT_LE(figure(report, "context 20: median token, of that at 0, from"), ratio);

@@ -1,6 +1,6 @@
 // The template language against what jinja2 made of the same templates (fixtures/chat_cases.json), and
 // hostile templates.
-#include "formats/chat_template.h"
+#include "chat/chat_template.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -8,14 +8,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace ingrain::formats {
+namespace ingrain::chat {
 namespace {
 
 using Json = nlohmann::ordered_json;
 using testing::HasSubstr;
 
-std::string render(const std::string& source, const Json& messages = Json::array(),
-                   uint64_t limit = 16 << 20) {
+std::string render(const std::string& source, const Json& messages = Json::array(), uint64_t limit = 16 << 20) {
   ChatOptions options;
   options.work_limit = limit;
   return ChatTemplate(source).render(messages, options);
@@ -76,8 +75,7 @@ TEST(ChatTemplate, errors_name_the_line_and_what_is_wrong) {
   EXPECT_THAT(refusal("{{ 'x' | uper }}"),
               HasSubstr("line 1: the filter 'uper' is not supported (did you mean 'upper'?)"));
   EXPECT_THAT(refusal("{{ 1 }}\n\n{{ missing.name }}"), HasSubstr("line 3: 'missing' is undefined"));
-  EXPECT_THAT(refusal("{% for x in [] recursive %}{% endfor %}"),
-              HasSubstr("recursive loops are not supported"));
+  EXPECT_THAT(refusal("{% for x in [] recursive %}{% endfor %}"), HasSubstr("recursive loops are not supported"));
   EXPECT_THAT(refusal("{{ f(*[1]) }}"), HasSubstr("'*' and '**' in calls are not supported"));
   EXPECT_THAT(refusal("{{ 'a'.swapcase() }}"), HasSubstr("no member 'swapcase'"));
 }
@@ -94,8 +92,7 @@ TEST(ChatTemplate, a_rendering_changes_nothing_for_the_next) {
 }
 
 TEST(ChatTemplate, endless_work_ends_in_an_error) {
-  const std::string loops =
-      "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}";
+  const std::string loops = "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}";
   EXPECT_THAT(refusal(loops), HasSubstr("too much work"));
   EXPECT_THAT(
       refusal(
@@ -117,8 +114,7 @@ TEST(ChatTemplate, endless_depth_ends_in_an_error) {
               HasSubstr("line 1"));
   EXPECT_THAT(refusal("{{ " + std::string(100000, '(') + "1" + std::string(100000, ')') + " }}"),
               HasSubstr("nests deeper"));
-  EXPECT_THAT(refusal("{{ " + std::string(100000, '[') + std::string(100000, ']') + " }}"),
-              HasSubstr("nests deeper"));
+  EXPECT_THAT(refusal("{{ " + std::string(100000, '[') + std::string(100000, ']') + " }}"), HasSubstr("nests deeper"));
   EXPECT_THAT(refusal("{{ " + std::string(100000, '-') + "1 }}"), HasSubstr("nests deeper"));
   std::string deep_ifs, sum = "{{ 1", members = "{{ x", nots = "{{ ", choices = "{{ 1";
   for (int i = 0; i < 20000; ++i) {
@@ -133,9 +129,8 @@ TEST(ChatTemplate, endless_depth_ends_in_an_error) {
   EXPECT_THAT(refusal(members + " }}"), HasSubstr("deeper than"));
   EXPECT_THAT(refusal(nots + "1 }}"), HasSubstr("nests deeper"));
   EXPECT_THAT(refusal(choices + " }}"), HasSubstr("nests deeper"));
-  EXPECT_THAT(
-      refusal("{% set ns = namespace(l=[]) %}{% for i in range(1000) %}{% set ns.l = [ns.l] %}{% endfor %}"),
-      HasSubstr("nest deeper"));
+  EXPECT_THAT(refusal("{% set ns = namespace(l=[]) %}{% for i in range(1000) %}{% set ns.l = [ns.l] %}{% endfor %}"),
+              HasSubstr("nest deeper"));
 }
 
 TEST(ChatTemplate, messages_that_nest_too_deeply_are_refused) {
@@ -146,9 +141,8 @@ TEST(ChatTemplate, messages_that_nest_too_deeply_are_refused) {
 
 TEST(ChatTemplate, chains_and_cycles_of_namespaces_are_freed) {
   // Under the address sanitizer a leak fails; a recursive release would overflow the stack.
-  EXPECT_EQ(
-      render("{% set a = namespace() %}{% set a.me = a %}{% set b = namespace(x=[a]) %}{% set a.b = b %}ok"),
-      "ok");
+  EXPECT_EQ(render("{% set a = namespace() %}{% set a.me = a %}{% set b = namespace(x=[a]) %}{% set a.b = b %}ok"),
+            "ok");
   EXPECT_EQ(
       render(
           "{% set ns = namespace(p=none) %}{% for i in range(20000) %}{% set ns.p = namespace(p=ns.p) %}{% endfor %}ok",
@@ -166,4 +160,4 @@ TEST(ChatTemplate, bytes_that_are_no_utf8_do_no_harm) {
 }
 
 }  // namespace
-}  // namespace ingrain::formats
+}  // namespace ingrain::chat

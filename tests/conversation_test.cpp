@@ -14,7 +14,8 @@ const char* const kForgets =
 
 TEST(Conversation, each_turn_gives_only_what_is_new) {
   Conversation talk({kTurns, {}, {}}, "Be brief.");
-  EXPECT_EQ(talk.ask("Who?"), "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(talk.ask("Who?"),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n");
   talk.answered("Emma.", "<|im_end|>");
   EXPECT_EQ(talk.ask("Where?"), "\n<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n");
 }
@@ -28,8 +29,11 @@ TEST(Conversation, all_that_is_read_together_is_the_template_of_the_whole) {
     all += std::string(answer) + "<|im_end|>";
     talk.answered(answer, "<|im_end|>");
   }
-  EXPECT_EQ(all, "<|im_start|>user\na?<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc?<|im_end|>\n<|im_start|>assistant\n d \n<|im_end|>"
-                 "\n<|im_start|>user\ne?<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nb<|im_end|>\n<|im_start|>assistant\n<|im_end|>");
+  EXPECT_EQ(all,
+            "<|im_start|>user\na?<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc?<|im_end|>\n<|im_"
+            "start|>assistant\n d \n<|im_end|>"
+            "\n<|im_start|>user\ne?<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nb<|im_end|>\n<|im_"
+            "start|>assistant\n<|im_end|>");
 }
 
 TEST(Conversation, an_answer_that_was_cut_off_is_ended_by_the_next_turn) {
@@ -47,7 +51,11 @@ TEST(Conversation, a_template_that_changes_earlier_turns_is_rendered_for_the_new
 }
 
 TEST(Conversation, a_refused_question_leaves_no_trace) {
-  Conversation talk({"{% if messages[-1].content == 'no' %}{{ raise_exception('never') }}{% endif %}{% for m in messages %}<{{ m.content }}>{% endfor %}", {}, {}});
+  Conversation talk(
+      {"{% if messages[-1].content == 'no' %}{{ raise_exception('never') }}{% endif %}{% for m in messages %}<{{ "
+       "m.content }}>{% endfor %}",
+       {},
+       {}});
   EXPECT_THROW(talk.ask("no"), std::exception);
   EXPECT_EQ(talk.ask("yes"), "<yes>");
 }

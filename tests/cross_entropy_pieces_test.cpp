@@ -38,14 +38,17 @@ TEST_P(CrossEntropyPieces, equal_the_whole) {
       loss.add(E_VD, rows);
     }
     EXPECT_EQ(loss.added(), V);
-    EXPECT_LT(test::max_difference(loss.nll_N().to(at::kDouble), whole.nll_N), tolerance * (1 + whole.nll_N.max().item<double>()));
-    EXPECT_LT(test::max_difference(loss.gradient_ND(E_VD).to(at::kDouble), gx_ND), tolerance * (1 + gx_ND.abs().max().item<double>()));
+    EXPECT_LT(test::max_difference(loss.nll_N().to(at::kDouble), whole.nll_N),
+              tolerance * (1 + whole.nll_N.max().item<double>()));
+    EXPECT_LT(test::max_difference(loss.gradient_ND(E_VD).to(at::kDouble), gx_ND),
+              tolerance * (1 + gx_ND.abs().max().item<double>()));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(types, CrossEntropyPieces,
-                         ::testing::Values(Case{at::kDouble, 1, 1e-12}, Case{at::kDouble, 300, 1e-10}, Case{at::kFloat, 1, 1e-5},
-                                           Case{at::kFloat, 30, 1e-5}, Case{at::kBFloat16, 1, 2e-2}));
+                         ::testing::Values(Case{at::kDouble, 1, 1e-12}, Case{at::kDouble, 300, 1e-10},
+                                           Case{at::kFloat, 1, 1e-5}, Case{at::kFloat, 30, 1e-5},
+                                           Case{at::kBFloat16, 1, 2e-2}));
 
 }  // namespace
 }  // namespace ingrain::ops

@@ -1,11 +1,11 @@
-// Writing from the decoder's own buffers (ttt/decoder.h) gives what ttt::read gives, token by token: in fp64 by the reference formulas,
-// otherwise by kernels that are replayed.
+// Writing from the decoder's own buffers (session/decoder.h) gives what ttt::read gives, token by token: in fp64 by the
+// reference formulas, otherwise by kernels that are replayed.
 #include "base/error.h"
-#include "model/packed.h"
-#include "ops/linear/packed.h"
+#include "model/quantized.h"
+#include "ops/quantized/quantized.h"
 #include "same_memory.h"
 #include "threads.h"
-#include "ttt/decoder.h"
+#include "session/decoder.h"
 
 #include <ATen/record_function.h>
 
@@ -23,7 +23,7 @@ using test::random_tokens;
 using test::tiny_model;
 using test::TinyShape;
 
-constexpr double kExact = 1e-11;
+constexpr double kSame = 1e-11;
 
 struct Case {
   TinyShape shape;
@@ -43,12 +43,12 @@ TEST_P(Decoding, from_own_buffers_is_reading_token_by_token) {
   read(model, memory, tokens.narrow(1, 0, before), options);
   BoundaryRing none;
   Decoder decoder(model, memory, none, options);
-  EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kExact);
+  EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kSame);
   for (int64_t i = before; i < 60; ++i) {
     const Tensor token = tokens.narrow(1, i, 1);
     read(model, expected, token, options);
     decoder.read(token);
-    EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kExact) << "token " << i;
+    EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kSame) << "token " << i;
     if (i % 7 != 0) continue;  // in the middle of chunks and at their ends
     decoder.sync();
     expect_same_memory(model, expected, memory);
@@ -58,15 +58,20 @@ TEST_P(Decoding, from_own_buffers_is_reading_token_by_token) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
-                         ::testing::Values(Case{{}, 1}, Case{{}, 5}, Case{{}, 8}, Case{{}, 29}, Case{{.window = 5}, 3}, Case{{.window = 1}, 9},
-                                           Case{{.window = 40, .chunk = 6}, 2}, Case{{.window = 1000}, 4}, Case{{.kv_heads = 1}, 11},
-                                           Case{{.suffix = 1}, 16}, Case{{.layers = 2, .suffix = 2}, 6}, Case{{.layers = 2, .suffix = 0}, 7},
+                         ::testing::Values(Case{{}, 1}, Case{{}, 5}, Case{{}, 8}, Case{{}, 29}, Case{{.window = 5}, 3},
+                                           Case{{.window = 1}, 9}, Case{{.window = 40, .chunk = 6}, 2},
+                                           Case{{.window = 1000}, 4}, Case{{.kv_heads = 1}, 11},
+                                           Case{{.suffix = 1}, 16}, Case{{.layers = 2, .suffix = 2}, 6},
+                                           Case{{.layers = 2, .suffix = 0}, 7},
                                            Case{{.tie = false, .post_norm = false, .learned_rates = true}, 10}));
 
 /// Operations of libtorch while it lives, those within others included.
 class CountOperations {
  public:
-  CountOperations() : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(count).scopes({at::RecordScope::FUNCTION}))) { operations_ = 0; }
+  CountOperations()
+      : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(count).scopes({at::RecordScope::FUNCTION}))) {
+    operations_ = 0;
+  }
   ~CountOperations() { at::removeCallback(handle_); }
   int operations() const { return operations_; }
 
@@ -111,7 +116,8 @@ Network variant_model(const Variant& variant) {
 
 class Replayed : public ::testing::TestWithParam<Variant> {};
 
-/// In every type and family the kernels are recorded once and replayed from then on: a token costs a handful of libtorch's operations.
+/// In every type and family the kernels are recorded once and replayed from then on: a token costs a handful of
+/// libtorch's operations.
 TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
   const Network model = variant_model(GetParam());
   for (const auto& [batch, threads] : {std::pair<int64_t, int>(1, 1), {2, 1}, {1, 3}}) {
@@ -134,7 +140,8 @@ TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
         operations.push_back(count.operations());
       }
       const Tensor want = next_logits(model, expected);
-      EXPECT_LT(max_difference(decoder.logits_BV().to(at::kFloat), want), GetParam().tolerance * want.abs().max().item<double>())
+      EXPECT_LT(max_difference(decoder.logits_BV().to(at::kFloat), want),
+                GetParam().tolerance * want.abs().max().item<double>())
           << "batch " << batch << " token " << i;
     }
     const auto middle = operations.begin() + static_cast<int64_t>(operations.size() / 2);
@@ -145,17 +152,26 @@ TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
 
 INSTANTIATE_TEST_SUITE_P(
     Decoder, Replayed,
-    ::testing::Values(Variant{"fp32", at::kFloat, nullptr, {}, false, true, true, 1e-4},
-                      Variant{"bf16", at::kBFloat16, nullptr, {}, false, true, true, 5e-2},
-                      Variant{"fp32_llama", at::kFloat, nullptr, {.tie = false, .post_norm = false}, false, false, false, 1e-4},
-                      Variant{"fp32_qwen2", at::kFloat, nullptr, {.kv_heads = 1, .post_norm = false, .learned_rates = true}, true, false, false, 1e-4},
-                      Variant{"bf16_qwen2", at::kBFloat16, nullptr, {.kv_heads = 1, .post_norm = false}, true, false, false, 5e-2},
-                      Variant{"no_suffix", at::kFloat, nullptr, {.suffix = 0}, false, true, true, 1e-4},
-                      Variant{"q8_0", at::kFloat, &ops::q8_0, {}, false, true, true, 2e-3},
-                      Variant{"q4_1", at::kBFloat16, &ops::q4_1, {.tie = false}, true, true, true, 5e-2}),
+    ::testing::Values(
+        Variant{"fp32", at::kFloat, nullptr, {}, false, true, true, 1e-4},
+        Variant{"bf16", at::kBFloat16, nullptr, {}, false, true, true, 5e-2},
+        Variant{"fp32_llama", at::kFloat, nullptr, {.tie = false, .post_norm = false}, false, false, false, 1e-4},
+        Variant{"fp32_qwen2",
+                at::kFloat,
+                nullptr,
+                {.kv_heads = 1, .post_norm = false, .learned_rates = true},
+                true,
+                false,
+                false,
+                1e-4},
+        Variant{"bf16_qwen2", at::kBFloat16, nullptr, {.kv_heads = 1, .post_norm = false}, true, false, false, 5e-2},
+        Variant{"no_suffix", at::kFloat, nullptr, {.suffix = 0}, false, true, true, 1e-4},
+        Variant{"q8_0", at::kFloat, &ops::q8_0, {}, false, true, true, 2e-3},
+        Variant{"q4_1", at::kBFloat16, &ops::q4_1, {.tie = false}, true, true, true, 5e-2}),
     [](const auto& i) { return std::string(i.param.name); });
 
-/// A decoder that starts anew, as after saving and loading, goes on to the last bit: in another ring, with other work ahead.
+/// A decoder that starts anew, as after saving and loading, goes on to the last bit: in another ring, with other work
+/// ahead.
 TEST(Decoder, starting_anew_changes_no_bit) {
   const test::Threads threads(3);
   for (const auto type : {at::kFloat, at::kBFloat16}) {

@@ -1,7 +1,7 @@
 // A device by its name, on machines that are made up; and on this one, what holds on any.
 #include "model/device.h"
 
-#include "model/open_model.h"
+#include "store/open_model.h"
 #include "scratch.h"
 
 #include <gmock/gmock.h>
@@ -37,7 +37,8 @@ TEST(Device, a_gpu_has_a_number) {
 }
 
 TEST(Device, what_cannot_be_had_is_refused_with_the_reason_and_the_remedy) {
-  EXPECT_THAT(refusal("cuda", kUnbuilt), AllOf(HasSubstr("--device cuda: this build has no CUDA kernels"), HasSubstr("docs/install.md")));
+  EXPECT_THAT(refusal("cuda", kUnbuilt),
+              AllOf(HasSubstr("--device cuda: this build has no CUDA kernels"), HasSubstr("docs/install.md")));
   EXPECT_THAT(refusal("cuda:0", kNone), AllOf(HasSubstr("no GPU was found"), HasSubstr("nvidia-smi")));
   EXPECT_THAT(refusal("cuda:3", kThree), HasSubstr("the last GPU here is cuda:2"));
   EXPECT_THAT(refusal("cuda:300", kThree), HasSubstr("the last GPU here is cuda:2"));
@@ -46,20 +47,24 @@ TEST(Device, what_cannot_be_had_is_refused_with_the_reason_and_the_remedy) {
 }
 
 TEST(Device, other_words_are_unknown_on_every_machine) {
-  for (const char* word : {"", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda: 1", "cuda:1x", "cuda:99999999999999999999", "cpu:0", "cuda1"}) {
+  for (const char* word :
+       {"", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda: 1", "cuda:1x", "cuda:99999999999999999999", "cpu:0", "cuda1"}) {
     EXPECT_FALSE(is_device_name(word)) << word;
-    for (const Gpus& gpus : {kThree, kUnbuilt}) EXPECT_THAT(refusal(word, gpus), HasSubstr("is not known; choose auto, cpu, cuda")) << word;
+    for (const Gpus& gpus : {kThree, kUnbuilt})
+      EXPECT_THAT(refusal(word, gpus), HasSubstr("is not known; choose auto, cpu, cuda")) << word;
   }
   for (const char* word : {"auto", "cpu", "cuda", "cuda:0", "cuda:12"}) EXPECT_TRUE(is_device_name(word)) << word;
 }
 
 TEST(Device, packed_weights_are_for_the_cpu) {
   const auto refusal_of = [](const LoadOptions& options) { return error_of([&] { open_model("/nowhere", options); }); };
-  EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "cuda:1"}), HasSubstr("--weights q8_0 is for the CPU, not for --device cuda:1"));
+  EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "cuda:1"}),
+              HasSubstr("--weights q8_0 is for the CPU, not for --device cuda:1"));
   EXPECT_THAT(refusal_of({.weights = "q4_1", .device = "cuda:1"}), HasSubstr("--weights q4_1 is for the CPU"));
   EXPECT_THAT(refusal_of({.weights = "q5_1"}), HasSubstr("choose native, q8_0, q4_1"));
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "gpu"}), HasSubstr("'gpu' is not known"));
-  for (const char* there : {"auto", "cpu"}) EXPECT_THAT(refusal_of({.weights = "q8_0", .device = there}), HasSubstr("no such model"));
+  for (const char* there : {"auto", "cpu"})
+    EXPECT_THAT(refusal_of({.weights = "q8_0", .device = there}), HasSubstr("no such model"));
 }
 
 TEST(Device, what_is_uploaded_to_where_it_is_stays_there) {

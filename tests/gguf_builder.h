@@ -31,18 +31,10 @@ class GgufBuilder {
     bytes_.append(size, '\0');
     return *this;
   }
-  GgufBuilder& key(std::string_view name, std::string_view value) {
-    return text(name).number<uint32_t>(8).text(value);
-  }
-  GgufBuilder& key(std::string_view name, uint32_t value) {
-    return text(name).number<uint32_t>(4).number(value);
-  }
-  GgufBuilder& key(std::string_view name, float value) {
-    return text(name).number<uint32_t>(6).number(value);
-  }
-  GgufBuilder& key(std::string_view name, bool value) {
-    return text(name).number<uint32_t>(7).number<uint8_t>(value);
-  }
+  GgufBuilder& key(std::string_view name, std::string_view value) { return text(name).number<uint32_t>(8).text(value); }
+  GgufBuilder& key(std::string_view name, uint32_t value) { return text(name).number<uint32_t>(4).number(value); }
+  GgufBuilder& key(std::string_view name, float value) { return text(name).number<uint32_t>(6).number(value); }
+  GgufBuilder& key(std::string_view name, bool value) { return text(name).number<uint32_t>(7).number<uint8_t>(value); }
   GgufBuilder& key(std::string_view name, const std::vector<std::string>& values) {
     text(name).number<uint32_t>(9).number<uint32_t>(8).number<uint64_t>(values.size());
     for (const std::string& value : values) text(value);

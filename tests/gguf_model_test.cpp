@@ -1,6 +1,6 @@
 // What GGUF metadata say of the model and of its tokenizer.
-#include "formats/gguf_tokenizer.h"
-#include "formats/hf_config.h"
+#include "tokenizer/gguf_tokenizer.h"
+#include "families/hf_config.h"
 
 #include "base/error.h"
 #include "gguf_builder.h"
@@ -15,8 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 /// A whole file from its parts; the tensors share one block of zeros.
-std::string assemble(const std::vector<std::string>& keys, const std::vector<std::string>& tensors,
-                     size_t data) {
+std::string assemble(const std::vector<std::string>& keys, const std::vector<std::string>& tensors, size_t data) {
   GgufBuilder out;
   out.header(tensors.size(), keys.size());
   for (const auto& key : keys) out.raw(key);
@@ -111,8 +110,7 @@ TEST(GgufModel, what_cannot_be_run_is_refused_by_key) {
               HasSubstr("'longrope'"));
   // The block of zeros is no divisor.
   EXPECT_THAT(refusal(llama_keys(), {}, {tensor("rope_freqs.weight", {2})}), HasSubstr("not positive"));
-  EXPECT_THAT(refusal(llama_keys(), {}, {tensor("rope_freqs.weight", {3})}),
-              HasSubstr("3 numbers; 2 are needed"));
+  EXPECT_THAT(refusal(llama_keys(), {}, {tensor("rope_freqs.weight", {3})}), HasSubstr("3 numbers; 2 are needed"));
 }
 
 const std::vector<std::string> kTokens = {"<s>", "a", "b", "c", "ab", "Ġ", "Ġab", "!", "", "<tool>"};
@@ -128,7 +126,7 @@ std::vector<int32_t> encode(std::vector<std::string> keys, const std::string& mo
                             bool special) {
   if (!more.empty()) keys.push_back(more);
   const std::string bytes = assemble(keys, {}, 0);
-  return gguf_tokenizer(Gguf(bytes, "m.gguf")).encode(text, {.add_special_tokens = special});
+  return tokenizer::gguf_tokenizer(Gguf(bytes, "m.gguf")).encode(text, {.add_special_tokens = special});
 }
 
 TEST(GgufTokenizer, merges_and_added_tokens_make_the_ids) {
@@ -137,10 +135,8 @@ TEST(GgufTokenizer, merges_and_added_tokens_make_the_ids) {
 
 TEST(GgufTokenizer, bos_is_added_where_the_file_says_so) {
   EXPECT_THAT(encode(tokenizer_keys(), "", "a", true), ElementsAre(1));
-  EXPECT_THAT(encode(tokenizer_keys(), key("tokenizer.ggml.add_bos_token", true), "a", true),
-              ElementsAre(0, 1));
-  EXPECT_THAT(encode(tokenizer_keys(), key("tokenizer.ggml.add_bos_token", true), "a", false),
-              ElementsAre(1));
+  EXPECT_THAT(encode(tokenizer_keys(), key("tokenizer.ggml.add_bos_token", true), "a", true), ElementsAre(0, 1));
+  EXPECT_THAT(encode(tokenizer_keys(), key("tokenizer.ggml.add_bos_token", true), "a", false), ElementsAre(1));
   EXPECT_THAT(encode(tokenizer_keys(), key("tokenizer.ggml.pre", std::string_view("llama-bpe")), "a", true),
               ElementsAre(0, 1));
 }
@@ -160,10 +156,8 @@ TEST(GgufTokenizer, contradictions_are_refused_by_key) {
               HasSubstr("tokenizer.ggml.model is 'llama'"));
   EXPECT_THAT(refused(2, key("tokenizer.ggml.token_type", std::vector<int32_t>{1})),
               HasSubstr("1 entries for 10 tokens"));
-  EXPECT_THAT(refused(3, key("tokenizer.ggml.merges", std::vector<std::string>{"ab"})),
-              HasSubstr("two parts"));
-  EXPECT_THAT(refused(4, key("tokenizer.ggml.bos_token_id", 10u)),
-              HasSubstr("is 10, but there are 10 tokens"));
+  EXPECT_THAT(refused(3, key("tokenizer.ggml.merges", std::vector<std::string>{"ab"})), HasSubstr("two parts"));
+  EXPECT_THAT(refused(4, key("tokenizer.ggml.bos_token_id", 10u)), HasSubstr("is 10, but there are 10 tokens"));
   EXPECT_THAT(refused(4, key("tokenizer.ggml.pre", std::string_view("unheard-of"))), HasSubstr("unheard-of"));
 }
 

@@ -59,8 +59,7 @@ TEST(Gguf, rows_can_be_read_one_by_one) {
 TEST(Gguf, metadata_is_read_as_the_type_asked_for) {
   const Gguf file(kFixture);
   EXPECT_EQ(file.need<std::string_view>("test.text"), "a Ω");
-  EXPECT_THAT(file.need<std::vector<std::string_view>>("test.words"),
-              testing::ElementsAre("one", "", "three"));
+  EXPECT_THAT(file.need<std::vector<std::string_view>>("test.words"), testing::ElementsAre("one", "", "three"));
   EXPECT_THAT(file.need<std::vector<int64_t>>("test.numbers"), testing::ElementsAre(1, -2, 3));
   EXPECT_EQ(file.get<uint64_t>("absent"), std::nullopt);
 }
@@ -77,8 +76,7 @@ TEST(Gguf, a_metadata_value_of_another_kind_is_named) {
   };
   EXPECT_THAT(text_of([&] { file.get<uint64_t>("test.text"); }),
               testing::HasSubstr("'test.text' is not a whole number"));
-  EXPECT_THAT(text_of([&] { file.need<bool>("test.absent"); }),
-              testing::HasSubstr("'test.absent' is missing"));
+  EXPECT_THAT(text_of([&] { file.need<bool>("test.absent"); }), testing::HasSubstr("'test.absent' is missing"));
   EXPECT_THAT(text_of([&] { file.get<std::vector<std::string_view>>("test.numbers"); }),
               testing::HasSubstr("not an array of strings"));
 }
@@ -131,13 +129,10 @@ TEST(Gguf, a_hostile_header_is_refused) {
 TEST(Gguf, hostile_metadata_is_refused) {
   const auto one = [] { return Builder().header(0, 1); };
   EXPECT_THAT(refusal(one().number<uint64_t>(1ull << 40).bytes()), testing::HasSubstr("at most 65535"));
-  EXPECT_THAT(refusal(one().text("k").number<uint32_t>(13).bytes()),
-              testing::HasSubstr("'k' has unknown type 13"));
-  EXPECT_THAT(refusal(one().text("k").number<uint32_t>(8).number<uint64_t>(~0ull).bytes()),
-              testing::HasSubstr("'k'"));
-  EXPECT_THAT(
-      refusal(one().text("k").number<uint32_t>(9).number<uint32_t>(10).number<uint64_t>(~0ull).bytes()),
-      testing::HasSubstr("which cannot be"));
+  EXPECT_THAT(refusal(one().text("k").number<uint32_t>(13).bytes()), testing::HasSubstr("'k' has unknown type 13"));
+  EXPECT_THAT(refusal(one().text("k").number<uint32_t>(8).number<uint64_t>(~0ull).bytes()), testing::HasSubstr("'k'"));
+  EXPECT_THAT(refusal(one().text("k").number<uint32_t>(9).number<uint32_t>(10).number<uint64_t>(~0ull).bytes()),
+              testing::HasSubstr("which cannot be"));
   EXPECT_THAT(refusal(one().text("k").number<uint32_t>(9).number<uint32_t>(99).number<uint64_t>(1).bytes()),
               testing::HasSubstr("array of unknown type 99"));
   Builder nested = one().text("k").number<uint32_t>(9);

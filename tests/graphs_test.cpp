@@ -1,6 +1,7 @@
-// On a GPU, reading and writing by captured graphs give the CPU's numbers. Where there is none: tests/other_device/graph_test.cpp.
+// On a GPU, reading and writing by captured graphs give the CPU's numbers. Where there is none:
+// tests/other_device/graph_test.cpp.
 #include "tiny_model.h"
-#include "ttt/decoder.h"
+#include "session/decoder.h"
 
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
@@ -8,15 +9,18 @@
 namespace ingrain::ttt {
 namespace {
 
-/// What each token of a text is predicted with, most of it read at once, the rest token by token. [B, n - 1] nll on the CPU, fp64.
+/// What each token of a text is predicted with, most of it read at once, the rest token by token. [B, n - 1] nll on the
+/// CPU, fp64.
 Tensor scores(const Network& model, const Tensor& tokens_Bn, int64_t read_at_once) {
   Memory memory = empty_memory(model, tokens_Bn.size(0));
-  const Tensor read_BN = read(model, memory, tokens_Bn.narrow(1, 0, read_at_once)).nll_Bn.narrow(1, 1, read_at_once - 1);
+  const Tensor read_BN =
+      read(model, memory, tokens_Bn.narrow(1, 0, read_at_once)).nll_Bn.narrow(1, 1, read_at_once - 1);
   std::vector<Tensor> nll_B1{read_BN.cpu().to(at::kDouble)};
   BoundaryRing none;
   Decoder decoder(model, memory, none, {});
   for (int64_t i = read_at_once; i < tokens_Bn.size(1); ++i) {
-    const Tensor token_B1 = tokens_Bn.narrow(1, i, 1), log_p_BV = decoder.logits_BV().cpu().to(at::kDouble).log_softmax(-1);
+    const Tensor token_B1 = tokens_Bn.narrow(1, i, 1),
+                 log_p_BV = decoder.logits_BV().cpu().to(at::kDouble).log_softmax(-1);
     nll_B1.push_back(-log_p_BV.gather(1, token_B1));
     decoder.read(token_B1);
   }
@@ -41,8 +45,10 @@ TEST(Graphs, of_chunks_and_tokens_give_the_numbers_of_the_cpu_on_cuda) {
         there.weights = convert(here.config, here.weights, type, at::kCUDA);
         const Tensor tokens_Bn = test::random_tokens(here.config, batch, 180);
         const Tensor a = scores(here, tokens_Bn, 131), b = scores(there, tokens_Bn, 131);
-        if (type == at::kBFloat16) EXPECT_NEAR(a.mean().item<double>(), b.mean().item<double>(), 0.05);
-        else EXPECT_LT(test::max_difference(a, b), type == at::kDouble ? 1e-8 : 5e-3);
+        if (type == at::kBFloat16)
+          EXPECT_NEAR(a.mean().item<double>(), b.mean().item<double>(), 0.05);
+        else
+          EXPECT_LT(test::max_difference(a, b), type == at::kDouble ? 1e-8 : 5e-3);
       }
 }
 

@@ -1,8 +1,8 @@
-#include "model/import_reference.h"
+#include "store/import_reference.h"
 
 #include "model/network.h"
-#include "model/reference_layout.h"
-#include "model/tensor_io.h"
+#include "store/reference_layout.h"
+#include "store/tensor_io.h"
 #include "scratch.h"
 
 namespace ingrain {

@@ -1,7 +1,7 @@
 // CPU kernels on every instruction set that this processor has and they are compiled for.
 #pragma once
 
-#include "ops/cpu/targets.h"
+#include "ops/simd/targets.h"
 
 #include <gtest/gtest.h>
 #include <hwy/targets.h>

@@ -99,8 +99,7 @@ TEST_F(LoaderTest, the_numpy_order_is_that_of_the_reference_run) {
   Loader later(corpus, skipping);
   EXPECT_EQ(starts(later.next()), (std::vector<int32_t>{170298, 6458}));
   for (int i = 1; i < 13; ++i) loader.next();
-  EXPECT_EQ(starts(loader.next()), (std::vector<int32_t>{170298, 6458}))
-      << "skipping is reading and dropping";
+  EXPECT_EQ(starts(loader.next()), (std::vector<int32_t>{170298, 6458})) << "skipping is reading and dropping";
 }
 
 TEST_F(LoaderTest, a_resumed_loader_continues_exactly_where_it_stopped) {
@@ -185,17 +184,16 @@ TEST_F(LoaderTest, a_checkpoint_of_another_run_is_refused) {
   const Corpus corpus = counting(300);
   Loader loader(corpus, options(2, 10, Order::packed));
   LoaderState state = loader.state();
-  for (const auto& other : {options(3, 10, Order::packed), options(2, 11, Order::packed),
-                            options(2, 10, Order::numpy), options(2, 10, Order::packed, 2)}) {
+  for (const auto& other : {options(3, 10, Order::packed), options(2, 11, Order::packed), options(2, 10, Order::numpy),
+                            options(2, 10, Order::packed, 2)}) {
     EXPECT_TRUE(contains(error_of([&] { Loader(corpus, other).resume(state); }), "other data"));
   }
   state.batch = 1000;
   EXPECT_TRUE(contains(error_of([&] { loader.resume(state); }), "damaged"));
   state.batch = 0, state.epoch = ~uint64_t{0};
   EXPECT_TRUE(contains(error_of([&] { loader.resume(state); }), "damaged"));
-  EXPECT_TRUE(contains(
-      error_of([] { nlohmann::json::parse(R"({"epoch":1,"batch":-1,"plan":1})").get<LoaderState>(); }),
-      "'batch'"));
+  EXPECT_TRUE(contains(error_of([] { nlohmann::json::parse(R"({"epoch":1,"batch":-1,"plan":1})").get<LoaderState>(); }),
+                       "'batch'"));
 }
 
 TEST_F(LoaderTest, an_id_beyond_int32_names_the_file) {

@@ -1,6 +1,6 @@
 #include "ttt/memory_file.h"
 
-#include "model/tensor_io.h"
+#include "store/tensor_io.h"
 #include "same_memory.h"
 #include "scratch.h"
 
@@ -46,10 +46,13 @@ class MemoryFile : public ScratchTest {
   }
 };
 
-void expect_identical(const Network& model, const Memory& a, const Memory& b) { test::expect_same_memory(model, a, b, 0); }
+void expect_identical(const Network& model, const Memory& a, const Memory& b) {
+  test::expect_same_memory(model, a, b, 0);
+}
 
 /// Reads `before` tokens, saves, loads, and continues both in the same way.
-void expect_exact_continuation(const Network& model, int64_t before, const std::filesystem::path& path, int64_t batch = 1) {
+void expect_exact_continuation(const Network& model, int64_t before, const std::filesystem::path& path,
+                               int64_t batch = 1) {
   SCOPED_TRACE(fmt::format("after {} tokens", before));
   Memory kept = empty_memory(model, batch);
   read(model, kept, random_tokens(model.config, batch, before, 11));
@@ -69,7 +72,8 @@ TEST_F(MemoryFile, save_load_continue_equals_continuing_bit_for_bit) {
   for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
     const Network model = tiny_model({}, type);  // chunk 8, window 12
     // Nothing read; inside the first chunk; a step pending; just after it; later chunks, with a full window.
-    for (const int64_t before : {0, 1, 5, 8, 9, 16, 21, 24}) expect_exact_continuation(model, before, dir_ / "m.memory");
+    for (const int64_t before : {0, 1, 5, 8, 9, 16, 21, 24})
+      expect_exact_continuation(model, before, dir_ / "m.memory");
   }
 }
 
@@ -112,7 +116,8 @@ TEST_F(MemoryFile, compact_files_are_smaller_and_predict_nearly_the_same) {
   save_memory(dir_ / "compact", model, memory, MemoryForm::compact);
   Memory loaded = load_memory(dir_ / "compact", model);
   EXPECT_EQ(read_memory_info(dir_ / "compact").form, MemoryForm::compact);
-  EXPECT_LT(read_memory_info(dir_ / "compact").bytes, 0.62 * static_cast<double>(read_memory_info(dir_ / "working").bytes));
+  EXPECT_LT(read_memory_info(dir_ / "compact").bytes,
+            0.62 * static_cast<double>(read_memory_info(dir_ / "working").bytes));
   // A difference is small beside the weights, so bf16 keeps more of it than bf16 weights would.
   const Tensor error = (loaded.W_S[0].w13_FD - memory.W_S[0].w13_FD).abs().max();
   const Tensor change = (memory.W_S[0].w13_FD - model.weights.fast_S[0].w13_FD).abs().max();
@@ -170,7 +175,8 @@ TEST_F(MemoryFile, hostile_counts_and_shapes_are_refused_before_anything_large_i
   };
   const char* const huge[] = {"-1", "99999999999999999999", "9223372036854775807", "65536", "x", ""};
   for (const char* key : {"position", "filled", "steps", "batch", "version", "form", "model"}) {
-    for (const char* value : huge) EXPECT_NE(error([&](Parts& p) { p.metadata[key] = value; }), "") << key << " = " << value;
+    for (const char* value : huge)
+      EXPECT_NE(error([&](Parts& p) { p.metadata[key] = value; }), "") << key << " = " << value;
     EXPECT_NE(error([&](Parts& p) { p.metadata.erase(key); }), "") << key;
   }
   for (const auto& [name, tensor] : good.tensors) {
@@ -183,7 +189,9 @@ TEST_F(MemoryFile, hostile_counts_and_shapes_are_refused_before_anything_large_i
     EXPECT_TRUE(contains(spoilt(std::nan("")), name)) << spoilt(std::nan(""));
     EXPECT_NE(spoilt(INFINITY), "") << name;
   }
-  const auto with_target = [&](int64_t index, int64_t id) { return error([&](Parts& p) { p.tensors["chunk.target"].view(-1)[index] = id; }); };
+  const auto with_target = [&](int64_t index, int64_t id) {
+    return error([&](Parts& p) { p.tensors["chunk.target"].view(-1)[index] = id; });
+  };
   for (const int64_t id : {int64_t{-1}, int64_t{-2}, model.config.vocab_size, int64_t{1} << 40})
     EXPECT_TRUE(contains(with_target(0, id), "chunk.target")) << id;
   EXPECT_TRUE(contains(with_target(-1, -2), "chunk.target"));

@@ -23,8 +23,8 @@ struct GradientCase {
 };
 
 void PrintTo(const GradientCase& c, std::ostream* out) {
-  *out << "batch " << c.batch << " layers " << c.shape.layers << " S " << c.shape.suffix << " window " << c.shape.window << " chunk "
-       << c.shape.chunk << " clip " << c.shape.inner_clip << " bos " << c.bos_run;
+  *out << "batch " << c.batch << " layers " << c.shape.layers << " S " << c.shape.suffix << " window " << c.shape.window
+       << " chunk " << c.shape.chunk << " clip " << c.shape.inner_clip << " bos " << c.bos_run;
 }
 
 Tensor tokens_of(const GradientCase& p, const ModelConfig& c) {
@@ -54,7 +54,8 @@ TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
     for (size_t i = 0; i < leaves.size(); ++i) {
       const Tensor e = expected[i].defined() ? expected[i] : at::zeros_like(leaves[i]);
       const double scale = std::max(1e-3, e.abs().max().item<double>());
-      EXPECT_LT((sums[i] - e).abs().max().item<double>() / scale, 1e-10) << "parameter " << i << (meta ? ", meta" : ", standard");
+      EXPECT_LT((sums[i] - e).abs().max().item<double>() / scale, 1e-10)
+          << "parameter " << i << (meta ? ", meta" : ", standard");
     }
 
     // Along one random direction of all parameters at once.
@@ -69,7 +70,9 @@ TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
     const auto loss_at = [&](double by) {
       Weights w = model.weights;
       size_t i = 0;
-      visit_parameters(c, w, [&](const std::string&, Tensor& x, ParameterKind) { x = (x.detach() + directions[i++] * by).requires_grad_(); });
+      visit_parameters(c, w, [&](const std::string&, Tensor& x, ParameterKind) {
+        x = (x.detach() + directions[i++] * by).requires_grad_();
+      });
       return plain_outer_loss(c, w, tokens, meta, 0.8).item<double>();
     };
     const auto central = [&](double h) { return (loss_at(h) - loss_at(-h)) / (2 * h); };
@@ -80,22 +83,25 @@ TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, MetaGradient,
-    ::testing::Values(GradientCase{}, GradientCase{.batch = 3}, GradientCase{.shape = {.suffix = 1}},
-                      GradientCase{.shape = {.suffix = 3, .window = 5}, .batch = 2}, GradientCase{.shape = {.window = 1}},
-                      GradientCase{.shape = {.window = 37, .chunk = 24}, .batch = 2, .chunks = 3},
-                      GradientCase{.shape = {.window = 10, .chunk = 32}, .chunks = 2},
-                      GradientCase{.shape = {.window = 1000, .inner_clip = 100}, .batch = 2},
-                      GradientCase{.shape = {.kv_heads = 1, .tie = false, .post_norm = false, .learned_rates = true}, .batch = 2},
-                      GradientCase{.batch = 2, .bos_run = 5}, GradientCase{.batch = 2, .bos_run = 20}, GradientCase{.bos_run = 30},
-                      GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
-                      GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
+    ::testing::Values(
+        GradientCase{}, GradientCase{.batch = 3}, GradientCase{.shape = {.suffix = 1}},
+        GradientCase{.shape = {.suffix = 3, .window = 5}, .batch = 2}, GradientCase{.shape = {.window = 1}},
+        GradientCase{.shape = {.window = 37, .chunk = 24}, .batch = 2, .chunks = 3},
+        GradientCase{.shape = {.window = 10, .chunk = 32}, .chunks = 2},
+        GradientCase{.shape = {.window = 1000, .inner_clip = 100}, .batch = 2},
+        GradientCase{.shape = {.kv_heads = 1, .tie = false, .post_norm = false, .learned_rates = true}, .batch = 2},
+        GradientCase{.batch = 2, .bos_run = 5}, GradientCase{.batch = 2, .bos_run = 20}, GradientCase{.bos_run = 30},
+        GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
+        GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
 
 TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
   const Network model = tiny_model({.learned_rates = true});
   const ModelConfig& c = model.config;
   const Tensor tokens = random_tokens(c, 2, 33);
   GradientSlots all(c, model.weights);
-  GradientSlots few(c, model.weights, [](const std::string& name) { return name.find("fast") != std::string::npos || name == "inner_rate"; });
+  GradientSlots few(c, model.weights, [](const std::string& name) {
+    return name.find("fast") != std::string::npos || name == "inner_rate";
+  });
   meta_gradient(c, all, tokens);
   meta_gradient(c, few, tokens);
   const auto a = parameter_list(c, all.sums()), f = parameter_list(c, few.sums());

@@ -1,9 +1,9 @@
-// What does not fit is refused at an operation's door, before a kernel reads its memory: c10::Error, whichever backend would run.
-// A table per operation: its inputs, which fit, and ways to spoil one of them.
-#include "ops/heads/heads.h"
-#include "ops/linear/few_rows.h"
+// What does not fit is refused at an operation's door, before a kernel reads its memory: c10::Error, whichever backend
+// would run. A table per operation: its inputs, which fit, and ways to spoil one of them.
+#include "ops/qkv_rope/qkv_rope.h"
+#include "ops/linear/gemv.h"
 #include "ops/linear/linear.h"
-#include "ops/linear/packed.h"
+#include "ops/quantized/quantized.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/linear_cross_entropy/pieces.h"
 #include "ops/residual/residual.h"
@@ -28,7 +28,8 @@ struct Wrong {
 
 /// Inputs: made for a type of activations; run() calls the operation.
 template <class Inputs>
-void expect_refused(const std::vector<Wrong<Inputs>>& table, std::initializer_list<at::ScalarType> types = {at::kFloat, at::kBFloat16, at::kDouble}) {
+void expect_refused(const std::vector<Wrong<Inputs>>& table,
+                    std::initializer_list<at::ScalarType> types = {at::kFloat, at::kBFloat16, at::kDouble}) {
   for (const at::ScalarType type : types) {
     SCOPED_TRACE(type);
     EXPECT_NO_THROW(Inputs(type).run());
@@ -42,7 +43,8 @@ void expect_refused(const std::vector<Wrong<Inputs>>& table, std::initializer_li
 
 struct NormInputs {
   Tensor x, w, residual;
-  explicit NormInputs(at::ScalarType type) : x(ones({2, 3, 8}, type)), w(ones({8}, ops::accumulate_type(type))), residual(ones({1, 3, 8}, type)) {}
+  explicit NormInputs(at::ScalarType type)
+      : x(ones({2, 3, 8}, type)), w(ones({8}, ops::accumulate_type(type))), residual(ones({1, 3, 8}, type)) {}
   void run() const {
     ops::rms_norm(x, w, 1e-6);
     ops::add_rms_norm(residual, x, w, 1e-6);
@@ -116,7 +118,10 @@ struct AttentionInputs {
   int64_t window = 4;
   double scale = 0.5;
   explicit AttentionInputs(at::ScalarType type)
-      : q(ones({1, 2, 5, 4, 8}, type)), k(ones({1, 2, 5, 2, 8}, type)), v(k), past{ones({2, 3, 2, 8}, type), ones({2, 3, 2, 8}, type)} {}
+      : q(ones({1, 2, 5, 4, 8}, type)),
+        k(ones({1, 2, 5, 2, 8}, type)),
+        v(k),
+        past{ones({2, 3, 2, 8}, type), ones({2, 3, 2, 8}, type)} {}
   void run() const { ops::windowed_attention(q, k, v, past, window, scale); }
 };
 TEST(Refused, attention) {
@@ -128,7 +133,8 @@ TEST(Refused, attention) {
       {"other heads' width", [](auto& in) { in.q = in.q.narrow(4, 0, 4); }},
       {"another type", [](auto& in) { in.v = in.v.to(at::kHalf); }},
       {"a past of another batch", [](auto& in) { in.past.k_BWGd = in.past.k_BWGd.narrow(0, 0, 1); }},
-      {"a past of other heads", [](auto& in) { in.past = {in.past.k_BWGd.narrow(2, 0, 1), in.past.v_BWGd.narrow(2, 0, 1)}; }},
+      {"a past of other heads",
+       [](auto& in) { in.past = {in.past.k_BWGd.narrow(2, 0, 1), in.past.v_BWGd.narrow(2, 0, 1)}; }},
       {"a past whose values are fewer", [](auto& in) { in.past.v_BWGd = in.past.v_BWGd.narrow(1, 0, 2); }},
       {"a past without values", [](auto& in) { in.past.v_BWGd = Tensor(); }},
       {"a past of another type", [](auto& in) { in.past.v_BWGd = in.past.v_BWGd.to(at::kHalf); }},
@@ -173,14 +179,16 @@ struct FewRowsInputs {
   void run() const { ops::few_rows_nt(a, b); }
 };
 TEST(Refused, products_with_few_rows) {
-  expect_refused<FewRowsInputs>({
-      {"other columns", [](auto& in) { in.b = in.b.narrow(2, 0, 7); }},
-      {"fewer batch entries", [](auto& in) { in.b = in.b.narrow(0, 0, 1); }},
-      {"one matrix for a batch", [](auto& in) { in.b = in.b[0]; }},
-      {"many rows", [](auto& in) { in.a = ones({2, 100, 8}, in.a.options()); }},
-      {"rows that are columns", [](auto& in) { in.b = ones({2, 8, 5}, in.b.options()).transpose(1, 2); }},
-      {"a type without kernels", [](auto& in) { in.a = in.a.to(at::kDouble), in.b = in.b.to(at::kDouble); }},
-  }, {at::kFloat, at::kBFloat16});
+  expect_refused<FewRowsInputs>(
+      {
+          {"other columns", [](auto& in) { in.b = in.b.narrow(2, 0, 7); }},
+          {"fewer batch entries", [](auto& in) { in.b = in.b.narrow(0, 0, 1); }},
+          {"one matrix for a batch", [](auto& in) { in.b = in.b[0]; }},
+          {"many rows", [](auto& in) { in.a = ones({2, 100, 8}, in.a.options()); }},
+          {"rows that are columns", [](auto& in) { in.b = ones({2, 8, 5}, in.b.options()).transpose(1, 2); }},
+          {"a type without kernels", [](auto& in) { in.a = in.a.to(at::kDouble), in.b = in.b.to(at::kDouble); }},
+      },
+      {at::kFloat, at::kBFloat16});
 }
 
 struct PackedInputs {
@@ -192,15 +200,17 @@ struct PackedInputs {
   }
 };
 TEST(Refused, packed_products) {
-  expect_refused<PackedInputs>({
-      {"other columns", [](auto& in) { in.a = in.a.narrow(1, 0, 32); }},
-      {"a type without kernels", [](auto& in) { in.a = in.a.to(at::kDouble); }},
-      {"a batch", [](auto& in) { in.a = in.a.unsqueeze(0); }},
-      {"what is not packed", [](auto& in) { in.packed = ones({16, 64}); }},
-      {"part of a group", [](auto& in) { in.packed = in.packed.narrow(0, 0, 8); }},
-      {"part of a row", [](auto& in) { in.packed = in.packed.narrow(1, 0, 20); }},
-      {"part of a block", [](auto& in) { in.packed = in.packed.narrow(1, 0, 21).contiguous(); }},
-  }, {at::kFloat, at::kBFloat16});
+  expect_refused<PackedInputs>(
+      {
+          {"other columns", [](auto& in) { in.a = in.a.narrow(1, 0, 32); }},
+          {"a type without kernels", [](auto& in) { in.a = in.a.to(at::kDouble); }},
+          {"a batch", [](auto& in) { in.a = in.a.unsqueeze(0); }},
+          {"what is not packed", [](auto& in) { in.packed = ones({16, 64}); }},
+          {"part of a group", [](auto& in) { in.packed = in.packed.narrow(0, 0, 8); }},
+          {"part of a row", [](auto& in) { in.packed = in.packed.narrow(1, 0, 20); }},
+          {"part of a block", [](auto& in) { in.packed = in.packed.narrow(1, 0, 21).contiguous(); }},
+      },
+      {at::kFloat, at::kBFloat16});
   EXPECT_THROW(ops::pack(ones({16, 40}), ops::q4_1), c10::Error) << "part of a block";
   EXPECT_THROW(ops::pack(ones({24, 32}), ops::q4_1), c10::Error) << "part of a group";
   EXPECT_THROW(ops::pack(ones({32}), ops::q8_0), c10::Error) << "no matrix";
@@ -208,7 +218,8 @@ TEST(Refused, packed_products) {
 
 struct LossInputs {
   Tensor x, E, target, a, c, sum;
-  explicit LossInputs(at::ScalarType type) : x(ones({2, 3, 8}, type)), E(ones({5, 8}, type)), target(at::zeros({3}, at::kLong)) {
+  explicit LossInputs(at::ScalarType type)
+      : x(ones({2, 3, 8}, type)), E(ones({5, 8}, type)), target(at::zeros({3}, at::kLong)) {
     const auto wide = ops::accumulate_type(type);
     a = ones({3}, wide), c = ones({3}, wide), sum = ones({5, 8}, wide);
   }
@@ -239,18 +250,27 @@ struct SgdInputs {
   void run() const { ops::clipped_sgd(w, g, eta, 1, w, rounded); }
 };
 TEST(Refused, inner_steps) {
-  expect_refused<SgdInputs>({
-      {"fewer gradients", [](auto& in) { in.g.pop_back(); }},
-      {"fewer rates", [](auto& in) { in.eta = in.eta.narrow(0, 0, 1); }},
-      {"no tensors", [](auto& in) { in.w = in.g = in.rounded = {}, in.eta = in.eta.narrow(0, 0, 0); }},
-      {"a gradient of another shape", [](auto& in) { in.g[1] = in.g[1].narrow(1, 0, 4); }},
-      {"a gradient of another type", [](auto& in) { in.g[0] = in.g[0].to(at::kHalf); }},
-      {"another number of sequences", [](auto& in) { in.w[1] = in.g[1] = in.w[1].narrow(0, 0, 1), in.rounded = {}; }},
-      {"weights that are not contiguous", [](auto& in) { in.w[1] = ones({5, 2}, in.w[1].options()).t(), in.rounded = {}; }},
-      {"weights in half precision", [](auto& in) { for (auto* all : {&in.w, &in.g}) for (Tensor& x : *all) x = x.to(at::kHalf); }},
-      {"rounded weights of another shape", [](auto& in) { in.rounded[0] = in.rounded[0].narrow(1, 0, 2).contiguous(); }},
-      {"rounded weights that are not", [](auto& in) { in.rounded[0] = in.w[0]; }},
-  }, {at::kFloat, at::kDouble});
+  expect_refused<SgdInputs>(
+      {
+          {"fewer gradients", [](auto& in) { in.g.pop_back(); }},
+          {"fewer rates", [](auto& in) { in.eta = in.eta.narrow(0, 0, 1); }},
+          {"no tensors", [](auto& in) { in.w = in.g = in.rounded = {}, in.eta = in.eta.narrow(0, 0, 0); }},
+          {"a gradient of another shape", [](auto& in) { in.g[1] = in.g[1].narrow(1, 0, 4); }},
+          {"a gradient of another type", [](auto& in) { in.g[0] = in.g[0].to(at::kHalf); }},
+          {"another number of sequences",
+           [](auto& in) { in.w[1] = in.g[1] = in.w[1].narrow(0, 0, 1), in.rounded = {}; }},
+          {"weights that are not contiguous",
+           [](auto& in) { in.w[1] = ones({5, 2}, in.w[1].options()).t(), in.rounded = {}; }},
+          {"weights in half precision",
+           [](auto& in) {
+             for (auto* all : {&in.w, &in.g})
+               for (Tensor& x : *all) x = x.to(at::kHalf);
+           }},
+          {"rounded weights of another shape",
+           [](auto& in) { in.rounded[0] = in.rounded[0].narrow(1, 0, 2).contiguous(); }},
+          {"rounded weights that are not", [](auto& in) { in.rounded[0] = in.w[0]; }},
+      },
+      {at::kFloat, at::kDouble});
 }
 
 }  // namespace

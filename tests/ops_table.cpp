@@ -1,7 +1,7 @@
 // The table: one function per operation turns a row of sizes into a case.
 #include "ops_table.h"
 
-#include "ops/heads/heads.h"
+#include "ops/qkv_rope/qkv_rope.h"
 #include "ops/linear/linear.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/residual/residual.h"
@@ -93,12 +93,16 @@ Case residual_case(const char* name, const std::vector<int64_t>& sizes, Residual
   Case c = new_case(fmt::format("residual_{}", name), P);
   Inputs in(c);
   in.planed(sizes);
-  if (residual == Residual::planed) in.planed(sizes);
-  else in.slow(in.normal(sizes));
+  if (residual == Residual::planed)
+    in.planed(sizes);
+  else
+    in.slow(in.normal(sizes));
   c.engine = [=](const Tensors& x, const Tensors& slow) -> Tensors {
     return {ops::add_residual(residual == Residual::planed ? x[1] : slow[0].unsqueeze(0), x[0])};
   };
-  c.formula = [=](const Tensors& x, const Tensors& slow) -> Tensors { return {x[0] + (residual == Residual::planed ? x[1] : slow[0])}; };
+  c.formula = [=](const Tensors& x, const Tensors& slow) -> Tensors {
+    return {x[0] + (residual == Residual::planed ? x[1] : slow[0])};
+  };
   return c;
 }
 
@@ -129,14 +133,16 @@ Case heads_case(const HeadsRow& row, int64_t P) {
     const auto type = ops::accumulate_type(x[0].scalar_type());
     const Tensor angles = angles_TR.to(x[0].device());
     const ops::RopeTable rope{angles.cos().to(type), angles.sin().to(type), row.interleaved};
-    const auto h = ops::split_heads(x[0], row.norm ? slow[0] : Tensor(), row.norm ? slow[1] : Tensor(), rope, shape, kEps);
+    const auto h =
+        ops::split_heads(x[0], row.norm ? slow[0] : Tensor(), row.norm ? slow[1] : Tensor(), rope, shape, kEps);
     return {h.q_PBTHd, h.k_PBTGd, h.v_PBTGd};
   };
   c.formula = [=](const Tensors& x, const Tensors& slow) -> Tensors {
-    const auto parts = x[0].unflatten(-1, {-1, row.head_dim}).split_with_sizes({row.q_heads, row.kv_heads, row.kv_heads}, 2);
+    const auto parts =
+        x[0].unflatten(-1, {-1, row.head_dim}).split_with_sizes({row.q_heads, row.kv_heads, row.kv_heads}, 2);
     const auto normed = [&](size_t i) { return row.norm ? plain_norm(parts[i], slow[i]) : parts[i]; };
-    return {plain_rotation(normed(0), angles_TR, row.interleaved), plain_rotation(normed(1), angles_TR, row.interleaved),
-            parts[2]};
+    return {plain_rotation(normed(0), angles_TR, row.interleaved),
+            plain_rotation(normed(1), angles_TR, row.interleaved), parts[2]};
   };
   return c;
 }
@@ -289,32 +295,40 @@ Case attention_case(const AttentionRow& row, int64_t P) {
 }
 
 const RmsNormRow kRmsNormRows[] = {
-    {"one_token", {1, 8}, Residual::none},        {"odd", {5, 33}, Residual::none},
-    {"residual", {2, 3, 64}, Residual::planed},   {"residual_value_only", {7, 100}, Residual::value_only},
-    {"many_rows", {130, 17}, Residual::planed},   {"wide", {3, 2056}, Residual::planed},
+    {"one_token", {1, 8}, Residual::none},      {"odd", {5, 33}, Residual::none},
+    {"residual", {2, 3, 64}, Residual::planed}, {"residual_value_only", {7, 100}, Residual::value_only},
+    {"many_rows", {130, 17}, Residual::planed}, {"wide", {3, 2056}, Residual::planed},
 };
 const HeadsRow kHeadsRows[] = {
     {"interleaved", 2, 3, 4, 4, 16, true, true}, {"halves", 1, 5, 6, 2, 64, false, true},
     {"no_norm", 2, 1, 3, 1, 8, false, false},    {"odd_halves", 1, 7, 2, 1, 12, false, true},
-    {"odd_pairs", 2, 67, 2, 2, 10, true, true},
-    {"wide_heads", 1, 3, 2, 1, 130, true, true},
+    {"odd_pairs", 2, 67, 2, 2, 10, true, true},  {"wide_heads", 1, 3, 2, 1, 130, true, true},
 };
 const LinearRow kLinearRows[] = {
-    {"one_token", 1, 1, 9, 7, false}, {"bias", 2, 5, 16, 33, true}, {"three_tokens", 1, 3, 70, 40, false},
-    {"wide", 2, 40, 64, 48, false}, {"eight_tokens", 1, 8, 65, 18, true},
+    {"one_token", 1, 1, 9, 7, false}, {"bias", 2, 5, 16, 33, true},         {"three_tokens", 1, 3, 70, 40, false},
+    {"wide", 2, 40, 64, 48, false},   {"eight_tokens", 1, 8, 65, 18, true},
 };
 const CrossEntropyRow kCrossEntropyRows[] = {
-    {"one_token", 1, 8, 5}, {"odd", 7, 16, 37}, {"several_blocks", 150, 24, 1003},
+    {"one_token", 1, 8, 5},
+    {"odd", 7, 16, 37},
+    {"several_blocks", 150, 24, 1003},
     {"wide", 2, 8, 5000},
 };
 const AttentionRow kAttentionRows[] = {
-    {"one_token", 1, 1, 0, 1, 1, 8, 4},          {"decode", 2, 1, 37, 4, 2, 16, 30},
-    {"decode_long", 1, 2, 700, 6, 2, 64, 600},   {"window_1", 1, 9, 3, 2, 1, 16, 1},
-    {"window_over_all", 1, 33, 0, 2, 2, 64, 99}, {"past_1", 2, 13, 1, 3, 1, 12, 5},
-    {"past_odd", 1, 50, 29, 4, 2, 20, 30},       {"chunk", 1, 130, 200, 2, 1, 64, 150},
-    {"past_unseen", 1, 40, 60, 2, 2, 96, 16},    {"head_dim_128", 1, 21, 11, 2, 1, 128, 17},
-    {"several_tiles", 2, 260, 0, 1, 1, 16, 100}, {"grouped_tiles", 1, 70, 33, 4, 2, 80, 64},
-    {"odd_head_dim", 1, 121, 97, 2, 1, 33, 75},  {"decode_grouped_by_5", 1, 3, 150, 5, 1, 33, 120},
+    {"one_token", 1, 1, 0, 1, 1, 8, 4},
+    {"decode", 2, 1, 37, 4, 2, 16, 30},
+    {"decode_long", 1, 2, 700, 6, 2, 64, 600},
+    {"window_1", 1, 9, 3, 2, 1, 16, 1},
+    {"window_over_all", 1, 33, 0, 2, 2, 64, 99},
+    {"past_1", 2, 13, 1, 3, 1, 12, 5},
+    {"past_odd", 1, 50, 29, 4, 2, 20, 30},
+    {"chunk", 1, 130, 200, 2, 1, 64, 150},
+    {"past_unseen", 1, 40, 60, 2, 2, 96, 16},
+    {"head_dim_128", 1, 21, 11, 2, 1, 128, 17},
+    {"several_tiles", 2, 260, 0, 1, 1, 16, 100},
+    {"grouped_tiles", 1, 70, 33, 4, 2, 80, 64},
+    {"odd_head_dim", 1, 121, 97, 2, 1, 33, 75},
+    {"decode_grouped_by_5", 1, 3, 150, 5, 1, 33, 120},
     {"decode_grouped_by_11", 2, 1, 90, 11, 1, 72, 200},
 };
 

@@ -1,7 +1,7 @@
 // What ops_test.cpp needs to know of an operation's case: its inputs, how the engine computes it, and a plain formula.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 #include <functional>
 #include <ostream>
@@ -15,11 +15,11 @@ using Tensors = std::vector<Tensor>;
 struct Case {
   std::string name;  // operation_shape_P
   int64_t planes = 1;
-  Tensors values, tangents;  // fp64; the inputs that have planes, without the plane axis
-  Tensors slow;              // fp64; inputs with a zero tangent
-  std::vector<size_t> wide;  // which slow inputs stay fp32 whatever the activations' type
+  Tensors values, tangents;               // fp64; the inputs that have planes, without the plane axis
+  Tensors slow;                           // fp64; inputs with a zero tangent
+  std::vector<size_t> wide;               // which slow inputs stay fp32 whatever the activations' type
   std::vector<size_t> constant_tangents;  // which planed inputs' tangents get no gradient
-  size_t values_only = 0;    // the last so many outputs are not differentiable
+  size_t values_only = 0;                 // the last so many outputs are not differentiable
 
   /// The operation itself: inputs [P, ...], then the slow ones, to its outputs.
   std::function<Tensors(const Tensors& planed, const Tensors& slow)> engine;

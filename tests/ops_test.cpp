@@ -5,7 +5,7 @@
 
 #include "ops/backend.h"
 #define INGRAIN_WITH_NATIVE_BF16
-#include "ops/cpu/targets.h"
+#include "ops/simd/targets.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/residual/residual.h"
 #include "ops/sgd/sgd.h"
@@ -66,7 +66,8 @@ struct Outcome {
 Tensors cotangents(const Case& c, const Tensors& outputs) {
   Tensors g;
   for (size_t i = 0; i < outputs.size() - c.values_only; ++i)
-    g.push_back(at::randn(outputs[i].sizes(), at::make_generator<at::CPUGeneratorImpl>(7 + i), at::kDouble).to(outputs[i].device()));
+    g.push_back(at::randn(outputs[i].sizes(), at::make_generator<at::CPUGeneratorImpl>(7 + i), at::kDouble)
+                    .to(outputs[i].device()));
   return g;
 }
 
@@ -84,7 +85,9 @@ Outcome by_autograd(const Case& c) {
   const Tensors g = gradients(dot(out.outputs, cotangents(c, out.outputs)), inputs);
   for (size_t i = 0; i < x.size(); ++i) {
     const Tensor tangent = c.planes == 2 ? g[x.size() + slow.size() + i] : Tensor();
-    out.gradients.push_back(c.planes == 1 ? g[i].unsqueeze(0) : at::stack({g[i], c.has_constant_tangent(i) ? at::zeros_like(tangent) : tangent}));
+    out.gradients.push_back(c.planes == 1
+                                ? g[i].unsqueeze(0)
+                                : at::stack({g[i], c.has_constant_tangent(i) ? at::zeros_like(tangent) : tangent}));
   }
   for (size_t i = 0; i < slow.size(); ++i) out.gradients.push_back(g[x.size() + i]);
   return out;
@@ -154,14 +157,17 @@ TEST_P(Operations, gradients_equal_finite_differences) {
 /// A GPU has one kernel, whatever the processor.
 template <class Check>
 void on_every_kernel(at::Device device, const Check& check) {
-  if (device.is_cpu()) on_every_instruction_set(check);
-  else check();
+  if (device.is_cpu())
+    on_every_instruction_set(check);
+  else
+    check();
 }
 
 void expect_kernels_equal_reference(const Case& c, const Placing& placing, at::ScalarType type, double tolerance) {
   Tensors planed, slow, exact_planed, exact_slow;
   for (const Tensor& x : planed_inputs(c)) planed.push_back(placing.place(x, type).requires_grad_());
-  for (size_t i = 0; i < c.slow.size(); ++i) slow.push_back(placing.place(c.slow[i], c.is_wide(i) ? at::kFloat : type).requires_grad_());
+  for (size_t i = 0; i < c.slow.size(); ++i)
+    slow.push_back(placing.place(c.slow[i], c.is_wide(i) ? at::kFloat : type).requires_grad_());
   for (const Tensor& x : planed) exact_planed.push_back(x.to(at::kDouble).cpu());
   for (const Tensor& x : slow) exact_slow.push_back(x.to(at::kDouble).cpu());
   const Outcome want = by_engine(c, leaves(exact_planed), leaves(exact_slow));
@@ -207,8 +213,8 @@ TEST(Residual, without_gradients_is_the_same_sum) {
   });
 }
 
-/// The whole table on a GPU; where there is none, tests/cuda_on_cpu runs the same kernels on an acted-out one. Two tests: a
-/// kernel that breaks the GPU's context takes all after it along, and the other half can still be run.
+/// The whole table on a GPU; where there is none, tests/cuda_on_cpu runs the same kernels on an acted-out one. Two
+/// tests: a kernel that breaks the GPU's context takes all after it along, and the other half can still be run.
 void expect_equal_on_cuda(int64_t planes) {
   for (const Case& c : all_cases()) {
     if (c.planes != planes) continue;
@@ -226,7 +232,8 @@ TEST(OperationsOnCuda, kernels_of_dual_numbers_equal_the_reference) {
   expect_equal_on_cuda(2);
 }
 
-/// Not differentiable, so not in the table: sequences whose norm is clipped, is not clipped, is zero, and is not a number.
+/// Not differentiable, so not in the table: sequences whose norm is clipped, is not clipped, is zero, and is not a
+/// number.
 void expect_clipped_sgd_equal(const Placing& placing) {
   const auto numbers = [](at::IntArrayRef sizes, double scale, uint64_t seed) {
     return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble) * scale;
@@ -250,9 +257,11 @@ void expect_clipped_sgd_equal(const Placing& placing) {
       gradients.push_back(placing.place(g[i], at::kFloat));
       rounded.push_back(placing.place(w[i], at::kBFloat16));
     }
-    const Tensor norm = ops::clipped_sgd(in_place, gradients, eta.to(placing.device, at::kFloat), 1.0, in_place, rounded);
+    const Tensor norm =
+        ops::clipped_sgd(in_place, gradients, eta.to(placing.device, at::kFloat), 1.0, in_place, rounded);
     const auto sane = [](const Tensor& x) { return x.narrow(0, 0, 3); };
-    expect_close({sane(in_place[0]), sane(in_place[1]), sane(norm)}, {sane(want[0]), sane(want[1]), sane(want_norm)}, 1e-6, "output");
+    expect_close({sane(in_place[0]), sane(in_place[1]), sane(norm)}, {sane(want[0]), sane(want[1]), sane(want_norm)},
+                 1e-6, "output");
     for (size_t i = 0; i < w.size(); ++i) EXPECT_TRUE(sane(rounded[i]).equal(sane(in_place[i]).to(at::kBFloat16)));
     EXPECT_TRUE(norm[3].isnan().item<bool>() && in_place[0][3].isnan().all().item<bool>()) << "the mistake must show";
   });
@@ -266,16 +275,20 @@ TEST(ClippedSgd, kernel_equals_the_reference_on_cuda) {
   for (const Placing& p : placings(at::kCUDA)) expect_clipped_sgd_equal(p);
 }
 
-/// The head's gradient, added to a sum instead of given to autograd: the same, but in the sum's type, and to what was there.
+/// The head's gradient, added to a sum instead of given to autograd: the same, but in the sum's type, and to what was
+/// there.
 void expect_head_summed(at::Device device) {
   for (const int64_t P : {1, 2})
     for (const auto type : {at::kDouble, at::kFloat, at::kBFloat16}) {
       SCOPED_TRACE(fmt::format("{} planes {}", P, at::toString(type)));
       const auto random = at::make_generator<at::CPUGeneratorImpl>(5);
       const auto sums = ops::accumulate_type(type);
-      const auto numbers = [&](at::IntArrayRef sizes, at::ScalarType as) { return at::randn(sizes, random, at::kDouble).to(device, as); };
+      const auto numbers = [&](at::IntArrayRef sizes, at::ScalarType as) {
+        return at::randn(sizes, random, at::kDouble).to(device, as);
+      };
       const Tensor x = numbers({P, 300, 8}, type).requires_grad_(), E = numbers({64, 8}, type).requires_grad_();
-      const Tensor target_N = at::arange(300).remainder(64).to(device), a_N = numbers({300}, sums), c_N = P == 2 ? a_N.flip(0).contiguous() : Tensor();
+      const Tensor target_N = at::arange(300).remainder(64).to(device), a_N = numbers({300}, sums),
+                   c_N = P == 2 ? a_N.flip(0).contiguous() : Tensor();
       const Tensor objective = ops::linear_cross_entropy(x, E, target_N, a_N, c_N).objective;
       const auto want = torch::autograd::grad({objective}, {x, E}, {at::ones_like(objective)});
       const Tensor sum = at::ones({64, 8}, x.options().dtype(sums).requires_grad(false));
@@ -301,7 +314,8 @@ TEST(Kernels, nan_stays_nan) {
       const Tensor gate = at::ones({1, 1, 2 * 33}, type), q = at::ones({1, 1, 40, 2, 16}, type);
       gate[0][0][3] = nan;
       q[0][0][20][1][5] = nan;
-      const Tensor y = ops::swiglu(gate), o = ops::windowed_attention(q, at::ones_like(q), at::ones_like(q), {}, 64, 0.25);
+      const Tensor y = ops::swiglu(gate),
+                   o = ops::windowed_attention(q, at::ones_like(q), at::ones_like(q), {}, 64, 0.25);
       EXPECT_EQ(y.isnan().sum().item<int64_t>(), 1);
       EXPECT_TRUE(y[0][0][3].isnan().item<bool>());
       EXPECT_EQ(o.isnan().sum().item<int64_t>(), 16);

@@ -1,7 +1,7 @@
 // Where tests of kernels put their tensors.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 #include <vector>
 

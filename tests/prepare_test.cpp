@@ -95,8 +95,7 @@ class Prepare : public ScratchTest {
   fs::path in_, out_;
 };
 
-const std::string kLines =
-    "{\"text\":\"eins\"}\n\n{\"id\":3,\"text\":\"zwei\\nZeilen\"}\r\n{\"text\":\"\\u00e4\"}";
+const std::string kLines = "{\"text\":\"eins\"}\n\n{\"id\":3,\"text\":\"zwei\\nZeilen\"}\r\n{\"text\":\"\\u00e4\"}";
 const std::vector<std::string> kDocuments = {"eins", "zwei\nZeilen", "\u00e4"};
 
 TEST_F(Prepare, compressed_bytes_come_back_whole_also_from_several_streams) {
@@ -118,15 +117,14 @@ TEST_F(Prepare, every_truncation_of_compressed_data_is_an_error) {
       const fs::path path = put(dir_ / name, whole.substr(0, size));
       EXPECT_TRUE(contains(error_of([&] { read_all(path); }), name)) << size;
     }
-    EXPECT_TRUE(contains(error_of([&] { read_all(put(dir_ / name, whole + "rubbish")); }), "damaged"))
-        << name;
+    EXPECT_TRUE(contains(error_of([&] { read_all(put(dir_ / name, whole + "rubbish")); }), "damaged")) << name;
     EXPECT_TRUE(contains(error_of([&] { read_all(put(dir_ / name, "plain text")); }), "misnamed")) << name;
   }
 }
 
 TEST_F(Prepare, a_line_of_jsonl_is_a_document_whatever_the_compression) {
-  for (const auto& [name, bytes] : {std::pair("x.jsonl", kLines), std::pair("x.jsonl.gz", gzip(kLines)),
-                                    std::pair("x.jsonl.zst", zstd(kLines))}) {
+  for (const auto& [name, bytes] :
+       {std::pair("x.jsonl", kLines), std::pair("x.jsonl.gz", gzip(kLines)), std::pair("x.jsonl.zst", zstd(kLines))}) {
     fs::remove_all(in_), fs::remove_all(out_);
     fs::create_directories(in_);
     put(in_ / name, bytes);
@@ -141,8 +139,7 @@ TEST_F(Prepare, folders_are_read_sorted_and_without_hidden_or_binary_files) {
   fs::create_directories(in_ / "sub");
   fs::create_directories(in_ / ".git");
   put(in_ / "b.txt", "bee"), put(in_ / "a.md", "ay"), put(in_ / "sub" / "c.txt.gz", gzip("sea"));
-  put(in_ / ".hidden", "no"), put(in_ / ".git" / "config", "no"),
-      put(in_ / "image.png", std::string("\x89PNG\0", 5));
+  put(in_ / ".hidden", "no"), put(in_ / ".git" / "config", "no"), put(in_ / "image.png", std::string("\x89PNG\0", 5));
   put(in_ / "empty.txt", "");
   fs::create_directory_symlink(in_, in_ / "loop");
   PrepareResult result = prepare_with(options());
@@ -220,8 +217,7 @@ TEST_F(Prepare, the_number_of_threads_does_not_change_the_result) {
   PrepareOptions one = options(), four = options();
   four.threads = 4, four.output = dir_ / "four";
   prepare_with(one), prepare_with(four);
-  EXPECT_EQ(read_file(out_ / "shard-00000.tokens", 1 << 20),
-            read_file(four.output / "shard-00000.tokens", 1 << 20));
+  EXPECT_EQ(read_file(out_ / "shard-00000.tokens", 1 << 20), read_file(four.output / "shard-00000.tokens", 1 << 20));
   EXPECT_EQ(read_file(out_ / kManifestName, 1 << 20), read_file(four.output / kManifestName, 1 << 20));
 }
 

@@ -1,9 +1,10 @@
-// INGRAIN_CPU: every library must see the older processor. ctest runs this once as it is and once as AVX2 (CMakeLists.txt).
-#include "ops/cpu/processor.h"
+// INGRAIN_CPU: every library must see the older processor. ctest runs this once as it is and once as AVX2
+// (CMakeLists.txt).
+#include "ops/simd/processor.h"
 
 #include "base/error.h"
 #define INGRAIN_WITH_NATIVE_BF16
-#include "ops/cpu/targets.h"
+#include "ops/simd/targets.h"
 
 #include <ATen/Version.h>
 #include <gmock/gmock.h>

@@ -52,7 +52,8 @@ TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
     for (const auto& sizes : {std::vector<int64_t>{1}, {2, 3, 1}, {5, 1, 2}, {30, 1}}) {
       Memory memory = empty_memory(model, 2);
       const Tensor split = read_split(model, memory, tokens, sizes, options);
-      EXPECT_LT(max_difference(scores.narrow(1, 1, 52), split.narrow(1, 1, 52)), kExact) << "ahead " << ahead << ", first piece " << sizes[0];
+      EXPECT_LT(max_difference(scores.narrow(1, 1, 52), split.narrow(1, 1, 52)), kExact)
+          << "ahead " << ahead << ", first piece " << sizes[0];
       expect_same_memory(model, whole, memory);
     }
   }
@@ -63,7 +64,8 @@ TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
   expect_same_memory(model, whole, memory);
 }
 
-/// What was passed ahead is not part of a memory; a memory without it must go on with the same numbers, to the last bit.
+/// What was passed ahead is not part of a memory; a memory without it must go on with the same numbers, to the last
+/// bit.
 TEST_P(Reading, a_memory_without_the_work_done_ahead_goes_on_identically) {
   const Network model = tiny_model(GetParam(), at::kFloat);
   const Tensor tokens = random_tokens(model.config, 1, 45);
@@ -72,14 +74,16 @@ TEST_P(Reading, a_memory_without_the_work_done_ahead_goes_on_identically) {
   Memory memory = empty_memory(model);
   read_split(model, memory, tokens.narrow(1, 0, 11), {1}, options);
   for (const int64_t at : {11, 13, 15, 16}) {
-    if (at > memory.position) read_split(model, memory, tokens.narrow(1, memory.position, at - memory.position), {1}, options);
+    if (at > memory.position)
+      read_split(model, memory, tokens.narrow(1, memory.position, at - memory.position), {1}, options);
     Memory going_on = memory.fork(), without = memory.fork();
     going_on.ahead = memory.ahead ? std::make_shared<ChunkAhead>(*memory.ahead) : nullptr;
     if (model.config.suffix_len > 0 && at == 15 && model.config.chunk > 1) {
       EXPECT_TRUE(going_on.ahead && going_on.ahead->done() > 0);
     }
     const Tensor rest = tokens.narrow(1, at, 45 - at);
-    const Tensor a = read_split(model, going_on, rest, {1, 2, 1, 7, 1}, options), b = read_split(model, without, rest, {1, 2, 1, 7, 1}, options);
+    const Tensor a = read_split(model, going_on, rest, {1, 2, 1, 7, 1}, options),
+                 b = read_split(model, without, rest, {1, 2, 1, 7, 1}, options);
     EXPECT_TRUE(a.equal(b)) << "from " << at;
     expect_same_memory(model, going_on, without, 0);
   }
@@ -90,7 +94,7 @@ TEST(WorkAhead, is_spread_over_the_next_part) {
   TinyShape shape;
   shape.chunk = 64;
   const ModelConfig config = test::tiny_config(shape);
-  const ChunkAhead ahead(config, 16);  // parts of 16, 16, 16, 8, 4, 2 and 2 tokens
+  const ChunkAhead ahead(config, 16);                   // parts of 16, 16, 16, 8, 4, 2 and 2 tokens
   const int64_t steps = SuffixPass::steps(config) + 1;  // so small a vocabulary is one step
   EXPECT_EQ(ahead.part_tokens(), 16);
   for (int64_t filled = 0; filled < 16; ++filled) EXPECT_EQ(ahead.steps_due(filled), 0) << filled;
@@ -143,10 +147,12 @@ TEST_P(Reading, a_fork_never_changes_its_origin) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Reading,
-                         ::testing::Values(TinyShape{}, TinyShape{.suffix = 1}, TinyShape{.window = 1}, TinyShape{.window = 5},
-                                           TinyShape{.window = 37, .chunk = 24}, TinyShape{.window = 10, .chunk = 32},
+                         ::testing::Values(TinyShape{}, TinyShape{.suffix = 1}, TinyShape{.window = 1},
+                                           TinyShape{.window = 5}, TinyShape{.window = 37, .chunk = 24},
+                                           TinyShape{.window = 10, .chunk = 32},
                                            TinyShape{.window = 100, .kv_heads = 1}, TinyShape{.suffix = 3, .chunk = 1},
-                                           TinyShape{.layers = 2, .suffix = 0}, TinyShape{.tie = false, .post_norm = false},
+                                           TinyShape{.layers = 2, .suffix = 0},
+                                           TinyShape{.tie = false, .post_norm = false},
                                            TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true}));
 
 TEST(ReadingMasks, a_chunk_without_targets_that_count_changes_no_weight) {
@@ -220,8 +226,12 @@ TEST(ReadingLimits, a_caller_that_throws_is_left_with_the_memory_of_what_was_rea
       int64_t calls = 0;
       ReadOptions options;
       options.segment = 16;
-      if (asked) options.keep_going = [&](int64_t) { return ++calls == 3 ? (enough(), true) : true; };
-      else options.on_step = [&](const StepReport& step, const Memory&, const std::vector<Mlp>&) { ++calls, step.step == 4 ? enough() : void(); };
+      if (asked)
+        options.keep_going = [&](int64_t) { return ++calls == 3 ? (enough(), true) : true; };
+      else
+        options.on_step = [&](const StepReport& step, const Memory&, const std::vector<Mlp>&) {
+          ++calls, step.step == 4 ? enough() : void();
+        };
       Memory stopped = empty_memory(model), expected = empty_memory(model);
       const bool one_call = at_once == tokens.size(1);
       if (asked && !one_call) continue;  // nothing is asked within one segment
@@ -230,7 +240,9 @@ TEST(ReadingLimits, a_caller_that_throws_is_left_with_the_memory_of_what_was_rea
       EXPECT_LT(stopped.position, tokens.size(1));
       read(model, expected, tokens.narrow(1, 0, stopped.position));
       expect_same_memory(model, stopped, expected);
-      const auto rest = [&](Memory& memory) { return read(model, memory, tokens.narrow(1, memory.position, 20)).nll_Bn; };
+      const auto rest = [&](Memory& memory) {
+        return read(model, memory, tokens.narrow(1, memory.position, 20)).nll_Bn;
+      };
       EXPECT_LT(max_difference(rest(stopped), rest(expected)), kExact);
     }
 }
@@ -239,7 +251,7 @@ TEST(ReadingMemory, reading_64k_tokens_uses_no_more_memory_than_16k) {
   const Network model = tiny_model({.layers = 2, .suffix = 1, .window = 256, .chunk = 256}, at::kFloat);
   const Tensor tokens = random_tokens(model.config, 1, 16384);
   const auto peak_kib = [] {
-    struct rusage usage {};
+    struct rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     return usage.ru_maxrss;
   };

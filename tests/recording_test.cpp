@@ -1,7 +1,7 @@
-// Work that repeats on the CPU (ops/repeated.h): what is recorded is replayed by any team of threads, and nothing that the work did
-// is missing.
-#include "ops/cpu/parallel.h"
-#include "ops/repeated.h"
+// Work that repeats on the CPU (ops/graph/graph.h): what is recorded is replayed by any team of threads, and nothing
+// that the work did is missing.
+#include "ops/graph/parallel.h"
+#include "ops/graph/graph.h"
 #include "threads.h"
 
 #include <gtest/gtest.h>
@@ -17,18 +17,20 @@ using test::Threads;
 Tensor turned(const Tensor& x) {
   const Tensor y = at::empty_like(x);
   const int64_t n = x.numel();
-  cpu::parallel({x, y}, n, 1, [from = x.const_data_ptr<float>(), to = y.data_ptr<float>(), n](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) to[i] = from[n - 1 - i] + 1;
-  });
+  cpu::parallel({x, y}, n, 1,
+                [from = x.const_data_ptr<float>(), to = y.data_ptr<float>(), n](int64_t begin, int64_t end) {
+                  for (int64_t i = begin; i < end; ++i) to[i] = from[n - 1 - i] + 1;
+                });
   return y;
 }
 
 /// x, times two, by one thread.
 Tensor doubled(const Tensor& x) {
   const Tensor y = at::empty_like(x);
-  cpu::parallel({x, y}, 1, 1, [from = x.const_data_ptr<float>(), to = y.data_ptr<float>(), n = x.numel()](int64_t, int64_t) {
-    for (int64_t i = 0; i < n; ++i) to[i] = 2 * from[i];
-  });
+  cpu::parallel({x, y}, 1, 1,
+                [from = x.const_data_ptr<float>(), to = y.data_ptr<float>(), n = x.numel()](int64_t, int64_t) {
+                  for (int64_t i = 0; i < n; ++i) to[i] = 2 * from[i];
+                });
   return y;
 }
 
@@ -116,7 +118,8 @@ TEST(Recording, is_refused_where_libtorch_computes_in_between) {
 
 TEST(Recording, is_refused_where_a_view_turns_out_to_be_a_copy) {
   const Tensor in = at::zeros({8, 2}), out = at::zeros({8});
-  const std::function<Tensor()> copies[] = {[&] { return in.select(1, 1).contiguous(); }, [&] { return in.t().reshape({16}).narrow(0, 8, 8); },
+  const std::function<Tensor()> copies[] = {[&] { return in.select(1, 1).contiguous(); },
+                                            [&] { return in.t().reshape({16}).narrow(0, 8, 8); },
                                             [&] { return in.select(1, 1).to(at::kDouble).to(at::kFloat); }};
   for (const auto& copied : copies) {
     Repeated repeated(at::kCPU);

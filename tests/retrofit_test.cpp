@@ -1,8 +1,8 @@
 // A model made without fast weights gets them, as a folder of its own or as an adapter, and trains only them.
-#include "model/retrofit.h"
+#include "store/retrofit.h"
 
 #include "base/error.h"
-#include "model/stored_weights.h"
+#include "store/stored_weights.h"
 #include "scratch.h"
 #include "tiny_model.h"
 #include "train/run.h"
@@ -51,7 +51,8 @@ class Retrofit : public ::testing::TestWithParam<FastStart> {};
 TEST_P(Retrofit, outputs_are_the_bases_while_the_context_fits_the_window_until_the_first_inner_step) {
   const Network base = plain_base(), model = retrofitted(base, small_options(GetParam()));
   const Tensor tokens = random_tokens(base.config, 1, 20);
-  const Tensor expected = scores(base, tokens, false), off = scores(model, tokens, false), on = scores(model, tokens, true);
+  const Tensor expected = scores(base, tokens, false), off = scores(model, tokens, false),
+               on = scores(model, tokens, true);
   // Entry i scores token i + 1, from i + 1 tokens of context.
   EXPECT_LT(max_difference(off.narrow(1, 0, 12), expected.narrow(1, 0, 12)), 1e-12);
   EXPECT_GT(max_difference(off.narrow(1, 12, 7), expected.narrow(1, 12, 7)), 1e-4) << "the window has an effect";
@@ -77,7 +78,8 @@ TEST_P(Retrofit, the_first_inner_step_moves_w2_and_lowers_the_loss_of_what_it_re
     EXPECT_EQ(g.w13_FD.norm().item<double>(), 0) << "behind a zero w2";
   }
   Network learned = model;
-  for (size_t s = 0; s < g_S.size(); ++s) learned.weights.fast_S[s].w2_DF = model.weights.fast_S[s].w2_DF - 1e-3 * g_S[s].w2_DF;
+  for (size_t s = 0; s < g_S.size(); ++s)
+    learned.weights.fast_S[s].w2_DF = model.weights.fast_S[s].w2_DF - 1e-3 * g_S[s].w2_DF;
   EXPECT_LT(scores(learned, chunk, false).mean().item<double>(), scores(model, chunk, false).mean().item<double>());
 }
 
@@ -97,13 +99,16 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
   EXPECT_THAT(refusal([](auto& o) { o.suffix = 0; }), HasSubstr("--suffix is 0"));
   EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 0; }), HasSubstr("--fast-mlp is 0"));
   EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 25; }), HasSubstr("24 wide; choose less, or --start random"));
-  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = int64_t{1} << 40, o.start = FastStart::random; }), HasSubstr("fast_intermediate_size"));
+  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = int64_t{1} << 40, o.start = FastStart::random; }),
+              HasSubstr("fast_intermediate_size"));
   EXPECT_THAT(refusal([](auto& o) { o.inner_lr = 0; }), HasSubstr("--inner-lr is 0"));
   ModelConfig narrow = base;
   narrow.window = 8;
-  EXPECT_THAT(error_of([&] { retrofit_config(narrow, small_options(), "models/x"); }), HasSubstr("made for a window of 8"));
+  EXPECT_THAT(error_of([&] { retrofit_config(narrow, small_options(), "models/x"); }),
+              HasSubstr("made for a window of 8"));
   const ModelConfig once = retrofit_config(base, small_options(), "models/x");
-  EXPECT_THAT(error_of([&] { retrofit_config(once, small_options(), "models/x"); }), HasSubstr("has fast MLPs in its last 2 blocks already"));
+  EXPECT_THAT(error_of([&] { retrofit_config(once, small_options(), "models/x"); }),
+              HasSubstr("has fast MLPs in its last 2 blocks already"));
 }
 
 class Adapter : public ScratchTest {
@@ -132,7 +137,8 @@ TEST_F(Adapter, with_its_base_is_the_whole_model_and_holds_only_what_is_new) {
   expect_same_weights(load_model(dir_ / "adapter", at::kFloat), whole_);
   const formats::SafetensorsFile file(dir_ / "adapter" / "adapter.safetensors");
   EXPECT_EQ(file.tensors().size(), 2 * 4 + 1u);  // norm, gate, up and down of two blocks, and the rates
-  for (const auto& [name, entry] : file.tensors()) EXPECT_TRUE(contains(name, "fast_mlp") || name == "model.inner_rate") << name;
+  for (const auto& [name, entry] : file.tensors())
+    EXPECT_TRUE(contains(name, "fast_mlp") || name == "model.inner_rate") << name;
   fs::create_directories(dir_ / "moved");
   fs::rename(dir_ / "base", dir_ / "moved" / "base");
   fs::rename(dir_ / "adapter", dir_ / "moved" / "adapter");
@@ -151,7 +157,8 @@ TEST_F(Adapter, another_base_is_refused_with_both_fingerprints) {
   const std::string made_for = load_model(dir_ / "base", at::kFloat).fingerprint;
   save_model(dir_ / "base", base_.config, initial_weights(base_.config, 5), at::kFloat);
   const std::string found = load_model(dir_ / "base", at::kFloat).fingerprint;
-  EXPECT_THAT(refusal(dir_ / "adapter"), ::testing::AllOf(HasSubstr(made_for), HasSubstr(found), HasSubstr("base.json")));
+  EXPECT_THAT(refusal(dir_ / "adapter"),
+              ::testing::AllOf(HasSubstr(made_for), HasSubstr(found), HasSubstr("base.json")));
 }
 
 TEST_F(Adapter, a_base_that_cannot_be_used_is_an_error_with_a_remedy) {
@@ -171,7 +178,9 @@ TEST_F(Adapter, a_base_that_cannot_be_used_is_an_error_with_a_remedy) {
   EXPECT_THAT(refusal(dir_ / "adapter"), HasSubstr("base.json"));
   write_file(dir_ / "adapter" / "base.json", refers);
   EXPECT_EQ(refusal(dir_ / "adapter"), "");
-  EXPECT_THAT(error_of([&] { save_adapter(dir_ / "third", whole_.config, whole_.weights, dir_ / "adapter", at::kFloat); }), HasSubstr("is itself an adapter"));
+  EXPECT_THAT(
+      error_of([&] { save_adapter(dir_ / "third", whole_.config, whole_.weights, dir_ / "adapter", at::kFloat); }),
+      HasSubstr("is itself an adapter"));
 }
 
 constexpr const char* kRun = R"([model]
@@ -215,7 +224,8 @@ TEST_F(TrainingAnAdapter, moves_the_fast_mlps_norms_and_rates_and_gives_an_adapt
   EXPECT_FALSE(fs::exists(run.checkpoint.model / "model.safetensors"));
 
   const auto checkpoint = train::list_checkpoints(run.checkpoint.folder).at(0);
-  EXPECT_EQ(formats::SafetensorsFile(checkpoint).tensors().size(), 3 * (2 * 3 + 1u)) << "weights and two moments of what is trained";
+  EXPECT_EQ(formats::SafetensorsFile(checkpoint).tensors().size(), 3 * (2 * 3 + 1u))
+      << "weights and two moments of what is trained";
   train::export_model(checkpoint, dir_ / "exported", at::kFloat);
   EXPECT_EQ(load_model(dir_ / "exported", at::kFloat).fingerprint, trained.fingerprint);
 }
@@ -242,16 +252,23 @@ TEST_F(TrainingAnAdapter, a_checkpoint_is_refused_by_a_run_that_begins_with_anot
   train::run_training(config(), {});
   whole_.weights.final_norm_D = whole_.weights.final_norm_D + 1;
   save_adapter(dir_ / "other", whole_.config, whole_.weights, dir_ / "base", at::kFloat);
-  const std::string here = load_model(dir_ / "other", at::kFloat).fingerprint, there = load_model(dir_ / "adapter", at::kFloat).fingerprint;
-  const auto resume = [&] { train::run_training(config({"model.folder=" + (dir_ / "other").string(), "train.steps=9"}), {.resume = true, .interrupted = {}, .say = {}}); };
+  const std::string here = load_model(dir_ / "other", at::kFloat).fingerprint,
+                    there = load_model(dir_ / "adapter", at::kFloat).fingerprint;
+  const auto resume = [&] {
+    train::run_training(config({"model.folder=" + (dir_ / "other").string(), "train.steps=9"}),
+                        {.resume = true, .interrupted = {}, .say = {}});
+  };
   EXPECT_THAT(error_of(resume), ::testing::AllOf(HasSubstr(here), HasSubstr(there)));
 }
 
 TEST_F(TrainingAnAdapter, settings_that_contradict_are_refused) {
-  const auto refusal = [&](std::vector<std::string> overrides) { return error_of([&] { config(std::move(overrides)); }); };
+  const auto refusal = [&](std::vector<std::string> overrides) {
+    return error_of([&] { config(std::move(overrides)); });
+  };
   EXPECT_THAT(refusal({"train.train_only=final_norm"}), HasSubstr("keep one of them"));
   EXPECT_THAT(refusal({"train.parameters=fats"}), HasSubstr("all, fast"));
-  EXPECT_THAT(refusal({"model.folder=" + (dir_ / "base").string()}), HasSubstr("no fast weights; 'ingrain retrofit' gives it some"));
+  EXPECT_THAT(refusal({"model.folder=" + (dir_ / "base").string()}),
+              HasSubstr("no fast weights; 'ingrain retrofit' gives it some"));
   EXPECT_THAT(refusal({"model.learned_inner_rates=false"}), HasSubstr("fixes it"));
   EXPECT_EQ(refusal({"train.parameters=all"}), "");
 }

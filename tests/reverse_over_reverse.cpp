@@ -14,7 +14,8 @@ Tensor norm(const Tensor& x, const Tensor& w, double eps) {
 /// Rotates x [T, heads, d] by interleaved pairs at positions first, first + 1, ...
 Tensor rope(const ModelConfig& c, const Tensor& x, int64_t first) {
   const Tensor pos = at::arange(first, first + x.size(0), x.options()).view({-1, 1, 1});
-  const Tensor f = at::pow(c.rope_theta, at::arange(0, c.head_dim, 2, x.options()) * (-1.0 / static_cast<double>(c.head_dim)));
+  const Tensor f =
+      at::pow(c.rope_theta, at::arange(0, c.head_dim, 2, x.options()) * (-1.0 / static_cast<double>(c.head_dim)));
   const Tensor cos = (pos * f).cos(), sin = (pos * f).sin();
   const Tensor a = x.slice(-1, 0, std::nullopt, 2), b = x.slice(-1, 1, std::nullopt, 2);
   return at::stack({a * cos - b * sin, b * cos + a * sin}, -1).flatten(-2);
@@ -27,7 +28,8 @@ struct Kv {
 /// Attention of tokens first .. first + T - 1 of one sequence; kv holds all positions before and gets these.
 Tensor attention(const ModelConfig& c, const BlockWeights& w, const Tensor& x, Kv& kv, int64_t first) {
   const Tensor qkv = x.matmul(w.wqkv_CD.t());
-  const auto parts = qkv.split_with_sizes({c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim}, -1);
+  const auto parts =
+      qkv.split_with_sizes({c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim}, -1);
   const Tensor q = rope(c, norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.q_norm_d, c.rms_eps), first);
   const Tensor k = rope(c, norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.k_norm_d, c.rms_eps), first);
   const Tensor v = parts[2].unflatten(-1, {c.num_kv_heads, c.head_dim});
@@ -35,7 +37,8 @@ Tensor attention(const ModelConfig& c, const BlockWeights& w, const Tensor& x, K
   const int64_t groups = c.num_heads / c.num_kv_heads;
   const Tensor i = at::arange(first, first + x.size(0)).unsqueeze(1), j = at::arange(kv.k.size(0)).unsqueeze(0);
   const Tensor hidden = j.gt(i).logical_or(j.le(i - c.window));
-  const Tensor s = at::einsum("qhd,khd->hqk", {q, kv.k.repeat_interleave(groups, 1)}) / std::sqrt(static_cast<double>(c.head_dim));
+  const Tensor s =
+      at::einsum("qhd,khd->hqk", {q, kv.k.repeat_interleave(groups, 1)}) / std::sqrt(static_cast<double>(c.head_dim));
   const Tensor p = s.masked_fill(hidden, -INFINITY).softmax(-1);
   return at::einsum("hqk,khd->qhd", {p, kv.v.repeat_interleave(groups, 1)}).flatten(1).matmul(w.wo_DC.t());
 }
@@ -77,7 +80,9 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
     for (int64_t s = 0; s < c.suffix_len; ++s) {
       const BlockWeights& b = w.blocks[static_cast<size_t>(first_suffix + s)];
       x = attend(first_suffix + s, x, kv[static_cast<size_t>(s)], t * c.chunk);
-      x = x + norm(mlp(norm(x, b.fast_norm_D, c.rms_eps), fast[static_cast<size_t>(2 * s)], fast[static_cast<size_t>(2 * s + 1)]), b.fast_post_norm_D, c.rms_eps);
+      x = x + norm(mlp(norm(x, b.fast_norm_D, c.rms_eps), fast[static_cast<size_t>(2 * s)],
+                       fast[static_cast<size_t>(2 * s + 1)]),
+                   b.fast_post_norm_D, c.rms_eps);
       x = ordinary(first_suffix + s, x);
     }
     const Tensor target = tokens.narrow(0, t * c.chunk + 1, c.chunk), mask = target.ne(c.bos_id).to(x.scalar_type());
@@ -88,7 +93,8 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
     const auto g = torch::autograd::grad({L}, fast, {}, /*retain_graph=*/true, /*create_graph=*/true);
     const Tensor scale = clip_scale(g, c.inner_clip);
     for (size_t i = 0; i < fast.size(); ++i) {
-      const Tensor rate = w.inner_rate_S.defined() ? w.inner_rate_S[static_cast<int64_t>(i / 2)] : at::ones({}, x.options());
+      const Tensor rate =
+          w.inner_rate_S.defined() ? w.inner_rate_S[static_cast<int64_t>(i / 2)] : at::ones({}, x.options());
       fast[i] = fast[i] - rate * (c.inner_lr * multiplier) * scale * g[i];
     }
   }
@@ -97,10 +103,12 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
 
 }  // namespace
 
-Tensor plain_outer_loss(const ModelConfig& c, const Weights& w, const Tensor& tokens_BT1, bool learn, double multiplier) {
+Tensor plain_outer_loss(const ModelConfig& c, const Weights& w, const Tensor& tokens_BT1, bool learn,
+                        double multiplier) {
   const at::AutoGradMode grad(true);
   Tensor total = at::zeros({}, w.final_norm_D.options());
-  for (int64_t b = 0; b < tokens_BT1.size(0); ++b) total = total + sequence_loss(c, w, tokens_BT1[b], learn, multiplier);
+  for (int64_t b = 0; b < tokens_BT1.size(0); ++b)
+    total = total + sequence_loss(c, w, tokens_BT1[b], learn, multiplier);
   return total / static_cast<double>(tokens_BT1.size(0));
 }
 

@@ -8,6 +8,7 @@ namespace ingrain::test {
 
 /// The outer loss, mean over sequences and chunks, as a function of `w` (differentiable in every parameter if `graph`).
 /// tokens: [B, T + 1]. learn: whether inner steps are made.
-Tensor plain_outer_loss(const ModelConfig& config, const Weights& w, const Tensor& tokens_BT1, bool learn, double multiplier = 1);
+Tensor plain_outer_loss(const ModelConfig& config, const Weights& w, const Tensor& tokens_BT1, bool learn,
+                        double multiplier = 1);
 
 }  // namespace ingrain::test

@@ -18,7 +18,8 @@ inline void expect_close_tensors(const Tensor& a, const Tensor& b, double tolera
   EXPECT_LE(max_difference(a, b), tolerance) << what;
 }
 
-inline void expect_same_memory(const Network& model, const ttt::Memory& a, const ttt::Memory& b, double tolerance = 1e-11) {
+inline void expect_same_memory(const Network& model, const ttt::Memory& a, const ttt::Memory& b,
+                               double tolerance = 1e-11) {
   EXPECT_EQ(a.position, b.position);
   EXPECT_EQ(a.steps, b.steps);
   ASSERT_EQ(a.filled, b.filled);
@@ -42,7 +43,8 @@ inline void expect_same_memory(const Network& model, const ttt::Memory& a, const
     EXPECT_TRUE(chunk(a.valid_Bb).equal(chunk(b.valid_Bb)));
   }
   expect_close_tensors(a.x_BD, b.x_BD, tolerance, "the last output");
-  if (a.x_BD.defined()) expect_close_tensors(next_logits(model, a), next_logits(model, b), tolerance, "the next token's logits");
+  if (a.x_BD.defined())
+    expect_close_tensors(next_logits(model, a), next_logits(model, b), tolerance, "the next token's logits");
 }
 
 }  // namespace ingrain::test

@@ -1,4 +1,4 @@
-#include "ttt/sampler.h"
+#include "session/sampler.h"
 
 #include "scratch.h"
 

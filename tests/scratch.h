@@ -16,8 +16,7 @@ class ScratchTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    dir_ =
-        std::filesystem::path(::testing::TempDir()) / fmt::format("ingrain-{}-{}", ::getpid(), info->name());
+    dir_ = std::filesystem::path(::testing::TempDir()) / fmt::format("ingrain-{}-{}", ::getpid(), info->name());
     std::filesystem::create_directories(dir_);
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }

@@ -53,12 +53,14 @@ TEST_F(Settings, errors_name_file_line_and_remedy) {
   EXPECT_TRUE(contains(error_of([&] { in.read("a.n", n, 0); }), "run.toml:2: a.n is a string; write a whole number"));
   EXPECT_TRUE(contains(error_of([&] { in.read("a.m", n, 0, 5); }), "between 0 and 5"));
   in.read("a.step", n, 0);
-  EXPECT_TRUE(contains(error_of([&] { in.finish(); }), "run.toml:4: there is no setting 'a.steps' (did you mean 'a.step'"));
+  EXPECT_TRUE(
+      contains(error_of([&] { in.finish(); }), "run.toml:4: there is no setting 'a.steps' (did you mean 'a.step'"));
   EXPECT_TRUE(contains(error_of([&] { in.need("b.size", "12"); }), "below [b] write: size = 12"));
 }
 
 TEST_F(Settings, malformed_overrides_are_usage_errors) {
-  for (const char* word : {"steps=1", "a.n", "=1", ".n=1", "a.=1", ""}) EXPECT_THROW(read("", {word}), UsageError) << word;
+  for (const char* word : {"steps=1", "a.n", "=1", ".n=1", "a.=1", ""})
+    EXPECT_THROW(read("", {word}), UsageError) << word;
 }
 
 TEST_F(Settings, deep_nesting_is_an_error_not_a_crash) {

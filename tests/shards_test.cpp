@@ -17,8 +17,7 @@ ShardInfo vocabulary(uint32_t size, uint32_t bos = 0) {
   return info;
 }
 
-fs::path write_shard(const fs::path& path, const std::vector<std::vector<int32_t>>& documents,
-                     uint32_t vocab = 100) {
+fs::path write_shard(const fs::path& path, const std::vector<std::vector<int32_t>>& documents, uint32_t vocab = 100) {
   ShardWriter writer(path, vocabulary(vocab));
   for (const auto& document : documents) writer.add(document);
   writer.commit();
@@ -136,8 +135,7 @@ TEST_F(Shards, forged_headers_with_right_checksums_are_refused_by_field) {
   EXPECT_TRUE(contains(forge().set<uint16_t>(12, 3).error(), "token_bytes"));
   EXPECT_TRUE(contains(forge().set<uint16_t>(12, 0).error(), "token_bytes"));
   EXPECT_TRUE(contains(forge().set<uint64_t>(16, huge).error(), "do not fit"));
-  EXPECT_TRUE(contains(forge().set<uint64_t>(16, (uint64_t{1} << 63) + 5).error(), "do not fit"))
-      << "5 after wrapping";
+  EXPECT_TRUE(contains(forge().set<uint64_t>(16, (uint64_t{1} << 63) + 5).error(), "do not fit")) << "5 after wrapping";
   EXPECT_TRUE(contains(forge().set<uint64_t>(24, huge).error(), "documents"));
   EXPECT_TRUE(contains(forge().set<uint64_t>(24, 3).error(), "do not fit"));
   EXPECT_TRUE(contains(forge().set<uint32_t>(32, 0).error(), "vocab_size"));
@@ -217,8 +215,10 @@ TEST_F(Shards, a_manifest_with_any_field_missing_or_mistyped_is_refused_by_that_
     if (name == "tokens" || name == "documents") continue;  // sums for people
     for (const bool missing : {true, false}) {
       nlohmann::json bad = json;
-      if (missing) bad.erase(name);
-      else bad[name] = true;
+      if (missing)
+        bad.erase(name);
+      else
+        bad[name] = true;
       put(dir_ / "bad.json", bad.dump());
       EXPECT_TRUE(contains(error_of([&] { read_manifest(dir_ / "bad.json"); }), "'" + name + "'")) << name;
     }

@@ -1,4 +1,4 @@
-#include "data/stream_encoder.h"
+#include "tokenizer/stream_encoder.h"
 
 #include "base/files.h"
 
@@ -6,16 +6,18 @@
 
 #include <random>
 
-namespace ingrain::data {
+namespace ingrain::tokenizer {
 namespace {
 
 const std::filesystem::path kFixtures = std::filesystem::path(INGRAIN_TEST_FIXTURES) / "tokenizers";
 
 constexpr std::string_view kText =
-    "Emma Woodhouse, handsome, clever, and rich, with a comfortable home\nand happy disposition; it's 1816 \xE2\x80\x94 na\xC3\xAFve  "
+    "Emma Woodhouse, handsome, clever, and rich, with a comfortable home\nand happy disposition; it's 1816 "
+    "\xE2\x80\x94 na\xC3\xAFve  "
     "caf\xC3\xA9s, <|endoftext|> x = f(a, b) \t// I'll do 12 345 things   at   once.\r\n\r\nThe end of the sto\xE6ry";
 
-std::vector<int32_t> encode_in_parts(const Tokenizer& tokenizer, std::string_view text, std::mt19937& random, size_t longest) {
+std::vector<int32_t> encode_in_parts(const Tokenizer& tokenizer, std::string_view text, std::mt19937& random,
+                                     size_t longest) {
   StreamEncoder encoder(tokenizer);
   std::vector<int32_t> out;
   const auto add = [&](const std::vector<int32_t>& ids) { out.insert(out.end(), ids.begin(), ids.end()); };
@@ -35,7 +37,8 @@ TEST(StreamEncoder, any_split_of_a_text_gives_its_tokens) {
     const Tokenizer tokenizer = Tokenizer::load(kFixtures / name);
     const std::vector<int32_t> whole = tokenizer.encode(kText);
     for (const size_t longest : {1, 2, 5, 30, 1000})
-      for (int i = 0; i < 20; ++i) EXPECT_EQ(encode_in_parts(tokenizer, kText, random, longest), whole) << name << ", parts up to " << longest;
+      for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(encode_in_parts(tokenizer, kText, random, longest), whole) << name << ", parts up to " << longest;
   }
 }
 
@@ -52,4 +55,4 @@ TEST(StreamEncoder, nothing_gives_nothing) {
 }
 
 }  // namespace
-}  // namespace ingrain::data
+}  // namespace ingrain::tokenizer

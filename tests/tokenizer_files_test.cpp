@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
-namespace ingrain::data {
+namespace ingrain::tokenizer {
 namespace {
 
 using Json = nlohmann::json;
@@ -125,7 +125,8 @@ std::string split_refusal(const std::string& pattern, const std::string& text = 
 }
 
 TEST(TokenizerFile, bad_and_endless_patterns_are_refused) {
-  for (const char* pattern : {"(", "[a", "a{2,1}", "\\p{Nonsense}", "(*UTF)a", "\\C", "[a[b]]", "[a&&b]", "(?<=a+)b", "\\h"})
+  for (const char* pattern :
+       {"(", "[a", "a{2,1}", "\\p{Nonsense}", "(*UTF)a", "\\C", "[a[b]]", "[a&&b]", "(?<=a+)b", "\\h"})
     EXPECT_THAT(split_refusal(pattern), HasSubstr("t.json: field 'pre_tokenizer'")) << pattern;
   EXPECT_THAT(split_refusal(std::string(1000, '(') + std::string(1000, ')')), HasSubstr("parentheses"));
   EXPECT_THAT(split_refusal(std::string(100'000, 'a')), HasSubstr("at most"));
@@ -163,9 +164,7 @@ TEST(TiktokenFile, malformed_lines_are_named_by_number) {
   EXPECT_THAT(attempt(""), HasSubstr("bad.tiktoken"));
 }
 
-TEST(TokenizerFile, missing_file_is_named) {
-  EXPECT_THROW(Tokenizer::load("/nonexistent/tokenizer.json"), Error);
-}
+TEST(TokenizerFile, missing_file_is_named) { EXPECT_THROW(Tokenizer::load("/nonexistent/tokenizer.json"), Error); }
 
 }  // namespace
-}  // namespace ingrain::data
+}  // namespace ingrain::tokenizer

@@ -9,10 +9,10 @@
 #include <thread>
 
 #include "base/error.h"
-#include "data/tokenizer.h"
-#include "data/tokenizer/stand_ins.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/unicode16.h"
 
-namespace ingrain::data {
+namespace ingrain::tokenizer {
 namespace {
 
 const std::filesystem::path kFolder = std::filesystem::path(INGRAIN_TEST_FIXTURES) / "tokenizers";
@@ -42,7 +42,8 @@ TEST_P(PublishedTokenizer, gives_the_ids_of_the_python_packages) {
   const auto ids = expected()["ids"][GetParam()].get<std::vector<std::vector<int32_t>>>();
   ASSERT_EQ(texts.size(), ids.size());
   ASSERT_GE(texts.size(), 90u);
-  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(tokenizer.encode(texts[i]), ids[i]) << "text " << i << ": " << texts[i];
+  for (size_t i = 0; i < texts.size(); ++i)
+    EXPECT_EQ(tokenizer.encode(texts[i]), ids[i]) << "text " << i << ": " << texts[i];
 }
 
 TEST_P(PublishedTokenizer, decodes_to_the_text_of_the_python_packages) {
@@ -211,4 +212,4 @@ TEST(Utf8, replaces_each_maximal_invalid_part_once) {
 }
 
 }  // namespace
-}  // namespace ingrain::data
+}  // namespace ingrain::tokenizer

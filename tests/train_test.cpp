@@ -53,7 +53,9 @@ class Training : public ScratchTest {
     put(dir_ / "run.toml", kRun);
   }
 
-  RunConfig config(const std::vector<std::string>& overrides = {}) { return load_run_config(dir_ / "run.toml", overrides); }
+  RunConfig config(const std::vector<std::string>& overrides = {}) {
+    return load_run_config(dir_ / "run.toml", overrides);
+  }
   std::string refusal(const std::vector<std::string>& overrides) {
     return error_of([&] { config(overrides); });
   }
@@ -94,7 +96,8 @@ TEST_F(Training, configuration_errors_name_place_and_remedy) {
   EXPECT_THAT(refusal({"data.sequence_length=33"}), HasSubstr("multiple of the model's chunk_size (8)"));
   EXPECT_THAT(refusal({"train.lr=nan"}), HasSubstr("train.lr"));
   EXPECT_THAT(refusal({"train.device=gpu"}), HasSubstr("train.device: 'gpu' is not a device"));
-  EXPECT_THAT(error_of([&] { Trainer trainer(config({"train.device=cuda:99"})); }), HasSubstr("train.device cuda:99: "));
+  EXPECT_THAT(error_of([&] { Trainer trainer(config({"train.device=cuda:99"})); }),
+              HasSubstr("train.device cuda:99: "));
   EXPECT_THAT(refusal({"model.preset=13b"}), HasSubstr("the presets are"));
   EXPECT_THAT(refusal({"model.suffix_len=0"}), HasSubstr("needs a model with fast weights"));
   EXPECT_THAT(refusal({"train.train_only=blocks.9.*"}), HasSubstr("no parameter is called"));
@@ -112,7 +115,8 @@ TEST_F(Training, the_resolved_configuration_reads_back_as_itself) {
 TEST_F(Training, recomputing_is_planned_by_the_memory_that_is_free) {
   const int64_t spare = int64_t{1} << 30, plenty = int64_t{1} << 40;
   const RunConfig as_fits = config({"train.recompute=auto"}), keeping = config({"train.recompute=false"});
-  const int64_t kept = estimate_memory(as_fits, at::kFloat, false).bytes(), least = estimate_memory(as_fits, at::kFloat, true).bytes();
+  const int64_t kept = estimate_memory(as_fits, at::kFloat, false).bytes(),
+                least = estimate_memory(as_fits, at::kFloat, true).bytes();
   ASSERT_LT(least, kept);
   EXPECT_FALSE(plan_recompute(as_fits, at::kFloat, plenty));
   EXPECT_FALSE(plan_recompute(as_fits, at::kFloat, kept + kept / 8 + spare));
@@ -122,10 +126,14 @@ TEST_F(Training, recomputing_is_planned_by_the_memory_that_is_free) {
   EXPECT_TRUE(plan_recompute(config(), at::kFloat, plenty)) << "true is true";
   EXPECT_FALSE(plan_recompute(keeping, at::kFloat, kept));
   // What cannot fit is an error that says what to change.
-  const auto refused = [](const RunConfig& run, int64_t free) { return error_of([&] { plan_recompute(run, at::kFloat, free); }); };
-  EXPECT_THAT(refused(as_fits, least - 1), AllOf(HasSubstr("train.device has"), HasSubstr("raise train.accumulation"), Not(HasSubstr("recompute"))));
+  const auto refused = [](const RunConfig& run, int64_t free) {
+    return error_of([&] { plan_recompute(run, at::kFloat, free); });
+  };
+  EXPECT_THAT(refused(as_fits, least - 1),
+              AllOf(HasSubstr("train.device has"), HasSubstr("raise train.accumulation"), Not(HasSubstr("recompute"))));
   EXPECT_THAT(refused(keeping, kept - 1), HasSubstr("set train.recompute = true"));
-  EXPECT_LT(estimate_memory(config({"train.accumulation=2"}), at::kFloat, true).activations, estimate_memory(config(), at::kFloat, true).activations);
+  EXPECT_LT(estimate_memory(config({"train.accumulation=2"}), at::kFloat, true).activations,
+            estimate_memory(config(), at::kFloat, true).activations);
   EXPECT_THAT(resolved_toml(as_fits), HasSubstr("recompute = \"auto\""));
   EXPECT_THAT(refusal({"train.recompute=3"}), HasSubstr("write true, false or \"auto\""));
   EXPECT_TRUE(Trainer(as_fits).recomputes());
@@ -146,7 +154,8 @@ TEST_F(Training, schedules_have_the_values_of_their_formulas) {
 }
 
 TEST_F(Training, ten_steps_are_five_a_resume_and_five_bit_for_bit) {
-  const std::vector<std::vector<std::string>> variants{{}, {"train.mode=standard"}, {"train.dtype=bf16"}, {"data.order=numpy", "train.accumulation=2"}};
+  const std::vector<std::vector<std::string>> variants{
+      {}, {"train.mode=standard"}, {"train.dtype=bf16"}, {"data.order=numpy", "train.accumulation=2"}};
   for (size_t i = 0; i < variants.size(); ++i) {
     Trainer whole(config_in(fmt::format("whole{}", i), variants[i]));
     while (!whole.done()) whole.advance();
@@ -256,7 +265,8 @@ TEST_F(Training, a_checkpoint_of_another_model_or_of_other_data_is_refused) {
 }
 
 TEST_F(Training, an_interrupted_run_ends_with_a_checkpoint_and_its_log_goes_on_without_a_gap) {
-  const RunConfig run = config({"validation.paths=" + (dir_ / "tokens.bin").string(), "validation.every=4", "validation.sequences=3"});
+  const RunConfig run =
+      config({"validation.paths=" + (dir_ / "tokens.bin").string(), "validation.every=4", "validation.sequences=3"});
   int asked = 0;
   EXPECT_EQ(run_training(run, {false, [&] { return ++asked > 3; }, {}}), RunEnd::interrupted);
   const auto all = list_checkpoints(run.checkpoint.folder);
@@ -291,14 +301,16 @@ TEST_F(Training, the_exported_model_is_what_was_trained) {
   expect_same_bits(parameter_list(model.config, model.weights), parameter_list(model.config, trainer.master()));
   export_model(checkpoint_path(run.checkpoint.folder, 10), dir_ / "exported", at::kFloat);
   EXPECT_EQ(load_model(dir_ / "exported", at::kFloat).fingerprint, model.fingerprint);
-  EXPECT_THAT(error_of([&] { export_model(run.checkpoint.model / "model.safetensors", dir_ / "x", at::kFloat); }), HasSubstr("no training checkpoint"));
+  EXPECT_THAT(error_of([&] { export_model(run.checkpoint.model / "model.safetensors", dir_ / "x", at::kFloat); }),
+              HasSubstr("no training checkpoint"));
 }
 
 TEST_F(Training, bf16_keeps_fp32_master_weights) {
   Trainer exact(config_in("a")), rounded(config_in("b", {"train.dtype=bf16"}));
   for (int i = 0; i < 3; ++i) EXPECT_NEAR(exact.advance().loss, rounded.advance().loss, 0.02);
   EXPECT_EQ(rounded.master().embedding_VD.scalar_type(), at::kFloat);
-  EXPECT_FALSE(at::equal(rounded.master().embedding_VD, rounded.master().embedding_VD.to(at::kBFloat16).to(at::kFloat)));
+  EXPECT_FALSE(
+      at::equal(rounded.master().embedding_VD, rounded.master().embedding_VD.to(at::kBFloat16).to(at::kFloat)));
 }
 
 }  // namespace

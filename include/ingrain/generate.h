@@ -18,7 +18,7 @@ enum class Learn {
 struct GenerateOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 256;
-  std::vector<std::string> stop;     // ends before any of these; they are not given out
+  std::vector<std::string> stop;  // ends before any of these; they are not given out
   Learn learn = Learn::all;
   std::function<bool()> keep_going;  // asked before each token; false ends the text
 };
@@ -35,8 +35,9 @@ struct Generated {
 };
 
 /// `on_text` gets whole characters as they come. `seen`: tokens that count for the penalties from the start. The same
-/// memory, options and machine give the same text. Error if nothing was read; UsageError for sampling options out of range.
-Generated generate(Memory& memory, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text = {},
-                   std::span<const int32_t> seen = {});
+/// memory, options and machine give the same text. Error if nothing was read; UsageError for sampling options out of
+/// range.
+Generated generate(Memory& memory, const GenerateOptions& options,
+                   const std::function<void(std::string_view)>& on_text = {}, std::span<const int32_t> seen = {});
 
 }  // namespace ingrain

@@ -7,12 +7,13 @@ namespace ingrain {
 
 enum class MemoryForm {
   working,  // every tensor in the type in which it is computed with: going on from the file gives the same bits
-  compact,  // bf16; the fast weights as their difference from the model's own (docs/formats.md: size, loss of precision)
+  compact,  // bf16; the fast weights as their difference from the model's own (docs/formats.md: size, loss of
+            // precision)
 };
 
-/// A value of fixed size, however much was read (unless the model's attention has no window, Model::window()). A copy is a fork:
-/// nothing is shared with it but the model.
-/// Safe to use by one thread at a time; different memories, of one model too, by different threads at once.
+/// A value of fixed size, however much was read (unless the model's attention has no window, Model::window()). A copy
+/// is a fork: nothing is shared with it but the model. Safe to use by one thread at a time; different memories, of one
+/// model too, by different threads at once.
 class Memory {
  public:
   /// One that has read nothing.
@@ -23,7 +24,8 @@ class Memory {
   Memory& operator=(Memory&&) noexcept;
   ~Memory();
 
-  /// Error, naming the file and what is wrong, if it is damaged or belongs to another model (both fingerprints are named).
+  /// Error, naming the file and what is wrong, if it is damaged or belongs to another model (both fingerprints are
+  /// named).
   static Memory load(const std::filesystem::path& file, Model model);
   /// The file is whole or absent, never half-written. Kept boundaries are not part of it.
   void save(const std::filesystem::path& file, MemoryForm form = MemoryForm::working) const;
@@ -31,11 +33,12 @@ class Memory {
   const Model& model() const;
   int64_t position() const;  // tokens read
   int64_t steps() const;     // inner steps made: one for every chunk that was learnt from
-  /// Of its tensors. Constant once the window is full, up to the unfinished chunk; without a window it grows with every token.
+  /// Of its tensors. Constant once the window is full, up to the unfinished chunk; without a window it grows with every
+  /// token.
   uint64_t bytes() const;
 
-  /// From now on keeps copies of itself at the latest chunk boundaries, as many as fit `bytes`; 0 keeps none (the default).
-  /// Of those kept so far, the latest that fit stay.
+  /// From now on keeps copies of itself at the latest chunk boundaries, as many as fit `bytes`; 0 keeps none (the
+  /// default). Of those kept so far, the latest that fit stay.
   void keep_boundaries(uint64_t bytes);
   /// The positions that rewind() knows, rising.
   std::vector<int64_t> boundaries() const;

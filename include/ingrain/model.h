@@ -13,13 +13,14 @@
 namespace ingrain {
 
 struct LoadOptions {
-  /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 on a GPU and where the processor multiplies it natively, otherwise fp32.
+  /// Compute type: "fp32", "bf16", "fp64"; "auto": bf16 on a GPU and where the processor multiplies it natively,
+  /// otherwise fp32.
   std::string dtype = "auto";
-  /// "q8_0", "q4_1": slow weights rounded to eight or four bits, which makes writing faster and reading no slower. On the CPU
-  /// only: `device` "auto" is the CPU then, and a GPU's name a UsageError. "native": as they are.
+  /// "q8_0", "q4_1": slow weights rounded to eight or four bits, which makes writing faster and reading no slower. On
+  /// the CPU only: `device` "auto" is the CPU then, and a GPU's name a UsageError. "native": as they are.
   std::string weights = "native";
-  /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first GPU
-  /// that can be used, the CPU where there is none. Memory files know no device: they load on any.
+  /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first
+  /// GPU that can be used, the CPU where there is none. Memory files know no device: they load on any.
   std::string device = "auto";
 };
 
@@ -28,14 +29,14 @@ struct LoadOptions {
 class Model {
  public:
   /// A model folder: config.json, model.safetensors, tokenizer.json (docs/formats.md). Error naming the file and the
-  /// field if something is missing, malformed or contradicts the rest; UsageError for an option that is not known, or for
-  /// a GPU that is not here.
+  /// field if something is missing, malformed or contradicts the rest; UsageError for an option that is not known, or
+  /// for a GPU that is not here.
   static Model load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
   /// 16 hexadecimal digits of the stored weights. A memory belongs to models with the same one.
   const std::string& fingerprint() const;
   int64_t parameter_count() const;
-  std::string device() const;  // where it is: "cpu", "cuda:0"
+  std::string device() const;             // where it is: "cpu", "cuda:0"
   std::optional<int64_t> window() const;  // tokens that attention sees; none: all that were read
   int64_t chunk() const;                  // tokens of an inner step
 

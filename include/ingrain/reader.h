@@ -19,9 +19,11 @@ struct ReaderOptions {
   bool learn = true;           // make inner steps; otherwise only the window is filled
   bool begin_text = true;      // a memory that has read nothing reads the model's beginning-of-text token before a text
   bool measure_steps = false;  // compute InnerStep::loss_after, which costs one more pass over every chunk
-  // When one of these throws, reading stops at a place where keep_going could have stopped it; then the exception goes on.
+  // When one of these throws, reading stops at a place where keep_going could have stopped it; then the exception goes
+  // on.
   std::function<void(const InnerStep&)> on_step = {};
-  std::function<bool(int64_t tokens)> keep_going = {};  // asked now and then with the tokens read by this call; false stops
+  std::function<bool(int64_t tokens)> keep_going =
+      {};  // asked now and then with the tokens read by this call; false stops
 };
 
 /// What a call read.
@@ -31,8 +33,8 @@ struct Reading {
   bool stopped = false;    // keep_going said so: the rest was not read
 };
 
-/// Reads text or tokens into a memory, which must outlive it. Any split of a text into calls gives the same memory, up to
-/// the order of floating-point sums; a token's score never depends on later ones. One thread at a time.
+/// Reads text or tokens into a memory, which must outlive it. Any split of a text into calls gives the same memory, up
+/// to the order of floating-point sums; a token's score never depends on later ones. One thread at a time.
 class Reader {
  public:
   explicit Reader(Memory& memory, ReaderOptions options = {});

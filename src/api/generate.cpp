@@ -1,7 +1,7 @@
-#include "ttt/generate.h"
+#include "session/generate.h"
 
 #include "api/parts.h"
-#include "ttt/sampler.h"
+#include "session/sampler.h"
 
 namespace ingrain {
 

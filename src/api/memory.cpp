@@ -16,7 +16,8 @@ Memory::Memory(Model model) {
 
 // The boundaries are never written to, so that copies may share their tensors.
 Memory::Memory(const Memory& other)
-    : state_(std::make_unique<State>(State{other.state_->model, other.state_->memory.fork(), other.state_->boundaries})) {}
+    : state_(
+          std::make_unique<State>(State{other.state_->model, other.state_->memory.fork(), other.state_->boundaries})) {}
 
 Memory& Memory::operator=(const Memory& other) {
   if (this != &other) *this = Memory(other);
@@ -25,8 +26,9 @@ Memory& Memory::operator=(const Memory& other) {
 
 Memory Memory::load(const std::filesystem::path& file, Model model) {
   ttt::Memory memory = ttt::load_memory(file, model.parts().network);
-  require(memory.batch() == 1, "{}: a memory of {} sequences; here a memory is of one: read each of them into a memory of its own", file.string(),
-          memory.batch());
+  require(memory.batch() == 1,
+          "{}: a memory of {} sequences; here a memory is of one: read each of them into a memory of its own",
+          file.string(), memory.batch());
   return Memory(std::make_unique<State>(State{std::move(model), std::move(memory), ttt::BoundaryRing()}));
 }
 

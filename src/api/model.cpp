@@ -1,6 +1,6 @@
 #include "api/parts.h"
-#include "model/model_tokenizer.h"
-#include "model/open_model.h"
+#include "store/model_tokenizer.h"
+#include "store/open_model.h"
 
 namespace ingrain {
 
@@ -9,7 +9,7 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
 }
 
 Model Model::Parts::join(Network network, const std::filesystem::path& folder) {
-  data::Tokenizer tokenizer = load_tokenizer(folder, network.config);
+  tokenizer::Tokenizer tokenizer = load_tokenizer(folder, network.config);
   return Model(std::make_shared<const Parts>(Parts{std::move(network), std::move(tokenizer)}));
 }
 
@@ -22,6 +22,8 @@ std::optional<int64_t> Model::window() const {
 }
 int64_t Model::chunk() const { return parts_->network.config.chunk; }
 std::vector<int32_t> Model::encode(std::string_view text) const { return parts_->tokenizer.encode(text); }
-std::string Model::decode(std::span<const int32_t> tokens) const { return parts_->tokenizer.decode(tokens, /*skip_special=*/true); }
+std::string Model::decode(std::span<const int32_t> tokens) const {
+  return parts_->tokenizer.decode(tokens, /*skip_special=*/true);
+}
 
 }  // namespace ingrain

@@ -1,16 +1,16 @@
 // What stands behind the public classes; for src/api and the commands, which may look inside.
 #pragma once
 
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "ingrain/memory.h"
 #include "model/network.h"
-#include "ttt/rewind.h"
+#include "session/checkpoints.h"
 
 namespace ingrain {
 
 struct Model::Parts {
   Network network;
-  data::Tokenizer tokenizer;
+  tokenizer::Tokenizer tokenizer;
 
   /// The public model of a network that was opened from `folder`, whose tokenizer it loads.
   static Model join(Network network, const std::filesystem::path& folder);
@@ -22,7 +22,7 @@ struct Memory::State {
   ttt::BoundaryRing boundaries;
 
   const Network& network() const { return model.parts().network; }
-  const data::Tokenizer& tokenizer() const { return model.parts().tokenizer; }
+  const tokenizer::Tokenizer& tokenizer() const { return model.parts().tokenizer; }
 };
 
 }  // namespace ingrain

@@ -2,8 +2,8 @@
 
 #include "api/parts.h"
 #include "base/error.h"
-#include "data/stream_encoder.h"
-#include "model/model_tokenizer.h"
+#include "tokenizer/stream_encoder.h"
+#include "store/model_tokenizer.h"
 
 #include <limits>
 
@@ -12,7 +12,7 @@ namespace ingrain {
 struct Reader::State {
   Memory& memory;
   ReaderOptions options;
-  data::StreamEncoder encoder;
+  tokenizer::StreamEncoder encoder;
   bool in_text = false;  // between the first feed() of a text and its finish()
 };
 
@@ -36,7 +36,8 @@ ttt::ReadOptions engine_options(const ReaderOptions& options) {
 }
 
 Reading read_into(Memory::State& to, const ReaderOptions& options, std::span<const int32_t> tokens) {
-  const ttt::ReadResult result = ttt::read(to.network(), to.memory, to.boundaries, ttt::as_batch(tokens), engine_options(options));
+  const ttt::ReadResult result =
+      ttt::read(to.network(), to.memory, to.boundaries, ttt::as_batch(tokens), engine_options(options));
   const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
   Reading out;
   out.tokens = result.tokens_read;
@@ -48,13 +49,15 @@ Reading read_into(Memory::State& to, const ReaderOptions& options, std::span<con
 }  // namespace
 
 Reader::Reader(Memory& memory, ReaderOptions options)
-    : state_(std::make_unique<State>(State{memory, std::move(options), data::StreamEncoder(memory.model().parts().tokenizer)})) {}
+    : state_(std::make_unique<State>(
+          State{memory, std::move(options), tokenizer::StreamEncoder(memory.model().parts().tokenizer)})) {}
 Reader::~Reader() = default;
 
 Reading Reader::feed(std::string_view text) {
   std::vector<int32_t> tokens = state_->encoder.push(text);
   Memory::State& to = state_->memory.state();
-  if (state_->options.begin_text && !state_->in_text && to.memory.position == 0) begin_text(to.network().config, tokens);
+  if (state_->options.begin_text && !state_->in_text && to.memory.position == 0)
+    begin_text(to.network().config, tokens);
   state_->in_text = true;
   const auto drop_the_rest = [&] {
     state_->encoder.finish();

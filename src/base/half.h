@@ -20,8 +20,6 @@ inline float half_to_float(uint16_t half) {
 }
 
 /// The value of bfloat16 bits: the upper half of an fp32.
-inline float bfloat16_to_float(uint16_t bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-}
+inline float bfloat16_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
 }  // namespace ingrain

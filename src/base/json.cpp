@@ -25,8 +25,7 @@ nlohmann::json parse_json(std::string_view text, const std::string& source) {
     if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
     if (event == Json::parse_event_t::object_end) open_objects.pop_back();
     if (event == Json::parse_event_t::key && !open_objects.back().insert(value.get<std::string>()).second) {
-      fail("{}: '{}' is given twice in one object; keep one of them", source,
-           printable(value.get<std::string>()));
+      fail("{}: '{}' is given twice in one object; keep one of them", source, printable(value.get<std::string>()));
     }
     return true;
   };

@@ -30,7 +30,10 @@ std::string format_duration(double seconds) {
 }
 
 Progress::Progress(std::string label, uint64_t total, std::string unit)
-    : label_(std::move(label)), unit_(std::move(unit)), total_(total), shown_(::isatty(STDERR_FILENO) != 0),
+    : label_(std::move(label)),
+      unit_(std::move(unit)),
+      total_(total),
+      shown_(::isatty(STDERR_FILENO) != 0),
       start_(std::chrono::steady_clock::now()) {}
 
 void Progress::update(uint64_t done, const std::string& note) {

@@ -77,8 +77,8 @@ SettingMap read_settings(const fs::path& path, const std::vector<std::string>& o
   for (const auto& [section, node] : file) {
     const std::string name = printable(section.str());
     const auto* table = node.as_table();
-    require(table != nullptr, "{}:{}: '{}' stands outside every section; put it below a line like [train]", path.string(),
-            node.source().begin.line, name);
+    require(table != nullptr, "{}:{}: '{}' stands outside every section; put it below a line like [train]",
+            path.string(), node.source().begin.line, name);
     for (const auto& [key, value] : *table) {
       const std::string where = fmt::format("{}:{}", path.string(), value.source().begin.line);
       settings[std::string(section.str()) + "." + std::string(key.str())] = {to_json(value, where), where, base};
@@ -96,7 +96,8 @@ const Setting* SettingReader::take(const std::string& name) {
 
 std::string SettingReader::describe(const std::string& name) const {
   const auto found = settings_.find(name);
-  return found == settings_.end() ? fmt::format("{}: {}", source_, name) : fmt::format("{}: {}", found->second.where, printable(name));
+  return found == settings_.end() ? fmt::format("{}: {}", source_, name)
+                                  : fmt::format("{}: {}", found->second.where, printable(name));
 }
 
 bool SettingReader::read(const std::string& name, bool& out) {
@@ -111,7 +112,8 @@ bool SettingReader::read_or_auto(const std::string& name, std::optional<bool>& o
   const Setting* s = take(name);
   if (!s) return false;
   const bool automatic = s->value == "auto";
-  require(automatic || s->value.is_boolean(), "{} is {}; write true, false or \"auto\"", describe(name), a_kind(s->value));
+  require(automatic || s->value.is_boolean(), "{} is {}; write true, false or \"auto\"", describe(name),
+          a_kind(s->value));
   out = automatic ? std::nullopt : std::optional(s->value.get<bool>());
   return true;
 }
@@ -127,7 +129,8 @@ bool SettingReader::read(const std::string& name, std::string& out) {
 bool SettingReader::read(const std::string& name, fs::path& out) {
   std::string text;
   if (!read(name, text)) return false;
-  require(!text.empty() && text.find('\0') == text.npos, "{} is empty; give the path of a file or folder", describe(name));
+  require(!text.empty() && text.find('\0') == text.npos, "{} is empty; give the path of a file or folder",
+          describe(name));
   out = (settings_.at(name).base / text).lexically_normal();
   return true;
 }
@@ -156,7 +159,8 @@ bool SettingReader::read(const std::string& name, int64_t& out, int64_t least, i
   if (!s) return false;
   require(s->value.is_number_integer(), "{} is {}; write a whole number", describe(name), a_kind(s->value));
   out = s->value.get<int64_t>();
-  require(out >= least && out <= greatest, "{} is {}; it must be between {} and {}", describe(name), out, least, greatest);
+  require(out >= least && out <= greatest, "{} is {}; it must be between {} and {}", describe(name), out, least,
+          greatest);
   return true;
 }
 
@@ -165,7 +169,8 @@ bool SettingReader::read(const std::string& name, double& out, double least, dou
   if (!s) return false;
   require(s->value.is_number(), "{} is {}; write a number", describe(name), a_kind(s->value));
   out = s->value.get<double>();
-  require(out >= least && out <= greatest, "{} is {}; it must be between {} and {}", describe(name), out, least, greatest);
+  require(out >= least && out <= greatest, "{} is {}; it must be between {} and {}", describe(name), out, least,
+          greatest);
   return true;
 }
 
@@ -173,7 +178,8 @@ bool SettingReader::read_word(const std::string& name, size_t& out, const std::v
   std::string word;
   if (!read(name, word)) return false;
   const auto found = std::find(words.begin(), words.end(), word);
-  require(found != words.end(), "{} is '{}'; choose one of: {}", describe(name), printable(word), fmt::join(words, ", "));
+  require(found != words.end(), "{} is '{}'; choose one of: {}", describe(name), printable(word),
+          fmt::join(words, ", "));
   out = static_cast<size_t>(found - words.begin());
   return true;
 }
@@ -181,7 +187,8 @@ bool SettingReader::read_word(const std::string& name, size_t& out, const std::v
 void SettingReader::need(const std::string& name, std::string_view example) const {
   if (has(name)) return;
   const size_t dot = name.find('.');
-  fail("{}: {} is missing; below [{}] write: {} = {}", source_, name, name.substr(0, dot), name.substr(dot + 1), example);
+  fail("{}: {} is missing; below [{}] write: {} = {}", source_, name, name.substr(0, dot), name.substr(dot + 1),
+       example);
 }
 
 json SettingReader::section(const std::string& name) {

@@ -67,8 +67,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-std::vector<std::string> close_names(std::string_view name, const std::vector<std::string>& candidates,
-                                     size_t count) {
+std::vector<std::string> close_names(std::string_view name, const std::vector<std::string>& candidates, size_t count) {
   std::vector<std::pair<size_t, const std::string*>> ranked;
   if (name.size() > kMaxNameBytes || candidates.size() > kMaxCandidates) return {};
   for (const std::string& candidate : candidates) {
@@ -76,8 +75,7 @@ std::vector<std::string> close_names(std::string_view name, const std::vector<st
     const size_t distance = edit_distance(name, candidate);
     if (distance <= 1 + name.size() / 4) ranked.emplace_back(distance, &candidate);
   }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> out;
   for (size_t i = 0; i < std::min(count, ranked.size()); ++i) out.push_back(*ranked[i].second);
   return out;

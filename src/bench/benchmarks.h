@@ -1,5 +1,5 @@
-// The benchmarks of `ingrain bench`. Each adds its figures to a report; times are medians over runs. An interrupt (base/interrupt.h)
-// ends them early, with the runs made so far: one at least (of writing: one turn of every context).
+// The benchmarks of `ingrain bench`. Each adds its figures to a report; times are medians over runs. An interrupt
+// (base/interrupt.h) ends them early, with the runs made so far: one at least (of writing: one turn of every context).
 #pragma once
 
 #include "bench/report.h"
@@ -24,8 +24,8 @@ struct DecodeOptions {
 };
 /// Writing, for each length of context: tokens/s of all tokens together and by the median; the time of a token (median,
 /// 99th percentile, longest) and of those that make an inner step; from the second on the median's ratio to that of the
-/// shortest context with its 95% interval. Every token is sampled greedily and read. All contexts are written to in turn,
-/// a few tokens each, so that what disturbs the machine disturbs all alike.
+/// shortest context with its 95% interval. Every token is sampled greedily and read. All contexts are written to in
+/// turn, a few tokens each, so that what disturbs the machine disturbs all alike.
 void bench_decode(const Subject& subject, const DecodeOptions& options, Report& report);
 
 struct TrainOptions {

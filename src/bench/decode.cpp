@@ -4,8 +4,8 @@
 #include "bench/stopwatch.h"
 #include "bench/work.h"
 #include "model/device.h"
-#include "ttt/decoder.h"
-#include "ttt/sampler.h"
+#include "session/decoder.h"
+#include "session/sampler.h"
 
 #include <fmt/format.h>
 
@@ -16,15 +16,15 @@
 namespace ingrain::bench {
 namespace {
 
-constexpr int64_t kPiece = 32768, kWarmUp = 8;
-constexpr int64_t kGroup = 4;          // tokens written to one memory before it is the next one's turn
-constexpr int64_t kBlocks = 10;        // of a run, for the intervals
+constexpr int64_t kTextPiece = 32768, kWarmUp = 8;
+constexpr int64_t kGroup = 4;    // tokens written to one memory before it is the next one's turn
+constexpr int64_t kBlocks = 10;  // of a run, for the intervals
 
 /// One length of context, and what was measured of it in all runs.
 struct Context {
   int64_t tokens = 0;
-  ttt::Memory memory;           // after them
-  Blocks token_ms = {};         // block i of every context was measured at the same time
+  ttt::Memory memory;                // after them
+  Blocks token_ms = {};              // block i of every context was measured at the same time
   std::vector<double> step_ms = {};  // of the tokens that made an inner step; they are in token_ms, too
 
   std::vector<double> all_ms() const {
@@ -44,7 +44,8 @@ std::vector<Context> read_contexts(const Subject& subject, const DecodeOptions& 
   for (const int64_t length : lengths) {
     const int64_t end = std::max<int64_t>(length, 1);  // an empty context still needs a token to go on from
     while (memory.position < end)
-      ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kPiece, end - memory.position)), reading);
+      ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kTextPiece, end - memory.position)),
+                reading);
     out.push_back({length, memory.fork()});
   }
   return out;
@@ -60,7 +61,9 @@ SamplingOptions greedy() {
 class Writer {
  public:
   Writer(const Network& model, const ttt::Memory& from, const ttt::ReadOptions& reading)
-      : memory_(from.fork()), decoder_(model, memory_, boundaries_, reading), logits_V_(room_for_download(decoder_.logits_BV()[0])) {}
+      : memory_(from.fork()),
+        decoder_(model, memory_, boundaries_, reading),
+        logits_V_(room_for_download(decoder_.logits_BV()[0])) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
@@ -91,7 +94,8 @@ void write_measured(const Subject& subject, Writer& writer, Context& context) {
 }
 
 /// All contexts in turn, a few tokens each; whose turn is first goes round, so that none is always after the same one.
-void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64_t tokens, const ttt::ReadOptions& reading) {
+void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64_t tokens,
+                   const ttt::ReadOptions& reading) {
   std::deque<Writer> writers;  // decoders stay where they are
   for (const Context& context : contexts) {
     writers.emplace_back(subject.model, context.memory, reading);
@@ -145,7 +149,8 @@ void bench_decode(const Subject& subject, const DecodeOptions& o, Report& report
   std::vector<Context> contexts = read_contexts(subject, o, reading);
   reading.score = false;
   forget_peak_memory(subject.device());
-  for (int64_t run = 0; run < o.runs && !(run > 0 && interrupted()); ++run) write_in_turn(subject, contexts, o.tokens, reading);
+  for (int64_t run = 0; run < o.runs && !(run > 0 && interrupted()); ++run)
+    write_in_turn(subject, contexts, o.tokens, reading);
   for (const Context& context : contexts) {
     report_context(subject, context, kWarmUp + o.tokens / 2, report);
     if (&context != &contexts.front()) report_ratio(context, contexts.front(), report);

@@ -4,7 +4,7 @@
 #include "bench/stopwatch.h"
 #include "model/gpus.h"
 #include "model/network.h"
-#include "ops/cpu/processor.h"
+#include "ops/simd/processor.h"
 #include "ops/linear/products.h"
 
 #include <ATen/DeviceAccelerator.h>
@@ -53,8 +53,15 @@ double shortest(at::Device device, const std::function<void()>& run) {
 Machine describe_machine(at::Device device) {
   double load = 0;
   getloadavg(&load, 1);
-  return {device.str(), device.is_cuda() ? find_gpus().names.at(static_cast<size_t>(device.index())) : "", proc_field("/proc/cpuinfo", "model name"),
-          std::string(ops::name_of(ops::vectors())), usable_cores(), at::get_num_threads(), load, TORCH_VERSION, kCommit};
+  return {device.str(),
+          device.is_cuda() ? find_gpus().names.at(static_cast<size_t>(device.index())) : "",
+          proc_field("/proc/cpuinfo", "model name"),
+          std::string(ops::name_of(ops::vectors())),
+          usable_cores(),
+          at::get_num_threads(),
+          load,
+          TORCH_VERSION,
+          kCommit};
 }
 
 double Peaks::share_of_products(double gflops_reached, at::ScalarType type) const {
@@ -78,7 +85,9 @@ Peaks measure_peaks(const std::vector<at::ScalarType>& types, at::Device device)
 }
 
 uint64_t peak_memory(at::Device device) {
-  if (device.is_cpu()) return std::strtoull(proc_field("/proc/self/status", "VmHWM:").c_str(), nullptr, 10) * 1024;  // the kernel writes kB
+  if (device.is_cpu())
+    return std::strtoull(proc_field("/proc/self/status", "VmHWM:").c_str(), nullptr, 10) *
+           1024;  // the kernel writes kB
   constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
   return static_cast<uint64_t>(at::accelerator::getDeviceStats(device.index()).allocated_bytes[kAll].peak);
 }

@@ -11,13 +11,13 @@
 namespace ingrain::bench {
 
 struct Machine {
-  std::string device;      // "cpu", "cuda:0"
-  std::string gpu;         // as its driver names it; empty where the device is the processor
-  std::string processor;   // as the kernel names it
-  std::string vectors;     // "AVX-512 bf16", "AVX-512", "AVX2" or "other"
-  int64_t cores = 0;       // that this process may use
-  int64_t threads = 0;     // that libtorch uses
-  double load = 0;         // runnable processes on average over the last minute: above `threads`, figures mean little
+  std::string device;     // "cpu", "cuda:0"
+  std::string gpu;        // as its driver names it; empty where the device is the processor
+  std::string processor;  // as the kernel names it
+  std::string vectors;    // "AVX-512 bf16", "AVX-512", "AVX2" or "other"
+  int64_t cores = 0;      // that this process may use
+  int64_t threads = 0;    // that libtorch uses
+  double load = 0;        // runnable processes on average over the last minute: above `threads`, figures mean little
   std::string libtorch, commit;  // the commit that the program was built from; "+" behind it: with changes
 };
 Machine describe_machine(at::Device device);

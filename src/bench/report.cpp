@@ -29,8 +29,9 @@ void add_shares_of_peaks(Report& report, at::ScalarType compute) {
 json to_json(const Report& r) {
   const Machine& m = r.machine;
   json root{{"benchmark", r.benchmark}, {"model", r.model}, {"dtype", r.type}};
-  root["machine"] = {{"device", m.device},   {"gpu", m.gpu},         {"processor", m.processor}, {"vectors", m.vectors}, {"cores", m.cores},
-                     {"threads", m.threads}, {"load", m.load},       {"libtorch", m.libtorch},   {"commit", m.commit}};
+  root["machine"] = {{"device", m.device},   {"gpu", m.gpu},           {"processor", m.processor},
+                     {"vectors", m.vectors}, {"cores", m.cores},       {"threads", m.threads},
+                     {"load", m.load},       {"libtorch", m.libtorch}, {"commit", m.commit}};
   root["peaks"] = {{"gflops", r.peaks.gflops}, {"gbytes_per_second", r.peaks.gbytes}};
   root["figures"] = json::array();
   for (const Figure& f : r.figures) {
@@ -43,16 +44,20 @@ json to_json(const Report& r) {
 
 void compare(Report& report, const std::filesystem::path& earlier) {
   const json root = read_json(earlier, uint64_t{1} << 22);
-  const auto is = [](const json& object, const char* key, auto test) { return object.is_object() && object.contains(key) && test(object[key]); };
+  const auto is = [](const json& object, const char* key, auto test) {
+    return object.is_object() && object.contains(key) && test(object[key]);
+  };
   const auto text = [](const json& x) { return x.is_string(); };
   const auto list = [](const json& x) { return x.is_array(); };
   const auto number = [](const json& x) { return x.is_number(); };
-  require(is(root, "benchmark", text) && is(root, "figures", list), "{}: no result of 'ingrain bench --json'", earlier.string());
+  require(is(root, "benchmark", text) && is(root, "figures", list), "{}: no result of 'ingrain bench --json'",
+          earlier.string());
   require(root["benchmark"] == report.benchmark, "{}: a result of 'bench {}', this is 'bench {}'", earlier.string(),
           root["benchmark"].get<std::string>(), report.benchmark);
   std::map<std::string, double> was;
   for (const json& entry : root["figures"])
-    if (is(entry, "name", text) && is(entry, "value", number)) was[entry["name"].get<std::string>()] = entry["value"].get<double>();
+    if (is(entry, "name", text) && is(entry, "value", number))
+      was[entry["name"].get<std::string>()] = entry["value"].get<double>();
   for (Figure& figure : report.figures)
     if (const auto found = was.find(figure.name); found != was.end()) figure.was = found->second;
 }
@@ -63,8 +68,8 @@ std::string heading(const Report& r) {
   if (!r.model.empty()) out += r.model + ", ";
   out += r.type + "; ";
   if (!m.gpu.empty()) out += fmt::format("{} ({}), ", m.gpu, m.device);
-  out += fmt::format("{} ({}), {} cores, {} threads, load {:.1f}; libtorch {}, commit {}\n", m.processor, m.vectors, m.cores, m.threads, m.load,
-                     m.libtorch, m.commit);
+  out += fmt::format("{} ({}), {} cores, {} threads, load {:.1f}; libtorch {}, commit {}\n", m.processor, m.vectors,
+                     m.cores, m.threads, m.load, m.libtorch, m.commit);
   out += "peaks measured now: products ";
   for (const auto& [type, gflops] : r.peaks.gflops) out += fmt::format("{:.0f} GFLOP/s ({}), ", gflops, type);
   return out + fmt::format("reading memory {:.1f} GB/s\n", r.peaks.gbytes);

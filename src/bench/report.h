@@ -16,18 +16,20 @@ namespace ingrain::bench {
 struct Figure {
   std::string name;  // unique in its report: "context 4096: tokens"
   double value = 0;
-  std::string unit;            // "tokens/s", "ms", "MB"
-  std::optional<double> was;   // the same figure in the earlier report
+  std::string unit;           // "tokens/s", "ms", "MB"
+  std::optional<double> was;  // the same figure in the earlier report
 };
 
 struct Report {
-  std::string benchmark;   // "read", "decode", "train", "ops"
-  std::string model, type; // what was run and in which compute type; no model for "ops"
+  std::string benchmark;    // "read", "decode", "train", "ops"
+  std::string model, type;  // what was run and in which compute type; no model for "ops"
   Machine machine;
   Peaks peaks;
   std::vector<Figure> figures;
 
-  void add(std::string name, double value, std::string unit) { figures.push_back({std::move(name), value, std::move(unit), {}}); }
+  void add(std::string name, double value, std::string unit) {
+    figures.push_back({std::move(name), value, std::move(unit), {}});
+  }
 };
 
 /// Fills in the machine and its peaks, measured now: after the runs, so that memory's peak is theirs.

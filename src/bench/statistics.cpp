@@ -14,7 +14,8 @@ size_t cut_off(size_t n) {
   double tail = 0;
   for (size_t heads = 0; heads < n; ++heads) {
     const double k = static_cast<double>(heads);
-    tail += std::exp(std::lgamma(count + 1) - std::lgamma(k + 1) - std::lgamma(count - k + 1) - count * std::numbers::ln2);
+    tail +=
+        std::exp(std::lgamma(count + 1) - std::lgamma(k + 1) - std::lgamma(count - k + 1) - count * std::numbers::ln2);
     if (tail > 0.025) return heads > 0 ? heads - 1 : 0;
   }
   return 0;

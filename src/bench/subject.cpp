@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "data/random.h"
-#include "model/model_tokenizer.h"
-#include "model/packed.h"
+#include "store/model_tokenizer.h"
+#include "model/quantized.h"
 
 #include <ATen/Context.h>
 
@@ -43,7 +43,8 @@ Tensor Subject::slice(int64_t first, int64_t count) const {
   return out;
 }
 
-Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, at::Device device, std::string_view weights) {
+Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, at::Device device,
+                     std::string_view weights) {
   Subject out{load(name, compute, device), {}};
   choose_weights(out.model, weights);
   const ModelConfig& c = out.model.config;
@@ -54,7 +55,8 @@ Subject load_subject(const std::string& name, const std::string& text, at::Scala
     return out;
   }
   const auto tokenizer = find_tokenizer(name, c);
-  require(tokenizer.has_value(), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens", name, text);
+  require(tokenizer.has_value(), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens",
+          name, text);
   const std::string document = read_file(text, kMaxTextBytes);
   out.tokens = tokenizer->encode(document);
   require(!out.tokens.empty(), "{}: holds no tokens; there is nothing to read", text);

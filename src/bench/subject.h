@@ -18,8 +18,9 @@ struct Subject {
 };
 
 /// `model`: a model folder; a config.json or the name of a preset gives random weights of that shape.
-/// `weights`: their form (model/packed.h).
+/// `weights`: their form (model/quantized.h).
 /// `text`: a file for the model's tokenizer; empty: random tokens. Error if there is a text and no tokenizer for it.
-Subject load_subject(const std::string& model, const std::string& text, at::ScalarType compute, at::Device device, std::string_view weights);
+Subject load_subject(const std::string& model, const std::string& text, at::ScalarType compute, at::Device device,
+                     std::string_view weights);
 
 }  // namespace ingrain::bench

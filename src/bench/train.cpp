@@ -59,7 +59,8 @@ void bench_train(const Subject& subject, const TrainOptions& o, Report& report) 
   const Mode *const meta = find("meta"), *const standard = find("standard");
   if (!meta || !standard) return;
   report.add("meta / standard: time", median(meta->seconds) / median(standard->seconds), "ratio");
-  report.add("meta / standard: work", meta_step_work(c, o.length).total() / standard_step_work(c, o.length).total(), "ratio");
+  report.add("meta / standard: work", meta_step_work(c, o.length).total() / standard_step_work(c, o.length).total(),
+             "ratio");
 }
 
 }  // namespace ingrain::bench

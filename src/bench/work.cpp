@@ -12,8 +12,10 @@ struct Products {
   double projections, mlp, fast, fast_w2, head;
   explicit Products(const ModelConfig& c)
       : projections(real(c.hidden_size * c.head_dim * 2 * (c.num_heads + c.num_kv_heads))),
-        mlp(real(3 * c.hidden_size * c.mlp_size)), fast(real(3 * c.hidden_size * c.fast_mlp_size)),
-        fast_w2(real(c.hidden_size * c.fast_mlp_size)), head(real(c.vocab_size * c.hidden_size)) {}
+        mlp(real(3 * c.hidden_size * c.mlp_size)),
+        fast(real(3 * c.hidden_size * c.fast_mlp_size)),
+        fast_w2(real(c.hidden_size * c.fast_mlp_size)),
+        head(real(c.vocab_size * c.hidden_size)) {}
 };
 
 /// One block's.
@@ -65,7 +67,8 @@ Work forward_work(const ModelConfig& c, int64_t first, int64_t count) {
 Work reading_work(const ModelConfig& c, int64_t first, int64_t count) {
   Work out = forward_work(c, first, count);
   if (c.suffix_len == 0) return out;
-  for (int64_t end = (first / c.chunk + 1) * c.chunk; end <= first + count; end += c.chunk) out += suffix_backward(c, end - c.chunk);
+  for (int64_t end = (first / c.chunk + 1) * c.chunk; end <= first + count; end += c.chunk)
+    out += suffix_backward(c, end - c.chunk);
   return out;
 }
 
@@ -110,8 +113,10 @@ double decoding_bytes(const Network& model, int64_t position) {
   const Tensor embedding = w.embedding_VD, head = w.head();
   double bytes = size(head);
   visit_parameters(c, w, [&](const std::string&, const Tensor& x, ParameterKind kind) {
-    if (kind == ParameterKind::fast) bytes += real(x.numel()) * static_cast<double>(embedding.element_size());
-    else if (kind != ParameterKind::embedding && !x.is_same(head)) bytes += size(x);
+    if (kind == ParameterKind::fast)
+      bytes += real(x.numel()) * static_cast<double>(embedding.element_size());
+    else if (kind != ParameterKind::embedding && !x.is_same(head))
+      bytes += size(x);
   });
   const double keys = real(std::min(position, c.window - 1)) * real(2 * c.num_kv_heads * c.head_dim * c.num_layers);
   return bytes + (real(c.hidden_size) + keys) * static_cast<double>(embedding.element_size());

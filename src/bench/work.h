@@ -17,12 +17,15 @@ struct Work {
 /// Pairs of a query at one of the positions [first, first + count) and a key that it sees in a window of k.
 double visible_pairs(int64_t first, int64_t count, int64_t window);
 
-/// Attention over some positions. One product (q kᵀ, or p v) takes `all`; with the keys at hand alone, the only ones that have
-/// tangents, it takes `fresh`. Backward: gradients of all keys, or of those at hand (the only ones that the inner step needs).
+/// Attention over some positions. One product (q kᵀ, or p v) takes `all`; with the keys at hand alone, the only ones
+/// that have tangents, it takes `fresh`. Backward: gradients of all keys, or of those at hand (the only ones that the
+/// inner step needs).
 struct AttentionWork {
   double all = 0, fresh = 0;
   double forward() const { return 2 * all; }
-  double backward(bool of_all_keys) const { return 3 * all + 2 * (of_all_keys ? all : fresh); }  // scores again, dP, dQ; dK, dV
+  double backward(bool of_all_keys) const {
+    return 3 * all + 2 * (of_all_keys ? all : fresh);
+  }  // scores again, dP, dQ; dK, dV
   double dual_forward() const { return 4 * all + 2 * fresh; }
   double dual_backward(bool of_all_keys) const { return 6 * all + 5 * fresh + 4 * (of_all_keys ? all : fresh); }
 };
@@ -41,8 +44,8 @@ Work reading_work(const ModelConfig& config, int64_t first, int64_t count);
 Work standard_step_work(const ModelConfig& config, int64_t T);
 Work meta_step_work(const ModelConfig& config, int64_t T);
 
-/// Bytes that writing one token at `position` must read: every weight once (fast ones in the compute type), one row of the
-/// embedding, the windows.
+/// Bytes that writing one token at `position` must read: every weight once (fast ones in the compute type), one row of
+/// the embedding, the windows.
 double decoding_bytes(const Network& model, int64_t position);
 
 }  // namespace ingrain::bench

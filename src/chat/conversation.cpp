@@ -11,13 +11,14 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
-Conversation::Conversation(Form form, std::string system) : form_(std::move(form)), messages_(nlohmann::ordered_json::array()) {
-  if (form_.source) template_ = std::make_shared<const formats::ChatTemplate>(*form_.source);
+Conversation::Conversation(Form form, std::string system)
+    : form_(std::move(form)), messages_(nlohmann::ordered_json::array()) {
+  if (form_.source) template_ = std::make_shared<const chat::ChatTemplate>(*form_.source);
   if (!system.empty()) messages_.push_back({{"role", "system"}, {"content", std::move(system)}});
 }
 
 std::string Conversation::rendered() const {
-  formats::ChatOptions options;
+  chat::ChatOptions options;
   options.add_generation_prompt = true;
   options.bos_token = form_.bos_token;
   options.eos_token = form_.eos_token;

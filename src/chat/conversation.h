@@ -1,7 +1,7 @@
 // What a model must read, turn by turn, to take part in a conversation. Knows texts only: no model, no memory.
 #pragma once
 
-#include "formats/chat_template.h"
+#include "chat/chat_template.h"
 
 #include <optional>
 #include <string>
@@ -12,8 +12,8 @@ namespace ingrain::chat {
 
 /// The form of a conversation: the model's own template, or, for models without one, questions and answers as text.
 struct Form {
-  std::optional<std::string> source;                 // of the template
-  std::optional<std::string> bos_token, eos_token;   // as the template sees them
+  std::optional<std::string> source;                // of the template
+  std::optional<std::string> bos_token, eos_token;  // as the template sees them
 };
 
 /// A conversation that is read and written as it goes on: each turn gives only the text that is new.
@@ -39,10 +39,10 @@ class Conversation {
   std::string new_part(const std::string& now) const;
 
   Form form_;
-  std::shared_ptr<const formats::ChatTemplate> template_;
+  std::shared_ptr<const chat::ChatTemplate> template_;
   nlohmann::ordered_json messages_;
-  std::string read_;         // the conversation's text up to the last answer, as the template gives it
-  std::string answer_, end_; // the last answer and what ended it
+  std::string read_;          // the conversation's text up to the last answer, as the template gives it
+  std::string answer_, end_;  // the last answer and what ended it
 };
 
 }  // namespace ingrain::chat

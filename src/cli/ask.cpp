@@ -1,7 +1,7 @@
 #include "cli/commands.h"
 #include "cli/model_of_memory.h"
 #include "cli/model_options.h"
-#include "cli/talk.h"
+#include "cli/exchange.h"
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -35,9 +35,14 @@ void ask(const AskCommand& o) {
     std::printf("\n");
     return;
   }
-  const nlohmann::json root{{"question", o.question}, {"answer", answer.text}, {"stopped_by", describe(answer.reason)},
-                            {"tokens_read", answer.tokens_read}, {"tokens_written", answer.tokens_written},
-                            {"seconds", answer.seconds}, {"position", memory.position()}, {"model", folder.string()}};
+  const nlohmann::json root{{"question", o.question},
+                            {"answer", answer.text},
+                            {"stopped_by", describe(answer.reason)},
+                            {"tokens_read", answer.tokens_read},
+                            {"tokens_written", answer.tokens_written},
+                            {"seconds", answer.seconds},
+                            {"position", memory.position()},
+                            {"model", folder.string()}};
   std::printf("%s\n", root.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
@@ -48,7 +53,8 @@ void add_ask_command(CLI::App& app) {
   auto o = std::make_shared<AskCommand>();
   command->add_option("MEMORY", o->memory, "A memory file that 'ingrain read' made")->required();
   command->add_option("QUESTION", o->question, "What to ask it")->required();
-  command->add_option("--model", o->model, "The memory's model folder (default: found by its fingerprint in models/ and INGRAIN_MODELS)");
+  command->add_option("--model", o->model,
+                      "The memory's model folder (default: found by its fingerprint in models/ and INGRAIN_MODELS)");
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
   command->add_option("--save", o->save, "Write the memory, with the question and the answer, to this file");
@@ -56,7 +62,9 @@ void add_ask_command(CLI::App& app) {
   o->writing.options.sampling.temperature = 0;
   o->writing.options.sampling.repetition_penalty = 1.1;
   o->writing.add_to(*command);
-  command->footer("Example:\n  ingrain read models/reader-17m book.txt -o book.memory\n  ingrain ask book.memory \"Who is Mr. Knightley?\"");
+  command->footer(
+      "Example:\n  ingrain read models/reader-17m book.txt -o book.memory\n  ingrain ask book.memory \"Who is Mr. "
+      "Knightley?\"");
   command->callback([o] { ask(*o); });
 }
 

@@ -30,7 +30,8 @@ struct BenchCommand {
   bool list = false;
 };
 
-void print(const BenchCommand& o, bench::Report& report, const std::function<std::string(const bench::Report&)>& to_text) {
+void print(const BenchCommand& o, bench::Report& report,
+           const std::function<std::string(const bench::Report&)>& to_text) {
   if (!o.earlier.empty()) bench::compare(report, o.earlier);
   std::fputs(o.as_json ? (bench::to_json(report).dump(2) + "\n").c_str() : to_text(report).c_str(), stdout);
 }
@@ -43,7 +44,8 @@ void measure_model(const BenchCommand& o, const char* benchmark, const Measure& 
   const bench::Subject subject = bench::load_subject(o.model, o.text, compute, device, o.how.weights);
   const std::string type = compute_type_name(compute);
   watch_interrupts();
-  bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights, {}, {}, {}};
+  bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights,
+                       {},        {},      {}};
   measure(subject, report);
   if (interrupted()) report.type += ", interrupted";
   bench::measure_machine(report, {compute}, device);
@@ -69,20 +71,25 @@ void measure_ops(const BenchCommand& o) {
     return;
   }
   watch_interrupts();
-  bench::Report report{"ops", "", o.ops.filter.empty() ? "every operation" : "operations like " + o.ops.filter, {}, {}, {}};
+  bench::Report report{"ops", "", o.ops.filter.empty() ? "every operation" : "operations like " + o.ops.filter,
+                       {},    {}, {}};
   const auto results = bench::bench_ops(options, report);
   print(o, report, [&](const bench::Report& r) { return bench::ops_text(results, r); });
 }
 
 void add_common_options(CLI::App& command, BenchCommand& o) {
-  command.add_option("--threads", o.threads, "Threads; 0: as many as the processor has cores")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command.add_option("--threads", o.threads, "Threads; 0: as many as the processor has cores")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_flag("--json", o.as_json, "Print JSON");
   command.add_option("--vs", o.earlier, "Compare with the JSON of an earlier run");
 }
 
 CLI::App* add_benchmark(CLI::App& bench, const std::shared_ptr<BenchCommand>& o, const char* name, const char* what) {
   auto* command = bench.add_subcommand(name, what);
-  command->add_option("MODEL", o->model, "A model folder; a config.json or a preset's name: random weights of that shape")->required();
+  command
+      ->add_option("MODEL", o->model, "A model folder; a config.json or a preset's name: random weights of that shape")
+      ->required();
   command->add_option("--text", o->text, "A text file to read, repeated where it is too short; without: random tokens");
   add_compute_options(*command, o->how);
   add_common_options(*command, *o);
@@ -93,10 +100,15 @@ void add_ops(CLI::App& bench, const std::shared_ptr<BenchCommand>& o) {
   auto* ops = bench.add_subcommand("ops", "Every operation by itself, beside its reference formulas and libtorch");
   ops->add_option("--filter", o->ops.filter, "Only rows in whose name this regular expression is found");
   ops->add_flag("--list", o->list, "Print the rows' names and measure nothing");
-  ops->add_option("--seconds", o->ops.seconds, "Time for each of a row's figures")->check(CLI::Range(0.0, 60.0))->capture_default_str();
-  ops->add_flag("--all-shapes", o->ops.all_shapes, "Also shapes that say little here: large ones on a CPU, small ones on a GPU");
-  ops->add_option("--dtype", o->ops_types, "fp32, bf16 or both as fp32,bf16; without: fp32, and bf16 where it is native")
-      ->delimiter(',')->check(CLI::IsMember({"fp32", "bf16"}));
+  ops->add_option("--seconds", o->ops.seconds, "Time for each of a row's figures")
+      ->check(CLI::Range(0.0, 60.0))
+      ->capture_default_str();
+  ops->add_flag("--all-shapes", o->ops.all_shapes,
+                "Also shapes that say little here: large ones on a CPU, small ones on a GPU");
+  ops->add_option("--dtype", o->ops_types,
+                  "fp32, bf16 or both as fp32,bf16; without: fp32, and bf16 where it is native")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"fp32", "bf16"}));
   add_device_option(*ops, o->how.device);
   add_common_options(*ops, *o);
   ops->callback([o] { measure_ops(*o); });
@@ -105,13 +117,15 @@ void add_ops(CLI::App& bench, const std::shared_ptr<BenchCommand>& o) {
 }  // namespace
 
 void add_bench_command(CLI::App& app) {
-  auto* bench = app.add_subcommand("bench", "Measure this machine: reading, writing, training, operations; with peaks and shares of them");
+  auto* bench = app.add_subcommand(
+      "bench", "Measure this machine: reading, writing, training, operations; with peaks and shares of them");
   bench->require_subcommand(1);
-  bench->footer("Examples:\n  ingrain bench read models/reader-17m --text examples/data/emma.txt\n"
-                "  ingrain bench decode models/reader-17m --contexts 0,8192 --json > before.json\n"
-                "  ingrain bench train models/reader-17m --mode meta,standard\n"
-                "  ingrain bench ops --filter attention/17m\n"
-                "docs/benchmarks.md says what is counted.");
+  bench->footer(
+      "Examples:\n  ingrain bench read models/reader-17m --text examples/data/emma.txt\n"
+      "  ingrain bench decode models/reader-17m --contexts 0,8192 --json > before.json\n"
+      "  ingrain bench train models/reader-17m --mode meta,standard\n"
+      "  ingrain bench ops --filter attention/17m\n"
+      "docs/benchmarks.md says what is counted.");
   const auto o = std::make_shared<BenchCommand>();
   const auto runs = [&](CLI::App* command, int64_t& value, const char* what) {
     command->add_option("--runs", value, what)->check(CLI::Range(1, 1000))->capture_default_str();
@@ -122,25 +136,44 @@ void add_bench_command(CLI::App& app) {
   read->add_option("--tokens", o->read.tokens, "How many tokens")->check(CLI::PositiveNumber)->capture_default_str();
   read->add_flag("!--no-learning", o->read.learn, "Make no inner steps");
   runs(read, o->read.runs, kMedians);
-  read->callback([o] { measure_model(*o, "read", [&](const auto& subject, auto& report) { bench_read(subject, o->read, report); }); });
+  read->callback([o] {
+    measure_model(*o, "read", [&](const auto& subject, auto& report) { bench_read(subject, o->read, report); });
+  });
 
-  auto* decode = add_benchmark(*bench, o, "decode", "Writing token by token after contexts of several lengths, in turn");
-  decode->add_option("--contexts", o->decode.contexts, "Lengths, separated by commas")->delimiter(',')->check(CLI::NonNegativeNumber)->capture_default_str();
-  decode->add_option("--tokens", o->decode.tokens, "Tokens written in each run")->check(CLI::PositiveNumber)->capture_default_str();
+  auto* decode =
+      add_benchmark(*bench, o, "decode", "Writing token by token after contexts of several lengths, in turn");
+  decode->add_option("--contexts", o->decode.contexts, "Lengths, separated by commas")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  decode->add_option("--tokens", o->decode.tokens, "Tokens written in each run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   decode->add_flag("!--no-learning", o->decode.learn, "Make no inner steps");
-  decode->add_option("--ahead", o->decode.ahead, "Tokens at a time that are passed ahead towards an inner step, spread over as many that follow; 0: the token that ends a chunk does it all")
-      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  decode
+      ->add_option("--ahead", o->decode.ahead,
+                   "Tokens at a time that are passed ahead towards an inner step, spread over as many that follow; 0: "
+                   "the token that ends a chunk does it all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   add_weights_option(*decode, o->how);
   runs(decode, o->decode.runs, "How often to write after each context; the figures are of all runs' tokens");
-  decode->callback([o] { measure_model(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); }); });
+  decode->callback([o] {
+    measure_model(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); });
+  });
 
   auto* train = add_benchmark(*bench, o, "train", "The outer gradient: meta-learning beside ordinary training");
   train->add_option("--mode", o->train.modes, "meta, standard, or both")->delimiter(',')->capture_default_str();
-  train->add_option("--length", o->train.length, "Tokens of a sequence")->check(CLI::PositiveNumber)->capture_default_str();
+  train->add_option("--length", o->train.length, "Tokens of a sequence")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   train->add_option("--batch", o->train.batch, "Sequences")->check(CLI::PositiveNumber)->capture_default_str();
-  train->add_flag("!--keep-activations", o->train.recompute, "Keep the prefix's activations instead of computing them again");
+  train->add_flag("!--keep-activations", o->train.recompute,
+                  "Keep the prefix's activations instead of computing them again");
   runs(train, o->train.runs, kMedians);
-  train->callback([o] { measure_model(*o, "train", [&](const auto& subject, auto& report) { bench_train(subject, o->train, report); }); });
+  train->callback([o] {
+    measure_model(*o, "train", [&](const auto& subject, auto& report) { bench_train(subject, o->train, report); });
+  });
 
   add_ops(*bench, o);
 }

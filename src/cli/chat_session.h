@@ -1,7 +1,7 @@
 // The state of `ingrain chat`: a memory, a conversation, and the commands that begin with a slash.
 #pragma once
 
-#include "cli/talk.h"
+#include "cli/exchange.h"
 
 #include <deque>
 
@@ -11,7 +11,8 @@ class ChatSession {
  public:
   ChatSession(Memory memory, chat::Conversation conversation, GenerateOptions options, bool show_learning);
 
-  /// One line from the person: a command, or something to answer. Prints as it goes. Error leaves the session as it was.
+  /// One line from the person: a command, or something to answer. Prints as it goes. Error leaves the session as it
+  /// was.
   void take(const std::string& line);
   bool open() const { return open_; }
   const Memory& memory() const { return memory_; }

@@ -5,14 +5,15 @@
 #include <CLI/CLI.hpp>
 
 /// Every command, in the order in which --help shows them.
-#define INGRAIN_COMMANDS(COMMAND)                                                                                      \
-  COMMAND(demo) COMMAND(read) COMMAND(ask) COMMAND(chat) COMMAND(generate) COMMAND(memory) COMMAND(eval)               \
-  COMMAND(import) COMMAND(export) COMMAND(retrofit) COMMAND(data) COMMAND(train) COMMAND(bench) COMMAND(verify)
+#define INGRAIN_COMMANDS(COMMAND)                                                                          \
+  COMMAND(demo)                                                                                            \
+  COMMAND(read) COMMAND(ask) COMMAND(chat) COMMAND(generate) COMMAND(memory) COMMAND(eval) COMMAND(import) \
+      COMMAND(export) COMMAND(retrofit) COMMAND(data) COMMAND(train) COMMAND(bench) COMMAND(verify)
 
 namespace ingrain::cli {
 
-/// void add_NAME_command(CLI::App& app), for each: adds one subcommand to `app`, with a callback that does the work and throws
-/// ingrain::Error or UsageError.
+/// void add_NAME_command(CLI::App& app), for each: adds one subcommand to `app`, with a callback that does the work and
+/// throws ingrain::Error or UsageError.
 #define INGRAIN_DECLARE(name) void add_##name##_command(CLI::App& app);
 INGRAIN_COMMANDS(INGRAIN_DECLARE)
 #undef INGRAIN_DECLARE

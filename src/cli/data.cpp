@@ -4,7 +4,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "data/prepare.h"
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -14,7 +14,7 @@ namespace ingrain::cli {
 namespace {
 
 using data::Corpus;
-using data::Tokenizer;
+using tokenizer::Tokenizer;
 
 struct PrepareArguments {
   data::PrepareOptions options;
@@ -34,19 +34,16 @@ uint32_t choose_bos(const PrepareArguments& arguments, const Tokenizer& tokenize
     return static_cast<uint32_t>(*arguments.bos);
   }
   if (const auto bos = tokenizer.bos()) return static_cast<uint32_t>(*bos);
-  fail_usage("{}: names no beginning-of-text token; say which id begins a document with --bos",
-             arguments.tokenizer);
+  fail_usage("{}: names no beginning-of-text token; say which id begins a document with --bos", arguments.tokenizer);
 }
 
 void print_summary(const data::PrepareOptions& options, const data::PrepareResult& result) {
-  const double bytes_per_token =
-      static_cast<double>(result.manifest.text_bytes) / static_cast<double>(result.tokens);
+  const double bytes_per_token = static_cast<double>(result.manifest.text_bytes) / static_cast<double>(result.tokens);
   fmt::print("{}: {} tokens in {} documents ({:.2f} bytes a token), {} shard{}\n", options.output.string(),
              result.tokens, result.documents, bytes_per_token, result.manifest.shards.size(),
              result.manifest.shards.size() == 1 ? "" : "s");
   if (result.skipped_files > 0) {
-    fmt::print("  left out: {} files that are hidden, binary or of another extension\n",
-               result.skipped_files);
+    fmt::print("  left out: {} files that are hidden, binary or of another extension\n", result.skipped_files);
   }
   if (result.empty_documents > 0) fmt::print("  left out: {} empty documents\n", result.empty_documents);
 }
@@ -61,7 +58,7 @@ void run_prepare(PrepareArguments arguments) {
   if (options.threads == 0) {
     options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
-  const data::EncodeOptions encoding{.add_special_tokens = false, .parse_special = arguments.special_tokens};
+  const tokenizer::EncodeOptions encoding{.add_special_tokens = false, .parse_special = arguments.special_tokens};
   const auto encode = [&](std::string_view text) { return tokenizer.encode(text, encoding); };
 
   watch_interrupts();
@@ -69,8 +66,10 @@ void run_prepare(PrepareArguments arguments) {
   bool shuffling = false;
   const auto show = [&](const data::PrepareProgress& now) {
     if (!bar || now.shuffling != shuffling) {
-      if (now.shuffling) bar.emplace("shuffling", now.documents_total, "documents");
-      else bar.emplace("tokenizing", now.bytes_total / 1000, "kB");
+      if (now.shuffling)
+        bar.emplace("shuffling", now.documents_total, "documents");
+      else
+        bar.emplace("tokenizing", now.bytes_total / 1000, "kB");
       shuffling = now.shuffling;
     }
     bar->update(shuffling ? now.documents : now.bytes_done / 1000, fmt::format("{} tokens", now.tokens));
@@ -91,20 +90,15 @@ void add_prepare(CLI::App& parent) {
                    "Files and folders; .jsonl holds a document per line; .gz and .zst are unpacked")
       ->required();
   command->add_option("-o,--out", options.output, "Folder to make")->required();
-  command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")
-      ->required();
+  command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")->required();
   command->add_option("--field", options.documents.field, "Field of a JSONL line that holds the text")
       ->capture_default_str();
-  command
-      ->add_option("--ext", options.documents.extensions,
-                   "In folders, read only these extensions: --ext md,txt")
+  command->add_option("--ext", options.documents.extensions, "In folders, read only these extensions: --ext md,txt")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->transform([](const std::string& name) { return name.starts_with('.') ? name : "." + name; });
   command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed");
-  command
-      ->add_option("--shard-tokens", options.shard_tokens,
-                   "A new shard begins before this many tokens are exceeded")
+  command->add_option("--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_option("--bos", arguments->bos, "Id that begins a document (default: the tokenizer's)");
@@ -128,20 +122,18 @@ struct InspectArguments {
 void print_info(const std::filesystem::path& path, data::TokenType raw_type) {
   const Corpus corpus = Corpus::open(path, raw_type);
   if (corpus.shards().empty()) {
-    fmt::print("{}: {} tokens, a raw file of {}\n", path.string(), corpus.size(),
-               data::token_type_name(raw_type));
+    fmt::print("{}: {} tokens, a raw file of {}\n", path.string(), corpus.size(), data::token_type_name(raw_type));
     return;
   }
   uint64_t documents = 0;
   for (const data::ShardFile& shard : corpus.shards()) documents += shard.info().documents;
   const data::ShardInfo& info = corpus.shards().front().info();
   fmt::print("{}: {} tokens in {} documents\n", path.string(), corpus.size(), documents);
-  fmt::print("  vocabulary {}, stored as {}; documents begin with id {}; tokenizer {:016x}\n",
-             info.vocab_size, data::token_type_name(info.type), info.bos, info.tokenizer);
+  fmt::print("  vocabulary {}, stored as {}; documents begin with id {}; tokenizer {:016x}\n", info.vocab_size,
+             data::token_type_name(info.type), info.bos, info.tokenizer);
   if (const auto& manifest = corpus.manifest()) {
     fmt::print("  {}, from {} bytes of text\n",
-               manifest->shuffle_seed ? fmt::format("shuffled by seed {}", *manifest->shuffle_seed)
-                                      : "in source order",
+               manifest->shuffle_seed ? fmt::format("shuffled by seed {}", *manifest->shuffle_seed) : "in source order",
                manifest->text_bytes);
   }
   for (const data::ShardFile& shard : corpus.shards()) {
@@ -152,8 +144,8 @@ void print_info(const std::filesystem::path& path, data::TokenType raw_type) {
 
 void verify_path(const std::filesystem::path& path) {
   const Corpus corpus = Corpus::open(path);
-  require(!corpus.shards().empty(),
-          "{}: a raw file has no checksums to verify; 'ingrain data prepare' makes shards", path.string());
+  require(!corpus.shards().empty(), "{}: a raw file has no checksums to verify; 'ingrain data prepare' makes shards",
+          path.string());
   Progress bar("verifying", corpus.size(), "tokens");
   uint64_t done = 0;
   for (const data::ShardFile& shard : corpus.shards()) {
@@ -163,15 +155,13 @@ void verify_path(const std::filesystem::path& path) {
   }
   bar.finish();
   const size_t shards = corpus.shards().size();
-  fmt::print("{}: {} tokens in {} shard{}, all whole\n", path.string(), corpus.size(), shards,
-             shards == 1 ? "" : "s");
+  fmt::print("{}: {} tokens in {} shard{}, all whole\n", path.string(), corpus.size(), shards, shards == 1 ? "" : "s");
 }
 
 void add_info(CLI::App& parent) {
   auto* command = parent.add_subcommand("info", "Show what prepared data holds");
   auto arguments = std::make_shared<InspectArguments>();
-  command->add_option("path", arguments->paths, "Folders with a manifest, shards, or raw files of tokens")
-      ->required();
+  command->add_option("path", arguments->paths, "Folders with a manifest, shards, or raw files of tokens")->required();
   command->add_option("--type", arguments->type, "Of raw files: u16 or u32")->capture_default_str();
   command->footer("Examples:\n  ingrain data info data/books\n  ingrain data info train.bin --type u16");
   command->callback([arguments] {

@@ -1,6 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
-#include "cli/places.h"
+#include "cli/paths.h"
 #include "cli/writing_options.h"
 
 #include "base/error.h"
@@ -8,8 +8,8 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "eval/demo_report.h"
-#include "ttt/generate.h"
+#include "cli/demo_report.h"
+#include "session/generate.h"
 #include "ttt/memory_file.h"
 
 #include <unistd.h>
@@ -34,7 +34,7 @@ struct DemoOptions {
 };
 
 /// One of the two readers.
-struct Reader {
+struct SideReader {
   ttt::Memory memory;
   ttt::ReadOptions options;
   std::vector<float> nll;
@@ -50,12 +50,12 @@ struct Reader {
 };
 
 /// Reads piece by piece with both readers in turn, so that whatever else the machine does meets both.
-void read_side_by_side(const Network& model, std::span<const int32_t> tokens, Reader& on, Reader& off) {
+void read_side_by_side(const Network& model, std::span<const int32_t> tokens, SideReader& on, SideReader& off) {
   Progress progress("reading with and without learning", 2 * tokens.size(), "tokens");
   uint64_t done = 0;
   for (size_t first = 0; first < tokens.size(); first += kPiece) {
     const auto piece = tokens.subspan(first, std::min<size_t>(kPiece, tokens.size() - first));
-    for (Reader* reader : {&on, &off}) {
+    for (SideReader* reader : {&on, &off}) {
       reader->read(model, piece);
       progress.update(done += piece.size());
       if (interrupted()) throw Error("stopped; nothing was kept");
@@ -70,24 +70,28 @@ std::string last_lines(const std::string& text, int count) {
   return text.substr(at == text.npos ? 0 : at + 1);
 }
 
-void print_figures(const eval::DemoFigures& f, const Reader& on, const Reader& off) {
-  std::printf("\nLoss by position\n%s\n", eval::gain_chart(eval::equal_bins(on.nll, kTableBin), eval::equal_bins(off.nll, kTableBin)).c_str());
+void print_figures(const eval::DemoFigures& f, const SideReader& on, const SideReader& off) {
+  std::printf("\nLoss by position\n%s\n",
+              eval::gain_chart(eval::equal_bins(on.nll, kTableBin), eval::equal_bins(off.nll, kTableBin)).c_str());
   std::printf("                          learning on   learning off\n");
   std::printf("  mean loss, nats a token   %9.4f      %9.4f\n", f.on.mean_nll, f.off.mean_nll);
-  if (f.on.bits_per_byte && f.off.bits_per_byte) std::printf("  bits a byte of text       %9.4f      %9.4f\n", *f.on.bits_per_byte, *f.off.bits_per_byte);
+  if (f.on.bits_per_byte && f.off.bits_per_byte)
+    std::printf("  bits a byte of text       %9.4f      %9.4f\n", *f.on.bits_per_byte, *f.off.bits_per_byte);
   std::printf("\nCost of a token, with learning\n");
   for (const auto& [pace, bytes] : {std::pair(f.early, f.early_bytes), std::pair(f.late, f.late_bytes)})
-    std::printf("  tokens %7s - %-7s %7.0f tokens/s  %7.3f ms a token   memory %s bytes\n", with_commas(pace.begin).c_str(),
-                with_commas(pace.end).c_str(), pace.tokens_per_second(), pace.ms_per_token(), with_commas(static_cast<int64_t>(bytes)).c_str());
+    std::printf("  tokens %7s - %-7s %7.0f tokens/s  %7.3f ms a token   memory %s bytes\n",
+                with_commas(pace.begin).c_str(), with_commas(pace.end).c_str(), pace.tokens_per_second(),
+                pace.ms_per_token(), with_commas(static_cast<int64_t>(bytes)).c_str());
 }
 
 /// Saves, loads and goes on writing: what a memory is for.
-void continue_from_file(const Network& model, const data::Tokenizer& tokenizer, const ttt::Memory& memory, const DemoOptions& o,
-                        eval::DemoFigures& figures) {
+void continue_from_file(const Network& model, const tokenizer::Tokenizer& tokenizer, const ttt::Memory& memory,
+                        const DemoOptions& o, eval::DemoFigures& figures) {
   const fs::path file = fs::path(o.output) / "book.memory";
   ttt::save_memory(file, model, memory);
   figures.file_bytes = fs::file_size(file);
-  std::printf("\nSaved to %s (%s), loaded, and continued:\n\n%s", file.c_str(), format_bytes(figures.file_bytes).c_str(), figures.before.c_str());
+  std::printf("\nSaved to %s (%s), loaded, and continued:\n\n%s", file.c_str(),
+              format_bytes(figures.file_bytes).c_str(), figures.before.c_str());
   ttt::Memory loaded = ttt::load_memory(file, model);
   GenerateOptions options;
   options.max_tokens = 120;
@@ -111,7 +115,7 @@ void demo(DemoOptions o) {
 
   const ModelOptions model_options{o.model, o.how};
   const Network model = model_options.load();
-  const data::Tokenizer tokenizer = model_options.tokenizer(model);
+  const tokenizer::Tokenizer tokenizer = model_options.tokenizer(model);
   std::vector<int32_t> tokens = document_tokens(model.config, tokenizer, read_file(o.text, uint64_t{1} << 30));
   require(tokens.size() >= 2, "{}: empty; there is nothing to read", o.text);
   tokens.resize(std::min(tokens.size(), static_cast<size_t>(o.tokens)));
@@ -124,10 +128,11 @@ void demo(DemoOptions o) {
   f.tokens = static_cast<int64_t>(tokens.size());
   f.chunk = model.config.chunk;
   std::printf("%s (%.1fM parameters) reads %s tokens of %s in %s, with learning and without.\n", f.model.c_str(),
-              static_cast<double>(model.config.parameter_count()) / 1e6, with_commas(f.tokens).c_str(), f.document.c_str(), f.compute_type.c_str());
+              static_cast<double>(model.config.parameter_count()) / 1e6, with_commas(f.tokens).c_str(),
+              f.document.c_str(), f.compute_type.c_str());
   std::fflush(stdout);
 
-  Reader on{ttt::empty_memory(model), {}, {}, {}, {}}, off{ttt::empty_memory(model), {}, {}, {}, {}};
+  SideReader on{ttt::empty_memory(model), {}, {}, {}, {}}, off{ttt::empty_memory(model), {}, {}, {}, {}};
   off.options.learn = false;
   read_side_by_side(model, tokens, on, off);
   f.on = eval::summarize(on.nll, tokens, model.config.bos_id, &tokenizer);
@@ -153,7 +158,9 @@ void add_demo_command(CLI::App& app) {
   auto o = std::make_shared<DemoOptions>();
   command->add_option("--model", o->model, "A model folder (default: models/reader-17m)");
   command->add_option("--text", o->text, "A text file (default: Emma, by Jane Austen)");
-  command->add_option("--tokens", o->tokens, "How much of it to read")->check(CLI::Range(2, 1 << 30))->capture_default_str();
+  command->add_option("--tokens", o->tokens, "How much of it to read")
+      ->check(CLI::Range(2, 1 << 30))
+      ->capture_default_str();
   add_compute_options(*command, o->how);
   command->add_option("--output", o->output, "Folder for the page and the memory file")->capture_default_str();
   command->add_option("--seed", o->seed, "Of the text that is written at the end")->capture_default_str();

@@ -34,14 +34,17 @@ struct Run {
   eval::Score score;
 };
 
-std::vector<int32_t> load_document(const EvalOptions& o, const Network& model, const std::optional<data::Tokenizer>& tokenizer) {
+std::vector<int32_t> load_document(const EvalOptions& o, const Network& model,
+                                   const std::optional<tokenizer::Tokenizer>& tokenizer) {
   std::vector<int32_t> tokens;
   if (!o.tokens.empty()) {
     tokens = data::read_raw_tokens(o.tokens, data::token_type_from_name(o.token_type));
   } else {
     const std::string text = read_file(o.text, kMaxTextBytes);
     require(!text.empty(), "{}: empty; there is nothing to score", o.text);
-    require(tokenizer.has_value(), "{}: no tokenizer there; put the model's own tokenizer.json beside its weights, or use --tokens", o.model.folder);
+    require(tokenizer.has_value(),
+            "{}: no tokenizer there; put the model's own tokenizer.json beside its weights, or use --tokens",
+            o.model.folder);
     tokens = document_tokens(model.config, *tokenizer, text);
   }
   if (o.limit > 0 && tokens.size() > static_cast<size_t>(o.limit)) tokens.resize(static_cast<size_t>(o.limit));
@@ -49,7 +52,7 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Network& model, c
 }
 
 Run run(const EvalOptions& o, const Network& model, const std::vector<int32_t>& tokens, const std::string& learning,
-        const data::Tokenizer* tokenizer) {
+        const tokenizer::Tokenizer* tokenizer) {
   Progress progress("reading, learning " + learning, tokens.size(), "tokens");
   ttt::ReadOptions options;
   options.learn = learning == "on";
@@ -58,7 +61,8 @@ Run run(const EvalOptions& o, const Network& model, const std::vector<int32_t>& 
     return !interrupted();
   };
   Run out{learning, eval::score_document(model, tokens, options, tokenizer, o.at_once)};
-  require(out.score.nll.size() == tokens.size(), "{}: stopped after {} of {} tokens", o.model.folder, out.score.nll.size(), tokens.size());
+  require(out.score.nll.size() == tokens.size(), "{}: stopped after {} of {} tokens", o.model.folder,
+          out.score.nll.size(), tokens.size());
   return out;
 }
 
@@ -98,10 +102,12 @@ void print_table(const std::vector<Run>& runs) {
     std::printf("\n");
   };
   line("mean, nats a token", [](const eval::Score& s) { return s.mean_nll; });
-  if (runs[0].score.bits_per_byte) line("bits a byte", [](const eval::Score& s) { return s.bits_per_byte.value_or(0); });
+  if (runs[0].score.bits_per_byte)
+    line("bits a byte", [](const eval::Score& s) { return s.bits_per_byte.value_or(0); });
   for (const auto& [learning, score] : runs)
-    std::printf("learning %s: %s tokens scored in %s (%.0f tokens/s)\n", learning.c_str(), with_commas(score.scored).c_str(),
-                format_duration(score.seconds).c_str(), static_cast<double>(score.scored) / score.seconds);
+    std::printf("learning %s: %s tokens scored in %s (%.0f tokens/s)\n", learning.c_str(),
+                with_commas(score.scored).c_str(), format_duration(score.seconds).c_str(),
+                static_cast<double>(score.scored) / score.seconds);
 }
 
 void evaluate(const EvalOptions& o) {
@@ -112,24 +118,32 @@ void evaluate(const EvalOptions& o) {
   const std::vector<int32_t> tokens = load_document(o, model, tokenizer);
   std::vector<Run> runs;
   for (const char* learning : {"on", "off"})
-    if (o.learning == learning || o.learning == "both") runs.push_back(run(o, model, tokens, learning, tokenizer ? &*tokenizer : nullptr));
-  if (o.as_json) print_json(o, runs, tokens.size());
-  else print_table(runs);
+    if (o.learning == learning || o.learning == "both")
+      runs.push_back(run(o, model, tokens, learning, tokenizer ? &*tokenizer : nullptr));
+  if (o.as_json)
+    print_json(o, runs, tokens.size());
+  else
+    print_table(runs);
 }
 
 }  // namespace
 
 void add_eval_command(CLI::App& app) {
-  auto* command = app.add_subcommand("eval", "Score a document: loss per token, by position, with and without learning");
+  auto* command =
+      app.add_subcommand("eval", "Score a document: loss per token, by position, with and without learning");
   auto o = std::make_shared<EvalOptions>();
   o->model.add_to(*command);
   command->add_option("TEXT", o->text, "A text file");
   command->add_option("--tokens", o->tokens, "A file of token ids instead of text (NumPy's tofile)");
   command->add_option("--token-type", o->token_type, "u16 or u32: what --tokens holds")->capture_default_str();
   command->add_option("--learning", o->learning, "Whether the model learns while it reads")
-      ->check(CLI::IsMember({"on", "off", "both"}))->capture_default_str();
+      ->check(CLI::IsMember({"on", "off", "both"}))
+      ->capture_default_str();
   command->add_option("--limit", o->limit, "Read only the first N tokens")->check(CLI::PositiveNumber);
-  command->add_option("--at-once", o->at_once, "Tokens a call: 1 computes as writing does, by its kernels (slow); otherwise all")->check(CLI::PositiveNumber);
+  command
+      ->add_option("--at-once", o->at_once,
+                   "Tokens a call: 1 computes as writing does, by its kernels (slow); otherwise all")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--json", o->as_json, "Print JSON");
   command->add_flag("--per-token", o->per_token, "With --json: also the loss of every token (null where not scored)");
   command->footer("Example: ingrain eval models/reader-17m examples/data/emma.txt --limit 8192");

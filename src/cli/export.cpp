@@ -1,5 +1,5 @@
 #include "cli/commands.h"
-#include "model/import_reference.h"
+#include "store/import_reference.h"
 
 #include <cstdio>
 
@@ -14,7 +14,8 @@ void add_export_command(CLI::App& app) {
   command->add_option("MODEL", o->model, "A model folder")->required();
   command->add_option("-o,--output", o->target, "The file to write")->required();
   command->add_option("--format", o->format, "reference: flattened parameters of the reference implementation")
-      ->check(CLI::IsMember({"reference"}))->capture_default_str();
+      ->check(CLI::IsMember({"reference"}))
+      ->capture_default_str();
   command->footer("Example: ingrain export models/reader-17m -o params.safetensors --format reference");
   command->callback([o] {
     export_reference(o->model, o->target);

@@ -37,8 +37,13 @@ void generate_command(const GenerateCommand& o) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!o.save.empty()) memory.save(o.save);
   if (o.as_json) {
-    nlohmann::json root{{"prompt", o.prompt}, {"text", out.text}, {"tokens", out.tokens}, {"stopped_by", describe(out.reason)},
-                        {"position", memory.position()}, {"steps", memory.steps()}, {"seconds", seconds}};
+    nlohmann::json root{{"prompt", o.prompt},
+                        {"text", out.text},
+                        {"tokens", out.tokens},
+                        {"stopped_by", describe(out.reason)},
+                        {"position", memory.position()},
+                        {"steps", memory.steps()},
+                        {"seconds", seconds}};
     std::printf("%s\n", root.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     std::printf("\n");
@@ -58,7 +63,8 @@ void add_generate_command(CLI::App& app) {
   command->add_option("--save", o->save, "Write the memory afterwards to this file");
   command->add_flag("--json", o->as_json, "Print JSON when done");
   o->writing.add_to(*command);
-  command->footer("Example: ingrain generate models/reader-17m --memory emma.memory --prompt 'Emma could not' --seed 3");
+  command->footer(
+      "Example: ingrain generate models/reader-17m --memory emma.memory --prompt 'Emma could not' --seed 3");
   command->callback([o] { generate_command(*o); });
 }
 

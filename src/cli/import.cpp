@@ -1,10 +1,10 @@
 #include "cli/commands.h"
-#include "cli/places.h"
+#include "cli/paths.h"
 
 #include "base/error.h"
 #include "base/files.h"
-#include "model/import_decoder.h"
-#include "model/import_reference.h"
+#include "store/import_decoder.h"
+#include "store/import_reference.h"
 #include "model/network.h"
 
 #include <spawn.h>
@@ -49,9 +49,11 @@ bool is_orbax(const fs::path& folder) {
 /// Runs the Python converter, which installs what it needs into .venv on first use.
 void flatten_orbax(const fs::path& source, const fs::path& target) {
   const fs::path root = project_folder(), script = root / "python/ingrain_convert/orbax.py";
-  require(fs::exists(script), "{}: the converter for Orbax is not there; set INGRAIN_HOME to the project's folder", script.string());
+  require(fs::exists(script), "{}: the converter for Orbax is not there; set INGRAIN_HOME to the project's folder",
+          script.string());
   const fs::path own = root / ".venv/bin/python";
-  std::vector<std::string> words{fs::exists(own) ? own.string() : "python3", script.string(), source.string(), target.string()};
+  std::vector<std::string> words{fs::exists(own) ? own.string() : "python3", script.string(), source.string(),
+                                 target.string()};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -59,10 +61,9 @@ void flatten_orbax(const fs::path& source, const fs::path& target) {
   const int error = ::posix_spawnp(&child, argv[0], nullptr, nullptr, argv.data(), environ);
   require(error == 0, "{}: cannot run it: {}", words[0], std::strerror(error));
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "{}: the Orbax checkpoint was not converted; the converter's own message is above",
-          source.string());
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  require(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+          "{}: the Orbax checkpoint was not converted; the converter's own message is above", source.string());
 }
 
 at::ScalarType store_type(const std::string& name, at::ScalarType source) {
@@ -86,11 +87,15 @@ void put_tokenizer(const fs::path& file, const fs::path& target, bool needed) {
 
 void import_reference(const ImportOptions& o) {
   const fs::path source(o.source), target(o.target);
-  require(fs::is_directory(source), "{}: no such model; name a Hugging Face folder, a .gguf file, or a checkpoint's folder (params.safetensors, or an Orbax step)", o.source);
+  require(fs::is_directory(source),
+          "{}: no such model; name a Hugging Face folder, a .gguf file, or a checkpoint's folder (params.safetensors, "
+          "or an Orbax step)",
+          o.source);
   const fs::path config = o.config.empty() ? find_reference_config(source) : fs::path(o.config);
   TemporaryFolder flattened;
   if (is_orbax(source)) flatten_orbax(source, flattened.path());
-  const ReferenceCheckpoint checkpoint = load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
+  const ReferenceCheckpoint checkpoint =
+      load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
   save_model(target, checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
   if (checkpoint.optimizer) save_optimizer_state(target, checkpoint.config, *checkpoint.optimizer);
   put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), target, !o.tokenizer.empty());
@@ -100,7 +105,8 @@ void import_reference(const ImportOptions& o) {
 void import_model(const ImportOptions& o) {
   const auto decoder = open_decoder(o.source);
   if (!decoder) return import_reference(o);
-  if (!o.config.empty()) fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
+  if (!o.config.empty())
+    fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
   import_decoder(*decoder, o.source, o.target, store);
   if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, o.target, true);
@@ -112,11 +118,21 @@ void import_model(const ImportOptions& o) {
 void add_import_command(CLI::App& app) {
   auto* command = app.add_subcommand("import", "Turn another program's model into a model folder");
   auto o = std::make_shared<ImportOptions>();
-  command->add_option("SOURCE", o->source, "A Hugging Face folder (Llama, SmolLM2, Qwen2, Qwen3), a .gguf file, or a reference checkpoint's folder")->required();
+  command
+      ->add_option(
+          "SOURCE", o->source,
+          "A Hugging Face folder (Llama, SmolLM2, Qwen2, Qwen3), a .gguf file, or a reference checkpoint's folder")
+      ->required();
   command->add_option("-o,--output", o->target, "The model folder to make")->required();
-  command->add_option("--store", o->store, "Type of the stored weights (source: as in SOURCE, fp32 where that is quantized)")->check(CLI::IsMember({"source", "fp32", "bf16"}))->capture_default_str();
-  command->add_option("--config", o->config, "Reference checkpoints: their model.json or config.json (default: looked for there and above)");
-  command->add_option("--tokenizer", o->tokenizer, "A tokenizer.json to put beside the weights (default: SOURCE's own)");
+  command
+      ->add_option("--store", o->store,
+                   "Type of the stored weights (source: as in SOURCE, fp32 where that is quantized)")
+      ->check(CLI::IsMember({"source", "fp32", "bf16"}))
+      ->capture_default_str();
+  command->add_option("--config", o->config,
+                      "Reference checkpoints: their model.json or config.json (default: looked for there and above)");
+  command->add_option("--tokenizer", o->tokenizer,
+                      "A tokenizer.json to put beside the weights (default: SOURCE's own)");
   command->footer(
       "Which models fit: docs/models.md.\n"
       "Examples:\n"

@@ -32,7 +32,8 @@ class History {
     std::error_code ignored;  // without a place for it there is no history, and that is no reason to stop
     std::filesystem::create_directories(file_.parent_path(), ignored);
     write_history(file_.c_str());
-    std::filesystem::permissions(file_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ignored);
+    std::filesystem::permissions(file_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                                 ignored);
   }
 
  private:

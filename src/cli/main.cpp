@@ -2,7 +2,7 @@
 #include "base/allocator.h"
 #include "base/error.h"
 #include "cli/commands.h"
-#include "ops/cpu/processor.h"
+#include "ops/simd/processor.h"
 
 #include <c10/util/Exception.h>
 
@@ -18,7 +18,7 @@ int run(int argc, char** argv) {
   CLI::App app{"ingrain: language models that learn what they read"};
   app.name("ingrain");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "ingrain 0.1.0");
+  app.set_version_flag("--version", "ingrain " INGRAIN_VERSION);
   app.footer("Each command explains itself: ingrain COMMAND --help");
 #define INGRAIN_ADD(name) cli::add_##name##_command(app);
   INGRAIN_COMMANDS(INGRAIN_ADD)
@@ -45,14 +45,17 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 1;
   } catch (const c10::OutOfMemoryError&) {
-    std::fprintf(stderr, "ingrain: the GPU's memory is full; try a smaller batch or model, or the CPU (--device cpu, train.device = \"cpu\")\n");
+    std::fprintf(stderr,
+                 "ingrain: the GPU's memory is full; try a smaller batch or model, or the CPU (--device cpu, "
+                 "train.device = \"cpu\")\n");
     return 1;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "ingrain: out of memory; try a smaller batch, segment or model\n");
     return 1;
   } catch (const std::exception& e) {
     const std::string text = e.what();  // libtorch's errors go on with a backtrace
-    std::fprintf(stderr, "ingrain: unexpected error (a defect worth reporting): %s\n", text.substr(0, text.find("\nException raised")).c_str());
+    std::fprintf(stderr, "ingrain: unexpected error (a defect worth reporting): %s\n",
+                 text.substr(0, text.find("\nException raised")).c_str());
     return 1;
   }
 }

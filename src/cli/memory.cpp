@@ -27,15 +27,23 @@ void print_info(const MemoryCommand& o) {
   const ttt::MemoryInfo info = ttt::read_memory_info(o.first);
   const char* form = info.form == MemoryForm::compact ? "compact" : "working";
   if (o.as_json) {
-    const nlohmann::json root{{"file", o.first},       {"bytes", info.bytes}, {"version", info.version}, {"form", form},
-                              {"model", info.model_fingerprint}, {"position", info.position}, {"filled", info.filled}, {"steps", info.steps},
+    const nlohmann::json root{{"file", o.first},
+                              {"bytes", info.bytes},
+                              {"version", info.version},
+                              {"form", form},
+                              {"model", info.model_fingerprint},
+                              {"position", info.position},
+                              {"filled", info.filled},
+                              {"steps", info.steps},
                               {"batch", info.batch}};
     std::printf("%s\n", root.dump(2).c_str());
     return;
   }
-  std::printf("%s: %s, %s form\n  model         %s\n  tokens read   %s\n  inner steps   %s\n  of the unfinished chunk  %s tokens\n", o.first.c_str(),
-              format_bytes(info.bytes).c_str(), form, info.model_fingerprint.c_str(), with_commas(info.position).c_str(),
-              with_commas(info.steps).c_str(), with_commas(info.filled).c_str());
+  std::printf(
+      "%s: %s, %s form\n  model         %s\n  tokens read   %s\n  inner steps   %s\n  of the unfinished chunk  %s "
+      "tokens\n",
+      o.first.c_str(), format_bytes(info.bytes).c_str(), form, info.model_fingerprint.c_str(),
+      with_commas(info.position).c_str(), with_commas(info.steps).c_str(), with_commas(info.filled).c_str());
 }
 
 double norm(const std::vector<Tensor>& tensors) {
@@ -48,7 +56,8 @@ double norm(const std::vector<Tensor>& tensors) {
 void print_difference(const MemoryCommand& o) {
   const Network model = o.model.load();
   const ttt::Memory a = ttt::load_memory(o.first, model), b = ttt::load_memory(o.second, model);
-  require(a.batch() == b.batch(), "{} holds {} sequences, {} holds {}; they cannot be compared", o.first, a.batch(), o.second, b.batch());
+  require(a.batch() == b.batch(), "{} holds {} sequences, {} holds {}; they cannot be compared", o.first, a.batch(),
+          o.second, b.batch());
   nlohmann::json root{{"first", o.first}, {"second", o.second}, {"blocks", nlohmann::json::array()}};
   for (size_t s = 0; s < a.W_S.size(); ++s) {
     const Mlp &start = model.weights.fast_S[s], &x = a.W_S[s], &y = b.W_S[s];
@@ -63,8 +72,9 @@ void print_difference(const MemoryCommand& o) {
   }
   std::printf("block   first learnt  second learnt     difference   (norms of changes of the fast weights)\n");
   for (const auto& block : root["blocks"])
-    std::printf("%5lld %14.5f %14.5f %14.5f\n", static_cast<long long>(block["block"].get<int64_t>()), block["first_learnt"].get<double>(),
-                block["second_learnt"].get<double>(), block["difference"].get<double>());
+    std::printf("%5lld %14.5f %14.5f %14.5f\n", static_cast<long long>(block["block"].get<int64_t>()),
+                block["first_learnt"].get<double>(), block["second_learnt"].get<double>(),
+                block["difference"].get<double>());
 }
 
 void fork_memory(const MemoryCommand& o) {
@@ -85,7 +95,9 @@ void compact_memory(const MemoryCommand& o) {
 void add_memory_command(CLI::App& app) {
   auto* command = app.add_subcommand("memory", "Look at memory files, compare, copy and shrink them");
   command->require_subcommand(1);
-  command->footer("Examples:\n  ingrain memory info emma.memory\n  ingrain memory compact models/reader-17m emma.memory -o small.memory");
+  command->footer(
+      "Examples:\n  ingrain memory info emma.memory\n  ingrain memory compact models/reader-17m emma.memory -o "
+      "small.memory");
   const auto add = [&](const char* name, const char* text, bool with_model, auto action) {
     auto* sub = command->add_subcommand(name, text);
     auto o = std::make_shared<MemoryCommand>();
@@ -100,12 +112,14 @@ void add_memory_command(CLI::App& app) {
   };
   const auto [info, info_options] = add("info", "What a memory file says of itself", false, print_info);
   info->add_flag("--json", info_options->as_json, "Print JSON");
-  const auto [diff, diff_options] = add("diff", "How far two memories of a model have gone apart", true, print_difference);
+  const auto [diff, diff_options] =
+      add("diff", "How far two memories of a model have gone apart", true, print_difference);
   diff->add_option("OTHER", diff_options->second, "Another memory file")->required();
   diff->add_flag("--json", diff_options->as_json, "Print JSON");
   const auto [fork, fork_options] = add("fork", "Copy a memory, to go on with both", false, fork_memory);
   fork->add_option("-o,--output", fork_options->output, "The copy")->required();
-  const auto [small, small_options] = add("compact", "Write the compact form: rounded to bf16, half the size of an fp32 memory", true, compact_memory);
+  const auto [small, small_options] =
+      add("compact", "Write the compact form: rounded to bf16, half the size of an fp32 memory", true, compact_memory);
   small->add_option("-o,--output", small_options->output, "The file to write")->required();
 }
 

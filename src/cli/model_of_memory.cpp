@@ -1,8 +1,8 @@
 #include "cli/model_of_memory.h"
 
 #include "base/error.h"
-#include "cli/places.h"
-#include "model/stored_weights.h"
+#include "cli/paths.h"
+#include "store/stored_weights.h"
 #include "ttt/memory_file.h"
 
 #include <algorithm>
@@ -43,8 +43,8 @@ fs::path model_of_memory(const fs::path& memory_file, const std::string& named) 
   if (!named.empty()) return named;
   for (const fs::path& folder : known_models())
     if (is_model(folder, info.model_fingerprint)) return folder;
-  fail("{}: it belongs to the model {}, which is neither in {} nor in INGRAIN_MODELS; name its folder with --model", memory_file.string(),
-       info.model_fingerprint, (project_folder() / "models").string());
+  fail("{}: it belongs to the model {}, which is neither in {} nor in INGRAIN_MODELS; name its folder with --model",
+       memory_file.string(), info.model_fingerprint, (project_folder() / "models").string());
 }
 
 }  // namespace ingrain::cli

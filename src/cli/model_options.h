@@ -1,8 +1,8 @@
 // What the commands that read text share: the model, its tokenizer, the compute type, the device.
 #pragma once
 
-#include "model/model_tokenizer.h"
-#include "model/open_model.h"
+#include "store/model_tokenizer.h"
+#include "store/open_model.h"
 
 #include <CLI/CLI.hpp>
 
@@ -22,7 +22,7 @@ struct ModelOptions {
   /// The same model with its tokenizer, as the public interface has it.
   Model open() const;
   /// The model folder's tokenizer. Error if there is none, or if it has ids that the model has no embedding for.
-  data::Tokenizer tokenizer(const Network& model) const;
+  tokenizer::Tokenizer tokenizer(const Network& model) const;
 };
 
 /// Adds --device and --dtype, for commands that name their model otherwise.

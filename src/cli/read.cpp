@@ -28,7 +28,8 @@ struct ReadCommand {
 };
 
 /// All tokens of the files, each a document of its own; several files get a header line each.
-std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const data::Tokenizer& tokenizer, const data::ReadingList& list) {
+std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
+                             const data::ReadingList& list) {
   std::vector<int32_t> out;
   for (const auto& file : list.files) {
     std::string text = data::read_listed(file, kMaxTextBytes);
@@ -43,8 +44,8 @@ std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const d
   return out;
 }
 
-eval::Score read_tokens(const ReadCommand& o, const Network& model, const data::Tokenizer& tokenizer, const std::vector<int32_t>& tokens,
-                        ttt::Memory& memory) {
+eval::Score read_tokens(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
+                        const std::vector<int32_t>& tokens, ttt::Memory& memory) {
   Progress progress("reading", tokens.size(), "tokens");
   ttt::ReadOptions options;
   options.learn = !o.no_learning;
@@ -55,20 +56,27 @@ eval::Score read_tokens(const ReadCommand& o, const Network& model, const data::
   return eval::read_and_score(model, memory, tokens, options, &tokenizer);
 }
 
-void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingList& list, const eval::Score& score, int64_t given) {
+void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingList& list, const eval::Score& score,
+           int64_t given) {
   const uint64_t bytes = std::filesystem::file_size(o.output);
   const int64_t read = static_cast<int64_t>(score.nll.size());
   const double rate = static_cast<double>(read) / score.seconds;
   if (o.as_json) {
-    nlohmann::json root{{"memory", o.output}, {"bytes", bytes}, {"position", memory.position}, {"steps", memory.steps},
-                        {"files", list.files.size()}, {"skipped", list.skipped}, {"tokens_read", read}, {"tokens_given", given},
-                        {"mean_nll", score.mean_nll}, {"seconds", score.seconds}, {"tokens_per_second", rate}};
+    nlohmann::json root{{"memory", o.output},          {"bytes", bytes},
+                        {"position", memory.position}, {"steps", memory.steps},
+                        {"files", list.files.size()},  {"skipped", list.skipped},
+                        {"tokens_read", read},         {"tokens_given", given},
+                        {"mean_nll", score.mean_nll},  {"seconds", score.seconds},
+                        {"tokens_per_second", rate}};
     std::printf("%s\n", root.dump(2).c_str());
     return;
   }
   if (read < given)
-    std::printf("stopped: %s of %s tokens were read and are kept\n", with_commas(read).c_str(), with_commas(given).c_str());
-  if (list.skipped > 0) std::printf("%s files of folders were left out: hidden, binary, generated or over 1 MiB\n", with_commas(static_cast<int64_t>(list.skipped)).c_str());
+    std::printf("stopped: %s of %s tokens were read and are kept\n", with_commas(read).c_str(),
+                with_commas(given).c_str());
+  if (list.skipped > 0)
+    std::printf("%s files of folders were left out: hidden, binary, generated or over 1 MiB\n",
+                with_commas(static_cast<int64_t>(list.skipped)).c_str());
   std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %.4f nats a token\n", with_commas(read).c_str(),
               format_duration(score.seconds).c_str(), rate, score.mean_nll);
   std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position).c_str(),
@@ -80,7 +88,7 @@ void read_command(const ReadCommand& o) {
   { const AtomicFile probe(o.output); }  // a place that cannot be written is known before hours of reading
   const data::ReadingList list = data::list_reading(o.files);
   const Network model = o.model.load();
-  const data::Tokenizer tokenizer = o.model.tokenizer(model);
+  const tokenizer::Tokenizer tokenizer = o.model.tokenizer(model);
   ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
   require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
   const std::vector<int32_t> tokens = collect(o, model, tokenizer, list);
@@ -95,16 +103,22 @@ void add_read_command(CLI::App& app) {
   auto* command = app.add_subcommand("read", "Read text and keep what was learnt from it as a memory file");
   auto o = std::make_shared<ReadCommand>();
   o->model.add_to(*command);
-  command->add_option("FILES", o->files, "Files, folders, patterns in quotes, or - for standard input; .gz and .zst are expanded")->required();
+  command
+      ->add_option("FILES", o->files,
+                   "Files, folders, patterns in quotes, or - for standard input; .gz and .zst are expanded")
+      ->required();
   command->add_option("-o,--output", o->output, "The memory file to write")->required();
-  command->add_option("--memory", o->memory, "Go on from this memory (it is not changed, unless it is also the output)");
+  command->add_option("--memory", o->memory,
+                      "Go on from this memory (it is not changed, unless it is also the output)");
   command->add_option("--limit", o->limit, "Read at most N tokens")->check(CLI::PositiveNumber);
   command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
-  command->add_flag("--compact", o->compact, "Write the compact form: rounded to bf16, half the size of an fp32 memory");
+  command->add_flag("--compact", o->compact,
+                    "Write the compact form: rounded to bf16, half the size of an fp32 memory");
   command->add_flag("--json", o->as_json, "Print JSON");
-  command->footer("Examples:\n  ingrain read models/reader-17m examples/data/emma.txt -o emma.memory\n"
-                  "  ingrain read models/reader-17m src 'docs/*.md' -o code.memory\n"
-                  "Ctrl-C stops after the current segment and keeps what was read.");
+  command->footer(
+      "Examples:\n  ingrain read models/reader-17m examples/data/emma.txt -o emma.memory\n"
+      "  ingrain read models/reader-17m src 'docs/*.md' -o code.memory\n"
+      "Ctrl-C stops after the current segment and keeps what was read.");
   command->callback([o] { read_command(*o); });
 }
 

@@ -2,9 +2,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "model/model_tokenizer.h"
-#include "model/retrofit.h"
-#include "model/stored_weights.h"
+#include "store/model_tokenizer.h"
+#include "store/retrofit.h"
+#include "store/stored_weights.h"
 
 #include <cstdio>
 
@@ -13,13 +13,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct RetrofitCommand {
   std::string model, target;
   RetrofitOptions retrofit;
   bool full = false;
 };
 
-void retrofit(const Options& o) {
+void retrofit(const RetrofitCommand& o) {
   const fs::path target(o.target);
   require(!fs::exists(target) || fs::is_empty(target), "{}: exists and is not empty; choose another folder", o.target);
   const Network base = load_model(o.model, at::kFloat);
@@ -31,17 +31,19 @@ void retrofit(const Options& o) {
     save_adapter(target, config, weights, o.model, at::kFloat);
   }
   copy_tokenizer(o.model, target);
-  std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n", o.target.c_str(),
-              with_commas(config.parameter_count() - base.config.parameter_count()).c_str(), with_commas(config.parameter_count()).c_str(),
-              config.suffix_len, config.num_layers, with_commas(config.window).c_str(), with_commas(config.chunk).c_str());
+  std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
+              o.target.c_str(), with_commas(config.parameter_count() - base.config.parameter_count()).c_str(),
+              with_commas(config.parameter_count()).c_str(), config.suffix_len, config.num_layers,
+              with_commas(config.window).c_str(), with_commas(config.chunk).c_str());
   if (!o.full) std::printf("it refers to %s, which must stay where it is (base.json)\n", o.model.c_str());
 }
 
 }  // namespace
 
 void add_retrofit_command(CLI::App& app) {
-  auto* command = app.add_subcommand("retrofit", "Give a model sliding windows and fast MLPs, ready to be meta-trained");
-  auto o = std::make_shared<Options>();
+  auto* command =
+      app.add_subcommand("retrofit", "Give a model sliding windows and fast MLPs, ready to be meta-trained");
+  auto o = std::make_shared<RetrofitCommand>();
   RetrofitOptions& r = o->retrofit;
   command->add_option("MODEL", o->model, "A model: a folder, one of Hugging Face's too, or a .gguf file")->required();
   command->add_option("-o,--output", o->target, "The folder to make: an adapter that refers to MODEL")->required();
@@ -51,7 +53,8 @@ void add_retrofit_command(CLI::App& app) {
   command->add_option("--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a third of the ordinary ones')");
   command->add_option("--inner-lr", r.inner_lr, "Rate of the inner step")->capture_default_str();
   command->add_option("--start", r.start, "Where their features come from: copied from the block's own MLP, or random")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
       ->default_str("copied");
   command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")->capture_default_str();
   command->add_flag("--full", o->full, "Write a whole model folder instead of an adapter");

@@ -10,7 +10,7 @@
 namespace ingrain::cli {
 namespace {
 
-struct Options {
+struct TrainCommand {
   std::string run;
   std::vector<std::string> set;
   std::vector<std::string> export_to;
@@ -27,16 +27,21 @@ void print_plan(const train::RunConfig& config) {
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   std::printf("%s\n", train::resolved_toml(config).c_str());
   std::printf("# parameters     %ld, of which %ld are trained\n", m.parameters, m.trained);
-  std::printf("# tokens         %ld in %ld steps of %ld sequences of %ld\n", config.train.steps * config.train.batch * config.data.length,
-              config.train.steps, config.train.batch, config.data.length);
-  std::printf("# computes in    %s on %s\n", compute_type_name(compute).c_str(), named ? config.train.device.c_str() : device.str().c_str());
-  std::printf("# memory, about  %.0f MiB: weights, gradients and moments %.0f, fast weights of the inner loop %.0f, activations %.0f\n",
-              mib(m.bytes()), mib(m.state), mib(m.fast), mib(m.activations));
+  std::printf("# tokens         %ld in %ld steps of %ld sequences of %ld\n",
+              config.train.steps * config.train.batch * config.data.length, config.train.steps, config.train.batch,
+              config.data.length);
+  std::printf("# computes in    %s on %s\n", compute_type_name(compute).c_str(),
+              named ? config.train.device.c_str() : device.str().c_str());
+  std::printf(
+      "# memory, about  %.0f MiB: weights, gradients and moments %.0f, fast weights of the inner loop %.0f, "
+      "activations %.0f\n",
+      mib(m.bytes()), mib(m.state), mib(m.fast), mib(m.activations));
   if (!config.train.recompute)
-    std::printf("# if it fits      activations are kept, which makes them %.0f\n", mib(train::estimate_memory(config, compute, false).activations));
+    std::printf("# if it fits      activations are kept, which makes them %.0f\n",
+                mib(train::estimate_memory(config, compute, false).activations));
 }
 
-void run(const Options& o) {
+void train_command(const TrainCommand& o) {
   if (!o.export_to.empty()) {
     train::export_model(o.export_to[1], o.export_to[0], parse_compute_type(o.dtype));
     std::printf("the model is in %s\n", o.export_to[0].c_str());
@@ -60,13 +65,18 @@ void run(const Options& o) {
 
 void add_train_command(CLI::App& app) {
   auto* command = app.add_subcommand("train", "Train a model that learns while reading, or an ordinary one");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TrainCommand>();
   command->add_option("RUN.TOML", o->run, "What to train on what, and where the result goes: docs/training.md");
-  command->add_option("--set", o->set, "section.key=value: overrides a setting of the file; may be repeated")->allow_extra_args(false);
+  command->add_option("--set", o->set, "section.key=value: overrides a setting of the file; may be repeated")
+      ->allow_extra_args(false);
   command->add_flag("--resume", o->resume, "Continue from the newest checkpoint in checkpoint.folder");
-  command->add_flag("--dry-run", o->dry_run, "Print the whole configuration, the number of parameters and the memory needed; train nothing");
-  auto* dtype = command->add_option("--dtype", o->dtype, "With --export: type of the stored weights, fp32 or bf16")->capture_default_str();
-  auto* to = command->add_option("--export", o->export_to, "FOLDER CHECKPOINT: write a checkpoint's weights as a model folder")->expected(2);
+  command->add_flag("--dry-run", o->dry_run,
+                    "Print the whole configuration, the number of parameters and the memory needed; train nothing");
+  auto* dtype = command->add_option("--dtype", o->dtype, "With --export: type of the stored weights, fp32 or bf16")
+                    ->capture_default_str();
+  auto* to =
+      command->add_option("--export", o->export_to, "FOLDER CHECKPOINT: write a checkpoint's weights as a model folder")
+          ->expected(2);
   dtype->needs(to);
   command->footer(
       "Examples:\n"
@@ -75,7 +85,7 @@ void add_train_command(CLI::App& app) {
       "  ingrain train run.toml --resume\n"
       "  ingrain train --export my-model run/checkpoint-00000500.safetensors --dtype bf16\n"
       "Ctrl-C writes a checkpoint before it ends the run.");
-  command->callback([o] { run(*o); });
+  command->callback([o] { train_command(*o); });
 }
 
 }  // namespace ingrain::cli

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "ttt/sampler.h"
+#include "session/sampler.h"
 
 #include <charconv>
 #include <cstdio>
@@ -35,20 +35,32 @@ Learn parse_learn(const std::string& name) {
 
 void WritingOptions::add_to(CLI::App& command) {
   auto& s = options.sampling;
-  command.add_option("--max-tokens", options.max_tokens, "Write at most N tokens")->check(CLI::NonNegativeNumber)->capture_default_str();
-  command.add_option("--stop", options.stop, "End before this text (may be given several times)")->allow_extra_args(false);
+  command.add_option("--max-tokens", options.max_tokens, "Write at most N tokens")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--stop", options.stop, "End before this text (may be given several times)")
+      ->allow_extra_args(false);
   command.add_option("--seed", s.seed, "The same seed gives the same text")->capture_default_str();
   command.add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str();
   command.add_option("--top-k", s.top_k, "Only the k likeliest tokens; 0: all")->capture_default_str();
   command.add_option("--top-p", s.top_p, "Only the fewest tokens that reach this probability")->capture_default_str();
-  command.add_option("--min-p", s.min_p, "Only tokens with this share of the likeliest one's probability")->capture_default_str();
-  command.add_option("--repetition-penalty", s.repetition_penalty, "Above 1: tokens seen become less likely")->capture_default_str();
-  command.add_option("--presence-penalty", s.presence_penalty, "Taken once from the logit of a token seen")->capture_default_str();
-  command.add_option("--frequency-penalty", s.frequency_penalty, "Taken for each time it was seen")->capture_default_str();
-  command.add_option("--penalty-window", s.penalty_window, "How many of the latest tokens count as seen")->capture_default_str();
-  command.add_option("--logit-bias", biases_, "ID=VALUE, added to that token's logit (may be given several times)")->allow_extra_args(false);
-  command.add_option("--learn", learn_, "all: learn from what is read and written; input: only from what you give; off: not at all")
-      ->check(CLI::IsMember({"all", "input", "off"}))->capture_default_str();
+  command.add_option("--min-p", s.min_p, "Only tokens with this share of the likeliest one's probability")
+      ->capture_default_str();
+  command.add_option("--repetition-penalty", s.repetition_penalty, "Above 1: tokens seen become less likely")
+      ->capture_default_str();
+  command.add_option("--presence-penalty", s.presence_penalty, "Taken once from the logit of a token seen")
+      ->capture_default_str();
+  command.add_option("--frequency-penalty", s.frequency_penalty, "Taken for each time it was seen")
+      ->capture_default_str();
+  command.add_option("--penalty-window", s.penalty_window, "How many of the latest tokens count as seen")
+      ->capture_default_str();
+  command.add_option("--logit-bias", biases_, "ID=VALUE, added to that token's logit (may be given several times)")
+      ->allow_extra_args(false);
+  command
+      .add_option("--learn", learn_,
+                  "all: learn from what is read and written; input: only from what you give; off: not at all")
+      ->check(CLI::IsMember({"all", "input", "off"}))
+      ->capture_default_str();
 }
 
 GenerateOptions WritingOptions::parse() const {

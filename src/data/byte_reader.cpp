@@ -24,7 +24,7 @@ class PlainReader : public ByteReader {
   explicit PlainReader(const std::filesystem::path& path) : name_(path.string()) {
     fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd_ < 0) fail("{}: cannot open: {}", name_, std::strerror(errno));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
       ::close(fd_);
       fail("{}: not a regular file", name_);

@@ -20,10 +20,9 @@ bool is_shard(const std::filesystem::path& path) {
 void check_shard(const ShardFile& shard, const Manifest& manifest, const Manifest::Shard& listed) {
   const ShardInfo& info = shard.info();
   const auto same = [&](const char* field, uint64_t here, uint64_t there) {
-    require(
-        here == there,
-        "{}: header field '{}' is {}, the manifest says {}; the folder mixes two preparations: prepare again",
-        shard.path().string(), field, here, there);
+    require(here == there,
+            "{}: header field '{}' is {}, the manifest says {}; the folder mixes two preparations: prepare again",
+            shard.path().string(), field, here, there);
   };
   same("tokens", info.tokens, listed.tokens);
   same("documents", info.documents, listed.documents);
@@ -46,8 +45,7 @@ Corpus Corpus::open(const std::filesystem::path& path, TokenType raw_type) {
   } else if (is_shard(path)) {
     corpus.shards_.emplace_back(path);
   } else {
-    require(path.extension() != ".tokens", "{}: no token shard; 'ingrain data prepare' makes them",
-            path.string());
+    require(path.extension() != ".tokens", "{}: no token shard; 'ingrain data prepare' makes them", path.string());
     corpus.raw_.emplace(path, raw_type);
     corpus.add_part(corpus.raw_->tokens());
     corpus.vocab_size_ = kMaxId;
@@ -66,8 +64,7 @@ void Corpus::add_part(TokenSpan tokens) {
 }
 
 void Corpus::read(uint64_t begin, uint64_t count, int32_t* out) const {
-  size_t part =
-      static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), begin) - begins_.begin()) - 1;
+  size_t part = static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), begin) - begins_.begin()) - 1;
   while (count > 0) {
     const uint64_t from = begin - begins_[part];
     const uint64_t here = std::min(count, parts_[part].size() - from);

@@ -35,8 +35,7 @@ Source make_source(const fs::path& path) {
 bool wanted(const fs::path& path, const DocumentOptions& options) {
   const std::string extension = plain_name(path).extension().string();
   if (!options.extensions.empty()) {
-    if (std::find(options.extensions.begin(), options.extensions.end(), extension) ==
-        options.extensions.end()) {
+    if (std::find(options.extensions.begin(), options.extensions.end(), extension) == options.extensions.end()) {
       return false;
     }
   }
@@ -50,16 +49,20 @@ void add_folder(const fs::path& folder, const DocumentOptions& options, SourceLi
   const auto hidden = [](const fs::path& path) { return path.filename().string().starts_with('.'); };
   for (auto at = fs::recursive_directory_iterator(folder); at != fs::recursive_directory_iterator(); ++at) {
     if (hidden(at->path())) {
-      if (at->is_directory()) at.disable_recursion_pending();
-      else ++out.skipped;
+      if (at->is_directory())
+        at.disable_recursion_pending();
+      else
+        ++out.skipped;
     } else if (at->is_regular_file()) {
       paths.push_back(at->path());
     }
   }
   std::sort(paths.begin(), paths.end());
   for (const fs::path& path : paths) {
-    if (wanted(path, options)) out.sources.push_back(make_source(path));
-    else ++out.skipped;
+    if (wanted(path, options))
+      out.sources.push_back(make_source(path));
+    else
+      ++out.skipped;
   }
 }
 
@@ -115,9 +118,8 @@ void one_document_per_line(const Source& source, const DocumentOptions& options,
       if (!take_line(std::string_view(buffer).substr(begin, end - begin))) return;
     }
     buffer.erase(0, begin);
-    require(buffer.size() <= options.max_document_bytes,
-            "{}:{}: a line of more than {} bytes; is this JSONL?", source.path.string(), line_number + 1,
-            options.max_document_bytes);
+    require(buffer.size() <= options.max_document_bytes, "{}:{}: a line of more than {} bytes; is this JSONL?",
+            source.path.string(), line_number + 1, options.max_document_bytes);
   }
   take_line(buffer);
 }
@@ -130,25 +132,28 @@ SourceList find_sources(const std::vector<fs::path>& inputs, const DocumentOptio
     std::error_code error;
     if (!fs::exists(input, error)) fail("{}: there is no such file or folder", input.string());
     try {
-      if (fs::is_directory(input)) add_folder(input, options, out);
-      else out.sources.push_back(make_source(input));
+      if (fs::is_directory(input))
+        add_folder(input, options, out);
+      else
+        out.sources.push_back(make_source(input));
     } catch (const fs::filesystem_error& e) {
       fail("{}: cannot read: {}", e.path1().string(), e.code().message());
     }
   }
   for (const Source& source : out.sources) out.bytes += source.bytes;
-  require(
-      !out.sources.empty(),
-      "no text file was found in what was given ({} were left out: hidden, binary or of another extension)",
-      out.skipped);
+  require(!out.sources.empty(),
+          "no text file was found in what was given ({} were left out: hidden, binary or of another extension)",
+          out.skipped);
   return out;
 }
 
 void for_each_document(const Source& source, const DocumentOptions& options,
                        const std::function<bool(std::string_view, uint64_t)>& visit) {
   const auto reader = open_bytes(source.path);
-  if (source.jsonl) one_document_per_line(source, options, *reader, visit);
-  else one_document_per_file(source, options, *reader, visit);
+  if (source.jsonl)
+    one_document_per_line(source, options, *reader, visit);
+  else
+    one_document_per_file(source, options, *reader, visit);
 }
 
 }  // namespace ingrain::data

@@ -19,8 +19,8 @@ constexpr uint64_t kMaxEpoch = 1'000'000;
 void check(const Corpus& corpus, const LoaderOptions& o) {
   require(o.batch > 0 && o.length > 0, "batch {} and length {} must be positive", o.batch, o.length);
   require(o.ranks > 0 && o.rank >= 0 && o.rank < o.ranks, "rank {} of {} does not exist", o.rank, o.ranks);
-  require(o.batch % o.ranks == 0,
-          "a batch of {} sequences cannot be shared equally by {} ranks; change the batch", o.batch, o.ranks);
+  require(o.batch % o.ranks == 0, "a batch of {} sequences cannot be shared equally by {} ranks; change the batch",
+          o.batch, o.ranks);
   const auto rows = checked_add(static_cast<uint64_t>(o.batch), 1);
   const auto needed = checked_mul(*rows, static_cast<uint64_t>(o.length));
   if (!needed || *needed > corpus.size()) {
@@ -105,8 +105,7 @@ void Loader::resume(const LoaderState& state) {
           "{}: the checkpoint was made with other data, batch, length, order or seed; "
           "restore them, or begin a new run",
           corpus_.path().string());
-  require(state.epoch <= kMaxEpoch, "state of the data loader: epoch {}; the checkpoint is damaged",
-          state.epoch);
+  require(state.epoch <= kMaxEpoch, "state of the data loader: epoch {}; the checkpoint is damaged", state.epoch);
   begin_epoch(state.epoch);
   require(state.batch <= batches_in_epoch(),
           "state of the data loader: batch {} of an epoch with {}; the checkpoint is damaged", state.batch,

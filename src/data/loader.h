@@ -25,8 +25,8 @@ struct LoaderOptions {
   Order order = Order::packed;
   uint64_t seed = 1;
   uint64_t skip = 0;  // batches left out at the very beginning (the reference run used six to warm up)
-  int rank = 0;   // this rank takes the batch's sequences rank, rank + ranks, ...
-  int ranks = 1;  // must divide `batch`
+  int rank = 0;       // this rank takes the batch's sequences rank, rank + ranks, ...
+  int ranks = 1;      // must divide `batch`
 };
 
 /// Where a loader stands: the next batch is number `batch` of epoch `epoch`.

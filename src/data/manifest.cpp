@@ -6,11 +6,11 @@
 namespace ingrain::data {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t kMaxManifestBytes = 100'000'000;
 constexpr const char* kFormat = "ingrain-tokens";
-constexpr int kVersion = 1;
+constexpr int kManifestVersion = 1;
 
 std::string hex(uint64_t value) { return fmt::format("{:016x}", value); }
 
@@ -33,8 +33,7 @@ class Fields {
   uint64_t number(const char* name, uint64_t max = UINT64_MAX) const {
     const nlohmann::json& value = at(name);
     if (!value.is_number_unsigned() || value.get<uint64_t>() > max) {
-      fail("{}: {}: field '{}' must be a whole number of at most {}; prepare the data again", file_, place_,
-           name, max);
+      fail("{}: {}: field '{}' must be a whole number of at most {}; prepare the data again", file_, place_, name, max);
     }
     return value.get<uint64_t>();
   }
@@ -79,9 +78,9 @@ Manifest read_manifest(const std::filesystem::path& path) {
   const nlohmann::json json = read_json(path, kMaxManifestBytes);
   const Fields fields(json, file, "manifest");
   require(fields.text("format") == kFormat, "{}: field 'format' must be '{}'", file, kFormat);
-  require(fields.number("version") == kVersion,
-          "{}: field 'version' is {}; this program reads {}; prepare the data again", file,
-          fields.number("version"), kVersion);
+  require(fields.number("version") == kManifestVersion,
+          "{}: field 'version' is {}; this program reads {}; prepare the data again", file, fields.number("version"),
+          kManifestVersion);
   Manifest out;
   out.vocab_size = static_cast<uint32_t>(fields.number("vocab_size", UINT32_MAX));
   out.bos = static_cast<uint32_t>(fields.number("bos", UINT32_MAX));
@@ -99,7 +98,7 @@ Manifest read_manifest(const std::filesystem::path& path) {
 }
 
 void write_manifest(const std::filesystem::path& path, const Manifest& manifest) {
-  Json shards = Json::array();
+  OrderedJson shards = OrderedJson::array();
   uint64_t tokens = 0, documents = 0;
   for (const Manifest::Shard& shard : manifest.shards) {
     shards.push_back({{"file", shard.file},
@@ -108,8 +107,8 @@ void write_manifest(const std::filesystem::path& path, const Manifest& manifest)
                       {"checksum", hex(shard.checksum)}});
     tokens += shard.tokens, documents += shard.documents;
   }
-  Json json = {{"format", kFormat},
-               {"version", kVersion},
+  OrderedJson json = {{"format", kFormat},
+               {"version", kManifestVersion},
                {"tokens", tokens},
                {"documents", documents},
                {"text_bytes", manifest.text_bytes},
@@ -121,7 +120,7 @@ void write_manifest(const std::filesystem::path& path, const Manifest& manifest)
                {"shards", shards}};
   if (manifest.shuffle_seed) json["shuffle_seed"] = *manifest.shuffle_seed;
   // File names need not be UTF-8; a replacement character in a list of sources does no harm.
-  write_file(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_file(path, json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 }
 
 }  // namespace ingrain::data

@@ -12,8 +12,7 @@ namespace {
 class SeedSequence {
  public:
   explicit SeedSequence(uint64_t seed) {
-    const std::array<uint32_t, 4> entropy = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
-                                             0, 0};
+    const std::array<uint32_t, 4> entropy = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), 0, 0};
     uint32_t constant = 0x43b0d7e5;
     for (size_t i = 0; i < pool_.size(); ++i) pool_[i] = hash(entropy[i], constant, 0x931e8875);
     for (size_t from = 0; from < pool_.size(); ++from) {

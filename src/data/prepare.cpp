@@ -85,8 +85,7 @@ class ShardSet {
 };
 
 /// encode() of every text, on several threads, results in order. The first exception is thrown again here.
-std::vector<std::vector<int32_t>> encode_all(const std::vector<std::string>& texts, const Encode& encode,
-                                             int threads) {
+std::vector<std::vector<int32_t>> encode_all(const std::vector<std::string>& texts, const Encode& encode, int threads) {
   std::vector<std::vector<int32_t>> out(texts.size());
   std::atomic<size_t> next{0};
   std::vector<std::exception_ptr> errors(static_cast<size_t>(threads));
@@ -118,8 +117,7 @@ class Preparation {
   }
 
   PrepareResult run() {
-    require(options_.threads > 0 && options_.shard_tokens > 0,
-            "threads and tokens per shard must be positive");
+    require(options_.threads > 0 && options_.shard_tokens > 0, "threads and tokens per shard must be positive");
     const SourceList list = find_sources(options_.inputs, options_.documents);
     state_.bytes_total = list.bytes;
     result_.skipped_files = list.skipped;

@@ -17,7 +17,7 @@ struct PrepareOptions {
   uint32_t bos = 0;                      // goes before every document
   uint64_t tokenizer = 0;                // its fingerprint
   std::optional<uint64_t> shuffle_seed;  // none: documents stay in source order
-  uint64_t shard_tokens = 100'000'000;  // a shard ends before it would exceed this; a document is never split
+  uint64_t shard_tokens = 100'000'000;   // a shard ends before it would exceed this; a document is never split
   int threads = 1;
 };
 

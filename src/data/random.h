@@ -34,8 +34,7 @@ std::vector<uint32_t> permutation(uint32_t n, Draw&& draw) {
 /// SplitMix64 (Steele, Lea, Flood 2014). `stream` gives independent sequences under one seed.
 class SplitMix64 {
  public:
-  explicit SplitMix64(uint64_t seed, uint64_t stream = 0)
-      : state_(mix(seed + kGamma) ^ mix(mix(stream) + kGamma)) {}
+  explicit SplitMix64(uint64_t seed, uint64_t stream = 0) : state_(mix(seed + kGamma) ^ mix(mix(stream) + kGamma)) {}
 
   uint64_t next() { return mix(state_ += kGamma); }
   uint64_t below(uint64_t range) {

@@ -20,9 +20,11 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxFolderFile = 1 << 20;
 constexpr size_t kProbeBytes = 8192;
-constexpr size_t kReadBytes = 1 << 16;
-constexpr std::string_view kGeneratedFolders[] = {"node_modules", "__pycache__", "build", "dist", "target", "venv", "vendor", "third_party"};
-constexpr std::string_view kGeneratedEndings[] = {".lock", "-lock.json", ".min.js", ".min.css", ".map", ".svg", ".ipynb", ".sum"};
+constexpr size_t kPieceBytes = 1 << 16;
+constexpr std::string_view kGeneratedFolders[] = {"node_modules", "__pycache__", "build",  "dist",
+                                                  "target",       "venv",        "vendor", "third_party"};
+constexpr std::string_view kGeneratedEndings[] = {".lock", "-lock.json", ".min.js", ".min.css",
+                                                  ".map",  ".svg",       ".ipynb",  ".sum"};
 
 bool is_generated_folder(const std::string& name) {
   return std::find(std::begin(kGeneratedFolders), std::end(kGeneratedFolders), name) != std::end(kGeneratedFolders);
@@ -49,8 +51,10 @@ void add_folder(const fs::path& folder, ReadingList& out) {
     if (at->is_directory()) {
       if (name.starts_with('.') || is_generated_folder(name)) at.disable_recursion_pending();
     } else if (at->is_regular_file()) {
-      if (wanted(at->path())) paths.push_back(at->path());
-      else ++out.skipped;
+      if (wanted(at->path()))
+        paths.push_back(at->path());
+      else
+        ++out.skipped;
     }
   }
   std::sort(paths.begin(), paths.end());
@@ -58,8 +62,10 @@ void add_folder(const fs::path& folder, ReadingList& out) {
 }
 
 void add_path(const fs::path& path, ReadingList& out) {
-  if (fs::is_directory(path)) add_folder(path, out);
-  else out.files.push_back(path);
+  if (fs::is_directory(path))
+    add_folder(path, out);
+  else
+    out.files.push_back(path);
 }
 
 void add_pattern(const std::string& pattern, ReadingList& out) {
@@ -76,8 +82,8 @@ std::string read_standard_input(uint64_t max_bytes) {
   std::string out;
   for (;;) {
     const size_t filled = out.size();
-    out.resize(filled + kReadBytes);
-    const ssize_t n = ::read(STDIN_FILENO, out.data() + filled, kReadBytes);
+    out.resize(filled + kPieceBytes);
+    const ssize_t n = ::read(STDIN_FILENO, out.data() + filled, kPieceBytes);
     out.resize(filled + static_cast<size_t>(std::max<ssize_t>(n, 0)));
     if (n < 0 && errno == EINTR) continue;
     require(n >= 0, "standard input: cannot read: {}", std::strerror(errno));
@@ -92,14 +98,19 @@ ReadingList list_reading(const std::vector<std::string>& inputs) {
   ReadingList out;
   for (const std::string& input : inputs) {
     try {
-      if (input == "-") out.files.emplace_back(input);
-      else if (fs::exists(input)) add_path(input, out);
-      else add_pattern(input, out);
+      if (input == "-")
+        out.files.emplace_back(input);
+      else if (fs::exists(input))
+        add_path(input, out);
+      else
+        add_pattern(input, out);
     } catch (const fs::filesystem_error& e) {
       fail("{}: cannot read: {}", e.path1().string(), e.code().message());
     }
   }
-  require(!out.files.empty(), "no text was found in what was given ({} files were left out: hidden, binary, generated or over 1 MiB)", out.skipped);
+  require(!out.files.empty(),
+          "no text was found in what was given ({} files were left out: hidden, binary, generated or over 1 MiB)",
+          out.skipped);
   return out;
 }
 
@@ -107,10 +118,10 @@ std::string read_listed(const fs::path& file, uint64_t max_bytes) {
   if (file == "-") return read_standard_input(max_bytes);
   const auto reader = open_bytes(file);
   std::string text;
-  for (size_t n = kReadBytes; n == kReadBytes;) {
+  for (size_t n = kPieceBytes; n == kPieceBytes;) {
     const size_t filled = text.size();
-    text.resize(filled + kReadBytes);
-    n = reader->read(text.data() + filled, kReadBytes);
+    text.resize(filled + kPieceBytes);
+    n = reader->read(text.data() + filled, kPieceBytes);
     text.resize(filled + n);
     require(text.size() <= max_bytes, "{}: more than {} bytes; split it", file.string(), max_bytes);
   }

@@ -9,7 +9,7 @@ namespace ingrain::data {
 namespace {
 
 constexpr char kMagic[8] = {'I', 'N', 'G', 'R', 'T', 'O', 'K', 'S'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kShardVersion = 1;
 constexpr uint64_t kAlignment = 64;
 constexpr size_t kBufferBytes = 1 << 20;
 constexpr uint32_t kMaxVocabulary = 1u << 30;
@@ -48,27 +48,26 @@ ShardHeader read_header(const std::filesystem::path& path, const MappedFile& fil
     fail("{}: no token shard; 'ingrain data prepare' makes them", name);
   }
   std::memcpy(&header, file.data(), sizeof header);
-  require(header.version == kVersion, "{}: header field 'version' is {}; this program reads {}; {}", name,
-          header.version, kVersion, kRemedy);
+  require(header.version == kShardVersion, "{}: header field 'version' is {}; this program reads {}; {}", name,
+          header.version, kShardVersion, kRemedy);
   require(header.header_checksum == header_checksum(header),
           "{}: the header is damaged (its checksum does not match); {}", name, kRemedy);
   require(header.token_bytes == 2 || header.token_bytes == 4,
           "{}: header field 'token_bytes' is {}; it must be 2 or 4; {}", name, header.token_bytes, kRemedy);
-  require(header.vocab_size > 0 && header.vocab_size <= kMaxVocabulary,
-          "{}: header field 'vocab_size' is {}; {}", name, header.vocab_size, kRemedy);
-  require(header.bos < header.vocab_size, "{}: header field 'bos' is {}, beyond the vocabulary of {}; {}",
-          name, header.bos, header.vocab_size, kRemedy);
+  require(header.vocab_size > 0 && header.vocab_size <= kMaxVocabulary, "{}: header field 'vocab_size' is {}; {}", name,
+          header.vocab_size, kRemedy);
+  require(header.bos < header.vocab_size, "{}: header field 'bos' is {}, beyond the vocabulary of {}; {}", name,
+          header.bos, header.vocab_size, kRemedy);
   require(header.documents <= header.tokens, "{}: header field 'documents' is {}, more than tokens; {}", name,
           header.documents, kRemedy);
   // With both counts below file.size() nothing that follows can overflow.
   const auto token_bytes = checked_mul(header.tokens, header.token_bytes);
   const auto table_bytes = checked_mul(header.documents, sizeof(uint64_t));
-  const bool fits = token_bytes && table_bytes && *token_bytes <= file.size() &&
-                    *table_bytes <= file.size() &&
+  const bool fits = token_bytes && table_bytes && *token_bytes <= file.size() && *table_bytes <= file.size() &&
                     header.documents_offset == round_up(sizeof header + *token_bytes) &&
                     header.documents_offset + *table_bytes == file.size();
-  require(fits, "{}: {} tokens and {} documents do not fit the file's {} bytes; it is cut off: copy it again",
-          name, header.tokens, header.documents, file.size());
+  require(fits, "{}: {} tokens and {} documents do not fit the file's {} bytes; it is cut off: copy it again", name,
+          header.tokens, header.documents, file.size());
   return header;
 }
 
@@ -88,13 +87,12 @@ ShardFile::ShardFile(const std::filesystem::path& path) : path_(path), file_(pat
   if (checksum(document_table_, info_.documents * sizeof(uint64_t)) != header.documents_checksum) {
     fail("{}: the table of documents is damaged (its checksum does not match); {}", path_.string(), kRemedy);
   }
-  require((info_.documents == 0) == (info_.tokens == 0), "{}: tokens without a document; {}", path_.string(),
-          kRemedy);
+  require((info_.documents == 0) == (info_.tokens == 0), "{}: tokens without a document; {}", path_.string(), kRemedy);
   for (uint64_t i = 0; i < info_.documents; ++i) {
     const uint64_t begin = document_begin(i);
     const bool ordered = i == 0 ? begin == 0 : begin > document_begin(i - 1);
-    require(ordered && begin < info_.tokens, "{}: document {} begins at token {}: out of order; {}",
-            path_.string(), i, begin, kRemedy);
+    require(ordered && begin < info_.tokens, "{}: document {} begins at token {}: out of order; {}", path_.string(), i,
+            begin, kRemedy);
   }
 }
 
@@ -112,24 +110,22 @@ TokenSpan ShardFile::document(uint64_t index) const {
 
 void ShardFile::verify() const {
   if (checksum(tokens_.bytes(), tokens_.size() * token_bytes(info_.type)) != info_.checksum) {
-    fail(
-        "{}: the tokens are damaged (their checksum does not match); copy the file again or prepare it again",
-        path_.string());
+    fail("{}: the tokens are damaged (their checksum does not match); copy the file again or prepare it again",
+         path_.string());
   }
   const uint64_t beyond = tokens_.find_beyond(info_.vocab_size);
-  require(beyond == tokens_.size(), "{}: token {} is {}, beyond the vocabulary of {}; {}", path_.string(),
-          beyond, beyond < tokens_.size() ? tokens_[beyond] : 0, info_.vocab_size, kRemedy);
+  require(beyond == tokens_.size(), "{}: token {} is {}, beyond the vocabulary of {}; {}", path_.string(), beyond,
+          beyond < tokens_.size() ? tokens_[beyond] : 0, info_.vocab_size, kRemedy);
   for (uint64_t i = 0; i < info_.documents; ++i) {
-    require(document(i)[0] == info_.bos, "{}: document {} does not begin with id {}; {}", path_.string(), i,
-            info_.bos, kRemedy);
+    require(document(i)[0] == info_.bos, "{}: document {} does not begin with id {}; {}", path_.string(), i, info_.bos,
+            kRemedy);
   }
 }
 
-ShardWriter::ShardWriter(const std::filesystem::path& path, const ShardInfo& info)
-    : file_(path), path_(path) {
+ShardWriter::ShardWriter(const std::filesystem::path& path, const ShardInfo& info) : file_(path), path_(path) {
   require(info.vocab_size > 0 && info.vocab_size <= kMaxVocabulary && info.bos < info.vocab_size,
-          "{}: a vocabulary of {} with beginning-of-text id {} cannot be stored", path.string(),
-          info.vocab_size, info.bos);
+          "{}: a vocabulary of {} with beginning-of-text id {} cannot be stored", path.string(), info.vocab_size,
+          info.bos);
   info_.type = token_type_for(info.vocab_size);
   info_.vocab_size = info.vocab_size, info_.bos = info.bos, info_.tokenizer = info.tokenizer;
   const ShardHeader placeholder{};
@@ -137,8 +133,8 @@ ShardWriter::ShardWriter(const std::filesystem::path& path, const ShardInfo& inf
 }
 
 void ShardWriter::add(std::span<const int32_t> tokens) {
-  require(!tokens.empty() && tokens[0] == static_cast<int32_t>(info_.bos),
-          "{}: document {} must begin with id {}", path_.string(), documents(), info_.bos);
+  require(!tokens.empty() && tokens[0] == static_cast<int32_t>(info_.bos), "{}: document {} must begin with id {}",
+          path_.string(), documents(), info_.bos);
   const size_t width = token_bytes(info_.type);
   const size_t filled = buffer_.size();
   buffer_.resize(filled + tokens.size() * width);
@@ -164,7 +160,7 @@ ShardInfo ShardWriter::commit() {
   file_.write(std::string(round_up(file_.size()) - file_.size(), '\0'));
   ShardHeader header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
-  header.version = kVersion;
+  header.version = kShardVersion;
   header.token_bytes = static_cast<uint16_t>(token_bytes(info_.type));
   header.tokens = info_.tokens;
   header.documents = info_.documents = documents();

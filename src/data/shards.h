@@ -7,7 +7,7 @@
 // Every document begins with the beginning-of-text id. docs/data.md describes the same for users.
 #pragma once
 
-#include "data/checksum.h"
+#include "base/checksum.h"
 #include "data/tokens.h"
 
 #include <span>
@@ -21,7 +21,7 @@ struct ShardInfo {
   uint64_t documents = 0;
   uint32_t vocab_size = 0;
   uint32_t bos = 0;
-  uint64_t tokenizer = 0;  // Tokenizer::fingerprint(): shards of different tokenizers must not be mixed
+  uint64_t tokenizer = 0;  // tokenizer::Tokenizer::fingerprint(): shards of different tokenizers must not be mixed
   uint64_t checksum = 0;   // of the tokens' bytes
 };
 

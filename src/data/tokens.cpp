@@ -10,8 +10,7 @@
 namespace ingrain::data {
 namespace {
 
-static_assert(std::endian::native == std::endian::little,
-              "token files are mapped as they are: little-endian");
+static_assert(std::endian::native == std::endian::little, "token files are mapped as they are: little-endian");
 
 /// Calls visit(index, id) for every token until it returns false.
 template <class T, class Visit>
@@ -45,20 +44,18 @@ uint64_t TokenSpan::copy_to(int32_t* out, uint32_t limit) const {
     out[i] = static_cast<int32_t>(id);
     return id < limit;
   };
-  return type_ == TokenType::U16 ? scan<uint16_t>(bytes_, count_, visit)
-                                 : scan<uint32_t>(bytes_, count_, visit);
+  return type_ == TokenType::U16 ? scan<uint16_t>(bytes_, count_, visit) : scan<uint32_t>(bytes_, count_, visit);
 }
 
 uint64_t TokenSpan::find_beyond(uint32_t limit) const {
   const auto visit = [&](uint64_t, uint32_t id) { return id < limit; };
-  return type_ == TokenType::U16 ? scan<uint16_t>(bytes_, count_, visit)
-                                 : scan<uint32_t>(bytes_, count_, visit);
+  return type_ == TokenType::U16 ? scan<uint16_t>(bytes_, count_, visit) : scan<uint32_t>(bytes_, count_, visit);
 }
 
 RawTokenFile::RawTokenFile(const std::filesystem::path& path, TokenType type) : file_(path) {
   if (file_.size() % token_bytes(type) != 0) {
-    fail("{}: {} bytes are not a whole number of {} tokens; check the type, or the file is cut off",
-         path.string(), file_.size(), token_type_name(type));
+    fail("{}: {} bytes are not a whole number of {} tokens; check the type, or the file is cut off", path.string(),
+         file_.size(), token_type_name(type));
   }
   tokens_ = TokenSpan(file_.data(), file_.size() / token_bytes(type), type);
 }
@@ -68,8 +65,8 @@ std::vector<int32_t> read_raw_tokens(const std::filesystem::path& path, TokenTyp
   std::vector<int32_t> out(file.tokens().size());
   constexpr uint32_t limit = static_cast<uint32_t>(std::numeric_limits<int32_t>::max());
   const uint64_t bad = file.tokens().copy_to(out.data(), limit);
-  require(bad == out.size(), "{}: token {} is {}, which is not an id; the file does not hold u32 tokens",
-          path.string(), bad, bad < out.size() ? file.tokens()[bad] : 0);
+  require(bad == out.size(), "{}: token {} is {}, which is not an id; the file does not hold u32 tokens", path.string(),
+          bad, bad < out.size() ? file.tokens()[bad] : 0);
   return out;
 }
 

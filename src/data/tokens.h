@@ -19,16 +19,13 @@ std::string_view token_type_name(TokenType type);
 /// The other way; UsageError for any other word.
 TokenType token_type_from_name(std::string_view name);
 /// The smallest type that holds every id of a vocabulary.
-inline TokenType token_type_for(uint32_t vocab_size) {
-  return vocab_size <= 65'536 ? TokenType::U16 : TokenType::U32;
-}
+inline TokenType token_type_for(uint32_t vocab_size) { return vocab_size <= 65'536 ? TokenType::U16 : TokenType::U32; }
 
 /// A view of tokens in memory that someone else keeps alive. Cheap to copy; any number of threads may read.
 class TokenSpan {
  public:
   TokenSpan() = default;
-  TokenSpan(const uint8_t* bytes, uint64_t count, TokenType type)
-      : bytes_(bytes), count_(count), type_(type) {}
+  TokenSpan(const uint8_t* bytes, uint64_t count, TokenType type) : bytes_(bytes), count_(count), type_(type) {}
 
   uint64_t size() const { return count_; }
   TokenType type() const { return type_; }
@@ -36,9 +33,7 @@ class TokenSpan {
   /// REQUIRES: index < size().
   uint32_t operator[](uint64_t index) const;
   /// The part [begin, begin + count). REQUIRES: it lies inside.
-  TokenSpan part(uint64_t begin, uint64_t count) const {
-    return {bytes_ + begin * token_bytes(type_), count, type_};
-  }
+  TokenSpan part(uint64_t begin, uint64_t count) const { return {bytes_ + begin * token_bytes(type_), count, type_}; }
   /// Writes all tokens to out[0..size()). Returns the index of the first id >= limit, or size() if there is
   /// none.
   uint64_t copy_to(int32_t* out, uint32_t limit) const;

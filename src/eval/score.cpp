@@ -24,7 +24,8 @@ PositionBin make_bin(const std::vector<float>& nll, int64_t begin, int64_t end) 
 
 }  // namespace
 
-Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id, const data::Tokenizer* tokenizer) {
+Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id,
+                const tokenizer::Tokenizer* tokenizer) {
   Score out;
   uint64_t bytes = 0;
   double sum = 0;
@@ -56,8 +57,8 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
   return out;
 }
 
-Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer, int64_t at_once) {
+Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
+                     const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once) {
   const auto start = std::chrono::steady_clock::now();
   const size_t step = at_once > 0 ? static_cast<size_t>(at_once) : std::max<size_t>(tokens.size(), 1);
   std::vector<float> nll;
@@ -67,7 +68,8 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
     const size_t first = nll.size();
     ttt::ReadOptions piece = options;
     piece.keep_going = [&](int64_t done) { return going = keep_going(static_cast<int64_t>(first) + done); };
-    const auto result = ttt::read(model, memory, ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
+    const auto result =
+        ttt::read(model, memory, ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
     const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
     nll.insert(nll.end(), nll_n.const_data_ptr<float>(), nll_n.const_data_ptr<float>() + nll_n.numel());
     if (going && nll.size() < tokens.size()) going = keep_going(static_cast<int64_t>(nll.size()));
@@ -81,8 +83,9 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
 }
 
 Score score_document(const Network& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer, int64_t at_once) {
-  require(tokens.size() >= 2, "the document has {} token(s); at least two are needed to score a prediction", tokens.size());
+                     const tokenizer::Tokenizer* tokenizer, int64_t at_once) {
+  require(tokens.size() >= 2, "the document has {} token(s); at least two are needed to score a prediction",
+          tokens.size());
   ttt::Memory memory = ttt::empty_memory(model);
   return read_and_score(model, memory, tokens, options, tokenizer, at_once);
 }

@@ -1,7 +1,7 @@
 // How well a model predicts a document: the loss of every token, its mean, and how it falls with position.
 #pragma once
 
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "ttt/memory.h"
 
 #include <optional>
@@ -17,15 +17,17 @@ struct PositionBin {
 };
 
 struct Score {
-  std::vector<float> nll;      // -log p of every token, nats; NaN where it is not scored (the first, and targets that are bos)
+  std::vector<float>
+      nll;  // -log p of every token, nats; NaN where it is not scored (the first, and targets that are bos)
   int64_t scored = 0;
-  double mean_nll = 0;         // over the scored tokens
+  double mean_nll = 0;                  // over the scored tokens
   std::optional<double> bits_per_byte;  // of the text that the scored tokens stand for
   double seconds = 0;
 };
 
 /// Adds up `nll` (as ReadResult gives it) of `tokens`. `tokenizer`, if known, tells the bytes behind them.
-Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id, const data::Tokenizer* tokenizer);
+Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id,
+                const tokenizer::Tokenizer* tokenizer);
 
 /// Bins that double in length from `first` on: [0, first), [first, 2 first), [2 first, 4 first), ...
 std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t first);
@@ -33,13 +35,14 @@ std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t fi
 /// Bins of equal length.
 std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length);
 
-/// Reads `tokens` into `memory` and scores them as they are read. nll is shorter than `tokens` if options.keep_going stopped.
-Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer, int64_t at_once = 0);
+/// Reads `tokens` into `memory` and scores them as they are read. nll is shorter than `tokens` if options.keep_going
+/// stopped.
+Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
+                     const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once = 0);
 
-/// The same with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens. at_once: tokens a
-/// call, all where 0; 1 computes as writing does.
+/// The same with a fresh memory. `options` decides about learning. Error if there are fewer than two tokens. at_once:
+/// tokens a call, all where 0; 1 computes as writing does.
 Score score_document(const Network& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const data::Tokenizer* tokenizer, int64_t at_once = 0);
+                     const tokenizer::Tokenizer* tokenizer, int64_t at_once = 0);
 
 }  // namespace ingrain::eval

@@ -13,8 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 void print(const Comparison& c) {
-  std::printf("  %-4s %-84s abs %.2e  rel %.2e  tolerance %.0e %s\n", c.ok ? "ok" : "FAIL", c.name.c_str(), c.worst_absolute,
-              c.worst_relative, c.tolerance, c.relative ? "of the largest element" : "absolute");
+  std::printf("  %-4s %-84s abs %.2e  rel %.2e  tolerance %.0e %s\n", c.ok ? "ok" : "FAIL", c.name.c_str(),
+              c.worst_absolute, c.worst_relative, c.tolerance, c.relative ? "of the largest element" : "absolute");
 }
 
 double tolerance_of(Quantity kind, at::ScalarType compute) {
@@ -30,7 +30,8 @@ double tolerance_of(Quantity kind, at::ScalarType compute) {
 
 }  // namespace
 
-Comparison compare(const std::string& name, const Tensor& actual, const Tensor& expected, Quantity kind, at::ScalarType compute) {
+Comparison compare(const std::string& name, const Tensor& actual, const Tensor& expected, Quantity kind,
+                   at::ScalarType compute) {
   Comparison out{name, 0, 0, tolerance_of(kind, compute), kind != Quantity::loss, false};
   if (!actual.defined() || actual.sizes() != expected.sizes()) {
     out.worst_absolute = out.worst_relative = std::nan("");

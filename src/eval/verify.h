@@ -1,7 +1,7 @@
 // Proof against the reference implementation: every number that a case holds is computed here and compared.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 #include <filesystem>
 #include <string>
@@ -33,8 +33,10 @@ std::vector<Comparison> verify_golden(const std::filesystem::path& folder, const
 /// A trained model with its validation documents and expected scores (layout: reference-17m/README.md).
 std::vector<Comparison> verify_trained(const std::filesystem::path& folder, const VerifyOptions& options);
 
-/// Compares shapes and values, on whatever devices they are. `kind` decides the tolerance: losses absolutely, everything else by the largest element.
+/// Compares shapes and values, on whatever devices they are. `kind` decides the tolerance: losses absolutely,
+/// everything else by the largest element.
 enum class Quantity { loss, nll, other };
-Comparison compare(const std::string& name, const Tensor& actual, const Tensor& expected, Quantity kind, at::ScalarType compute);
+Comparison compare(const std::string& name, const Tensor& actual, const Tensor& expected, Quantity kind,
+                   at::ScalarType compute);
 
 }  // namespace ingrain::eval

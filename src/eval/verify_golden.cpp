@@ -1,9 +1,9 @@
 #include "base/error.h"
 #include "eval/tap_record.h"
 #include "eval/verify.h"
-#include "model/reference_config.h"
-#include "model/reference_layout.h"
-#include "model/tensor_io.h"
+#include "store/reference_config.h"
+#include "store/reference_layout.h"
+#include "store/tensor_io.h"
 #include "ops/backend.h"
 #include "ops/linear/products.h"
 #include "train/adamw.h"
@@ -27,9 +27,11 @@ class GoldenCase {
   GoldenCase(const fs::path& folder, at::ScalarType compute, at::Device device)
       : config_(load_golden_config(folder / "config.json")), c_(config_.model), compute_(compute), device_(device) {
     const SafetensorsFile params(folder / "params.safetensors"), inputs(folder / "inputs.safetensors");
-    master_ = convert(c_, from_reference(c_, [&](const std::string& name) { return read_tensor(params, name); }), master_type(compute), device);
+    master_ = convert(c_, from_reference(c_, [&](const std::string& name) { return read_tensor(params, name); }),
+                      master_type(compute), device);
     tokens_3BT1_ = read_tensor(inputs, "tokens").to(device, at::kLong);
-    require(tokens_3BT1_.dim() == 3 && tokens_3BT1_.size(2) > 1, "{}: 'tokens' must be [steps, B, T + 1]", folder.string());
+    require(tokens_3BT1_.dim() == 3 && tokens_3BT1_.size(2) > 1, "{}: 'tokens' must be [steps, B, T + 1]",
+            folder.string());
     T_ = tokens_3BT1_.size(2) - 1;
   }
 
@@ -77,7 +79,8 @@ class GoldenCase {
       const GradientSlots slots(c_, convert(c_, master, compute_, device_));
       ttt::GradientOptions options;
       options.rate_multiplier = rate_multiplier(i);
-      const auto loss = (config_.meta ? ttt::meta_gradient : ttt::standard_gradient)(c_, slots, tokens_3BT1_[i], options);
+      const auto loss =
+          (config_.meta ? ttt::meta_gradient : ttt::standard_gradient)(c_, slots, tokens_3BT1_[i], options);
       const auto from = parameter_list(c_, slots.sums()), to = parameter_list(c_, first.sums());
       for (size_t p = 0; p < to.size(); ++p) to[p].copy_(from[p]);
       if (i == 0)
@@ -99,7 +102,8 @@ class GoldenCase {
   /// The value under the case's name for it; undefined if there is no such quantity.
   Tensor value(const std::string& name) const {
     if (const auto at = values_.find(name); at != values_.end()) return at->second;
-    static const std::regex hidden(R"((pretrain\.)?hidden\.(embed|final_ln|logits|layer(\d+)\.(\w+))(?:\.(all|first(\d+)|chunk(\d+)))?)");
+    static const std::regex hidden(
+        R"((pretrain\.)?hidden\.(embed|final_ln|logits|layer(\d+)\.(\w+))(?:\.(all|first(\d+)|chunk(\d+)))?)");
     std::smatch m;
     if (!std::regex_match(name, m, hidden)) return {};
     const TapRecord& taps = m[1].matched ? pretrain_taps_ : taps_;
@@ -119,7 +123,9 @@ class GoldenCase {
   const GoldenConfig& config() const { return config_; }
 
  private:
-  double rate_multiplier(int64_t i) const { return train::InnerRateWarmup{config_.ilr_init, c_.inner_lr, config_.ilr_warmup}.multiplier(config_.step0 + i); }
+  double rate_multiplier(int64_t i) const {
+    return train::InnerRateWarmup{config_.ilr_init, c_.inner_lr, config_.ilr_warmup}.multiplier(config_.step0 + i);
+  }
 
   static Tensor layer_value(const TapRecord& taps, const std::string& what, int64_t layer) {
     if (what == "attn") return taps.all("attn", layer);
@@ -156,21 +162,24 @@ Quantity kind_of(const std::string& name) {
   return name.ends_with("loss") ? Quantity::loss : Quantity::other;
 }
 
-/// Where the expected gradient is below 1e-7, Adam divides it by a number of its own size, so fp32's rounding alone decides
-/// a good part of the step (lr * 1e-9 / 1e-8 and more). Such an entry counts as equal if it is off by no more than the
-/// steps it could have made.
-Tensor without_noise(const Tensor& params3, const Tensor& expected_params3, const Tensor& expected_gradient, double rates) {
+/// Where the expected gradient is below 1e-7, Adam divides it by a number of its own size, so fp32's rounding alone
+/// decides a good part of the step (lr * 1e-9 / 1e-8 and more). Such an entry counts as equal if it is off by no more
+/// than the steps it could have made.
+Tensor without_noise(const Tensor& params3, const Tensor& expected_params3, const Tensor& expected_gradient,
+                     double rates) {
   const Tensor noise = (expected_gradient.abs() < 1e-7).logical_and_((params3 - expected_params3).abs() <= rates);
   return at::where(noise, expected_params3.to(params3.scalar_type()), params3);
 }
 
 /// All quantities of the expected file, from one run of the case.
-std::vector<Comparison> compare_case(const fs::path& folder, const SafetensorsFile& expected, at::ScalarType compute, at::Device device) {
+std::vector<Comparison> compare_case(const fs::path& folder, const SafetensorsFile& expected, at::ScalarType compute,
+                                     at::Device device) {
   GoldenCase run(folder, compute, device);
   if (run.config().meta) run.run_forward("meta", true);
   run.run_forward("pretrain", false);
   const auto& names = expected.tensors();
-  if (std::any_of(names.begin(), names.end(), [](const auto& item) { return item.first.starts_with("outer."); })) run.run_outer();
+  if (std::any_of(names.begin(), names.end(), [](const auto& item) { return item.first.starts_with("outer."); }))
+    run.run_outer();
   std::vector<Comparison> out;
   for (const auto& [name, entry] : names) {
     if (name == "fast_chunks") continue;  // says which chunks the fast weights are of
@@ -189,12 +198,14 @@ std::vector<Comparison> compare_case(const fs::path& folder, const SafetensorsFi
 
 std::vector<Comparison> verify_golden(const fs::path& folder, const VerifyOptions& options) {
   const bool own = options.dtype == "auto", own_bf16 = own && load_golden_config(folder / "config.json").bf16;
-  const at::ScalarType compute = own ? (own_bf16 ? at::kBFloat16 : at::kFloat) : parse_compute_type(options.dtype, options.device);
+  const at::ScalarType compute =
+      own ? (own_bf16 ? at::kBFloat16 : at::kFloat) : parse_compute_type(options.dtype, options.device);
   const bool bf16 = compute == at::kBFloat16;
   const fs::path rounded = folder / "expected_noexcess.safetensors";
-  if (!bf16 || !fs::exists(rounded)) return compare_case(folder, SafetensorsFile(folder / "expected.safetensors"), compute, options.device);
-  // Hidden states in bf16 depend on every rounding. The reference formulas round where the expected run did; the kernels
-  // keep more (attention's weights stay fp32), so of them the losses and scores are compared.
+  if (!bf16 || !fs::exists(rounded))
+    return compare_case(folder, SafetensorsFile(folder / "expected.safetensors"), compute, options.device);
+  // Hidden states in bf16 depend on every rounding. The reference formulas round where the expected run did; the
+  // kernels keep more (attention's weights stay fp32), so of them the losses and scores are compared.
   const SafetensorsFile expected(rounded);
   std::vector<Comparison> out;
   if (!options.reference_ops)

@@ -16,18 +16,16 @@ namespace {
 
 using enum GgufValueType;
 
-constexpr uint32_t kMaxDimensions = 4;
+constexpr uint32_t kMaxGgufDimensions = 4;
 constexpr uint64_t kMaxName = 65535;  // the specification's limit for keys
 constexpr int kMaxNesting = 4;        // arrays of arrays
 constexpr uint64_t kMaxAlignment = 1 << 20;
 
 constexpr std::pair<GgufType, GgufTypeInfo> kTypes[] = {
-    {GgufType::F32, {"F32", 1, 4}},       {GgufType::F16, {"F16", 1, 2}},
-    {GgufType::BF16, {"BF16", 1, 2}},     {GgufType::Q4_0, {"Q4_0", 32, 18}},
-    {GgufType::Q4_1, {"Q4_1", 32, 20}},   {GgufType::Q5_0, {"Q5_0", 32, 22}},
-    {GgufType::Q5_1, {"Q5_1", 32, 24}},   {GgufType::Q8_0, {"Q8_0", 32, 34}},
-    {GgufType::Q4_K, {"Q4_K", 256, 144}}, {GgufType::Q5_K, {"Q5_K", 256, 176}},
-    {GgufType::Q6_K, {"Q6_K", 256, 210}}};
+    {GgufType::F32, {"F32", 1, 4}},       {GgufType::F16, {"F16", 1, 2}},      {GgufType::BF16, {"BF16", 1, 2}},
+    {GgufType::Q4_0, {"Q4_0", 32, 18}},   {GgufType::Q4_1, {"Q4_1", 32, 20}},  {GgufType::Q5_0, {"Q5_0", 32, 22}},
+    {GgufType::Q5_1, {"Q5_1", 32, 24}},   {GgufType::Q8_0, {"Q8_0", 32, 34}},  {GgufType::Q4_K, {"Q4_K", 256, 144}},
+    {GgufType::Q5_K, {"Q5_K", 256, 176}}, {GgufType::Q6_K, {"Q6_K", 256, 210}}};
 
 /// Bytes of a value of fixed size, or 0 for strings, arrays and unknown types.
 uint64_t fixed_size(GgufValueType type) {
@@ -53,9 +51,8 @@ class Cursor {
   Cursor(std::string_view bytes, const std::string& file) : bytes_(bytes), file_(file) {}
 
   std::string_view take(uint64_t size, std::string_view what) {
-    require(size <= bytes_.size() - at_,
-            "{}: {} needs {} bytes at offset {}, the file ends after {}; is it whole?", file_, what, size,
-            at_, bytes_.size() - at_);
+    require(size <= bytes_.size() - at_, "{}: {} needs {} bytes at offset {}, the file ends after {}; is it whole?",
+            file_, what, size, at_, bytes_.size() - at_);
     const std::string_view out = bytes_.substr(at_, size);
     at_ += size;
     return out;
@@ -141,8 +138,8 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
   tensor.name = cursor.text("a tensor's name", kMaxName);
   const std::string what = quoted("tensor", tensor.name);
   const auto dimensions = cursor.number<uint32_t>(what);
-  require(dimensions >= 1 && dimensions <= kMaxDimensions, "{}: {} has {} dimensions; 1 to {} are allowed",
-          file, what, dimensions, kMaxDimensions);
+  require(dimensions >= 1 && dimensions <= kMaxGgufDimensions, "{}: {} has {} dimensions; 1 to {} are allowed", file, what,
+          dimensions, kMaxGgufDimensions);
   uint64_t elements = 1;
   tensor.shape.resize(dimensions);
   for (uint32_t i = 0; i < dimensions; ++i) {
@@ -154,15 +151,14 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
   }
   const auto type = cursor.number<uint32_t>(what);
   const auto info = gguf_type_info(type);
-  require(
-      info.has_value(),
-      "{}: {} is of type {}, which ingrain cannot read; use a file of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
-      "Q5_1, Q4_K, Q5_K or Q6_K",
-      file, what, type);
+  require(info.has_value(),
+          "{}: {} is of type {}, which ingrain cannot read; use a file of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
+          "Q5_1, Q4_K, Q5_K or Q6_K",
+          file, what, type);
   tensor.type = static_cast<GgufType>(type);
   require(elements > 0 && tensor.row_length() % info->block_elements == 0,
-          "{}: {} has rows of {} elements; {} needs a positive multiple of {}", file, what,
-          tensor.row_length(), info->name, info->block_elements);
+          "{}: {} has rows of {} elements; {} needs a positive multiple of {}", file, what, tensor.row_length(),
+          info->name, info->block_elements);
   const auto size = checked_mul(elements / info->block_elements, info->block_bytes);
   require(size.has_value(), "{}: {} has a shape whose size overflows", file, what);
   entry.size = *size;
@@ -171,8 +167,7 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
 }
 
 void check_header(Cursor& cursor, const std::string& file) {
-  require(cursor.take(4, "the header") == "GGUF", "{}: not a GGUF file (its first bytes are not 'GGUF')",
-          file);
+  require(cursor.take(4, "the header") == "GGUF", "{}: not a GGUF file (its first bytes are not 'GGUF')", file);
   const auto version = cursor.number<uint32_t>("the version");
   require(version != 0x02000000 && version != 0x03000000,
           "{}: a big-endian GGUF file; convert it to little-endian first", file);
@@ -224,11 +219,10 @@ void Gguf::parse(std::string_view bytes) {
     require(entry.offset % alignment == 0, "{}: {} starts at {}, which is not a multiple of the alignment {}", name_,
             what, entry.offset, alignment);
     require(entry.offset <= data_size && entry.size <= data_size - entry.offset,
-            "{}: {} needs {} bytes at {} of the data, which has {}; is the file whole?", name_, what,
-            entry.size, entry.offset, data_size);
+            "{}: {} needs {} bytes at {} of the data, which has {}; is the file whole?", name_, what, entry.size,
+            entry.offset, data_size);
     entry.tensor.bytes = bytes.substr(data_start + entry.offset, entry.size);
-    require(tensor_index_.emplace(entry.tensor.name, tensors_.size()).second, "{}: {} appears twice", name_,
-            what);
+    require(tensor_index_.emplace(entry.tensor.name, tensors_.size()).second, "{}: {} appears twice", name_, what);
     tensors_.push_back(std::move(entry.tensor));
   }
 }
@@ -240,8 +234,7 @@ const GgufTensor* Gguf::find_tensor(std::string_view name) const {
 
 const GgufTensor& Gguf::tensor(std::string_view name) const {
   const GgufTensor* found = find_tensor(name);
-  require(found != nullptr, "{}: has no tensor '{}'; the model is incomplete or of another architecture",
-          name_, name);
+  require(found != nullptr, "{}: has no tensor '{}'; the model is incomplete or of another architecture", name_, name);
   return *found;
 }
 

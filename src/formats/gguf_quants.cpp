@@ -59,9 +59,7 @@ void expand_q4_1(const uint8_t* block, float* out) {
 }
 
 // The fifth bit of element i is bit i of `high`.
-int five_bits(int four_bits, uint32_t high, int i) {
-  return four_bits | static_cast<int>((high >> i) & 1) << 4;
-}
+int five_bits(int four_bits, uint32_t high, int i) { return four_bits | static_cast<int>((high >> i) & 1) << 4; }
 
 void expand_q5_0(const uint8_t* block, float* out) {
   const float d = load_half(block);
@@ -176,10 +174,10 @@ void dequantize(GgufType type, const uint8_t* blocks, std::span<float> out) {
 
 void dequantize_rows(const GgufTensor& tensor, uint64_t first, uint64_t count, std::span<float> out) {
   const uint64_t rows = tensor.rows();
-  require(first <= rows && count <= rows - first, "tensor '{}': rows {} to {} asked for, it has {}",
-          tensor.name, first, first + count, rows);
-  require(out.size() == count * tensor.row_length(), "tensor '{}': room for {} numbers given, {} needed",
-          tensor.name, out.size(), count * tensor.row_length());
+  require(first <= rows && count <= rows - first, "tensor '{}': rows {} to {} asked for, it has {}", tensor.name, first,
+          first + count, rows);
+  require(out.size() == count * tensor.row_length(), "tensor '{}': room for {} numbers given, {} needed", tensor.name,
+          out.size(), count * tensor.row_length());
   const auto info = *gguf_type_info(static_cast<uint32_t>(tensor.type));
   const uint64_t row_bytes = tensor.row_length() / info.block_elements * info.block_bytes;
   dequantize(tensor.type, reinterpret_cast<const uint8_t*>(tensor.bytes.data()) + first * row_bytes, out);

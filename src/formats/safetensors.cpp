@@ -27,8 +27,7 @@ std::string json_string(const std::string& text, const std::filesystem::path& pa
   try {
     return nlohmann::json(text).dump();
   } catch (const nlohmann::json::type_error&) {
-    fail("{}: cannot write: '{}' is not UTF-8 text; names and metadata must be", path.string(),
-         printable(text));
+    fail("{}: cannot write: '{}' is not UTF-8 text; names and metadata must be", path.string(), printable(text));
   }
 }
 
@@ -40,8 +39,7 @@ std::string_view dtype_name(DType dtype) { return kDTypes[static_cast<size_t>(dt
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
   if (file_.size() < kLengthBytes) {
-    fail("{}: {} bytes are too short for a safetensors file; fetch or write it again", path.string(),
-         file_.size());
+    fail("{}: {} bytes are too short for a safetensors file; fetch or write it again", path.string(), file_.size());
   }
   const uint64_t header_bytes = load_u64_le(file_.data());
   if (header_bytes > kMaxHeaderBytes || header_bytes > file_.size() - kLengthBytes) {
@@ -51,8 +49,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
         path.string(), header_bytes, file_.size(), kMaxHeaderBytes);
   }
   data_start_ = kLengthBytes + header_bytes;
-  auto header = parse_safetensors_header(file_.bytes().substr(kLengthBytes, header_bytes),
-                                         file_.size() - data_start_, path);
+  auto header =
+      parse_safetensors_header(file_.bytes().substr(kLengthBytes, header_bytes), file_.size() - data_start_, path);
   tensors_ = std::move(header.tensors);
   metadata_ = std::move(header.metadata);
 }
@@ -72,8 +70,7 @@ std::span<const uint8_t> SafetensorsFile::bytes(std::string_view name) const {
   return {file_.data() + data_start_ + entry.begin, static_cast<size_t>(entry.end - entry.begin)};
 }
 
-void SafetensorsWriter::add(std::string name, DType dtype, std::vector<int64_t> shape,
-                            std::span<const uint8_t> bytes) {
+void SafetensorsWriter::add(std::string name, DType dtype, std::vector<int64_t> shape, std::span<const uint8_t> bytes) {
   const auto expected = shape_bytes(shape, dtype_size(dtype));
   if (!expected || *expected != bytes.size()) {
     fail("tensor '{}': {} bytes do not fit {} [{}]", printable(name), bytes.size(), dtype_name(dtype),
@@ -84,9 +81,7 @@ void SafetensorsWriter::add(std::string name, DType dtype, std::vector<int64_t> 
   require(added, "tensor '{}' was added twice", printable(at->first));
 }
 
-void SafetensorsWriter::metadata(std::string key, std::string value) {
-  metadata_[std::move(key)] = std::move(value);
-}
+void SafetensorsWriter::metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
 
 std::vector<const SafetensorsWriter::Named*> SafetensorsWriter::in_file_order() const {
   std::vector<const Named*> order;
@@ -110,15 +105,14 @@ std::string SafetensorsWriter::header(const std::filesystem::path& path) const {
   for (const Named* item : in_file_order()) {
     const auto& [dtype, shape, bytes] = item->second;
     members.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                                  json_string(item->first, path), dtype_name(dtype), fmt::join(shape, ","),
-                                  at, at + bytes.size()));
+                                  json_string(item->first, path), dtype_name(dtype), fmt::join(shape, ","), at,
+                                  at + bytes.size()));
     at += bytes.size();
   }
   std::string out = fmt::format("{{{}}}", fmt::join(members, ","));
   out.append((kAlignment - (kLengthBytes + out.size()) % kAlignment) % kAlignment, ' ');
-  require(out.size() <= kMaxHeaderBytes,
-          "{}: names and metadata need {} bytes; at most {} fit a safetensors header", path.string(),
-          out.size(), kMaxHeaderBytes);
+  require(out.size() <= kMaxHeaderBytes, "{}: names and metadata need {} bytes; at most {} fit a safetensors header",
+          path.string(), out.size(), kMaxHeaderBytes);
   return out;
 }
 

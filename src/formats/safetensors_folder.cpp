@@ -40,8 +40,7 @@ SafetensorsFolder::SafetensorsFolder(const fs::path& path) : path_(path) {
     open(path / "params.safetensors");
   } else {
     for (const fs::path& shard : numbered_shards(path)) open(shard);
-    require(!files_.empty(),
-            "{}: holds no weights: neither model.safetensors (or its index) nor params*.safetensors",
+    require(!files_.empty(), "{}: holds no weights: neither model.safetensors (or its index) nor params*.safetensors",
             path.string());
   }
 }
@@ -69,22 +68,18 @@ void SafetensorsFolder::open_index(const fs::path& index) {
   for (const auto& [name, value] : map->items()) {
     const std::string shard = value.is_string() ? value.get<std::string>() : "";
     // Only files beside the index: a name from outside must not reach elsewhere.
-    if (!shard.ends_with(".safetensors") ||
-        shard.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
+    if (!shard.ends_with(".safetensors") || shard.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
       fail("{}: field 'weight_map': '{}' must name a .safetensors file in the same folder", index.string(),
            printable(name));
     }
     if (!opened.count(shard)) opened[shard] = &open(index.parent_path() / shard);
     if (!opened[shard]->contains(name)) {
-      fail("{}: field 'weight_map': '{}' is not in {}; fetch the shards again", index.string(),
-           printable(name), shard);
+      fail("{}: field 'weight_map': '{}' is not in {}; fetch the shards again", index.string(), printable(name), shard);
     }
   }
 }
 
-bool SafetensorsFolder::contains(std::string_view name) const {
-  return tensors_.count(std::string(name)) > 0;
-}
+bool SafetensorsFolder::contains(std::string_view name) const { return tensors_.count(std::string(name)) > 0; }
 
 const SafetensorsFolder::Location& SafetensorsFolder::at(std::string_view name) const {
   const auto found = tensors_.find(std::string(name));
@@ -94,8 +89,6 @@ const SafetensorsFolder::Location& SafetensorsFolder::at(std::string_view name) 
   fail("{}: has no tensor '{}'{}", path_.string(), printable(name), did_you_mean(name, names));
 }
 
-std::span<const uint8_t> SafetensorsFolder::bytes(std::string_view name) const {
-  return at(name).file->bytes(name);
-}
+std::span<const uint8_t> SafetensorsFolder::bytes(std::string_view name) const { return at(name).file->bytes(name); }
 
 }  // namespace ingrain::formats

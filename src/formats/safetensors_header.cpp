@@ -91,9 +91,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool number_integer(number_integer_t) override { bad("a negative number"); }
-  bool number_float(number_float_t, const string_t&) override {
-    bad("a number that is not whole, or too large");
-  }
+  bool number_float(number_float_t, const string_t&) override { bad("a number that is not whole, or too large"); }
   bool null() override { bad("null where none belongs"); }
   bool boolean(bool) override { bad("true or false where none belongs"); }
   bool binary(binary_t&) override { bad("binary data"); }
@@ -114,14 +112,13 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
   void finish_tensor() {
     if (!dtype_ || !shape_ || !offsets_ || offsets_->size() != 2) {
-      fail("{}: tensor '{}': needs dtype, shape and data_offsets [begin, end]; {}", path_, printable(tensor_),
-           kRemedy);
+      fail("{}: tensor '{}': needs dtype, shape and data_offsets [begin, end]; {}", path_, printable(tensor_), kRemedy);
     }
     const auto begin = static_cast<uint64_t>((*offsets_)[0]), end = static_cast<uint64_t>((*offsets_)[1]);
     const auto bytes = shape_bytes(*shape_, dtype_size(*dtype_));
     if (begin > end || !bytes || *bytes != end - begin) {
-      fail("{}: tensor '{}': data_offsets [{}, {}] do not fit {} [{}]; {}", path_, printable(tensor_), begin,
-           end, dtype_name(*dtype_), fmt::join(*shape_, ", "), kRemedy);
+      fail("{}: tensor '{}': data_offsets [{}, {}] do not fit {} [{}]; {}", path_, printable(tensor_), begin, end,
+           dtype_name(*dtype_), fmt::join(*shape_, ", "), kRemedy);
     }
     out_.tensors.emplace(std::move(tensor_), TensorEntry{*dtype_, std::move(*shape_), begin, end});
     tensor_.clear();
@@ -146,9 +143,8 @@ void check_coverage(const SafetensorsHeader& header, uint64_t data_size, const s
   uint64_t at = 0;
   for (const auto* item : by_place) {
     if (item->second.begin != at) {
-      fail("{}: tensor '{}': begins at {} where {} was expected ({}); {}", path.string(),
-           printable(item->first), item->second.begin, at, item->second.begin > at ? "a gap" : "an overlap",
-           kRemedy);
+      fail("{}: tensor '{}': begins at {} where {} was expected ({}); {}", path.string(), printable(item->first),
+           item->second.begin, at, item->second.begin > at ? "a gap" : "an overlap", kRemedy);
     }
     at = item->second.end;
   }

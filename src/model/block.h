@@ -1,4 +1,4 @@
-// One block in three residual steps, each a pure function of hidden states with planes (ops/planes.h):
+// One block in three residual steps, each a pure function of hidden states with planes (ops/dual.h):
 //
 //   h += post_norm(attention(norm(h)))
 //   h += post_norm'(swiglu(norm'(h); W))       suffix blocks: the fast MLP, before the ordinary one
@@ -6,7 +6,7 @@
 #pragma once
 
 #include "model/weights.h"
-#include "ops/heads/heads.h"
+#include "ops/qkv_rope/qkv_rope.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
 namespace ingrain {
@@ -30,8 +30,8 @@ struct AttentionStep {
 };
 
 /// h: [P, B, T, D]. rope: the T positions' angles.
-AttentionStep attention_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Attend& attend,
-                             const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
+AttentionStep attention_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD,
+                             const Attend& attend, const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
 
 /// A fast MLP of B sequences and the direction in which its tangent is taken (undefined tensors: no tangent).
 struct FastMlp {
@@ -43,6 +43,7 @@ struct FastMlp {
 Tensor fast_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const FastMlp& fast,
                  const Tap& tap = {}, int64_t block = 0);
 
-Tensor mlp_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Tap& tap = {}, int64_t block = 0);
+Tensor mlp_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Tap& tap = {},
+                int64_t block = 0);
 
 }  // namespace ingrain

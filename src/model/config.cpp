@@ -78,7 +78,8 @@ RopeScaling parse_scaling(const json& object, std::string_view where) {
     kind = k->get<std::string>();
   }
   bool known = false;
-  for (const auto candidate : {RopeScaling::Kind::none, RopeScaling::Kind::linear, RopeScaling::Kind::llama3, RopeScaling::Kind::yarn})
+  for (const auto candidate :
+       {RopeScaling::Kind::none, RopeScaling::Kind::linear, RopeScaling::Kind::llama3, RopeScaling::Kind::yarn})
     if (kind == name(candidate)) s.kind = candidate, known = true;
   require(known, "{}: rope_type '{}' is not known; linear, llama3 and yarn are", inside, kind);
   fields.read("factor", s.factor);
@@ -137,24 +138,31 @@ void validate(const ModelConfig& c, std::string_view where) {
   size("head_dim", c.head_dim, 2);
   size("intermediate_size", c.mlp_size, 1);
   size("chunk_size", c.chunk, 1);
-  require(c.num_layers >= 1 && c.num_layers <= 1024, "{}: 'num_hidden_layers' is {}; it must be between 1 and 1024", where, c.num_layers);
+  require(c.num_layers >= 1 && c.num_layers <= 1024, "{}: 'num_hidden_layers' is {}; it must be between 1 and 1024",
+          where, c.num_layers);
   require(c.head_dim % 2 == 0, "{}: 'head_dim' is {}; RoPE needs an even number", where, c.head_dim);
-  require(c.num_heads % c.num_kv_heads == 0, "{}: 'num_attention_heads' ({}) must be a multiple of 'num_key_value_heads' ({})",
-          where, c.num_heads, c.num_kv_heads);
-  require(c.suffix_len >= 0 && c.suffix_len <= c.num_layers, "{}: 'suffix_len' is {}; it must be between 0 and 'num_hidden_layers' ({})",
-          where, c.suffix_len, c.num_layers);
+  require(c.num_heads % c.num_kv_heads == 0,
+          "{}: 'num_attention_heads' ({}) must be a multiple of 'num_key_value_heads' ({})", where, c.num_heads,
+          c.num_kv_heads);
+  require(c.suffix_len >= 0 && c.suffix_len <= c.num_layers,
+          "{}: 'suffix_len' is {}; it must be between 0 and 'num_hidden_layers' ({})", where, c.suffix_len,
+          c.num_layers);
   if (c.suffix_len > 0) size("fast_intermediate_size", c.fast_mlp_size, 1);
-  require(c.window >= 1, "{}: 'sliding_window' is {}; it must be at least 1, or null for full attention", where, c.window);
+  require(c.window >= 1, "{}: 'sliding_window' is {}; it must be at least 1, or null for full attention", where,
+          c.window);
   const auto positive = [&](const char* field, double value) {
     require(std::isfinite(value) && value > 0, "{}: '{}' is {}; it must be positive", where, field, value);
   };
   positive("rms_norm_eps", c.rms_eps);
   positive("rope_theta", c.rope_theta);
   positive("inner_clip", c.inner_clip);
-  require(std::isfinite(c.inner_lr) && c.inner_lr >= 0, "{}: 'inner_lr' is {}; it must not be negative", where, c.inner_lr);
-  require(c.bos_id >= -1 && c.bos_id < c.vocab_size, "{}: 'bos_token_id' is {}; the vocabulary has {} ids", where, c.bos_id, c.vocab_size);
+  require(std::isfinite(c.inner_lr) && c.inner_lr >= 0, "{}: 'inner_lr' is {}; it must not be negative", where,
+          c.inner_lr);
+  require(c.bos_id >= -1 && c.bos_id < c.vocab_size, "{}: 'bos_token_id' is {}; the vocabulary has {} ids", where,
+          c.bos_id, c.vocab_size);
   for (const int64_t id : c.eos_ids)
-    require(id >= 0 && id < c.vocab_size, "{}: 'eos_token_id' holds {}; the vocabulary has {} ids", where, id, c.vocab_size);
+    require(id >= 0 && id < c.vocab_size, "{}: 'eos_token_id' holds {}; the vocabulary has {} ids", where, id,
+            c.vocab_size);
 }
 
 ModelConfig parse_config(const json& object, std::string_view where) {
@@ -162,7 +170,8 @@ ModelConfig parse_config(const json& object, std::string_view where) {
   ModelConfig c;
   std::string type = "ingrain";
   fields.read("model_type", type);
-  require(type == "ingrain", "{}: 'model_type' is '{}'; models of other programs come in through './ingrain import'", where, type);
+  require(type == "ingrain", "{}: 'model_type' is '{}'; models of other programs come in through './ingrain import'",
+          where, type);
   fields.read("vocab_size", c.vocab_size);
   fields.read("hidden_size", c.hidden_size);
   fields.read("num_hidden_layers", c.num_layers);
@@ -241,7 +250,8 @@ int64_t ModelConfig::parameter_count() const {
   if (qk_norm) block += 2 * head_dim;
   if (post_norm) block += 2 * D;
   if (qkv_bias) block += qkv;
-  const int64_t fast = suffix_len * (3 * D * fast_mlp_size + D + (fast_post_norm ? D : 0) + (learned_inner_rates ? 1 : 0));
+  const int64_t fast =
+      suffix_len * (3 * D * fast_mlp_size + D + (fast_post_norm ? D : 0) + (learned_inner_rates ? 1 : 0));
   return vocab_size * D * (tie_embeddings ? 1 : 2) + num_layers * block + fast + D;
 }
 

@@ -18,17 +18,17 @@ struct RopeScaling {
   enum class Kind { none, linear, llama3, yarn };
   Kind kind = Kind::none;
   double factor = 1;
-  double original_max_position = 0;                       // llama3, yarn
-  double low_freq_factor = 1, high_freq_factor = 4;       // llama3
-  double beta_fast = 32, beta_slow = 1;                   // yarn
-  std::optional<double> attention_factor;                 // yarn: multiplies cos and sin; default 0.1 ln(factor) + 1
+  double original_max_position = 0;                  // llama3, yarn
+  double low_freq_factor = 1, high_freq_factor = 4;  // llama3
+  double beta_fast = 32, beta_slow = 1;              // yarn
+  std::optional<double> attention_factor;            // yarn: multiplies cos and sin; default 0.1 ln(factor) + 1
 };
 
 struct ModelConfig {
   int64_t vocab_size = 0, hidden_size = 0, num_layers = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
   int64_t mlp_size = 0;
-  int64_t fast_mlp_size = 0;  // width of the fast MLPs; 0 if there are none
-  int64_t suffix_len = 0;     // S: the last S blocks have a fast MLP
+  int64_t fast_mlp_size = 0;        // width of the fast MLPs; 0 if there are none
+  int64_t suffix_len = 0;           // S: the last S blocks have a fast MLP
   int64_t window = kFullAttention;  // k: a query sees itself and the k - 1 positions before it
   int64_t chunk = 1024;             // b: tokens per inner step
   double rms_eps = 1e-6;

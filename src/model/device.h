@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/gpus.h"
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 #include <string_view>
 
@@ -25,8 +25,8 @@ bool is_device_name(std::string_view name);
 /// Bytes that are free there; none for the CPU, where nobody can say.
 std::optional<int64_t> free_memory(at::Device device);
 
-/// `x` on `device`. From the CPU to a GPU it does not wait for what is queued there, as Tensor::to would; it goes through
-/// pinned memory.
+/// `x` on `device`. From the CPU to a GPU it does not wait for what is queued there, as Tensor::to would; it goes
+/// through pinned memory.
 Tensor upload(const Tensor& x, at::Device device);
 
 /// Room on the CPU for x's numbers as fp32, which copies from x's device reach without a detour.

@@ -9,8 +9,8 @@
 namespace ingrain {
 
 struct Gpus {
-  bool kernels = false;           // whether this build has the CUDA kernels
-  std::vector<int> capabilities;  // one a GPU, by its number: 90 for compute capability 9.0
+  bool kernels = false;                 // whether this build has the CUDA kernels
+  std::vector<int> capabilities;        // one a GPU, by its number: 90 for compute capability 9.0
   std::vector<std::string> names = {};  // as the driver calls them: "NVIDIA H100 80GB HBM3"
 };
 

@@ -3,11 +3,11 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "data/checksum.h"
-#include "model/assemble_weights.h"
-#include "model/stored_weights.h"
-#include "model/tensor_io.h"
-#include "ops/cpu/processor.h"
+#include "base/checksum.h"
+#include "store/assemble_weights.h"
+#include "store/stored_weights.h"
+#include "store/tensor_io.h"
+#include "ops/simd/processor.h"
 
 #include <nlohmann/json.hpp>
 
@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::pair<const char*, at::ScalarType> kComputeTypes[] = {{"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"fp64", at::kDouble}};
+constexpr std::pair<const char*, at::ScalarType> kComputeTypes[] = {
+    {"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"fp64", at::kDouble}};
 
 struct NameRule {
   const char *ours, *stored;
@@ -79,7 +80,7 @@ std::string compute_type_name(at::ScalarType type) {
 }
 
 std::string fingerprint_of(const formats::SafetensorsFolder& stored) {
-  data::Checksum sum;
+  Checksum sum;
   for (const auto& [name, location] : stored.tensors()) {
     sum.update(name.data(), name.size());
     const auto bytes = location.file->bytes(name);
@@ -93,7 +94,8 @@ Network load_model(const fs::path& path, at::ScalarType compute, at::Device devi
   const StoredWeights stored(path);
   model.config = stored.config();
   model.fingerprint = stored.fingerprint();
-  const Weights weights = assemble_weights(model.config, compute, path, [&](const std::string& name) { return stored.read(name); });
+  const Weights weights =
+      assemble_weights(model.config, compute, path, [&](const std::string& name) { return stored.read(name); });
   model.weights = convert(model.config, weights, compute, device);
   return model;
 }

@@ -12,7 +12,7 @@ namespace ingrain {
 struct Network {
   ModelConfig config;
   Weights weights;
-  std::string fingerprint;  // of the stored weights: a memory belongs to the model with the same one
+  std::string fingerprint;             // of the stored weights: a memory belongs to the model with the same one
   std::optional<Weights> packed = {};  // the same with slow matrices in few bits, if pack_slow_weights() was called
 
   /// The weights for a pass over `rows` tokens without gradients.
@@ -24,20 +24,23 @@ struct Network {
 at::ScalarType native_compute_type(at::Device device = at::kCPU);
 
 /// "fp32", "bf16", "fp64", or "auto" for the native one. UsageError naming `option` for anything else.
-at::ScalarType parse_compute_type(std::string_view name, at::Device device = at::kCPU, std::string_view option = "--dtype");
+at::ScalarType parse_compute_type(std::string_view name, at::Device device = at::kCPU,
+                                  std::string_view option = "--dtype");
 
 /// The name that parse_compute_type() knows it by. REQUIRES: one of the three.
 std::string compute_type_name(at::ScalarType type);
 
-/// Reads a model folder, a Hugging Face folder or a GGUF file (model/decoder_source.h), its matrices converted to
+/// Reads a model folder, a Hugging Face folder or a GGUF file (store/pretrained.h), its matrices converted to
 /// `compute`. Error naming the file and the tensor if one is missing, has another shape than the configuration says,
 /// or holds a NaN or infinity.
 Network load_model(const std::filesystem::path& path, at::ScalarType compute, at::Device device = at::kCPU);
 
 /// Writes config.json and model.safetensors (each whole or not at all); `store` is the type of all tensors in the file.
-void save_model(const std::filesystem::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store);
+void save_model(const std::filesystem::path& folder, const ModelConfig& config, const Weights& weights,
+                at::ScalarType store);
 
-/// The name in model.safetensors of each part of a parameter, with the rows it covers (stacked parameters have several).
+/// The name in model.safetensors of each part of a parameter, with the rows it covers (stacked parameters have
+/// several).
 struct StoredPart {
   std::string name;
   int64_t first_row, rows;

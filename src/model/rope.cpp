@@ -1,6 +1,6 @@
 #include "model/rope.h"
 
-#include "ops/repeated.h"
+#include "ops/graph/graph.h"
 
 #include <cmath>
 #include <numbers>
@@ -30,9 +30,10 @@ Tensor rope_frequencies(const ModelConfig& c, at::Device device) {
       return mix(((turns_R - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor)).clamp(0, 1));
     }
     case RopeScaling::Kind::yarn: {
-      const auto pair_with_turns = [&](double turns) {  // the (fractional) pair that turns so often in the trained length
-        return head_dim * std::log(s.original_max_position / (turns * full_turn)) / (2 * std::log(c.rope_theta));
-      };
+      const auto pair_with_turns =
+          [&](double turns) {  // the (fractional) pair that turns so often in the trained length
+            return head_dim * std::log(s.original_max_position / (turns * full_turn)) / (2 * std::log(c.rope_theta));
+          };
       const double low = std::max(std::floor(pair_with_turns(s.beta_fast)), 0.0);
       const double high = std::min(std::ceil(pair_with_turns(s.beta_slow)), head_dim - 1);
       return mix(1 - ((pair_R - low) / std::max(high - low, 1e-3)).clamp(0, 1));
@@ -41,9 +42,12 @@ Tensor rope_frequencies(const ModelConfig& c, at::Device device) {
   return f_R;
 }
 
-ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R, at::ScalarType type) {
+ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R,
+                             at::ScalarType type) {
   const Tensor angles_TR = ops::again([=] { return position_T.to(at::kDouble).unsqueeze(1) * frequency_R; });
-  const auto finish = [a = amplitude(config.rope_scaling), type](const Tensor& x) { return (a == 1 ? x : x * a).to(type); };
+  const auto finish = [a = amplitude(config.rope_scaling), type](const Tensor& x) {
+    return (a == 1 ? x : x * a).to(type);
+  };
   return {ops::again([=] { return finish(angles_TR.cos()); }), ops::again([=] { return finish(angles_TR.sin()); }),
           config.rope_interleaved};
 }

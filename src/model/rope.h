@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/config.h"
-#include "ops/heads/heads.h"
+#include "ops/qkv_rope/qkv_rope.h"
 
 namespace ingrain {
 
@@ -11,7 +11,8 @@ namespace ingrain {
 Tensor rope_frequencies(const ModelConfig& config, at::Device device = at::kCPU);
 
 /// cos and sin for any positions [T] (int64, on the frequencies' device). Angles in fp64: exact at any position.
-ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R, at::ScalarType type);
+ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R,
+                             at::ScalarType type);
 
 /// The same for positions first .. first + count - 1.
 ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,

@@ -28,8 +28,8 @@ Range range_of(const Tensor& ids) {
 void require_in_vocabulary(const Tensor& ids, int64_t vocab_size, std::string_view what) {
   if (ids.numel() == 0) return;
   const auto [least, most] = range_of(ids);
-  require(least >= 0 && most < vocab_size, "{} hold id {}, outside 0 .. {}; were they made with another tokenizer?", what,
-          least < 0 ? least : most, vocab_size - 1);
+  require(least >= 0 && most < vocab_size, "{} hold id {}, outside 0 .. {}; were they made with another tokenizer?",
+          what, least < 0 ? least : most, vocab_size - 1);
 }
 
 }  // namespace ingrain

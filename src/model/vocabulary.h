@@ -1,7 +1,7 @@
 // Ids of tokens come from outside, often from another model's tokenizer.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 #include <string_view>
 

@@ -1,6 +1,6 @@
 #include "model/weights.h"
 
-#include "ops/cpu/arena.h"
+#include "ops/memory/arena.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
@@ -53,7 +53,8 @@ at::ScalarType type_of(ParameterKind kind, at::ScalarType compute) {
 std::vector<Tensor> empty_tensors(const std::vector<ops::cpu::Shape>& shapes, at::Device device) {
   if (device.is_cpu()) return ops::cpu::empty_side_by_side(shapes);
   std::vector<Tensor> out;
-  for (const auto& shape : shapes) out.push_back(at::empty(shape.sizes, at::TensorOptions().dtype(shape.type).device(device)));
+  for (const auto& shape : shapes)
+    out.push_back(at::empty(shape.sizes, at::TensorOptions().dtype(shape.type).device(device)));
   return out;
 }
 

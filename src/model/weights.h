@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/config.h"
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 #include <functional>
 #include <string>
@@ -31,7 +31,7 @@ struct Weights {
   std::vector<Mlp> fast_S;  // W_0, fp32 (fp64) always
   Tensor inner_rate_S;      // learned multipliers of inner_lr, fp32 (fp64); undefined if not learned
   Tensor final_norm_D;
-  Tensor head_VD;           // undefined if tied to the embedding
+  Tensor head_VD;  // undefined if tied to the embedding
 
   const Tensor& head() const { return head_VD.defined() ? head_VD : embedding_VD; }
   at::Device device() const { return embedding_VD.device(); }
@@ -42,7 +42,8 @@ struct Weights {
 enum class ParameterKind { embedding, matrix, norm, fast, rate };
 
 /// Calls `visit(name, tensor, kind)` for every parameter that `config` has, in a fixed order. Names are ours:
-/// "blocks.3.wqkv". The tensors may be undefined (to be filled in); make_weights() gives them the shapes that belong there.
+/// "blocks.3.wqkv". The tensors may be undefined (to be filled in); make_weights() gives them the shapes that belong
+/// there.
 using ParameterVisitor = std::function<void(const std::string& name, Tensor& tensor, ParameterKind kind)>;
 void visit_parameters(const ModelConfig& config, Weights& weights, const ParameterVisitor& visit);
 
@@ -57,7 +58,8 @@ void fill_initial(const ModelConfig& config, Weights& weights, const at::Generat
 Weights initial_weights(const ModelConfig& config, uint64_t seed);
 
 /// The same values with matrices of another type or device. Tensors that need no change are shared, not copied.
-Weights convert(const ModelConfig& config, const Weights& weights, at::ScalarType compute, at::Device device = at::kCPU);
+Weights convert(const ModelConfig& config, const Weights& weights, at::ScalarType compute,
+                at::Device device = at::kCPU);
 
 /// Every parameter, in visit order.
 std::vector<Tensor> parameter_list(const ModelConfig& config, const Weights& weights);

@@ -1,7 +1,7 @@
 // Which implementation of an operation runs. Asked once, at the operation's door.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops {
 

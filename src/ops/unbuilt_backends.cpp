@@ -1,8 +1,8 @@
 // Kernel tables of backends that this build lacks: their operations' reference formulas, which run anywhere.
-#include "ops/heads/heads.h"
-#include "ops/linear/few_rows.h"
+#include "ops/qkv_rope/qkv_rope.h"
+#include "ops/linear/gemv.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
-#include "ops/repeated.h"
+#include "ops/graph/graph.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/sgd/sgd.h"

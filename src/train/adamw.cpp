@@ -37,8 +37,8 @@ void AdamW::step(double lr, double norm) {
     if (group.weights.empty()) continue;
     if (norm > options_.clip) at::_foreach_mul_(group.gradients, options_.clip / norm);
     group.steps[0].fill_(steps_);
-    at::_fused_adamw_(group.weights, group.gradients, group.first, group.second, /*max_exp_avg_sqs=*/{}, group.steps, lr,
-                      options_.beta1, options_.beta2, group.weight_decay, options_.eps, /*amsgrad=*/false,
+    at::_fused_adamw_(group.weights, group.gradients, group.first, group.second, /*max_exp_avg_sqs=*/{}, group.steps,
+                      lr, options_.beta1, options_.beta2, group.weight_decay, options_.eps, /*amsgrad=*/false,
                       /*maximize=*/false);
   }
 }

@@ -19,7 +19,8 @@ class AdamW {
 
   /// The gradients' global norm: one number, fp64, on their device. 0 where nothing is trained.
   Tensor gradient_norm() const;
-  /// One step with rate `lr`. Clips the gradients in place. `norm` is what gradient_norm() says now; REQUIRES: it is finite.
+  /// One step with rate `lr`. Clips the gradients in place. `norm` is what gradient_norm() says now; REQUIRES: it is
+  /// finite.
   void step(double lr, double norm);
 
   int64_t steps() const { return steps_; }

@@ -3,10 +3,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "data/checksum.h"
-#include "model/model_tokenizer.h"
-#include "model/stored_weights.h"
-#include "model/tensor_io.h"
+#include "base/checksum.h"
+#include "store/model_tokenizer.h"
+#include "store/stored_weights.h"
+#include "store/tensor_io.h"
 
 #include <algorithm>
 #include <map>
@@ -22,20 +22,21 @@ constexpr const char* kFormat = "ingrain-checkpoint";
 constexpr const char *kPrefix = "checkpoint-", *kEnd = ".safetensors";
 
 std::string checksum_of(const SafetensorsFile& file) {
-  data::Checksum sum;
+  Checksum sum;
   for (const auto& [name, entry] : file.tensors()) sum.update(file.bytes(name).data(), file.bytes(name).size());
   return fmt::format("{:016x}", sum.value());
 }
 
 std::string checksum_of(const std::map<std::string, Tensor>& tensors) {
-  data::Checksum sum;
+  Checksum sum;
   for (const auto& [name, x] : tensors) sum.update(x.data_ptr(), x.nbytes());
   return fmt::format("{:016x}", sum.value());
 }
 
 const std::string& metadata_of(const SafetensorsFile& file, const std::string& key) {
   const auto found = file.metadata().find(key);
-  require(found != file.metadata().end(), "{}: no training checkpoint: metadata '{}' is missing", file.path().string(), key);
+  require(found != file.metadata().end(), "{}: no training checkpoint: metadata '{}' is missing", file.path().string(),
+          key);
   return found->second;
 }
 
@@ -46,8 +47,10 @@ json json_of(const SafetensorsFile& file, const std::string& key) {
 /// Opens a checkpoint and looks at every byte. Error if it is damaged.
 SafetensorsFile open_whole(const fs::path& path) {
   SafetensorsFile file(path);
-  require(metadata_of(file, "format") == kFormat, "{}: no training checkpoint: its format is '{}'", path.string(), metadata_of(file, "format"));
-  require(metadata_of(file, "checksum") == checksum_of(file), "{}: its bytes do not match its checksum; the file is damaged", path.string());
+  require(metadata_of(file, "format") == kFormat, "{}: no training checkpoint: its format is '{}'", path.string(),
+          metadata_of(file, "format"));
+  require(metadata_of(file, "checksum") == checksum_of(file),
+          "{}: its bytes do not match its checksum; the file is damaged", path.string());
   return file;
 }
 
@@ -62,7 +65,8 @@ int64_t whole_number(const json& state, const char* field, const fs::path& path)
 void check_same_model(const SafetensorsFile& file, const ModelConfig& config) {
   const json there = json_of(file, "config"), here = to_json(config);
   for (const auto& [key, value] : here.items())
-    require(there.contains(key) && there[key] == value, "{}: the checkpoint's model has {} = {}, this run's {}; restore it, or begin a new run in another folder",
+    require(there.contains(key) && there[key] == value,
+            "{}: the checkpoint's model has {} = {}, this run's {}; restore it, or begin a new run in another folder",
             file.path().string(), key, there.contains(key) ? there[key].dump() : "nothing", value.dump());
 }
 
@@ -73,8 +77,11 @@ std::string optional_metadata(const SafetensorsFile& file, const std::string& ke
 
 void check_same_frozen(const SafetensorsFile& file, const std::string& fingerprint) {
   const std::string there = optional_metadata(file, "frozen_fingerprint");
-  require(there == fingerprint, "{}: this checkpoint has only the trained part of the model {}; the model given is {}; name the right one in model.folder",
-          file.path().string(), there.empty() ? "(none: it has all weights)" : printable(there), fingerprint.empty() ? "drawn at random" : fingerprint);
+  require(there == fingerprint,
+          "{}: this checkpoint has only the trained part of the model {}; the model given is {}; name the right one in "
+          "model.folder",
+          file.path().string(), there.empty() ? "(none: it has all weights)" : printable(there),
+          fingerprint.empty() ? "drawn at random" : fingerprint);
 }
 
 uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
@@ -85,23 +92,25 @@ uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
   require(state.is_object(), "{}: metadata 'state' is not an object; the file is damaged", file.path().string());
   const auto number = [&](const char* field) { return whole_number(state, field, file.path()); };
   const auto targets = trainer.state();
-  require(targets.size() == file.tensors().size(), "{}: holds {} tensors, this run has {}; were train.train_only changed?", file.path().string(),
+  require(targets.size() == file.tensors().size(),
+          "{}: holds {} tensors, this run has {}; were train.train_only changed?", file.path().string(),
           file.tensors().size(), targets.size());
   for (const auto& [name, target] : targets) {
     const auto& entry = file.at(name);
-    require(entry.dtype == formats::DType::F32 && target.sizes() == at::IntArrayRef(entry.shape), "{}: tensor '{}' has another shape or type than this run's",
-            file.path().string(), name);
+    require(entry.dtype == formats::DType::F32 && target.sizes() == at::IntArrayRef(entry.shape),
+            "{}: tensor '{}' has another shape or type than this run's", file.path().string(), name);
   }
   data::LoaderState loader;
   from_json(state.contains("loader") ? state["loader"] : json(), loader);
-  trainer.restore({number("step"), number("tokens"), number("skipped"), number("skipped_in_a_row")}, number("optimizer_steps"), loader);
+  trainer.restore({number("step"), number("tokens"), number("skipped"), number("skipped_in_a_row")},
+                  number("optimizer_steps"), loader);
   for (const auto& [name, target] : targets) target.copy_(read_tensor(file, name));
   return static_cast<uint64_t>(number("log_bytes"));
 }
 
 /// The finished model: an adapter again if the run began with one and left the base's weights as they are.
-void write_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store, const fs::path& frozen,
-                 const fs::path& tokenizer) {
+void write_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store,
+                 const fs::path& frozen, const fs::path& tokenizer) {
   const auto base = frozen.empty() ? std::nullopt : StoredWeights(frozen).base();
   if (base) {
     save_adapter(folder, config, weights, *base, store);
@@ -114,7 +123,9 @@ void write_model(const fs::path& folder, const ModelConfig& config, const Weight
 
 }  // namespace
 
-fs::path checkpoint_path(const fs::path& folder, int64_t step) { return folder / fmt::format("{}{:08}{}", kPrefix, step, kEnd); }
+fs::path checkpoint_path(const fs::path& folder, int64_t step) {
+  return folder / fmt::format("{}{:08}{}", kPrefix, step, kEnd);
+}
 
 std::vector<fs::path> list_checkpoints(const fs::path& folder) {
   std::vector<std::pair<int64_t, fs::path>> found;
@@ -122,7 +133,8 @@ std::vector<fs::path> list_checkpoints(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder, missing)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kPrefix) || !name.ends_with(kEnd)) continue;
-    const std::string digits = name.substr(std::strlen(kPrefix), name.size() - std::strlen(kPrefix) - std::strlen(kEnd));
+    const std::string digits =
+        name.substr(std::strlen(kPrefix), name.size() - std::strlen(kPrefix) - std::strlen(kEnd));
     if (digits.empty() || digits.size() > 18 || digits.find_first_not_of("0123456789") != digits.npos) continue;
     found.emplace_back(std::stoll(digits), entry.path());
   }
@@ -200,7 +212,8 @@ Resumed resume_newest(Trainer& trainer) {
 
 void export_model(const fs::path& checkpoint, const fs::path& folder, at::ScalarType store) {
   const SafetensorsFile file = open_whole(checkpoint);
-  const ModelConfig config = parse_config(json_of(file, "config"), fmt::format("{}: metadata 'config'", checkpoint.string()));
+  const ModelConfig config =
+      parse_config(json_of(file, "config"), fmt::format("{}: metadata 'config'", checkpoint.string()));
   const fs::path frozen = optional_metadata(file, "frozen");
   Weights weights = make_weights(config, at::kFloat);
   if (!frozen.empty()) {
@@ -211,7 +224,9 @@ void export_model(const fs::path& checkpoint, const fs::path& folder, at::Scalar
   visit_parameters(config, weights, [&](const std::string& name, Tensor& target, ParameterKind) {
     if (!frozen.empty() && !file.contains(name)) return;
     const Tensor x = read_tensor(file, name);
-    require(x.sizes() == target.sizes(), "{}: tensor '{}' does not have the shape that its config says; the file is damaged", checkpoint.string(), name);
+    require(x.sizes() == target.sizes(),
+            "{}: tensor '{}' does not have the shape that its config says; the file is damaged", checkpoint.string(),
+            name);
     target.copy_(x);
   });
   write_model(folder, config, weights, store, frozen, metadata_of(file, "tokenizer"));
@@ -219,7 +234,8 @@ void export_model(const fs::path& checkpoint, const fs::path& folder, at::Scalar
 
 void export_model(const Trainer& trainer) {
   const RunConfig& run = trainer.run();
-  write_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype, at::kCPU, "checkpoint.model_dtype"),
+  write_model(run.checkpoint.model, run.model.config, trainer.master(),
+              parse_compute_type(run.checkpoint.model_dtype, at::kCPU, "checkpoint.model_dtype"),
               trainer.frozen() ? trainer.frozen()->folder : fs::path(), run.data.tokenizer);
 }
 

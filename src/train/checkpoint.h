@@ -1,10 +1,10 @@
 // Checkpoints: one safetensors file each, whole or not at all, from which a run continues bit for bit.
 //
 // Tensors: every master weight under its own name ("blocks.3.wqkv"), fp32, and beside every trained one its
-// ".first_moment" and ".second_moment"; a run that began with a model and trains a part of it leaves out the rest, which
-// is in that model: metadata "frozen" (its folder) and "frozen_fingerprint". Metadata: "format" = "ingrain-checkpoint", "state" (JSON: counters, optimizer
-// steps, loader, length of the log), "config" (config.json), "settings" (as given), "tokenizer" (path, may be empty),
-// "checksum" (XXH3 of all tensors' bytes in name order).
+// ".first_moment" and ".second_moment"; a run that began with a model and trains a part of it leaves out the rest,
+// which is in that model: metadata "frozen" (its folder) and "frozen_fingerprint". Metadata: "format" =
+// "ingrain-checkpoint", "state" (JSON: counters, optimizer steps, loader, length of the log), "config" (config.json),
+// "settings" (as given), "tokenizer" (path, may be empty), "checksum" (XXH3 of all tensors' bytes in name order).
 #pragma once
 
 #include "train/trainer.h"

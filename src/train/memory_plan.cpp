@@ -5,7 +5,8 @@
 namespace ingrain::train {
 namespace {
 
-/// What "auto" leaves: an eighth for what the allocator cannot use, and a block of the head's logits (ops/linear_cross_entropy).
+/// What "auto" leaves: an eighth for what the allocator cannot use, and a block of the head's logits
+/// (ops/linear_cross_entropy).
 int64_t with_spare(int64_t bytes) { return bytes + bytes / 8 + (int64_t{1} << 30); }
 
 }  // namespace
@@ -17,7 +18,9 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   MemoryEstimate m{c.parameter_count(), 0, 0, 0, 0};
   // The meta device gives shapes without memory.
   Weights shapes = make_weights(c, at::kFloat, at::kMeta);
-  visit_parameters(c, shapes, [&](const std::string& name, Tensor& x, ParameterKind) { m.trained += is_trained(run, name) ? x.numel() : 0; });
+  visit_parameters(c, shapes, [&](const std::string& name, Tensor& x, ParameterKind) {
+    m.trained += is_trained(run, name) ? x.numel() : 0;
+  });
   m.state = 4 * m.parameters + 12 * m.trained + (compute == at::kFloat ? 0 : compute_bytes * m.parameters);
   if (run.train.mode == Mode::meta) {
     const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
@@ -37,10 +40,13 @@ bool plan_recompute(const RunConfig& run, at::ScalarType compute, std::optional<
   const MemoryEstimate m = estimate_memory(run, compute, recompute);
   const auto gib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
   require(m.bytes() <= *free,
-          "train.device has {:.1f} GiB free, but a step needs about {:.1f}: weights, gradients and moments {:.1f}, fast weights of the inner loop "
-          "{:.1f}, activations {:.1f}; {}raise train.accumulation, which cuts a batch into smaller parts, lower train.kept_mib, or shorten "
+          "train.device has {:.1f} GiB free, but a step needs about {:.1f}: weights, gradients and moments {:.1f}, "
+          "fast weights of the inner loop "
+          "{:.1f}, activations {:.1f}; {}raise train.accumulation, which cuts a batch into smaller parts, lower "
+          "train.kept_mib, or shorten "
           "data.sequence_length",
-          gib(*free), gib(m.bytes()), gib(m.state), gib(m.fast), gib(m.activations), recompute ? "" : "set train.recompute = true, ");
+          gib(*free), gib(m.bytes()), gib(m.state), gib(m.fast), gib(m.activations),
+          recompute ? "" : "set train.recompute = true, ");
   return recompute;
 }
 

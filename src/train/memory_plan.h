@@ -17,9 +17,9 @@ struct MemoryEstimate {
 };
 MemoryEstimate estimate_memory(const RunConfig& config, at::ScalarType compute, bool recompute);
 
-/// Whether blocks compute their activations again in the backward pass: as train.recompute says. Where that is "auto": unless
-/// all of it fits `free` bytes of the device without, with some to spare. Error, with the remedy, where the count is
-/// above `free` as it is. free unknown (the CPU): "auto" is true.
+/// Whether blocks compute their activations again in the backward pass: as train.recompute says. Where that is "auto":
+/// unless all of it fits `free` bytes of the device without, with some to spare. Error, with the remedy, where the
+/// count is above `free` as it is. free unknown (the CPU): "auto" is true.
 bool plan_recompute(const RunConfig& config, at::ScalarType compute, std::optional<int64_t> free);
 
 }  // namespace ingrain::train

@@ -18,7 +18,8 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 void check_writable(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  require(!error, "{}: cannot make the checkpoint folder: {}; choose another checkpoint.folder", folder.string(), error.message());
+  require(!error, "{}: cannot make the checkpoint folder: {}; choose another checkpoint.folder", folder.string(),
+          error.message());
   const fs::path probe = folder / ".writable";
   write_file(probe, "");
   fs::remove(probe, error);
@@ -29,10 +30,12 @@ class Run {
   Run(const RunConfig& config, const RunOptions& options) : config_(config), options_(options) {
     check_writable(config.checkpoint.folder);
     require(options.resume || list_checkpoints(config.checkpoint.folder).empty(),
-            "{}: holds checkpoints of an earlier run; continue it with --resume, or choose another checkpoint.folder", config.checkpoint.folder.string());
+            "{}: holds checkpoints of an earlier run; continue it with --resume, or choose another checkpoint.folder",
+            config.checkpoint.folder.string());
     trainer_ = std::make_unique<Trainer>(config);
     if (!trainer_->device().is_cpu()) say(fmt::format("computing on {}", trainer_->device().str()));
-    if (!config.train.recompute) say(trainer_->recomputes() ? "activations are computed again in the backward pass" : "activations are kept");
+    if (!config.train.recompute)
+      say(trainer_->recomputes() ? "activations are computed again in the backward pass" : "activations are kept");
     uint64_t log_bytes = 0;
     if (options.resume) {
       const Resumed resumed = resume_newest(*trainer_);
@@ -46,7 +49,8 @@ class Run {
   RunEnd operator()() {
     loop();
     if (!trainer_->done()) {
-      say(fmt::format("interrupted after step {}; {} is written; continue with --resume", trainer_->counters().step, checkpoint().string()));
+      say(fmt::format("interrupted after step {}; {} is written; continue with --resume", trainer_->counters().step,
+                      checkpoint().string()));
       return RunEnd::interrupted;
     }
     validate();
@@ -66,13 +70,18 @@ class Run {
 
   void loop() {
     const int64_t tokens_per_step = config_.train.batch * config_.data.length, begun = done();
-    auto bar = std::make_unique<ingrain::Progress>("training", static_cast<uint64_t>((config_.train.steps - begun) * tokens_per_step), "tokens");
+    auto bar = std::make_unique<ingrain::Progress>(
+        "training", static_cast<uint64_t>((config_.train.steps - begun) * tokens_per_step), "tokens");
     while (!trainer_->done() && !stop()) {
       const auto start = Clock::now();
       const StepReport report = trainer_->advance();
-      if (report.skipped) say(fmt::format("step {}: the loss or the gradient is not finite; step skipped ({} so far)", done(), trainer_->counters().skipped));
-      if (done() % config_.log.every == 0 || trainer_->done() || report.skipped) log_->step(report, trainer_->counters(), seconds_since(start));
-      bar->update(static_cast<uint64_t>((done() - begun) * tokens_per_step), fmt::format("step {}/{}  loss {:.4f}", done(), config_.train.steps, report.loss));
+      if (report.skipped)
+        say(fmt::format("step {}: the loss or the gradient is not finite; step skipped ({} so far)", done(),
+                        trainer_->counters().skipped));
+      if (done() % config_.log.every == 0 || trainer_->done() || report.skipped)
+        log_->step(report, trainer_->counters(), seconds_since(start));
+      bar->update(static_cast<uint64_t>((done() - begun) * tokens_per_step),
+                  fmt::format("step {}/{}  loss {:.4f}", done(), config_.train.steps, report.loss));
       if (trainer_->done()) break;
       if (config_.validation.every > 0 && done() % config_.validation.every == 0) bar->finish(), validate();
       if (done() % config_.checkpoint.every == 0) checkpoint();
@@ -89,8 +98,8 @@ class Run {
     if (!reports) return;
     for (const ValidationReport& r : *reports) {
       log_->validation(r, done());
-      say(fmt::format("step {}: {}: loss {:.4f} with learning, {:.4f} without; in its last eighth {:.4f} and {:.4f}", done(), r.name, r.loss_on,
-                      r.loss_off, r.loss_on_P.back(), r.loss_off_P.back()));
+      say(fmt::format("step {}: {}: loss {:.4f} with learning, {:.4f} without; in its last eighth {:.4f} and {:.4f}",
+                      done(), r.name, r.loss_on, r.loss_off, r.loss_on_P.back(), r.loss_off_P.back()));
     }
   }
 

@@ -7,14 +7,15 @@ namespace ingrain::train {
 
 struct RunOptions {
   bool resume = false;
-  std::function<bool()> interrupted;                  // asked between steps; true: checkpoint, then an orderly end
-  std::function<void(const std::string&)> say;        // lines for people
+  std::function<bool()> interrupted;            // asked between steps; true: checkpoint, then an orderly end
+  std::function<void(const std::string&)> say;  // lines for people
 };
 
 enum class RunEnd { finished, interrupted };
 
 /// Runs until train.steps are done or `interrupted` says so. The log (JSON lines) holds one object per log.every steps,
-///   {"step", "loss", "first_chunk_loss", "last_chunk_loss", "lr", "inner_rate", "gradient_norm", "inner_norm", "tokens",
+///   {"step", "loss", "first_chunk_loss", "last_chunk_loss", "lr", "inner_rate", "gradient_norm", "inner_norm",
+///   "tokens",
 ///    "tokens_per_second", "seconds", "skipped"}
 /// and one per validation file: {"step", "validation", "loss_on", "loss_off", "position", "loss_on_by_position", ...}.
 /// `step` counts steps done. Error if the folder holds another run's checkpoints and resume is false, and on what

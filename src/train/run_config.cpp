@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "model/device.h"
 
 #include <fnmatch.h>
@@ -18,9 +18,10 @@ namespace fs = std::filesystem;
 constexpr double kHuge = 1e12;
 
 /// The fields of config.json that fix which tensors there are, and their shapes.
-const std::vector<std::string> kShapes{"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-                                       "head_dim", "intermediate_size", "suffix_len", "fast_intermediate_size", "qk_norm", "post_norm",
-                                       "fast_post_norm", "attention_bias", "tie_word_embeddings", "learned_inner_rates"};
+const std::vector<std::string> kShapes{
+    "vocab_size", "hidden_size",       "num_hidden_layers", "num_attention_heads",    "num_key_value_heads",
+    "head_dim",   "intermediate_size", "suffix_len",        "fast_intermediate_size", "qk_norm",
+    "post_norm",  "fast_post_norm",    "attention_bias",    "tie_word_embeddings",    "learned_inner_rates"};
 
 void read_data(SettingReader& in, RunConfig::Data& data) {
   in.need("data.train", "\"corpus\"  # what 'ingrain data prepare' made");
@@ -57,17 +58,19 @@ void fit_to_data(const RunConfig::Data& data, json& fields, const std::string& s
     require(!fields["vocab_size"].is_number_integer() || fields["vocab_size"].get<int64_t>() >= info.vocab_size,
             "{}: [model] vocab_size is {}, but {} was made with a vocabulary of {}; leave vocab_size out to take that",
             source, fields["vocab_size"].dump(), data.train.string(), info.vocab_size);
-    require(fields["bos_token_id"] == info.bos, "{}: [model] bos_token_id is {}, but documents in {} begin with {}; leave bos_token_id out to take that",
+    require(fields["bos_token_id"] == info.bos,
+            "{}: [model] bos_token_id is {}, but documents in {} begin with {}; leave bos_token_id out to take that",
             source, fields["bos_token_id"].dump(), data.train.string(), info.bos);
   }
   if (!data.tokenizer.empty()) {
-    const data::Tokenizer tokenizer = data::Tokenizer::load(data.tokenizer);
+    const tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(data.tokenizer);
     require(corpus.shards().empty() || corpus.shards()[0].info().tokenizer == tokenizer.fingerprint(),
             "{}: data.tokenizer ({}) is not the one that made {}; give that one, or prepare the data again", source,
             data.tokenizer.string(), data.train.string());
     if (tokenizer.eos() && !fields.contains("eos_token_id")) fields["eos_token_id"] = *tokenizer.eos();
   }
-  require(fields.contains("vocab_size"), "{}: model.vocab_size is missing; raw tokens do not say it: below [model] write vocab_size = 32000", source);
+  require(fields.contains("vocab_size"),
+          "{}: model.vocab_size is missing; raw tokens do not say it: below [model] write vocab_size = 32000", source);
 }
 
 void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model& model, const std::string& source) {
@@ -77,17 +80,19 @@ void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model
   json given = in.section("model"), fields = json::object();
   const std::vector<std::string> known = model_fields();
   for (const auto& [key, value] : given.items())
-    require(std::find(known.begin(), known.end(), key) != known.end(), "{}: there is no such setting{}", in.describe("model." + key),
-            did_you_mean(key, known));
+    require(std::find(known.begin(), known.end(), key) != known.end(), "{}: there is no such setting{}",
+            in.describe("model." + key), did_you_mean(key, known));
   given.erase("preset"), given.erase("folder");
-  require(preset_name.empty() || model.folder.empty(), "{}: [model] has both a preset and a folder; keep one of them", source);
+  require(preset_name.empty() || model.folder.empty(), "{}: [model] has both a preset and a folder; keep one of them",
+          source);
   if (!preset_name.empty()) fields = to_json(preset(preset_name));
   if (!model.folder.empty()) fields = to_json(load_config(model.folder / "config.json"));
   // A preset's vocabulary gives way to that of the data.
   if (!preset_name.empty()) fields.erase("vocab_size"), fields.erase("bos_token_id"), fields.erase("eos_token_id");
   if (!model.folder.empty())
     for (const std::string& shape : kShapes)
-      require(!given.contains(shape), "{}: the model in {} fixes it; leave it out", in.describe("model." + shape), model.folder.string());
+      require(!given.contains(shape), "{}: the model in {} fixes it; leave it out", in.describe("model." + shape),
+              model.folder.string());
   for (const auto& [key, value] : given.items()) fields[key] = value;
   if (const auto window = fields.find("sliding_window"); window != fields.end() && *window == "full") *window = nullptr;
   fit_to_data(data, fields, source);
@@ -103,8 +108,8 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
   in.read("train.steps", train.steps, 1);
   in.read("train.batch", train.batch, 1, 1 << 20);
   in.read("train.accumulation", train.accumulation, 1, 1 << 20);
-  require(train.batch % train.accumulation == 0, "{} is {}; it must divide train.batch ({})", in.describe("train.accumulation"),
-          train.accumulation, train.batch);
+  require(train.batch % train.accumulation == 0, "{} is {}; it must divide train.batch ({})",
+          in.describe("train.accumulation"), train.accumulation, train.batch);
   train.rate.steps = train.steps;
   train.rate.warmup = train.steps / 10;
   in.read("train.lr", train.rate.peak, 0, kHuge);
@@ -126,18 +131,20 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
   in.read_word("train.dtype", type, types);
   train.dtype = types[type];
   in.read("train.device", train.device);
-  require(is_device_name(train.device), "{}: '{}' is not a device; choose \"auto\", \"cpu\", \"cuda\" (the first GPU) or \"cuda:N\"", in.describe("train.device"),
-          printable(train.device));
+  require(is_device_name(train.device),
+          "{}: '{}' is not a device; choose \"auto\", \"cpu\", \"cuda\" (the first GPU) or \"cuda:N\"",
+          in.describe("train.device"), printable(train.device));
   in.read_or_auto("train.recompute", train.recompute);
   int64_t seed = 1;
   in.read("train.seed", seed, 0);
   train.seed = static_cast<uint64_t>(seed);
   size_t parameters = 0;
   const bool choice = in.read_word("train.parameters", parameters, {"all", "fast"});
-  require(!in.read("train.train_only", train.train_only) || !choice, "{}: train.train_only says the same in detail; keep one of them",
-          in.describe("train.parameters"));
+  require(!in.read("train.train_only", train.train_only) || !choice,
+          "{}: train.train_only says the same in detail; keep one of them", in.describe("train.parameters"));
   if (parameters == 1) {
-    require(model.config.suffix_len > 0, "{}: the model has no fast weights; 'ingrain retrofit' gives it some", in.describe("train.parameters"));
+    require(model.config.suffix_len > 0, "{}: the model has no fast weights; 'ingrain retrofit' gives it some",
+            in.describe("train.parameters"));
     train.train_only = {"*.fast*"};  // the fast MLPs and their norms
     if (model.config.learned_inner_rates) train.train_only.emplace_back("inner_rate");
   }
@@ -169,11 +176,13 @@ void read_outputs(SettingReader& in, RunConfig& run) {
 void check_train_only(const RunConfig& run, const SettingReader& in) {
   std::vector<std::string> names;
   Weights shapes;
-  visit_parameters(run.model.config, shapes, [&](const std::string& name, Tensor&, ParameterKind) { names.push_back(name); });
+  visit_parameters(run.model.config, shapes,
+                   [&](const std::string& name, Tensor&, ParameterKind) { names.push_back(name); });
   for (const std::string& pattern : run.train.train_only)
-    require(std::any_of(names.begin(), names.end(), [&](const auto& name) { return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0; }),
-            "{}: no parameter is called '{}'{}; docs/training.md lists them, for example \"*.fast.*\"", in.describe("train.train_only"),
-            printable(pattern), did_you_mean(pattern, names));
+    require(std::any_of(names.begin(), names.end(),
+                        [&](const auto& name) { return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0; }),
+            "{}: no parameter is called '{}'{}; docs/training.md lists them, for example \"*.fast.*\"",
+            in.describe("train.train_only"), printable(pattern), did_you_mean(pattern, names));
 }
 
 }  // namespace
@@ -189,10 +198,11 @@ RunConfig parse_run_config(const SettingMap& settings, const std::string& source
   read_outputs(in, run);
   in.finish();
   const int64_t chunk = run.model.config.chunk;
-  require(run.data.length % chunk == 0, "{} is {}; it must be a multiple of the model's chunk_size ({})", in.describe("data.sequence_length"),
-          run.data.length, chunk);
+  require(run.data.length % chunk == 0, "{} is {}; it must be a multiple of the model's chunk_size ({})",
+          in.describe("data.sequence_length"), run.data.length, chunk);
   require(run.train.mode == Mode::standard || run.model.config.suffix_len > 0,
-          "{}: mode \"meta\" needs a model with fast weights: set model.suffix_len, or train.mode = \"standard\"", source);
+          "{}: mode \"meta\" needs a model with fast weights: set model.suffix_len, or train.mode = \"standard\"",
+          source);
   check_train_only(run, in);
   return run;
 }
@@ -242,9 +252,11 @@ std::string resolved_toml(const RunConfig& run) {
   line("steps", t.steps), line("batch", t.batch), line("accumulation", t.accumulation);
   line("lr", t.rate.peak), line("init_lr", t.rate.initial), line("end_lr", t.rate.end), line("warmup", t.rate.warmup);
   line("ilr_init", t.inner_rate.initial), line("ilr_warmup", t.inner_rate.warmup);
-  line("weight_decay", t.adamw.weight_decay), line("clip", t.adamw.clip), line("decay_embedding", t.adamw.decay_embedding);
+  line("weight_decay", t.adamw.weight_decay), line("clip", t.adamw.clip),
+      line("decay_embedding", t.adamw.decay_embedding);
   line("beta1", t.adamw.beta1), line("beta2", t.adamw.beta2);
-  line("dtype", t.dtype), line("device", t.device), line("recompute", t.recompute ? json(*t.recompute) : json("auto")), line("seed", t.seed);
+  line("dtype", t.dtype), line("device", t.device), line("recompute", t.recompute ? json(*t.recompute) : json("auto")),
+      line("seed", t.seed);
   line("train_only", t.train_only), line("max_skipped", t.max_skipped), line("kept_mib", t.kept_mib);
   section("validation");
   json paths = json::array();

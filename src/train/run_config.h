@@ -22,12 +22,12 @@ struct RunConfig {
   } model;
 
   struct Data {
-    std::filesystem::path train;      // a prepared folder, a shard, or a raw file of tokens
+    std::filesystem::path train;  // a prepared folder, a shard, or a raw file of tokens
     data::TokenType raw_type = data::TokenType::U16;
     std::filesystem::path tokenizer;  // copied into the model's folder; may be empty
     data::Order order = data::Order::packed;
-    uint64_t seed = 1, skip = 0;      // skip: batches left out at the beginning
-    int64_t length = 0;               // T, a multiple of the chunk
+    uint64_t seed = 1, skip = 0;  // skip: batches left out at the beginning
+    int64_t length = 0;           // T, a multiple of the chunk
   } data;
 
   struct Train {
@@ -36,26 +36,27 @@ struct RunConfig {
     Schedule rate;
     InnerRateWarmup inner_rate;
     AdamWOptions adamw;
-    std::string dtype = "auto";  // of the computation; master weights are fp32
+    std::string dtype = "auto";   // of the computation; master weights are fp32
     std::string device = "auto";  // as parse_device reads it
-    std::optional<bool> recompute = true;  // blocks' activations in the backward pass; none: as memory allows (memory_plan.h)
-    uint64_t seed = 1;           // of the initial weights
+    std::optional<bool> recompute =
+        true;           // blocks' activations in the backward pass; none: as memory allows (memory_plan.h)
+    uint64_t seed = 1;  // of the initial weights
     std::vector<std::string> train_only;  // patterns of parameter names; empty: everything is trained
-    int64_t max_skipped = 10;    // steps in a row with a loss or gradient that is not finite
-    int64_t kept_mib = 4096;     // for fast weights kept between the sweeps; beyond it they are computed again
+    int64_t max_skipped = 10;             // steps in a row with a loss or gradient that is not finite
+    int64_t kept_mib = 4096;              // for fast weights kept between the sweeps; beyond it they are computed again
   } train;
 
   struct Validation {
     std::vector<std::filesystem::path> paths;
-    int64_t every = 0;           // steps; 0: at the end only
-    int64_t sequences = 8;       // from each file's beginning
+    int64_t every = 0;      // steps; 0: at the end only
+    int64_t sequences = 8;  // from each file's beginning
     int64_t length = 0;
   } validation;
 
   struct Checkpoint {
     std::filesystem::path folder;
     int64_t every = 500, keep = 3;
-    std::filesystem::path model;        // where the finished model goes
+    std::filesystem::path model;  // where the finished model goes
     std::string model_dtype = "fp32";
   } checkpoint;
 

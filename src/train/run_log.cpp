@@ -23,7 +23,8 @@ RunLog::RunLog(const std::filesystem::path& path, uint64_t keep_bytes) : path_(p
   bytes_ = error ? 0 : std::min<uint64_t>(size, keep_bytes);
   if (!error) std::filesystem::resize_file(path, bytes_, error);
   file_.reset(std::fopen(path.c_str(), "ab"));
-  require(file_ != nullptr, "{}: cannot write the log: {}; set log.file to a place that can be written", path.string(), std::strerror(errno));
+  require(file_ != nullptr, "{}: cannot write the log: {}; set log.file to a place that can be written", path.string(),
+          std::strerror(errno));
 }
 
 void RunLog::write(const json& line) {

@@ -14,7 +14,8 @@ struct Schedule {
   double at(int64_t step) const;
 };
 
-/// The inner rate's warm-up, eta(s) = initial + (inner_lr - initial) min(1, (s + 1) / warmup), as a multiplier of inner_lr.
+/// The inner rate's warm-up, eta(s) = initial + (inner_lr - initial) min(1, (s + 1) / warmup), as a multiplier of
+/// inner_lr.
 struct InnerRateWarmup {
   double initial = 1, inner_lr = 1;
   int64_t warmup = 0;

@@ -20,11 +20,12 @@ data::LoaderOptions loader_options(const RunConfig& run) {
 }
 
 Tensor to_tensor(const data::Batch& batch) {
-  return at::from_blob(const_cast<int32_t*>(batch.tokens.data()), {batch.rows, batch.length + 1}, at::kInt).to(at::kLong);
+  return at::from_blob(const_cast<int32_t*>(batch.tokens.data()), {batch.rows, batch.length + 1}, at::kInt)
+      .to(at::kLong);
 }
 
-/// What a report says of one pass: the mean loss over chunks, the first chunk's, the last one's, the inner gradients' mean
-/// norm (0 where there are none). [4] fp64, where the pass was computed.
+/// What a report says of one pass: the mean loss over chunks, the first chunk's, the last one's, the inner gradients'
+/// mean norm (0 where there are none). [4] fp64, where the pass was computed.
 Tensor figures(const ttt::OuterLoss& loss) {
   const Tensor loss_C = loss.chunk_loss_BC.mean(0);
   const bool inner = loss.inner_norm_BC.defined() && loss.inner_norm_BC.numel() > 0;
@@ -32,16 +33,21 @@ Tensor figures(const ttt::OuterLoss& loss) {
   return at::stack({loss_C.mean(), loss_C[0], loss_C[-1], norm}).to(at::kDouble);
 }
 
-at::ScalarType compute_type(const RunConfig& run, at::Device device) { return parse_compute_type(run.train.dtype, device, "train.dtype"); }
+at::ScalarType compute_type(const RunConfig& run, at::Device device) {
+  return parse_compute_type(run.train.dtype, device, "train.dtype");
+}
 
 }  // namespace
 
 Trainer::Trainer(const RunConfig& run)
-    : run_(run), device_(parse_device(run.train.device, "train.device")),
-      recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_))), master_(first_weights()),
+    : run_(run),
+      device_(parse_device(run.train.device, "train.device")),
+      recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_))),
+      master_(first_weights()),
       compute_(convert(c_, master_, compute_type(run, device_), device_)),
       slots_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
-      optimizer_(c_, master_, slots_.sums(), run.train.adamw), corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
+      optimizer_(c_, master_, slots_.sums(), run.train.adamw),
+      corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
       loader_(corpus_, loader_options(run_)) {}
 
 Weights Trainer::first_weights() {
@@ -53,7 +59,8 @@ Weights Trainer::first_weights() {
 
 void Trainer::refresh_compute_weights() const {
   const at::NoGradGuard no_grad;
-  const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_), trained = parameter_list(c_, slots_.sums());
+  const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_),
+             trained = parameter_list(c_, slots_.sums());
   std::vector<Tensor> changed, copies;
   for (size_t i = 0; i < from.size(); ++i) {
     if (!trained[i].defined() || from[i].is_same(to[i])) continue;
@@ -98,7 +105,8 @@ StepReport Trainer::advance() {
   counters_.skipped += report.skipped ? 1 : 0;
   counters_.skipped_in_a_row = report.skipped ? counters_.skipped_in_a_row + 1 : 0;
   require(counters_.skipped_in_a_row < run_.train.max_skipped,
-          "step {}: {} steps in a row had a loss or gradient that is not finite, so training has stopped; go back to an earlier "
+          "step {}: {} steps in a row had a loss or gradient that is not finite, so training has stopped; go back to "
+          "an earlier "
           "checkpoint with a lower train.lr, a longer train.warmup or train.dtype = \"fp32\"",
           report.step, counters_.skipped_in_a_row);
   return report;

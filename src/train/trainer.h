@@ -2,7 +2,7 @@
 #pragma once
 
 #include "data/corpus.h"
-#include "model/gradient_slots.h"
+#include "ttt/gradient_sums.h"
 #include "model/network.h"
 #include "train/run_config.h"
 #include "train/validation.h"
@@ -12,20 +12,20 @@ namespace ingrain::train {
 
 /// What one step of the outer loop did.
 struct StepReport {
-  int64_t step = 0;             // its number, from 0
+  int64_t step = 0;                                // its number, from 0
   double loss = 0, first_loss = 0, last_loss = 0;  // mean over all chunks, of the first, of the last
   double lr = 0, inner_rate = 0;
-  double gradient_norm = 0;     // before the clip
-  double inner_norm = 0;        // mean |g_t| over sequences and chunks; 0 in standard mode
-  int64_t tokens = 0;           // of this step
-  bool skipped = false;         // loss or gradient was not finite: nothing moved
+  double gradient_norm = 0;  // before the clip
+  double inner_norm = 0;     // mean |g_t| over sequences and chunks; 0 in standard mode
+  int64_t tokens = 0;        // of this step
+  bool skipped = false;      // loss or gradient was not finite: nothing moved
 };
 
 /// Counters that checkpoints keep beside the tensors.
 struct Counters {
-  int64_t step = 0;      // steps done
-  int64_t tokens = 0;    // seen, skipped steps included
-  int64_t skipped = 0;   // steps, altogether
+  int64_t step = 0;     // steps done
+  int64_t tokens = 0;   // seen, skipped steps included
+  int64_t skipped = 0;  // steps, altogether
   int64_t skipped_in_a_row = 0;
 };
 
@@ -62,8 +62,8 @@ class Trainer {
   const Counters& counters() const { return counters_; }
   data::LoaderState loader_state() const { return loader_.state(); }
 
-  /// Every tensor that the future depends on, by name, as live tensors: the master weights under their own names (without
-  /// those of frozen()), the moments as AdamW names them. A checkpoint is these and the two states below.
+  /// Every tensor that the future depends on, by name, as live tensors: the master weights under their own names
+  /// (without those of frozen()), the moments as AdamW names them. A checkpoint is these and the two states below.
   std::vector<std::pair<std::string, Tensor>> state() const;
   /// Continues from there. The tensors must have been filled in already (they are live).
   void restore(const Counters& counters, int64_t optimizer_steps, const data::LoaderState& loader);

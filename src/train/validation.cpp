@@ -15,11 +15,13 @@ Tensor read_sequences(const std::filesystem::path& path, const RunConfig& run) {
   const data::Corpus corpus = data::Corpus::open(path, run.data.raw_type);
   const int64_t T = run.validation.length;
   const int64_t N = std::min(run.validation.sequences, (static_cast<int64_t>(corpus.size()) - 1) / T);
-  require(N >= 1, "{}: {} tokens are too few for one validation sequence of {}; lower validation.length", path.string(), corpus.size(), T);
+  require(N >= 1, "{}: {} tokens are too few for one validation sequence of {}; lower validation.length", path.string(),
+          corpus.size(), T);
   std::vector<int32_t> tokens(static_cast<size_t>(N * T + 1));
   corpus.read(0, tokens.size(), tokens.data());
   const Tensor all = at::from_blob(tokens.data(), {N * T + 1}, at::kInt).to(at::kLong);
-  require(all.max().item<int64_t>() < run.model.config.vocab_size, "{}: holds ids beyond the model's vocabulary of {}; prepare it with the training data's tokenizer",
+  require(all.max().item<int64_t>() < run.model.config.vocab_size,
+          "{}: holds ids beyond the model's vocabulary of {}; prepare it with the training data's tokenizer",
           path.string(), run.model.config.vocab_size);
   return all.unfold(0, T + 1, T).contiguous();
 }
@@ -35,12 +37,14 @@ struct PartSums {
   double mean() const { return loss_P.sum().item<double>() / std::max(1.0, count_P.sum().item<double>()); }
   std::vector<double> by_part(int64_t parts) const {
     std::vector<double> out;
-    for (int64_t p = 0; p < parts; ++p) out.push_back(loss_P[p].item<double>() / std::max(1.0, count_P[p].item<double>()));
+    for (int64_t p = 0; p < parts; ++p)
+      out.push_back(loss_P[p].item<double>() / std::max(1.0, count_P[p].item<double>()));
     return out;
   }
 };
 
-std::optional<ValidationReport> validate_file(const Network& model, const RunConfig& run, const std::filesystem::path& path,
+std::optional<ValidationReport> validate_file(const Network& model, const RunConfig& run,
+                                              const std::filesystem::path& path,
                                               const std::function<bool()>& keep_going) {
   const Tensor tokens_NT1 = read_sequences(path, run);
   const int64_t N = tokens_NT1.size(0), T = tokens_NT1.size(1) - 1, parts = std::min(kParts, T);
@@ -61,7 +65,8 @@ std::optional<ValidationReport> validate_file(const Network& model, const RunCon
     }
   }
   if (model.config.suffix_len == 0) on = off;
-  ValidationReport report{path.filename().string(), on.mean(), off.mean(), {}, on.by_part(parts), off.by_part(parts), N * T};
+  ValidationReport report{path.filename().string(), on.mean(),          off.mean(), {},
+                          on.by_part(parts),        off.by_part(parts), N * T};
   for (int64_t p = 0; p < parts; ++p) report.position_P.push_back((p * T + parts - 1) / parts);
   return report;
 }

@@ -12,8 +12,8 @@ namespace ingrain::train {
 /// What a validation file's loss is, learning on and off.
 struct ValidationReport {
   std::string name;
-  double loss_on = 0, loss_off = 0;               // mean over counted tokens
-  std::vector<int64_t> position_P;                // where each of at most eight equal parts begins
+  double loss_on = 0, loss_off = 0;  // mean over counted tokens
+  std::vector<int64_t> position_P;   // where each of at most eight equal parts begins
   std::vector<double> loss_on_P, loss_off_P;
   int64_t tokens = 0;
 };

@@ -2,7 +2,8 @@
 
 namespace ingrain::ttt {
 
-BlockStack::BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next, Recompute recompute)
+BlockStack::BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next,
+                       Recompute recompute)
     : c_(config), slots_(slots), blocks_(blocks), attention_of_next_(attention_of_next), recompute_(recompute) {
   // Below the lowest trained parameter the backward pass has nothing to compute, and the forward pass nothing to keep.
   if (slots.sums().embedding_VD.defined()) return;
@@ -14,7 +15,8 @@ Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, co
   const auto attend = [&](int64_t, const ops::Heads& now) { return attend_window(c_, now, {}); };
   Tensor h = attention_step(c_, block, h_PBTD, attend, rope_, tap, stage).h_PBTD;
   if (stage == blocks_) return h;
-  if (stage >= c_.prefix_len()) h = fast_step(c_, block, h, {w.fast_S[static_cast<size_t>(stage - c_.prefix_len())], {}}, tap, stage);
+  if (stage >= c_.prefix_len())
+    h = fast_step(c_, block, h, {w.fast_S[static_cast<size_t>(stage - c_.prefix_len())], {}}, tap, stage);
   return mlp_step(c_, block, h, tap, stage);
 }
 

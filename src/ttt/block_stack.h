@@ -3,7 +3,7 @@
 #pragma once
 
 #include "model/block.h"
-#include "model/gradient_slots.h"
+#include "ttt/gradient_sums.h"
 
 namespace ingrain::ttt {
 
@@ -13,7 +13,8 @@ enum class Recompute { never, always };
 /// With `attention_of_next`, the next block's attention step too (where the suffix begins).
 class BlockStack {
  public:
-  BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next, Recompute recompute);
+  BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next,
+             Recompute recompute);
 
   /// tokens: [B, T]. Returns [B, T, D].
   Tensor forward(const Tensor& tokens_BT, const ops::RopeTable& rope, const Tap& tap = {});

@@ -16,18 +16,22 @@ struct PutFunction : torch::autograd::Function<PutFunction> {
     place.copy_(x);
     return place.detach();
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list grads) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list grads) {
     return {grads[0], Tensor()};
   }
 };
 
-Tensor put(const Tensor& x_PBTGd, const Tensor& place_BTGd) { return PutFunction::apply(x_PBTGd, place_BTGd.unsqueeze(0)); }
+Tensor put(const Tensor& x_PBTGd, const Tensor& place_BTGd) {
+  return PutFunction::apply(x_PBTGd, place_BTGd.unsqueeze(0));
+}
 
 }  // namespace
 
-void SuffixPass::step(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ops::RopeTable& rope,
-                      const Attend& attend, const Tap& tap) {
-  const int64_t at = ++made_, s = at / 3, i = c.prefix_len() + s;  // the first block's attention is step 0, made already
+void SuffixPass::step(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S,
+                      const ops::RopeTable& rope, const Attend& attend, const Tap& tap) {
+  const int64_t at = ++made_, s = at / 3,
+                i = c.prefix_len() + s;  // the first block's attention is step 0, made already
   if (s == c.suffix_len) {
     out_.x_PBTD = ops::rms_norm(h_PBTD_, w.final_norm_D, c.rms_eps);
     if (tap) tap("final_norm", -1, out_.x_PBTD);
@@ -52,12 +56,13 @@ SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vecto
   return std::move(pass).output();
 }
 
-SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const ChunkInput& in,
-                        const Tap& tap) {
+SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S,
+                        const ChunkInput& in, const Tap& tap) {
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const auto s = static_cast<size_t>(block - c.prefix_len() - 1);
     if (in.own_S1.empty()) return attend_window(c, now, in.past_S1[s]);
-    return attend_window(c, {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)}, in.past_S1[s]);
+    return attend_window(c, {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)},
+                         in.past_S1[s]);
   };
   return run_suffix(c, w, fast_S, in.h_BTD, in.rope, attend, tap);
 }
@@ -92,7 +97,8 @@ ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::
   const Tensor weight_BT = mean_weights(valid_BT, master_type(w.type()));
   Tensor nll_BT;
   ChunkGradient out = differentiate(c, w, W_S, in, tap, [&](const Tensor& x_PBTD) {
-    const auto loss = ops::linear_cross_entropy(x_PBTD.flatten(1, 2), w.head(), target_BT.flatten(), weight_BT.flatten());
+    const auto loss =
+        ops::linear_cross_entropy(x_PBTD.flatten(1, 2), w.head(), target_BT.flatten(), weight_BT.flatten());
     nll_BT = loss.nll_N.view_as(weight_BT);
     return Start{loss.objective, at::ones_like(loss.objective)};
   });

@@ -2,15 +2,16 @@
 #pragma once
 
 #include "ops/linear_cross_entropy/pieces.h"
-#include "ops/tape.h"
+#include "ops/activation_cache.h"
 #include "ttt/chunk.h"
 
 #include <optional>
 
 namespace ingrain::ttt {
 
-/// chunk_gradient of a chunk that is passed forward ahead of its end, a part at a time: suffix, head, and the loss's gradient at
-/// the head; what is left is one backward pass. A part's work is spread, in steps, over the tokens until the next part is whole.
+/// chunk_gradient of a chunk that is passed forward ahead of its end, a part at a time: suffix, head, and the loss's
+/// gradient at the head; what is left is one backward pass. A part's work is spread, in steps, over the tokens until
+/// the next part is whole.
 class ChunkAhead {
  public:
   /// most: tokens of a part. The last ones of a chunk are smaller, since its end waits for the last.
@@ -26,11 +27,12 @@ class ChunkAhead {
   void begin(const Tensor& h_BTD, const ops::RopeTable& rope, const Tensor& target_BT, const Tensor& valid_BT);
   /// How many steps should be made once `filled` tokens of the chunk are there. A backlog is worked off gradually.
   int64_t steps_due(int64_t filled) const;
-  /// The part's next step. attend: to what its tokens may see, earlier parts included; W as for chunk_gradient, the same for all
-  /// parts. REQUIRES: under_way().
+  /// The part's next step. attend: to what its tokens may see, earlier parts included; W as for chunk_gradient, the
+  /// same for all parts. REQUIRES: under_way().
   void step(const Weights& weights, const std::vector<Mlp>& W_S, const Attend& attend);
   /// The whole chunk's, once done() is its length. `in`, `valid` as for chunk_gradient.
-  ChunkGradient gradient(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& in, const Tensor& valid_BT);
+  ChunkGradient gradient(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& in,
+                         const Tensor& valid_BT);
 
  private:
   struct Part {

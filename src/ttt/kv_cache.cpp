@@ -5,8 +5,9 @@
 namespace ingrain::ttt {
 namespace {
 
-/// Room beyond twice what is kept: so many positions can come at a time, and a full buffer's content still lies wholly behind its
-/// front. Without it every copy of a memory on a CPU would soon need new buffers, for all blocks with the same token.
+/// Room beyond twice what is kept: so many positions can come at a time, and a full buffer's content still lies wholly
+/// behind its front. Without it every copy of a memory on a CPU would soon need new buffers, for all blocks with the
+/// same token.
 constexpr int64_t kMore = 256;
 
 }  // namespace
@@ -61,7 +62,8 @@ KvCache KvCache::clone() const {
   KvCache out;
   if (length() == 0) return out;
   const Tensor k_BnGd = k_BCGd_.narrow(1, begin_, length()), v_BnGd = v_BCGd_.narrow(1, begin_, length());
-  // Room that is not used costs nothing on a CPU, which gives pages when they are written; a GPU's memory is taken at once.
+  // Room that is not used costs nothing on a CPU, which gives pages when they are written; a GPU's memory is taken at
+  // once.
   if (!k_BnGd.is_cpu()) out.move(length(), k_BnGd, v_BnGd);
   out.append(k_BnGd, v_BnGd);
   return out;

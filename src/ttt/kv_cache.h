@@ -18,8 +18,8 @@ class KvCache {
   /// The n positions before the newest `skip` ones, or as many as there are.
   ops::KvWindow before(int64_t skip, int64_t n) const;
   int64_t length() const { return end_ - begin_; }
-  /// What is kept, with room for n more behind it: [B, length + n, G, d]. It stays where it is until append() has more to keep
-  /// than that. REQUIRES: something was appended once.
+  /// What is kept, with room for n more behind it: [B, length + n, G, d]. It stays where it is until append() has more
+  /// to keep than that. REQUIRES: something was appended once.
   ops::KvWindow with_room(int64_t n);
 
   /// A copy that shares nothing.

@@ -6,7 +6,7 @@
 #include "model/vocabulary.h"
 #include "ops/linear/products.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
-#include "ttt/chunk_step.h"
+#include "ttt/chunk_graph.h"
 #include "ttt/prefix.h"
 #include "ttt/work_ahead.h"
 
@@ -50,19 +50,28 @@ class Callbacks {
 /// Reading one segment: the prefix at once, then piece by piece of a chunk.
 class SegmentReader {
  public:
-  /// tokens: all that the call brings. Few (as the options say), and the work of inner steps is done ahead; many, and on a GPU
-  /// whole chunks' steps are repeated.
+  /// tokens: all that the call brings. Few (as the options say), and the work of inner steps is done ahead; many, and
+  /// on a GPU whole chunks' steps are repeated.
   SegmentReader(const Network& model, Memory& memory, const ReadOptions& options, Callbacks& callbacks, int64_t tokens)
-      : model_(model), c_(model.config), w_(model.weights), m_(memory), options_(options), callbacks_(callbacks),
+      : model_(model),
+        c_(model.config),
+        w_(model.weights),
+        m_(memory),
+        options_(options),
+        callbacks_(callbacks),
         ahead_(should_work_ahead(model, options, tokens)),
-        may_repeat_(!w_.device().is_cpu() && options.learn && !options.tap && !options.measure_steps), end_(memory.position + tokens) {}
+        may_repeat_(!w_.device().is_cpu() && options.learn && !options.tap && !options.measure_steps),
+        end_(memory.position + tokens) {}
 
-  /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next tokens.
+  /// next: the token after the segment [B], if known by now. nll_Bn: scores of targets, [B, n] for positions' next
+  /// tokens.
   void read(const Tensor& tokens_Bn, const std::optional<Tensor>& next_B, const Tensor& nll_Bn) {
     const int64_t n = tokens_Bn.size(1);
     const auto rope = rope_of(m_.position, n);
-    const auto prefix_rope = options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type()), w_.device()) : rope;
-    const Tensor h_BnD = run_prefix(c_, model_.weights_for(tokens_Bn.numel()), tokens_Bn, prefix_rope, rope, m_.kv_L, options_.tap);
+    const auto prefix_rope =
+        options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type()), w_.device()) : rope;
+    const Tensor h_BnD =
+        run_prefix(c_, model_.weights_for(tokens_Bn.numel()), tokens_Bn, prefix_rope, rope, m_.kv_L, options_.tap);
     // Position i's target is token i + 1; the last one's may not be known yet.
     const Tensor last = next_B ? next_B->unsqueeze(1) : at::full_like(tokens_Bn.narrow(1, 0, 1), kUnknownTarget);
     const Tensor target_Bn = at::cat({tokens_Bn.narrow(1, 1, n - 1), last}, 1);
@@ -93,7 +102,8 @@ class SegmentReader {
 
   void append_kv(const std::vector<SuffixOutput::Kv>& kv_S1) {
     for (size_t s = 0; s < kv_S1.size(); ++s)
-      m_.kv_L[static_cast<size_t>(c_.prefix_len()) + 1 + s].append(ops::value(kv_S1[s].k_PBTGd), ops::value(kv_S1[s].v_PBTGd));
+      m_.kv_L[static_cast<size_t>(c_.prefix_len()) + 1 + s].append(ops::value(kv_S1[s].k_PBTGd),
+                                                                   ops::value(kv_S1[s].v_PBTGd));
   }
 
   /// `count` tokens of the current chunk. A whole chunk whose targets are known is scored and learnt from in one pass.
@@ -129,18 +139,20 @@ class SegmentReader {
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
-  void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn, bool targets_known) {
+  void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn,
+             bool targets_known) {
     std::vector<FastMlp> fast_S;
     for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp});
     const Weights& w = model_.weights_for(target_Bn.numel());
     const SuffixOutput out = run_suffix(c_, w, fast_S, {h_BnD, windows_before(0), rope}, options_.tap);
     append_kv(out.kv_S1);
     m_.x_BD = ops::value(out.x_PBTD).select(1, -1).clone();
-    // Only the last target can be unknown. Alone (decoding) it is not worth a product with the head; with others it gets
-    // a score that nobody reads.
+    // Only the last target can be unknown. Alone (decoding) it is not worth a product with the head; with others it
+    // gets a score that nobody reads.
     if (h_BnD.size(1) == 1 && !targets_known) return;
     const Tensor ones = at::ones({target_Bn.numel()}, nll_Bn.options());
-    const auto loss = ops::linear_cross_entropy(out.x_PBTD.flatten(1, 2), w_.head(), target_Bn.clamp_min(0).flatten(), ones);
+    const auto loss =
+        ops::linear_cross_entropy(out.x_PBTD.flatten(1, 2), w_.head(), target_Bn.clamp_min(0).flatten(), ones);
     nll_Bn.copy_(loss.nll_N.view_as(target_Bn));
   }
 
@@ -156,8 +168,10 @@ class SegmentReader {
     InnerStep out;
     out.gradient = passed ? m_.ahead->gradient(w_, m_.W_S, chunk, m_.valid_Bb)
                           : chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb, tap);
-    out.norm_B = inner_step(m_.W_S, out.gradient.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
-    if (options_.measure_steps) out.loss_after_B = chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B;
+    out.norm_B =
+        inner_step(m_.W_S, out.gradient.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
+    if (options_.measure_steps)
+      out.loss_after_B = chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B;
     return out;
   }
 
@@ -169,7 +183,8 @@ class SegmentReader {
   }
 
   bool may_repeat() const {
-    return may_repeat_ && ChunkStep::repeats(c_, m_) && (repeated_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
+    return may_repeat_ && ChunkStep::repeats(c_, m_) &&
+           (repeated_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
   }
 
   void finish(const InnerStep& step) {
@@ -181,7 +196,8 @@ class SegmentReader {
   void forget_chunk() {
     m_.filled = 0;
     m_.ahead.reset();
-    for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i) m_.kv_L[static_cast<size_t>(i)].keep_last(c_.window - 1);
+    for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i)
+      m_.kv_L[static_cast<size_t>(i)].keep_last(c_.window - 1);
   }
 
   const Network& model_;
@@ -195,8 +211,8 @@ class SegmentReader {
   std::optional<ChunkStep> repeated_;
 };
 
-/// A GPU wants long ones: a product of 2048 rows is two or three tiles for each of its multiprocessors, the last of them half idle,
-/// and the window is copied before the new keys once a segment. A CPU gains nothing beyond 2048.
+/// A GPU wants long ones: a product of 2048 rows is two or three tiles for each of its multiprocessors, the last of
+/// them half idle, and the window is copied before the new keys once a segment. A CPU gains nothing beyond 2048.
 int64_t segment_tokens(const ReadOptions& options, at::Device device) {
   if (options.segment > 0) return options.segment;
   return device.is_cpu() ? 2048 : 8192;
@@ -218,7 +234,8 @@ Memory empty_memory(const Network& model, int64_t batch) {
   const ModelConfig& c = model.config;
   Memory m;
   for (const Mlp& mlp : model.weights.fast_S)
-    m.W_S.push_back({mlp.w13_FD.detach().unsqueeze(0).repeat({batch, 1, 1}), mlp.w2_DF.detach().unsqueeze(0).repeat({batch, 1, 1})});
+    m.W_S.push_back({mlp.w13_FD.detach().unsqueeze(0).repeat({batch, 1, 1}),
+                     mlp.w2_DF.detach().unsqueeze(0).repeat({batch, 1, 1})});
   m.kv_L.resize(static_cast<size_t>(c.num_layers));
   if (c.suffix_len > 0) {
     const auto options = model.weights.embedding_VD.options();
@@ -236,7 +253,8 @@ void require_something_read(const Memory& memory) {
 Tensor next_logits(const Network& model, const Memory& memory) {
   require_something_read(memory);
   const at::NoGradGuard no_grad;
-  return ops::product_nt(memory.x_BD, model.weights_for(memory.x_BD.size(0)).head()).to(master_type(model.weights.type()));
+  return ops::product_nt(memory.x_BD, model.weights_for(memory.x_BD.size(0)).head())
+      .to(master_type(model.weights.type()));
 }
 
 Tensor as_batch(std::span<const int32_t> tokens) {
@@ -252,7 +270,8 @@ void set_targets(const ModelConfig& c, Memory& memory, int64_t first, const Tens
   memory.valid_Bb.narrow(1, first, n).copy_(count_these ? known : at::zeros_like(known));
 }
 
-std::exception_ptr finish_chunk(const Network& model, Memory& memory, const Tensor& next_B, const ReadOptions& options) {
+std::exception_ptr finish_chunk(const Network& model, Memory& memory, const Tensor& next_B,
+                                const ReadOptions& options) {
   const at::NoGradGuard no_grad;  // the inner step alone differentiates, and says so
   Callbacks callbacks(options);
   SegmentReader(model, memory, options, callbacks, 1).set_last_target(next_B);

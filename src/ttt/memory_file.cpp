@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "data/checksum.h"
-#include "model/tensor_io.h"
+#include "base/checksum.h"
+#include "store/tensor_io.h"
 #include "model/vocabulary.h"
 
 #include <nlohmann/json.hpp>
@@ -65,7 +65,7 @@ class FileChecksum {
   std::string value() const { return fmt::format("{:016x}", sum_.value()); }
 
  private:
-  data::Checksum sum_;
+  Checksum sum_;
 };
 
 const std::string& field(const Metadata& metadata, const char* key, const fs::path& path) {
@@ -87,16 +87,19 @@ MemoryInfo parse_info(const formats::SafetensorsFile& file) {
   const fs::path& path = file.path();
   const Metadata& metadata = file.metadata();
   const auto format = metadata.find("format");
-  require(format != metadata.end() && format->second == kFormat, "{}: no memory file; 'ingrain read' makes them", path.string());
+  require(format != metadata.end() && format->second == kFormat, "{}: no memory file; 'ingrain read' makes them",
+          path.string());
   MemoryInfo info;
   info.version = integer(metadata, "version", path);
-  require(info.version == kVersion, "{}: memory file of version {}; this program knows version {}", path.string(), info.version, kVersion);
+  require(info.version == kVersion, "{}: memory file of version {}; this program knows version {}", path.string(),
+          info.version, kVersion);
   info.position = integer(metadata, "position", path);
   info.filled = integer(metadata, "filled", path);
   info.steps = integer(metadata, "steps", path);
   info.batch = integer(metadata, "batch", path);
   const std::string& form = field(metadata, "form", path);
-  require(form == "working" || form == "compact", "{}: metadata field 'form' is '{}'; working and compact are known", path.string(), printable(form));
+  require(form == "working" || form == "compact", "{}: metadata field 'form' is '{}'; working and compact are known",
+          path.string(), printable(form));
   info.form = form == "compact" ? MemoryForm::compact : MemoryForm::working;
   info.model_fingerprint = printable(field(metadata, "model", path));
   info.config = field(metadata, "config", path);
@@ -120,7 +123,8 @@ class Loader {
     load_windows(m);
     if (m.filled > 0) load_chunk(m);
     if (m.position > 0) m.x_BD = take("last", {info_.batch, c_.hidden_size}, model_.weights.type());
-    require(taken_ == file_.tensors().size(), "{}: holds {} tensors where {} belong to such a memory", name(), file_.tensors().size(), taken_);
+    require(taken_ == file_.tensors().size(), "{}: holds {} tensors where {} belong to such a memory", name(),
+            file_.tensors().size(), taken_);
     return m;
   }
 
@@ -131,7 +135,8 @@ class Loader {
     const auto check = [&](bool ok, const char* what) { require(ok, "{}: {}; the file is damaged", name(), what); };
     check(info_.batch >= 1 && info_.batch <= 65536, "'batch' is out of range");
     check(info_.position <= (int64_t{1} << 53), "'position' is out of range");
-    check(info_.filled <= info_.position && info_.filled <= (c_.suffix_len > 0 ? c_.chunk : 0), "'filled' contradicts the chunk or 'position'");
+    check(info_.filled <= info_.position && info_.filled <= (c_.suffix_len > 0 ? c_.chunk : 0),
+          "'filled' contradicts the chunk or 'position'");
     check(info_.steps <= info_.position / c_.chunk, "'steps' contradicts 'position'");
     if (c_.suffix_len == 0) return;
     check((info_.position - info_.filled) % c_.chunk == 0, "'filled' contradicts the chunk or 'position'");
@@ -142,8 +147,8 @@ class Loader {
 
   Tensor take(const std::string& tensor, const std::vector<int64_t>& shape, at::ScalarType type) {
     const formats::TensorEntry& entry = file_.at(tensor);
-    require(entry.shape == shape, "{}: tensor '{}' has shape [{}]; [{}] belongs there", name(), tensor, fmt::join(entry.shape, ", "),
-            fmt::join(shape, ", "));
+    require(entry.shape == shape, "{}: tensor '{}' has shape [{}]; [{}] belongs there", name(), tensor,
+            fmt::join(entry.shape, ", "), fmt::join(shape, ", "));
     ++taken_;
     const Tensor out = read_tensor(file_, tensor);
     if (at::isFloatingType(type)) {
@@ -159,8 +164,10 @@ class Loader {
     const bool difference = info_.form == MemoryForm::compact;
     const auto load = [&](const std::string& tensor, const Tensor& W) {
       const Tensor stored = take(tensor, W.sizes().vec(), W.scalar_type());
-      if (difference) W.add_(stored);
-      else W.copy_(stored);
+      if (difference)
+        W.add_(stored);
+      else
+        W.copy_(stored);
     };
     for (size_t s = 0; s < m.W_S.size(); ++s) {
       load(fmt::format("fast.{}.w13", s), m.W_S[s].w13_FD);
@@ -182,12 +189,15 @@ class Loader {
   }
 
   void load_chunk(Memory& m) {
-    m.h_BbD.narrow(1, 0, m.filled).copy_(take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type()));
+    m.h_BbD.narrow(1, 0, m.filled)
+        .copy_(take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type()));
     const Tensor target = take("chunk.target", {info_.batch, m.filled}, at::kLong);
     const Tensor valid = take("chunk.valid", {info_.batch, m.filled}, at::kBool);
     // The last one's is not known yet; the step's loss would go where a negative one points.
-    require_in_vocabulary(target.narrow(1, 0, m.filled - 1), c_.vocab_size, fmt::format("{}: the ids in tensor 'chunk.target'", name()));
-    require(target.select(1, m.filled - 1).eq(kUnknownTarget).all().item<bool>(), "{}: tensor 'chunk.target' knows a token that was not read", name());
+    require_in_vocabulary(target.narrow(1, 0, m.filled - 1), c_.vocab_size,
+                          fmt::format("{}: the ids in tensor 'chunk.target'", name()));
+    require(target.select(1, m.filled - 1).eq(kUnknownTarget).all().item<bool>(),
+            "{}: tensor 'chunk.target' knows a token that was not read", name());
     m.target_Bb.narrow(1, 0, m.filled).copy_(target);
     m.valid_Bb.narrow(1, 0, m.filled).copy_(valid);
   }
@@ -247,9 +257,11 @@ Memory load_memory(const fs::path& path, const Network& model) {
   const at::NoGradGuard no_grad;
   const formats::SafetensorsFile file(path);
   const MemoryInfo info = parse_info(file);
-  require(info.model_fingerprint == model.fingerprint, "{}: this memory belongs to the model {}, not to {}; load that model's folder",
-          path.string(), info.model_fingerprint, model.fingerprint);
-  require(memory_checksum(file) == field(file.metadata(), "checksum", path), "{}: the checksum does not match; the file is damaged", path.string());
+  require(info.model_fingerprint == model.fingerprint,
+          "{}: this memory belongs to the model {}, not to {}; load that model's folder", path.string(),
+          info.model_fingerprint, model.fingerprint);
+  require(memory_checksum(file) == field(file.metadata(), "checksum", path),
+          "{}: the checksum does not match; the file is damaged", path.string());
   return Loader(file, model, info).load();
 }
 

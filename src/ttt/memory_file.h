@@ -11,7 +11,8 @@ namespace ingrain::ttt {
 
 /// Writes atomically. Error if the file cannot be written. REQUIRES: `memory` belongs to `model`, which has a
 /// fingerprint (it came from load_model).
-void save_memory(const std::filesystem::path& path, const Network& model, const Memory& memory, MemoryForm form = MemoryForm::working);
+void save_memory(const std::filesystem::path& path, const Network& model, const Memory& memory,
+                 MemoryForm form = MemoryForm::working);
 
 /// Reads a memory for `model`, on its device. Error, naming the file and what is wrong, if the file is damaged (its
 /// checksum, shapes, counts and values are checked against the model's configuration) or belongs to another model
@@ -23,7 +24,7 @@ struct MemoryInfo {
   int64_t version = 0, position = 0, filled = 0, steps = 0, batch = 0;
   MemoryForm form = MemoryForm::working;
   std::string model_fingerprint, config;  // config: the model's, as JSON
-  uint64_t bytes = 0;  // of the file
+  uint64_t bytes = 0;                     // of the file
 };
 
 /// Reads and checks the metadata alone: needs no model and is fast. Error if it is no memory file.

@@ -24,27 +24,35 @@ int64_t bytes_of(const std::vector<Mlp>& mlps) {
 }
 
 /// <a, b> of one layer's fast weights, per sequence.
-Tensor dot_B(const Mlp& a, const Mlp& b) {
-  return (a.w13_FD * b.w13_FD).sum({1, 2}) + (a.w2_DF * b.w2_DF).sum({1, 2});
-}
+Tensor dot_B(const Mlp& a, const Mlp& b) { return (a.w13_FD * b.w13_FD).sum({1, 2}) + (a.w2_DF * b.w2_DF).sum({1, 2}); }
 
 /// The clip's transpose: u if |g| <= c, else (c / |g|) (u - g <g, u> / |g|^2). scale_B is min(1, c / |g|).
-std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<Mlp>& g_S, const Tensor& norm_B, const Tensor& scale_B) {
+std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<Mlp>& g_S, const Tensor& norm_B,
+                                 const Tensor& scale_B) {
   Tensor g_u_B = dot_B(g_S[0], u_S[0]);
   for (size_t s = 1; s < u_S.size(); ++s) g_u_B = g_u_B + dot_B(g_S[s], u_S[s]);
   const Tensor along_B = at::where(scale_B < 1, g_u_B / norm_B.square(), at::zeros_like(norm_B));
   const Tensor scale_B11 = scale_B.view({-1, 1, 1}), along_B11 = along_B.view({-1, 1, 1});
   std::vector<Mlp> out;
   for (size_t s = 0; s < u_S.size(); ++s)
-    out.push_back({scale_B11 * (u_S[s].w13_FD - g_S[s].w13_FD * along_B11), scale_B11 * (u_S[s].w2_DF - g_S[s].w2_DF * along_B11)});
+    out.push_back({scale_B11 * (u_S[s].w13_FD - g_S[s].w13_FD * along_B11),
+                   scale_B11 * (u_S[s].w2_DF - g_S[s].w2_DF * along_B11)});
   return out;
 }
 
 class MetaGradient {
  public:
-  MetaGradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1, const GradientOptions& options)
-      : c_(config), slots_(slots), w_(slots.leaves()), options_(options), batch_(split_batch(config, tokens_BT1, w_.device())),
-        B_(batch_.input_BT.size(0)), T_(batch_.input_BT.size(1)), n_(T_ / c_.chunk), type_(master_type(w_.type())),
+  MetaGradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
+               const GradientOptions& options)
+      : c_(config),
+        slots_(slots),
+        w_(slots.leaves()),
+        options_(options),
+        batch_(split_batch(config, tokens_BT1, w_.device())),
+        B_(batch_.input_BT.size(0)),
+        T_(batch_.input_BT.size(1)),
+        n_(T_ / c_.chunk),
+        type_(master_type(w_.type())),
         rope_(rope_table(c_, 0, T_, type_, w_.device())),
         prefix_(c_, slots_, c_.prefix_len(), /*attention_of_next=*/true, options.recompute) {}
 
@@ -67,7 +75,8 @@ class MetaGradient {
   }
 
  private:
-  /// What the reverse sweep needs of chunk t: W_t always where a segment starts, W_t and g_t while its segment is at hand.
+  /// What the reverse sweep needs of chunk t: W_t always where a segment starts, W_t and g_t while its segment is at
+  /// hand.
   struct Kept {
     std::vector<Mlp> W_S, g_S;
     bool g_known = false;
@@ -124,7 +133,8 @@ class MetaGradient {
   /// L_t, g_t, W_{t+1}: from kept_[t].W_S to kept_[t + 1].W_S.
   void forward_step(int64_t t, bool first_time) {
     Kept& now = kept_[index(t)];
-    const ChunkGradient pass = chunk_gradient(c_, w_, now.W_S, input(t), chunk_of(batch_.target_BT, t), chunk_of(batch_.valid_BT, t));
+    const ChunkGradient pass =
+        chunk_gradient(c_, w_, now.W_S, input(t), chunk_of(batch_.target_BT, t), chunk_of(batch_.valid_BT, t));
     if (first_time) {
       for (size_t s = 0; s < kv_S1_.size(); ++s) {
         chunk_of(kv_S1_[s].k_BWGd, t).copy_(ops::value(pass.kv_S1[s].k_PBTGd));
@@ -199,8 +209,9 @@ class MetaGradient {
     const SuffixOutput suffix = run_suffix(c_, w_, fast_S, in);
     const Tensor weight_BT = mean_weights(chunk_of(batch_.valid_BT, t), type_);
     const double share = options_.loss_scale / static_cast<double>(n_ * B_);
-    const auto J = ops::linear_cross_entropy(suffix.x_PBTD.flatten(1, 2), w_.head(), chunk_of(batch_.target_BT, t).flatten(),
-                                             weight_BT.flatten() * share, last ? Tensor() : weight_BT.flatten(), slots_.head_sum());
+    const auto J = ops::linear_cross_entropy(suffix.x_PBTD.flatten(1, 2), w_.head(),
+                                             chunk_of(batch_.target_BT, t).flatten(), weight_BT.flatten() * share,
+                                             last ? Tensor() : weight_BT.flatten(), slots_.head_sum());
     chunk_of(nll_BT_, t).copy_(J.nll_N.view_as(weight_BT));
     chunk_loss_BC_.select(1, t).copy_((weight_BT * J.nll_N.view_as(weight_BT)).sum(1));
 
@@ -249,8 +260,9 @@ class MetaGradient {
   const ops::RopeTable rope_;
   BlockStack prefix_;
   int64_t segment_ = 1;
-  Tensor h_BTD_, gh_BTD_;                     // the prefix's output and its cotangent
-  std::vector<ops::KvWindow> kv_S1_, nu_S1_;  // keys and values of suffix blocks 1.., and their cotangents, [B, T, G, d]
+  Tensor h_BTD_, gh_BTD_;  // the prefix's output and its cotangent
+  std::vector<ops::KvWindow> kv_S1_,
+      nu_S1_;  // keys and values of suffix blocks 1.., and their cotangents, [B, T, G, d]
   std::vector<Kept> kept_;
   std::vector<Mlp> lambda_S_;
   Tensor eta_S_, chunk_loss_BC_, norm_BC_, nll_BT_;

@@ -9,7 +9,8 @@ namespace ingrain::ttt {
 
 OuterBatch split_batch(const ModelConfig& c, const Tensor& tokens_BT1, at::Device device) {
   const int64_t T = tokens_BT1.size(1) - 1;
-  require(T >= c.chunk && T % c.chunk == 0, "a training sequence of {} tokens is not a positive multiple of the chunk ({})", T, c.chunk);
+  require(T >= c.chunk && T % c.chunk == 0,
+          "a training sequence of {} tokens is not a positive multiple of the chunk ({})", T, c.chunk);
   require_in_vocabulary(tokens_BT1, c.vocab_size, "training tokens");
   const Tensor there_BT1 = upload(tokens_BT1, device);
   OuterBatch batch{there_BT1.narrow(1, 0, T).contiguous(), there_BT1.narrow(1, 1, T).contiguous(), {}};

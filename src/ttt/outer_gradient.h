@@ -4,17 +4,18 @@
 // standard: the same model with its fast weights held at W_0, an ordinary backward pass
 #pragma once
 
-#include "model/gradient_slots.h"
+#include "ttt/gradient_sums.h"
 #include "model/network.h"
 #include "ttt/block_stack.h"
 
 namespace ingrain::ttt {
 
 struct GradientOptions {
-  double rate_multiplier = 1;  // of the inner rate (ilr warm-up)
-  double loss_scale = 1;       // of the gradients: 1 / accumulation steps
+  double rate_multiplier = 1;               // of the inner rate (ilr warm-up)
+  double loss_scale = 1;                    // of the gradients: 1 / accumulation steps
   Recompute recompute = Recompute::always;  // of blocks in the backward pass
-  int64_t keep_bytes = int64_t{4} << 30;  // for kept fast weights and inner gradients; beyond it they are computed again
+  int64_t keep_bytes =
+      int64_t{4} << 30;  // for kept fast weights and inner gradients; beyond it they are computed again
   Tap tap;
 };
 
@@ -25,7 +26,8 @@ struct OuterLoss {
   double mean() const { return chunk_loss_BC.mean().item<double>(); }
 };
 
-/// tokens: [B, T + 1] int64, as split_batch() (ttt/outer_batch.h) takes and checks them. Gradients are added to the slots' sums.
+/// tokens: [B, T + 1] int64, as split_batch() (ttt/outer_batch.h) takes and checks them. Gradients are added to the
+/// slots' sums.
 OuterLoss meta_gradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
                         const GradientOptions& options = {});
 OuterLoss standard_gradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,

@@ -22,7 +22,8 @@ OuterLoss standard_gradient(const ModelConfig& c, const GradientSlots& slots, co
   const double share = options.loss_scale / static_cast<double>(n * B);
   const auto loss = ops::linear_cross_entropy(x_PBTD.flatten(1, 2), slots.leaves().head(), batch.target_BT.flatten(),
                                               weight_BnB.flatten() * share, {}, slots.head_sum());
-  const Tensor g_BTD = GradientSlots::backward({loss.objective}, {at::ones_like(loss.objective)}, slots.final_norm_slots(), {h_BTD})[0];
+  const Tensor g_BTD =
+      GradientSlots::backward({loss.objective}, {at::ones_like(loss.objective)}, slots.final_norm_slots(), {h_BTD})[0];
   stack.backward(g_BTD);
 
   OuterLoss out;

@@ -34,8 +34,9 @@ struct Fiber {
   ucontext_t context;
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   State state = State::done;
-  bool flag = false;       // for any_of_block
-  alignas(8) unsigned char slots[2][kLaneBytes];  // what it gives away: two, so that the next exchange does not overwrite this one
+  bool flag = false;                              // for any_of_block
+  alignas(8) unsigned char slots[2][kLaneBytes];  // what it gives away: two, so that the next exchange does not
+                                                  // overwrite this one
   unsigned exchanges = 0;
 };
 
@@ -47,8 +48,7 @@ class Block {
     kernel_ = &kernel;
     failure_ = nullptr;
     for (unsigned i = 0; i < threads_; ++i) start(i);
-    while (!failure_ && step()) {
-    }
+    while (!failure_ && step()) {}
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -101,13 +101,15 @@ class Block {
       swapcontext(&scheduler_, &fibers_[i]->context);
     }
     bool opened = false;
-    for (unsigned first = 0; first < threads_; first += 32) opened |= open(first, std::min(first + 32, threads_), State::at_warp_barrier);
+    for (unsigned first = 0; first < threads_; first += 32)
+      opened |= open(first, std::min(first + 32, threads_), State::at_warp_barrier);
     if (opened) return true;
     any_ = false;
     for (unsigned i = 0; i < threads_; ++i) any_ |= fibers_[i]->state == State::at_block_barrier && fibers_[i]->flag;
     if (open(0, threads_, State::at_block_barrier)) return true;
     for (unsigned i = 0; i < threads_; ++i)
-      if (fibers_[i]->state != State::done) throw std::runtime_error("threads wait at a barrier that others never reach");
+      if (fibers_[i]->state != State::done)
+        throw std::runtime_error("threads wait at a barrier that others never reach");
     return false;
   }
 
@@ -147,7 +149,8 @@ Block& block() { return Block::instance(); }
 
 void run(Index3 grid, Index3 size, size_t shared_bytes, const std::function<void()>& kernel) {
   if (shared_bytes > kSharedMemory) throw std::runtime_error("more shared memory than a block may have");
-  if (size.x * size.y * size.z > 1024 || grid.y > 65535 || grid.z > 65535) throw std::runtime_error("no such launch on a GPU");
+  if (size.x * size.y * size.z > 1024 || grid.y > 65535 || grid.z > 65535)
+    throw std::runtime_error("no such launch on a GPU");
   blockDim = size, gridDim = grid;
   for (unsigned z = 0; z < grid.z; ++z)
     for (unsigned y = 0; y < grid.y; ++y)
@@ -172,7 +175,9 @@ void give(const void* mine, size_t bytes) {
   std::memcpy(me.slots[me.exchanges++ % 2], mine, bytes);
   warp_barrier();
 }
-const void* given_by(int lane) { return block().lane_of_my_warp(static_cast<unsigned>(lane)).slots[(block().me().exchanges - 1) % 2]; }
+const void* given_by(int lane) {
+  return block().lane_of_my_warp(static_cast<unsigned>(lane)).slots[(block().me().exchanges - 1) % 2];
+}
 int lane() { return static_cast<int>(block().current() % 32); }
 
 }  // namespace ingrain::test::gpu

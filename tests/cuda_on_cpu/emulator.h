@@ -1,10 +1,10 @@
 // A CUDA device, acted out on the CPU, so that kernels can be compared with their references where there is no GPU.
 //
-// Blocks run one after another; a block's threads are fibers that run one at a time, from barrier to barrier, in an order
-// that is shuffled anew at every barrier. What a missing barrier would let happen on a GPU then does happen here, and the
-// order is the same in every run. Shared memory starts as NaN, and writes beyond what a launch asked for are reported.
-// Not modelled: time, memory coalescing and alignment of global memory, register pressure, and limits of a real device
-// other than shared memory.
+// Blocks run one after another; a block's threads are fibers that run one at a time, from barrier to barrier, in an
+// order that is shuffled anew at every barrier. What a missing barrier would let happen on a GPU then does happen here,
+// and the order is the same in every run. Shared memory starts as NaN, and writes beyond what a launch asked for are
+// reported. Not modelled: time, memory coalescing and alignment of global memory, register pressure, and limits of a
+// real device other than shared memory.
 #pragma once
 
 #include <array>

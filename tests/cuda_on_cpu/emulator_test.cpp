@@ -35,8 +35,10 @@ TEST(CudaOnCpu, a_write_beyond_shared_memory_is_reported) {
 }
 
 __global__ void half_a_barrier(int) {
-  if (threadIdx.x < 5) __syncwarp();
-  else __syncthreads();
+  if (threadIdx.x < 5)
+    __syncwarp();
+  else
+    __syncthreads();
 }
 TEST(CudaOnCpu, a_barrier_that_not_all_reach_is_reported) {
   EXPECT_ANY_THROW(launch("half_a_barrier", half_a_barrier, {dim3(1), 32, 0}, nullptr, 0));

@@ -1,5 +1,5 @@
 // Keys in one piece: without a copy where the cache holds them so, with the same numbers where it does not.
-#include "ops/windowed_attention/joined_keys.h"
+#include "ops/windowed_attention/cuda/joined_keys.h"
 
 #include <gtest/gtest.h>
 
@@ -63,8 +63,8 @@ TEST(CudaOnCpu, rows_are_copied_only_where_they_are_not_aligned) {
   EXPECT_EQ(with_aligned_rows(aligned).data_ptr(), aligned.data_ptr());
   const Tensor gaps = storage.as_strided({2, 4, 3, 8}, {400, 40, 8, 1});
   EXPECT_EQ(with_aligned_rows(gaps).data_ptr(), gaps.data_ptr());
-  for (const Tensor& x : {storage.narrow(0, 1, 96).view({1, 4, 3, 8}), storage.as_strided({1, 4, 3, 8}, {400, 44, 8, 1}),
-                          aligned.transpose(2, 3)}) {
+  for (const Tensor& x : {storage.narrow(0, 1, 96).view({1, 4, 3, 8}),
+                          storage.as_strided({1, 4, 3, 8}, {400, 44, 8, 1}), aligned.transpose(2, 3)}) {
     const Tensor copy = with_aligned_rows(x);
     EXPECT_FALSE(copy.is_alias_of(x));
     EXPECT_EQ(reinterpret_cast<uintptr_t>(copy.data_ptr()) % 16, 0u);

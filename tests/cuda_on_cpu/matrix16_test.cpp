@@ -40,8 +40,8 @@ void expect_exact_products() {
       right[size_t(i * kLd + j)] = from_float<T>(kTransposed ? b(j, i) : b(i, j));
     }
   std::vector<float> to(256), to_2(256);
-  launch("products", products<T, kTransposed>, {dim3(1), 32, (2 * 16 * kLd + 320) * sizeof(float)}, nullptr, left.data(), right.data(),
-         to.data(), to_2.data());
+  launch("products", products<T, kTransposed>, {dim3(1), 32, (2 * 16 * kLd + 320) * sizeof(float)}, nullptr,
+         left.data(), right.data(), to.data(), to_2.data());
   for (int i = 0; i < 16; ++i)
     for (int n = 0; n < 16; ++n) {
       float want = 0, want_2 = 0;

@@ -1,6 +1,6 @@
 // Templates from hostile hands: parse and render each over one conversation, with little work allowed.
 #include "base/error.h"
-#include "formats/chat_template.h"
+#include "chat/chat_template.h"
 
 namespace {
 
@@ -14,14 +14,13 @@ const nlohmann::ordered_json& messages() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  ingrain::formats::ChatOptions options;
+  ingrain::chat::ChatOptions options;
   options.work_limit = 1 << 20;
   options.add_generation_prompt = true;
   options.tools = messages();
   options.bos_token = "<s>";
   try {
-    ingrain::formats::ChatTemplate({reinterpret_cast<const char*>(data), size}).render(messages(), options);
-  } catch (const ingrain::Error&) {
-  }
+    ingrain::chat::ChatTemplate({reinterpret_cast<const char*>(data), size}).render(messages(), options);
+  } catch (const ingrain::Error&) {}
   return 0;
 }

@@ -1,10 +1,10 @@
-// GGUF files from hostile hands: parse, describe, make a tokenizer, read every metadata value in every way, expand the last row of
-// every tensor.
+// GGUF files from hostile hands: parse, describe, make a tokenizer, read every metadata value in every way, expand the
+// last row of every tensor.
 #include "base/error.h"
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
-#include "formats/gguf_tokenizer.h"
-#include "formats/hf_config.h"
+#include "tokenizer/gguf_tokenizer.h"
+#include "families/hf_config.h"
 
 namespace {
 
@@ -14,8 +14,7 @@ template <class T>
 void try_get(const Gguf& file, std::string_view key) {
   try {
     file.get<T>(key);
-  } catch (const ingrain::Error&) {
-  }
+  } catch (const ingrain::Error&) {}
 }
 
 void read_everything(const Gguf& file) {
@@ -38,11 +37,10 @@ void import_everything(const Gguf& file) {
   const auto attempt = [](const auto& read) {
     try {
       read();
-    } catch (const ingrain::Error&) {
-    }
+    } catch (const ingrain::Error&) {}
   };
   attempt([&] { ingrain::formats::describe_gguf(file); });
-  attempt([&] { ingrain::formats::gguf_tokenizer_files(file); });
+  attempt([&] { ingrain::tokenizer::gguf_tokenizer_files(file); });
 }
 
 }  // namespace
@@ -52,7 +50,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Gguf file({reinterpret_cast<const char*>(data), size}, "fuzz");
     import_everything(file);
     read_everything(file);
-  } catch (const ingrain::Error&) {
-  }
+  } catch (const ingrain::Error&) {}
   return 0;
 }

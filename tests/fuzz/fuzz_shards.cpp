@@ -19,9 +19,7 @@ void repair_checksums(std::string& bytes) {
     std::memcpy(&value, bytes.data() + offset, sizeof value);
     return value;
   };
-  const auto store = [&](size_t offset, uint64_t value) {
-    std::memcpy(bytes.data() + offset, &value, sizeof value);
-  };
+  const auto store = [&](size_t offset, uint64_t value) { std::memcpy(bytes.data() + offset, &value, sizeof value); };
   const uint64_t table = load(48);
   if (table >= 128 && table <= bytes.size()) store(64, checksum(bytes.data() + table, bytes.size() - table));
   const uint64_t token_bytes = load(16) * static_cast<uint8_t>(bytes[12]);
@@ -37,8 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::string path = "/proc/self/fd/" + std::to_string(fd);
   std::string bytes(reinterpret_cast<const char*>(data), size);
   if (size >= 128) repair_checksums(bytes);
-  if (::ftruncate(fd, 0) != 0 ||
-      ::pwrite(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
     std::abort();
   }
   try {
@@ -49,7 +46,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::vector<int32_t> ids(shard.tokens().size());
     shard.tokens().copy_to(ids.data(), shard.info().vocab_size);
     shard.verify();
-  } catch (const Error&) {
-  }
+  } catch (const Error&) {}
   return 0;
 }

@@ -1,7 +1,7 @@
 // A tokenizer.json and a text from hostile hands: an Error, or ids that decode to text. Of the input, what stands
 // before the first zero byte is the JSON, the rest the text.
 #include "base/error.h"
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -13,16 +13,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // Patterns that backtrack end by PCRE2's limit; short texts keep that quick.
   const std::string_view text = input.substr(end).substr(0, 64);
   try {
-    const auto tokenizer = data::Tokenizer::from_json(input.substr(0, end), "", "fuzz.json");
+    const auto tokenizer = tokenizer::Tokenizer::from_json(input.substr(0, end), "", "fuzz.json");
     for (const bool parse : {false, true}) {
       const auto ids = tokenizer.encode(text, {.add_special_tokens = true, .parse_special = parse});
-      data::StreamDecoder stream(tokenizer);
+      tokenizer::StreamDecoder stream(tokenizer);
       std::string streamed;
       for (const int32_t id : ids) streamed += stream.push(id);
       streamed += stream.finish();
       if (streamed != tokenizer.decode(ids)) std::abort();
     }
-  } catch (const Error&) {
-  }
+  } catch (const Error&) {}
   return 0;
 }

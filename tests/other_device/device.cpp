@@ -37,17 +37,19 @@ struct Allocator final : c10::Allocator {
 Allocator g_allocator;
 constexpr c10::DispatchKeySet kKeys(c10::DispatchKey::PrivateUse1);
 
-Tensor empty(c10::IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>,
-             std::optional<at::MemoryFormat> format) {
+Tensor empty(c10::IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>,
+             std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
   return at::detail::empty_generic(size, &g_allocator, kKeys, type.value_or(at::kFloat), format);
 }
-Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::optional<at::ScalarType> type, std::optional<at::Layout>,
-                     std::optional<at::Device>, std::optional<bool>) {
+Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::optional<at::ScalarType> type,
+                     std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>) {
   return at::detail::empty_strided_generic(size, stride, &g_allocator, kKeys, type.value_or(at::kFloat));
 }
 
 /// The same memory as a tensor of the CPU.
-Tensor on_cpu(const Tensor& x) { return x.is_cpu() ? x : at::from_blob(x.data_ptr(), x.sizes(), x.strides(), x.options().device(at::kCPU)); }
+Tensor on_cpu(const Tensor& x) {
+  return x.is_cpu() ? x : at::from_blob(x.data_ptr(), x.sizes(), x.strides(), x.options().device(at::kCPU));
+}
 
 void move_numbers(const Tensor& from, const Tensor& to) { on_cpu(to).copy_(on_cpu(from)); }
 
@@ -80,12 +82,14 @@ Tensor& set_storage(Tensor& x, at::Storage storage, int64_t offset, c10::IntArra
 
 /// Numbers of the CPU may be operands, as on a GPU; its tensors may not.
 void check(const Tensor& x, const c10::OperatorHandle& op) {
-  TORCH_CHECK(!x.defined() || !x.is_cpu() || x.dim() == 0, op.schema().name(), ": a tensor on the CPU among those of another device");
+  TORCH_CHECK(!x.defined() || !x.is_cpu() || x.dim() == 0, op.schema().name(),
+              ": a tensor on the CPU among those of another device");
 }
 
 using Values = std::vector<c10::IValue>;
 
-/// An operand as it is now, for later. Tensors of the device are the same memory; numbers of the CPU are copied, as a launch does.
+/// An operand as it is now, for later. Tensors of the device are the same memory; numbers of the CPU are copied, as a
+/// launch does.
 c10::IValue kept(const c10::IValue& value) {
   const auto keep = [](const Tensor& x) { return !x.defined() ? x : x.is_cpu() ? x.clone() : x.detach(); };
   if (value.isTensor()) return keep(value.toTensor());
@@ -161,7 +165,9 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   bool hasPrimaryContext(at::DeviceIndex) const override { return true; }
   at::DeviceIndex deviceCount() const override { return 1; }
   at::DeviceIndex getCurrentDevice() const override { return 0; }
-  const at::Generator& getDefaultGenerator(at::DeviceIndex) const override { return at::detail::getDefaultCPUGenerator(); }
+  const at::Generator& getDefaultGenerator(at::DeviceIndex) const override {
+    return at::detail::getDefaultCPUGenerator();
+  }
   c10::Allocator* getPinnedMemoryAllocator() const override { return c10::GetAllocator(at::kCPU); }
   void resizePrivateUse1Bytes(const c10::Storage& storage, size_t bytes) const override {
     c10::DataPtr fresh = g_allocator.allocate(bytes);
@@ -171,7 +177,8 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   }
 };
 Hooks g_hooks;
-const bool g_registered = (c10::register_privateuse1_backend("other"), at::RegisterPrivateUse1HooksInterface(&g_hooks), true);
+const bool g_registered =
+    (c10::register_privateuse1_backend("other"), at::RegisterPrivateUse1HooksInterface(&g_hooks), true);
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&fallback>()); }
 

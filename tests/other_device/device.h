@@ -1,5 +1,5 @@
-// A second device, acted out in the CPU's memory: what computes on it computes the CPU's numbers, but like a GPU it refuses to
-// be mixed with tensors of the CPU, and it counts when the host would wait for it.
+// A second device, acted out in the CPU's memory: what computes on it computes the CPU's numbers, but like a GPU it
+// refuses to be mixed with tensors of the CPU, and it counts when the host would wait for it.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -1,9 +1,9 @@
 // What runs as a CUDA graph on a GPU gives the CPU's numbers when it is replayed. The graph is acted out by recorder.h.
-#include "ops/repeated.h"
+#include "ops/graph/graph.h"
 #include "other_device/recorder.h"
 #include "other_device/there.h"
-#include "ttt/chunk_step.h"
-#include "ttt/decoder.h"
+#include "ttt/chunk_graph.h"
+#include "session/decoder.h"
 #include "ttt/memory_file.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -111,9 +111,11 @@ TEST_P(GraphOfAToken, gives_the_numbers_of_the_cpu) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAToken,
-                         ::testing::Values(Case{{}, 1, 21, 1}, Case{{}, 2, 3, 2}, Case{{.window = 40}, 2, 2, 4}, Case{{.window = 5}, 1, 8, 1},
-                                           Case{{.window = 1, .learned_rates = true}, 2, 9, 1}, Case{{.suffix = 1}, 1, 16, 1},
-                                           Case{{.suffix = 3}, 2, 30, 1}, Case{{.layers = 2, .suffix = 0}, 1, 7, 1}));
+                         ::testing::Values(Case{{}, 1, 21, 1}, Case{{}, 2, 3, 2}, Case{{.window = 40}, 2, 2, 4},
+                                           Case{{.window = 5}, 1, 8, 1},
+                                           Case{{.window = 1, .learned_rates = true}, 2, 9, 1},
+                                           Case{{.suffix = 1}, 1, 16, 1}, Case{{.suffix = 3}, 2, 30, 1},
+                                           Case{{.layers = 2, .suffix = 0}, 1, 7, 1}));
 
 TEST_F(Graph, of_a_token_goes_on_from_a_file_and_from_a_boundary) {
   const Network here = test::tiny_model({}), there = this->there(here);
@@ -137,7 +139,8 @@ TEST_F(Graph, of_a_token_goes_on_from_a_file_and_from_a_boundary) {
   write(from_boundary, 50);
   write(from_file, 50);
   ttt::read(here, a, tokens_Bn.narrow(1, 30, 20));
-  for (const ttt::Memory* m : {&b, &from_boundary, &from_file}) expect_same(ttt::next_logits(here, a), ttt::next_logits(there, *m));
+  for (const ttt::Memory* m : {&b, &from_boundary, &from_file})
+    expect_same(ttt::next_logits(here, a), ttt::next_logits(there, *m));
 }
 
 struct Reading {
@@ -151,7 +154,8 @@ int64_t repeated_chunks(const ModelConfig& c, int64_t begin, int64_t tokens) {
   const int64_t end = begin + tokens;
   int64_t count = 0;
   for (int64_t q = (begin + c.chunk - 1) / c.chunk * c.chunk; q + c.chunk < end; q += c.chunk)
-    if ((c.suffix_len == 1 || q >= c.window) && (count > 0 || end - q >= ttt::ChunkStep::kWorthwhile * c.chunk)) ++count;
+    if ((c.suffix_len == 1 || q >= c.window) && (count > 0 || end - q >= ttt::ChunkStep::kWorthwhile * c.chunk))
+      ++count;
   return count;
 }
 
@@ -174,7 +178,8 @@ TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
   };
   const auto options_a = options(norms_a, losses_a), options_b = options(norms_b, losses_b);
   for (uint64_t call = 0; call < calls.size(); ++call) {
-    const Tensor tokens_Bn = test::random_tokens(here.config, batch, calls[call], call);  // among them some that are bos
+    const Tensor tokens_Bn =
+        test::random_tokens(here.config, batch, calls[call], call);  // among them some that are bos
     const int64_t before = test::replays(), repeated = repeated_chunks(here.config, b.position, calls[call]);
     expect_same(ttt::read(here, a, tokens_Bn, options_a).nll_Bn, ttt::read(there, b, tokens_Bn, options_b).nll_Bn);
     EXPECT_EQ(test::replays() - before, std::max<int64_t>(repeated - 2, 0)) << "call " << call;
@@ -194,8 +199,10 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAChunk,
                          ::testing::Values(Reading{{}, 1, {150}},
                                            Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
                                            Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
-                                           Reading{{.window = 5}, 2, {130, 71}}, Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
-                                           Reading{{.window = 8}, 1, {100, 100}}, Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
+                                           Reading{{.window = 5}, 2, {130, 71}},
+                                           Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
+                                           Reading{{.window = 8}, 1, {100, 100}},
+                                           Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
 
 TEST_F(Graph, of_a_chunk_rounds_the_weights_that_it_has_moved) {
   const Network here = test::tiny_model({}, at::kBFloat16), there = this->there(here);

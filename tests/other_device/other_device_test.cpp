@@ -1,14 +1,15 @@
-// Everything computes where the weights are, gives the CPU's numbers there, and does not wait for the device on the way.
+// Everything computes where the weights are, gives the CPU's numbers there, and does not wait for the device on the
+// way.
 #include "eval/score.h"
 #include "ops/backend.h"
 #include "ops/swiglu/swiglu.h"
 #include "other_device/there.h"
 #include "train/adamw.h"
 #include "train/validation.h"
-#include "ttt/decoder.h"
+#include "session/decoder.h"
 #include "ttt/memory_file.h"
 #include "ttt/outer_gradient.h"
-#include "ttt/rewind.h"
+#include "session/checkpoints.h"
 
 namespace ingrain {
 namespace {
@@ -28,7 +29,8 @@ TEST_F(OtherDevice, it_does_not_mix_with_the_cpu_and_counts_who_waits) {
 TEST_F(OtherDevice, operations_there_are_the_reference_s_in_every_type) {
   for (const auto type : {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf}) {
     const Tensor ab = at::ones({1, 3, 8}, type), there = ab.to(test::kOther);
-    EXPECT_EQ(ops::backend_for(there), ops::Backend::reference) << type << ": its memory is not the CPU kernels' to read";
+    EXPECT_EQ(ops::backend_for(there), ops::Backend::reference)
+        << type << ": its memory is not the CPU kernels' to read";
     EXPECT_TRUE(ops::swiglu(there).cpu().equal(ops::swiglu_reference.forward(ab)));
   }
 }
@@ -56,7 +58,8 @@ TEST_F(OtherDevice, reading_gives_the_same_numbers_there_and_waits_for_none_of_t
 TEST_F(OtherDevice, writing_gives_the_same_numbers_there_and_waits_for_none_but_its_own_logits) {
   const Network here = test::tiny_model({}), there = this->there(here);
   ttt::Memory a = ttt::empty_memory(here), b = ttt::empty_memory(there);
-  const Tensor start_Bn = test::random_tokens(here.config, 1, 21), tokens_Bn = test::random_tokens(here.config, 1, 40, 8);
+  const Tensor start_Bn = test::random_tokens(here.config, 1, 21),
+               tokens_Bn = test::random_tokens(here.config, 1, 40, 8);
   ttt::read(here, a, start_Bn);
   ttt::read(there, b, start_Bn);
   ttt::BoundaryRing none_a, none_b;
@@ -78,16 +81,20 @@ TEST_F(OtherDevice, writing_gives_the_same_numbers_there_and_waits_for_none_but_
 
 TEST_F(OtherDevice, memory_files_know_no_device) {
   const Network here = test::tiny_model({}), there = this->there(here);
-  const Tensor tokens_Bn = test::random_tokens(here.config, 1, 21), next_Bn = test::random_tokens(here.config, 1, 20, 8);
+  const Tensor tokens_Bn = test::random_tokens(here.config, 1, 21),
+               next_Bn = test::random_tokens(here.config, 1, 20, 8);
   ttt::Memory a = ttt::empty_memory(here), b = ttt::empty_memory(there);
   ttt::read(here, a, tokens_Bn);
   ttt::read(there, b, tokens_Bn);
   for (const MemoryForm form : {MemoryForm::working, MemoryForm::compact}) {
     ttt::save_memory(dir_ / "here.memory", here, a, form);
     ttt::save_memory(dir_ / "there.memory", there, b, form);
-    ttt::Memory from_there = ttt::load_memory(dir_ / "there.memory", here), from_here = ttt::load_memory(dir_ / "here.memory", there);
+    ttt::Memory from_there = ttt::load_memory(dir_ / "there.memory", here),
+                from_here = ttt::load_memory(dir_ / "here.memory", there);
     const double tolerance = form == MemoryForm::working ? 1e-10 : 0.05;
-    EXPECT_LT(test::max_difference(ttt::read(here, from_there, next_Bn).nll_Bn, ttt::read(there, from_here, next_Bn).nll_Bn.cpu()), tolerance);
+    EXPECT_LT(test::max_difference(ttt::read(here, from_there, next_Bn).nll_Bn,
+                                   ttt::read(there, from_here, next_Bn).nll_Bn.cpu()),
+              tolerance);
   }
 }
 
@@ -100,7 +107,8 @@ TEST_F(OtherDevice, scores_and_validation_are_the_same_there) {
     bytes += static_cast<char>(tokens.back());
     bytes += '\0';
   }
-  EXPECT_NEAR(eval::score_document(here, tokens, {}, nullptr).mean_nll, eval::score_document(there, tokens, {}, nullptr).mean_nll, 1e-6);
+  EXPECT_NEAR(eval::score_document(here, tokens, {}, nullptr).mean_nll,
+              eval::score_document(there, tokens, {}, nullptr).mean_nll, 1e-6);
   train::RunConfig run;
   run.model.config = here.config;
   run.train.batch = 2;

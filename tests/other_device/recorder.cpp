@@ -1,6 +1,6 @@
 #include "other_device/recorder.h"
 
-#include "ops/repeated.h"
+#include "ops/graph/graph.h"
 #include "other_device/device.h"
 
 #include <atomic>
@@ -51,10 +51,10 @@ class Recorder final : public ops::Replayer {
   std::vector<std::function<void()>> steps_;
 };
 
-const bool g_registered = (ops::register_replayer(kOther.type(), [](at::Device) -> std::unique_ptr<ops::Replayer> {
-                             return std::make_unique<Recorder>();
-                           }),
-                           true);
+const bool g_registered =
+    (ops::register_replayer(kOther.type(),
+                            [](at::Device) -> std::unique_ptr<ops::Replayer> { return std::make_unique<Recorder>(); }),
+     true);
 
 }  // namespace
 

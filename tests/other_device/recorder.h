@@ -1,6 +1,7 @@
-// A CUDA graph, acted out: the replayer (ops/repeated.h) of the device that device.h acts out. The first run is an ordinary one; the
-// second notes every operation that reaches the device; later ones do these again, on the same tensors, without calling the
-// work. What would differ from run to run on the host alone is therefore frozen, as in a graph: a number, a shape, a tensor.
+// A CUDA graph, acted out: the replayer (ops/graph/graph.h) of the device that device.h acts out. The first run is an
+// ordinary one; the second notes every operation that reaches the device; later ones do these again, on the same
+// tensors, without calling the work. What would differ from run to run on the host alone is therefore frozen, as in a
+// graph: a number, a shape, a tensor.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -14,7 +15,8 @@ int64_t replays();
 
 // For device.cpp, which tells what reaches the device. Any thread may: backward passes have their own.
 
-/// While it lives, what the calling thread does on the device is part of one operation that is noted as a whole, or not at all.
+/// While it lives, what the calling thread does on the device is part of one operation that is noted as a whole, or not
+/// at all.
 class WithinOperation {
  public:
   WithinOperation();

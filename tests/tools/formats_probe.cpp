@@ -7,11 +7,11 @@
 //        eos_token?,
 //                                                add_generation_prompt?} becomes a list of {text} or {error}
 #include "base/error.h"
-#include "formats/chat_template.h"
+#include "chat/chat_template.h"
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
-#include "formats/gguf_tokenizer.h"
-#include "formats/hf_config.h"
+#include "tokenizer/gguf_tokenizer.h"
+#include "families/hf_config.h"
 
 #include <nlohmann/json.hpp>
 
@@ -45,7 +45,7 @@ using Json = nlohmann::ordered_json;
 void gguf_encode(const std::string& path) {
   const Gguf file{std::filesystem::path(path)};
   const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  const auto ids = gguf_tokenizer(file).encode(text);
+  const auto ids = tokenizer::gguf_tokenizer(file).encode(text);
   write_out(ids.data(), ids.size() * sizeof(int32_t));
 }
 
@@ -71,7 +71,7 @@ void gguf_describe(const std::string& path) {
 }
 
 Json render_case(const Json& input) {
-  ChatOptions options;
+  chat::ChatOptions options;
   options.add_generation_prompt = input.value("add_generation_prompt", false);
   if (input.contains("tools")) options.tools = input["tools"];
   if (input.contains("extra")) options.extra = input["extra"];
@@ -82,7 +82,7 @@ Json render_case(const Json& input) {
   options.now->tm_mon = 6;
   options.now->tm_mday = 26;
   try {
-    const ChatTemplate chat(input["template"].get<std::string>());
+    const chat::ChatTemplate chat(input["template"].get<std::string>());
     return {{"text", chat.render(input["messages"], options)}};
   } catch (const Error& e) {
     return {{"error", e.what()}};

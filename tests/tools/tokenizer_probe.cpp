@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace ingrain::data {
 namespace {
@@ -31,7 +31,7 @@ void write_record(const T* data, size_t count) {
           "standard output: cannot write");
 }
 
-void time(const Tokenizer& tokenizer, const std::string& file) {
+void time(const tokenizer::Tokenizer& tokenizer, const std::string& file) {
   using Clock = std::chrono::steady_clock;
   const std::string text = read_file(file, 1u << 30);
   const auto start = Clock::now();
@@ -47,9 +47,9 @@ void time(const Tokenizer& tokenizer, const std::string& file) {
 void run(const std::vector<std::string>& args) {
   if (args.size() < 2) fail_usage("tokenizer_probe: see the head of tests/tools/tokenizer_probe.cpp for its commands");
   const bool ranks = args.size() >= 4 && args[args.size() - 2] == "tiktoken";
-  const Tokenizer tokenizer = ranks ? Tokenizer::load_tiktoken(args[1], args.back()) : Tokenizer::load(args[1]);
+  const tokenizer::Tokenizer tokenizer = ranks ? tokenizer::Tokenizer::load_tiktoken(args[1], args.back()) : tokenizer::Tokenizer::load(args[1]);
   if (args[0] == "encode") {
-    const EncodeOptions options{.add_special_tokens = args.size() > 2 && args[2] == "special"};
+    const tokenizer::EncodeOptions options{.add_special_tokens = args.size() > 2 && args[2] == "special"};
     while (const auto text = read_record<char>()) {
       const auto ids = tokenizer.encode({text->data(), text->size()}, options);
       write_record(ids.data(), ids.size());

@@ -37,10 +37,13 @@ struct ByLibtorch {
     k = at::cat({x.past.k_BWGd, x.k[0]}, 1).transpose(1, 2);
     v = at::cat({x.past.v_BWGd, x.v[0]}, 1).transpose(1, 2);
     const auto whole = x.q.options().dtype(at::kLong);
-    const Tensor i = at::arange(s.past, s.past + s.T, whole).unsqueeze(1), j = at::arange(s.past + s.T, whole).unsqueeze(0);
+    const Tensor i = at::arange(s.past, s.past + s.T, whole).unsqueeze(1),
+                 j = at::arange(s.past + s.T, whole).unsqueeze(0);
     seen = j.le(i).logical_and_(j.gt(i - s.window));
   }
-  Tensor forward() const { return at::scaled_dot_product_attention(q, k, v, seen, 0, /*is_causal=*/false, scale, grouped); }
+  Tensor forward() const {
+    return at::scaled_dot_product_attention(q, k, v, seen, 0, /*is_causal=*/false, scale, grouped);
+  }
   Run backward(const Tensor& go) {
     const at::AutoGradMode graph(true);
     for (Tensor* x : {&q, &k, &v}) x->requires_grad_();
@@ -56,7 +59,8 @@ void add_attention(const OpsRows& to) {
   const double scale = 1 / std::sqrt(static_cast<double>(s.d));
   const AttentionWork work = attention_work(s.H * s.d, s.window, s.past, s.T, s.past);
   for (const int64_t P : to.planes()) {
-    const double queries = to.bytes(P * s.T * s.H * s.d), keys = to.bytes(2 * P * s.T * s.G * s.d), past = to.bytes(2 * s.past * s.G * s.d);
+    const double queries = to.bytes(P * s.T * s.H * s.d), keys = to.bytes(2 * P * s.T * s.G * s.d),
+                 past = to.bytes(2 * s.past * s.G * s.d);
     const bool fits = P * s.H * s.T * (s.past + s.T) <= (to.on_cpu() ? kMostScoresCpu : kMostScoresGpu);
     const double forward = 2 * (P == 1 ? work.forward() : work.dual_forward());  // a multiply-add is two
     to.add("attention", P, "forward", sizes, {forward, 2 * queries + keys + past}, [=](const OpsInputs& in) {
@@ -68,7 +72,8 @@ void add_attention(const OpsRows& to) {
       return out;
     });
     if (to.is(OpsShape::Pass::token)) continue;
-    const double backward = 2 * (P == 1 ? work.backward(/*of_all_keys=*/false) : work.dual_backward(/*of_all_keys=*/false));
+    const double backward =
+        2 * (P == 1 ? work.backward(/*of_all_keys=*/false) : work.dual_backward(/*of_all_keys=*/false));
     to.add("attention", P, "backward", sizes, {backward, 4 * queries + 2 * keys + past}, [=](const OpsInputs& in) {
       const Inputs x(s, P, in);
       const Tensor go = in.random({P, 1, s.T, s.H, s.d});
@@ -88,20 +93,30 @@ void add_attention(const OpsRows& to) {
 void add_ring_attention(const OpsRows& to) {
   const OpsShape s = to.shape;
   if (!to.is(OpsShape::Pass::token)) return;
-  const double scale = 1 / std::sqrt(static_cast<double>(s.d)), token = to.bytes(s.H * s.d), keys = to.bytes(2 * s.window * s.G * s.d);
+  const double scale = 1 / std::sqrt(static_cast<double>(s.d)), token = to.bytes(s.H * s.d),
+               keys = to.bytes(2 * s.window * s.G * s.d);
   const double flops = 4.0 * static_cast<double>(s.window * s.H * s.d);
-  const auto position = [](const OpsInputs& in, int64_t at) { return at::full({1}, at, in.options().dtype(at::kLong)); };
-  to.add("ring_attention", 1, "forward", fmt::format("{}xH{}G{}d{}", s.window, s.H, s.G, s.d), {flops, 2 * token + keys}, [=](const OpsInputs& in) {
-    const Tensor q = in.random({1, s.H, s.d}), k = in.random({1, s.window, s.G, s.d}), v = in.random({1, s.window, s.G, s.d});
-    return of_kernels(q, ring_reference, ring_cpu, ring_cuda,
-                      [=, newest = position(in, 2 * s.window)](const auto& kernels) { kernels.attend(q, k, v, newest, s.window, scale); });
-  });
-  to.add("ring_store", 1, "forward", fmt::format("{}xG{}d{}", s.window, s.G, s.d), {0, to.bytes(4 * s.G * s.d)}, [=](const OpsInputs& in) {
-    const Tensor k_new = in.random({1, s.G, s.d}), v_new = in.random({1, s.G, s.d});
-    const Tensor k = in.random({1, s.window, s.G, s.d}), v = in.random({1, s.window, s.G, s.d});
-    return of_kernels(k, ring_reference, ring_cpu, ring_cuda,
-                      [=, newest = position(in, 2 * s.window)](const auto& kernels) { kernels.store(k_new, v_new, k, v, newest); });
-  });
+  const auto position = [](const OpsInputs& in, int64_t at) {
+    return at::full({1}, at, in.options().dtype(at::kLong));
+  };
+  to.add("ring_attention", 1, "forward", fmt::format("{}xH{}G{}d{}", s.window, s.H, s.G, s.d),
+         {flops, 2 * token + keys}, [=](const OpsInputs& in) {
+           const Tensor q = in.random({1, s.H, s.d}), k = in.random({1, s.window, s.G, s.d}),
+                        v = in.random({1, s.window, s.G, s.d});
+           return of_kernels(q, ring_reference, ring_cpu, ring_cuda,
+                             [=, newest = position(in, 2 * s.window)](const auto& kernels) {
+                               kernels.attend(q, k, v, newest, s.window, scale);
+                             });
+         });
+  to.add("ring_store", 1, "forward", fmt::format("{}xG{}d{}", s.window, s.G, s.d), {0, to.bytes(4 * s.G * s.d)},
+         [=](const OpsInputs& in) {
+           const Tensor k_new = in.random({1, s.G, s.d}), v_new = in.random({1, s.G, s.d});
+           const Tensor k = in.random({1, s.window, s.G, s.d}), v = in.random({1, s.window, s.G, s.d});
+           return of_kernels(k, ring_reference, ring_cpu, ring_cuda,
+                             [=, newest = position(in, 2 * s.window)](const auto& kernels) {
+                               kernels.store(k_new, v_new, k, v, newest);
+                             });
+         });
 }
 
 }  // namespace ingrain::bench

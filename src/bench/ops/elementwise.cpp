@@ -1,6 +1,6 @@
 // Rows of operations that are bound by memory: norms, the residual addition, heads, the gate.
 #include "bench/ops/row.h"
-#include "ops/heads/heads.h"
+#include "ops/qkv_rope/qkv_rope.h"
 #include "ops/residual/residual.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/swiglu/swiglu.h"
@@ -22,17 +22,19 @@ void add_rms_norm(const OpsRows& to) {
   for (const int64_t P : to.planes()) {
     const double planes = to.bytes(P * N * D);
     for (const bool with_residual : {false, true})
-      to.add(with_residual ? "add_rms_norm" : "rms_norm", P, "forward", sizes, {0, (with_residual ? 3 : 2) * planes}, [=](const OpsInputs& in) {
-        const Tensor x = in.random({P, N, D}), w = in.ones(D), residual = with_residual ? in.random({P, N, D}) : Tensor();
-        Contenders out = of_kernels(x, rms_norm_reference, rms_norm_cpu, rms_norm_cuda,
-                                    [=](const auto& k) { k.forward(residual, x, w, kEps); });
-        if (P == 1)
-          out.libtorch = [=, w = w.to(in.type)] {
-            const Tensor y = at::rms_norm(x, {D}, w, kEps);
-            if (with_residual) residual + y;
-          };
-        return out;
-      });
+      to.add(with_residual ? "add_rms_norm" : "rms_norm", P, "forward", sizes, {0, (with_residual ? 3 : 2) * planes},
+             [=](const OpsInputs& in) {
+               const Tensor x = in.random({P, N, D}), w = in.ones(D),
+                            residual = with_residual ? in.random({P, N, D}) : Tensor();
+               Contenders out = of_kernels(x, rms_norm_reference, rms_norm_cpu, rms_norm_cuda,
+                                           [=](const auto& k) { k.forward(residual, x, w, kEps); });
+               if (P == 1)
+                 out.libtorch = [=, w = w.to(in.type)] {
+                   const Tensor y = at::rms_norm(x, {D}, w, kEps);
+                   if (with_residual) residual + y;
+                 };
+               return out;
+             });
     if (is_token(to)) continue;
     to.add("rms_norm", P, "backward", sizes, {0, 3 * planes}, [=](const OpsInputs& in) {
       const Tensor x = in.random({P, N, D}), gy = in.random({P, N, D}), w = in.ones(D);
@@ -51,10 +53,12 @@ void add_rms_norm(const OpsRows& to) {
 void add_residual_rows(const OpsRows& to) {
   const int64_t N = to.shape.T, D = to.shape.D;
   for (const int64_t P : to.planes())
-    to.add("add_residual", P, "forward", fmt::format("{}x{}", N, D), {0, 3 * to.bytes(P * N * D)}, [=](const OpsInputs& in) {
-      const Tensor residual = in.random({P, N, D}), x = in.random({P, N, D});
-      return of_kernels(x, residual_reference, residual_cpu, residual_cuda, [=](const auto& k) { k.forward(residual, x); });
-    });
+    to.add("add_residual", P, "forward", fmt::format("{}x{}", N, D), {0, 3 * to.bytes(P * N * D)},
+           [=](const OpsInputs& in) {
+             const Tensor residual = in.random({P, N, D}), x = in.random({P, N, D});
+             return of_kernels(x, residual_reference, residual_cpu, residual_cuda,
+                               [=](const auto& k) { k.forward(residual, x); });
+           });
 }
 
 void add_heads(const OpsRows& to) {
@@ -77,8 +81,9 @@ void add_heads(const OpsRows& to) {
       const Tensor qkv = in.random({P, 1, T, shape.width()}), norm = in.ones(d);
       const auto part = [&](int64_t heads) { return in.random({P, 1, T, heads, d}); };
       const Heads g{part(shape.q_heads), part(shape.kv_heads), part(shape.kv_heads)};
-      return of_kernels(qkv, heads_reference, heads_cpu, heads_cuda,
-                        [=, rope = rope(in)](const auto& k) { k.backward(g, qkv, norm, norm, rope, shape, kEps, /*want_norms=*/true); });
+      return of_kernels(qkv, heads_reference, heads_cpu, heads_cuda, [=, rope = rope(in)](const auto& k) {
+        k.backward(g, qkv, norm, norm, rope, shape, kEps, /*want_norms=*/true);
+      });
     });
   }
 }
@@ -98,7 +103,8 @@ void add_swiglu(const OpsRows& to) {
     if (is_token(to)) continue;
     to.add("swiglu", P, "backward", sizes, {0, 5 * plane}, [=](const OpsInputs& in) {
       const Tensor ab = in.random({P, N, 2 * F}), gu = in.random({P, N, F});
-      Contenders out = of_kernels(ab, swiglu_reference, swiglu_cpu, swiglu_cuda, [=](const auto& k) { k.backward(gu, ab); });
+      Contenders out =
+          of_kernels(ab, swiglu_reference, swiglu_cpu, swiglu_cuda, [=](const auto& k) { k.backward(gu, ab); });
       if (P == 1) {
         const at::AutoGradMode graph(true);
         const Tensor leaf = ab.detach().requires_grad_();

@@ -16,10 +16,14 @@ struct LossInputs {
   Tensor x_PND, E_VD, target_N, a_N;
 
   LossInputs(const OpsInputs& in, int64_t P, int64_t N, int64_t D, int64_t V)
-      : x_PND(in.random({P, N, D})), E_VD(in.random_fp32({V, D}).to(in.type)),
-        target_N(at::randint(V, {N}, in.options().dtype(at::kLong))), a_N(in.ones(N) / static_cast<double>(N)) {}
+      : x_PND(in.random({P, N, D})),
+        E_VD(in.random_fp32({V, D}).to(in.type)),
+        target_N(at::randint(V, {N}, in.options().dtype(at::kLong))),
+        a_N(in.ones(N) / static_cast<double>(N)) {}
 
-  Tensor ours() const { return linear_cross_entropy(x_PND, E_VD, target_N, a_N, x_PND.size(0) == 2 ? a_N : Tensor()).objective; }
+  Tensor ours() const {
+    return linear_cross_entropy(x_PND, E_VD, target_N, a_N, x_PND.size(0) == 2 ? a_N : Tensor()).objective;
+  }
   Tensor libtorch() const { return at::cross_entropy_loss(at::linear(x_PND[0], E_VD), target_N); }
 
   /// The whole objective with its gradients: ours are computed with the value.
@@ -42,16 +46,18 @@ void add_cross_entropy_rows(const OpsRows& to) {
   for (const int64_t P : to.planes()) {
     const double logits = to.bytes(P * N * V);
     for (const bool gradient : {false, true})
-      to.add("cross_entropy", P, gradient ? "gradient" : "forward", fmt::format("{}x{}", N, V), {0, (gradient ? 3 : 1) * logits},
-             [=](const OpsInputs& in) {
-               const Tensor z = in.random({P, N, V}), a = in.ones(N), target = at::randint(V, {N}, in.options().dtype(at::kLong));
+      to.add("cross_entropy", P, gradient ? "gradient" : "forward", fmt::format("{}x{}", N, V),
+             {0, (gradient ? 3 : 1) * logits}, [=](const OpsInputs& in) {
+               const Tensor z = in.random({P, N, V}), a = in.ones(N),
+                            target = at::randint(V, {N}, in.options().dtype(at::kLong));
                const Tensor nll = at::empty_like(a), tangent_nll = at::empty_like(a);
                const auto rows = [=](const CrossEntropyKernels& k) {
                  Tensor logits_PNV = z, out = nll, tangent_out = tangent_nll;
                  k.rows(logits_PNV, target, a, a, gradient, out, tangent_out);
                };
                Contenders out = of_kernels(z, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda, rows);
-               if (P == 1 && !gradient) out.libtorch = [=] { at::cross_entropy_loss(z[0], target, {}, at::Reduction::None); };
+               if (P == 1 && !gradient)
+                 out.libtorch = [=] { at::cross_entropy_loss(z[0], target, {}, at::Reduction::None); };
                return out;
              });
   }

@@ -12,7 +12,8 @@
 namespace ingrain::bench {
 namespace {
 
-constexpr double kLeastSeconds = 1e-3;  // of what is timed at once: on a GPU the calls queue up, and the wait at the end is shared
+constexpr double kLeastSeconds =
+    1e-3;  // of what is timed at once: on a GPU the calls queue up, and the wait at the end is shared
 constexpr int64_t kMostCalls = 1000;
 constexpr size_t kLeastTimes = 3, kMostTimes = 10000;
 
@@ -21,7 +22,8 @@ double median_time(const Run& run, double seconds, at::Device device) {
   run();  // kernels are chosen, memory comes to hand
   const Stopwatch one(device);
   run();
-  const auto calls = static_cast<int64_t>(std::clamp(kLeastSeconds / std::max(one.seconds(), 1e-9), 1.0, double{kMostCalls}));
+  const auto calls =
+      static_cast<int64_t>(std::clamp(kLeastSeconds / std::max(one.seconds(), 1e-9), 1.0, double{kMostCalls}));
   std::vector<double> times;
   const Stopwatch all(device);
   while (times.size() < kLeastTimes || (times.size() < kMostTimes && all.seconds() < seconds)) {
@@ -34,7 +36,9 @@ double median_time(const Run& run, double seconds, at::Device device) {
 
 OpsResult measure(const OpsRow& row, const OpsOptions& o) {
   const Contenders contenders = row.make(row.inputs);
-  const auto time = [&](const Run& run) { return run ? std::optional(median_time(run, o.seconds, o.device)) : std::nullopt; };
+  const auto time = [&](const Run& run) {
+    return run ? std::optional(median_time(run, o.seconds, o.device)) : std::nullopt;
+  };
   OpsResult out{row.name, *time(contenders.ours), time(contenders.reference), time(contenders.libtorch), {}, {}};
   if (row.work.flops > 0) out.gflops = 1e-9 * row.work.flops / out.ours;
   if (row.work.bytes > 0) out.gbytes = 1e-9 * row.work.bytes / out.ours;
@@ -80,7 +84,8 @@ std::vector<OpsResult> bench_ops(const OpsOptions& o, Report& report) {
       if (interrupted()) break;
     }
   }
-  if (out.size() < rows.size()) report.type = fmt::format("the first {} of {} rows: interrupted", out.size(), rows.size());
+  if (out.size() < rows.size())
+    report.type = fmt::format("the first {} of {} rows: interrupted", out.size(), rows.size());
   measure_machine(report, o.types, o.device);
   for (size_t i = 0; i < out.size(); ++i) {
     set_share(out[i], report.peaks, rows[i].inputs.type);
@@ -93,16 +98,19 @@ std::string ops_text(const std::vector<OpsResult>& results, const Report& report
   std::map<std::string, double> was;
   for (const Figure& f : report.figures)
     if (f.was) was[f.name] = *f.was;
-  std::string out = heading(report) + "us: microseconds, medians; in brackets how many times ours. of peak: m of memory, p of products\n";
+  std::string out = heading(report) +
+                    "us: microseconds, medians; in brackets how many times ours. of peak: m of memory, p of products\n";
   const std::string line = "{:<58} {:>9} {:>9} {:>8} {:>8} {:>18} {:>18}";
-  out += fmt::format(fmt::runtime(line), "operation", "us", "GFLOP/s", "GB/s", "of peak", "reference us", "libtorch us");
+  out +=
+      fmt::format(fmt::runtime(line), "operation", "us", "GFLOP/s", "GB/s", "of peak", "reference us", "libtorch us");
   out += was.empty() ? "\n" : fmt::format(" {:>9} {:>8}\n", "was us", "now/was");
   for (const OpsResult& r : results) {
     const auto other = [&](const std::optional<double>& seconds) {
       return seconds ? fmt::format("{} ({:.2f})", number(1e6 * *seconds), *seconds / r.ours) : "";
     };
-    out += fmt::format(fmt::runtime(line), r.name, number(1e6 * r.ours), number(r.gflops), number(r.gbytes),
-                       fmt::format("{:.2f} {}", r.share, r.of_memory ? 'm' : 'p'), other(r.reference), other(r.libtorch));
+    out +=
+        fmt::format(fmt::runtime(line), r.name, number(1e6 * r.ours), number(r.gflops), number(r.gbytes),
+                    fmt::format("{:.2f} {}", r.share, r.of_memory ? 'm' : 'p'), other(r.reference), other(r.libtorch));
     if (const auto before = was.find(r.name); before != was.end())
       out += fmt::format(" {:>9} {:>8.3f}", number(before->second), 1e6 * r.ours / before->second);
     out += "\n";

@@ -1,7 +1,7 @@
 // Rows of products with weights: slow ones, packed ones, and fast ones with their tangents.
 #include "bench/ops/row.h"
 #include "ops/linear/linear.h"
-#include "ops/linear/packed.h"
+#include "ops/quantized/quantized.h"
 #include "ops/linear/products.h"
 
 namespace ingrain::bench {
@@ -23,7 +23,8 @@ std::vector<Matrix> matrices(const OpsShape& s) { return {{(s.H + 2 * s.G) * s.d
 /// x wᵀ, and for its backward pass g w and gᵀ x.
 void add_product(const OpsRows& to, int64_t m, const Matrix& w) {
   using Product = Tensor (*)(const Tensor&, const Tensor&);
-  const auto row = [&](const char* form, Product ours, std::vector<int64_t> left, std::vector<int64_t> right, Product libtorch) {
+  const auto row = [&](const char* form, Product ours, std::vector<int64_t> left, std::vector<int64_t> right,
+                       Product libtorch) {
     const OpsWork work{product_flops(m, w), to.bytes(m * w.columns + w.rows * w.columns + m * w.rows)};
     to.add("product", 1, form, sizes_of(m, w), work, [=](const OpsInputs& in) {
       const Tensor a = in.random(left), b = in.random(right);
@@ -42,7 +43,8 @@ struct FastInputs {
   Tensor x_PBTD, w_BFD, dw_BFD;
 
   FastInputs(const OpsInputs& in, int64_t P, int64_t T, const Matrix& w)
-      : x_PBTD(in.random({P, 1, T, w.columns})), w_BFD(in.random_fp32({1, w.rows, w.columns})),
+      : x_PBTD(in.random({P, 1, T, w.columns})),
+        w_BFD(in.random_fp32({1, w.rows, w.columns})),
         dw_BFD(P == 2 ? in.random_fp32({1, w.rows, w.columns}) : Tensor()) {}
 
   Tensor ours() const { return fast_linear(x_PBTD, w_BFD, dw_BFD); }
@@ -98,17 +100,19 @@ void add_fast_linear(const OpsRows& to) {
     // Dual: x w of both planes and x dw; backward g w of both and gdy dw, then gᵀ x of both.
     const double one = product_flops(T, w), forward = P == 1 ? 1 : 3, backward = P == 1 ? 2 : 5;
     const double activations = to.bytes(P * T * (w.rows + w.columns));
-    to.add("fast_linear", P, "forward", sizes_of(T, w), {forward * one, static_cast<double>(P) * weights + activations}, [=](const OpsInputs& in) {
-      const FastInputs x(in, P, T, w);
-      return Contenders{[=] { x.ours(); }, {}, [=] { x.libtorch(); }};
-    });
+    to.add("fast_linear", P, "forward", sizes_of(T, w), {forward * one, static_cast<double>(P) * weights + activations},
+           [=](const OpsInputs& in) {
+             const FastInputs x(in, P, T, w);
+             return Contenders{[=] { x.ours(); }, {}, [=] { x.libtorch(); }};
+           });
     if (to.is(OpsShape::Pass::token)) continue;
     to.add("fast_linear", P, "backward", sizes_of(T, w), {backward * one, 0}, [=](const OpsInputs& in) {
       const at::AutoGradMode graph(true);
       FastInputs x(in, P, T, w);
       x.require_gradients();
       const Tensor gy = in.random({P, 1, T, w.rows});
-      return Contenders{backward_of(x.ours(), gy, {x.x_PBTD, x.w_BFD}), {}, backward_of(x.libtorch(), gy, {x.x_PBTD, x.w_BFD})};
+      return Contenders{
+          backward_of(x.ours(), gy, {x.x_PBTD, x.w_BFD}), {}, backward_of(x.libtorch(), gy, {x.x_PBTD, x.w_BFD})};
     });
   }
 }

@@ -40,7 +40,9 @@ struct OpsInputs {
   at::Device device;
 
   at::TensorOptions options() const { return at::TensorOptions().dtype(type).device(device); }
-  Tensor random(at::IntArrayRef sizes) const { return at::randn(sizes, options().dtype(at::kFloat)).mul_(0.5).to(type); }
+  Tensor random(at::IntArrayRef sizes) const {
+    return at::randn(sizes, options().dtype(at::kFloat)).mul_(0.5).to(type);
+  }
   Tensor random_fp32(at::IntArrayRef sizes) const { return at::randn(sizes, options().dtype(at::kFloat)).mul_(0.02); }
   Tensor ones(int64_t size) const { return at::ones({size}, options().dtype(at::kFloat)); }
 };
@@ -62,17 +64,22 @@ struct OpsRows {
   void add(std::string_view operation, int64_t P, std::string_view pass, const std::string& sizes, OpsWork work,
            std::function<Contenders(const OpsInputs&)> make) const;
   /// Bytes of so many numbers of the rows' type.
-  double bytes(int64_t numbers) const { return static_cast<double>(numbers) * static_cast<double>(c10::elementSize(inputs.type)); }
+  double bytes(int64_t numbers) const {
+    return static_cast<double>(numbers) * static_cast<double>(c10::elementSize(inputs.type));
+  }
   bool on_cpu() const { return inputs.device.is_cpu(); }
   bool is(OpsShape::Pass pass) const { return shape.pass == pass; }
   /// A chunk is passed with tangents, too.
-  std::vector<int64_t> planes() const { return is(OpsShape::Pass::chunk) ? std::vector<int64_t>{1, 2} : std::vector<int64_t>{1}; }
+  std::vector<int64_t> planes() const {
+    return is(OpsShape::Pass::chunk) ? std::vector<int64_t>{1, 2} : std::vector<int64_t>{1};
+  }
 };
 
 /// The device's kernels and the reference's, called the same way.
 template <class Kernels, class Call>
 Contenders of_kernels(const Tensor& x, const Kernels& reference, const Kernels& cpu, const Kernels& cuda, Call call) {
-  return {[call, &ours = ops::select(x, reference, cpu, cuda)] { call(ours); }, [call, &reference] { call(reference); }};
+  return {[call, &ours = ops::select(x, reference, cpu, cuda)] { call(ours); },
+          [call, &reference] { call(reference); }};
 }
 
 /// The same call while every operation runs its reference formulas.

@@ -66,13 +66,15 @@ void add_clipped_sgd(const OpsRows& to) {
     sizes.push_back({1, s.D, s.F});
   }
   // g twice, for its norm and for the step; w read and written.
-  to.add("clipped_sgd", 1, "step", fmt::format("{}x3x{}x{}", s.S, s.F, s.D), {0, 16 * numbers(sizes)}, [=](const OpsInputs& in) {
-    const Tensors w = make(in, sizes), g = make(in, sizes);
-    const Tensor eta = in.ones(static_cast<int64_t>(w.size())) * kRate;
-    Contenders out = of_kernels(w[0], sgd_reference, sgd_cpu, sgd_cuda, [=](const auto& k) { k.step(w, g, eta, kClip, w, {}); });
-    out.libtorch = [=] { libtorch_sgd(w, g); };
-    return out;
-  });
+  to.add("clipped_sgd", 1, "step", fmt::format("{}x3x{}x{}", s.S, s.F, s.D), {0, 16 * numbers(sizes)},
+         [=](const OpsInputs& in) {
+           const Tensors w = make(in, sizes), g = make(in, sizes);
+           const Tensor eta = in.ones(static_cast<int64_t>(w.size())) * kRate;
+           Contenders out = of_kernels(w[0], sgd_reference, sgd_cpu, sgd_cuda,
+                                       [=](const auto& k) { k.step(w, g, eta, kClip, w, {}); });
+           out.libtorch = [=] { libtorch_sgd(w, g); };
+           return out;
+         });
 }
 
 void add_adamw(const OpsRows& to) {

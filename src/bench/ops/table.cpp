@@ -10,37 +10,50 @@
 
 namespace ingrain::bench {
 
-// An operation's rows, added by one function (in the other files of this folder). A new one is declared here and named in kOperations.
+// An operation's rows, added by one function (in the other files of this folder). A new one is declared here and named
+// in kOperations.
 using AddRows = void(const OpsRows& to);
-AddRows add_rms_norm, add_residual_rows, add_heads, add_swiglu, add_attention, add_ring_attention, add_products, add_packed, add_fast_linear,
-    add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw;
+AddRows add_rms_norm, add_residual_rows, add_heads, add_swiglu, add_attention, add_ring_attention, add_products,
+    add_packed, add_fast_linear, add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw;
 
 namespace {
 
 constexpr AddRows* kOperations[] = {
-    add_rms_norm, add_residual_rows, add_heads,              add_swiglu,               add_attention,   add_ring_attention, add_products,
-    add_packed,   add_fast_linear,   add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw,
+    add_rms_norm,
+    add_residual_rows,
+    add_heads,
+    add_swiglu,
+    add_attention,
+    add_ring_attention,
+    add_products,
+    add_packed,
+    add_fast_linear,
+    add_cross_entropy_rows,
+    add_linear_cross_entropy,
+    add_clipped_sgd,
+    add_adamw,
 };
 
 using Pass = OpsShape::Pass;
 
 constexpr OpsShape kShapes[] = {
     // name            pass           T  past    D   H   G   d     F       V window S  on a CPU, a GPU
-    {"17m",          Pass::chunk,   256, 1023,  384,  6,  6, 64,  832,   8192, 1024, 2, true, false},
-    {"17m",          Pass::token,     1, 1023,  384,  6,  6, 64,  832,   8192, 1024, 2, true, false},
-    {"smollm2-135m", Pass::token,     1, 2047,  576,  9,  3, 64, 1536,  49152, 2048, 0, true, false},
-    {"125m",         Pass::chunk,  1024, 8191,  768, 12, 12, 64, 1664, 128256, 8192, 3, true, true},
-    {"125m",         Pass::token,     1, 8191,  768, 12, 12, 64, 1664, 128256, 8192, 3, true, true},
-    {"125m",         Pass::prefix, 8192,    0,  768, 12, 12, 64, 1664, 128256, 8192, 3, false, true},
-    {"3b",           Pass::chunk,  1024, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
-    {"3b",           Pass::token,     1, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
-    {"3b",           Pass::prefix, 8192,    0, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
+    {"17m", Pass::chunk, 256, 1023, 384, 6, 6, 64, 832, 8192, 1024, 2, true, false},
+    {"17m", Pass::token, 1, 1023, 384, 6, 6, 64, 832, 8192, 1024, 2, true, false},
+    {"smollm2-135m", Pass::token, 1, 2047, 576, 9, 3, 64, 1536, 49152, 2048, 0, true, false},
+    {"125m", Pass::chunk, 1024, 8191, 768, 12, 12, 64, 1664, 128256, 8192, 3, true, true},
+    {"125m", Pass::token, 1, 8191, 768, 12, 12, 64, 1664, 128256, 8192, 3, true, true},
+    {"125m", Pass::prefix, 8192, 0, 768, 12, 12, 64, 1664, 128256, 8192, 3, false, true},
+    {"3b", Pass::chunk, 1024, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
+    {"3b", Pass::token, 1, 8191, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
+    {"3b", Pass::prefix, 8192, 0, 2560, 32, 32, 80, 5632, 128256, 8192, 8, false, true},
 };
 
 constexpr size_t kLongestFilter = 200;
 
 std::regex compile(const std::string& filter) {
-  if (filter.size() > kLongestFilter) fail_usage("--filter has {} characters; at most {} are taken", filter.size(), kLongestFilter);
+  if (filter.size() > kLongestFilter)
+    fail_usage("--filter has {} characters; at most {} are taken", filter.size(), kLongestFilter);
   try {
     return std::regex(filter, std::regex::ECMAScript | std::regex::nosubs);
   } catch (const std::regex_error& e) {
@@ -52,8 +65,9 @@ std::regex compile(const std::string& filter) {
 
 void OpsRows::add(std::string_view operation, int64_t P, std::string_view pass, const std::string& sizes, OpsWork work,
                   std::function<Contenders(const OpsInputs&)> make) const {
-  rows.push_back({fmt::format("{}/{}/{}/{}{}/{}", operation, shape.name, compute_type_name(inputs.type), P == 2 ? "dual_" : "", pass, sizes), inputs,
-                  work, std::move(make)});
+  rows.push_back({fmt::format("{}/{}/{}/{}{}/{}", operation, shape.name, compute_type_name(inputs.type),
+                              P == 2 ? "dual_" : "", pass, sizes),
+                  inputs, work, std::move(make)});
 }
 
 Run backward_of(const Tensor& y, const Tensor& gy, std::vector<Tensor> inputs) {

@@ -5,8 +5,8 @@
 
 namespace ingrain::ops::cuda {
 
-/// Makes a GPU the calling thread's current one while it lives; the one before comes back afterwards. The process's first
-/// also asks libtorch for products in full precision (precision.h).
+/// Makes a GPU the calling thread's current one while it lives; the one before comes back afterwards. The process's
+/// first also asks libtorch for products in full precision (precision.h).
 class DeviceScope {
  public:
   explicit DeviceScope(int index);

@@ -12,13 +12,19 @@ __device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); 
 template <class T>
 __device__ T from_float(float x);
 template <>
-__device__ inline float from_float<float>(float x) { return x; }
+__device__ inline float from_float<float>(float x) {
+  return x;
+}
 template <>
-__device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) { return __float2bfloat16(x); }
+__device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
+  return __float2bfloat16(x);
+}
 
 /// x as it would come back from a tensor of type T.
 template <class T>
-__device__ float rounded(float x) { return to_float(from_float<T>(x)); }
+__device__ float rounded(float x) {
+  return to_float(from_float<T>(x));
+}
 
 /// N neighbours in memory, moved at once.
 template <class T, int N>

@@ -25,10 +25,11 @@ inline void check(cudaError_t error, const char* kernel, const LaunchShape& shap
   cudaGetLastError();  // so that the next launch does not report this error again
   const auto number = [](auto x) { return std::to_string(x); };
   const dim3& grid = shape.grid;
-  throw std::runtime_error(std::string("CUDA kernel ") + kernel + " (" + number(grid.x) + " x " + number(grid.y) + " x " + number(grid.z) +
-                           " blocks of " + number(shape.threads) + " threads and " + number(shape.shared_bytes) + " bytes): " +
-                           cudaGetErrorString(error) +
-                           "; an earlier kernel may be the cause: with CUDA_LAUNCH_BLOCKING=1 it is the one that is named");
+  throw std::runtime_error(
+      std::string("CUDA kernel ") + kernel + " (" + number(grid.x) + " x " + number(grid.y) + " x " + number(grid.z) +
+      " blocks of " + number(shape.threads) + " threads and " + number(shape.shared_bytes) +
+      " bytes): " + cudaGetErrorString(error) +
+      "; an earlier kernel may be the cause: with CUDA_LAUNCH_BLOCKING=1 it is the one that is named");
 }
 
 /// Puts a kernel on the stream; never waits for it.

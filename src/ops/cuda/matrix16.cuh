@@ -1,6 +1,6 @@
-// Products of 16x16 matrices by one warp, sums in fp32 registers: on tensor cores for bf16, on the ordinary ones for fp32.
-// Operands come from shared memory, where their rows start on 16 bytes, or are a sum's elements, rounded.
-// All 32 lanes must call every function here; what other lanes wrote needs a barrier before.
+// Products of 16x16 matrices by one warp, sums in fp32 registers: on tensor cores for bf16, on the ordinary ones for
+// fp32. Operands come from shared memory, where their rows start on 16 bytes, or are a sum's elements, rounded. All 32
+// lanes must call every function here; what other lanes wrote needs a barrier before.
 #pragma once
 
 #include "ops/cuda/device_math.cuh"
@@ -45,8 +45,10 @@ template <bool kTransposed>
 struct Right<__nv_bfloat16, kTransposed> {
   uint32_t x[4];
   __device__ Right(const __nv_bfloat16* at, int ld) {
-    if constexpr (kTransposed) load_matrices(x, at + (lane() % 8 + lane() / 16 * 8) * ld + lane() / 8 % 2 * 8);
-    else load_matrices_transposed(x, at + lane() % 16 * ld + lane() / 16 * 8);
+    if constexpr (kTransposed)
+      load_matrices(x, at + (lane() % 8 + lane() / 16 * 8) * ld + lane() / 8 % 2 * 8);
+    else
+      load_matrices_transposed(x, at + lane() % 16 * ld + lane() / 16 * 8);
   }
 };
 template <bool kTransposed>

@@ -26,7 +26,8 @@ __device__ inline void load_matrices_transposed(uint32_t (&to)[4], const void* r
 /// left rows g, g + 8, g, g + 8 at columns t, t, t + 8, t + 8; right column g, at rows t and t + 8; sum row g, then row
 /// g + 8, at columns t and t + 1.
 __device__ inline void multiply_add(float* sum, const uint32_t (&left)[4], uint32_t right_low, uint32_t right_high) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+      "%3};"
       : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
       : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right_low), "r"(right_high));
 }

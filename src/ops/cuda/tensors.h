@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/cuda/types.h"
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops::cuda {
 

@@ -2,7 +2,7 @@
 
 #include "ops/cuda/device.h"
 #include "ops/cuda/tensors.h"
-#include "ops/linear/few_rows.h"
+#include "ops/linear/gemv.h"
 
 namespace ingrain::ops {
 namespace {
@@ -14,9 +14,10 @@ Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
   const Tensor c = at::empty(sizes, a.options());
   const bool batched = a.dim() == 3;
   const cuda::DeviceScope device(a.device().index());
-  cuda::few_rows_nt({cuda::number(a), cuda::number(b_BNK), batched ? a.size(0) : 1, a.size(-2), b_BNK.size(-2), a.size(-1),
-                     a.const_data_ptr(), b_BNK.const_data_ptr(), batched ? b_BNK.stride(0) : 0, b_BNK.stride(-2), c.data_ptr()},
-                    device.stream());
+  cuda::few_rows_nt(
+      {cuda::number(a), cuda::number(b_BNK), batched ? a.size(0) : 1, a.size(-2), b_BNK.size(-2), a.size(-1),
+       a.const_data_ptr(), b_BNK.const_data_ptr(), batched ? b_BNK.stride(0) : 0, b_BNK.stride(-2), c.data_ptr()},
+      device.stream());
   return c;
 }
 

@@ -1,6 +1,6 @@
-// Products with few rows on a GPU. A warp brings two of the weight's rows together with all rows of a; where the weight has too
-// few rows to fill the GPU, several warps share two rows. Every lane asks for several packs of the weight before it uses the first;
-// a is small, read by everybody, and found in the caches.
+// Products with few rows on a GPU. A warp brings two of the weight's rows together with all rows of a; where the weight
+// has too few rows to fill the GPU, several warps share two rows. Every lane asks for several packs of the weight
+// before it uses the first; a is small, read by everybody, and found in the caches.
 #include "ops/linear/cuda.h"
 
 #include "ops/cuda/device_math.cuh"
@@ -9,9 +9,9 @@
 namespace ingrain::ops::cuda {
 namespace {
 
-constexpr int kWarps = 4;               // per block
-constexpr int kBlocks = 4;              // of a multiprocessor: said so that the compiler has the registers for many loads at once
-constexpr int kStreams = 2;             // rows of the weight that a warp reads side by side
+constexpr int kWarps = 4;    // per block
+constexpr int kBlocks = 4;   // of a multiprocessor: said so that the compiler has the registers for many loads at once
+constexpr int kStreams = 2;  // rows of the weight that a warp reads side by side
 constexpr int64_t kEnoughBlocks = 512;  // several for every multiprocessor of a large GPU
 
 /// Blocks for the weight's rows of one batch entry, where `sharing` warps take the same ones.
@@ -49,7 +49,8 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocks) few_rows(FewRowsCall cal
   for (int first_column = (part * 32 + lane) * N; first_column < k; first_column += kUnroll * step) {
     Pack<T, N> left[kUnroll][kRows];
     Pack<W, N> right[kUnroll][kStreams];
-    // No branches here: the compiler would wait for one load before the next. Beyond the end, what is there is met by zeros.
+    // No branches here: the compiler would wait for one load before the next. Beyond the end, what is there is met by
+    // zeros.
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
       const int column = first_column + u * step < k ? first_column + u * step : 0;
@@ -79,8 +80,10 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocks) few_rows(FewRowsCall cal
       sum[i][j] = warp_sum(sum[i][j]);
       if (lane == 0) of_warp[warp][i][j] = sum[i][j];
     }
-  if (sharing == 1) __syncwarp();
-  else __syncthreads();
+  if (sharing == 1)
+    __syncwarp();
+  else
+    __syncthreads();
   if (part != 0 || lane >= kRows * kStreams) return;
   const int i = lane / kStreams, j = lane % kStreams;
   float total = 0;
@@ -93,36 +96,41 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocks) few_rows(FewRowsCall cal
 /// run(type, type of the weights).
 template <class Run>
 void for_types(const FewRowsCall& call, Run&& run) {
-  for_type(call.type, [&](auto tag) {
-    call.weight_type == call.type ? run(tag, tag) : run(tag, TypeTag<float>{});
-  });
+  for_type(call.type, [&](auto tag) { call.weight_type == call.type ? run(tag, tag) : run(tag, TypeTag<float>{}); });
 }
 
 template <class T, class W, int N, int kRows>
 void start(const FewRowsCall& call, Stream stream) {
   int sharing = 1;
-  while (sharing < kWarps && call.batch * blocks_of(call, sharing) < kEnoughBlocks && call.k >= 2 * sharing * 32 * N) sharing *= 2;
+  while (sharing < kWarps && call.batch * blocks_of(call, sharing) < kEnoughBlocks && call.k >= 2 * sharing * 32 * N)
+    sharing *= 2;
   const int64_t blocks = blocks_of(call, sharing);
   const dim3 grid(static_cast<unsigned>(call.batch * blocks), static_cast<unsigned>(divide_up(call.m, kRows)));
-  launch("few_rows_nt", few_rows<T, W, N, kRows>, {grid, 32 * kWarps}, stream, call,
-         static_cast<unsigned>(sharing), static_cast<unsigned>(blocks));
+  launch("few_rows_nt", few_rows<T, W, N, kRows>, {grid, 32 * kWarps}, stream, call, static_cast<unsigned>(sharing),
+         static_cast<unsigned>(blocks));
 }
 
 }  // namespace
 
 void few_rows_nt(const FewRowsCall& call, Stream stream) {
   const bool packs = in_packs(call.weight_type, call.k, {call.a, call.b}) &&
-                     in_packs(call.weight_type, call.weight_stride, {}) && in_packs(call.weight_type, call.weight_batch_stride, {});
+                     in_packs(call.weight_type, call.weight_stride, {}) &&
+                     in_packs(call.weight_type, call.weight_batch_stride, {});
   for_types(call, [&](auto tag, auto weight_tag) {
     using T = typename decltype(tag)::type;
     using W = typename decltype(weight_tag)::type;
     constexpr int kPack = 16 / sizeof(W);
     constexpr int kMost = std::is_same_v<W, float> ? kMostRowsOfFp32Weights : kMostRows;
-    if (!packs) start<T, W, 1, 1>(call, stream);  // right, but reads the weight once a row
-    else if (call.m == 1) start<T, W, kPack, 1>(call, stream);
-    else if (call.m == 2) start<T, W, kPack, 2>(call, stream);
-    else if (call.m <= 4) start<T, W, kPack, 4>(call, stream);
-    else start<T, W, kPack, kMost>(call, stream);
+    if (!packs)
+      start<T, W, 1, 1>(call, stream);  // right, but reads the weight once a row
+    else if (call.m == 1)
+      start<T, W, kPack, 1>(call, stream);
+    else if (call.m == 2)
+      start<T, W, kPack, 2>(call, stream);
+    else if (call.m <= 4)
+      start<T, W, kPack, 4>(call, stream);
+    else
+      start<T, W, kPack, kMost>(call, stream);
   });
 }
 

@@ -9,15 +9,15 @@ namespace ingrain::ops::cuda {
 struct FewRowsCall {
   Number type, weight_type;  // the weights': the same, or fp32
   int64_t batch, m, n, k;
-  const void* a;                              // [batch, m, k]
-  const void* b;                              // [batch, n, k] with strides, in elements:
+  const void* a;  // [batch, m, k]
+  const void* b;  // [batch, n, k] with strides, in elements:
   int64_t weight_batch_stride, weight_stride;
-  void* c;                                    // [batch, m, n]
+  void* c;  // [batch, m, n]
 };
 
-/// Up to so many rows, by the weights' type. Each weight costs a multiply-add a row, each row's element a conversion: more rows
-/// than that, and a GPU cannot do this while the weights come at memory's full speed; cuBLAS's tensor cores can. fp32
-/// weights come half as fast, and would have to be copied for it first.
+/// Up to so many rows, by the weights' type. Each weight costs a multiply-add a row, each row's element a conversion:
+/// more rows than that, and a GPU cannot do this while the weights come at memory's full speed; cuBLAS's tensor cores
+/// can. fp32 weights come half as fast, and would have to be copied for it first.
 constexpr int64_t kMostRows = 4, kMostRowsOfFp32Weights = 8;
 
 void few_rows_nt(const FewRowsCall& call, Stream stream);

@@ -1,10 +1,10 @@
 #include "ops/linear/linear.h"
 
-#include "ops/linear/few_rows.h"
-#include "ops/linear/packed.h"
+#include "ops/linear/gemv.h"
+#include "ops/quantized/quantized.h"
 #include "ops/linear/products.h"
-#include "ops/repeated.h"
-#include "ops/tape.h"
+#include "ops/graph/graph.h"
+#include "ops/activation_cache.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -50,12 +50,16 @@ Tensor batched_nt(const Tensor& x_BTD, const Tensor& w_BFD) {
 }
 /// y_BTF = or += x wᵀ, without a tensor in between on a GPU.
 void put_batched_nt(Tensor y_BTF, const Tensor& x_BTD, const Tensor& w_BFD) {
-  if (x_BTD.is_cpu() || has_few_rows(x_BTD, w_BFD)) y_BTF.copy_(batched_nt(x_BTD, w_BFD));
-  else at::bmm_out(y_BTF, x_BTD, w_BFD.transpose(1, 2));
+  if (x_BTD.is_cpu() || has_few_rows(x_BTD, w_BFD))
+    y_BTF.copy_(batched_nt(x_BTD, w_BFD));
+  else
+    at::bmm_out(y_BTF, x_BTD, w_BFD.transpose(1, 2));
 }
 void add_batched_nt(const Tensor& y_BTF, const Tensor& x_BTD, const Tensor& w_BFD) {
-  if (x_BTD.is_cpu()) y_BTF.add_(batched_nt(x_BTD, w_BFD));
-  else y_BTF.baddbmm_(x_BTD, w_BFD.transpose(1, 2));
+  if (x_BTD.is_cpu())
+    y_BTF.add_(batched_nt(x_BTD, w_BFD));
+  else
+    y_BTF.baddbmm_(x_BTD, w_BFD.transpose(1, 2));
 }
 
 Tensor batched_tn(const Tensor& g_BTF, const Tensor& x_BTD) {
@@ -80,9 +84,12 @@ Tensor weight_gradient(const Tensor& g_PBTF, const Tensor& x_PBTD, at::ScalarTyp
   if (alone) return product(planes_as_rows(g_PBTF), planes_as_rows(x_PBTD));
   Tensor gw_BFD = product(value(g_PBTF), value(x_PBTD));
   const Tensor g_BTF = tangent(g_PBTF), x_BTD = tangent(x_PBTD);
-  if (wider) at::baddbmm_out(gw_BFD, gw_BFD, g_BTF.transpose(1, 2), x_BTD, type);
-  else if (g_BTF.is_cuda()) gw_BFD.baddbmm_(g_BTF.transpose(1, 2), x_BTD);
-  else gw_BFD.add_(batched_tn(g_BTF, x_BTD));
+  if (wider)
+    at::baddbmm_out(gw_BFD, gw_BFD, g_BTF.transpose(1, 2), x_BTD, type);
+  else if (g_BTF.is_cuda())
+    gw_BFD.baddbmm_(g_BTF.transpose(1, 2), x_BTD);
+  else
+    gw_BFD.add_(batched_tn(g_BTF, x_BTD));
   return gw_BFD;
 }
 
@@ -148,17 +155,21 @@ void check_fast(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const T
                   w.size(-1) == x_PBTD.size(3) && (w.dim() == 2 || w.size(0) == x_PBTD.size(1)),
               "fast_linear: rows ", x_PBTD.sizes(), " do not fit weights ", w.sizes());
   for (const Tensor* like_w : {&dw, &rounded})
-    TORCH_CHECK(!like_w->defined() || like_w->sizes() == w.sizes(), "fast_linear: a tangent or rounded weights ", like_w->sizes(),
-                " must be like the weights ", w.sizes());
-  TORCH_CHECK(!rounded.defined() || rounded.scalar_type() == x_PBTD.scalar_type(), "fast_linear: rounded weights must have the rows' type");
+    TORCH_CHECK(!like_w->defined() || like_w->sizes() == w.sizes(), "fast_linear: a tangent or rounded weights ",
+                like_w->sizes(), " must be like the weights ", w.sizes());
+  TORCH_CHECK(!rounded.defined() || rounded.scalar_type() == x_PBTD.scalar_type(),
+              "fast_linear: rounded weights must have the rows' type");
 }
 
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
-  TORCH_CHECK(x.dim() >= 2 && w_FD.dim() == 2 && (!bias_F.defined() || (bias_F.dim() == 1 && bias_F.size(0) == w_FD.size(0))),
-              "linear: rows ", x.sizes(), " and weights ", w_FD.sizes(), " do not fit each other or the bias");  // columns: the product
-  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || packed_format(w_FD), "linear: rows and weights must have one type");
+  TORCH_CHECK(
+      x.dim() >= 2 && w_FD.dim() == 2 && (!bias_F.defined() || (bias_F.dim() == 1 && bias_F.size(0) == w_FD.size(0))),
+      "linear: rows ", x.sizes(), " and weights ", w_FD.sizes(),
+      " do not fit each other or the bias");  // columns: the product
+  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || packed_format(w_FD),
+              "linear: rows and weights must have one type");
   const Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
   if (planes(y) == 1) return again([=] { return y + bias_F; });
@@ -170,7 +181,9 @@ Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, cons
   const int64_t B = x_PBTD.size(1);
   const auto type = x_PBTD.scalar_type();
   if (w.dim() == 2 && !dw.defined()) return ops::linear(x_PBTD, w.to(type));
-  const auto of_sequences = [&](const Tensor& w_FD) { return w_FD.dim() == 3 ? w_FD : w_FD.unsqueeze(0).expand({B, -1, -1}); };
+  const auto of_sequences = [&](const Tensor& w_FD) {
+    return w_FD.dim() == 3 ? w_FD : w_FD.unsqueeze(0).expand({B, -1, -1});
+  };
   const auto dw_BFD = dw.defined() ? std::optional<Tensor>(dw.to(type)) : std::nullopt;
   const Tensor x = x_PBTD.contiguous();
   const auto at_hand = [&] { return of_sequences(rounded.defined() ? rounded : w.detach().to(type)); };

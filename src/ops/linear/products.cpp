@@ -1,8 +1,8 @@
 #include "ops/linear/products.h"
 
-#include "ops/cpu/processor.h"
-#include "ops/linear/few_rows.h"
-#include "ops/linear/packed.h"
+#include "ops/simd/processor.h"
+#include "ops/linear/gemv.h"
+#include "ops/quantized/quantized.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
 

@@ -2,7 +2,7 @@
 // processors with AVX-512 (where MKL stays at AVX2), libtorch's own choice elsewhere, our own kernels for few rows.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops {
 
@@ -10,8 +10,8 @@ Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b
 Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN);  // a b,  [M, N]
 Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN);  // aᵀ b, [M, N]
 
-/// sum += aᵀ b; an undefined sum becomes the product, in a's accumulate_type. sum: a's type, or that wider one, to which a GPU adds
-/// without rounding the product first.
+/// sum += aᵀ b; an undefined sum becomes the product, in a's accumulate_type. sum: a's type, or that wider one, to
+/// which a GPU adds without rounding the product first.
 void add_product_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN);
 
 }  // namespace ingrain::ops

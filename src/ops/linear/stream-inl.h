@@ -6,14 +6,15 @@
 #define INGRAIN_OPS_LINEAR_STREAM_INL_H_
 #endif
 
-#include "ops/cpu/prefetch.h"
-#include "ops/cpu/vec-inl.h"
+#include "ops/simd/prefetch.h"
+#include "ops/simd/vec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-/// While rows are read side by side, the next ones are asked for in the order in which they lie, as memory gives one long stream up
-/// to twice as fast as several short ones: so many bytes ahead of their use, where that does not follow from the rows.
+/// While rows are read side by side, the next ones are asked for in the order in which they lie, as memory gives one
+/// long stream up to twice as fast as several short ones: so many bytes ahead of their use, where that does not follow
+/// from the rows.
 constexpr int64_t kStreamAhead = 16384;
 
 /// Rows of the weight that are read side by side: as many streams as the processor prefetches, and enough sums to keep

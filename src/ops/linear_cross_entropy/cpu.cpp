@@ -2,8 +2,8 @@
 #ifndef INGRAIN_OPS_CROSS_ENTROPY_CPU  // what all of them share
 #define INGRAIN_OPS_CROSS_ENTROPY_CPU
 #define INGRAIN_WITH_NATIVE_BF16
-#include "ops/cpu/targets.h"
-#include "ops/cpu/parallel.h"
+#include "ops/simd/targets.h"
+#include "ops/graph/parallel.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 
 namespace ingrain::ops {
@@ -24,7 +24,7 @@ struct CrossEntropyCall {
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linear_cross_entropy/cpu.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/cpu/vec-inl.h"
+#include "ops/simd/vec-inl.h"
 
 #include <cmath>
 #include <limits>
@@ -129,9 +129,17 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
   const int64_t P = planes(z_PNV), N = z_PNV.size(1), V = z_PNV.size(2);
   const Tensor target = target_N.contiguous(), a = a_N.contiguous(), c = P == 2 ? c_N.contiguous() : Tensor();
   TORCH_CHECK(z_PNV.is_contiguous() && nll_N.is_contiguous(), "cross-entropy rows are written in place");
-  const CrossEntropyCall call{z_PNV.scalar_type(), P, N, V, z_PNV.data_ptr(), target.const_data_ptr<int64_t>(),
-                              a.const_data_ptr<float>(), P == 2 ? c.const_data_ptr<float>() : nullptr, want_gradient,
-                              nll_N.data_ptr<float>(), P == 2 ? tangent_nll_N.data_ptr<float>() : nullptr};
+  const CrossEntropyCall call{z_PNV.scalar_type(),
+                              P,
+                              N,
+                              V,
+                              z_PNV.data_ptr(),
+                              target.const_data_ptr<int64_t>(),
+                              a.const_data_ptr<float>(),
+                              P == 2 ? c.const_data_ptr<float>() : nullptr,
+                              want_gradient,
+                              nll_N.data_ptr<float>(),
+                              P == 2 ? tangent_nll_N.data_ptr<float>() : nullptr};
   const auto run = HWY_DYNAMIC_DISPATCH(CrossEntropyRows);
   cpu::parallel_unrecorded(N, cpu::grain(P * V), [&](int64_t begin, int64_t end) { run(call, begin, end); });
 }

@@ -13,10 +13,10 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
   TORCH_CHECK(z_PNV.is_contiguous() && nll_N.is_contiguous(), "cross-entropy rows are written in place");
   if (N == 0) return;
   const cuda::DeviceScope device(z_PNV.device().index());
-  cuda::cross_entropy_rows({cuda::number(z_PNV), P, N, V, z_PNV.data_ptr(), target.const_data_ptr<int64_t>(),
-                            cuda::floats(a), cuda::floats(c), want_gradient, nll_N.data_ptr<float>(),
-                            P == 2 ? tangent_nll_N.data_ptr<float>() : nullptr},
-                           device.stream());
+  cuda::cross_entropy_rows(
+      {cuda::number(z_PNV), P, N, V, z_PNV.data_ptr(), target.const_data_ptr<int64_t>(), cuda::floats(a),
+       cuda::floats(c), want_gradient, nll_N.data_ptr<float>(), P == 2 ? tangent_nll_N.data_ptr<float>() : nullptr},
+      device.stream());
 }
 
 }  // namespace

@@ -71,14 +71,16 @@ __device__ Softmax softmax_of(const T* z, const T* dz, int64_t n) {
   return block_softmax(mine);
 }
 
-/// cot(z) = a (p - y) - c p (dz - mean), cot(dz) = -c (p - y), in place; mean = <p, dz>. Rows of zero weight are masked.
+/// cot(z) = a (p - y) - c p (dz - mean), cot(dz) = -c (p - y), in place; mean = <p, dz>. Rows of zero weight are
+/// masked.
 template <class T, int P, int N>
 __global__ void each_row(CrossEntropyCall call) {
   const int64_t row = blockIdx.x, n = call.vocabulary, y = call.target[row];
   T* const z = static_cast<T*>(call.z) + row * n;
   T* const dz = z + (P == 2 ? call.rows * n : 0);
-  const float z_y = to_float(z[y]), dz_y = to_float(dz[y]);  // before any thread of the block writes: see the barrier below
-  const Softmax s = softmax_of<T, P, N>(z, dz, n);           // holds a barrier
+  const float z_y = to_float(z[y]),
+              dz_y = to_float(dz[y]);               // before any thread of the block writes: see the barrier below
+  const Softmax s = softmax_of<T, P, N>(z, dz, n);  // holds a barrier
   const float mean = P == 2 ? s.sum_dz / s.sum : 0;
   if (threadIdx.x == 0) {
     call.nll[row] = logf(s.sum) + (s.max - z_y);

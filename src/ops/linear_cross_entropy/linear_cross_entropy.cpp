@@ -13,26 +13,32 @@ using torch::autograd::variable_list;
 
 /// How many logits a block may hold: large enough for a product at full speed, small enough to stay in cache (CPU).
 constexpr int64_t kBlockLogitsCpu = int64_t{1} << 21, kBlockLogitsGpu = int64_t{1} << 29;
-/// But every block reads the whole head, and reads and writes its whole gradient: a large vocabulary wants many rows for that.
+/// But every block reads the whole head, and reads and writes its whole gradient: a large vocabulary wants many rows
+/// for that.
 constexpr int64_t kFewestRows = 256;
 
-const CrossEntropyKernels& kernels(const Tensor& x) {
+const CrossEntropyKernels& cross_entropy_kernels(const Tensor& x) {
   return select(x, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda);
 }
 
-void check(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N, const Tensor& E_sum_VD) {
+void check(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N,
+           const Tensor& E_sum_VD) {
   TORCH_CHECK(x_PND.dim() == 3 && (planes(x_PND) == 1 || planes(x_PND) == 2) && E_VD.dim() == 2 && E_VD.size(0) > 0 &&
                   E_VD.size(1) == x_PND.size(2),
               "linear_cross_entropy: rows ", x_PND.sizes(), " do not fit a head ", E_VD.sizes());
   TORCH_CHECK(alike(E_VD, x_PND), "linear_cross_entropy: the head must have the rows' type and device");
   const int64_t N = x_PND.size(1);
-  TORCH_CHECK(target_N.dim() == 1 && target_N.size(0) == N && target_N.scalar_type() == at::kLong && target_N.device() == x_PND.device(),
+  TORCH_CHECK(target_N.dim() == 1 && target_N.size(0) == N && target_N.scalar_type() == at::kLong &&
+                  target_N.device() == x_PND.device(),
               "linear_cross_entropy: targets ", target_N.sizes(), " must be ", N, " int64 on the rows' device");
-  const auto weighs = [&](const Tensor& w_N) { return w_N.defined() && w_N.dim() == 1 && w_N.size(0) == N && is_wide_beside(w_N, x_PND); };
+  const auto weighs = [&](const Tensor& w_N) {
+    return w_N.defined() && w_N.dim() == 1 && w_N.size(0) == N && is_wide_beside(w_N, x_PND);
+  };
   TORCH_CHECK(weighs(a_N) && (planes(x_PND) == 1 || weighs(c_N)), "linear_cross_entropy: every plane needs ", N,
               " weights, fp32 (fp64 for fp64), on the rows' device");
   TORCH_CHECK(!E_sum_VD.defined() || (E_sum_VD.sizes() == E_VD.sizes() && is_wide_beside(E_sum_VD, x_PND)),
-              "linear_cross_entropy: a sum of the head's gradients must be ", E_VD.sizes(), ", fp32 (fp64 for fp64), on the rows' device");
+              "linear_cross_entropy: a sum of the head's gradients must be ", E_VD.sizes(),
+              ", fp32 (fp64 for fp64), on the rows' device");
 }
 
 struct Result {
@@ -48,14 +54,15 @@ Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, 
   out.nll_N = at::empty({N}, sums);
   Tensor tangent_nll_N = P == 2 ? at::empty({N}, sums) : Tensor();
   if (want_x) out.gx_PND = at::empty_like(x_PND);
-  const int64_t block = std::clamp<int64_t>((x_PND.is_cuda() ? kBlockLogitsGpu : kBlockLogitsCpu) / (V * P), kFewestRows, 4096);
+  const int64_t block =
+      std::clamp<int64_t>((x_PND.is_cuda() ? kBlockLogitsGpu : kBlockLogitsCpu) / (V * P), kFewestRows, 4096);
   for (int64_t first = 0; first < N; first += block) {
     const int64_t n = std::min(block, N - first);
     const auto part = [&](const Tensor& x_N) { return x_N.defined() ? x_N.narrow(0, first, n) : Tensor(); };
     const Tensor x = x_PND.narrow(1, first, n).reshape({P * n, D});
     Tensor z_PNV = product_nt(x, E_VD).view({P, n, V});
     Tensor nll = part(out.nll_N), tangent_nll = part(tangent_nll_N);
-    kernels(x_PND).rows(z_PNV, part(target_N), part(a_N), part(c_N), want_x || want_E, nll, tangent_nll);
+    cross_entropy_kernels(x_PND).rows(z_PNV, part(target_N), part(a_N), part(c_N), want_x || want_E, nll, tangent_nll);
     const Tensor gz = z_PNV.view({P * n, V});
     if (want_x) out.gx_PND.narrow(1, first, n).copy_(product_nn(gz, E_VD).view({P, n, D}));
     if (want_E) add_product_tn(out.gE_VD, gz, x);
@@ -68,9 +75,11 @@ Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, 
 
 struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
-                               const Tensor& a_N, const std::optional<Tensor>& c_N, const std::optional<Tensor>& E_sum_VD) {
+                               const Tensor& a_N, const std::optional<Tensor>& c_N,
+                               const std::optional<Tensor>& E_sum_VD) {
     const bool want_E = E_sum_VD || E_VD.requires_grad();
-    const Result r = compute(x_PND, E_VD, target_N, a_N, c_N.value_or(Tensor()), x_PND.requires_grad(), want_E, E_sum_VD.value_or(Tensor()));
+    const Result r = compute(x_PND, E_VD, target_N, a_N, c_N.value_or(Tensor()), x_PND.requires_grad(), want_E,
+                             E_sum_VD.value_or(Tensor()));
     ctx->save_for_backward({r.gx_PND, E_sum_VD ? Tensor() : r.gE_VD});
     ctx->mark_non_differentiable({r.nll_N});
     return {r.objective, r.nll_N};
@@ -85,7 +94,8 @@ struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
 }  // namespace
 
 CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
-                                  const Tensor& value_weight_N, const Tensor& tangent_weight_N, const Tensor& E_sum_VD) {
+                                  const Tensor& value_weight_N, const Tensor& tangent_weight_N,
+                                  const Tensor& E_sum_VD) {
   check(x_PND, E_VD, target_N, value_weight_N, tangent_weight_N, E_sum_VD);
   const Tensor E = E_sum_VD.defined() ? E_VD.detach() : E_VD;
   if (!needs_graph(x_PND, E)) {
@@ -94,7 +104,8 @@ CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const
     return {r.objective, r.nll_N};
   }
   const auto maybe = [](const Tensor& x) { return x.defined() ? std::optional<Tensor>(x) : std::nullopt; };
-  const auto out = CrossEntropyFunction::apply(x_PND, E, target_N, value_weight_N, maybe(tangent_weight_N), maybe(E_sum_VD));
+  const auto out =
+      CrossEntropyFunction::apply(x_PND, E, target_N, value_weight_N, maybe(tangent_weight_N), maybe(E_sum_VD));
   return {out[0], out[1]};
 }
 

@@ -2,7 +2,7 @@
 // with the whole vocabulary, so that no [T, V] matrix is ever stored.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops {
 
@@ -15,12 +15,14 @@ struct CrossEntropy {
 };
 
 /// x: [P, N, D] contiguous, after the final norm; E: [V, D], the same type; target: [N] int64 in [0, V);
-/// value_weight, tangent_weight: [N] fp32 (fp64): masks and means are in them (tangent_weight may be undefined if P = 1).
-/// Throws c10::Error where shapes, types or devices do not fit; targets are not looked at.
-/// E_sum: where it is given, [V, D] in fp32 (fp64), E's gradient is added to it here, as for a backward that starts at the objective
-/// with 1, and E is a constant to autograd: a gradient as large as the head is neither rounded, nor scaled, nor added by itself.
+/// value_weight, tangent_weight: [N] fp32 (fp64): masks and means are in them (tangent_weight may be undefined if P =
+/// 1). Throws c10::Error where shapes, types or devices do not fit; targets are not looked at. E_sum: where it is
+/// given, [V, D] in fp32 (fp64), E's gradient is added to it here, as for a backward that starts at the objective with
+/// 1, and E is a constant to autograd: a gradient as large as the head is neither rounded, nor scaled, nor added by
+/// itself.
 CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
-                                  const Tensor& value_weight_N, const Tensor& tangent_weight_N = {}, const Tensor& E_sum_VD = {});
+                                  const Tensor& value_weight_N, const Tensor& tangent_weight_N = {},
+                                  const Tensor& E_sum_VD = {});
 
 struct CrossEntropyKernels {
   /// From a block's logits z (any P) to the rows' nll and, in place in z, the cotangents of z (and dz):

@@ -6,9 +6,10 @@
 
 namespace ingrain::ops {
 
-CrossEntropyInPieces::CrossEntropyInPieces(const Tensor& x_ND, const Tensor& target_N) : x_ND_(x_ND.detach()), target_N_(target_N) {
-  TORCH_CHECK(x_ND.dim() == 2 && target_N.dim() == 1 && target_N.size(0) == x_ND.size(0), "cross-entropy in pieces: targets ",
-              target_N.sizes(), " do not fit rows ", x_ND.sizes());
+CrossEntropyInPieces::CrossEntropyInPieces(const Tensor& x_ND, const Tensor& target_N)
+    : x_ND_(x_ND.detach()), target_N_(target_N) {
+  TORCH_CHECK(x_ND.dim() == 2 && target_N.dim() == 1 && target_N.size(0) == x_ND.size(0),
+              "cross-entropy in pieces: targets ", target_N.sizes(), " do not fit rows ", x_ND.sizes());
   const auto sums = x_ND.options().dtype(accumulate_type(x_ND.scalar_type()));
   const int64_t N = x_ND.size(0);
   max_N_ = at::full({N}, -std::numeric_limits<double>::infinity(), sums);

@@ -1,13 +1,14 @@
 // Cross-entropy of few rows with the vocabulary taken a piece at a time, for work that is spread over time.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops {
 
-/// The sum of -log p(target) over rows and its gradient with respect to x, from logits z = x Eᵀ of which only a piece is ever
-/// there. With m the largest z so far, s = sum exp(z - m) and a = sum exp(z - m) E_v are carried on from piece to piece, as
-/// attention carries them over keys; then  nll = log s + m - z_y  and  d nll / d x = a / s - E_y.  Not differentiable. A value.
+/// The sum of -log p(target) over rows and its gradient with respect to x, from logits z = x Eᵀ of which only a piece
+/// is ever there. With m the largest z so far, s = sum exp(z - m) and a = sum exp(z - m) E_v are carried on from piece
+/// to piece, as attention carries them over keys; then  nll = log s + m - z_y  and  d nll / d x = a / s - E_y.  Not
+/// differentiable. A value.
 class CrossEntropyInPieces {
  public:
   /// x: [N, D], target: [N] int64 in [0, V). Throws c10::Error for other shapes, as add() does.

@@ -1,26 +1,29 @@
-// The residual addition on the CPU. This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
+// The residual addition on the CPU. This file is compiled once per instruction set (hwy/foreach_target.h includes it
+// again).
 #define INGRAIN_WITH_NATIVE_BF16
-#include "ops/cpu/targets.h"
-#include "ops/cpu/parallel.h"
+#include "ops/simd/targets.h"
+#include "ops/graph/parallel.h"
 #include "ops/residual/residual.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/residual/cpu.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/cpu/vec-inl.h"
+#include "ops/simd/vec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
 template <class T>
 void AddAs(const T* a, const T* b, int64_t n, T* sum) {
-  for (int64_t i = 0; i < n; i += Lanes()) StoreUpTo(hn::Add(LoadUpTo(a + i, n - i), LoadUpTo(b + i, n - i)), sum + i, n - i);
+  for (int64_t i = 0; i < n; i += Lanes())
+    StoreUpTo(hn::Add(LoadUpTo(a + i, n - i), LoadUpTo(b + i, n - i)), sum + i, n - i);
 }
 
 /// Elements begin .. end of sum = a + b.
 void Add(at::ScalarType type, const void* a, const void* b, int64_t begin, int64_t end, void* sum) {
   const auto as = [&]<class T>(T*) {
-    AddAs(static_cast<const T*>(a) + begin, static_cast<const T*>(b) + begin, end - begin, static_cast<T*>(sum) + begin);
+    AddAs(static_cast<const T*>(a) + begin, static_cast<const T*>(b) + begin, end - begin,
+          static_cast<T*>(sum) + begin);
   };
   type == at::kFloat ? as(static_cast<float*>(sum)) : as(static_cast<BFloat16*>(sum));
 }

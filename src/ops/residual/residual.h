@@ -1,7 +1,7 @@
 // The residual addition, where no norm comes before it (rms_norm.h has the one with a norm).
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops {
 
@@ -15,7 +15,8 @@ void check_residual(const char* operation, const Tensor& residual_P, const Tenso
 struct ResidualKernels {
   Tensor (*forward)(const Tensor& residual_P, const Tensor& x_P);
 };
-/// The reference differentiates itself, and is all that a GPU needs: libtorch's own addition. The CPU's is without gradients.
+/// The reference differentiates itself, and is all that a GPU needs: libtorch's own addition. The CPU's is without
+/// gradients.
 extern const ResidualKernels residual_reference, residual_cpu, residual_cuda;
 
 }  // namespace ingrain::ops

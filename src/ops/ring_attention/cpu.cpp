@@ -1,6 +1,6 @@
-#include "ops/cpu/parallel.h"
+#include "ops/graph/parallel.h"
 #include "ops/ring_attention/ring_attention.h"
-#include "ops/windowed_attention/few_queries.h"
+#include "ops/windowed_attention/cpu/decode_attention.h"
 
 #include <ATen/ceil_div.h>
 
@@ -18,15 +18,23 @@ struct Ring {
   char *k, *v;
 
   Ring(const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& at)
-      : slots(k_BCGd.size(1)), row(k_BCGd.size(2) * k_BCGd.size(3)), element(k_BCGd.element_size()), position(at.const_data_ptr<int64_t>()),
-        k(static_cast<char*>(k_BCGd.data_ptr())), v(static_cast<char*>(v_BCGd.data_ptr())) {}
+      : slots(k_BCGd.size(1)),
+        row(k_BCGd.size(2) * k_BCGd.size(3)),
+        element(k_BCGd.element_size()),
+        position(at.const_data_ptr<int64_t>()),
+        k(static_cast<char*>(k_BCGd.data_ptr())),
+        v(static_cast<char*>(v_BCGd.data_ptr())) {}
 
-  int64_t bytes(int64_t sequence, int64_t slot) const { return (sequence * slots + slot) * row * static_cast<int64_t>(element); }
+  int64_t bytes(int64_t sequence, int64_t slot) const {
+    return (sequence * slots + slot) * row * static_cast<int64_t>(element);
+  }
 };
 
-/// What a sequence's query sees, in the order of positions, so that sums do not depend on where the ring begins. `shape` has the rest.
+/// What a sequence's query sees, in the order of positions, so that sums do not depend on where the ring begins.
+/// `shape` has the rest.
 FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const char* q) {
-  const int64_t position = *ring.position, n = std::min(position + 1, shape.window), start = (position + 1 - n) % ring.slots;
+  const int64_t position = *ring.position, n = std::min(position + 1, shape.window),
+                start = (position + 1 - n) % ring.slots;
   shape.before = n - 1;
   shape.first_rows = std::min(n, ring.slots - start);
   shape.q = q + sequence * shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element);
@@ -38,25 +46,39 @@ FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const c
   return shape;
 }
 
-Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window, double scale) {
+Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window,
+              double scale) {
   if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position, window, scale);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
-  const FewQueries shape{.type = q.scalar_type(), .queries = 1, .q_heads = q.size(1), .kv_heads = k_BCGd.size(2), .head_dim = q.size(2),
-                         .window = window, .scale = static_cast<float>(scale), .before = 0, .first_rows = 0, .q = nullptr, .k = {}, .v = {}};
+  const FewQueries shape{.type = q.scalar_type(),
+                         .queries = 1,
+                         .q_heads = q.size(1),
+                         .kv_heads = k_BCGd.size(2),
+                         .head_dim = q.size(2),
+                         .window = window,
+                         .scale = static_cast<float>(scale),
+                         .before = 0,
+                         .first_rows = 0,
+                         .q = nullptr,
+                         .k = {},
+                         .v = {}};
   const Ring ring(k_BCGd, v_BCGd, position);
   const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch);
-  const auto call_of = [shape, ring, q, k_BCGd, v_BCGd, position](int64_t sequence) {  // holds the tensors that the ring points at
+  const auto call_of = [shape, ring, q, k_BCGd, v_BCGd,
+                        position](int64_t sequence) {  // holds the tensors that the ring points at
     return seen_by(shape, ring, sequence, static_cast<const char*>(q.const_data_ptr()));
   };
   attend_few(batch, parts, 1, call_of, o, Tensor());
   return o;
 }
 
-void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position) {
+void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
+           const Tensor& position) {
   const Tensor k = k_BGd.contiguous(), v = v_BGd.contiguous();
   const Ring ring(k_BCGd, v_BCGd, position);
-  const auto *const k_from = static_cast<const char*>(k.const_data_ptr()), *const v_from = static_cast<const char*>(v.const_data_ptr());
+  const auto *const k_from = static_cast<const char*>(k.const_data_ptr()), *const v_from = static_cast<const char*>(
+                                                                               v.const_data_ptr());
   cpu::parallel({k, v, k_BCGd, v_BCGd, position}, k.size(0), cpu::grain(ring.row), [=](int64_t begin, int64_t end) {
     const int64_t slot = *ring.position % ring.slots;
     const size_t bytes = static_cast<size_t>(ring.row) * ring.element;

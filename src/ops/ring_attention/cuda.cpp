@@ -16,10 +16,22 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
   const int64_t kv_heads = k_BCGd.size(2), d = q.size(2);
-  cuda::RingCall call{.type = cuda::number(q), .batch = q.size(0), .kv_heads = kv_heads, .groups = q.size(1) / kv_heads,
-                      .head_dim = d, .slots = k_BCGd.size(1), .window = window, .scale = static_cast<float>(scale),
-                      .position = position.const_data_ptr<int64_t>(), .q = q.const_data_ptr(), .k = k_BCGd.const_data_ptr(),
-                      .v = v_BCGd.const_data_ptr(), .o = o.data_ptr(), .segments = 1, .part = cuda::ring_part(d), .parts = nullptr};
+  cuda::RingCall call{.type = cuda::number(q),
+                      .batch = q.size(0),
+                      .kv_heads = kv_heads,
+                      .groups = q.size(1) / kv_heads,
+                      .head_dim = d,
+                      .slots = k_BCGd.size(1),
+                      .window = window,
+                      .scale = static_cast<float>(scale),
+                      .position = position.const_data_ptr<int64_t>(),
+                      .q = q.const_data_ptr(),
+                      .k = k_BCGd.const_data_ptr(),
+                      .v = v_BCGd.const_data_ptr(),
+                      .o = o.data_ptr(),
+                      .segments = 1,
+                      .part = cuda::ring_part(d),
+                      .parts = nullptr};
   call.segments = cuda::ring_segments(call);
   Tensor parts;
   if (call.segments > 1) {
@@ -31,13 +43,15 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
   return o;
 }
 
-void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position) {
+void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
+           const Tensor& position) {
   const Tensor k = k_BGd.contiguous(), v = v_BGd.contiguous();
   if (k.numel() == 0) return;
   const cuda::DeviceScope device(k.device().index());
-  cuda::ring_store({cuda::number(k), k.size(0), k.size(1) * k.size(2), k_BCGd.size(1), position.const_data_ptr<int64_t>(),
-                    k.const_data_ptr(), v.const_data_ptr(), k_BCGd.data_ptr(), v_BCGd.data_ptr()},
-                   device.stream());
+  cuda::ring_store(
+      {cuda::number(k), k.size(0), k.size(1) * k.size(2), k_BCGd.size(1), position.const_data_ptr<int64_t>(),
+       k.const_data_ptr(), v.const_data_ptr(), k_BCGd.data_ptr(), v_BCGd.data_ptr()},
+      device.stream());
 }
 
 }  // namespace

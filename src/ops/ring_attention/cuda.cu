@@ -1,7 +1,8 @@
-// Attention over a ring of keys on a GPU. The seen keys are cut into segments, so that one sequence with few heads fills the
-// GPU. A block takes a segment of one head of keys, together with the query heads that share it, so that keys and values are
-// read once; its threads form teams that take a key at a time and keep a softmax of their own, with a running maximum. Teams
-// are added up at the end, and so are segments, by a second kernel. Scores are kept as powers of two.
+// Attention over a ring of keys on a GPU. The seen keys are cut into segments, so that one sequence with few heads
+// fills the GPU. A block takes a segment of one head of keys, together with the query heads that share it, so that keys
+// and values are read once; its threads form teams that take a key at a time and keep a softmax of their own, with a
+// running maximum. Teams are added up at the end, and so are segments, by a second kernel. Scores are kept as powers of
+// two.
 #include "ops/ring_attention/cuda.h"
 
 #include "ops/cuda/device_math.cuh"
@@ -14,13 +15,15 @@ constexpr int kWarps = 4, kThreads = 32 * kWarps;
 constexpr int64_t kFewestKeys = 64;  // of a segment that is worth a block
 constexpr int kCombineThreads = 256;
 
-/// How a head's row is spread over a team: kPacks packs of N neighbours for each of kLanes lanes. kHeads: query heads of a block.
+/// How a head's row is spread over a team: kPacks packs of N neighbours for each of kLanes lanes. kHeads: query heads
+/// of a block.
 template <class T_, int N_, int kLanes_, int kPacks_, int kHeads_>
 struct Team {
   using T = T_;
   static constexpr int N = N_, kLanes = kLanes_, kPacks = kPacks_, kHeads = kHeads_;
   static constexpr int kTeams = kThreads / kLanes, kWidth = N * kLanes * kPacks;
-  // Registers are few: keys whose rows are under way at once, and blocks that a large GPU runs at once, without a second round.
+  // Registers are few: keys whose rows are under way at once, and blocks that a large GPU runs at once, without a
+  // second round.
   static constexpr int kUnroll = kHeads * kPacks * N > 32 ? 2 : 4, kBlocks = kHeads * kPacks * N < 32 ? 512 : 256;
   __device__ static int column(int pack) { return (pack * kLanes + threadIdx.x % kLanes) * N; }
   /// Blocks that share a head of keys.
@@ -35,12 +38,14 @@ struct Row {
   /// No branches: many rows are asked for before the first is used.
   __device__ void load(const typename Team::T* from, int d) {
 #pragma unroll
-    for (int i = 0; i < Team::kPacks; ++i) pack[i] = load_once<Team::N>(from + (Team::column(i) < d ? Team::column(i) : 0));
+    for (int i = 0; i < Team::kPacks; ++i)
+      pack[i] = load_once<Team::N>(from + (Team::column(i) < d ? Team::column(i) : 0));
   }
   __device__ float operator[](int i) const { return to_float(pack[i / Team::N].x[i % Team::N]); }
 };
 
-/// What is relative to one maximum times this is relative to a higher one. Where there was no key yet, both may be -infinity.
+/// What is relative to one maximum times this is relative to a higher one. Where there was no key yet, both may be
+/// -infinity.
 __device__ inline float share(float max, float highest) { return max == -INFINITY ? 0 : exp2f(max - highest); }
 
 /// What a team knows of one head: the softmax's maximum and sum, and its part of the unnormalized output.
@@ -133,7 +138,8 @@ __device__ void attend(const RingCall& call, const Segment& segment, int key, co
 
 /// Where a head's result goes: to o where there is one segment, else to its part.
 template <class T>
-__device__ void store_result(const RingCall& call, int64_t head, int64_t segment, int column, float o, float max, float sum) {
+__device__ void store_result(const RingCall& call, int64_t head, int64_t segment, int column, float o, float max,
+                             float sum) {
   if (!call.parts) {
     static_cast<T*>(call.o)[head * call.head_dim + column] = from_float<T>(o / sum);
     return;
@@ -160,7 +166,8 @@ __global__ void __launch_bounds__(kThreads) attend_segments(RingCall call) {
     Row<Team> row;
     row.load(static_cast<const T*>(call.q) + (first_head + (in_group + h < groups ? h : 0)) * d, d);
 #pragma unroll
-    for (int i = 0; i < kMine; ++i) q[h][i] = Team::column(i / Team::N) < d ? row[i] * call.scale * 1.4426950408889634f : 0;  // log2(e)
+    for (int i = 0; i < kMine; ++i)
+      q[h][i] = Team::column(i / Team::N) < d ? row[i] * call.scale * 1.4426950408889634f : 0;  // log2(e)
   }
   Softmax<Team> of[kHeads];
   const int64_t row_offset = (batch * call.slots * call.kv_heads + kv_head) * d;
@@ -177,7 +184,8 @@ __global__ void __launch_bounds__(kThreads) attend_segments(RingCall call) {
     if (threadIdx.x % 32 == 0) max_of[warp][h] = of[h].max, sum_of[warp][h] = of[h].sum;
 #pragma unroll
     for (int i = 0; i < kMine; ++i)
-      if (threadIdx.x % 32 < Team::kLanes) o_of[(warp * kHeads + h) * Team::kWidth + Team::column(i / Team::N) + i % Team::N] = of[h].o[i];
+      if (threadIdx.x % 32 < Team::kLanes)
+        o_of[(warp * kHeads + h) * Team::kWidth + Team::column(i / Team::N) + i % Team::N] = of[h].o[i];
   }
   __syncthreads();
   for (int i = threadIdx.x; i < kHeads * Team::kWidth; i += kThreads) {
@@ -231,7 +239,8 @@ __global__ void store_rows(RingStoreCall call) {
   for (int64_t entry = blockIdx.y; entry < call.batch; entry += gridDim.y) {
     const int64_t from = entry * call.width + i, to = (entry * call.slots + slot) * call.width + i;
     const auto copy = [&](const void* x, void* ring) {
-      *reinterpret_cast<Pack<T, N>*>(static_cast<T*>(ring) + to) = *reinterpret_cast<const Pack<T, N>*>(static_cast<const T*>(x) + from);
+      *reinterpret_cast<Pack<T, N>*>(static_cast<T*>(ring) + to) =
+          *reinterpret_cast<const Pack<T, N>*>(static_cast<const T*>(x) + from);
     };
     copy(call.k_new, call.k);
     copy(call.v_new, call.v);
@@ -244,23 +253,33 @@ void for_packed_team(const RingCall& call, Run&& run) {
   constexpr int N = 16 / sizeof(T);
   const int64_t packs = divide_up(call.head_dim, N), groups = call.groups;
   const auto for_heads = [&](auto lanes, auto each) {
-    if (groups == 1) run(Team<T, N, lanes(), each(), 1>{});
-    else if (groups == 2) run(Team<T, N, lanes(), each(), 2>{});
-    else if (groups <= 4) run(Team<T, N, lanes(), each(), 4>{});
-    else run(Team<T, N, lanes(), each(), 8>{});
+    if (groups == 1)
+      run(Team<T, N, lanes(), each(), 1>{});
+    else if (groups == 2)
+      run(Team<T, N, lanes(), each(), 2>{});
+    else if (groups <= 4)
+      run(Team<T, N, lanes(), each(), 4>{});
+    else
+      run(Team<T, N, lanes(), each(), 8>{});
   };
-  if (packs <= 8) for_heads(Constant<8>{}, Constant<1>{});
-  else if (packs <= 16) for_heads(Constant<16>{}, Constant<1>{});
-  else if (packs <= 32) for_heads(Constant<32>{}, Constant<1>{});
-  else for_heads(Constant<32>{}, Constant<kLargestRingHead / (32 * N)>{});
+  if (packs <= 8)
+    for_heads(Constant<8>{}, Constant<1>{});
+  else if (packs <= 16)
+    for_heads(Constant<16>{}, Constant<1>{});
+  else if (packs <= 32)
+    for_heads(Constant<32>{}, Constant<1>{});
+  else
+    for_heads(Constant<32>{}, Constant<kLargestRingHead / (32 * N)>{});
 }
 
 template <class Run>
 void for_team(const RingCall& call, Run&& run) {
   for_type(call.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if (in_packs(call.type, call.head_dim, {call.q, call.k, call.v})) for_packed_team<T>(call, run);
-    else run(Team<T, 1, 32, kLargestRingHead / 32, 1>{});  // right, but reads keys once a query head, element by element
+    if (in_packs(call.type, call.head_dim, {call.q, call.k, call.v}))
+      for_packed_team<T>(call, run);
+    else
+      run(Team<T, 1, 32, kLargestRingHead / 32, 1>{});  // right, but reads keys once a query head, element by element
   });
 }
 
@@ -289,12 +308,13 @@ void ring_attention(const RingCall& call, Stream stream) {
 }
 
 void ring_store(const RingStoreCall& call, Stream stream) {
-  for_row_kernel(call.type, 1, in_packs(call.type, call.width, {call.k_new, call.v_new, call.k, call.v}), [&](auto tag, auto, auto N) {
-    const int threads = threads_for_row(call.width, N());
-    const dim3 grid(static_cast<unsigned>(divide_up(divide_up(call.width, N()), threads)),
-                    static_cast<unsigned>(call.batch < 65535 ? call.batch : 65535));
-    launch("ring_store", store_rows<typename decltype(tag)::type, N()>, {grid, threads}, stream, call);
-  });
+  for_row_kernel(call.type, 1, in_packs(call.type, call.width, {call.k_new, call.v_new, call.k, call.v}),
+                 [&](auto tag, auto, auto N) {
+                   const int threads = threads_for_row(call.width, N());
+                   const dim3 grid(static_cast<unsigned>(divide_up(divide_up(call.width, N()), threads)),
+                                   static_cast<unsigned>(call.batch < 65535 ? call.batch : 65535));
+                   launch("ring_store", store_rows<typename decltype(tag)::type, N()>, {grid, threads}, stream, call);
+                 });
 }
 
 }  // namespace ingrain::ops::cuda

@@ -21,7 +21,8 @@ struct RingCall {
 
 /// How many segments keep a large GPU busy. A question of shapes only: what a graph captured holds for every token.
 int64_t ring_segments(const RingCall& call);
-/// Numbers that a segment leaves of a head: its unnormalized output in multiples of four, the scores' maximum, their sum.
+/// Numbers that a segment leaves of a head: its unnormalized output in multiples of four, the scores' maximum, their
+/// sum.
 constexpr int64_t ring_part(int64_t head_dim) { return divide_up(head_dim, 4) * 4 + 4; }
 
 void ring_attention(const RingCall& call, Stream stream);

@@ -3,7 +3,7 @@
 namespace ingrain::ops {
 namespace {
 
-Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window,
+Tensor ring_attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window,
               double scale) {
   const auto acc = accumulate_type(q_BHd.scalar_type());
   const int64_t C = k_BCGd.size(1), groups = q_BHd.size(1) / k_BCGd.size(2);
@@ -19,7 +19,8 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
   return p_BH1C.matmul(heads(v_BCGd)).squeeze(2).to(q_BHd.scalar_type());
 }
 
-void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position) {
+void store_slot(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
+           const Tensor& position) {
   const Tensor slot = position.remainder(k_BCGd.size(1)).reshape({1});
   k_BCGd.index_copy_(1, slot, k_BGd.unsqueeze(1));
   v_BCGd.index_copy_(1, slot, v_BGd.unsqueeze(1));
@@ -27,6 +28,6 @@ void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const
 
 }  // namespace
 
-const RingKernels ring_reference{attend, store};
+const RingKernels ring_reference{ring_attend, store_slot};
 
 }  // namespace ingrain::ops

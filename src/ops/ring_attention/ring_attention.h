@@ -1,18 +1,18 @@
-// Attention of one new token per sequence over a ring of keys (decoding). Where the ring begins is told by a number on the
-// device, so that work which repeats (ops/repeated.h) serves every token.
+// Attention of one new token per sequence over a ring of keys (decoding). Where the ring begins is told by a number on
+// the device, so that work which repeats (ops/graph/graph.h) serves every token.
 //
 // The key of position p, already rotated, and its value lie in slot p % C of k and v: [B, C, G, d], contiguous.
 // position: int64, one number >= 0, on the device of the others: the newest token's, for all sequences.
 // Both operations throw c10::Error where shapes, types, devices or memory layouts do not fit. Not differentiable.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops {
 
-/// What the newest token sees: itself and the window - 1 positions before it, as far as there are any. Its own key must be in
-/// its slot. q: [B, H, d], H a multiple of G; 1 <= window <= C; scale multiplies q k. Returns o like q. Scores and sums
-/// in fp32. Slots that are not seen may hold anything, NaN too.
+/// What the newest token sees: itself and the window - 1 positions before it, as far as there are any. Its own key must
+/// be in its slot. q: [B, H, d], H a multiple of G; 1 <= window <= C; scale multiplies q k. Returns o like q. Scores
+/// and sums in fp32. Slots that are not seen may hold anything, NaN too.
 Tensor ring_attention(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position,
                       int64_t window, double scale);
 

@@ -2,8 +2,8 @@
 #ifndef INGRAIN_OPS_RMS_NORM_CPU  // what all of them share
 #define INGRAIN_OPS_RMS_NORM_CPU
 #define INGRAIN_WITH_NATIVE_BF16
-#include "ops/cpu/targets.h"
-#include "ops/cpu/parallel.h"
+#include "ops/simd/targets.h"
+#include "ops/graph/parallel.h"
 #include "ops/rms_norm/rms_norm.h"
 
 namespace ingrain::ops {
@@ -70,8 +70,9 @@ HWY_EXPORT(RmsNormBackward);
 
 RmsNormCall call_on(const Tensor& x_PND, const Tensor& w_D, double eps, const Tensor& out) {
   const int64_t width = w_D.size(0), P = planes(x_PND);
-  return {x_PND.scalar_type(), P, 0, x_PND.numel() / (P * width), width, x_PND.const_data_ptr(), nullptr, nullptr,
-          w_D.const_data_ptr<float>(), static_cast<float>(eps), out.data_ptr()};
+  return {x_PND.scalar_type(),    P,       0,       x_PND.numel() / (P * width), width,
+          x_PND.const_data_ptr(), nullptr, nullptr, w_D.const_data_ptr<float>(), static_cast<float>(eps),
+          out.data_ptr()};
 }
 
 Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, double eps) {
@@ -97,9 +98,8 @@ RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, co
   call.gy = gy.const_data_ptr();
   const auto run = HWY_DYNAMIC_DISPATCH(RmsNormBackward);
   if (want_w)
-    return {gx, cpu::sum_over_slices(call.rows, call.width, [&](int64_t begin, int64_t end, float* gw) {
-              run(call, begin, end, gw);
-            })};
+    return {gx, cpu::sum_over_slices(call.rows, call.width,
+                                     [&](int64_t begin, int64_t end, float* gw) { run(call, begin, end, gw); })};
   cpu::parallel_unrecorded(call.rows, cpu::grain(call.planes * call.width),
                            [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
   return {gx, Tensor()};

@@ -13,8 +13,19 @@ constexpr int64_t kSlices = 512;
 
 cuda::RmsNormCall call_on(const Tensor& x_PND, const Tensor& w_D, double eps, const Tensor& out) {
   const int64_t width = w_D.size(0), P = planes(x_PND), rows = x_PND.numel() / (P * width);
-  return {cuda::number(x_PND), P, 0, rows, width, x_PND.const_data_ptr(), nullptr, nullptr,
-          w_D.const_data_ptr<float>(), static_cast<float>(eps), out.data_ptr(), nullptr, rows};
+  return {cuda::number(x_PND),
+          P,
+          0,
+          rows,
+          width,
+          x_PND.const_data_ptr(),
+          nullptr,
+          nullptr,
+          w_D.const_data_ptr<float>(),
+          static_cast<float>(eps),
+          out.data_ptr(),
+          nullptr,
+          rows};
 }
 
 Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, double eps) {

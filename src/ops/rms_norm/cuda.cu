@@ -58,7 +58,8 @@ __global__ void forward_rows(RmsNormCall call) {
 /// With a = gy w, c = gdy w and means m(.) over the row:
 ///   gx  = r a - x (r^3 m(xa) - 3 r^5 m(x dx) m(xc) + r^3 m(c dx)) - r^3 m(x dx) c - r^3 m(xc) dx
 ///   gdx = r c - x r^3 m(xc);    gw += gy x r + gdy r (dx - x r^2 m(x dx))
-/// A block takes every slices-th row; its part of gw is kept in shared memory, where a thread meets its own columns only.
+/// A block takes every slices-th row; its part of gw is kept in shared memory, where a thread meets its own columns
+/// only.
 template <class T, int P, int N>
 __global__ void backward_rows(RmsNormCall call) {
   float* const gw = reinterpret_cast<float*>(shared_memory());

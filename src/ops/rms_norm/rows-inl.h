@@ -7,7 +7,7 @@
 #define INGRAIN_OPS_RMS_NORM_ROWS_INL_H_
 #endif
 
-#include "ops/cpu/vec-inl.h"
+#include "ops/simd/vec-inl.h"
 
 #include <cmath>
 

@@ -2,9 +2,9 @@
 // This file is compiled once per instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/sgd/cpu.cpp"
-#include "ops/cpu/targets.h"
+#include "ops/simd/targets.h"
 #include <hwy/foreach_target.h>
-#include "ops/cpu/vec-inl.h"
+#include "ops/simd/vec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -34,7 +34,7 @@ void Step(const float* w, const float* g, float rate, float* out, int64_t n) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "ops/cpu/parallel.h"
+#include "ops/graph/parallel.h"
 #include "ops/sgd/sgd.h"
 
 namespace ingrain::ops {
@@ -55,7 +55,8 @@ std::vector<Block> blocks_of(const std::vector<Tensor>& w_B) {
   for (size_t i = 0; i < w_B.size(); ++i) {
     const int64_t B = w_B[i].size(0), n = w_B[i].numel() / std::max<int64_t>(B, 1);
     for (int64_t b = 0; b < B; ++b)
-      for (int64_t first = 0; first < n; first += kSize) blocks.push_back({i, b, b * n + first, std::min(kSize, n - first)});
+      for (int64_t first = 0; first < n; first += kSize)
+        blocks.push_back({i, b, b * n + first, std::min(kSize, n - first)});
   }
   return blocks;
 }
@@ -73,12 +74,14 @@ Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_in_B, c
   const auto sum = HWY_DYNAMIC_DISPATCH(SumOfSquares);
   cpu::parallel_unrecorded(count, 2, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      squares[static_cast<size_t>(i)] = sum(g_B[block(i).tensor].const_data_ptr<float>() + block(i).first, block(i).size);
+      squares[static_cast<size_t>(i)] =
+          sum(g_B[block(i).tensor].const_data_ptr<float>() + block(i).first, block(i).size);
   });
   const Tensor norm_B = at::zeros({w_B[0].size(0)}, at::kFloat);
   std::vector<double> norm(static_cast<size_t>(norm_B.size(0)));
   for (size_t i = 0; i < blocks.size(); ++i) norm[static_cast<size_t>(blocks[i].sequence)] += squares[i];
-  for (size_t b = 0; b < norm.size(); ++b) norm_B.data_ptr<float>()[b] = static_cast<float>(norm[b] = std::sqrt(norm[b]));
+  for (size_t b = 0; b < norm.size(); ++b)
+    norm_B.data_ptr<float>()[b] = static_cast<float>(norm[b] = std::sqrt(norm[b]));
 
   const Tensor eta = eta_N.to(at::kDouble).contiguous();
   const auto move = HWY_DYNAMIC_DISPATCH(Step);

@@ -47,15 +47,17 @@ __global__ void norm_of_sequence(const float* partial, int64_t blocks, float* no
   if (threadIdx.x == 0) norm[blockIdx.x] = sqrtf(sum[0]);
 }
 
-__global__ void step_of_blocks(const __grid_constant__ SgdTensors tensors, const float* norm, const float* eta, float clip) {
+__global__ void step_of_blocks(const __grid_constant__ SgdTensors tensors, const float* norm, const float* eta,
+                               float clip) {
   const Run run = run_of(tensors, blockIdx.x, blockIdx.y);
   const float* const w = tensors.w[run.tensor] + run.offset;
   const float* const g = tensors.g[run.tensor] + run.offset;
   float* const out = tensors.out[run.tensor] + run.offset;
-  auto* const rounded = static_cast<__nv_bfloat16*>(tensors.rounded[run.tensor]);  // of the whole tensor
+  auto* const rounded = static_cast<__nv_bfloat16*>(tensors.rounded[run.tensor]);     // of the whole tensor
   const float n = norm[blockIdx.y], scale = n > clip ? clip / n : n <= clip ? 1 : n;  // not a number stays none
   const float rate = scale * eta[run.tensor];
-  const bool packs = aligned(w) && aligned(g) && aligned(out) && reinterpret_cast<uintptr_t>(rounded + run.offset) % 8 == 0;
+  const bool packs =
+      aligned(w) && aligned(g) && aligned(out) && reinterpret_cast<uintptr_t>(rounded + run.offset) % 8 == 0;
   const int64_t packed = packs ? run.size / 4 * 4 : 0;
   for (int64_t i = threadIdx.x * 4; i < packed; i += kThreads * 4) {
     auto w_i = load<4>(w + i);

@@ -8,12 +8,13 @@ namespace ingrain::ops::cuda {
 constexpr int kTensorsAtOnce = 64;        // as many as fit a kernel's parameters
 constexpr int64_t kBlockNumbers = 16384;  // of one sequence and tensor, for one block of threads
 
-/// Some of the step's tensors. Blocks are numbered over the tensors: tensor i owns [first_block[i], first_block[i + 1]).
+/// Some of the step's tensors. Blocks are numbered over the tensors: tensor i owns [first_block[i], first_block[i +
+/// 1]).
 struct SgdTensors {
   int count;
   const float *w[kTensorsAtOnce], *g[kTensorsAtOnce];  // [sequences, numbers]
   float* out[kTensorsAtOnce];
-  void* rounded[kTensorsAtOnce];  // like out, in bf16; may be null
+  void* rounded[kTensorsAtOnce];    // like out, in bf16; may be null
   int64_t numbers[kTensorsAtOnce];  // of one sequence
   int64_t first_block[kTensorsAtOnce + 1];
 };

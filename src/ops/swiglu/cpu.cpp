@@ -2,8 +2,8 @@
 #ifndef INGRAIN_OPS_SWIGLU_CPU  // what all of them share
 #define INGRAIN_OPS_SWIGLU_CPU
 #define INGRAIN_WITH_NATIVE_BF16
-#include "ops/cpu/targets.h"
-#include "ops/cpu/parallel.h"
+#include "ops/simd/targets.h"
+#include "ops/graph/parallel.h"
 #include "ops/swiglu/swiglu.h"
 
 namespace ingrain::ops {
@@ -21,7 +21,7 @@ struct SwigluCall {
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/swiglu/cpu.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/cpu/vec-inl.h"
+#include "ops/simd/vec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -85,7 +85,8 @@ void BackwardAs(const SwigluCall& call, int64_t begin, int64_t end) {
     const T* gu = static_cast<const T*>(call.gu) + i * F;
     T* ga = static_cast<T*>(call.out) + i * 2 * F;
     T* gda = ga + (call.planes == 2 ? ab_plane : 0);
-    BackwardRow(gu, gu + (call.planes == 2 ? u_plane : 0), a, a + F, da, da ? da + F : nullptr, F, ga, ga + F, gda, gda + F);
+    BackwardRow(gu, gu + (call.planes == 2 ? u_plane : 0), a, a + F, da, da ? da + F : nullptr, F, ga, ga + F, gda,
+                gda + F);
   }
 }
 

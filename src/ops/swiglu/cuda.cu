@@ -79,15 +79,18 @@ LaunchShape shape_of(const SwigluCall& call, int pack) {
 }  // namespace
 
 void swiglu_forward(const SwigluCall& call, Stream stream) {
-  for_row_kernel(call.type, call.planes, in_packs(call.type, call.width, {call.ab, call.out}), [&](auto tag, auto P, auto N) {
-    launch("swiglu_forward", forward_elements<typename decltype(tag)::type, P(), N()>, shape_of(call, N()), stream, call);
-  });
+  for_row_kernel(call.type, call.planes, in_packs(call.type, call.width, {call.ab, call.out}),
+                 [&](auto tag, auto P, auto N) {
+                   launch("swiglu_forward", forward_elements<typename decltype(tag)::type, P(), N()>,
+                          shape_of(call, N()), stream, call);
+                 });
 }
 
 void swiglu_backward(const SwigluCall& call, Stream stream) {
   const bool packs = in_packs(call.type, call.width, {call.ab, call.gu, call.out});
   for_row_kernel(call.type, call.planes, packs, [&](auto tag, auto P, auto N) {
-    launch("swiglu_backward", backward_elements<typename decltype(tag)::type, P(), N()>, shape_of(call, N()), stream, call);
+    launch("swiglu_backward", backward_elements<typename decltype(tag)::type, P(), N()>, shape_of(call, N()), stream,
+           call);
   });
 }
 

@@ -10,16 +10,16 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const SwigluKernels& kernels(const Tensor& ab) { return select(ab, swiglu_reference, swiglu_cpu, swiglu_cuda); }
+const SwigluKernels& swiglu_kernels(const Tensor& ab) { return select(ab, swiglu_reference, swiglu_cpu, swiglu_cuda); }
 
 struct SwigluFunction : torch::autograd::Function<SwigluFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& ab) {
     ctx->save_for_backward({ab});
-    return kernels(ab).forward(ab);
+    return swiglu_kernels(ab).forward(ab);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const Tensor ab = ctx->get_saved_variables()[0];
-    return {kernels(ab).backward(grads[0].contiguous(), ab)};
+    return {swiglu_kernels(ab).backward(grads[0].contiguous(), ab)};
   }
 };
 
@@ -28,7 +28,7 @@ struct SwigluFunction : torch::autograd::Function<SwigluFunction> {
 Tensor swiglu(const Tensor& ab) {
   TORCH_CHECK(ab.dim() >= 2 && (planes(ab) == 1 || planes(ab) == 2) && ab.size(-1) % 2 == 0, "swiglu: ", ab.sizes(),
               " is not one or two planes of rows with two halves");
-  if (!needs_graph(ab)) return kernels(ab).forward(ab);
+  if (!needs_graph(ab)) return swiglu_kernels(ab).forward(ab);
   return SwigluFunction::apply(ab);
 }
 

@@ -11,7 +11,7 @@ constexpr int64_t kTileQueries = 128;
 /// A zero tangent (plane missing, or past keys) is an undefined or zero-filled tensor.
 struct Tile {
   Tensor q_BHQd, dq_BHQd, k_BHKd, dk_BHKd, v_BHKd, dv_BHKd;
-  Tensor hidden_QK;     // true where the window hides the key
+  Tensor hidden_QK;                               // true where the window hides the key
   int64_t first_query, queries, first_key, keys;  // keys counted from the start of the past
 };
 
@@ -125,11 +125,16 @@ AttentionKernels::Gradients backward(const Tensor& go_PBTHd, const Tensor& q_PBT
   }
   const auto type = q_PBTHd.scalar_type();
   // Sums the heads that share a key, and splits off the past.
-  const auto ungroup = [&](const Tensor& g_P) { return g_P.unflatten(2, {-1, in.groups}).sum(3).transpose(2, 3).to(type); };
+  const auto ungroup = [&](const Tensor& g_P) {
+    return g_P.unflatten(2, {-1, in.groups}).sum(3).transpose(2, 3).to(type);
+  };
   const Tensor gk = ungroup(gk_P), gv = ungroup(gv_P);
   const int64_t T = q_PBTHd.size(2);
-  AttentionKernels::Gradients out{gq_P.transpose(2, 3).to(type).contiguous(), gk.narrow(2, in.past, T).contiguous(),
-                                  gv.narrow(2, in.past, T).contiguous(), {}, {}};
+  AttentionKernels::Gradients out{gq_P.transpose(2, 3).to(type).contiguous(),
+                                  gk.narrow(2, in.past, T).contiguous(),
+                                  gv.narrow(2, in.past, T).contiguous(),
+                                  {},
+                                  {}};
   if (want_past) {
     out.past_k_BWGd = value(gk).narrow(1, 0, in.past).contiguous();
     out.past_v_BWGd = value(gv).narrow(1, 0, in.past).contiguous();

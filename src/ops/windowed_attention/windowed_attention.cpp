@@ -1,7 +1,7 @@
 #include "ops/windowed_attention/windowed_attention.h"
 
 #include "ops/backend.h"
-#include "ops/tape.h"
+#include "ops/activation_cache.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -11,31 +11,35 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const AttentionKernels& kernels(const Tensor& x) {
+const AttentionKernels& windowed_attention_kernels(const Tensor& x) {
   return select(x, attention_reference, attention_cpu, attention_cuda);
 }
 
 void check(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window, double scale) {
-  TORCH_CHECK(q.dim() == 5 && k.dim() == 5 && (planes(q) == 1 || planes(q) == 2) && q.sizes().slice(0, 3) == k.sizes().slice(0, 3) &&
-                  q.size(4) == k.size(4) && k.sizes() == v.sizes(),
+  TORCH_CHECK(q.dim() == 5 && k.dim() == 5 && (planes(q) == 1 || planes(q) == 2) &&
+                  q.sizes().slice(0, 3) == k.sizes().slice(0, 3) && q.size(4) == k.size(4) && k.sizes() == v.sizes(),
               "windowed_attention: queries ", q.sizes(), " do not fit keys ", k.sizes(), " and values ", v.sizes());
-  TORCH_CHECK(k.size(3) > 0 && q.size(3) % k.size(3) == 0, "windowed_attention: ", q.size(3), " heads cannot share ", k.size(3),
-              " heads of keys evenly");
+  TORCH_CHECK(k.size(3) > 0 && q.size(3) % k.size(3) == 0, "windowed_attention: ", q.size(3), " heads cannot share ",
+              k.size(3), " heads of keys evenly");
   TORCH_CHECK(alike(k, q) && alike(v, q), "windowed_attention: keys and values must have the queries' type and device");
   // With a scale below 0 the largest q k would not be the largest score.
-  TORCH_CHECK(window >= 1 && scale > 0, "windowed_attention: a window of ", window, " must be at least 1, a scale of ", scale, " above 0");
+  TORCH_CHECK(window >= 1 && scale > 0, "windowed_attention: a window of ", window, " must be at least 1, a scale of ",
+              scale, " above 0");
   if (!past.k_BWGd.defined() && !past.v_BWGd.defined()) return;
   const auto fits = [&](const Tensor& x) {
-    return x.defined() && x.dim() == 4 && x.size(0) == k.size(1) && x.sizes().slice(2) == k.sizes().slice(3) && alike(x, q);
+    return x.defined() && x.dim() == 4 && x.size(0) == k.size(1) && x.sizes().slice(2) == k.sizes().slice(3) &&
+           alike(x, q);
   };
-  TORCH_CHECK(fits(past.k_BWGd) && fits(past.v_BWGd) && past.k_BWGd.size(1) == past.v_BWGd.size(1),
-              "windowed_attention: the past's keys and values must be [B, W, G, d], of the type and on the device of new ones ", k.sizes());
+  TORCH_CHECK(
+      fits(past.k_BWGd) && fits(past.v_BWGd) && past.k_BWGd.size(1) == past.v_BWGd.size(1),
+      "windowed_attention: the past's keys and values must be [B, W, G, d], of the type and on the device of new ones ",
+      k.sizes());
 }
 
 AttentionKernels::Output attend(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
                                 double scale) {
   const auto out = Tape::through({-3, -1}, [&] {
-    const auto computed = kernels(q).forward(q, k, v, past, window, scale);
+    const auto computed = windowed_attention_kernels(q).forward(q, k, v, past, window, scale);
     return std::vector<Tensor>{computed.o_PBTHd, computed.stats};
   });
   return {out[0], out[1]};
@@ -57,9 +61,9 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     const auto s = ctx->get_saved_variables();
     const KvWindow past{s[3], s[4]};
     const bool want_past = s[3].defined() && ctx->needs_input_grad(3);
-    const auto g = kernels(s[0]).backward(grads[0].contiguous(), s[0], s[1], s[2], past, {s[5], s[6]},
-                                          ctx->saved_data["window"].toInt(), ctx->saved_data["scale"].toDouble(),
-                                          want_past);
+    const auto g =
+        windowed_attention_kernels(s[0]).backward(grads[0].contiguous(), s[0], s[1], s[2], past, {s[5], s[6]},
+                               ctx->saved_data["window"].toInt(), ctx->saved_data["scale"].toDouble(), want_past);
     return {g.q_PBTHd, g.k_PBTGd, g.v_PBTGd, g.past_k_BWGd, g.past_v_BWGd, Tensor(), Tensor()};
   }
 };
@@ -69,8 +73,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 Tensor windowed_attention(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
                           double scale) {
   check(q, k, v, past, window, scale);
-  if (!needs_graph(q, k, v, past.k_BWGd, past.v_BWGd))
-    return attend(q, k, v, past, window, scale).o_PBTHd;
+  if (!needs_graph(q, k, v, past.k_BWGd, past.v_BWGd)) return attend(q, k, v, past, window, scale).o_PBTHd;
   const bool has_past = past.length() > 0;
   return AttentionFunction::apply(q, k, v, has_past ? std::optional<Tensor>(past.k_BWGd) : std::nullopt,
                                   has_past ? std::optional<Tensor>(past.v_BWGd) : std::nullopt, window, scale);

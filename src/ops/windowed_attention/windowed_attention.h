@@ -2,7 +2,7 @@
 // (read before, zero tangent) and the tokens at hand.
 #pragma once
 
-#include "ops/planes.h"
+#include "ops/dual.h"
 
 namespace ingrain::ops {
 
@@ -13,10 +13,10 @@ struct KvWindow {
 };
 
 /// Query i of the T tokens (which follow the W past ones) sees itself and the window - 1 positions before it.
-/// q: [P, B, T, H, d]; k, v: [P, B, T, G, d], H a multiple of G (grouped queries), all contiguous; past: [B, W, G, d]. window >= 1.
-/// scale, positive, multiplies q k. Returns o like q. Scores and sums in fp32, in bf16 p may be rounded before its product with v;
-/// never stores more scores than a tile's.
-/// Differentiable once in q, k, v and past. Throws c10::Error where shapes, types, devices, window or scale do not fit.
+/// q: [P, B, T, H, d]; k, v: [P, B, T, G, d], H a multiple of G (grouped queries), all contiguous; past: [B, W, G, d].
+/// window >= 1. scale, positive, multiplies q k. Returns o like q. Scores and sums in fp32, in bf16 p may be rounded
+/// before its product with v; never stores more scores than a tile's. Differentiable once in q, k, v and past. Throws
+/// c10::Error where shapes, types, devices, window or scale do not fit.
 Tensor windowed_attention(const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& past,
                           int64_t window, double scale);
 

@@ -1,0 +1,36 @@
+# The program and what it alone has: the benchmarks, apart from the engine that other programs link, and the commands.
+add_library(ingrain_bench STATIC)
+ingrain_folders(ingrain_bench bench)
+target_link_libraries(ingrain_bench PUBLIC ingrain_engine PRIVATE ingrain_warnings)
+target_precompile_headers(ingrain_bench REUSE_FROM ingrain_engine)
+add_custom_target(ingrain_commit
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${CMAKE_BINARY_DIR}/generated/bench/commit.h
+          -P ${CMAKE_SOURCE_DIR}/cmake/commit.cmake
+  BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/bench/commit.h)
+add_dependencies(ingrain_bench ingrain_commit)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/bench/machine.cpp
+  PROPERTIES INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated SKIP_UNITY_BUILD_INCLUSION ON)
+
+# The commands are a library, so that they share the engine's precompiled header.
+add_library(ingrain_commands STATIC)
+ingrain_folders(ingrain_commands cli)
+get_target_property(_commands ingrain_commands SOURCES)
+list(FILTER _commands EXCLUDE REGEX "/cli/(main|line_editor_[a-z]+)\\.cpp$")
+set_target_properties(ingrain_commands PROPERTIES SOURCES "${_commands}")
+# libedit gives `chat` line editing and history; without it lines are read as they come.
+find_library(INGRAIN_LIBEDIT edit)
+if(INGRAIN_LIBEDIT AND NOT INGRAIN_DEPS)
+  target_sources(ingrain_commands PRIVATE src/cli/line_editor_libedit.cpp)
+  target_link_libraries(ingrain_commands PRIVATE ${INGRAIN_LIBEDIT})
+else()
+  target_sources(ingrain_commands PRIVATE src/cli/line_editor_plain.cpp)
+endif()
+target_link_libraries(ingrain_commands PUBLIC ingrain_bench ingrain_engine PRIVATE ingrain_warnings)
+target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
+target_precompile_headers(ingrain_commands REUSE_FROM ingrain_engine)
+
+add_executable(ingrain_cli src/cli/main.cpp)
+# main.cpp alone writes the version: CMake's.
+target_compile_definitions(ingrain_cli PRIVATE INGRAIN_VERSION="${PROJECT_VERSION}")
+set_target_properties(ingrain_cli PROPERTIES OUTPUT_NAME ingrain RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/src/cli)
+target_link_libraries(ingrain_cli PRIVATE ingrain_commands ingrain_warnings)

@@ -1,0 +1,280 @@
+// Statements.
+#include "jinja/parser.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <algorithm>
+
+namespace ingrain::jinja {
+namespace {
+
+constexpr int kMaxNesting = 60;  // of tags within tags and of expressions within brackets
+
+}  // namespace
+
+bool Parser::is_name(std::string_view name) const {
+  return current().kind == TokenKind::Name && current().text == name;
+}
+
+bool Parser::is_operator(std::string_view op) const {
+  return current().kind == TokenKind::Operator && current().text == op;
+}
+
+bool Parser::skip_name(std::string_view name) { return is_name(name) && (next(), true); }
+
+bool Parser::skip_operator(std::string_view op) { return is_operator(op) && (next(), true); }
+
+std::string Parser::expect_name() {
+  if (current().kind != TokenKind::Name) unexpected("a name");
+  return next().text;
+}
+
+void Parser::expect_operator(std::string_view op) {
+  if (!skip_operator(op)) unexpected(fmt::format("'{}'", op));
+}
+
+void Parser::expect(TokenKind kind, std::string_view what) {
+  if (current().kind != kind) unexpected(fmt::format("'{}'", what));
+  next();
+}
+
+void Parser::fail_at(int line, std::string_view message) const { fail("line {}: {}", line, message); }
+
+void Parser::unexpected(std::string_view wanted) const {
+  const Token& token = current();
+  std::string found = "'" + printable(token.text) + "'";
+  if (token.kind == TokenKind::End) found = "the end of the template";
+  if (token.kind == TokenKind::BlockEnd) found = "'%}'";
+  if (token.kind == TokenKind::VariableEnd) found = "'}}'";
+  fail_at(token.line, fmt::format("{} is expected, found {}", wanted, found));
+}
+
+void Parser::enter(int line) {
+  if (++nesting_ > kMaxNesting) fail_at(line, fmt::format("the template nests deeper than {}", kMaxNesting));
+}
+
+std::unique_ptr<Stmt> Parser::make(StmtKind kind) const {
+  auto out = std::make_unique<Stmt>();
+  out->kind = kind;
+  out->line = current().line;
+  return out;
+}
+
+Body Parser::parse() {
+  Body body = parse_until({});
+  if (current().kind != TokenKind::End) unexpected("text or a tag");
+  return body;
+}
+
+/// Statements up to a tag that begins with one of `ends`; stops at that name, or at the end of the template.
+Body Parser::parse_until(std::initializer_list<std::string_view> ends) {
+  Body body;
+  while (current().kind != TokenKind::End) {
+    if (current().kind == TokenKind::Data) {
+      body.push_back(make(StmtKind::Text));
+      body.back()->text = next().text;
+    } else if (current().kind == TokenKind::VariableBegin) {
+      next();
+      body.push_back(make(StmtKind::Output));
+      body.back()->value = parse_tuple();
+      expect(TokenKind::VariableEnd, "}}");
+    } else {
+      expect(TokenKind::BlockBegin, "{%");
+      if (std::any_of(ends.begin(), ends.end(), [&](std::string_view end) { return is_name(end); })) return body;
+      body.push_back(parse_statement());
+    }
+  }
+  if (ends.size() > 0) unexpected(fmt::format("'{}'", *(ends.end() - 1)));
+  return body;
+}
+
+/// The rest of an opening tag, its content and its closing tag.
+Body Parser::parse_block(std::string_view end) {
+  end_of_tag();
+  Body body = parse_until({end});
+  next();
+  end_of_tag();
+  return body;
+}
+
+std::unique_ptr<Stmt> Parser::parse_statement() {
+  const int line = current().line;
+  enter(line);
+  const std::string name = expect_name();
+  std::unique_ptr<Stmt> out;
+  if (name == "if")
+    out = parse_if();
+  else if (name == "for")
+    out = parse_for();
+  else if (name == "set")
+    out = parse_set();
+  else if (name == "macro")
+    out = parse_macro();
+  else if (name == "call")
+    out = parse_call_block();
+  else if (name == "filter")
+    out = parse_filter_block();
+  else if (name == "with")
+    out = parse_with();
+  else if (name == "generation")
+    out = parse_generation();
+  else if (name == "break")
+    out = parse_jump(StmtKind::Break);
+  else if (name == "continue")
+    out = parse_jump(StmtKind::Continue);
+  else
+    fail_at(line, fmt::format("the tag '{}' is not supported here", printable(name)));
+  out->line = line;
+  leave();
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_if() {
+  auto out = make(StmtKind::If);
+  while (true) {
+    ExprPtr condition = parse_tuple(false);
+    end_of_tag();
+    Body body = parse_until({"elif", "else", "endif"});
+    out->branches.emplace_back(std::move(condition), std::move(body));
+    if (skip_name("elif")) continue;
+    if (skip_name("else"))
+      out->branches.emplace_back(nullptr, parse_block("endif"));
+    else
+      next(), end_of_tag();
+    return out;
+  }
+}
+
+std::unique_ptr<Stmt> Parser::parse_for() {
+  auto out = make(StmtKind::For);
+  out->target = parse_target(false);
+  if (!skip_name("in")) unexpected("'in'");
+  out->value = parse_tuple(false);
+  if (skip_name("if")) out->condition = parse_expression();
+  if (is_name("recursive")) fail_at(current().line, "recursive loops are not supported");
+  end_of_tag();
+  ++loops_;
+  out->body = parse_until({"else", "endfor"});
+  --loops_;
+  if (skip_name("else")) {
+    out->otherwise = parse_block("endfor");
+  } else {
+    next();
+    end_of_tag();
+  }
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_set() {
+  auto out = make(StmtKind::Set);
+  out->target = parse_target(true);
+  if (skip_operator("=")) {
+    out->value = parse_tuple();
+    end_of_tag();
+    return out;
+  }
+  out->kind = StmtKind::SetBlock;
+  if (out->target.unpack) fail_at(out->line, "a block cannot be unpacked into several names");
+  while (skip_operator("|")) out->value = parse_filter(std::move(out->value));
+  out->body = parse_block("endset");
+  return out;
+}
+
+/// The content of a macro: break and continue do not reach loops around it.
+Body Parser::parse_macro_body(std::string_view end) {
+  const int outside = std::exchange(loops_, 0);
+  Body body = parse_block(end);
+  loops_ = outside;
+  return body;
+}
+
+std::unique_ptr<Stmt> Parser::parse_macro() {
+  auto out = make(StmtKind::Macro);
+  out->text = expect_name();
+  if (!is_operator("(")) unexpected("'('");
+  parse_parameters(*out);
+  out->body = parse_macro_body("endmacro");
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_call_block() {
+  auto out = make(StmtKind::CallBlock);
+  out->text = "caller";
+  if (is_operator("(")) parse_parameters(*out);
+  out->value = parse_expression();
+  if (out->value->kind != ExprKind::Call) fail_at(out->line, "a call block needs a call");
+  out->body = parse_macro_body("endcall");
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_filter_block() {
+  auto out = make(StmtKind::Filter);
+  do out->value = parse_filter(std::move(out->value));
+  while (skip_operator("|"));
+  out->body = parse_block("endfilter");
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_with() {
+  auto out = make(StmtKind::Scope);
+  while (current().kind != TokenKind::BlockEnd) {
+    if (!out->assignments.empty()) expect_operator(",");
+    Target target = parse_target(false);
+    expect_operator("=");
+    ExprPtr value = parse_expression();
+    out->assignments.emplace_back(std::move(target), std::move(value));
+  }
+  out->body = parse_block("endwith");
+  return out;
+}
+
+/// {% generation %} marks the assistant's tokens for training; it only opens a scope here.
+std::unique_ptr<Stmt> Parser::parse_generation() {
+  auto out = make(StmtKind::Scope);
+  out->body = parse_macro_body("endgeneration");
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_jump(StmtKind kind) {
+  auto out = make(kind);
+  if (loops_ == 0) fail_at(out->line, "break and continue need a loop around them");
+  end_of_tag();
+  return out;
+}
+
+void Parser::parse_parameters(Stmt& macro) {
+  expect_operator("(");
+  while (!is_operator(")")) {
+    if (!macro.parameters.empty()) expect_operator(",");
+    std::string name = expect_name();
+    ExprPtr otherwise;
+    if (skip_operator("="))
+      otherwise = parse_expression();
+    else if (!macro.parameters.empty() && macro.parameters.back().second)
+      fail_at(current().line, "a parameter without a default follows one that has one");
+    macro.parameters.emplace_back(std::move(name), std::move(otherwise));
+  }
+  expect_operator(")");
+}
+
+Target Parser::parse_target(bool member_allowed) {
+  Target out;
+  const bool brackets = skip_operator("(");
+  do {
+    if (is_operator(")") || is_operator("=") || is_name("in")) break;  // after a last comma
+    const int line = current().line;
+    out.names.push_back(expect_name());
+    static constexpr std::string_view kConstants[] = {"true", "false", "none", "True", "False", "None"};
+    if (std::find(std::begin(kConstants), std::end(kConstants), out.names.back()) != std::end(kConstants))
+      fail_at(line, fmt::format("'{}' cannot be assigned to", out.names.back()));
+    if (!is_operator(",")) break;
+    out.unpack = true;
+  } while (skip_operator(","));
+  if (brackets) expect_operator(")");
+  if (member_allowed && !out.unpack && !out.names.empty() && skip_operator(".")) out.member = expect_name();
+  if (out.names.empty()) unexpected("a name");
+  return out;
+}
+
+}  // namespace ingrain::jinja

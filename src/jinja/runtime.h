@@ -1,0 +1,106 @@
+// What every operation of the template language shares while a template is rendered: the budget of work, and
+// the library of operators, filters, tests, methods and functions. Errors here are plain ingrain::Error
+// texts; the interpreter adds the template's name and line.
+#pragma once
+
+#include "base/error.h"
+#include "jinja/value.h"
+
+#include <ctime>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ingrain::jinja {
+
+/// raise_exception(): the template itself refuses the conversation. Its text is shown as it is.
+class RaisedByTemplate : public Error {
+ public:
+  using Error::Error;
+};
+
+/// One rendering's state. Not thread-safe; every rendering has its own.
+struct Runtime {
+  uint64_t budget = 0;  // bytes that may still be made or looked at; every step costs some
+  std::tm now{};        // what strftime_now() shows
+  std::vector<std::shared_ptr<Namespace>>
+      namespaces;  // all that were made: emptied at the end, as they may form cycles
+
+  /// Pays for work on `bytes` bytes. Error when the budget is used up.
+  void charge(uint64_t bytes);
+  /// Pays for the use of `key` as a dictionary's key.
+  void charge_key(const Value& key);
+  std::shared_ptr<Namespace> make_namespace();
+};
+
+struct CallArguments {
+  std::vector<Value> positional;
+  std::vector<std::pair<std::string, Value>> named;
+};
+
+/// Arguments put in the places of the parameters `names`. Error if there are too many, or one has another
+/// name, or one of the first `required` is missing.
+class Parameters {
+ public:
+  Parameters(std::string_view function, const CallArguments& arguments, std::initializer_list<std::string_view> names,
+             size_t required = 0);
+  /// The argument, or null if it was not given.
+  const Value* operator[](size_t i) const { return values_[i]; }
+  bool flag(size_t i, bool otherwise) const { return values_[i] ? truth(*values_[i]) : otherwise; }
+  int64_t integer(size_t i, int64_t otherwise) const;
+  /// The text of a string argument; nothing if it was not given or is none.
+  std::optional<std::string_view> text(size_t i) const;
+
+ private:
+  std::string function_;
+  std::vector<std::string_view> names_;
+  std::vector<const Value*> values_;
+};
+
+// Operators (operators.cpp).
+bool equal(Runtime& runtime, const Value& a, const Value& b);
+/// a < b; Error for types that have no order.
+bool less(Runtime& runtime, const Value& a, const Value& b);
+bool contains(Runtime& runtime, const Value& container, const Value& item);
+/// + - * / // % **
+Value arithmetic(Runtime& runtime, std::string_view op, const Value& a, const Value& b);
+Value negative(const Value& a);
+
+// Members and elements (members.cpp).
+/// subject.name and subject[key]: undefined where there is none; Error where `subject` is undefined.
+Value member(Runtime& runtime, const Value& subject, const std::string& name);
+Value element(Runtime& runtime, const Value& subject, const Value& key);
+Value slice(Runtime& runtime, const Value& subject, const Value& start, const Value& stop, const Value& step);
+/// What a for loop sees. Error if `value` cannot be iterated.
+std::vector<Value> iterate(Runtime& runtime, const Value& value);
+/// Number of items; Error if it has none.
+int64_t length(Runtime& runtime, const Value& value);
+/// element() along "a.b.0".
+Value attribute_path(Runtime& runtime, const Value& subject, const Value& path);
+
+// Texts (printing.cpp).
+/// str(value), as {{ value }} prints it.
+std::string text_of(Runtime& runtime, const Value& value);
+/// The tojson filter as chat templates have it.
+std::string to_json(Runtime& runtime, const CallArguments& arguments, const Value& value);
+/// Python's "..." % arguments, and "...".format(...), without format specifications.
+std::string format_percent(Runtime& runtime, std::string_view format, const std::vector<Value>& arguments);
+std::string format_braces(Runtime& runtime, std::string_view format, const CallArguments& arguments);
+
+// The library (library.cpp, filters_text.cpp, filters_sequence.cpp, tests.cpp, methods.cpp).
+Value apply_filter(Runtime& runtime, const std::string& name, const Value& subject, const CallArguments& arguments);
+bool apply_test(Runtime& runtime, const std::string& name, const Value& subject, const CallArguments& arguments);
+bool has_method(const Value& self, std::string_view name);
+Value call_method(Runtime& runtime, const Value& self, const std::string& name, const CallArguments& arguments);
+bool is_global_function(std::string_view name);
+Value call_global(Runtime& runtime, const std::string& name, const CallArguments& arguments);
+
+using FilterFunction = Value (*)(Runtime&, const Value& subject, const CallArguments&);
+using FilterTable = std::map<std::string, FilterFunction, std::less<>>;
+const FilterTable& text_filters();
+const FilterTable& sequence_filters();
+
+}  // namespace ingrain::jinja

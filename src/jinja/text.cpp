@@ -1,0 +1,266 @@
+#include "jinja/text.h"
+
+#include <algorithm>
+#include <cstring>
+#include <cwctype>
+#include <locale.h>
+#include <wctype.h>
+
+namespace ingrain::jinja {
+namespace {
+
+constexpr char32_t kSharpS = 0xDF;
+
+/// The length a sequence has by its first byte, or 0.
+int sequence_length(uint8_t first) {
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first < 0xE0) return 2;
+  if (first >= 0xE0 && first < 0xF0) return 3;
+  if (first >= 0xF0 && first < 0xF5) return 4;
+  return 0;
+}
+
+/// Unicode's letters have their cases in every C.UTF-8 locale; where a system has none, ASCII's still work.
+locale_t unicode_locale() {
+  static const locale_t locale = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  return locale;
+}
+
+char32_t to_upper(char32_t c) {
+  if (c < 0x80 || !unicode_locale()) return c >= 'a' && c <= 'z' ? c - 32 : c;
+  return static_cast<char32_t>(::towupper_l(static_cast<wint_t>(c), unicode_locale()));
+}
+
+char32_t to_lower(char32_t c) {
+  if (c < 0x80 || !unicode_locale()) return c >= 'A' && c <= 'Z' ? c + 32 : c;
+  return static_cast<char32_t>(::towlower_l(static_cast<wint_t>(c), unicode_locale()));
+}
+
+bool is_cased(char32_t c) { return to_upper(c) != c || to_lower(c) != c || c == kSharpS; }
+
+void append_upper(std::string& out, char32_t c) {
+  if (c == kSharpS) {
+    out += "SS";
+  } else {
+    append_character(out, to_upper(c));
+  }
+}
+
+bool is_line_end(char32_t c) {
+  return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+}
+
+std::vector<std::string_view> split_at_space(std::string_view text, int64_t limit) {
+  std::vector<std::string_view> out;
+  size_t at = 0;
+  while (true) {
+    const std::string_view rest = strip(text.substr(at), Side::Left);
+    if (rest.empty()) return out;
+    if (limit >= 0 && static_cast<int64_t>(out.size()) == limit) {
+      out.push_back(rest);
+      return out;
+    }
+    const size_t start = text.size() - rest.size();
+    size_t end = start;
+    while (end < text.size()) {
+      size_t next = end;
+      if (is_space(next_character(text, next))) break;
+      end = next;
+    }
+    out.push_back(text.substr(start, end - start));
+    at = end;
+  }
+}
+
+}  // namespace
+
+char32_t next_character(std::string_view text, size_t& at) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const uint8_t first = byte(at);
+  const int length = sequence_length(first);
+  const char32_t invalid = 0xDC00 + first;
+  if (length <= 1 || at + static_cast<size_t>(length) > text.size()) return ++at, length == 1 ? first : invalid;
+  char32_t out = first & (0x7F >> length);
+  for (int i = 1; i < length; ++i) {
+    const uint8_t next = byte(at + static_cast<size_t>(i));
+    if ((next & 0xC0) != 0x80) return ++at, invalid;
+    out = out << 6 | (next & 0x3F);
+  }
+  const bool overlong = (length == 3 && out < 0x800) || (length == 4 && out < 0x10000);
+  if (overlong || out > 0x10FFFF || (out >= 0xD800 && out < 0xE000)) return ++at, invalid;
+  at += static_cast<size_t>(length);
+  return out;
+}
+
+void append_character(std::string& out, char32_t c) {
+  if (c >= 0xDC80 && c <= 0xDCFF) {
+    out += static_cast<char>(c - 0xDC00);  // an invalid byte stays as it was
+  } else if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else if (c < 0x800) {
+    out += static_cast<char>(0xC0 | c >> 6);
+    out += static_cast<char>(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    out += static_cast<char>(0xE0 | c >> 12);
+    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+    out += static_cast<char>(0x80 | (c & 0x3F));
+  } else {
+    out += static_cast<char>(0xF0 | c >> 18);
+    out += static_cast<char>(0x80 | (c >> 12 & 0x3F));
+    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+    out += static_cast<char>(0x80 | (c & 0x3F));
+  }
+}
+
+size_t count_characters(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); ++count) next_character(text, at);
+  return count;
+}
+
+std::vector<std::string_view> split_characters(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    next_character(text, at);
+    out.push_back(text.substr(start, at - start));
+  }
+  return out;
+}
+
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+std::string_view strip(std::string_view text, Side side, std::optional<std::string_view> chars) {
+  std::vector<char32_t> wanted;
+  if (chars)
+    for (size_t at = 0; at < chars->size();) wanted.push_back(next_character(*chars, at));
+  std::sort(wanted.begin(), wanted.end());
+  const auto goes = [&](char32_t c) {
+    return chars ? std::binary_search(wanted.begin(), wanted.end(), c) : is_space(c);
+  };
+  size_t start = 0;
+  while (side != Side::Right && start < text.size()) {
+    size_t next = start;
+    if (!goes(next_character(text, next))) break;
+    start = next;
+  }
+  size_t end = text.size();
+  while (side != Side::Left && end > start) {
+    size_t before = end - 1;
+    while (before > start && end - before < 4 && (static_cast<uint8_t>(text[before]) & 0xC0) == 0x80) --before;
+    size_t at = before;
+    char32_t c = next_character(text.substr(0, end), at);
+    if (at != end) before = end - 1, c = 0xDC00 + static_cast<uint8_t>(text[before]);  // a stray byte
+    if (!goes(c)) break;
+    end = before;
+  }
+  return text.substr(start, end - start);
+}
+
+std::string upper(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) append_upper(out, next_character(text, at));
+  return out;
+}
+
+std::string lower(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) append_character(out, to_lower(next_character(text, at)));
+  return out;
+}
+
+std::string capitalize(std::string_view text) {
+  size_t at = 0;
+  if (!text.empty()) next_character(text, at);
+  return title(text.substr(0, at)) + lower(text.substr(at));
+}
+
+std::string title(std::string_view text) {
+  std::string out;
+  bool inside = false;
+  for (size_t at = 0; at < text.size();) {
+    const char32_t c = next_character(text, at);
+    if (inside) {
+      append_character(out, to_lower(c));
+    } else if (c == kSharpS) {
+      out += "Ss";
+    } else {
+      append_character(out, to_upper(c));
+    }
+    inside = is_cased(c);
+  }
+  return out;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> out;
+  size_t start = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = at;
+    if (!is_line_end(next_character(text, at))) continue;
+    if (text[end] == '\r' && at < text.size() && text[at] == '\n') ++at;
+    out.push_back(text.substr(start, end - start));
+    start = at;
+  }
+  if (start < text.size()) out.push_back(text.substr(start));
+  return out;
+}
+
+std::vector<std::string_view> split(std::string_view text, std::optional<std::string_view> separator, int64_t limit) {
+  if (!separator) return split_at_space(text, limit);
+  std::vector<std::string_view> out;
+  size_t start = 0;
+  while (limit < 0 || static_cast<int64_t>(out.size()) < limit) {
+    const size_t end = find(text, *separator, start);
+    if (end == std::string_view::npos) break;
+    out.push_back(text.substr(start, end - start));
+    start = end + separator->size();
+  }
+  out.push_back(text.substr(start));
+  return out;
+}
+
+std::vector<std::string_view> split_right(std::string_view text, std::optional<std::string_view> separator,
+                                          int64_t limit) {
+  // All pieces, then the first ones joined again: their text lies side by side.
+  std::vector<std::string_view> all = split(text, separator, -1);
+  if (limit < 0 || static_cast<int64_t>(all.size()) <= limit + (separator ? 1 : 0)) return all;
+  const size_t kept = static_cast<size_t>(limit);
+  const std::string_view last_joined = all[all.size() - kept - 1];
+  const std::string_view head(text.data(), static_cast<size_t>(last_joined.data() + last_joined.size() - text.data()));
+  std::vector<std::string_view> out{head};
+  out.insert(out.end(), all.end() - static_cast<std::ptrdiff_t>(kept), all.end());
+  return out;
+}
+
+size_t find(std::string_view text, std::string_view needle, size_t from) {
+  if (from > text.size()) return std::string_view::npos;
+  const void* found = ::memmem(text.data() + from, text.size() - from, needle.data(), needle.size());
+  return found ? static_cast<size_t>(static_cast<const char*>(found) - text.data()) : std::string_view::npos;
+}
+
+std::string replace(std::string_view text, std::string_view old, std::string_view replacement, int64_t limit) {
+  std::string out;
+  size_t at = 0;
+  int64_t done = 0;
+  if (old.empty()) {  // before every character and at the end
+    for (const std::string_view character : split_characters(text)) {
+      if (limit < 0 || done++ < limit) out += replacement;
+      out += character;
+    }
+    if (limit < 0 || done < limit) out += replacement;
+    return out;
+  }
+  for (; limit < 0 || done < limit; ++done) {
+    const size_t next = find(text, old, at);
+    if (next == std::string_view::npos) break;
+    out.append(text.substr(at, next - at)).append(replacement);
+    at = next + old.size();
+  }
+  return out.append(text.substr(at));
+}
+
+}  // namespace ingrain::jinja

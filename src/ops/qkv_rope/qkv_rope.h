@@ -1,0 +1,42 @@
+// From the stacked projection to attention's inputs: split into heads, RMSNorm on each head of q and k, RoPE.
+#pragma once
+
+#include "ops/dual.h"
+
+namespace ingrain::ops {
+
+/// Rotations of T consecutive positions. Angles are computed in fp64, so that they are exact at any position.
+struct RopeTable {
+  Tensor cos_TR, sin_TR;    // [T, head_dim / 2], fp32 (fp64 for fp64 models)
+  bool interleaved = true;  // pairs (x[2i], x[2i+1]); otherwise (x[i], x[i + head_dim/2])
+};
+
+/// REQUIRES: an even head_dim.
+struct HeadShape {
+  int64_t q_heads, kv_heads, head_dim;
+  int64_t width() const { return (q_heads + 2 * kv_heads) * head_dim; }
+};
+
+struct Heads {
+  Tensor q_PBTHd, k_PBTGd, v_PBTGd;
+};
+
+/// qkv: [P, B, T, (H + 2G) d] contiguous, q | k | v. q_norm, k_norm: [d], fp32 (fp64), or both undefined for no norm.
+/// q and k are normed and rotated; v is copied. Differentiable once in qkv and the norms. Throws c10::Error where
+/// shapes, types or devices do not fit.
+Heads split_heads(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
+                  const HeadShape& shape, double eps);
+
+struct HeadsKernels {
+  Heads (*forward)(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
+                   const HeadShape& shape, double eps);
+  struct Gradients {
+    Tensor qkv_PBTC, q_norm_d, k_norm_d;  // the norms' undefined unless asked for
+  };
+  /// Any of the three incoming gradients may be undefined (zero).
+  Gradients (*backward)(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d,
+                        const RopeTable& rope, const HeadShape& shape, double eps, bool want_norms);
+};
+extern const HeadsKernels heads_reference, heads_cpu, heads_cuda;
+
+}  // namespace ingrain::ops

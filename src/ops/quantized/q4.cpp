@@ -1,0 +1,184 @@
+// This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
+#ifndef INGRAIN_OPS_Q4  // what all of them share
+#define INGRAIN_OPS_Q4
+#include "ops/simd/targets.h"
+#include "ops/quantized/quantized.h"
+
+#include <c10/util/Half.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace ingrain::ops {
+
+inline constexpr int64_t kQ4Rows = 16;
+
+/// The same block of 16 rows. A vector holds rows beside each other: there is no sum across a vector, and scales are
+/// loaded as one. A row's word holds 8 columns; numbers of 4 bits that are 16 bits apart are neighbours: columns 0 and
+/// 1 lie in bits 0-3 and 16-19, columns 2 and 3 in bits 4-7 and 20-23. So one mask makes a pair of 16-bit numbers.
+struct Q4Group {
+  c10::Half scale[kQ4Rows], least[kQ4Rows];
+  uint32_t words[kPackedBlock / 8][kQ4Rows];
+};
+static_assert(sizeof(Q4Group) == 20 * kQ4Rows);
+
+}  // namespace ingrain::ops
+#endif
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/quantized/q4.cpp"
+#include <hwy/foreach_target.h>
+#include "ops/linear/stream-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingrain::ops::HWY_NAMESPACE {
+
+using DI = hn::RebindToSigned<D>;
+using VI = hn::Vec<DI>;
+constexpr int kVectors = kQ4Rows / hn::MaxLanes(D());  // of a group
+
+HWY_INLINE V LoadHalves(const c10::Half* p) {
+  const hn::Rebind<hwy::float16_t, D> halves;
+  return hn::PromoteTo(D(), hn::LoadU(halves, reinterpret_cast<const hwy::float16_t*>(p)));
+}
+
+/// Sums of products of 16-bit numbers, two in each lane. Some instruction sets put half of them into `second`.
+struct PairSums {
+  VI first, second;
+
+  HWY_INLINE PairSums() : first(hn::Zero(DI())), second(hn::Zero(DI())) {}
+  HWY_INLINE void Add(const int16_t* pair, VI weights) {
+#if HWY_TARGET == HWY_SCALAR
+    const int32_t both = hn::GetLane(weights);
+    first = hn::Add(first, hn::Set(DI(), pair[0] * (both & 0xffff) + pair[1] * (both >> 16)));
+#else
+    const hn::RepartitionToNarrow<DI> d16;
+    int32_t bits;
+    std::memcpy(&bits, pair, sizeof bits);
+    first = hn::ReorderWidenMulAccumulate(DI(), hn::BitCast(d16, hn::Set(DI(), bits)), hn::BitCast(d16, weights), first,
+                                          second);
+#endif
+  }
+  HWY_INLINE VI Total() const {
+#if HWY_TARGET == HWY_SCALAR
+    return first;
+#else
+    return hn::RearrangeToOddPlusEven(first, second);
+#endif
+  }
+};
+
+/// c[i] = <a_i, w_j> for M rows of a and a group of rows of w.
+template <int M, class T>
+HWY_INLINE void Q4Dots(const PackedCall& call, int64_t row, const Q4Group* w, T* c) {
+  const int64_t K = call.blocks * kPackedBlock;
+  const int16_t* const a = call.a + row * K;
+  const float *const a_scale = call.a_scale + row * call.blocks, *const a_sum = call.a_sum + row * call.blocks;
+  V sum[M][kVectors];
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) sum[i][j] = Zero();
+  for (int64_t b = 0; b < call.blocks; ++b) {
+    const int16_t* const x = a + b * kPackedBlock;
+    AskForBytes<Cache::first, sizeof(Q4Group)>(reinterpret_cast<const char*>(w + b) + kStreamAhead);
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) {
+      const int64_t lane = j * int64_t(Lanes());
+      PairSums ones[M], sixteens[M];  // of weights, and of weights times 16, which saves shifting them
+#pragma GCC unroll 4
+      for (int p = 0; p < kPackedBlock; p += 8) {
+        const VI low = hn::LoadU(DI(), reinterpret_cast<const int32_t*>(w[b].words[p / 8]) + lane),
+                 high = hn::ShiftRight<8>(low);
+        const VI mask = hn::Set(DI(), 0x000f000f), mask16 = hn::Set(DI(), 0x00f000f0);
+        const VI w0 = hn::And(low, mask), w2 = hn::And(low, mask16), w4 = hn::And(high, mask),
+                 w6 = hn::And(high, mask16);
+#pragma GCC unroll 4
+        for (int i = 0; i < M; ++i) {
+          const int16_t* const pairs = x + i * K + p;
+          ones[i].Add(pairs, w0);
+          sixteens[i].Add(pairs + 2, w2);
+          ones[i].Add(pairs + 4, w4);
+          sixteens[i].Add(pairs + 6, w6);
+        }
+      }
+      const V scale = LoadHalves(w[b].scale + lane), least = LoadHalves(w[b].least + lane);
+#pragma GCC unroll 4
+      for (int i = 0; i < M; ++i) {
+        const V dots = hn::ConvertTo(D(), hn::Add(ones[i].Total(), hn::ShiftRight<4>(sixteens[i].Total())));
+        sum[i][j] = hn::MulAdd(least, Set(a_sum[i * call.blocks + b]), sum[i][j]);
+        sum[i][j] = hn::MulAdd(hn::Mul(scale, Set(a_scale[i * call.blocks + b])), dots, sum[i][j]);
+      }
+    }
+  }
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j < kVectors; ++j) Store(sum[i][j], c + i * call.n + j * int64_t(Lanes()));
+}
+
+template <class T>
+void Q4GroupsAs(const PackedCall& call, int64_t begin, int64_t end) {
+  for (int64_t g = begin; g < end; ++g) {
+    const Q4Group* const w = static_cast<const Q4Group*>(call.w) + g * call.blocks;
+    T* const c = static_cast<T*>(call.c) + g * kQ4Rows;
+    int64_t i = 0;
+    for (; i + 4 <= call.m; i += 4) Q4Dots<4>(call, i, w, c + i * call.n);
+    for (; i + 2 <= call.m; i += 2) Q4Dots<2>(call, i, w, c + i * call.n);
+    if (i < call.m) Q4Dots<1>(call, i, w, c + i * call.n);
+  }
+}
+
+void Q4Groups(const PackedCall& call, int64_t begin, int64_t end) {
+  call.type == at::kFloat ? Q4GroupsAs<float>(call, begin, end) : Q4GroupsAs<BFloat16>(call, begin, end);
+}
+
+}  // namespace ingrain::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ingrain::ops {
+namespace {
+
+HWY_EXPORT(Q4Groups);
+
+/// Where column p (of 32) of a row lies in its words.
+int shift_of(int64_t p) { return static_cast<int>(p % 8 / 2 * 4 + p % 2 * 16); }
+
+void pack_block(const float* w, Q4Group& to, int64_t r) {
+  const auto [least, most] = std::minmax_element(w, w + kPackedBlock);
+  const float m = to.least[r] = *least, d = to.scale[r] = (*most - *least) / 15;
+  for (int64_t p = 0; p < kPackedBlock; ++p) {
+    // A scale of 0 stands for weights that are all alike, or nearly.
+    const float q = d == 0 ? 0.0f : std::clamp(std::nearbyint((w[p] - m) / d), 0.0f, 15.0f);
+    to.words[p / 8][r] |= static_cast<uint32_t>(q) << shift_of(p);
+  }
+}
+
+void pack_group(const float* w, int64_t blocks, void* group) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    Q4Group& to = static_cast<Q4Group*>(group)[b] = {};
+    for (int64_t r = 0; r < kQ4Rows; ++r) pack_block(w + (r * blocks + b) * kPackedBlock, to, r);
+  }
+}
+
+void unpack_group(const void* group, int64_t blocks, float* w) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    const Q4Group& from = static_cast<const Q4Group*>(group)[b];
+    for (int64_t r = 0; r < kQ4Rows; ++r)
+      for (int64_t p = 0; p < kPackedBlock; ++p) {
+        const uint32_t q = from.words[p / 8][r] >> shift_of(p) & 15;
+        const float d = from.scale[r], m = from.least[r];
+        w[(r * blocks + b) * kPackedBlock + p] = d * static_cast<float>(q) + m;
+      }
+  }
+}
+
+void multiply(const PackedCall& call, int64_t begin, int64_t end) { HWY_DYNAMIC_DISPATCH(Q4Groups)(call, begin, end); }
+
+}  // namespace
+
+const PackedFormat q4_1{"q4_1", at::kChar,  kQ4Rows,      sizeof(Q4Group) / kQ4Rows,
+                        65504,  pack_group, unpack_group, multiply};
+
+}  // namespace ingrain::ops
+#endif

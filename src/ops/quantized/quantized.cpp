@@ -1,0 +1,138 @@
+// This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
+#include "ops/simd/targets.h"
+#include "ops/graph/parallel.h"
+#include "ops/quantized/quantized.h"
+
+#include "base/error.h"
+
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/quantized/quantized.cpp"
+#include <hwy/foreach_target.h>
+#include "ops/simd/vec-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingrain::ops::HWY_NAMESPACE {
+
+/// Blocks of a as whole numbers: a block's largest magnitude becomes 32767. What is not finite makes its block NaN.
+template <class T>
+HWY_INLINE void RoundBlocks(const T* a, int64_t blocks, int16_t* out, float* scale, float* scaled_sum) {
+  const hn::Rebind<int16_t, D> half16;
+  for (int64_t b = 0; b < blocks; ++b, a += kPackedBlock, out += kPackedBlock) {
+    V largest = Zero(), sum = Zero();
+    for (size_t p = 0; p < kPackedBlock; p += Lanes()) {
+      const V magnitude = hn::Abs(Load(a + p));
+      largest = hn::Max(largest, magnitude);
+      sum = hn::Add(sum, magnitude);
+    }
+    const float most = Max(largest), all = Sum(sum);
+    // Below the smallest normal numbers 1 / scale would overflow.
+    const bool finite = all <= std::numeric_limits<float>::max(), zero = most < 1e-30f;
+    scale[b] = finite ? (zero ? 0.0f : most / 32767) : std::numeric_limits<float>::quiet_NaN();
+    const V inverse = Set(finite && !zero ? 32767 / most : 0.0f);
+    V rounded_sum = Zero();  // exact: 32 * 32767 < 2^24
+    for (size_t p = 0; p < kPackedBlock; p += Lanes()) {
+      const auto rounded = hn::NearestInt(hn::Mul(Load(a + p), inverse));
+      rounded_sum = hn::Add(rounded_sum, hn::ConvertTo(D(), rounded));
+      hn::StoreU(hn::DemoteTo(half16, rounded), half16, out + p);
+    }
+    scaled_sum[b] = scale[b] * Sum(rounded_sum);
+  }
+}
+
+/// a: `blocks` blocks of `type`.
+void Round(at::ScalarType type, const void* a, int64_t blocks, int16_t* out, float* scale, float* scaled_sum) {
+  type == at::kFloat ? RoundBlocks(static_cast<const float*>(a), blocks, out, scale, scaled_sum)
+                     : RoundBlocks(static_cast<const BFloat16*>(a), blocks, out, scale, scaled_sum);
+}
+
+}  // namespace ingrain::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ingrain::ops {
+namespace {
+
+HWY_EXPORT(Round);
+
+/// Of a matrix that its kernels can read.
+const PackedFormat& format_of(const Tensor& packed) {
+  const PackedFormat* const format = packed_format(packed);
+  TORCH_CHECK(format && packed.dim() == 2 && packed.is_cpu() && packed.is_contiguous() &&
+                  packed.size(0) % format->rows == 0 && packed.size(1) % format->bytes == 0,
+              "a matrix of ", packed.scalar_type(), " ", packed.sizes(), " is not one that pack() made");
+  return *format;
+}
+
+int64_t blocks_of_row(const Tensor& packed, const PackedFormat& format) { return packed.size(1) / format.bytes; }
+
+}  // namespace
+
+const PackedFormat* packed_format(const Tensor& w) {
+  for (const PackedFormat* format : kPackedFormats)
+    if (format->type == w.scalar_type()) return format;
+  return nullptr;
+}
+
+bool can_pack(at::IntArrayRef sizes_NK, const PackedFormat& format) {
+  return sizes_NK.size() == 2 && sizes_NK[0] % format.rows == 0 && sizes_NK[1] % kPackedBlock == 0;
+}
+
+Tensor pack(const Tensor& w_NK, const PackedFormat& format) {
+  TORCH_CHECK(can_pack(w_NK.sizes(), format) && w_NK.is_cpu(), "weights ", w_NK.sizes(), " on ", w_NK.device(),
+              " cannot be packed as ", format.name, ": that is in blocks of ", kPackedBlock, " and groups of ",
+              format.rows, " rows, on the CPU");
+  const int64_t N = w_NK.size(0), K = w_NK.size(1), blocks = K / kPackedBlock;
+  const Tensor w = w_NK.detach().to(at::kFloat).contiguous();
+  const float largest = w.numel() == 0 ? 0 : w.abs().max().item<float>();
+  require(largest <= format.largest,
+          "a matrix of {} x {} has a weight of {}, and {} ends at {}; leave the weights native", N, K, largest,
+          format.name, format.largest);
+  const Tensor out = at::empty({N, format.bytes * blocks}, format.type);
+  auto* const bytes = static_cast<char*>(out.data_ptr());
+  cpu::parallel_unrecorded(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
+      format.pack(w.const_data_ptr<float>() + row * K, blocks, bytes + row * blocks * format.bytes);
+  });
+  return out;
+}
+
+Tensor unpack(const Tensor& packed) {
+  const PackedFormat& format = format_of(packed);
+  const int64_t N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
+  const Tensor out = at::empty({N, K}, at::kFloat);
+  const auto* const bytes = static_cast<const char*>(packed.const_data_ptr());
+  cpu::parallel_unrecorded(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
+      format.unpack(bytes + row * blocks * format.bytes, blocks, out.data_ptr<float>() + row * K);
+  });
+  return out;
+}
+
+Tensor packed_nt(const Tensor& a_MK, const Tensor& packed) {
+  const PackedFormat& format = format_of(packed);
+  const int64_t N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
+  const bool has_kernel = a_MK.is_cpu() && (a_MK.scalar_type() == at::kFloat || a_MK.scalar_type() == at::kBFloat16);
+  TORCH_CHECK(has_kernel && a_MK.dim() == 2 && a_MK.size(1) == K, "packed_nt: rows ", a_MK.scalar_type(), " ",
+              a_MK.sizes(), " on ", a_MK.device(), " do not fit a packed matrix of ", K,
+              " columns, for fp32 and bf16 on the CPU");
+  const int64_t M = a_MK.size(0);
+  const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
+  const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
+  float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
+  const auto round = [type = a.scalar_type(), from = static_cast<const char*>(a.const_data_ptr()),
+                      size = a.element_size(), to = a16.data_ptr<int16_t>(), scale, sum](int64_t begin, int64_t end) {
+    const int64_t first = begin * kPackedBlock;
+    HWY_DYNAMIC_DISPATCH(Round)(type, from + first * size, end - begin, to + first, scale + begin, sum + begin);
+  };
+  cpu::parallel({a, a16, scale_sum}, M * blocks, cpu::grain(kPackedBlock), round);
+  const PackedCall call{a.scalar_type(),         M,           N, blocks, a16.const_data_ptr<int16_t>(), scale, sum,
+                        packed.const_data_ptr(), c.data_ptr()};
+  cpu::parallel({a16, scale_sum, packed, c}, N / format.rows, cpu::grain(format.rows * K),
+                [call, multiply = format.multiply](int64_t begin, int64_t end) { multiply(call, begin, end); });
+  return c;
+}
+
+}  // namespace ingrain::ops
+#endif

@@ -1,0 +1,19 @@
+// A model's parameters from tensors under the names of model.safetensors, wherever those come from.
+#pragma once
+
+#include "model/weights.h"
+
+#include <filesystem>
+
+namespace ingrain {
+
+/// Gives a CPU tensor of any floating-point type by its name in model.safetensors; Error if there is none.
+using StoredTensor = std::function<Tensor(const std::string& name)>;
+
+/// Every parameter of `config`, its matrices converted to `compute`. `read` is asked for each stored tensor once, in
+/// visit order. Error naming `source` and the tensor if one has another shape than `config` asks for, or holds a NaN
+/// or an infinity.
+Weights assemble_weights(const ModelConfig& config, at::ScalarType compute, const std::filesystem::path& source,
+                         const StoredTensor& read);
+
+}  // namespace ingrain

@@ -1,0 +1,32 @@
+// The tokenizer that lies beside a model's weights, or in one file with them; a text as the model reads it.
+#pragma once
+
+#include "tokenizer/tokenizer.h"
+#include "model/config.h"
+
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace ingrain {
+
+/// The tokenizer of a model folder or GGUF file, if it has one. Error if it has ids that the model has no embedding
+/// for.
+std::optional<tokenizer::Tokenizer> find_tokenizer(const std::filesystem::path& model, const ModelConfig& config);
+
+/// The same; Error if there is none.
+tokenizer::Tokenizer load_tokenizer(const std::filesystem::path& model, const ModelConfig& config);
+
+/// Puts the tokenizer of `from` - a model, or a tokenizer.json of any name - and its chat template into `folder`:
+/// tokenizer.json, tokenizer_config.json, chat_template.jinja. What `from` does not have is left out.
+void copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& folder);
+
+/// Puts the model's beginning-of-text token before `tokens`, if it has one.
+void begin_text(const ModelConfig& config, std::vector<int32_t>& tokens);
+
+/// `text` as the model reads a document: beginning of text, then its tokens.
+std::vector<int32_t> document_tokens(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer,
+                                     std::string_view text);
+
+}  // namespace ingrain

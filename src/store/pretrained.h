@@ -1,0 +1,36 @@
+// Models of other programs: a Hugging Face folder or a GGUF file, read where it lies.
+#pragma once
+
+#include "model/config.h"
+#include "ops/dual.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace ingrain {
+
+/// A model opened for reading. Its files are mapped: opening reads little more than their headers.
+class DecoderSource {
+ public:
+  virtual ~DecoderSource() = default;
+
+  const ModelConfig& config() const { return config_; }
+  /// A tensor by its name in our model.safetensors, in the file's type (fp32 if that is quantized).
+  /// Error naming the file and the tensor if it is missing.
+  virtual Tensor read(const std::string& name) const = 0;
+  /// The type of all tensors, or fp32 where they have several or are quantized.
+  virtual at::ScalarType type() const = 0;
+  /// 16 hexadecimal digits from the names and bytes of all tensors.
+  virtual std::string fingerprint() const = 0;
+
+ protected:
+  ModelConfig config_;
+};
+
+/// Opens the model at `path` if it is a GGUF file (known by its first bytes) or a folder whose config.json has
+/// Hugging Face's keys; null for anything else. Error naming file, field and remedy if it is one that is damaged or
+/// of a family that is not supported.
+std::unique_ptr<DecoderSource> open_decoder(const std::filesystem::path& path);
+
+}  // namespace ingrain

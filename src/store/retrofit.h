@@ -1,0 +1,36 @@
+// Sliding windows and fast MLPs for a model that was made without them.
+#pragma once
+
+#include "model/network.h"
+
+#include <optional>
+
+namespace ingrain {
+
+/// Where the fast MLPs' w1 and w3 come from.
+enum class FastStart {
+  copied,  // the first rows of the block's own MLP, and its norm: features that the model has learnt
+  random,  // N(0, 1/D) and a norm of 1: hidden units of unit variance for an input of unit variance
+};
+
+struct RetrofitOptions {
+  int64_t window = 1024;            // tokens of sliding-window attention
+  int64_t chunk = 256;              // tokens per inner step
+  std::optional<int64_t> suffix;    // blocks that get a fast MLP, the last ones; default: a quarter of them
+  std::optional<int64_t> fast_mlp;  // width of the fast MLPs; default: a third of the ordinary ones'
+  double inner_lr = 1;
+  FastStart start = FastStart::copied;
+  uint64_t seed = 1;  // of random w1 and w3
+};
+
+/// `base` with the new parts. UsageError naming the option if one does not fit; Error if `base` (called `where` in the
+/// text) has fast MLPs already.
+ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& options, std::string_view where);
+
+/// The same for the weights, fp32. The fast MLPs start without effect and able to learn at once: w2 is zero, w1 and w3
+/// are not, there is no post-norm (under one, a zero w2 has a slope of 1 / sqrt(eps)), and every block's rate is 1
+/// times inner_lr. While the context fits the window, outputs equal the base's until the first inner step. Shares the
+/// base's tensors.
+Weights retrofit_weights(const Network& base, const ModelConfig& retrofitted, const RetrofitOptions& options);
+
+}  // namespace ingrain

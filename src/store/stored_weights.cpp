@@ -1,0 +1,105 @@
+#include "store/stored_weights.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "base/checksum.h"
+#include "model/network.h"
+#include "store/tensor_io.h"
+
+#include <set>
+
+namespace ingrain {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char *kAdapter = "adapter.safetensors", *kBase = "base.json";
+
+std::string text_field(const nlohmann::json& object, const char* key, const fs::path& path) {
+  require(object.is_object() && object.contains(key) && object[key].is_string(),
+          "{}: '{}' is missing or no string; "
+          "the file looks like {{\"model\": \"../base\", \"fingerprint\": \"0123456789abcdef\"}}",
+          path.string(), key);
+  return object[key].get<std::string>();
+}
+
+/// How an adapter in `folder` names its base: relative where both lie on one tree.
+std::string reference_to(const fs::path& base, const fs::path& folder) {
+  const fs::path relative = fs::relative(base, folder);
+  return (relative.empty() ? fs::absolute(base) : relative).string();
+}
+
+}  // namespace
+
+StoredWeights::StoredWeights(const fs::path& path) : decoder_(open_decoder(path)) {
+  if (decoder_) {
+    config_ = decoder_->config();
+    fingerprint_ = decoder_->fingerprint();
+    return;
+  }
+  require(fs::is_directory(path),
+          "{}: no such model; a model is a folder with config.json and model.safetensors, or a .gguf file",
+          path.string());
+  config_ = load_config(path / "config.json");
+  const bool adapter = fs::exists(path / kAdapter);
+  if (adapter) open_base(path);
+  own_.emplace(adapter ? path / kAdapter : path);
+  fingerprint_ = fingerprint_of(*own_);
+  if (!base_) return;
+  const std::string both = base_->fingerprint() + fingerprint_;
+  fingerprint_ = fmt::format("{:016x}", checksum(both.data(), both.size()));
+}
+
+void StoredWeights::open_base(const fs::path& folder) {
+  const fs::path file = folder / kBase;
+  const nlohmann::json json = read_json(file, 1 << 16);
+  base_path_ = (folder / text_field(json, "model", file)).lexically_normal();
+  const std::string wanted = text_field(json, "fingerprint", file);
+  require(fs::exists(*base_path_),
+          "{}: the base of this adapter is not at {}; put the model {} there, or correct 'model'", file.string(),
+          base_path_->string(), printable(wanted));
+  require(!fs::exists(*base_path_ / kAdapter),
+          "{}: the base {} is itself an adapter; an adapter's base is a whole model", file.string(),
+          base_path_->string());
+  base_ = std::make_unique<StoredWeights>(*base_path_);
+  require(base_->fingerprint() == wanted,
+          "{}: this adapter was made for the model {}, but {} is the model {}; name the right one in {}",
+          folder.string(), printable(wanted), base_path_->string(), base_->fingerprint(), kBase);
+}
+
+Tensor StoredWeights::read(const std::string& name) const {
+  if (decoder_) return decoder_->read(name);
+  return base_ && !own_->contains(name) ? base_->read(name) : read_tensor(*own_, name);
+}
+
+void save_adapter(const fs::path& folder, const ModelConfig& config, const Weights& weights, const fs::path& base_path,
+                  at::ScalarType store) {
+  const StoredWeights base(base_path);
+  require(!base.base(), "{}: is itself an adapter; an adapter's base is a whole model", base_path.string());
+  std::set<std::string> in_base;
+  Weights names;
+  visit_parameters(base.config(), names, [&](const std::string& parameter, Tensor&, ParameterKind) {
+    for (const StoredPart& part : stored_parts(base.config(), parameter)) in_base.insert(part.name);
+  });
+
+  fs::create_directories(folder);
+  require(!fs::exists(folder / "model.safetensors"), "{}: holds a whole model; choose another folder", folder.string());
+  TensorWriter writer;
+  Weights source = weights;
+  visit_parameters(config, source, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
+    for (const StoredPart& part : stored_parts(config, parameter)) {
+      const Tensor x = part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows);
+      const bool same = in_base.contains(part.name) && at::equal(base.read(part.name).to(x.scalar_type()), x.cpu());
+      if (!same) writer.add(part.name, x.to(store));
+    }
+  });
+  writer.metadata("format", "ingrain-adapter");
+  writer.write(folder / kAdapter);
+  write_file(
+      folder / kBase,
+      nlohmann::json{{"model", reference_to(base_path, folder)}, {"fingerprint", base.fingerprint()}}.dump(2) + "\n");
+  write_file(folder / "config.json", to_json(config).dump(2) + "\n");
+}
+
+}  // namespace ingrain

@@ -1,0 +1,35 @@
+// Between tensors and the bytes of safetensors files.
+#pragma once
+
+#include "formats/safetensors_folder.h"
+#include "ops/dual.h"
+
+#include <list>
+#include <string>
+
+namespace ingrain {
+
+/// The tensors' type for a file's. Error naming `name` for dtypes that tensors lack.
+at::ScalarType scalar_type(formats::DType dtype, std::string_view name);
+
+/// A copy of the bytes as a CPU tensor (always owning, aligned). Error naming `name` for dtypes that tensors lack.
+Tensor to_tensor(const formats::TensorEntry& entry, std::span<const uint8_t> bytes, std::string_view name);
+Tensor read_tensor(const formats::SafetensorsFile& file, std::string_view name);
+Tensor read_tensor(const formats::SafetensorsFolder& folder, std::string_view name);
+
+/// Error naming file and tensor if `tensor` holds a NaN or an infinity. Returns it.
+const Tensor& require_finite(const Tensor& tensor, const std::filesystem::path& file, std::string_view name);
+
+/// A SafetensorsWriter that keeps what it writes alive.
+class TensorWriter {
+ public:
+  void add(const std::string& name, const Tensor& tensor);  // any device, any strides
+  void metadata(std::string key, std::string value) { writer_.metadata(std::move(key), std::move(value)); }
+  void write(const std::filesystem::path& path) const { writer_.write(path); }
+
+ private:
+  formats::SafetensorsWriter writer_;
+  std::list<Tensor> kept_;
+};
+
+}  // namespace ingrain

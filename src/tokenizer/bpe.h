@@ -1,0 +1,59 @@
+// Byte-pair encoding of one piece of text: O(n log n) in its length, whatever the text is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace ingrain::tokenizer {
+
+/// left and right, where they are neighbours, become result. Earlier merges come first.
+struct Merge {
+  int32_t left, right, result;
+};
+
+/// Immutable, thread-safe.
+class Bpe {
+ public:
+  static constexpr int32_t kNoToken = -1;
+
+  /// byte_tokens[b] is the token of byte b or kNoToken; such bytes give `unk`, or nothing if that is kNoToken too.
+  /// Of two merges of the same pair the later one holds.
+  Bpe(const std::array<int32_t, 256>& byte_tokens, const std::vector<Merge>& merges, int32_t unk, bool fuse_unk);
+
+  /// Working memory of one thread.
+  struct Scratch {
+    std::vector<uint32_t> ranks, previous, next;
+    std::vector<uint64_t> heap;
+  };
+
+  /// Appends the tokens of `piece` (at most 2^31 bytes) to `out`.
+  void encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const;
+
+ private:
+  static constexpr uint32_t kNoRank = UINT32_MAX;
+  struct Entry {
+    uint64_t pair;
+    uint32_t rank;
+    int32_t result;
+  };
+
+  static uint64_t pair_of(int32_t left, int32_t right) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+  }
+  const Entry* find(int32_t left, int32_t right) const;
+  uint32_t rank_of(int32_t left, int32_t right) const;
+  size_t slot_of(uint64_t pair) const { return (pair * 0x9E3779B97F4A7C15u) >> shift_; }
+
+  void merge_short(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const;
+  void merge_long(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const;
+
+  std::array<int32_t, 256> byte_tokens_;
+  int32_t unk_;
+  bool fuse_unk_;
+  std::vector<Entry> table_;  // open addressing, linear probing; rank kNoRank marks a free slot
+  int shift_ = 0;
+};
+
+}  // namespace ingrain::tokenizer

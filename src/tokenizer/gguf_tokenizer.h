@@ -1,0 +1,31 @@
+// The tokenizer and the chat template in a GGUF file's metadata (`tokenizer.*`).
+#pragma once
+
+#include "tokenizer/tokenizer.h"
+#include "formats/gguf.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ingrain::tokenizer {
+
+/// Whether `file` has a tokenizer of any kind.
+bool has_gguf_tokenizer(const formats::Gguf& file);
+
+/// The byte-level BPE tokenizer in `file`: ids equal those of the tokenizer.json that the file was made from.
+/// Supported: tokenizer.ggml.model "gpt2" with a known tokenizer.ggml.pre (gpt-2, default, smollm, llama-bpe,
+/// qwen2 and their synonyms). Error naming file and field for other models and for data that contradict
+/// themselves.
+tokenizer::Tokenizer gguf_tokenizer(const formats::Gguf& file);
+
+/// The same tokenizer as the text of a tokenizer.json and of the tokenizer_config.json beside it.
+struct TokenizerFiles {
+  std::string tokenizer, config;
+};
+TokenizerFiles gguf_tokenizer_files(const formats::Gguf& file);
+
+/// The model's chat template, if it has one. Valid as long as `file`.
+std::optional<std::string_view> gguf_chat_template(const formats::Gguf& file);
+
+}  // namespace ingrain::tokenizer

@@ -1,0 +1,49 @@
+#include "tokenizer/stream_encoder.h"
+
+#include <algorithm>
+
+namespace ingrain::tokenizer {
+namespace {
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/// Whether words are encoded on their own: a prefix blank, or a merge across blanks, shows in one of these.
+bool encodes_word_by_word(const Tokenizer& tokenizer) {
+  constexpr std::string_view kWords[][2] = {{"a", " b"},  {"of", " the"},     {"New", " York"},
+                                            {"in", " a"}, {"as well", " as"}, {"I", " am"}};
+  return std::all_of(std::begin(kWords), std::end(kWords), [&](const auto& words) {
+    std::vector<int32_t> apart = tokenizer.encode(words[0]);
+    const auto second = tokenizer.encode(words[1]);
+    apart.insert(apart.end(), second.begin(), second.end());
+    return apart == tokenizer.encode(std::string(words[0]) + std::string(words[1]));
+  });
+}
+
+/// Where the last word that may still grow begins; 0 if there is no place to cut.
+size_t last_cut(std::string_view text) {
+  for (size_t at = text.size(); at-- > 1;)
+    if (text[at] == ' ' && at + 1 < text.size() && is_letter(text[at - 1]) && is_letter(text[at + 1])) return at;
+  return 0;
+}
+
+}  // namespace
+
+StreamEncoder::StreamEncoder(Tokenizer tokenizer)
+    : tokenizer_(std::move(tokenizer)), can_cut_(encodes_word_by_word(tokenizer_)) {}
+
+std::vector<int32_t> StreamEncoder::push(std::string_view text) {
+  waiting_ += text;
+  const size_t cut = can_cut_ ? last_cut(waiting_) : 0;
+  if (cut == 0) return {};
+  std::vector<int32_t> out = tokenizer_.encode(std::string_view(waiting_).substr(0, cut));
+  waiting_.erase(0, cut);
+  return out;
+}
+
+std::vector<int32_t> StreamEncoder::finish() {
+  std::vector<int32_t> out = tokenizer_.encode(waiting_);
+  waiting_.clear();
+  return out;
+}
+
+}  // namespace ingrain::tokenizer

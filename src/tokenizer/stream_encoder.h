@@ -1,0 +1,27 @@
+// Tokens of a text that comes in parts: the same as of the whole text, however it is split.
+#pragma once
+
+#include "tokenizer/tokenizer.h"
+
+namespace ingrain::tokenizer {
+
+/// Cuts only before a blank between two ASCII letters, where byte-level BPE tokenizers begin a new word whatever stands
+/// around it; what follows the last such place waits. A tokenizer for which that is not so (tried out at construction)
+/// gets the whole text at finish(). One thread at a time.
+class StreamEncoder {
+ public:
+  explicit StreamEncoder(Tokenizer tokenizer);
+
+  /// The ids that are certain by now.
+  std::vector<int32_t> push(std::string_view text);
+  /// The ids of what waits, when the text is over. The encoder is then as new.
+  std::vector<int32_t> finish();
+  bool waiting() const { return !waiting_.empty(); }
+
+ private:
+  Tokenizer tokenizer_;
+  bool can_cut_;
+  std::string waiting_;
+};
+
+}  // namespace ingrain::tokenizer

@@ -1,0 +1,90 @@
+// Text to token ids and back: byte-level BPE tokenizers as Hugging Face, tiktoken and GGUF files describe them.
+// Ids are equal to those of PyPI's `tokenizers` and `tiktoken`; docs/tokenizers.md lists what is accepted.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/tokenizer_spec.h"
+
+namespace ingrain::tokenizer {
+
+struct EncodeOptions {
+  bool add_special_tokens = false;  // put the file's template (a bos, say) around the text
+  bool parse_special = true;        // special tokens written in the text become their ids; else plain text
+};
+
+/// Immutable and cheap to copy; every member is safe to call from many threads at once.
+class Tokenizer {
+ public:
+  /// A Hugging Face tokenizer.json, or a folder that holds one. bos and eos come from the
+  /// tokenizer_config.json beside it if there is one, else from the template or well-known names.
+  /// Error naming file and field for whatever is missing, malformed or not supported.
+  static Tokenizer load(const std::filesystem::path& path);
+  /// The same from the text of a tokenizer.json (and of its tokenizer_config.json, or ""). `source` names it in
+  /// errors.
+  static Tokenizer from_json(std::string_view json, std::string_view config, const std::string& source);
+
+  /// A tiktoken rank file: lines of a base64 token and its rank. `name` picks the split pattern and the special
+  /// tokens: gpt2, r50k_base, cl100k_base, o200k_base, llama3; `special_tokens`, if not empty, replaces the latter.
+  static Tokenizer load_tiktoken(const std::filesystem::path& path, std::string_view name,
+                                 const std::map<std::string, int32_t>& special_tokens = {});
+
+  /// From plain data. Error, beginning with spec.source, if it contradicts itself.
+  explicit Tokenizer(const TokenizerSpec& spec);
+
+  /// The ids of `text`. Invalid UTF-8 is kept byte for byte: every maximal run of invalid bytes is one piece of its
+  /// own, and the text before and after is encoded as if it stood alone. Error beyond 2^31 - 1 bytes, or if the
+  /// file's split pattern backtracks without end.
+  std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
+
+  /// The bytes of `ids`, exactly. Ids without a token (a model's vocabulary may be padded) give nothing.
+  std::string decode_bytes(std::span<const int32_t> ids, bool skip_special = false) const;
+  /// The same as valid UTF-8: each maximal invalid sequence is one U+FFFD.
+  std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+
+  /// The id of a token in its written form ("Ġthe") or of an added token ("<|endoftext|>").
+  std::optional<int32_t> token_to_id(std::string_view written) const;
+  /// The bytes that `id` stands for; empty for ids without a token. Valid as long as any copy of the tokenizer.
+  std::string_view id_to_bytes(int32_t id) const;
+  bool is_special(int32_t id) const;
+
+  /// A checksum of all that decides ids: equal for tokenizers that give equal ids because they say the same.
+  uint64_t fingerprint() const;
+
+  /// The largest id, plus one.
+  size_t vocab_size() const;
+  std::optional<int32_t> bos() const;
+  std::optional<int32_t> eos() const;
+
+ private:
+  struct Data;
+  std::shared_ptr<const Data> data_;
+};
+
+/// Decodes one id at a time and never gives out half a character: bytes wait until their character is whole.
+/// The outputs of push() and finish() together equal Tokenizer::decode() of all ids. One thread at a time.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = false)
+      : tokenizer_(std::move(tokenizer)), skip_special_(skip_special) {}
+
+  /// The text that `id` completes; often empty inside a long character.
+  std::string push(int32_t id);
+  /// U+FFFD if a character was begun and not finished, else empty. The decoder is then as new.
+  std::string finish();
+
+ private:
+  Tokenizer tokenizer_;
+  bool skip_special_;
+  std::string waiting_;  // at most three bytes: the beginning of a character
+};
+
+}  // namespace ingrain::tokenizer
