@@ -9,7 +9,7 @@ add_custom_target(ingrain_commit
   BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/bench/commit.h)
 add_dependencies(ingrain_bench ingrain_commit)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/bench/machine.cpp
-  PROPERTIES INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated SKIP_UNITY_BUILD_INCLUSION ON)
+  PROPERTIES INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated)
 
 # The commands are a library, so that they share the engine's precompiled header.
 add_library(ingrain_commands STATIC)

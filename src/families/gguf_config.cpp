@@ -10,7 +10,7 @@
 namespace ingrain::formats {
 namespace {
 
-constexpr uint64_t kMaxSize = uint64_t{1} << 31;
+constexpr uint64_t kMaxGgufSize = uint64_t{1} << 31;
 
 /// Metadata under the architecture's name: "llama.block_count" is size("block_count").
 class Keys {
@@ -24,8 +24,8 @@ class Keys {
   std::optional<int64_t> size(std::string_view name) const {
     const auto value = file_.get<uint64_t>(key(name));
     if (!value) return std::nullopt;
-    require(*value >= 1 && *value <= kMaxSize, "{}: metadata '{}' is {}; it must be from 1 to {}", file_.name(),
-            key(name), *value, kMaxSize);
+    require(*value >= 1 && *value <= kMaxGgufSize, "{}: metadata '{}' is {}; it must be from 1 to {}", file_.name(),
+            key(name), *value, kMaxGgufSize);
     return static_cast<int64_t>(*value);
   }
 
@@ -58,7 +58,7 @@ void read_sizes(const Keys& keys, DecoderDescription& out) {
   out.max_positions = keys.need_size("context_length");
   const auto& embedding = file.tensor("token_embd.weight");
   require(embedding.shape.size() == 2 && embedding.row_length() == static_cast<uint64_t>(out.hidden_size) &&
-              embedding.rows() <= kMaxSize,
+              embedding.rows() <= kMaxGgufSize,
           "{}: tensor 'token_embd.weight' does not have rows of {} numbers", file.name(), out.hidden_size);
   out.vocab_size = static_cast<int64_t>(embedding.rows());
   const auto head_dim = keys.size("attention.key_length");
@@ -124,7 +124,7 @@ std::vector<int64_t> token_ids(const Gguf& file, std::initializer_list<std::stri
   std::vector<int64_t> out;
   for (const std::string_view name : names) {
     const auto id = file.get<uint64_t>(fmt::format("tokenizer.ggml.{}_token_id", name));
-    const bool given = id && *id <= kMaxSize;
+    const bool given = id && *id <= kMaxGgufSize;
     if (given && std::find(out.begin(), out.end(), static_cast<int64_t>(*id)) == out.end())
       out.push_back(static_cast<int64_t>(*id));
   }

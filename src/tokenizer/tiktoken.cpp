@@ -9,7 +9,7 @@
 namespace ingrain::tokenizer {
 namespace {
 
-constexpr uint64_t kMaxFileBytes = 256u << 20;
+constexpr uint64_t kMaxTiktokenBytes = 256u << 20;
 
 int base64_digit(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
@@ -84,7 +84,7 @@ std::map<std::string, int32_t> published_specials(std::string_view name) {
 
 Tokenizer Tokenizer::load_tiktoken(const std::filesystem::path& path, std::string_view name,
                                    const std::map<std::string, int32_t>& special_tokens) {
-  const std::string text = read_file(path, kMaxFileBytes);
+  const std::string text = read_file(path, kMaxTiktokenBytes);
   TokenizerSpec spec;
   spec.source = path.string();
   spec.merges_by_rank = spec.ignore_merges = true;
