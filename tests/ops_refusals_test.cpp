@@ -1,7 +1,8 @@
 // What does not fit is refused at an operation's door, before a kernel reads its memory: c10::Error, whichever backend
 // would run. A table per operation: its inputs, which fit, and ways to spoil one of them.
 #include "ops/qkv_rope/qkv_rope.h"
-#include "ops/linear/gemv.h"
+#include "ops/checks.h"
+#include "ops/gemv/gemv.h"
 #include "ops/linear/linear.h"
 #include "ops/quantized/quantized.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
@@ -173,13 +174,13 @@ TEST(Refused, products_with_fast_weights) {
   });
 }
 
-struct FewRowsInputs {
+struct GemvInputs {
   Tensor a, b;
-  explicit FewRowsInputs(at::ScalarType type) : a(ones({2, 1, 8}, type)), b(ones({2, 5, 8}, type)) {}
-  void run() const { ops::few_rows_nt(a, b); }
+  explicit GemvInputs(at::ScalarType type) : a(ones({2, 1, 8}, type)), b(ones({2, 5, 8}, type)) {}
+  void run() const { ops::gemv_nt(a, b); }
 };
-TEST(Refused, products_with_few_rows) {
-  expect_refused<FewRowsInputs>(
+TEST(Refused, gemv) {
+  expect_refused<GemvInputs>(
       {
           {"other columns", [](auto& in) { in.b = in.b.narrow(2, 0, 7); }},
           {"fewer batch entries", [](auto& in) { in.b = in.b.narrow(0, 0, 1); }},
@@ -191,29 +192,30 @@ TEST(Refused, products_with_few_rows) {
       {at::kFloat, at::kBFloat16});
 }
 
-struct PackedInputs {
-  Tensor a, packed;
-  explicit PackedInputs(at::ScalarType type) : a(ones({2, 64}, type)), packed(ops::pack(ones({16, 64}), ops::q4_1)) {}
+struct QuantizedInputs {
+  Tensor a, quantized;
+  explicit QuantizedInputs(at::ScalarType type)
+      : a(ones({2, 64}, type)), quantized(ops::quantize(ones({16, 64}), ops::q4_1)) {}
   void run() const {
-    ops::packed_nt(a, packed);
-    ops::unpack(packed);
+    ops::quantized_nt(a, quantized);
+    ops::dequantize(quantized);
   }
 };
-TEST(Refused, packed_products) {
-  expect_refused<PackedInputs>(
+TEST(Refused, quantized_products) {
+  expect_refused<QuantizedInputs>(
       {
           {"other columns", [](auto& in) { in.a = in.a.narrow(1, 0, 32); }},
           {"a type without kernels", [](auto& in) { in.a = in.a.to(at::kDouble); }},
           {"a batch", [](auto& in) { in.a = in.a.unsqueeze(0); }},
-          {"what is not packed", [](auto& in) { in.packed = ones({16, 64}); }},
-          {"part of a group", [](auto& in) { in.packed = in.packed.narrow(0, 0, 8); }},
-          {"part of a row", [](auto& in) { in.packed = in.packed.narrow(1, 0, 20); }},
-          {"part of a block", [](auto& in) { in.packed = in.packed.narrow(1, 0, 21).contiguous(); }},
+          {"what is not quantized", [](auto& in) { in.quantized = ones({16, 64}); }},
+          {"part of a group", [](auto& in) { in.quantized = in.quantized.narrow(0, 0, 8); }},
+          {"part of a row", [](auto& in) { in.quantized = in.quantized.narrow(1, 0, 20); }},
+          {"part of a block", [](auto& in) { in.quantized = in.quantized.narrow(1, 0, 21).contiguous(); }},
       },
       {at::kFloat, at::kBFloat16});
-  EXPECT_THROW(ops::pack(ones({16, 40}), ops::q4_1), c10::Error) << "part of a block";
-  EXPECT_THROW(ops::pack(ones({24, 32}), ops::q4_1), c10::Error) << "part of a group";
-  EXPECT_THROW(ops::pack(ones({32}), ops::q8_0), c10::Error) << "no matrix";
+  EXPECT_THROW(ops::quantize(ones({16, 40}), ops::q4_1), c10::Error) << "part of a block";
+  EXPECT_THROW(ops::quantize(ones({24, 32}), ops::q4_1), c10::Error) << "part of a group";
+  EXPECT_THROW(ops::quantize(ones({32}), ops::q8_0), c10::Error) << "no matrix";
 }
 
 struct LossInputs {

@@ -2,6 +2,7 @@
 #include "ops_table.h"
 
 #include "ops/qkv_rope/qkv_rope.h"
+#include "ops/checks.h"
 #include "ops/linear/linear.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/residual/residual.h"

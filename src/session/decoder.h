@@ -48,7 +48,7 @@ class Decoder {
 
   std::vector<Tensor> unsynced_;  // tokens [B, 1] that the memory does not know yet
   // What a step works on. The fast weights are rounded to the compute type once an inner step.
-  ops::Repeated repeated_;
+  ops::Graph graph_;
   std::vector<Ring> ring_L_;
   std::vector<FastMlp> fast_S_;
   Tensor token_B1_, position_1_, frequency_R_;

@@ -30,7 +30,7 @@ ReferenceScope::ReferenceScope() { ++g_reference_scopes; }
 ReferenceScope::~ReferenceScope() { --g_reference_scopes; }
 
 /// Nothing is captured here: work is done anew every time.
-std::unique_ptr<Replayer> make_cuda_replayer(at::Device) { return nullptr; }
+std::unique_ptr<GraphExec> make_cuda_graph_exec(at::Device) { return nullptr; }
 
 namespace cuda {
 

@@ -73,7 +73,7 @@ void add_heads(const OpsRows& to) {
     };
     to.add("heads", P, "forward", sizes, {0, 2 * stack}, [=](const OpsInputs& in) {
       const Tensor qkv = in.random({P, 1, T, shape.width()}), norm = in.ones(d);
-      return of_kernels(qkv, heads_reference, heads_cpu, heads_cuda,
+      return of_kernels(qkv, qkv_rope_reference, qkv_rope_cpu, qkv_rope_cuda,
                         [=, rope = rope(in)](const auto& k) { k.forward(qkv, norm, norm, rope, shape, kEps); });
     });
     if (is_token(to)) continue;
@@ -81,7 +81,7 @@ void add_heads(const OpsRows& to) {
       const Tensor qkv = in.random({P, 1, T, shape.width()}), norm = in.ones(d);
       const auto part = [&](int64_t heads) { return in.random({P, 1, T, heads, d}); };
       const Heads g{part(shape.q_heads), part(shape.kv_heads), part(shape.kv_heads)};
-      return of_kernels(qkv, heads_reference, heads_cpu, heads_cuda, [=, rope = rope(in)](const auto& k) {
+      return of_kernels(qkv, qkv_rope_reference, qkv_rope_cpu, qkv_rope_cuda, [=, rope = rope(in)](const auto& k) {
         k.backward(g, qkv, norm, norm, rope, shape, kEps, /*want_norms=*/true);
       });
     });

@@ -1,4 +1,4 @@
-// Rows of products with weights: slow ones, packed ones, and fast ones with their tangents.
+// Rows of products with weights: slow ones, quantized ones, and fast ones with their tangents.
 #include "bench/ops/row.h"
 #include "ops/linear/linear.h"
 #include "ops/quantized/quantized.h"
@@ -73,19 +73,21 @@ void add_products(const OpsRows& to) {
   add_product(to, 1, {s.V, s.D});
 }
 
-void add_packed(const OpsRows& to) {
+void add_quantized(const OpsRows& to) {
   const OpsShape& s = to.shape;
   if (!to.is(OpsShape::Pass::token) || !to.on_cpu()) return;
   std::vector<Matrix> all = matrices(s);
   all.push_back({s.V, s.D});
-  for (const PackedFormat* format : kPackedFormats) {
+  for (const QuantizedFormat* format : kQuantizedFormats) {
     for (const Matrix& w : all) {
-      if (!can_pack({w.rows, w.columns}, *format)) continue;
-      const double bytes = static_cast<double>(w.rows * w.columns / kPackedBlock * format->bytes);
+      if (!can_quantize({w.rows, w.columns}, *format)) continue;
+      const double bytes = static_cast<double>(w.rows * w.columns / kQuantizedBlock * format->bytes);
       const OpsWork work{product_flops(1, w), bytes + to.bytes(w.columns + w.rows)};
       to.add(format->name, 1, "nt", sizes_of(1, w), work, [=](const OpsInputs& in) {
-        const Tensor x = in.random({1, w.columns}), full = in.random({w.rows, w.columns}), packed = pack(full, *format);
-        return Contenders{[=] { packed_nt(x, packed); }, [=] { product_nt(x, full); }, [=] { at::mm(x, full.t()); }};
+        const Tensor x = in.random({1, w.columns}), full = in.random({w.rows, w.columns}),
+                     quantized = quantize(full, *format);
+        return Contenders{[=] { quantized_nt(x, quantized); }, [=] { product_nt(x, full); },
+                          [=] { at::mm(x, full.t()); }};
       });
     }
   }

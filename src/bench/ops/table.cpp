@@ -14,7 +14,7 @@ namespace ingrain::bench {
 // in kOperations.
 using AddRows = void(const OpsRows& to);
 AddRows add_rms_norm, add_residual_rows, add_heads, add_swiglu, add_attention, add_ring_attention, add_products,
-    add_packed, add_fast_linear, add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw;
+    add_quantized, add_fast_linear, add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw;
 
 namespace {
 
@@ -26,7 +26,7 @@ constexpr AddRows* kOperations[] = {
     add_attention,
     add_ring_attention,
     add_products,
-    add_packed,
+    add_quantized,
     add_fast_linear,
     add_cross_entropy_rows,
     add_linear_cross_entropy,

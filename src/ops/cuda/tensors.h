@@ -8,7 +8,7 @@ namespace ingrain::ops::cuda {
 
 inline Number number(const Tensor& x) { return x.scalar_type() == at::kFloat ? Number::fp32 : Number::bf16; }
 
-inline Tensor packed(const Tensor& x) { return x.defined() ? x.contiguous() : x; }
+inline Tensor contiguous(const Tensor& x) { return x.defined() ? x.contiguous() : x; }
 inline const float* floats(const Tensor& x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
 
 }  // namespace ingrain::ops::cuda

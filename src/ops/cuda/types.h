@@ -17,7 +17,7 @@ constexpr size_t size_of(Number type) { return type == Number::fp32 ? 4 : 2; }
 
 /// Whether kernels may read and write 16 bytes at once: every pointer (null ones aside) and every row starts on 16
 /// bytes.
-inline bool in_packs(Number type, int64_t row_elements, std::initializer_list<const void*> pointers) {
+inline bool in_vectors(Number type, int64_t row_elements, std::initializer_list<const void*> pointers) {
   if (row_elements * size_of(type) % 16 != 0) return false;
   for (const void* p : pointers)
     if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;

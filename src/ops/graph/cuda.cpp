@@ -70,10 +70,10 @@ class LentStream {
 
 /// Capturing wants a stream of its own, which the first run shares: by then libraries have their handles and workspaces
 /// there. Work that cannot be captured is launched every time.
-class CudaReplayer : public Replayer {
+class CudaGraphExec : public GraphExec {
  public:
-  explicit CudaReplayer(std::unique_ptr<LentStream> stream) : lent_(std::move(stream)) {}
-  ~CudaReplayer() override {
+  explicit CudaGraphExec(std::unique_ptr<LentStream> stream) : lent_(std::move(stream)) {}
+  ~CudaGraphExec() override {
     // Whoever gets the stream next gets its memory, too, which the current stream may still read.
     succeeds([&] {
       at::cuda::CUDAEvent done;
@@ -81,8 +81,8 @@ class CudaReplayer : public Replayer {
       done.block(stream());
     });
   }
-  CudaReplayer(const CudaReplayer&) = delete;
-  CudaReplayer& operator=(const CudaReplayer&) = delete;
+  CudaGraphExec(const CudaGraphExec&) = delete;
+  CudaGraphExec& operator=(const CudaGraphExec&) = delete;
 
   void run(const std::function<void()>& work) override {
     const c10::cuda::CUDAGuard device(stream().device_index());
@@ -185,9 +185,9 @@ class CudaReplayer : public Replayer {
 
 }  // namespace
 
-std::unique_ptr<Replayer> make_cuda_replayer(at::Device device) {
+std::unique_ptr<GraphExec> make_cuda_graph_exec(at::Device device) {
   auto stream = LentStream::take(device.index());
-  return stream ? std::make_unique<CudaReplayer>(std::move(stream)) : nullptr;
+  return stream ? std::make_unique<CudaGraphExec>(std::move(stream)) : nullptr;
 }
 
 }  // namespace ingrain::ops

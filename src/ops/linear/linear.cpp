@@ -1,6 +1,7 @@
 #include "ops/linear/linear.h"
 
-#include "ops/linear/gemv.h"
+#include "ops/checks.h"
+#include "ops/gemv/gemv.h"
 #include "ops/quantized/quantized.h"
 #include "ops/linear/products.h"
 #include "ops/graph/graph.h"
@@ -23,7 +24,7 @@ Tensor with_last(const Tensor& y_NF, const Tensor& like) {
 }
 
 Tensor linear_forward(const Tensor& x, const Tensor& w_FD) {
-  return Tape::through(-2, [&] { return with_last(product_nt(rows(x), w_FD), x); });
+  return ActivationCache::through(-2, [&] { return with_last(product_nt(rows(x), w_FD), x); });
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
@@ -41,7 +42,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 /// A product per sequence, x_BTD with w_BFD. One at a time on the CPU, where that is as fast; batched on a GPU.
 Tensor batched_nt(const Tensor& x_BTD, const Tensor& w_BFD) {
-  if (has_few_rows(x_BTD, w_BFD)) return few_rows_nt(x_BTD, w_BFD);
+  if (gemv_fits(x_BTD, w_BFD)) return gemv_nt(x_BTD, w_BFD);
   if (!x_BTD.is_cpu()) return at::bmm(x_BTD, w_BFD.transpose(1, 2));
   if (x_BTD.size(0) == 1) return product_nt(x_BTD[0], w_BFD[0]).unsqueeze(0);
   std::vector<Tensor> parts;
@@ -50,7 +51,7 @@ Tensor batched_nt(const Tensor& x_BTD, const Tensor& w_BFD) {
 }
 /// y_BTF = or += x wᵀ, without a tensor in between on a GPU.
 void put_batched_nt(Tensor y_BTF, const Tensor& x_BTD, const Tensor& w_BFD) {
-  if (x_BTD.is_cpu() || has_few_rows(x_BTD, w_BFD))
+  if (x_BTD.is_cpu() || gemv_fits(x_BTD, w_BFD))
     y_BTF.copy_(batched_nt(x_BTD, w_BFD));
   else
     at::bmm_out(y_BTF, x_BTD, w_BFD.transpose(1, 2));
@@ -80,9 +81,9 @@ Tensor weight_gradient(const Tensor& g_PBTF, const Tensor& x_PBTD, at::ScalarTyp
     // On a GPU the product's own sums, without a rounding and a pass between.
     return wider ? at::bmm(g_BTF.transpose(1, 2), x_BTD, type) : batched_tn(g_BTF, x_BTD).to(type);
   };
-  if (planes(x_PBTD) == 1) return product(value(g_PBTF), value(x_PBTD));
+  if (!is_dual(x_PBTD)) return product(primal(g_PBTF), primal(x_PBTD));
   if (alone) return product(planes_as_rows(g_PBTF), planes_as_rows(x_PBTD));
-  Tensor gw_BFD = product(value(g_PBTF), value(x_PBTD));
+  Tensor gw_BFD = product(primal(g_PBTF), primal(x_PBTD));
   const Tensor g_BTF = tangent(g_PBTF), x_BTD = tangent(x_PBTD);
   if (wider)
     at::baddbmm_out(gw_BFD, gw_BFD, g_BTF.transpose(1, 2), x_BTD, type);
@@ -105,24 +106,24 @@ Tensor each_plane(const Tensor& x_PBTD, const Tensor& w_BFD) {
 
 /// Whether each_plane rounds a weight of more digits as it reads it, so that nobody need copy it first.
 bool rounds_in_place(const Tensor& x_PBTD, const Tensor& w_BFD) {
-  return has_few_rows(x_PBTD.size(1) == 1 ? planes_as_rows(x_PBTD) : x_PBTD[0], w_BFD);
+  return gemv_fits(x_PBTD.size(1) == 1 ? planes_as_rows(x_PBTD) : x_PBTD[0], w_BFD);
 }
 
 Tensor fast_product(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
   if (!dw_BFD) return each_plane(x_PBTD, w_BFD);
-  if (planes(x_PBTD) == 1) {
+  if (!is_dual(x_PBTD)) {
     const Tensor y_PBTF = at::empty({2, x_PBTD.size(1), x_PBTD.size(2), w_BFD.size(1)}, x_PBTD.options());
-    put_batched_nt(value(y_PBTF), value(x_PBTD), w_BFD);
-    put_batched_nt(tangent(y_PBTF), value(x_PBTD), *dw_BFD);
+    put_batched_nt(primal(y_PBTF), primal(x_PBTD), w_BFD);
+    put_batched_nt(tangent(y_PBTF), primal(x_PBTD), *dw_BFD);
     return y_PBTF;
   }
   const Tensor y_PBTF = each_plane(x_PBTD, w_BFD);
-  add_batched_nt(tangent(y_PBTF), value(x_PBTD), *dw_BFD);
+  add_batched_nt(tangent(y_PBTF), primal(x_PBTD), *dw_BFD);
   return y_PBTF;
 }
 
 Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
-  return Tape::through(-2, [&] { return fast_product(x_PBTD, w_BFD, dw_BFD); });
+  return ActivationCache::through(-2, [&] { return fast_product(x_PBTD, w_BFD, dw_BFD); });
 }
 
 /// y = x wᵀ; dy = dx wᵀ + x dwᵀ, with g | gdy their cotangents:
@@ -143,7 +144,7 @@ struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
     Tensor gx_P, gw_BFD;
     if (ctx->needs_input_grad(0)) {
       gx_P = each_plane(g_of_x_P, w_BFD.transpose(1, 2));
-      if (dw_BFD.defined()) add_batched_nt(value(gx_P), tangent(g_P), dw_BFD.transpose(1, 2));
+      if (dw_BFD.defined()) add_batched_nt(primal(gx_P), tangent(g_P), dw_BFD.transpose(1, 2));
     }
     if (ctx->needs_input_grad(1)) gw_BFD = weight_gradient(g_of_x_P, x_P, ctx->saved_data["type"].toScalarType());
     return {gx_P, gw_BFD, Tensor(), Tensor()};
@@ -168,12 +169,12 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
       x.dim() >= 2 && w_FD.dim() == 2 && (!bias_F.defined() || (bias_F.dim() == 1 && bias_F.size(0) == w_FD.size(0))),
       "linear: rows ", x.sizes(), " and weights ", w_FD.sizes(),
       " do not fit each other or the bias");  // columns: the product
-  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || packed_format(w_FD),
+  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || quantized_format(w_FD),
               "linear: rows and weights must have one type");
   const Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
-  if (planes(y) == 1) return again([=] { return y + bias_F; });
-  return at::stack({value(y) + bias_F, tangent(y)});
+  if (!is_dual(y)) return captured([=] { return y + bias_F; });
+  return at::stack({primal(y) + bias_F, tangent(y)});
 }
 
 Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const Tensor& rounded) {

@@ -1,7 +1,8 @@
 #include "ops/linear/products.h"
 
+#include "ops/checks.h"
 #include "ops/simd/processor.h"
-#include "ops/linear/gemv.h"
+#include "ops/gemv/gemv.h"
 #include "ops/quantized/quantized.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -38,8 +39,8 @@ Tensor through_fp32(Product product, const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK) {
-  if (packed_format(b_NK)) return packed_nt(a_MK, b_NK);
-  if (has_few_rows(a_MK, b_NK)) return few_rows_nt(a_MK, b_NK);
+  if (quantized_format(b_NK)) return quantized_nt(a_MK, b_NK);
+  if (gemv_fits(a_MK, b_NK)) return gemv_nt(a_MK, b_NK);
   if (lacks_bf16(a_MK)) return through_fp32(product_nt, a_MK, b_NK);
   if (use_onednn(a_MK, a_MK.size(0), b_NK.size(0), b_NK.size(1))) return onednn_linear(a_MK, b_NK);
   return at::mm(a_MK, b_NK.t());

@@ -2,11 +2,11 @@
 // processors with AVX-512 (where MKL stays at AVX2), libtorch's own choice elsewhere, our own kernels for few rows.
 #pragma once
 
-#include "ops/dual.h"
+#include "ops/checks.h"
 
 namespace ingrain::ops {
 
-Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b may be packed (packed.h)
+Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b may be quantized (ops/quantized)
 Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN);  // a b,  [M, N]
 Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN);  // aᵀ b, [M, N]
 

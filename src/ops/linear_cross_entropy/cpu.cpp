@@ -141,7 +141,7 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
                               nll_N.data_ptr<float>(),
                               P == 2 ? tangent_nll_N.data_ptr<float>() : nullptr};
   const auto run = HWY_DYNAMIC_DISPATCH(CrossEntropyRows);
-  cpu::parallel_unrecorded(N, cpu::grain(P * V), [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  cpu::parallel_uncaptured(N, cpu::grain(P * V), [&](int64_t begin, int64_t end) { run(call, begin, end); });
 }
 
 }  // namespace

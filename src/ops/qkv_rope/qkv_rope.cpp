@@ -1,5 +1,6 @@
 #include "ops/qkv_rope/qkv_rope.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -10,7 +11,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const HeadsKernels& qkv_rope_kernels(const Tensor& x) { return select(x, heads_reference, heads_cpu, heads_cuda); }
+const QkvRopeKernels& qkv_rope_kernels(const Tensor& x) {
+  return select(x, qkv_rope_reference, qkv_rope_cpu, qkv_rope_cuda);
+}
 
 struct HeadsFunction : torch::autograd::Function<HeadsFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& qkv_PBTC, const std::optional<Tensor>& q_norm_d,
@@ -34,8 +37,9 @@ struct HeadsFunction : torch::autograd::Function<HeadsFunction> {
     for (Tensor* part : {&g.q_PBTHd, &g.k_PBTGd, &g.v_PBTGd})
       if (part->defined()) *part = part->contiguous();
     const bool want_norms = saved[1].defined() && ctx->needs_input_grad(1);
-    const auto out = qkv_rope_kernels(saved[0]).backward(g, saved[0], saved[1], saved[2], rope, {shape[0], shape[1], shape[2]},
-                                                ctx->saved_data["eps"].toDouble(), want_norms);
+    const auto out =
+        qkv_rope_kernels(saved[0]).backward(g, saved[0], saved[1], saved[2], rope, {shape[0], shape[1], shape[2]},
+                                            ctx->saved_data["eps"].toDouble(), want_norms);
     return {out.qkv_PBTC, out.q_norm_d, out.k_norm_d, Tensor(), Tensor(), Tensor()};
   }
 };

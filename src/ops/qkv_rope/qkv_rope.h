@@ -27,7 +27,7 @@ struct Heads {
 Heads split_heads(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
                   const HeadShape& shape, double eps);
 
-struct HeadsKernels {
+struct QkvRopeKernels {
   Heads (*forward)(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
                    const HeadShape& shape, double eps);
   struct Gradients {
@@ -37,6 +37,6 @@ struct HeadsKernels {
   Gradients (*backward)(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d,
                         const RopeTable& rope, const HeadShape& shape, double eps, bool want_norms);
 };
-extern const HeadsKernels heads_reference, heads_cpu, heads_cuda;
+extern const QkvRopeKernels qkv_rope_reference, qkv_rope_cpu, qkv_rope_cuda;
 
 }  // namespace ingrain::ops

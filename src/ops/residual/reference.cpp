@@ -5,7 +5,7 @@ namespace {
 
 Tensor forward(const Tensor& residual_P, const Tensor& x_P) {
   if (planes(residual_P) == planes(x_P)) return residual_P + x_P;
-  return at::stack({value(residual_P) + value(x_P), tangent(x_P)});
+  return at::stack({primal(residual_P) + primal(x_P), tangent(x_P)});
 }
 
 }  // namespace

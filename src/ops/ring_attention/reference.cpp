@@ -1,10 +1,12 @@
 #include "ops/ring_attention/ring_attention.h"
 
+#include "ops/checks.h"
+
 namespace ingrain::ops {
 namespace {
 
-Tensor ring_attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window,
-              double scale) {
+Tensor ring_attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position,
+                   int64_t window, double scale) {
   const auto acc = accumulate_type(q_BHd.scalar_type());
   const int64_t C = k_BCGd.size(1), groups = q_BHd.size(1) / k_BCGd.size(2);
   // How many tokens ago a slot was written, counted within one turn of the ring.
@@ -20,7 +22,7 @@ Tensor ring_attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BC
 }
 
 void store_slot(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
-           const Tensor& position) {
+                const Tensor& position) {
   const Tensor slot = position.remainder(k_BCGd.size(1)).reshape({1});
   k_BCGd.index_copy_(1, slot, k_BGd.unsqueeze(1));
   v_BCGd.index_copy_(1, slot, v_BGd.unsqueeze(1));

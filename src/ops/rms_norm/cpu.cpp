@@ -100,7 +100,7 @@ RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, co
   if (want_w)
     return {gx, cpu::sum_over_slices(call.rows, call.width,
                                      [&](int64_t begin, int64_t end, float* gw) { run(call, begin, end, gw); })};
-  cpu::parallel_unrecorded(call.rows, cpu::grain(call.planes * call.width),
+  cpu::parallel_uncaptured(call.rows, cpu::grain(call.planes * call.width),
                            [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
   return {gx, Tensor()};
 }

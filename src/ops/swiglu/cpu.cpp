@@ -129,7 +129,7 @@ Tensor backward(const Tensor& gu_in, const Tensor& ab_in) {
   SwigluCall call = call_on(ab, gab);
   call.gu = gu.const_data_ptr();
   const auto run = HWY_DYNAMIC_DISPATCH(SwigluBackward);
-  cpu::parallel_unrecorded(call.rows, cpu::grain(2 * call.planes * call.width),
+  cpu::parallel_uncaptured(call.rows, cpu::grain(2 * call.planes * call.width),
                            [&](int64_t begin, int64_t end) { run(call, begin, end); });
   return gab;
 }

@@ -1,4 +1,4 @@
-// Work that repeats on the CPU (ops/graph/graph.h): what is recorded is replayed by any team of threads, and nothing
+// Work that repeats on the CPU (ops/graph/graph.h): what is captured is launched by any team of threads, and nothing
 // that the work did is missing.
 #include "ops/graph/parallel.h"
 #include "ops/graph/graph.h"
@@ -46,159 +46,159 @@ struct Chain {
       x = turned(x);
       if (i % 3 == 0) x = doubled(doubled(x));
     }
-    x = again([x] { return x * 0.5; });
-    again([x, place = out] { place.copy_(x); });
+    x = captured([x] { return x * 0.5; });
+    captured([x, place = out] { place.copy_(x); });
   }
 };
 
-TEST(Recording, is_replayed_by_any_number_of_threads) {
+TEST(Capture, is_launched_by_any_number_of_threads) {
   Chain chain, expected;
-  Repeated repeated(at::kCPU);
+  Graph graph(at::kCPU);
   for (const int threads : {2, 1, 3, 8, 2}) {
     const Threads guard(threads);
     for (int run = 0; run < 50; ++run) {
       for (Chain* c : {&chain, &expected}) c->in.copy_(at::arange(37) * (run + 1));
-      repeated.run([&] { chain(); });
+      graph.run([&] { chain(); });
       expected();
       ASSERT_TRUE(chain.out.equal(expected.out)) << threads << " threads, run " << run;
     }
   }
-  EXPECT_EQ(chain.calls, 1) << "replayed, not called again";
-  repeated.forget();
-  repeated.run([&] { chain(); });
+  EXPECT_EQ(chain.calls, 1) << "launched, not called again";
+  graph.forget();
+  graph.run([&] { chain(); });
   EXPECT_EQ(chain.calls, 2);
 }
 
-TEST(Recording, is_replayed_within_a_parallel_region) {
+TEST(Capture, is_launched_within_a_parallel_region) {
   const Threads guard(2);
   Chain chain, expected;
   chain.in.fill_(3);
   expected.in.fill_(3);
-  Repeated repeated(at::kCPU);
-  repeated.run([&] { chain(); });
+  Graph graph(at::kCPU);
+  graph.run([&] { chain(); });
   chain.out.zero_();
   at::parallel_for(0, 2, 1, [&](int64_t begin, int64_t) {
-    if (begin == 0) repeated.run([&] { chain(); });
+    if (begin == 0) graph.run([&] { chain(); });
   });
   expected();
   EXPECT_TRUE(chain.out.equal(expected.out));
 }
 
-TEST(Recording, keeps_what_its_kernels_point_at) {
+TEST(Capture, keeps_what_its_kernels_point_at) {
   Tensor out;
   const Tensor in = at::ones({64});
-  Repeated repeated(at::kCPU);
+  Graph graph(at::kCPU);
   const auto work = [&] {
     const Tensor y = turned(turned(in));
     if (!out.defined()) out = y;
   };
-  repeated.run(work);
+  graph.run(work);
   const Tensor elsewhere = at::full({64}, -1.0);  // would take the place of what was freed
   in.fill_(5);
-  repeated.run(work);
+  graph.run(work);
   EXPECT_TRUE(out.equal(at::full({64}, 7.0)));
   EXPECT_TRUE(elsewhere.equal(at::full({64}, -1.0)));
 }
 
-TEST(Recording, is_refused_where_libtorch_computes_in_between) {
+TEST(Capture, is_refused_where_libtorch_computes_in_between) {
   const Tensor in = at::ones({8}), out = at::zeros({8});
   int calls = 0;
-  Repeated repeated(at::kCPU);
+  Graph graph(at::kCPU);
   for (int run = 1; run <= 4; ++run) {
     in.fill_(run);
-    repeated.run([&] {
+    graph.run([&] {
       ++calls;
-      const Tensor x = turned(in) + 1;  // not in again()
-      again([x, out] { out.copy_(x); });
+      const Tensor x = turned(in) + 1;  // not in captured()
+      captured([x, out] { out.copy_(x); });
     });
     EXPECT_EQ(calls, run) << "done anew";
     EXPECT_TRUE(out.equal(at::full({8}, run + 2.0)));
   }
 }
 
-TEST(Recording, is_refused_where_a_view_turns_out_to_be_a_copy) {
+TEST(Capture, is_refused_where_a_view_turns_out_to_be_a_copy) {
   const Tensor in = at::zeros({8, 2}), out = at::zeros({8});
   const std::function<Tensor()> copies[] = {[&] { return in.select(1, 1).contiguous(); },
                                             [&] { return in.t().reshape({16}).narrow(0, 8, 8); },
                                             [&] { return in.select(1, 1).to(at::kDouble).to(at::kFloat); }};
   for (const auto& copied : copies) {
-    Repeated repeated(at::kCPU);
+    Graph graph(at::kCPU);
     for (int run = 1; run <= 3; ++run) {
       in.fill_(run);
-      repeated.run([&] {
+      graph.run([&] {
         const Tensor x = turned(copied());
-        again([x, out] { out.copy_(x); });
+        captured([x, out] { out.copy_(x); });
       });
       EXPECT_TRUE(out.equal(at::full({8}, run + 1.0)));
     }
   }
 }
 
-TEST(Recording, is_refused_where_a_kernel_is_not_recorded_or_work_repeats_within) {
+TEST(Capture, is_refused_where_a_kernel_is_not_captured_or_work_repeats_within) {
   const Tensor in = at::ones({8});
-  Repeated inner(at::kCPU);
+  Graph inner(at::kCPU);
   const std::function<void()> works[] = {
-      [] { cpu::parallel_unrecorded(8, 1, [](int64_t, int64_t) {}); },
+      [] { cpu::parallel_uncaptured(8, 1, [](int64_t, int64_t) {}); },
       [] { cpu::for_each_task(8, 0, [](int64_t, float*) {}); },
       [] { cpu::sum_over_slices(8, 1, [](int64_t, int64_t, float*) {}); },
       [&] { inner.run([&] { turned(in); }); },
   };
   for (const auto& work : works) {
     int calls = 0;
-    Repeated repeated(at::kCPU);
-    for (int run = 0; run < 3; ++run) repeated.run([&] { ++calls, work(); });
+    Graph graph(at::kCPU);
+    for (int run = 0; run < 3; ++run) graph.run([&] { ++calls, work(); });
     EXPECT_EQ(calls, 3);
   }
 }
 
-TEST(Recording, of_a_first_run_that_fails_is_forgotten) {
+TEST(Capture, of_a_first_run_that_fails_is_forgotten) {
   const Tensor count = at::zeros({1});
   bool fails = true;
-  Repeated repeated(at::kCPU);
+  Graph graph(at::kCPU);
   const auto work = [&] {
-    again([count] { count.add_(1); });
+    captured([count] { count.add_(1); });
     if (fails) throw std::runtime_error("no");
   };
-  EXPECT_THROW(repeated.run(work), std::runtime_error);
+  EXPECT_THROW(graph.run(work), std::runtime_error);
   fails = false;
   for (int run = 2; run <= 4; ++run) {
-    repeated.run(work);
+    graph.run(work);
     EXPECT_EQ(count.item<float>(), run);
   }
 }
 
-TEST(Recording, is_not_refused_for_views) {
+TEST(Capture, is_not_refused_for_views) {
   const Tensor in = at::ones({2, 8}), out = at::zeros({8});
   int calls = 0;
-  Repeated repeated(at::kCPU);
+  Graph graph(at::kCPU);
   for (int run = 1; run <= 3; ++run) {
     in.fill_(run);
-    repeated.run([&] {
+    graph.run([&] {
       ++calls;
       const Tensor x = turned(in.select(0, 1).unsqueeze(0).reshape({8}).contiguous().to(at::kFloat));
-      again([x, out] { out.copy_(x); });
+      captured([x, out] { out.copy_(x); });
     });
     EXPECT_TRUE(out.equal(at::full({8}, run + 1.0)));
   }
   EXPECT_EQ(calls, 1);
 }
 
-TEST(Recording, a_kernel_that_throws_ends_the_run_and_not_the_team) {
+TEST(Capture, a_kernel_that_throws_ends_the_run_and_not_the_team) {
   for (const int threads : {1, 2, 4}) {
     const Threads guard(threads);
     const Tensor fails = at::zeros({1}), x = at::zeros({16});
-    Repeated repeated(at::kCPU);
+    Graph graph(at::kCPU);
     const auto work = [&] {
       cpu::parallel({fails}, 16, 1, [flag = fails.const_data_ptr<float>()](int64_t begin, int64_t) {
         if (*flag != 0 && begin == 0) throw std::runtime_error("no");
       });
       turned(x);
     };
-    repeated.run(work);
+    graph.run(work);
     fails.fill_(1);
-    EXPECT_THROW(repeated.run(work), std::runtime_error);
+    EXPECT_THROW(graph.run(work), std::runtime_error);
     fails.fill_(0);
-    EXPECT_NO_THROW(repeated.run(work));
+    EXPECT_NO_THROW(graph.run(work));
   }
 }
 

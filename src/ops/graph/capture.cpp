@@ -1,4 +1,4 @@
-#include "ops/graph/recording.h"
+#include "ops/graph/capture.h"
 
 #include <ATen/Parallel.h>
 #include <hwy/cache_control.h>
@@ -71,21 +71,21 @@ class Failure {
 
 }  // namespace
 
-constinit thread_local Recording* Recording::current_ = nullptr;
+constinit thread_local Capture* Capture::current_ = nullptr;
 
-Recording::Scope::Scope(Recording* recording) : outer_(current_) { current_ = recording; }
+Capture::Scope::Scope(Capture* capture) : outer_(current_) { current_ = capture; }
 
-void Recording::add(std::initializer_list<Tensor> operands, int64_t items, int64_t grain, Run run) {
+void Capture::add(std::initializer_list<Tensor> operands, int64_t items, int64_t grain, Run run) {
   if (items > 0) steps_.push_back({operands, items, std::max<int64_t>(grain, 1), std::move(run)});
 }
 
-void Recording::refuse(const char* operation) {
+void Capture::refuse(const char* operation) {
   if (refusal_.empty()) refusal_ = operation;
 }
 
-int64_t Recording::Step::parts(int64_t most) const { return std::clamp<int64_t>(items / grain, 1, most); }
+int64_t Capture::Step::parts(int64_t most) const { return std::clamp<int64_t>(items / grain, 1, most); }
 
-void Recording::replay() const {
+void Capture::launch() const {
   const int64_t seats = AT_PARALLEL_OPENMP ? at::get_num_threads() : 1;  // only OpenMP's teams run all at the same time
   Gate gate(seats);
   Failure failure;

@@ -1,13 +1,13 @@
 // This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
-#ifndef INGRAIN_OPS_FEW_ROWS  // what all of them share
-#define INGRAIN_OPS_FEW_ROWS
+#ifndef INGRAIN_OPS_GEMV  // what all of them share
+#define INGRAIN_OPS_GEMV
 #include "ops/simd/targets.h"
 #include "ops/graph/parallel.h"
-#include "ops/linear/gemv.h"
+#include "ops/gemv/gemv.h"
 
 namespace ingrain::ops {
 
-struct FewRowsCall {
+struct GemvCall {
   at::ScalarType type, weight_type;
   int64_t m, n, k, ldb;
   const float* a;  // [m, k], already fp32
@@ -19,9 +19,9 @@ struct FewRowsCall {
 #endif
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "ops/linear/gemv_cpu.cpp"
+#define HWY_TARGET_INCLUDE "ops/gemv/cpu.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/linear/stream-inl.h"
+#include "ops/simd/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -29,7 +29,7 @@ namespace ingrain::ops::HWY_NAMESPACE {
 /// c[i][j] = <a_i, b_j> for M rows of a and `streams` (up to kStreams) rows of b.
 /// Products are in T: a weight W of more digits is rounded as it is read.
 template <int M, class T, class W>
-HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, int64_t streams, T* c) {
+HWY_INLINE void DotBlock(const GemvCall& call, const float* a, const W* b, int64_t streams, T* c) {
   V sum[M][kStreams];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i)
@@ -41,7 +41,7 @@ HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, in
   const int64_t whole = call.k - call.k % int64_t(Lanes());
   const char* const later = reinterpret_cast<const char*>(b) + kStreamAhead;
   for (int64_t p = 0; p < whole; p += Lanes()) {
-    AskForBytes<Cache::first, kStreams * hn::MaxLanes(D()) * sizeof(W)>(later + kStreams * p * int64_t{sizeof(W)});
+    PrefetchBytes<Cache::first, kStreams * hn::MaxLanes(D()) * sizeof(W)>(later + kStreams * p * int64_t{sizeof(W)});
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) {
       const V right = std::is_same_v<T, W> ? Load(row[j] + p) : Rounded<T>(Load(row[j] + p));
@@ -61,7 +61,7 @@ HWY_INLINE void DotBlock(const FewRowsCall& call, const float* a, const W* b, in
 }
 
 template <class T, class W>
-void FewRowsAs(const FewRowsCall& call, int64_t begin, int64_t end) {
+void GemvAs(const GemvCall& call, int64_t begin, int64_t end) {
   for (int64_t j = begin; j < end; j += kStreams) {
     const int64_t streams = HWY_MIN(int64_t{kStreams}, end - j);
     const W* const b = static_cast<const W*>(call.b) + j * call.ldb;
@@ -76,10 +76,10 @@ void Widen(const BFloat16* from, int64_t n, float* to) {
   for (int64_t i = 0; i < n; i += Lanes()) StoreUpTo(LoadUpTo(from + i, n - i), to + i, n - i);
 }
 
-void FewRows(const FewRowsCall& call, int64_t begin, int64_t end) {
-  if (call.type == at::kFloat) return FewRowsAs<float, float>(call, begin, end);
-  call.weight_type == at::kFloat ? FewRowsAs<BFloat16, float>(call, begin, end)
-                                 : FewRowsAs<BFloat16, BFloat16>(call, begin, end);
+void Gemv(const GemvCall& call, int64_t begin, int64_t end) {
+  if (call.type == at::kFloat) return GemvAs<float, float>(call, begin, end);
+  call.weight_type == at::kFloat ? GemvAs<BFloat16, float>(call, begin, end)
+                                 : GemvAs<BFloat16, BFloat16>(call, begin, end);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
@@ -89,7 +89,7 @@ HWY_AFTER_NAMESPACE();
 namespace ingrain::ops {
 namespace {
 
-HWY_EXPORT(FewRows);
+HWY_EXPORT(Gemv);
 HWY_EXPORT(Widen);
 
 Tensor in_fp32(const Tensor& a_BMK) {
@@ -109,19 +109,19 @@ Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
   sizes.back() = b_BNK.size(-2);
   const Tensor c = at::empty(sizes, a_BMK.options());
   const int64_t batch = a.dim() == 3 ? a.size(0) : 1, M = a.size(-2), N = b_BNK.size(-2), K = a.size(-1);
-  const auto run = HWY_DYNAMIC_DISPATCH(FewRows);
+  const auto run = HWY_DYNAMIC_DISPATCH(Gemv);
   for (int64_t i = 0; i < batch; ++i) {
     const int64_t b_offset = i * (a.dim() == 3 ? b_BNK.stride(0) : 0) * b_BNK.element_size(),
                   c_offset = i * M * N * c.element_size();
-    const FewRowsCall call{a_BMK.scalar_type(),
-                           b_BNK.scalar_type(),
-                           M,
-                           N,
-                           K,
-                           b_BNK.stride(-2),
-                           a.const_data_ptr<float>() + i * M * K,
-                           static_cast<const char*>(b_BNK.const_data_ptr()) + b_offset,
-                           static_cast<char*>(c.data_ptr()) + c_offset};
+    const GemvCall call{a_BMK.scalar_type(),
+                        b_BNK.scalar_type(),
+                        M,
+                        N,
+                        K,
+                        b_BNK.stride(-2),
+                        a.const_data_ptr<float>() + i * M * K,
+                        static_cast<const char*>(b_BNK.const_data_ptr()) + b_offset,
+                        static_cast<char*>(c.data_ptr()) + c_offset};
     cpu::parallel({a, b_BNK, c}, N, cpu::grain(K), [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
   }
   return c;
@@ -129,7 +129,7 @@ Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
 
 }  // namespace
 
-const FewRowsKernels few_rows_cpu{8, 8, nt};
+const GemvKernels gemv_cpu{8, 8, nt};
 
 }  // namespace ingrain::ops
 #endif

@@ -6,7 +6,7 @@
 namespace ingrain::ops::cuda {
 
 /// c = a bᵀ for every batch entry.
-struct FewRowsCall {
+struct GemvCall {
   Number type, weight_type;  // the weights': the same, or fp32
   int64_t batch, m, n, k;
   const void* a;  // [batch, m, k]
@@ -20,6 +20,6 @@ struct FewRowsCall {
 /// can. fp32 weights come half as fast, and would have to be copied for it first.
 constexpr int64_t kMostRows = 4, kMostRowsOfFp32Weights = 8;
 
-void few_rows_nt(const FewRowsCall& call, Stream stream);
+void gemv_nt(const GemvCall& call, Stream stream);
 
 }  // namespace ingrain::ops::cuda

@@ -1,9 +1,9 @@
 // Reading a matrix from main memory once, several rows side by side. Per instruction set.
-#if defined(INGRAIN_OPS_LINEAR_STREAM_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef INGRAIN_OPS_LINEAR_STREAM_INL_H_
-#undef INGRAIN_OPS_LINEAR_STREAM_INL_H_
+#if defined(INGRAIN_OPS_SIMD_STREAM_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef INGRAIN_OPS_SIMD_STREAM_INL_H_
+#undef INGRAIN_OPS_SIMD_STREAM_INL_H_
 #else
-#define INGRAIN_OPS_LINEAR_STREAM_INL_H_
+#define INGRAIN_OPS_SIMD_STREAM_INL_H_
 #endif
 
 #include "ops/simd/prefetch.h"
