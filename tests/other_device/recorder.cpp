@@ -30,6 +30,7 @@ class Recorder final : public ops::GraphExec {
     for (const auto& step : steps_) step();
     ++g_replays;
   }
+  bool captured() const override { return recorded_; }
 
  private:
   void first_time(const std::function<void()>& work) {

@@ -58,13 +58,21 @@ class CpuGraphExec : public GraphExec {
       const Capture::Scope scope(&capture_);
       work();
     }
-    state_ = capture_.refusal().empty() ? State::captured : State::refused;
-    if (state_ == State::refused) capture_ = {};
+    if (capture_.refusal().empty()) {
+      state_ = State::captured;
+    } else {
+      state_ = State::refused;
+      refusal_ = capture_.refusal() + " cannot be part of a graph";
+      capture_ = {};
+    }
   }
+  bool captured() const override { return state_ == State::captured; }
+  std::string refusal() const override { return refusal_; }
 
  private:
   enum class State { fresh, captured, refused };
   State state_ = State::fresh;
+  std::string refusal_;
   Capture capture_;
 };
 

@@ -94,6 +94,8 @@ class CudaGraphExec : public GraphExec {
     }
     if (state_ == State::captured) graph_->replay();
   }
+  bool captured() const override { return state_ == State::captured; }
+  std::string refusal() const override { return refusal_; }
 
  private:
   enum class State { fresh, launched, captured, refused };
@@ -117,14 +119,19 @@ class CudaGraphExec : public GraphExec {
       return;
     } catch (const c10::OutOfMemoryError&) {
       once_more = !std::exchange(was_short_of_memory_, true);
-      if (!once_more) TORCH_WARN("there is no memory for a CUDA graph, so that its work is launched kernel by kernel");
+      if (!once_more) refuse("there is no memory for a CUDA graph");
     } catch (const std::exception& e) {
-      TORCH_WARN("a CUDA graph could not be captured, so that its work is launched kernel by kernel: ", e.what());
+      refuse(std::string("a CUDA graph could not be captured: ") + e.what());
     }
-    if (!once_more) state_ = State::refused;
     abandon(pool);
     if (once_more) allocator::emptyCache();
     work();
+  }
+
+  void refuse(std::string why) {
+    TORCH_WARN(why, "; its work is launched kernel by kernel");
+    state_ = State::refused;
+    refusal_ = std::move(why);
   }
 
   static bool succeeds(const auto& step) {
@@ -180,6 +187,7 @@ class CudaGraphExec : public GraphExec {
   const std::unique_ptr<LentStream> lent_;
   std::unique_ptr<at::cuda::CUDAGraph> graph_;
   State state_ = State::fresh;
+  std::string refusal_;
   bool was_short_of_memory_ = false;
 };
 

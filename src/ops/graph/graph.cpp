@@ -1,5 +1,7 @@
 #include "ops/graph/graph.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
 namespace ingrain::ops {
@@ -22,6 +24,10 @@ void register_graph_exec(c10::DeviceType type, MakeGraphExec make) { maker(type)
 std::unique_ptr<GraphExec> make_graph_exec(c10::Device device) {
   const MakeGraphExec make = maker(device.type());
   return make ? make(device) : nullptr;
+}
+
+std::string Graph::refusal() const {
+  return exec_ ? exec_->refusal() : fmt::format("nothing captures work on {}", device_.str());
 }
 
 }  // namespace ingrain::ops
