@@ -2,10 +2,12 @@
 //
 // Kernels take raw pointers, so every operation asks at its door whether shapes, types and devices fit, never looking
 // at the numbers. What does not fit is a mistake in the program: c10::Error (TORCH_CHECK), which is what libtorch's own
-// operations throw. ingrain::Error (base/error.h) is for what a user can mend: a weight that a quantized form cannot hold.
+// operations throw. ingrain::Error (base/error.h) is for what a user can mend: a weight that a quantized form cannot
+// hold.
 #pragma once
 
 #include "ops/dual.h"
+#include "ops/number.h"
 
 #include <ATen/core/grad_mode.h>
 
@@ -31,5 +33,8 @@ inline at::ScalarType accumulate_type(at::ScalarType type) {
 inline bool is_wide_beside(const Tensor& x, const Tensor& activations) {
   return x.scalar_type() == accumulate_type(activations.scalar_type()) && x.device() == activations.device();
 }
+
+/// What a kernel is told of x's type, fp32 or bf16.
+inline Number number(const Tensor& x) { return x.scalar_type() == at::kFloat ? Number::fp32 : Number::bf16; }
 
 }  // namespace ingrain::ops

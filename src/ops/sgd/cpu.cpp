@@ -1,8 +1,11 @@
 // The clipped SGD step on the CPU: one pass over the gradients for the norm, one over everything for the step.
 // This file is compiled once per instruction set.
+#include "ops/simd/targets.h"
+#include "ops/graph/parallel.h"
+#include "ops/sgd/sgd.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/sgd/cpu.cpp"
-#include "ops/simd/targets.h"
 #include <hwy/foreach_target.h>
 #include "ops/simd/vec-inl.h"
 
@@ -34,9 +37,6 @@ void Step(const float* w, const float* g, float rate, float* out, int64_t n) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "ops/graph/parallel.h"
-#include "ops/sgd/sgd.h"
-
 namespace ingrain::ops {
 namespace {
 
