@@ -1,6 +1,7 @@
 // Work that repeats on the CPU (ops/graph/graph.h): what is captured is launched by any team of threads, and nothing
 // that the work did is missing.
 #include "ops/graph/parallel.h"
+#include "ops/graph/captured.h"
 #include "ops/graph/graph.h"
 #include "threads.h"
 
@@ -64,6 +65,8 @@ TEST(Capture, is_launched_by_any_number_of_threads) {
     }
   }
   EXPECT_EQ(chain.calls, 1) << "launched, not called again";
+  EXPECT_TRUE(graph.captured());
+  EXPECT_EQ(graph.refusal(), "");
   graph.forget();
   graph.run([&] { chain(); });
   EXPECT_EQ(chain.calls, 2);
@@ -114,6 +117,10 @@ TEST(Capture, is_refused_where_libtorch_computes_in_between) {
     EXPECT_EQ(calls, run) << "done anew";
     EXPECT_TRUE(out.equal(at::full({8}, run + 2.0)));
   }
+  EXPECT_FALSE(graph.captured());
+  EXPECT_EQ(graph.refusal(), "aten::add cannot be part of a graph");
+  graph.forget();
+  EXPECT_EQ(graph.refusal(), "") << "nothing is known of the next work";
 }
 
 TEST(Capture, is_refused_where_a_view_turns_out_to_be_a_copy) {
@@ -148,6 +155,8 @@ TEST(Capture, is_refused_where_a_kernel_is_not_captured_or_work_repeats_within) 
     Graph graph(at::kCPU);
     for (int run = 0; run < 3; ++run) graph.run([&] { ++calls, work(); });
     EXPECT_EQ(calls, 3);
+    EXPECT_FALSE(graph.captured());
+    EXPECT_NE(graph.refusal(), "");
   }
 }
 

@@ -4,6 +4,7 @@
 #include "model/vocabulary.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
+#include "ops/store/store.h"
 #include "ttt/prefix.h"
 #include "ttt/work_ahead.h"
 
@@ -120,17 +121,11 @@ void Decoder::step() {
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
   const Tensor h_B1D = run_prefix(c_, w_, token_B1_, rope, rope, attend);
-  if (c_.suffix_len > 0)
-    ops::captured([h_B1D, all_BbD = h_BbD_, at_1 = position_1_, chunk = c_.chunk] {
-      all_BbD.index_copy_(1, at_1.remainder(chunk), h_B1D);
-    });
+  if (c_.suffix_len > 0) ops::store_in_ring(h_B1D.select(1, 0), h_BbD_, position_1_);
   const Tensor x_BD = ops::primal(run_suffix(c_, w_, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
-  const Tensor logits_BV = ops::product_nt(x_BD, w_.head());
-  ops::captured([x_BD, logits_BV, x_out = x_BD_, logits_out = logits_BV_, at_1 = position_1_] {
-    x_out.copy_(x_BD);
-    logits_out.copy_(logits_BV);
-    at_1.add_(1);
-  });
+  ops::copy_to(x_BD, x_BD_);
+  ops::copy_to(ops::product_nt(x_BD, w_.head()), logits_BV_);
+  ops::advance(position_1_, 1);
 }
 
 void Decoder::sync() {

@@ -26,6 +26,9 @@ class Decoder {
   /// Brings the memory up to date.
   void sync();
 
+  /// A token's work: whether it is captured by now, and if it cannot be, why.
+  const ops::Graph& graph() const { return graph_; }
+
  private:
   struct Ring {
     Tensor k_BCGd, v_BCGd;

@@ -1,15 +1,13 @@
 #include "ttt/prefix.h"
 
-#include "ops/graph/graph.h"
+#include "ops/embedding/embedding.h"
 
 namespace ingrain::ttt {
 
 Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const ops::RopeTable& prefix_rope,
                   const ops::RopeTable& suffix_rope, const Attend& attend, const Tap& tap) {
   const at::NoGradGuard no_grad;
-  Tensor h_PBnD = ops::captured([embedding_VD = w.embedding_VD, tokens_Bn] {
-                    return at::embedding(embedding_VD, tokens_Bn);
-                  }).unsqueeze(0);
+  Tensor h_PBnD = ops::embedding(w.embedding_VD, tokens_Bn).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBnD);
   const int64_t attention_steps = std::min(c.prefix_len() + 1, c.num_layers);
   for (int64_t i = 0; i < attention_steps; ++i) {

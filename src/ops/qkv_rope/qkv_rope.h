@@ -11,6 +11,11 @@ struct RopeTable {
   bool interleaved = true;  // pairs (x[2i], x[2i+1]); otherwise (x[i], x[i + head_dim/2])
 };
 
+/// The rotations of any positions [T], int64, each pair by position times its frequency [R], fp64 on the same device.
+/// amplitude: what cos and sin are multiplied by. type: the table's. Not differentiable.
+RopeTable rotations(const Tensor& position_T, const Tensor& frequency_R, double amplitude, at::ScalarType type,
+                    bool interleaved);
+
 /// REQUIRES: an even head_dim.
 struct HeadShape {
   int64_t q_heads, kv_heads, head_dim;

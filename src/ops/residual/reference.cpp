@@ -10,6 +10,6 @@ Tensor forward(const Tensor& residual_P, const Tensor& x_P) {
 
 }  // namespace
 
-const ResidualKernels residual_reference{forward}, residual_cuda{forward};
+const ResidualKernels residual_reference{forward};
 
 }  // namespace ingrain::ops

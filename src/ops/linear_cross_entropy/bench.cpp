@@ -38,8 +38,6 @@ struct LossInputs {
   }
 };
 
-}  // namespace
-
 void add_cross_entropy_rows(const OpsRows& to) {
   if (!to.is(OpsShape::Pass::chunk)) return;
   const int64_t N = tokens_at_once(to), V = to.shape.V;
@@ -63,7 +61,10 @@ void add_cross_entropy_rows(const OpsRows& to) {
   }
 }
 
-void add_linear_cross_entropy(const OpsRows& to) {
+}  // namespace
+
+void linear_cross_entropy_rows(const OpsRows& to) {
+  add_cross_entropy_rows(to);
   if (!to.is(OpsShape::Pass::chunk)) return;
   const int64_t N = to.on_cpu() ? std::min<int64_t>(to.shape.T, 256) : to.shape.T, D = to.shape.D, V = to.shape.V;
   for (const int64_t P : to.planes()) {

@@ -1,7 +1,6 @@
-// Rows of windowed attention, and of its form for single tokens.
+// Rows of windowed attention.
 #include "bench/ops/row.h"
 #include "bench/work.h"
-#include "ops/ring_attention/ring_attention.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
 #include <cmath>
@@ -14,11 +13,11 @@ using namespace ops;
 /// Scores that the reference may hold at once: it keeps several such matrices, in fp32.
 constexpr int64_t kMostScoresCpu = int64_t{1} << 26, kMostScoresGpu = int64_t{1} << 29;
 
-struct Inputs {
+struct AttentionInputs {
   Tensor q, k, v;
   KvWindow past;
 
-  Inputs(const OpsShape& s, int64_t P, const OpsInputs& in) {
+  AttentionInputs(const OpsShape& s, int64_t P, const OpsInputs& in) {
     const auto now = [&](int64_t heads) { return in.random({P, 1, s.T, heads, s.d}); };
     const auto old = [&] { return in.random({1, s.past, s.G, s.d}); };
     q = now(s.H), k = now(s.G), v = now(s.G);
@@ -32,7 +31,7 @@ struct ByLibtorch {
   double scale;
   bool grouped;
 
-  ByLibtorch(const OpsShape& s, const Inputs& x, double factor) : scale(factor), grouped(s.H != s.G) {
+  ByLibtorch(const OpsShape& s, const AttentionInputs& x, double factor) : scale(factor), grouped(s.H != s.G) {
     q = x.q[0].transpose(1, 2);
     k = at::cat({x.past.k_BWGd, x.k[0]}, 1).transpose(1, 2);
     v = at::cat({x.past.v_BWGd, x.v[0]}, 1).transpose(1, 2);
@@ -53,7 +52,7 @@ struct ByLibtorch {
 
 }  // namespace
 
-void add_attention(const OpsRows& to) {
+void windowed_attention_rows(const OpsRows& to) {
   const OpsShape s = to.shape;
   const auto sizes = fmt::format("{}+{}xH{}G{}d{}k{}", s.past, s.T, s.H, s.G, s.d, s.window);
   const double scale = 1 / std::sqrt(static_cast<double>(s.d));
@@ -64,7 +63,7 @@ void add_attention(const OpsRows& to) {
     const bool fits = P * s.H * s.T * (s.past + s.T) <= (to.on_cpu() ? kMostScoresCpu : kMostScoresGpu);
     const double forward = 2 * (P == 1 ? work.forward() : work.dual_forward());  // a multiply-add is two
     to.add("attention", P, "forward", sizes, {forward, 2 * queries + keys + past}, [=](const OpsInputs& in) {
-      const Inputs x(s, P, in);
+      const AttentionInputs x(s, P, in);
       Contenders out = of_kernels(x.q, attention_reference, attention_cpu, attention_cuda,
                                   [=](const auto& k) { k.forward(x.q, x.k, x.v, x.past, s.window, scale); });
       if (!fits) out.reference = {};
@@ -75,7 +74,7 @@ void add_attention(const OpsRows& to) {
     const double backward =
         2 * (P == 1 ? work.backward(/*of_all_keys=*/false) : work.dual_backward(/*of_all_keys=*/false));
     to.add("attention", P, "backward", sizes, {backward, 4 * queries + 2 * keys + past}, [=](const OpsInputs& in) {
-      const Inputs x(s, P, in);
+      const AttentionInputs x(s, P, in);
       const Tensor go = in.random({P, 1, s.T, s.H, s.d});
       const auto of = [=](const AttentionKernels& k) {
         return [=, output = k.forward(x.q, x.k, x.v, x.past, s.window, scale)] {
@@ -88,35 +87,6 @@ void add_attention(const OpsRows& to) {
       return out;
     });
   }
-}
-
-void add_ring_attention(const OpsRows& to) {
-  const OpsShape s = to.shape;
-  if (!to.is(OpsShape::Pass::token)) return;
-  const double scale = 1 / std::sqrt(static_cast<double>(s.d)), token = to.bytes(s.H * s.d),
-               keys = to.bytes(2 * s.window * s.G * s.d);
-  const double flops = 4.0 * static_cast<double>(s.window * s.H * s.d);
-  const auto position = [](const OpsInputs& in, int64_t at) {
-    return at::full({1}, at, in.options().dtype(at::kLong));
-  };
-  to.add("ring_attention", 1, "forward", fmt::format("{}xH{}G{}d{}", s.window, s.H, s.G, s.d),
-         {flops, 2 * token + keys}, [=](const OpsInputs& in) {
-           const Tensor q = in.random({1, s.H, s.d}), k = in.random({1, s.window, s.G, s.d}),
-                        v = in.random({1, s.window, s.G, s.d});
-           return of_kernels(q, ring_reference, ring_cpu, ring_cuda,
-                             [=, newest = position(in, 2 * s.window)](const auto& kernels) {
-                               kernels.attend(q, k, v, newest, s.window, scale);
-                             });
-         });
-  to.add("ring_store", 1, "forward", fmt::format("{}xG{}d{}", s.window, s.G, s.d), {0, to.bytes(4 * s.G * s.d)},
-         [=](const OpsInputs& in) {
-           const Tensor k_new = in.random({1, s.G, s.d}), v_new = in.random({1, s.G, s.d});
-           const Tensor k = in.random({1, s.window, s.G, s.d}), v = in.random({1, s.window, s.G, s.d});
-           return of_kernels(k, ring_reference, ring_cpu, ring_cuda,
-                             [=, newest = position(in, 2 * s.window)](const auto& kernels) {
-                               kernels.store(k_new, v_new, k, v, newest);
-                             });
-         });
 }
 
 }  // namespace ingrain::bench

@@ -1,24 +1,12 @@
-// Rows of products with weights: slow ones, quantized ones, and fast ones with their tangents.
-#include "bench/ops/row.h"
+// Rows of products with weights: slow ones, and fast ones with their tangents.
+#include "bench/ops/matrix.h"
 #include "ops/linear/linear.h"
-#include "ops/quantized/quantized.h"
 #include "ops/linear/products.h"
 
 namespace ingrain::bench {
 namespace {
 
 using namespace ops;
-
-struct Matrix {
-  int64_t rows, columns;
-};
-
-double product_flops(int64_t m, const Matrix& w) { return 2.0 * static_cast<double>(m * w.rows * w.columns); }
-
-std::string sizes_of(int64_t m, const Matrix& w) { return fmt::format("m{}x{}x{}", m, w.rows, w.columns); }
-
-/// What a block multiplies with: the stacked projection, the stacked w1 | w3, w2.
-std::vector<Matrix> matrices(const OpsShape& s) { return {{(s.H + 2 * s.G) * s.d, s.D}, {2 * s.F, s.D}, {s.D, s.F}}; }
 
 /// x wᵀ, and for its backward pass g w and gᵀ x.
 void add_product(const OpsRows& to, int64_t m, const Matrix& w) {
@@ -60,8 +48,6 @@ struct FastInputs {
   }
 };
 
-}  // namespace
-
 void add_products(const OpsRows& to) {
   const OpsShape& s = to.shape;
   if (!to.is(OpsShape::Pass::token)) {
@@ -71,26 +57,6 @@ void add_products(const OpsRows& to) {
   for (const Matrix& w : matrices(s))
     for (const int64_t m : {1, 2, 4, 8, 16}) add_product(to, m, w);  // several sequences, or the start of a chunk
   add_product(to, 1, {s.V, s.D});
-}
-
-void add_quantized(const OpsRows& to) {
-  const OpsShape& s = to.shape;
-  if (!to.is(OpsShape::Pass::token) || !to.on_cpu()) return;
-  std::vector<Matrix> all = matrices(s);
-  all.push_back({s.V, s.D});
-  for (const QuantizedFormat* format : kQuantizedFormats) {
-    for (const Matrix& w : all) {
-      if (!can_quantize({w.rows, w.columns}, *format)) continue;
-      const double bytes = static_cast<double>(w.rows * w.columns / kQuantizedBlock * format->bytes);
-      const OpsWork work{product_flops(1, w), bytes + to.bytes(w.columns + w.rows)};
-      to.add(format->name, 1, "nt", sizes_of(1, w), work, [=](const OpsInputs& in) {
-        const Tensor x = in.random({1, w.columns}), full = in.random({w.rows, w.columns}),
-                     quantized = quantize(full, *format);
-        return Contenders{[=] { quantized_nt(x, quantized); }, [=] { product_nt(x, full); },
-                          [=] { at::mm(x, full.t()); }};
-      });
-    }
-  }
 }
 
 void add_fast_linear(const OpsRows& to) {
@@ -117,6 +83,13 @@ void add_fast_linear(const OpsRows& to) {
           backward_of(x.ours(), gy, {x.x_PBTD, x.w_BFD}), {}, backward_of(x.libtorch(), gy, {x.x_PBTD, x.w_BFD})};
     });
   }
+}
+
+}  // namespace
+
+void linear_rows(const OpsRows& to) {
+  add_products(to);
+  add_fast_linear(to);
 }
 
 }  // namespace ingrain::bench
