@@ -62,7 +62,7 @@ void ChunkAhead::suffix_step(const Weights& w, const std::vector<Mlp>& W_S, cons
   const at::NoGradGuard no_grad;
   const size_t call = part_->suffix.made() == 0 ? 0 : activations_.next_call();
   const ops::ActivationCache::Scope storing(activations_, ops::ActivationCache::Mode::store, done_, part_tokens(),
-                                              call);
+                                            call);
   part_->suffix.step(config_, w, fast_S, part_->rope, attend);
 }
 

@@ -97,7 +97,7 @@ class Problem {
   int64_t skipped_;
 };
 
-DecodeAttention decode_attention(const AttentionCall& c, int64_t sequence) {
+DecodeAttention decode_call(const AttentionCall& c, int64_t sequence) {
   const int64_t row = c.kv_heads * c.head_dim, element = static_cast<int64_t>(c10::elementSize(c.type));
   const auto at = [&](const void* base, int64_t elements) {
     return static_cast<const char*>(base) + elements * element;
@@ -126,7 +126,7 @@ AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, co
       std::clamp<int64_t>(c.keys() / kFewKeys, 1, at::ceil_div(int64_t{at::get_num_threads()}, c.batch));
   decode_attention(
       c.batch, parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim),
-      [problem](int64_t sequence) { return decode_attention(problem.call, sequence); }, o[0], stats[0]);
+      [problem](int64_t sequence) { return decode_call(problem.call, sequence); }, o[0], stats[0]);
   return {o, stats};
 }
 
