@@ -6,6 +6,7 @@
 #include "ops/simd/targets.h"
 #include "ops/checks.h"
 #include "ops/gated_delta/gated_delta.h"
+#include "ops/graph/captured.h"
 #include "ops/graph/parallel.h"
 
 #include <cmath>
@@ -88,8 +89,8 @@ HWY_EXPORT(RunGatedDelta);
 
 Tensor recurrent(const Tensor& q_BTHK, const Tensor& k_BTHK, const Tensor& v_BTHV, const Tensor& g_BTH,
                  const Tensor& beta_BTH, const Tensor& state_BHKV, double scale) {
-  const Tensor q = q_BTHK.contiguous(), k = k_BTHK.contiguous(), v = v_BTHV.contiguous(), g = g_BTH.contiguous(),
-               beta = beta_BTH.contiguous(), o = at::empty_like(v);
+  const Tensor q = contiguous(q_BTHK), k = contiguous(k_BTHK), v = contiguous(v_BTHV), g = contiguous(g_BTH),
+               beta = contiguous(beta_BTH), o = at::empty_like(v);
   const int64_t B = q.size(0), T = q.size(1), H = q.size(2), K = q.size(3), V = v.size(3);
   const GatedDeltaCall call{number(q),
                             T,

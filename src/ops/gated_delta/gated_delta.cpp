@@ -2,6 +2,7 @@
 
 #include "ops/backend.h"
 #include "ops/checks.h"
+#include "ops/graph/captured.h"
 
 namespace ingrain::ops {
 namespace {
@@ -35,12 +36,13 @@ const GatedDeltaKernels& gated_delta_kernels(const Tensor& q) {
 GatedDelta gated_delta(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& g, const Tensor& beta,
                        const Tensor& state, double scale) {
   check_gated_delta(q, k, v, g, beta, state);
-  const Tensor begin_BHKV =
-      state.defined() ? state
-                      : at::zeros({q.size(0), q.size(2), q.size(3), v.size(3)}, g.options().requires_grad(false));
+  const Tensor begin_BHKV = captured([=] {
+    return state.defined() ? state
+                           : at::zeros({q.size(0), q.size(2), q.size(3), v.size(3)}, g.options().requires_grad(false));
+  });
   if (q.size(1) >= kFewTokens || needs_graph(q, k, v, g, beta, begin_BHKV))
     return gated_delta_kernels(q).chunked(q, k, v, g, beta, begin_BHKV, scale);
-  const Tensor end_BHKV = begin_BHKV.clone(at::MemoryFormat::Contiguous);
+  const Tensor end_BHKV = captured([=] { return begin_BHKV.clone(at::MemoryFormat::Contiguous); });
   return {gated_delta_kernels(q).recurrent(q, k, v, g, beta, end_BHKV, scale), end_BHKV};
 }
 

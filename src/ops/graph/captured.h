@@ -8,8 +8,8 @@
 namespace ingrain::ops {
 
 /// compute(): operations of libtorch, which return one tensor or change tensors that are there. A GPU's graph catches
-/// them by itself; where the calling thread's work is captured on the CPU, they are done again in every launch, into the
-/// same tensor. `compute` holds by value what it needs.
+/// them by itself; where the calling thread's work is captured on the CPU, they are done again in every launch, into
+/// the same tensor. `compute` holds by value what it needs.
 template <class Compute>
 auto captured(const Compute& compute) {
   cpu::Capture* const capture = cpu::Capture::current();
@@ -22,6 +22,11 @@ auto captured(const Compute& compute) {
     if (capture) capture->add({out}, 1, 1, [compute, out](int64_t, int64_t) { out.copy_(compute()); });
     return out;
   }
+}
+
+/// x with its numbers side by side; itself where they are.
+inline Tensor contiguous(const Tensor& x) {
+  return x.is_contiguous() ? x : captured([=] { return x.contiguous(); });
 }
 
 }  // namespace ingrain::ops
