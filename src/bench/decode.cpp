@@ -26,6 +26,7 @@ struct Context {
   ttt::Memory memory;                // after them
   Blocks token_ms = {};              // block i of every context was measured at the same time
   std::vector<double> step_ms = {};  // of the tokens that made an inner step; they are in token_ms, too
+  std::string graph = {};            // whether a token's work was captured, and if not, why
 
   std::vector<double> all_ms() const {
     std::vector<double> out;
@@ -75,6 +76,7 @@ class Writer {
   }
 
   int64_t steps() const { return memory_.steps; }
+  const ops::Graph& graph() const { return decoder_.graph(); }
 
  private:
   ttt::Memory memory_;
@@ -83,6 +85,11 @@ class Writer {
   const Tensor logits_V_;
   ttt::Sampler sampler_ = ttt::Sampler(greedy());
 };
+
+std::string said_of(const ops::Graph& graph) {
+  if (graph.captured()) return "captured, launched for every token";
+  return "done anew for every token: " + (graph.refusal().empty() ? "nothing was captured yet" : graph.refusal());
+}
 
 void write_measured(const Subject& subject, Writer& writer, Context& context) {
   const int64_t steps = writer.steps();
@@ -113,6 +120,7 @@ void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64
     }
     done += group;
   }
+  for (size_t i = 0; i < count; ++i) contexts[i].graph = said_of(writers[i].graph());
 }
 
 void report_context(const Subject& subject, const Context& context, int64_t middle, Report& report) {
@@ -128,6 +136,7 @@ void report_context(const Subject& subject, const Context& context, int64_t midd
     report.add(at + "inner steps", static_cast<double>(context.step_ms.size()), "tokens");
     report.add(at + "inner step token: median", median(context.step_ms), "ms");
   }
+  report.facts.push_back({at + "a token's work", context.graph});
   report.add(at + "GB/s", 1e-6 * decoding_bytes(subject.model, context.tokens + middle) / typical, "GB/s");
 }
 

@@ -4,6 +4,7 @@
 #include "model/vocabulary.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
+#include "ops/store/store.h"
 #include "ttt/prefix.h"
 #include "ttt/work_ahead.h"
 
@@ -18,7 +19,7 @@ Decoder::Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries,
       memory_(memory),
       boundaries_(boundaries),
       options_(options),
-      repeated_(w_.device()) {
+      graph_(w_.device()) {
   require_something_read(memory);
   load();
 }
@@ -36,7 +37,7 @@ void Decoder::read(const Tensor& token_B1) {
     load();
   }
   token_B1_.copy_(token_B1, /*non_blocking=*/true);
-  repeated_.run([this] { step(); });
+  graph_.run([this] { step(); });
   unsynced_.push_back(token_B1.clone());
   if (position() % c_.chunk == 0) {
     sync();
@@ -59,7 +60,7 @@ void Decoder::work_ahead() {
 void Decoder::make_buffers(int64_t needed) {
   const int64_t most = std::max(c_.window, c_.chunk), C = std::min(most, std::max(2 * needed, c_.chunk));
   if (C == capacity()) return;
-  repeated_.forget();
+  graph_.forget();
   ring_L_.clear();
   const int64_t B = memory_.x_BD.size(0);
   const auto options = w_.embedding_VD.options(), whole = options.dtype(at::kLong);
@@ -120,17 +121,11 @@ void Decoder::step() {
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
   const Tensor h_B1D = run_prefix(c_, w_, token_B1_, rope, rope, attend);
-  if (c_.suffix_len > 0)
-    ops::again([h_B1D, all_BbD = h_BbD_, at_B = position_B_, chunk = c_.chunk] {
-      all_BbD.index_copy_(1, at_B.narrow(0, 0, 1).remainder(chunk), h_B1D);
-    });
-  const Tensor x_BD = ops::value(run_suffix(c_, w_, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
-  const Tensor logits_BV = ops::product_nt(x_BD, w_.head());
-  ops::again([x_BD, logits_BV, x_out = x_BD_, logits_out = logits_BV_, at_B = position_B_] {
-    x_out.copy_(x_BD);
-    logits_out.copy_(logits_BV);
-    at_B.add_(1);
-  });
+  if (c_.suffix_len > 0) ops::store_in_ring(h_B1D.select(1, 0), h_BbD_, position_B_);
+  const Tensor x_BD = ops::primal(run_suffix(c_, w_, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
+  ops::copy_to(x_BD, x_BD_);
+  ops::copy_to(ops::product_nt(x_BD, w_.head()), logits_BV_);
+  ops::advance(position_B_, 1);
 }
 
 void Decoder::sync() {

@@ -26,6 +26,9 @@ class Decoder {
   /// Brings the memory up to date.
   void sync();
 
+  /// A token's work: whether it is captured by now, and if it cannot be, why.
+  const ops::Graph& graph() const { return graph_; }
+
  private:
   struct Ring {
     Tensor k_BCGd, v_BCGd;
@@ -48,7 +51,7 @@ class Decoder {
 
   std::vector<Tensor> unsynced_;  // tokens [B, 1] that the memory does not know yet
   // What a step works on. The fast weights are rounded to the compute type once an inner step.
-  ops::Repeated repeated_;
+  ops::Graph graph_;
   std::vector<Ring> ring_L_;
   std::vector<FastMlp> fast_S_;
   Tensor token_B1_, position_B_, frequency_R_;

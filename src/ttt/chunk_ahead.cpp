@@ -60,14 +60,15 @@ void ChunkAhead::suffix_step(const Weights& w, const std::vector<Mlp>& W_S, cons
   std::vector<FastMlp> fast_S;
   for (const Mlp& mlp : W_S) fast_S.push_back({mlp});
   const at::NoGradGuard no_grad;
-  const size_t call = part_->suffix.made() == 0 ? 0 : tape_.next_call();
-  const ops::Tape::Scope recording(tape_, ops::Tape::Mode::record, done_, part_tokens(), call);
+  const size_t call = part_->suffix.made() == 0 ? 0 : activations_.next_call();
+  const ops::ActivationCache::Scope storing(activations_, ops::ActivationCache::Mode::store, done_, part_tokens(),
+                                            call);
   part_->suffix.step(config_, w, fast_S, part_->rope, attend);
 }
 
 void ChunkAhead::head_step(const Weights& w) {
   if (!part_->head)
-    part_->head.emplace(ops::value(part_->suffix.output().x_PBTD).flatten(0, 1), part_->target_BT.flatten());
+    part_->head.emplace(ops::primal(part_->suffix.output().x_PBTD).flatten(0, 1), part_->target_BT.flatten());
   part_->head->add(w.head(), std::min(kHeadRows, config_.vocab_size - part_->head->added()));
 }
 
@@ -88,7 +89,7 @@ void ChunkAhead::finish_part(const Weights& w) {
 
 ChunkGradient ChunkAhead::gradient(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
                                    const Tensor& valid_BT) {
-  const ops::Tape::Scope replaying(tape_, ops::Tape::Mode::replay, 0, config_.chunk);
+  const ops::ActivationCache::Scope reusing(activations_, ops::ActivationCache::Mode::reuse, 0, config_.chunk);
   const Tensor weight_BT = mean_weights(valid_BT, nll_BT_.scalar_type());
   // The parts' gradients are of sums; those of a mean are so many times smaller, in every sequence its own.
   const Tensor mean_B = weight_BT.amax(1);

@@ -15,7 +15,7 @@ namespace ingrain::ttt {
 class ChunkAhead {
  public:
   /// most: tokens of a part. The last ones of a chunk are smaller, since its end waits for the last.
-  ChunkAhead(const ModelConfig& config, int64_t most) : config_(config), most_(most), tape_(config.chunk) {}
+  ChunkAhead(const ModelConfig& config, int64_t most) : config_(config), most_(most), activations_(config.chunk) {}
 
   int64_t done() const { return done_; }  // tokens of whole parts
   /// The part under way, or the next one, is that of tokens done() .. done() + part_tokens() - 1.
@@ -51,7 +51,7 @@ class ChunkAhead {
 
   const ModelConfig config_;
   const int64_t most_;
-  ops::Tape tape_;
+  ops::ActivationCache activations_;
   int64_t done_ = 0;
   std::optional<Part> part_;
   Tensor gx_PBTD_;  // d(sum of nll) / d(suffix's output)

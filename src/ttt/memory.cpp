@@ -102,8 +102,8 @@ class SegmentReader {
 
   void append_kv(const std::vector<SuffixOutput::Kv>& kv_S1) {
     for (size_t s = 0; s < kv_S1.size(); ++s)
-      m_.kv_L[static_cast<size_t>(c_.prefix_len()) + 1 + s].append(ops::value(kv_S1[s].k_PBTGd),
-                                                                   ops::value(kv_S1[s].v_PBTGd));
+      m_.kv_L[static_cast<size_t>(c_.prefix_len()) + 1 + s].append(ops::primal(kv_S1[s].k_PBTGd),
+                                                                   ops::primal(kv_S1[s].v_PBTGd));
   }
 
   /// `count` tokens of the current chunk. A whole chunk whose targets are known is scored and learnt from in one pass.
@@ -146,7 +146,7 @@ class SegmentReader {
     const Weights& w = model_.weights_for(target_Bn.numel());
     const SuffixOutput out = run_suffix(c_, w, fast_S, {h_BnD, windows_before(0), rope}, options_.tap);
     append_kv(out.kv_S1);
-    m_.x_BD = ops::value(out.x_PBTD).select(1, -1).clone();
+    m_.x_BD = ops::primal(out.x_PBTD).select(1, -1).clone();
     // Only the last target can be unknown. Alone (decoding) it is not worth a product with the head; with others it
     // gets a score that nobody reads.
     if (h_BnD.size(1) == 1 && !targets_known) return;
@@ -177,14 +177,14 @@ class SegmentReader {
 
   /// The same; its keys and values are in the windows already.
   InnerStep learn_repeatedly(const Tensor& h_BbD, const ops::RopeTable& rope) {
-    if (!repeated_) repeated_.emplace(c_, w_, m_, inner_rates(c_, w_, options_.rate_multiplier));
-    const auto& [gradient, norm_B] = repeated_->run(h_BbD, rope);
+    if (!graph_) graph_.emplace(c_, w_, m_, inner_rates(c_, w_, options_.rate_multiplier));
+    const auto& [gradient, norm_B] = graph_->run(h_BbD, rope);
     return {gradient, norm_B, Tensor()};
   }
 
   bool may_repeat() const {
     return may_repeat_ && ChunkStep::repeats(c_, m_) &&
-           (repeated_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
+           (graph_ || end_ - m_.position >= ChunkStep::kWorthwhile * c_.chunk);
   }
 
   void finish(const InnerStep& step) {
@@ -208,7 +208,7 @@ class SegmentReader {
   Callbacks& callbacks_;
   const bool ahead_, may_repeat_;
   const int64_t end_;  // position after the call
-  std::optional<ChunkStep> repeated_;
+  std::optional<ChunkStep> graph_;
 };
 
 /// A GPU wants long ones: a product of 2048 rows is two or three tiles for each of its multiprocessors, the last of

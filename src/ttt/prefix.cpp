@@ -1,15 +1,13 @@
 #include "ttt/prefix.h"
 
-#include "ops/graph/graph.h"
+#include "ops/embedding/embedding.h"
 
 namespace ingrain::ttt {
 
 Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const ops::RopeTable& prefix_rope,
                   const ops::RopeTable& suffix_rope, const Attend& attend, const Tap& tap) {
   const at::NoGradGuard no_grad;
-  Tensor h_PBnD = ops::again([embedding_VD = w.embedding_VD, tokens_Bn] {
-                    return at::embedding(embedding_VD, tokens_Bn);
-                  }).unsqueeze(0);
+  Tensor h_PBnD = ops::embedding(w.embedding_VD, tokens_Bn).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBnD);
   const int64_t attention_steps = std::min(c.prefix_len() + 1, c.num_layers);
   for (int64_t i = 0; i < attention_steps; ++i) {
@@ -18,7 +16,7 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
     h_PBnD = attention_step(c, block, h_PBnD, attend, rope, tap, i).h_PBTD;
     if (i < c.prefix_len()) h_PBnD = mlp_step(c, block, h_PBnD, tap, i);
   }
-  return ops::value(h_PBnD);
+  return ops::primal(h_PBnD);
 }
 
 Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const ops::RopeTable& prefix_rope,
@@ -26,7 +24,7 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
   // Old and new keys are taken from the cache, where they lie side by side: attention on a GPU wants them in one piece.
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     KvCache& kv = kv_L[static_cast<size_t>(block)];
-    kv.append(ops::value(now.k_PBTGd), ops::value(now.v_PBTGd));
+    kv.append(ops::primal(now.k_PBTGd), ops::primal(now.v_PBTGd));
     const int64_t n = tokens_Bn.size(1);
     const ops::KvWindow fresh = kv.last(n), past = kv.before(n, c.window - 1);
     kv.keep_last(c.window - 1);
