@@ -1,7 +1,7 @@
 // Going back: copies of a memory at its latest chunk boundaries, within a budget of bytes.
 #pragma once
 
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <deque>
 

@@ -1,11 +1,12 @@
 #include "session/decoder.h"
 
 #include "model/device.h"
+#include "model/mixers/attention.h"
 #include "model/vocabulary.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ttt/prefix.h"
-#include "ttt/work_ahead.h"
+#include "ttt/suffix.h"
 
 #include <algorithm>
 
@@ -18,6 +19,7 @@ Decoder::Decoder(const Network& model, Memory& memory, BoundaryRing& boundaries,
       memory_(memory),
       boundaries_(boundaries),
       options_(options),
+      inner_loop_(model, memory),
       repeated_(w_.device()) {
   require_something_read(memory);
   load();
@@ -28,7 +30,7 @@ void Decoder::read(const Tensor& token_B1) {
   const at::NoGradGuard no_grad;
   std::exception_ptr thrown;
   if (c_.suffix_len > 0 && memory_.filled == c_.chunk) {
-    thrown = finish_chunk(model_, memory_, upload(token_B1.select(1, 0), w_.device()), options_);
+    thrown = inner_loop_.set_last_target(upload(token_B1.select(1, 0), w_.device()), options_);
     load_fast_weights();
   }
   if (position() >= capacity() && capacity() < c_.window) {
@@ -42,16 +44,16 @@ void Decoder::read(const Tensor& token_B1) {
     sync();
     boundaries_.keep(memory_);
   }
-  if (should_work_ahead(model_, options_, 1)) work_ahead();
+  work_ahead();
   if (thrown) std::rethrow_exception(thrown);
 }
 
 /// As ttt::read does. The memory gets the tokens of a part all at once.
 void Decoder::work_ahead() {
   const int64_t known = memory_.filled + static_cast<int64_t>(unsynced_.size()) - 1;  // the newest one's target is not
-  const int64_t wanted = tokens_wanted_ahead(model_, memory_, options_, known);
+  const int64_t wanted = inner_loop_.tokens_wanted(known, options_);
   if (wanted > 0 && memory_.filled <= wanted) sync();
-  ttt::work_ahead(model_, memory_, options_, known);
+  inner_loop_.work_ahead(known, options_);
 }
 
 /// Room for what a query sees and for the tokens between two syncs. A window that the text does not fill yet gets no
@@ -84,7 +86,7 @@ void Decoder::load() {
   make_buffers(memory_.position + 1);
   const int64_t C = capacity();
   for (size_t i = 0; i < ring_L_.size(); ++i) {
-    const ops::KvWindow kept = memory_.kv_L[i].last(std::min(c_.window - 1, C));
+    const ops::KvWindow kept = memory_.layer_L[i].kv().last(std::min(c_.window - 1, C));
     const int64_t n = kept.length();
     if (n == 0) continue;
     const int64_t slot = (memory_.position - n) % C, before_turn = std::min(n, C - slot);
@@ -119,12 +121,12 @@ void Decoder::step() {
         ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_1_, window, attention_scale(c_));
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
-  const Tensor h_B1D = run_prefix(c_, w_, token_B1_, rope, rope, attend);
+  const Tensor h_B1D = run_prefix(c_, w_, token_B1_, rope, rope, {attend});
   if (c_.suffix_len > 0)
     ops::again([h_B1D, all_BbD = h_BbD_, at_1 = position_1_, chunk = c_.chunk] {
       all_BbD.index_copy_(1, at_1.remainder(chunk), h_B1D);
     });
-  const Tensor x_BD = ops::value(run_suffix(c_, w_, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
+  const Tensor x_BD = ops::value(run_suffix(c_, w_, fast_S_, h_B1D, rope, {attend})).select(1, 0);
   const Tensor logits_BV = ops::product_nt(x_BD, w_.head());
   ops::again([x_BD, logits_BV, x_out = x_BD_, logits_out = logits_BV_, at_1 = position_1_] {
     x_out.copy_(x_BD);
@@ -140,9 +142,10 @@ void Decoder::sync() {
   const Tensor position_n = at::arange(memory_.position, position(), position_1_.options()),
                slot_n = position_n.remainder(capacity());
   for (size_t i = 0; i < ring_L_.size(); ++i) {
-    memory_.kv_L[i].append(ring_L_[i].k_BCGd.index_select(1, slot_n), ring_L_[i].v_BCGd.index_select(1, slot_n));
+    memory_.layer_L[i].kv().append(ring_L_[i].k_BCGd.index_select(1, slot_n),
+                                   ring_L_[i].v_BCGd.index_select(1, slot_n));
     // Suffix blocks but the first keep what the unfinished chunk's step will see, too.
-    if (static_cast<int64_t>(i) <= c_.prefix_len()) memory_.kv_L[i].keep_last(c_.window - 1);
+    if (static_cast<int64_t>(i) <= c_.prefix_len()) memory_.layer_L[i].kv().keep_last(c_.window - 1);
   }
   if (c_.suffix_len > 0) {
     unsynced_.push_back(at::full_like(unsynced_[0], kUnknownTarget));

@@ -5,6 +5,7 @@
 #include "model/rope.h"
 #include "ops/graph/graph.h"
 #include "session/checkpoints.h"
+#include "ttt/read.h"
 
 namespace ingrain::ttt {
 
@@ -45,6 +46,7 @@ class Decoder {
   Memory& memory_;
   BoundaryRing& boundaries_;
   const ReadOptions options_;
+  InnerLoop inner_loop_;
 
   std::vector<Tensor> unsynced_;  // tokens [B, 1] that the memory does not know yet
   // What a step works on. The fast weights are rounded to the compute type once an inner step.
