@@ -4,7 +4,7 @@
 #include "instruction_sets.h"
 #include "model/quantized.h"
 #include "tiny_model.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <gmock/gmock.h>
 

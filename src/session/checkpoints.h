@@ -1,7 +1,7 @@
 // Going back: copies of a memory at its latest chunk boundaries, within a budget of bytes.
 #pragma once
 
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <deque>
 
@@ -40,5 +40,8 @@ class Checkpoints {
 /// where the chunk's step is pending. Reads in one go up to the first of those that will stay.
 ttt::ReadResult read(const Network& model, ttt::Memory& memory, Checkpoints& checkpoints, const Tensor& tokens_Bn,
                      const ttt::ReadOptions& options);
+/// The same through the memory's inner loop, which keeps what was done ahead.
+ttt::ReadResult read(const Network& model, ttt::Memory& memory, ttt::InnerLoop& loop, Checkpoints& checkpoints,
+                     const Tensor& tokens_Bn, const ttt::ReadOptions& options);
 
 }  // namespace ingrain::session

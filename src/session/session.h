@@ -5,6 +5,7 @@
 
 #include "session/batch.h"
 #include "session/checkpoints.h"
+#include "ttt/read.h"
 
 #include <memory>
 #include <optional>
@@ -77,6 +78,7 @@ class Session {
 
   const Network& model_;
   ttt::Memory memory_;
+  ttt::InnerLoop inner_loop_;
   Checkpoints checkpoints_;
   std::vector<Tensor> unsynced_;  // tokens [B, 1]
   bool unsynced_count_ = true;    // as targets

@@ -1,9 +1,10 @@
 #include "session/token_step.h"
 
+#include "model/mixers/attention.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/store/store.h"
-#include "ttt/chunk.h"
+#include "ttt/suffix.h"
 #include "ttt/prefix.h"
 
 #include <algorithm>
@@ -41,7 +42,7 @@ void TokenStep::make_room(int64_t needed) {
 void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count) {
   const int64_t C = capacity();
   for (size_t i = 0; i < ring_L_.size(); ++i) {
-    const ops::KvWindow kept = memory.kv_L[i].last(std::min({count, config_.window - 1, C}));
+    const ops::KvWindow kept = memory.layer_L[i].kv().last(std::min({count, config_.window - 1, C}));
     const int64_t n = kept.length();
     if (n == 0) continue;
     const int64_t slot = (memory.position - n) % C, before_turn = std::min(n, C - slot);
@@ -92,9 +93,9 @@ void TokenStep::step() {
         ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B, window, attention_scale(c));
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
-  const Tensor h_B1D = ttt::run_prefix(c, w, input_2B_.select(0, 0).unsqueeze(1), rope, rope, attend);
+  const Tensor h_B1D = ttt::run_prefix(c, w, input_2B_.select(0, 0).unsqueeze(1), rope, rope, {attend});
   if (c.suffix_len > 0) ops::store_in_ring(h_B1D.select(1, 0), h_BbD_, position_B);
-  const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
+  const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, {attend})).select(1, 0);
   ops::copy_to(x_BD, x_BD_);
   ops::copy_to(ops::product_nt(x_BD, w.head()), logits_BV_);
 }

@@ -3,19 +3,21 @@
 #pragma once
 
 #include "ops/graph/graph.h"
+#include "ttt/inner_step.h"
 #include "ttt/memory.h"
 
 namespace ingrain::ttt {
 
-/// Steps of a memory, in place: its fast weights, and its windows of suffix blocks 1 .. S-1, are up to date after every
-/// one. The fast weights are for no one else to change while it lives; windows may be. Not thread-safe.
-class ChunkStep {
+/// Steps of a memory, in place: its fast weights, and its windows of suffix blocks 1 .. S-1 (all attention), are up to
+/// date after every one. The fast weights are for no one else to change while it lives; windows may be. Not
+/// thread-safe.
+class ChunkGraph {
  public:
   /// A capture costs about as much as two steps; so many must lie ahead to pay for it.
   static constexpr int64_t kWorthwhile = 8;
 
   /// eta_S: inner_rates(). All but eta must outlive it.
-  ChunkStep(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S);
+  ChunkGraph(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S);
 
   /// Whether the next chunk is the same work as all after it: the memory is at a chunk's start, and its window is full.
   static bool repeats(const ModelConfig& config, const Memory& memory);

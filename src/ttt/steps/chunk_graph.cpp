@@ -1,11 +1,14 @@
-#include "ttt/chunk_graph.h"
+#include "ttt/steps/chunk_graph.h"
+
+#include "ttt/steps/plain.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace ingrain::ttt {
 namespace {
 
-ops::KvWindow part(const ops::KvWindow& kv, int64_t first, int64_t count) {
+ops::KvWindow part_of(const ops::KvWindow& kv, int64_t first, int64_t count) {
   return {kv.k_BWGd.narrow(1, first, count), kv.v_BWGd.narrow(1, first, count)};
 }
 
@@ -24,19 +27,40 @@ void keep_last(const Tensor& x_BWGd, int64_t n) {
   }
 }
 
+class GraphSteps : public PlainSteps {
+ public:
+  GraphSteps(const StepContext& context, int64_t tokens)
+      : PlainSteps(context), end_(context.memory.position + tokens) {}
+
+  InnerStep step(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) override {
+    if (!ChunkGraph::repeats(c_, m_) || !(graph_ || pays())) return PlainSteps::step(h_BbD, rope, tap);
+    if (!graph_) graph_.emplace(c_, w_, m_, inner_rates(c_, w_, options_.rate_multiplier));
+    const auto& [gradient, norm_B] = graph_->run(h_BbD, rope);
+    return {gradient, norm_B, Tensor()};
+  }
+
+ private:
+  bool pays() const { return end_ - m_.position >= ChunkGraph::kWorthwhile * c_.chunk; }
+
+  const int64_t end_;  // position after the call
+  std::optional<ChunkGraph> graph_;
+};
+
 }  // namespace
 
-ChunkStep::ChunkStep(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S)
+ChunkGraph::ChunkGraph(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S)
     : c_(config), w_(weights), memory_(memory), eta_S_(eta_S), graph_(weights.device()) {
   if (w_.type() != at::kBFloat16) return;
   for (const Mlp& mlp : memory.W_S) rounded_S_.push_back({mlp.w13_FD.to(w_.type()), mlp.w2_DF.to(w_.type())});
 }
 
-bool ChunkStep::repeats(const ModelConfig& c, const Memory& memory) {
+bool ChunkGraph::repeats(const ModelConfig& c, const Memory& memory) {
+  for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i)
+    if (memory.layer_L[static_cast<size_t>(i)].recurrent()) return false;  // a state is another tensor after each chunk
   return c.suffix_len > 0 && memory.filled == 0 && (c.suffix_len == 1 || memory.position >= c.window);
 }
 
-const ChunkStep::Result& ChunkStep::run(const Tensor& h_BbD, const ops::RopeTable& rope) {
+const ChunkGraph::Result& ChunkGraph::run(const Tensor& h_BbD, const ops::RopeTable& rope) {
   find_windows();
   if (!rope_.cos_TR.defined()) rope_ = {at::empty_like(rope.cos_TR), at::empty_like(rope.sin_TR), rope.interleaved};
   rope_.cos_TR.copy_(rope.cos_TR);
@@ -48,11 +72,11 @@ const ChunkStep::Result& ChunkStep::run(const Tensor& h_BbD, const ops::RopeTabl
 
 /// The caches' buffers, in which a step leaves what they keep where it was. Whoever appended meanwhile may have moved
 /// them.
-void ChunkStep::find_windows() {
+void ChunkGraph::find_windows() {
   std::vector<ops::KvWindow> found_S1;
   bool same = !window_S1_.empty() || c_.suffix_len == 1;
   for (int64_t s = 1; s < c_.suffix_len; ++s) {
-    found_S1.push_back(memory_.kv_L[static_cast<size_t>(c_.prefix_len() + s)].with_room(c_.chunk));
+    found_S1.push_back(memory_.layer_L[static_cast<size_t>(c_.prefix_len() + s)].kv().with_room(c_.chunk));
     same = same && found_S1.back().k_BWGd.is_same_size(window_S1_[static_cast<size_t>(s - 1)].k_BWGd) &&
            found_S1.back().k_BWGd.const_data_ptr() == window_S1_[static_cast<size_t>(s - 1)].k_BWGd.const_data_ptr();
   }
@@ -61,14 +85,14 @@ void ChunkStep::find_windows() {
   window_S1_ = found_S1;
 }
 
-void ChunkStep::step() {
+void ChunkGraph::step() {
   const int64_t kept = c_.window - 1;
   result_ = {};  // before there is another gradient
-  ChunkInput in{memory_.h_BbD, {}, rope_};
+  ChunkInput in{memory_.h_BbD, {}, {}, rope_};
   in.rounded_S = rounded_S_;
   for (const ops::KvWindow& window : window_S1_) {
-    in.past_S1.push_back(part(window, 0, kept));
-    in.own_S1.push_back(part(window, kept, c_.chunk));
+    in.past_S1.push_back(part_of(window, 0, kept));
+    in.own_S1.push_back(part_of(window, kept, c_.chunk));
   }
   result_.gradient = chunk_gradient(c_, w_, memory_.W_S, in, memory_.target_Bb, memory_.valid_Bb);
   result_.gradient.kv_S1.clear();
@@ -77,6 +101,10 @@ void ChunkStep::step() {
     keep_last(window.k_BWGd, kept);
     keep_last(window.v_BWGd, kept);
   }
+}
+
+std::unique_ptr<StepEngine> make_graph_steps(const StepContext& context, int64_t tokens) {
+  return std::make_unique<GraphSteps>(context, tokens);
 }
 
 }  // namespace ingrain::ttt

@@ -1,0 +1,9 @@
+#include "model/mixers/mixer.h"
+
+#include "model/mixers/attention.h"
+
+namespace ingrain {
+
+const Mixer& mixer_of(const ModelConfig& /*config*/, int64_t /*layer*/) { return attention_mixer; }
+
+}  // namespace ingrain
