@@ -2,6 +2,7 @@
 #include "ingrain/ingrain.h"
 
 #include "scratch.h"
+#include "store/model_files.h"
 #include "tiny_model.h"
 
 #include <cmath>

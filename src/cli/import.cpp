@@ -3,9 +3,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "model/parameters.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
-#include "model/network.h"
+#include "store/model_files.h"
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -76,7 +77,7 @@ struct ImportOptions {
 };
 
 void print_result(const fs::path& target, const ModelConfig& config, const char* with) {
-  std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(config.parameter_count()) / 1e6, with,
+  std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(parameter_count(config)) / 1e6, with,
               fs::exists(target / "tokenizer.json") ? "" : "; without a tokenizer: add a tokenizer.json to read text");
 }
 

@@ -244,17 +244,6 @@ ModelConfig load_config(const std::filesystem::path& path) {
   return parse_config(read_json(path, 1 << 20), path.string());
 }
 
-int64_t ModelConfig::parameter_count() const {
-  const int64_t D = hidden_size, qkv = (num_heads + 2 * num_kv_heads) * head_dim;
-  int64_t block = D * qkv + num_heads * head_dim * D + 3 * D * mlp_size + 2 * D;
-  if (qk_norm) block += 2 * head_dim;
-  if (post_norm) block += 2 * D;
-  if (qkv_bias) block += qkv;
-  const int64_t fast =
-      suffix_len * (3 * D * fast_mlp_size + D + (fast_post_norm ? D : 0) + (learned_inner_rates ? 1 : 0));
-  return vocab_size * D * (tie_embeddings ? 1 : 2) + num_layers * block + fast + D;
-}
-
 namespace {
 
 struct Preset {

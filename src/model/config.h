@@ -51,7 +51,6 @@ struct ModelConfig {
   /// Index of the first suffix block.
   int64_t prefix_len() const { return num_layers - suffix_len; }
   bool full_attention() const { return window >= kFullAttention; }
-  int64_t parameter_count() const;
 };
 
 /// Error naming `where` and the field if a value is missing, out of bounds or contradicts another.

@@ -5,10 +5,12 @@
 #include "base/checksum.h"
 #include "formats/gguf_quants.h"
 #include "families/decoder_config.h"
-#include "model/network.h"
+#include "store/model_files.h"
 #include "store/tensor_io.h"
 
 #include <ATen/Parallel.h>
+
+#include <map>
 
 namespace ingrain {
 namespace {
@@ -40,42 +42,19 @@ class HuggingFaceSource : public DecoderSource {
   formats::SafetensorsFolder stored_;
 };
 
-struct NameRule {
-  std::string_view ours, gguf;
-};
-constexpr NameRule kModelNames[] = {{"model.embed_tokens.weight", "token_embd.weight"},
-                                    {"model.norm.weight", "output_norm.weight"},
-                                    {"lm_head.weight", "output.weight"}};
-/// After "model.layers.N." and "blk.N."; ".weight" or ".bias" follows.
-constexpr NameRule kBlockNames[] = {{"input_layernorm", "attn_norm"},    {"self_attn.q_proj", "attn_q"},
-                                    {"self_attn.k_proj", "attn_k"},      {"self_attn.v_proj", "attn_v"},
-                                    {"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"},
-                                    {"self_attn.k_norm", "attn_k_norm"}, {"post_attention_layernorm", "ffn_norm"},
-                                    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
-                                    {"mlp.down_proj", "ffn_down"}};
-
-std::string gguf_name(std::string_view ours) {
-  for (const auto& [name, gguf] : kModelNames)
-    if (ours == name) return std::string(gguf);
-  constexpr std::string_view kLayers = "model.layers.";
-  if (ours.starts_with(kLayers)) {
-    const std::string_view rest = ours.substr(kLayers.size());
-    const size_t first = rest.find('.'), last = rest.rfind('.');
-    const std::string_view part = rest.substr(first + 1, last - first - 1);
-    for (const auto& [name, gguf] : kBlockNames)
-      if (part == name) return fmt::format("blk.{}.{}{}", rest.substr(0, first), gguf, rest.substr(last));
-  }
-  fail("tensor '{}' has no name in GGUF files", ours);
-}
-
 class GgufSource : public DecoderSource {
  public:
   explicit GgufSource(const fs::path& path) : file_(path) {
     config_ = decoder_config(formats::describe_gguf(file_), file_.name());
+    for_each_parameter(config_, [&](const Parameter& parameter, int64_t layer) {
+      for (const StoredPart& part : stored_parts(parameter, config_, layer)) names_[part.name] = part.gguf;
+    });
   }
 
   Tensor read(const std::string& name) const override {
-    const formats::GgufTensor& tensor = file_.tensor(gguf_name(name));
+    const auto known = names_.find(name);
+    require(known != names_.end() && !known->second.empty(), "tensor '{}' has no name in GGUF files", name);
+    const formats::GgufTensor& tensor = file_.tensor(known->second);
     const std::vector<int64_t> shape(tensor.shape.begin(), tensor.shape.end());
     const Tensor out = at::empty(shape, at::kFloat);
     float* values = out.data_ptr<float>();
@@ -101,6 +80,7 @@ class GgufSource : public DecoderSource {
 
  private:
   formats::Gguf file_;
+  std::map<std::string, std::string> names_;  // ours -> GGUF's
 };
 
 bool has_hugging_face_config(const fs::path& folder) {
