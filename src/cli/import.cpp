@@ -109,6 +109,7 @@ void import_model(const ImportOptions& o) {
   if (!o.config.empty())
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
+  for (const std::string& note : decoder->notes()) std::fprintf(stderr, "%s: %s\n", o.source.c_str(), note.c_str());
   import_decoder(*decoder, o.source, o.target, store);
   if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, o.target, true);
   print_result(o.target, decoder->config(), "");
@@ -120,9 +121,9 @@ void add_import_command(CLI::App& app) {
   auto* command = app.add_subcommand("import", "Turn another program's model into a model folder");
   auto o = std::make_shared<ImportOptions>();
   command
-      ->add_option(
-          "SOURCE", o->source,
-          "A Hugging Face folder (Llama, SmolLM2, Qwen2, Qwen3), a .gguf file, or a reference checkpoint's folder")
+      ->add_option("SOURCE", o->source,
+                   "A Hugging Face folder (Llama, SmolLM2, SmolLM3, Qwen2, Qwen3), a .gguf file, or a reference "
+                   "checkpoint's folder")
       ->required();
   command->add_option("-o,--output", o->target, "The model folder to make")->required();
   command

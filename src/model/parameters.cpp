@@ -37,9 +37,9 @@ constexpr Size kVector = nullptr;
 
 bool always(C, int64_t) { return true; }
 bool untied(C c, int64_t) { return !c.tie_embeddings; }
-bool qkv_bias(C c, int64_t) { return c.qkv_bias; }
-bool qk_norm(C c, int64_t) { return c.qk_norm; }
-bool post_norm(C c, int64_t) { return c.post_norm; }
+bool qkv_bias(C c, int64_t layer) { return c.layer(layer).qkv_bias; }
+bool qk_norm(C c, int64_t layer) { return c.layer(layer).qk_norm; }
+bool post_norm(C c, int64_t layer) { return c.layer(layer).post_norm; }
 bool suffix(C c, int64_t layer) { return layer >= c.prefix_len(); }
 bool fast_post_norm(C c, int64_t layer) { return suffix(c, layer) && c.fast_post_norm; }
 bool learned_rates(C c, int64_t) { return c.learned_inner_rates && c.suffix_len > 0; }
