@@ -42,15 +42,15 @@ TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
   const ModelConfig& c = model.config;
   const Tensor tokens = tokens_of(p, c);
   for (const bool meta : {true, false}) {
-    GradientSlots slots(c, model.weights);
+    GradientSums gradients(c, model.weights);
     GradientOptions options;
     options.keep_bytes = p.keep_bytes;
     options.rate_multiplier = 0.8;
-    const OuterLoss loss = (meta ? meta_gradient : standard_gradient)(c, slots, tokens, options);
+    const OuterLoss loss = (meta ? meta_gradient : standard_gradient)(c, gradients, tokens, options);
 
-    const Tensor plain = plain_outer_loss(c, slots.leaves(), tokens, meta, 0.8);
+    const Tensor plain = plain_outer_loss(c, gradients.leaves(), tokens, meta, 0.8);
     EXPECT_NEAR(loss.mean(), plain.item<double>(), 1e-12);
-    const auto leaves = parameter_list(c, slots.leaves()), sums = parameter_list(c, slots.sums());
+    const auto leaves = parameter_list(c, gradients.leaves()), sums = parameter_list(c, gradients.sums());
     const auto expected = torch::autograd::grad({plain}, leaves, {}, std::nullopt, false, /*allow_unused=*/true);
     for (size_t i = 0; i < leaves.size(); ++i) {
       const Tensor e = expected[i].defined() ? expected[i] : at::zeros_like(leaves[i]);
@@ -95,12 +95,12 @@ INSTANTIATE_TEST_SUITE_P(
         GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
         GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
 
-TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
+TEST(GradientSums, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
   const Network model = tiny_model({.learned_rates = true});
   const ModelConfig& c = model.config;
   const Tensor tokens = random_tokens(c, 2, 33);
-  GradientSlots all(c, model.weights);
-  GradientSlots few(c, model.weights, [](const std::string& name) {
+  GradientSums all(c, model.weights);
+  GradientSums few(c, model.weights, [](const std::string& name) {
     return name.find("fast") != std::string::npos || name == "inner_rate";
   });
   meta_gradient(c, all, tokens);
@@ -118,9 +118,9 @@ TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_n
 
 TEST(OuterGradient, a_length_that_is_no_multiple_of_the_chunk_is_refused) {
   const Network model = tiny_model({});
-  GradientSlots slots(model.config, model.weights);
-  EXPECT_THROW(meta_gradient(model.config, slots, random_tokens(model.config, 1, 12)), Error);
-  EXPECT_THROW(standard_gradient(model.config, slots, random_tokens(model.config, 1, 1)), Error);
+  GradientSums gradients(model.config, model.weights);
+  EXPECT_THROW(meta_gradient(model.config, gradients, random_tokens(model.config, 1, 12)), Error);
+  EXPECT_THROW(standard_gradient(model.config, gradients, random_tokens(model.config, 1, 1)), Error);
 }
 
 }  // namespace

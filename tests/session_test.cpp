@@ -160,7 +160,7 @@ Network wide_model(at::ScalarType type, const ops::PackedFormat* format = nullpt
   c.head_dim = 16;
   c.init_std = 0.1;
   Network model{c, convert(c, initial_weights(c, 5), type), "wide"};
-  if (format) pack_slow_weights(model, *format);
+  if (format) quantize_slow_weights(model, *format);
   return model;
 }
 

@@ -60,6 +60,11 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
   return {angles_TR.cos().to(device, type), angles_TR.sin().to(device, type), config.rope_interleaved};
 }
 
+ops::RopeTable unrotated(const ops::RopeTable& table) {
+  return {ops::again([cos_TR = table.cos_TR] { return at::ones_like(cos_TR); }),
+          ops::again([sin_TR = table.sin_TR] { return at::zeros_like(sin_TR); }), table.interleaved};
+}
+
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count) {
   return {table.cos_TR.narrow(0, first, count), table.sin_TR.narrow(0, first, count), table.interleaved};
 }
