@@ -1,6 +1,7 @@
 // The public interface of ingrain, all of it. examples/embed shows a small program.
 #pragma once
 
+#include "ingrain/dialogue.h"
 #include "ingrain/error.h"
 #include "ingrain/generate.h"
 #include "ingrain/memory.h"
