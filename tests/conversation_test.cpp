@@ -66,11 +66,11 @@ TEST(Conversation, a_message_cannot_bring_marks_of_its_own) {
   EXPECT_EQ(talk.render(true), (Rendering{{"<s>", true}}));
 }
 
-TEST(Conversation, a_template_that_cuts_between_marks_joins_nothing_to_a_control_token) {
-  Conversation talk({"{{ messages[0].content.split('s>')[0] }}{{ 's>' }}", {}, {}, {"<s>"}});
-  talk.add("user", "a<s>");
-  for (const Piece& piece : talk.render(true)) EXPECT_EQ(piece.text.find("<s>"), std::string::npos);
-  EXPECT_EQ(text_of(talk.render(true)), "a<s>");
+TEST(Conversation, marks_that_a_template_cuts_apart_leave_no_trace) {
+  Conversation talk({"{{ messages[0].content.split('s')[0] }}|{{ messages[0].content.split('s')[1] }}", {}, {}, {"<s>"}});
+  talk.add("user", "a<s>b");
+  for (const Piece& piece : talk.render(true)) EXPECT_FALSE(piece.literal);
+  EXPECT_EQ(text_of(talk.render(true)), "a<|>b");
 }
 
 TEST(Conversation, every_text_of_a_message_is_said) {

@@ -55,6 +55,8 @@ class Dialogue {
   void close();
 
   const Memory& memory() const;
+  /// Tokens that were read in it and that a template dropped later (thoughts, as a rule): no longer in the memory.
+  int64_t tokens_dropped() const;
 
   /// All but the memory, as JSON: messages and tokens. For restore() into a dialogue that began with the same memory:
   /// `as_left`, the memory as it was then, if that was kept; else the tokens are read again. Error for a text that is

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "chat/chat_template_file.h"
 #include "chat/common_prefix.h"
+#include "chat/control_tokens.h"
 #include "chat/conversation.h"
 
 #include <nlohmann/json.hpp>
@@ -28,34 +29,40 @@ chat::Form form_of(const Model& model, bool special) {
   };
   chat::Form out{chat::find_chat_template(model.parts().folder), text_of(tokenizer.bos()), text_of(tokenizer.eos())};
   if (special) return out;
-  // What a message may only say: special tokens, and others that the template itself writes ("<think>").
-  for (size_t id = 0; id < tokenizer.vocab_size(); ++id)
-    if (tokenizer.is_special(static_cast<int32_t>(id)))
-      out.control.emplace_back(tokenizer.id_to_bytes(static_cast<int32_t>(id)));
+  out.control = chat::control_tokens(tokenizer, out.source.value_or(""));
   return out;
 }
 
-/// The tokens read since the dialogue began, and which of them the model wrote.
-struct Log {
-  std::vector<int32_t> tokens;
-  std::vector<bool> written;
-
-  size_t size() const { return tokens.size(); }
-  void add(std::span<const int32_t> more, bool by_model) {
-    tokens.insert(tokens.end(), more.begin(), more.end());
-    written.resize(tokens.size(), by_model);
-  }
-  void cut(size_t count) {
-    tokens.resize(count);
-    written.resize(count);
-  }
-};
+/// Of the tokens `old` that gave way to `now`, how many `now` does not read again at its beginning: what was dropped.
+int64_t dropped_of(std::span<const int32_t> old, std::span<const int32_t> now) {
+  for (size_t same = std::min(old.size(), now.size()); same > 0; --same)
+    if (std::equal(old.end() - static_cast<std::ptrdiff_t>(same), old.end(), now.begin()))
+      return static_cast<int64_t>(old.size() - same);
+  return static_cast<int64_t>(old.size());
+}
 
 using Copy = std::shared_ptr<const Memory>;
 
 }  // namespace
 
 struct Dialogue::State {
+  /// The tokens read since the dialogue began, and which of them the model wrote.
+  struct Log {
+    std::vector<int32_t> tokens;
+    std::vector<bool> written;
+    int64_t dropped = 0;  // tokens that were read and are no longer part of it
+
+    size_t size() const { return tokens.size(); }
+    void add(std::span<const int32_t> more, bool by_model) {
+      tokens.insert(tokens.end(), more.begin(), more.end());
+      written.resize(tokens.size(), by_model);
+    }
+    void cut(size_t count) {
+      tokens.resize(count);
+      written.resize(count);
+    }
+  };
+
   struct Before {
     Copy memory;
     Log log;
@@ -86,7 +93,7 @@ struct Dialogue::State {
   std::vector<int32_t> tokens_of(const chat::Rendering& rendering) const {
     std::vector<int32_t> out;
     for (const chat::Piece& piece : rendering) {
-      const auto tokens = tokenizer().encode(piece.text, {.parse_special = !piece.literal});
+      const auto tokens = chat::encode_part(tokenizer(), piece.text, piece.literal, &piece == rendering.data());
       out.insert(out.end(), tokens.begin(), tokens.end());
     }
     // A template writes its own beginning.
@@ -181,6 +188,7 @@ struct Dialogue::State {
     if (common.read < log.size()) {
       const Log all = log;
       go_back(common.read);
+      log.dropped += dropped_of(std::span(all.tokens).subspan(common.read), common.rest);
       tokens.assign(all.tokens.begin() + static_cast<std::ptrdiff_t>(log.size()),
                     all.tokens.begin() + static_cast<std::ptrdiff_t>(common.read));
       written.assign(all.written.begin() + static_cast<std::ptrdiff_t>(log.size()),
@@ -216,6 +224,7 @@ Dialogue& Dialogue::operator=(Dialogue&&) noexcept = default;
 Dialogue::~Dialogue() = default;
 
 const Memory& Dialogue::memory() const { return state_->memory; }
+int64_t Dialogue::tokens_dropped() const { return state_->log.dropped; }
 
 void Dialogue::say(std::string_view role, std::string_view content) {
   if (!state_->pending) state_->pending = state_->conversation;
@@ -306,6 +315,7 @@ std::string Dialogue::state() const {
                                     {"model", s.memory.model().fingerprint()},
                                     {"base", s.base},
                                     {"open", s.open},
+                                    {"dropped", s.log.dropped},
                                     {"messages", (s.pending ? *s.pending : s.conversation).marked_messages()},
                                     {"tokens", s.log.tokens},
                                     {"written", written}};
@@ -314,7 +324,7 @@ std::string Dialogue::state() const {
 
 void Dialogue::restore(std::string_view text, const GenerateOptions& options, const Memory* as_left) {
   State& s = *state_;
-  Log log;
+  State::Log log;
   nlohmann::ordered_json messages;
   bool open = false;
   try {
@@ -334,6 +344,7 @@ void Dialogue::restore(std::string_view text, const GenerateOptions& options, co
                   message.value("role", nlohmann::ordered_json()).is_string(),
               "a message is not one of role and content");
     open = root.at("open").get<bool>();
+    log.dropped = root.at("dropped").get<int64_t>();
   } catch (const nlohmann::json::exception& e) {
     fail("the dialogue cannot be restored: {}", e.what());
   } catch (const Error& e) {
@@ -344,7 +355,8 @@ void Dialogue::restore(std::string_view text, const GenerateOptions& options, co
     s.memory = *as_left;
     s.log = std::move(log);
   } else {
-    s.log.cut(0);
+    s.log = {};
+    s.log.dropped = log.dropped;
     require(s.read(log.tokens, log.written, options, {}), "stopped before the conversation was read again");
   }
   s.conversation.restore(std::move(messages));

@@ -165,8 +165,11 @@ void ChatSession::retry() {
 
 void ChatSession::print_stats() const {
   const Memory& memory = dialogue_.memory();
-  std::printf("%s tokens read, %s inner steps, memory of %s\n", with_commas(memory.position()).c_str(),
-              with_commas(memory.steps()).c_str(), format_bytes(memory.bytes()).c_str());
+  const int64_t dropped = dialogue_.tokens_dropped();
+  const std::string of_which =
+      dropped > 0 ? fmt::format(" ({} of them dropped again by the model's template)", with_commas(dropped)) : "";
+  std::printf("%s tokens read%s, %s inner steps, memory of %s\n", with_commas(memory.position() + dropped).c_str(),
+              of_which.c_str(), with_commas(memory.steps()).c_str(), format_bytes(memory.bytes()).c_str());
   if (written_ > 0)
     std::printf("%s tokens written, %.2f ms each, reading included\n", with_commas(written_).c_str(),
                 1e3 * seconds_ / static_cast<double>(written_));
