@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "ingrain/error.h"
@@ -20,6 +21,12 @@ template <class... Args>
 template <class... Args>
 [[noreturn]] void fail_usage(fmt::format_string<Args...> format, Args&&... args) {
   throw UsageError(fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// UsageError of an option: fail_option("window", "is {}; it must be positive", window).
+template <class... Args>
+[[noreturn]] void fail_option(std::string_view option, fmt::format_string<Args...> format, Args&&... args) {
+  throw UsageError(std::string(option), fmt::format(format, std::forward<Args>(args)...));
 }
 
 /// fail(...) unless `condition` holds.

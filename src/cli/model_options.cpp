@@ -7,6 +7,8 @@
 #include "model/quantized.h"
 #include "ttt/memory_file.h"
 
+#include <cstdio>
+
 namespace ingrain::cli {
 
 namespace fs = std::filesystem;
@@ -81,6 +83,15 @@ void add_weights_option(CLI::App& command, LoadOptions& how) {
 void add_special_flag(CLI::App& command, bool& special) {
   command.add_flag("--special", special,
                    "Control tokens written in the text (\"<|im_end|>\") are meant as such; otherwise they are text");
+}
+
+void warn_of_double_bos(const ModelConfig& config, int32_t first) {
+  static bool said = false;
+  if (said || config.bos_id < 0 || first != config.bos_id) return;
+  said = true;
+  std::fprintf(stderr,
+               "ingrain: the text begins with the model's beginning-of-text token, which is put before every text anyway: "
+               "two are read; leave it out of the text\n");
 }
 
 void ModelOptions::add_to(CLI::App& command) {

@@ -38,6 +38,9 @@ void add_compute_options(CLI::App& command, LoadOptions& how);
 void add_weights_option(CLI::App& command, LoadOptions& how);
 /// Adds --special.
 void add_special_flag(CLI::App& command, bool& special);
+/// Says on standard error, once, that a text which begins with the token `first` brings the beginning of text that it gets
+/// anyway.
+void warn_of_double_bos(const ModelConfig& config, int32_t first);
 /// Adds --device alone.
 void add_device_option(CLI::App& command, std::string& device);
 
