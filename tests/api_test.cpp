@@ -277,9 +277,9 @@ TEST_F(Api, misuse_is_refused_with_the_remedy) {
   EXPECT_THROW(generate(memory, hot), UsageError);
   EXPECT_THROW(Model::load(dir_, {.dtype = "fp8"}), UsageError);
   EXPECT_TRUE(
-      contains(error_of([&] { Model::load(dir_, {.dtype = "fp8"}); }), "dtype 'fp8' is not known"));
+      contains(error_of([&] { Model::load(dir_, {.dtype = "fp8"}); }), "LoadOptions::dtype 'fp8' is not known"));
   EXPECT_TRUE(
-      contains(error_of([&] { Model::load(dir_, {.device = "gpu"}); }), "device 'gpu' is not known"));
+      contains(error_of([&] { Model::load(dir_, {.device = "gpu"}); }), "LoadOptions::device 'gpu' is not known"));
   EXPECT_TRUE(contains(error_of([&] { Model::load(dir_ / "nowhere"); }), "nowhere"));
 }
 

@@ -59,8 +59,8 @@ TEST(Device, other_words_are_unknown_on_every_machine) {
 TEST(Device, packed_weights_are_for_the_cpu) {
   const auto refusal_of = [](const LoadOptions& options) { return error_of([&] { open_model("/nowhere", options); }); };
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "cuda:1"}),
-              HasSubstr("weights q8_0 is for the CPU, not for device cuda:1"));
-  EXPECT_THAT(refusal_of({.weights = "q4_1", .device = "cuda:1"}), HasSubstr("weights q4_1 is for the CPU"));
+              HasSubstr("--weights q8_0 is for the CPU, not for --device cuda:1"));
+  EXPECT_THAT(refusal_of({.weights = "q4_1", .device = "cuda:1"}), HasSubstr("--weights q4_1 is for the CPU"));
   EXPECT_THAT(refusal_of({.weights = "q5_1"}), HasSubstr("choose native, q8_0, q4_1"));
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "gpu"}), HasSubstr("'gpu' is not known"));
   for (const char* there : {"auto", "cpu"})

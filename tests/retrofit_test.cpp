@@ -93,15 +93,15 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
     change(o);
     return error_of([&] { retrofit_config(base, o, "models/x"); });
   };
-  EXPECT_THAT(refusal([](auto& o) { o.window = 0; }), HasSubstr("window is 0"));
-  EXPECT_THAT(refusal([](auto& o) { o.chunk = -3; }), HasSubstr("chunk is -3"));
-  EXPECT_THAT(refusal([](auto& o) { o.suffix = 5; }), HasSubstr("suffix is 5; models/x has 4 blocks"));
-  EXPECT_THAT(refusal([](auto& o) { o.suffix = 0; }), HasSubstr("suffix is 0"));
-  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 0; }), HasSubstr("fast_mlp is 0"));
-  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 25; }), HasSubstr("24 wide; choose less, or start from random"));
+  EXPECT_THAT(refusal([](auto& o) { o.window = 0; }), HasSubstr("--window is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.chunk = -3; }), HasSubstr("--chunk is -3"));
+  EXPECT_THAT(refusal([](auto& o) { o.suffix = 5; }), HasSubstr("--suffix is 5; models/x has 4 blocks"));
+  EXPECT_THAT(refusal([](auto& o) { o.suffix = 0; }), HasSubstr("--suffix is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 0; }), HasSubstr("--fast-mlp is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 25; }), HasSubstr("24 wide; choose less, or --start random"));
   EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = int64_t{1} << 40, o.start = FastStart::random; }),
               HasSubstr("fast_intermediate_size"));
-  EXPECT_THAT(refusal([](auto& o) { o.inner_lr = 0; }), HasSubstr("inner_lr is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner_lr = 0; }), HasSubstr("--inner-lr is 0"));
   ModelConfig narrow = base;
   narrow.window = 8;
   EXPECT_THAT(error_of([&] { retrofit_config(narrow, small_options(), "models/x"); }),

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <stdexcept>
-#include <string>
 
 namespace ingrain {
 
@@ -16,16 +15,7 @@ class Error : public std::runtime_error {
 /// The command line, or an option of a call, cannot be understood or is out of range.
 class UsageError : public Error {
  public:
-  explicit UsageError(const std::string& text) : Error(text), reason_(text) {}
-  /// Of one option, by its name in the interface ("inner_lr"): every face spells that as it calls it (--inner-lr).
-  UsageError(std::string option, std::string reason)
-      : Error(option + " " + reason), option_(std::move(option)), reason_(std::move(reason)) {}
-
-  const std::string& option() const { return option_; }  // empty: the reason names what it is about
-  const std::string& reason() const { return reason_; }  // goes on after the option's name: "is 0; it must be positive"
-
- private:
-  std::string option_, reason_;
+  using Error::Error;
 };
 
 }  // namespace ingrain

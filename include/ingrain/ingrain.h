@@ -3,6 +3,7 @@
 
 #include "ingrain/dialogue.h"
 #include "ingrain/error.h"
+#include "ingrain/find_model.h"
 #include "ingrain/generate.h"
 #include "ingrain/memory.h"
 #include "ingrain/model.h"

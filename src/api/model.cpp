@@ -5,7 +5,7 @@
 namespace ingrain {
 
 Model Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
-  return Parts::join(open_model(folder, options), folder);
+  return Parts::join(open_model(folder, options, kInProgram), folder);
 }
 
 Model Model::Parts::join(Network network, const std::filesystem::path& folder) {

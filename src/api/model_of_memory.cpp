@@ -1,5 +1,5 @@
 #include "base/error.h"
-#include "ingrain/memory.h"
+#include "ingrain/find_model.h"
 #include "store/stored_weights.h"
 #include "ttt/memory_file.h"
 

@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "ingrain/error.h"
@@ -21,12 +20,6 @@ template <class... Args>
 template <class... Args>
 [[noreturn]] void fail_usage(fmt::format_string<Args...> format, Args&&... args) {
   throw UsageError(fmt::format(format, std::forward<Args>(args)...));
-}
-
-/// UsageError of an option: fail_option("window", "is {}; it must be positive", window).
-template <class... Args>
-[[noreturn]] void fail_option(std::string_view option, fmt::format_string<Args...> format, Args&&... args) {
-  throw UsageError(std::string(option), fmt::format(format, std::forward<Args>(args)...));
 }
 
 /// fail(...) unless `condition` holds.

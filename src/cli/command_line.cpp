@@ -74,12 +74,4 @@ std::string explain(const CLI::App& app, int argc, char** argv, const CLI::Parse
   return fmt::format("{}\n{} --help explains the command", error.what(), full_name(command));
 }
 
-std::string spell(const UsageError& error) {
-  const std::string& option = error.option();
-  if (option.empty() || option.find_first_of(".:") != option.npos) return error.what();
-  std::string out = "--" + option;
-  std::replace(out.begin(), out.end(), '_', '-');
-  return out + " " + error.reason();
-}
-
 }  // namespace ingrain::cli

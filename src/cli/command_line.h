@@ -1,8 +1,6 @@
 // The command line as a whole: every command, what is said of what it does not know.
 #pragma once
 
-#include "ingrain/error.h"
-
 #include <CLI/CLI.hpp>
 
 #include <memory>
@@ -16,8 +14,5 @@ std::unique_ptr<CLI::App> make_app(const std::string& version);
 /// What is wrong with the words that `app` could not parse, in one or more lines for a person: names what is unknown and
 /// the nearest that is known.
 std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error);
-
-/// A refusal as the command line spells it: inner_lr is --inner-lr here.
-std::string spell(const UsageError& error);
 
 }  // namespace ingrain::cli

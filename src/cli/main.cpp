@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
     ingrain::ops::limit_processor();
     return run(argc, argv);
   } catch (const UsageError& e) {
-    std::fprintf(stderr, "ingrain: %s\n", ingrain::cli::spell(e).c_str());
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 2;
   } catch (const Error& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());

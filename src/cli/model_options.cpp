@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/paths.h"
+#include "ingrain/find_model.h"
 #include "model/quantized.h"
 #include "ttt/memory_file.h"
 

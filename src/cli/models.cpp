@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "ingrain/memory.h"
+#include "ingrain/find_model.h"
 #include "model/config.h"
 #include "store/pretrained.h"
 

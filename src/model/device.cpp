@@ -41,26 +41,25 @@ at::Device parse_device(std::string_view name, std::string_view option, const Gp
   if (name == "cpu") return at::kCPU;
   const auto number = gpu_number(name);
   if (!number)
-    fail_option(option, "'{}' is not known; choose auto, cpu, cuda (the first GPU) or cuda:N (GPU number N, from 0)",
-                printable(name));
+    fail_usage("{} '{}' is not known; choose auto, cpu, cuda (the first GPU) or cuda:N (GPU number N, from 0)", option,
+               printable(name));
   if (!gpus.kernels)
-    fail_option(option,
-                "{}: this build has no CUDA kernels: build with nvcc on the PATH and a torch with CUDA, docs/install.md",
-                name);
+    fail_usage(
+        "{} {}: this build has no CUDA kernels: build with nvcc on the PATH and a torch with CUDA, docs/install.md",
+        option, name);
   const auto& all = gpus.capabilities;
   if (all.empty())
-    fail_option(option,
-                "{}: no GPU was found; see whether nvidia-smi lists one and its driver is new enough for this CUDA, or "
-                "choose cpu",
-                name);
-  if (*number >= all.size()) fail_option(option, "{}: the last GPU here is cuda:{}", name, all.size() - 1);
+    fail_usage(
+        "{} {}: no GPU was found; see whether nvidia-smi lists one and its driver is new enough for this CUDA, or "
+        "choose cpu",
+        option, name);
+  if (*number >= all.size()) fail_usage("{} {}: the last GPU here is cuda:{}", option, name, all.size() - 1);
   const int capability = all[*number];
   if (capability < kLeastCapability)
-    fail_option(
-        option,
-        "{}: this GPU has compute capability {}.{}; the kernels need {}.{} or more (A100 and later); choose "
+    fail_usage(
+        "{} {}: this GPU has compute capability {}.{}; the kernels need {}.{} or more (A100 and later); choose "
         "another, or cpu",
-        name, capability / 10, capability % 10, kLeastCapability / 10, kLeastCapability % 10);
+        option, name, capability / 10, capability % 10, kLeastCapability / 10, kLeastCapability % 10);
   return gpu(*number);
 }
 

@@ -70,7 +70,7 @@ at::ScalarType parse_compute_type(std::string_view name, at::Device device, std:
   if (name == "auto") return native_compute_type(device);
   for (const auto& [known, type] : kComputeTypes)
     if (name == known) return type;
-  fail_option(option, "'{}' is not known; choose auto, fp32, bf16 or fp64", printable(name));
+  fail_usage("{} '{}' is not known; choose auto, fp32, bf16 or fp64", option, printable(name));
 }
 
 std::string compute_type_name(at::ScalarType type) {

@@ -60,7 +60,7 @@ const ops::PackedFormat* packed_form(std::string_view form, std::string_view opt
   if (form == "native") return nullptr;
   for (const ops::PackedFormat* format : ops::kPackedFormats)
     if (format->name == form) return format;
-  fail_option(option, "'{}' is not known; choose {}", printable(form), fmt::join(weight_forms(), ", "));
+  fail_usage("{} '{}' is not known; choose {}", option, printable(form), fmt::join(weight_forms(), ", "));
 }
 
 void choose_weights(Network& model, std::string_view form) {

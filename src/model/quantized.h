@@ -14,10 +14,10 @@ namespace ingrain {
 /// multiple of 32. CPU, fp32 or bf16.
 void pack_slow_weights(Network& model, const ops::PackedFormat& format);
 
-/// What `weights` may be: "native", which leaves the model as it is, and the names of the formats.
+/// What --weights may be: "native", which leaves the model as it is, and the names of the formats.
 std::vector<std::string> weight_forms();
 /// The format of that name; nullptr for "native". UsageError naming `option` for anything else.
-const ops::PackedFormat* packed_form(std::string_view form, std::string_view option = "weights");
+const ops::PackedFormat* packed_form(std::string_view form, std::string_view option = "--weights");
 /// pack_slow_weights() by name.
 void choose_weights(Network& model, std::string_view form);
 

@@ -52,7 +52,7 @@ def test_ranges_are_said_in_words(ingrain, tmp_path):
     refused(ingrain("eval", READER, EMMA, "--limit", "-3"), 2, "--limit", "1 or more")
     refused(ingrain("eval", READER, EMMA, "--limit", "ten"), 2, "--limit", "number")
     refused(ingrain("generate", READER, "--max-tokens", "-1"), 2, "--max-tokens", "0 or more")
-    refused(ingrain("generate", READER, "--prompt", "x", "--top-p", "2"), 2, "--top-p is 2")
+    refused(ingrain("generate", READER, "--prompt", "x", "--top-p", "2"), 2, "top-p is 2")
 
 
 def test_models_lists_what_is_there_with_sizes(ingrain, tmp_path):
