@@ -13,11 +13,12 @@ namespace {
 
 constexpr int64_t kTalkChunk = 16;
 
-// One that keeps all, one that drops an earlier answer's beginning, one that repeats the latest question, one whose last
-// turn decides what the first looks like.
+// One that keeps all, one that drops an earlier answer's beginning, one that repeats the latest question, one whose
+// last turn decides what the first looks like.
 const char* const kTemplates[] = {
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}|{% endfor %}{% if add_generation_prompt %}>{% endif %}",
-    "{% for m in messages %}{% if m.role == 'assistant' and not loop.last %}[{{ m.content[2:] }}]{% else %}({{ m.content "
+    "{% for m in messages %}{% if m.role == 'assistant' and not loop.last %}[{{ m.content[2:] }}]{% else %}({{ "
+    "m.content "
     "}}){% endif %}{% endfor %}{% if add_generation_prompt %}[{% endif %}",
     "{{ messages[-1].content }}!{% for m in messages %}<{{ m.content | trim }}>{% endfor %}{% if add_generation_prompt "
     "%}<{% endif %}",
@@ -53,7 +54,8 @@ class Dialogues : public ScratchTest {
   }
   static std::vector<float> scores(Memory memory) { return Reader(memory).read("what comes next").nll; }
   /// A memory that has read the template of these messages and nothing else.
-  static Memory fresh(const Model& model, const char* source, const std::vector<Message>& messages, bool answer_follows) {
+  static Memory fresh(const Model& model, const char* source, const std::vector<Message>& messages,
+                      bool answer_follows) {
     chat::Conversation all({source, {}, {}});
     for (const Message& message : messages) all.add(message.role, message.content);
     Memory out(model);
@@ -114,13 +116,15 @@ TEST_F(Dialogues, an_answer_that_a_limit_ended_is_closed) {
   talk.close();
   // The template writes "<assistant>" before an answer that is there, ">" before one that follows.
   EXPECT_EQ(talk.memory().position(), position);
-  const Model closes = model("{% for m in messages %}>{{ m.content }}|{% endfor %}{% if add_generation_prompt %}>{% endif %}");
+  const Model closes =
+      model("{% for m in messages %}>{{ m.content }}|{% endfor %}{% if add_generation_prompt %}>{% endif %}");
   Dialogue other((Memory(closes)));
   other.say("user", "one");
   other.answer(writing(4));
   other.close();
   other.close();
-  expect_same(other.memory(), fresh(closes, "{% for m in messages %}>{{ m.content }}|{% endfor %}", other.messages(), false));
+  expect_same(other.memory(),
+              fresh(closes, "{% for m in messages %}>{{ m.content }}|{% endfor %}", other.messages(), false));
 }
 
 TEST_F(Dialogues, undo_gives_back_the_memory_and_the_messages_bit_for_bit) {
@@ -143,7 +147,8 @@ TEST_F(Dialogues, undo_gives_back_the_memory_and_the_messages_bit_for_bit) {
 
 TEST_F(Dialogues, a_refusal_or_a_stop_leaves_everything_as_it_was) {
   const Model m = model(
-      "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('never') }}{% endif %}<{{ m.content }}>{% endfor "
+      "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('never') }}{% endif %}<{{ m.content }}>{% "
+      "endfor "
       "%}");
   Dialogue talk((Memory(m)));
   talk.say("user", "yes");
@@ -193,8 +198,8 @@ TEST_F(Dialogues, models_without_a_template_get_questions_and_answers_after_a_be
   talk.undo();
   talk.say("user", "Who?");
   GenerateOptions stop = writing(8);
-  stop.stop = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v",
-               "w", "x", "y", "z"};
+  stop.stop = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
+               "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"};
   EXPECT_EQ(talk.answer(stop).reason, StopReason::stop_string);
   talk.say("user", "Where?");
   talk.answer(writing(0));
@@ -210,7 +215,8 @@ TEST_F(Dialogues, a_memory_finds_its_model_among_the_places) {
   memory.save(dir_ / "it.memory");
   const std::filesystem::path places[] = {dir_.parent_path()};
   EXPECT_EQ(model_of_memory(dir_ / "it.memory", places), dir_);
-  EXPECT_THAT([&] { model_of_memory(dir_ / "it.memory", {}); }, testing::ThrowsMessage<Error>(testing::HasSubstr(m.fingerprint())));
+  EXPECT_THAT([&] { model_of_memory(dir_ / "it.memory", {}); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr(m.fingerprint())));
 }
 
 }  // namespace

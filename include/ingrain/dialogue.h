@@ -25,9 +25,9 @@ struct Answer {
 };
 
 /// Owns a memory and what was said since. After every turn the memory has read, after what it had read before the
-/// dialogue began, what the model's template (or, without one, "Question: ... Answer:") writes for all messages: where a
-/// template drops, repeats or closes parts of earlier turns, the memory goes back to the last token that agrees and reads
-/// the rest. An answer that a limit ended is closed by the next turn or by close(). One thread at a time.
+/// dialogue began, what the model's template (or, without one, "Question: ... Answer:") writes for all messages: where
+/// a template drops, repeats or closes parts of earlier turns, the memory goes back to the last token that agrees and
+/// reads the rest. An answer that a limit ended is closed by the next turn or by close(). One thread at a time.
 class Dialogue {
  public:
   /// Error if the model's template cannot be parsed.

@@ -145,16 +145,18 @@ struct Dialogue::State {
     auto copy = copies.upper_bound(size);
     const auto boundaries = memory.boundaries();
     const auto boundary = std::upper_bound(boundaries.begin(), boundaries.end(), base + static_cast<int64_t>(size));
-    const bool by_copy = copy != copies.begin(), by_boundary = boundary != boundaries.begin() && *std::prev(boundary) >= base;
+    const bool by_copy = copy != copies.begin(),
+               by_boundary = boundary != boundaries.begin() && *std::prev(boundary) >= base;
     const size_t at_copy = by_copy ? std::prev(copy)->first : 0;
     const size_t at_boundary = by_boundary ? static_cast<size_t>(*std::prev(boundary) - base) : 0;
     if (by_boundary && (!by_copy || at_boundary > at_copy)) {
       memory.rewind(*std::prev(boundary));
       log.cut(at_boundary);
     } else {
-      require(by_copy,
-              "the model's template changes what the memory has read of this conversation, and no copy of the memory is "
-              "kept to go back to; begin a new conversation");
+      require(
+          by_copy,
+          "the model's template changes what the memory has read of this conversation, and no copy of the memory is "
+          "kept to go back to; begin a new conversation");
       memory = *std::prev(copy)->second;
       log.cut(at_copy);
     }
@@ -311,14 +313,11 @@ void Dialogue::close() {
 std::string Dialogue::state() const {
   const State& s = *state_;
   std::vector<int> written(s.log.written.begin(), s.log.written.end());
-  const nlohmann::ordered_json root{{"kind", kStateKind},
-                                    {"model", s.memory.model().fingerprint()},
-                                    {"base", s.base},
-                                    {"open", s.open},
-                                    {"dropped", s.log.dropped},
-                                    {"messages", (s.pending ? *s.pending : s.conversation).marked_messages()},
-                                    {"tokens", s.log.tokens},
-                                    {"written", written}};
+  const nlohmann::ordered_json root{
+      {"kind", kStateKind},       {"model", s.memory.model().fingerprint()},
+      {"base", s.base},           {"open", s.open},
+      {"dropped", s.log.dropped}, {"messages", (s.pending ? *s.pending : s.conversation).marked_messages()},
+      {"tokens", s.log.tokens},   {"written", written}};
   return root.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -12,8 +12,7 @@ Generated generate(Memory& memory, const GenerateOptions& options, const std::fu
   ttt::validate(options.sampling);
   const int64_t vocabulary = state.network().config.vocab_size;
   for (const auto& [id, bias] : options.sampling.logit_bias)
-    if (id >= vocabulary)
-      fail_usage("logit bias {}={}: the model's ids end at {}", id, bias, vocabulary - 1);
+    if (id >= vocabulary) fail_usage("logit bias {}={}: the model's ids end at {}", id, bias, vocabulary - 1);
   return ttt::generate(state.network(), state.tokenizer(), state.memory, state.boundaries, seen, options, on_text);
 }
 

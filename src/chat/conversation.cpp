@@ -73,8 +73,9 @@ Conversation::Conversation(Form form, std::string_view system)
   if (form_.source) template_ = std::make_shared<const chat::ChatTemplate>(*form_.source);
   std::erase_if(form_.control, [](const std::string& token) { return token.empty(); });
   // Of tokens that begin alike, the longest.
-  std::sort(form_.control.begin(), form_.control.end(),
-            [](const std::string& a, const std::string& b) { return a.size() != b.size() ? a.size() > b.size() : a < b; });
+  std::sort(form_.control.begin(), form_.control.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
   if (!system.empty()) add("system", system);
 }
 

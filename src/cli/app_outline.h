@@ -9,9 +9,9 @@
 namespace ingrain::cli {
 
 struct OptionOutline {
-  std::vector<std::string> names;    // "-o", "--output"; of a positional its name alone
+  std::vector<std::string> names;     // "-o", "--output"; of a positional its name alone
   std::string value, what, fallback;  // what its value is called (empty: a flag), its description, its default
-  std::vector<std::string> choices;  // words that the value may be, where only those are
+  std::vector<std::string> choices;   // words that the value may be, where only those are
   bool positional = false, required = false, several = false;
 };
 

@@ -32,8 +32,7 @@ std::string question_of(const AskCommand& o) {
   return out;
 }
 
-void print_json(const std::string& question, const Answer& answer, const Memory& memory,
-                const std::string& model) {
+void print_json(const std::string& question, const Answer& answer, const Memory& memory, const std::string& model) {
   const nlohmann::json root{{"question", question},
                             {"answer", answer.text},
                             {"stopped_by", describe(answer.reason)},

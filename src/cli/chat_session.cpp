@@ -23,7 +23,7 @@ constexpr const char* kHelp =
     "  /quit          end; 'ingrain chat --last' goes on with what was not saved\n"
     "  \"\"\"            begins and ends a question of several lines\n";
 
-const std::vector<std::string> kCommands{"read", "system", "undo",  "forget", "retry", "save",
+const std::vector<std::string> kCommands{"read", "system", "undo", "forget", "retry", "save",
                                          "fork", "stats",  "quit", "exit",   "help"};
 
 void print_step(const InnerStep& step) {
@@ -52,8 +52,7 @@ void ChatSession::answer(const std::string& question) {
   const size_t known = steps_.size();
   try {
     dialogue_.say("user", read_ + question);
-    const Answer out =
-        dialogue_.answer(options_, show_text, [&](const InnerStep& step) { steps_.push_back(step); });
+    const Answer out = dialogue_.answer(options_, show_text, [&](const InnerStep& step) { steps_.push_back(step); });
     if (out.tokens_read > 0) read_.clear();  // else it was stopped before the answer, and nothing was read
     written_ += out.tokens_written;
     seconds_ += out.seconds_reading + out.seconds_writing;

@@ -11,8 +11,8 @@ namespace ingrain::cli {
 /// The program's commands and options. `version`: what --version prints.
 std::unique_ptr<CLI::App> make_app(const std::string& version);
 
-/// What is wrong with the words that `app` could not parse, in one or more lines for a person: names what is unknown and
-/// the nearest that is known.
+/// What is wrong with the words that `app` could not parse, in one or more lines for a person: names what is unknown
+/// and the nearest that is known.
 std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error);
 
 }  // namespace ingrain::cli

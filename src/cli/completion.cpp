@@ -1,4 +1,5 @@
-// ingrain completion: what a shell needs to complete commands, options and their words, generated from the declarations.
+// ingrain completion: what a shell needs to complete commands, options and their words, generated from the
+// declarations.
 #include "cli/app_outline.h"
 #include "cli/commands.h"
 
@@ -44,7 +45,8 @@ std::string for_bash(const CommandOutline& root) {
     for (const OptionOutline& option : command->options) {
       if (option.positional || option.value.empty()) continue;
       std::vector<std::string> cases;
-      for (const std::string& name : option.names) cases.push_back(fmt::format("'{} {}'", path_of(*command, " "), name));
+      for (const std::string& name : option.names)
+        cases.push_back(fmt::format("'{} {}'", path_of(*command, " "), name));
       out += option.choices.empty()
                  ? fmt::format("    {}) return ;;\n", fmt::join(cases, " | "))
                  : fmt::format("    {}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\"); return ;;\n",
@@ -53,8 +55,9 @@ std::string for_bash(const CommandOutline& root) {
   out += "  esac\n  case \"$path\" in\n";
   for (const CommandOutline* command : all_commands(root)) {
     const bool only_words = !command->commands.empty();
-    out += fmt::format("    '{}') {}mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;\n", path_of(*command, " "),
-                       only_words ? "" : "[[ $word == -* ]] && ", fmt::join(words_of(*command), " "));
+    out +=
+        fmt::format("    '{}') {}mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;\n", path_of(*command, " "),
+                    only_words ? "" : "[[ $word == -* ]] && ", fmt::join(words_of(*command), " "));
   }
   // Where nothing fits, bash goes on with names of files.
   return out + "  esac\n}\ncomplete -o default -F _ingrain ingrain\n";
@@ -75,7 +78,8 @@ std::string for_zsh(const CommandOutline& root) {
     for (const OptionOutline& option : command->options) {
       if (option.positional || option.value.empty()) continue;
       std::vector<std::string> cases;
-      for (const std::string& name : option.names) cases.push_back(fmt::format("'{} {}'", path_of(*command, " "), name));
+      for (const std::string& name : option.names)
+        cases.push_back(fmt::format("'{} {}'", path_of(*command, " "), name));
       out += option.choices.empty() ? fmt::format("    {}) _files; return ;;\n", fmt::join(cases, "|"))
                                     : fmt::format("    {}) compadd -- {}; return ;;\n", fmt::join(cases, "|"),
                                                   fmt::join(option.choices, " "));

@@ -98,7 +98,8 @@ void check_places(const ImportOptions& o) {
   std::error_code none;
   if (fs::exists(o.target, none) && fs::equivalent(o.source, o.target, none)) return;  // said where it is read
   if (is_own_folder(o.source))
-    fail_usage("{}: is a model folder of ingrain's own: every command takes it as it is, and a copy is 'cp -r'", o.source);
+    fail_usage("{}: is a model folder of ingrain's own: every command takes it as it is, and a copy is 'cp -r'",
+               o.source);
   if (o.force || !holds_model(o.target)) return;
   if (!::isatty(STDIN_FILENO) || !::isatty(STDERR_FILENO))
     fail_usage("{}: there is a model already; --force replaces it", o.target);

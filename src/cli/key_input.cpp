@@ -27,7 +27,7 @@ struct KeyInput::Actions {
 };
 
 KeyInput::KeyInput() : before_(new Actions()) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_cancel;
   sigemptyset(&action.sa_mask);
   g_cancelled = 0;

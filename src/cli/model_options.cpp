@@ -90,9 +90,10 @@ void warn_of_double_bos(const ModelConfig& config, int32_t first) {
   static bool said = false;
   if (said || config.bos_id < 0 || first != config.bos_id) return;
   said = true;
-  std::fprintf(stderr,
-               "ingrain: the text begins with the model's beginning-of-text token, which is put before every text anyway: "
-               "two are read; leave it out of the text\n");
+  std::fprintf(
+      stderr,
+      "ingrain: the text begins with the model's beginning-of-text token, which is put before every text anyway: "
+      "two are read; leave it out of the text\n");
 }
 
 void ModelOptions::add_to(CLI::App& command) {
@@ -113,6 +114,8 @@ Network ModelOptions::load() const { return open_model(resolve_model(folder), ho
 
 Model ModelOptions::open() const { return Model::Parts::join(load(), resolve_model(folder)); }
 
-tokenizer::Tokenizer ModelOptions::tokenizer(const Network& model) const { return load_tokenizer(resolve_model(folder), model.config); }
+tokenizer::Tokenizer ModelOptions::tokenizer(const Network& model) const {
+  return load_tokenizer(resolve_model(folder), model.config);
+}
 
 }  // namespace ingrain::cli

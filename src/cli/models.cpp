@@ -54,12 +54,14 @@ Known look_at(const fs::path& path) {
   try {
     const ModelConfig config = config_of(path);
     out.parameters = fmt::format("{:.0f}M", static_cast<double>(config.parameter_count()) / 1e6);
-    out.note = config.suffix_len > 0 ? "learns while it reads" : "does not learn: 'ingrain retrofit' makes one that does";
+    out.note =
+        config.suffix_len > 0 ? "learns while it reads" : "does not learn: 'ingrain retrofit' makes one that does";
     if (const auto base = base_of(path)) {
       std::error_code none;
       out.usable = fs::exists(*base, none);
-      out.note = out.usable ? out.note + fmt::format("; on {}", base->filename().string())
-                            : fmt::format("its base {} is not here; './ingrain chat' fetches it", base->filename().string());
+      out.note = out.usable
+                     ? out.note + fmt::format("; on {}", base->filename().string())
+                     : fmt::format("its base {} is not here; './ingrain chat' fetches it", base->filename().string());
     }
   } catch (const Error& e) {
     out.usable = false;

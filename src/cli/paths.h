@@ -10,7 +10,8 @@ namespace ingrain::cli {
 /// folder above or beside the program that has models/.
 std::filesystem::path project_folder();
 
-/// Folders that models are looked for in: INGRAIN_MODELS, the project's models/, models/ beside the program and above it.
+/// Folders that models are looked for in: INGRAIN_MODELS, the project's models/, models/ beside the program and above
+/// it.
 std::vector<std::filesystem::path> model_places();
 
 /// Where what the program remembers between runs lies ($XDG_STATE_HOME/ingrain); empty without a home. Not made here.

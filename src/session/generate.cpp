@@ -15,8 +15,8 @@ ReadOptions reading_options(Learn learn, bool written) {
   return out;
 }
 
-Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, Memory& memory, BoundaryRing& boundaries,
-                   std::span<const int32_t> seen, const GenerateOptions& options,
+Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, Memory& memory,
+                   BoundaryRing& boundaries, std::span<const int32_t> seen, const GenerateOptions& options,
                    const std::function<void(std::string_view)>& on_text) {
   ReadOptions reading = reading_options(options.learn, /*written=*/true);
   reading.score = false;  // the logits were wanted once already

@@ -40,7 +40,7 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
                     std::optional<at::ScalarType> store, const std::function<void(int64_t done)>& on_progress) {
   require(!fs::exists(folder) || !fs::equivalent(path, folder),
           "{}: is the model itself; choose another folder for the imported one", folder.string());
-  copy_tokenizer(path, folder);  // first: what is not supported shows before the long part
+  copy_tokenizer(path, folder);        // first: what is not supported shows before the long part
   fs::remove(folder / kGgufInFolder);  // of an import before
   if (!store && is_small_gguf(path, source.config())) {
     fs::remove(folder / "model.safetensors");
