@@ -152,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Sessions,
                                            TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
                                            TinyShape{.tie = false, .post_norm = false}));
 
-Network wide_model(at::ScalarType type, const ops::PackedFormat* format = nullptr) {
+Network wide_model(at::ScalarType type, const ops::QuantizedFormat* format = nullptr) {
   ModelConfig c = test::tiny_config({});
   c.vocab_size = 48;
   c.hidden_size = c.mlp_size = 64;
@@ -167,7 +167,7 @@ Network wide_model(at::ScalarType type, const ops::PackedFormat* format = nullpt
 /// With one thread, and few enough rows for the kernels of few rows, sums have one order.
 TEST(SessionsByKernels, in_one_batch_are_what_each_is_alone_to_the_last_bit) {
   const test::Threads one_thread(1);
-  for (const auto& [type, format] : {std::pair<at::ScalarType, const ops::PackedFormat*>(at::kFloat, nullptr),
+  for (const auto& [type, format] : {std::pair<at::ScalarType, const ops::QuantizedFormat*>(at::kFloat, nullptr),
                                      {at::kBFloat16, nullptr},
                                      {at::kFloat, &ops::q8_0}}) {
     const Network model = wide_model(type, format);

@@ -1,6 +1,7 @@
 #include "session/generate.h"
 
 #include "api/parts.h"
+#include "base/error.h"
 #include "session/sampler.h"
 
 namespace ingrain {
@@ -9,6 +10,9 @@ Generated generate(Memory& memory, const GenerateOptions& options, const std::fu
                    std::span<const int32_t> seen) {
   Memory::State& state = memory.state();
   session::validate(options.sampling);
+  const int64_t vocabulary = state.network().config.vocab_size;
+  for (const auto& [id, bias] : options.sampling.logit_bias)
+    if (id >= vocabulary) fail_usage("logit bias {}={}: the model's ids end at {}", id, bias, vocabulary - 1);
   return session::generate(state.network().config, state.tokenizer(), state.session, seen, options, on_text);
 }
 
