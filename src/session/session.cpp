@@ -35,6 +35,8 @@ bool Session::by_token(int64_t tokens, const ttt::ReadOptions& options) const {
 ttt::ReadResult Session::read(const Tensor& tokens_Bn, const ttt::ReadOptions& options) {
   if (by_token(tokens_Bn.size(1), options)) return read_by_token(tokens_Bn, options);
   sync();
+  kept_.reset();
+  output_is_there_ = false;
   return session::read(model_, memory_, inner_loop_, checkpoints_, tokens_Bn, options);
 }
 
