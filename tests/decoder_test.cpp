@@ -250,7 +250,8 @@ TEST(Decoder, keeps_the_checkpoints_that_reading_keeps) {
   ReadOptions options;
   Memory expected = empty_memory(model);
   Checkpoints read_kept(1 << 20);
-  session::read(model, expected, read_kept, tokens, options);
+  InnerLoop loop(model, expected);
+  session::read(loop, read_kept, tokens, options);
   Session decoder(model, empty_memory(model), Checkpoints(1 << 20));
   decoder.read(tokens.narrow(1, 0, 3), options);
   for (int64_t i = 3; i < 30; ++i) decoder.write(tokens.narrow(1, i, 1), options);

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/paths.h"
 
+#include "model/parameters.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -144,7 +145,7 @@ void import_model(const ImportOptions& o) {
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
   for (const std::string& note : decoder->notes()) std::fprintf(stderr, "%s: %s\n", o.source.c_str(), note.c_str());
-  const int64_t weights = decoder->config().parameter_count();
+  const int64_t weights = parameter_count(decoder->config());
   Progress progress("importing", static_cast<uint64_t>(weights), "weights");
   import_decoder(*decoder, o.source, o.target, store,
                  [&](int64_t done) { progress.update(static_cast<uint64_t>(std::min(done, weights))); });

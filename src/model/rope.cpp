@@ -1,5 +1,7 @@
 #include "model/rope.h"
 
+#include "ops/graph/captured.h"
+
 #include <cmath>
 #include <numbers>
 
@@ -61,8 +63,8 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
 }
 
 ops::RopeTable unrotated(const ops::RopeTable& table) {
-  return {ops::again([cos_TR = table.cos_TR] { return at::ones_like(cos_TR); }),
-          ops::again([sin_TR = table.sin_TR] { return at::zeros_like(sin_TR); }), table.interleaved};
+  return {ops::captured([cos_TR = table.cos_TR] { return at::ones_like(cos_TR); }),
+          ops::captured([sin_TR = table.sin_TR] { return at::zeros_like(sin_TR); }), table.interleaved};
 }
 
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count) {

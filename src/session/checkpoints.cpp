@@ -40,14 +40,10 @@ std::vector<int64_t> Checkpoints::positions() const {
   return out;
 }
 
-ttt::ReadResult read(const Network& model, ttt::Memory& memory, Checkpoints& checkpoints, const Tensor& tokens_Bn,
+ttt::ReadResult read(ttt::InnerLoop& loop, Checkpoints& checkpoints, const Tensor& tokens_Bn,
                      const ttt::ReadOptions& options) {
-  ttt::InnerLoop loop(model, memory);
-  return read(model, memory, loop, checkpoints, tokens_Bn, options);
-}
-
-ttt::ReadResult read(const Network& model, ttt::Memory& memory, ttt::InnerLoop& loop, Checkpoints& checkpoints,
-                     const Tensor& tokens_Bn, const ttt::ReadOptions& options) {
+  const Network& model = loop.model();
+  const ttt::Memory& memory = loop.memory();
   const int64_t chunk = model.config.chunk, begin = memory.position, end = begin + tokens_Bn.size(1);
   // The boundaries passed are multiples of the chunk in (begin, end].
   const int64_t last = end / chunk, passed = last - begin / chunk;

@@ -37,7 +37,7 @@ ttt::ReadResult Session::read(const Tensor& tokens_Bn, const ttt::ReadOptions& o
   sync();
   kept_.reset();
   output_is_there_ = false;
-  return session::read(model_, memory_, inner_loop_, checkpoints_, tokens_Bn, options);
+  return session::read(inner_loop_, checkpoints_, tokens_Bn, options);
 }
 
 /// keep_going is not asked within so few. When on_step throws, the others are read all the same.
@@ -118,7 +118,12 @@ void Session::sync() {
   const at::Device device = model_.weights.device();
   const Tensor position_n = at::arange(memory_.position, position(), at::TensorOptions(device).dtype(at::kLong));
   for (int64_t i = 0; i < c.num_layers; ++i) {
-    ttt::KvCache& kv = memory_.layer_L[static_cast<size_t>(i)].kv();
+    ttt::LayerState& layer = memory_.layer_L[static_cast<size_t>(i)];
+    if (layer.recurrent()) {
+      layer.set_now(step.state(rows_, i));
+      continue;
+    }
+    ttt::KvCache& kv = layer.kv();
     const ops::KvWindow fresh = step.keys(rows_, i, position_n);
     kv.append(fresh.k_BWGd, fresh.v_BWGd);
     // Suffix blocks but the first keep what the unfinished chunk's step will see, too.

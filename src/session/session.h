@@ -78,7 +78,7 @@ class Session {
 
   const Network& model_;
   ttt::Memory memory_;
-  ttt::InnerLoop inner_loop_;
+  ttt::InnerLoop inner_loop_;  // of memory_, with what was done ahead
   Checkpoints checkpoints_;
   std::vector<Tensor> unsynced_;  // tokens [B, 1]
   bool unsynced_count_ = true;    // as targets

@@ -4,8 +4,8 @@
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/store/store.h"
-#include "ttt/suffix.h"
 #include "ttt/prefix.h"
+#include "ttt/suffix.h"
 
 #include <algorithm>
 
@@ -21,10 +21,22 @@ void TokenStep::make_room(int64_t needed) {
   const int64_t most = std::max(c.window, c.chunk), C = std::min(most, std::max(2 * needed, c.chunk)), B = rows_;
   graph_.forget();
   ring_L_.clear();
+  state_L_.clear();
+  capacity_ = C;
   const auto options = weights_.embedding_VD.options(), whole = options.dtype(at::kLong);
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const auto make = [&] { return at::empty({B, C, c.num_kv_heads, c.head_dim}, options); };
-    ring_L_.push_back({make(), make()});
+    RecurrentState& state = state_L_.emplace_back();
+    if (!mixer_of(c, i).recurrent()) {
+      ring_L_.push_back({make(), make()});
+      continue;
+    }
+    ring_L_.emplace_back();
+    for (const StatePart& part : mixer_of(c, i).state(c, i)) {
+      std::vector<int64_t> shape{B};
+      shape.insert(shape.end(), part.shape.begin(), part.shape.end());
+      state.push_back(at::zeros(shape, part.wide ? options.dtype(master_type(weights_.type())) : options));
+    }
   }
   if (x_BD_.defined()) return;
   // Zeros, so that rows which nobody has used compute nothing strange.
@@ -42,6 +54,11 @@ void TokenStep::make_room(int64_t needed) {
 void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count) {
   const int64_t C = capacity();
   for (size_t i = 0; i < ring_L_.size(); ++i) {
+    if (memory.layer_L[i].recurrent()) {
+      const RecurrentState& now = memory.layer_L[i].now();
+      for (size_t part = 0; part < now.size(); ++part) rows.of(state_L_[i][part]).copy_(now[part]);
+      continue;
+    }
     const ops::KvWindow kept = memory.layer_L[i].kv().last(std::min({count, config_.window - 1, C}));
     const int64_t n = kept.length();
     if (n == 0) continue;
@@ -93,11 +110,26 @@ void TokenStep::step() {
         ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B, window, attention_scale(c));
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
-  const Tensor h_B1D = ttt::run_prefix(c, w, input_2B_.select(0, 0).unsqueeze(1), rope, rope, {attend});
+  const auto recur = [&](int64_t block, const auto& run) {
+    const RecurrentState& before = state_L_[static_cast<size_t>(block)];
+    RecurrentState after = before;
+    const Tensor y_PB1D = run(after);
+    for (size_t i = 0; i < before.size(); ++i)  // rows without a token keep theirs
+      ops::store_in_ring(after[i].flatten(1), before[i].view({rows_, 1, -1}), position_B);
+    return y_PB1D;
+  };
+  const Carry carry{attend, recur};
+  const Tensor h_B1D = ttt::run_prefix(c, w, input_2B_.select(0, 0).unsqueeze(1), rope, rope, carry);
   if (c.suffix_len > 0) ops::store_in_ring(h_B1D.select(1, 0), h_BbD_, position_B);
-  const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, {attend})).select(1, 0);
+  const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, carry)).select(1, 0);
   ops::copy_to(x_BD, x_BD_);
   ops::copy_to(ops::product_nt(x_BD, w.head()), logits_BV_);
+}
+
+RecurrentState TokenStep::state(const Rows& rows, int64_t block) const {
+  RecurrentState out;
+  for (const Tensor& x : state_L_[static_cast<size_t>(block)]) out.push_back(rows.of(x).clone());
+  return out;
 }
 
 ops::KvWindow TokenStep::keys(const Rows& rows, int64_t block, const Tensor& position_n) const {

@@ -25,13 +25,13 @@ class TokenStep {
   TokenStep(const Network& model, int64_t rows);
 
   int64_t rows() const { return rows_; }
-  int64_t capacity() const { return ring_L_.empty() ? 0 : ring_L_[0].k_BCGd.size(1); }  // slots of a ring
+  int64_t capacity() const { return capacity_; }  // slots of a ring
   /// Whether a token at position `needed` - 1 has no slot yet, although its window is not full.
   bool lacks_room(int64_t needed) const { return needed > capacity() && capacity() < config_.window; }
   /// Makes rings for so many positions and some more, up to what a window needs. All rows must be loaded again.
   void make_room(int64_t needed);
 
-  /// The newest `count` positions' keys and values, or those that a ring has slots for if they are fewer.
+  /// The newest `count` positions' keys and values, or those that a ring has slots for if they are fewer; and states.
   void load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count);
   /// Rounded to the compute type: once an inner step.
   void load_fast_weights(const Rows& rows, const ttt::Memory& memory);
@@ -50,7 +50,8 @@ class TokenStep {
 
   /// A step's work: whether it is captured by now, and if it cannot be, why.
   const ops::Graph& graph() const { return graph_; }
-
+  /// A copy of a recurrent layer's state.
+  RecurrentState state(const Rows& rows, int64_t block) const;
   /// Keys and values of some positions [n] (int64) of block i.
   ops::KvWindow keys(const Rows& rows, int64_t block, const Tensor& position_n) const;
   /// What the chunk's step starts from, of those positions: [B, n, D].
@@ -66,7 +67,9 @@ class TokenStep {
   const Weights& weights_;  // for so many rows
   const int64_t rows_;
   ops::Graph graph_;
-  std::vector<Ring> ring_L_;
+  int64_t capacity_ = 0;
+  std::vector<Ring> ring_L_;             // of layers with attention
+  std::vector<RecurrentState> state_L_;  // of recurrent ones
   std::vector<FastMlp> fast_S_;
   Tensor input_2B_;  // token, position
   Tensor frequency_R_;

@@ -1,3 +1,4 @@
+#include "model/parameters.h"
 #include "store/import_decoder.h"
 
 #include "base/error.h"
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 bool is_small_gguf(const fs::path& path, const ModelConfig& config) {
-  return formats::is_gguf(path) && fs::file_size(path) < static_cast<uint64_t>(config.parameter_count()) * 39 / 10;
+  return formats::is_gguf(path) && fs::file_size(path) < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
 }
 
 /// `on_progress` as import_decoder(): in weights, of `weights`.
@@ -44,7 +45,7 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
   fs::remove(folder / kGgufInFolder);  // of an import before
   if (!store && is_small_gguf(path, source.config())) {
     fs::remove(folder / "model.safetensors");
-    copy_whole(path, folder / kGgufInFolder, source.config().parameter_count(), on_progress);
+    copy_whole(path, folder / kGgufInFolder, parameter_count(source.config()), on_progress);
     write_file(folder / "config.json", to_json(source.config()).dump(2) + "\n");
     return;
   }

@@ -15,7 +15,7 @@ bool same_tensors(const RecurrentState& a, const RecurrentState& b) {
 }  // namespace
 
 LayerState::LayerState(const ModelConfig& config, int64_t layer) : layer_(layer) {
-  const Mixer& mixer = mixer_of(config, layer);
+  const LayerMixer& mixer = mixer_of(config, layer);
   if (!mixer.recurrent()) return;
   parts_ = mixer.state(config, layer);
   state_ = Recurrent{};

@@ -64,8 +64,10 @@ class InnerLoop {
   ~InnerLoop();
 
   ReadResult read(const Tensor& tokens_Bn, const ReadOptions& options = {});
+  const Network& model() const { return model_; }
+  const Memory& memory() const { return memory_; }
 
-  // For who brings the memory up to date by itself (session/decoder.h):
+  // For who brings the memory up to date by itself (session/session.h):
 
   /// The newest token's target has become known: the next token [B], on the model's device, which the caller then
   /// reads. A full chunk has waited for it and makes its step. Returns what on_step threw, if anything, to be rethrown

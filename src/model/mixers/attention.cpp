@@ -21,7 +21,7 @@ Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
 
 }  // namespace
 
-const Mixer attention_mixer{.mix = attention, .state = nullptr};
+const LayerMixer attention_mixer{.mix = attention, .state = nullptr};
 
 double attention_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
 

@@ -5,7 +5,7 @@
 
 namespace ingrain {
 
-extern const Mixer attention_mixer;
+extern const LayerMixer attention_mixer;
 
 /// 1 / sqrt(head_dim).
 double attention_scale(const ModelConfig& config);

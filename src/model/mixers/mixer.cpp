@@ -4,6 +4,6 @@
 
 namespace ingrain {
 
-const Mixer& mixer_of(const ModelConfig& /*config*/, int64_t /*layer*/) { return attention_mixer; }
+const LayerMixer& mixer_of(const ModelConfig& /*config*/, int64_t /*layer*/) { return attention_mixer; }
 
 }  // namespace ingrain

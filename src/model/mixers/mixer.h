@@ -11,8 +11,8 @@ namespace ingrain {
 /// How queries meet their keys and values (rotated, [P, B, T, ...]) and those before: returns [P, B, T, H, d].
 using Attend = std::function<Tensor(int64_t layer, const ops::Heads& now)>;
 
-/// What a recurrent mixer carries from token to token, in the order of its Mixer::state: constant in an inner step, as
-/// keys and values are. Empty: nothing was read, which is zeros. Never changed in place, but replaced.
+/// What a recurrent mixer carries from token to token, in the order of its LayerMixer::state: constant in an inner
+/// step, as keys and values are. Empty: nothing was read, which is zeros. Never changed in place, but replaced.
 using RecurrentState = std::vector<Tensor>;
 
 /// How a recurrent mixer's tokens meet those before: gives `run` the state before them, and keeps what `run` makes of
@@ -42,7 +42,7 @@ struct StatePart {
 };
 
 /// A kind of mixer.
-struct Mixer {
+struct LayerMixer {
   /// x: [P, B, T, D], normed. Returns what is added to the residual stream (after its post-norm), like x.
   Tensor (*mix)(const MixerPass& pass, const Tensor& x_PBTD);
   /// Of a recurrent mixer; nullptr: it carries keys and values, through Carry::attend.
@@ -52,6 +52,6 @@ struct Mixer {
 };
 
 /// That of a layer.
-const Mixer& mixer_of(const ModelConfig& config, int64_t layer);
+const LayerMixer& mixer_of(const ModelConfig& config, int64_t layer);
 
 }  // namespace ingrain

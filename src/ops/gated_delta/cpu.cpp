@@ -82,6 +82,7 @@ void RunGatedDelta(const GatedDeltaCall& c, int64_t begin, int64_t end) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include <ATen/ceil_div.h>
 namespace ingrain::ops {
 namespace {
 

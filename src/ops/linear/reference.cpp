@@ -5,7 +5,7 @@ namespace ingrain::ops {
 namespace {
 
 Tensor plain_nt(const Tensor& a_MK, const Tensor& b_NK) {
-  return at::mm(a_MK, (quantized_format(b_NK) ? dequantize(b_NK).to(a_MK.scalar_type()) : b_NK).t());
+  return at::mm(a_MK, (quantized_format(b_NK) ? ops::dequantize(b_NK).to(a_MK.scalar_type()) : b_NK).t());
 }
 Tensor plain_nn(const Tensor& a_MK, const Tensor& b_KN) { return at::mm(a_MK, b_KN); }
 Tensor plain_tn(const Tensor& a_KM, const Tensor& b_KN) { return at::mm(a_KM.t(), b_KN); }
