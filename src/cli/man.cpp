@@ -27,7 +27,7 @@ std::string synopsis(const CommandOutline& command) {
   std::string out = ".B " + roff(fmt::format("{}", fmt::join(command.path, " "))) + "\n";
   for (const OptionOutline& option : command.options)
     if (option.positional)
-      out += fmt::format(option.required ? ".I {}{}\n" : ".RI [ {}{} ]\n", roff(option.names[0]),
+      out += fmt::format(fmt::runtime(option.required ? ".I {}{}\n" : ".RI [ {}{} ]\n"), roff(option.names[0]),
                          option.several ? "..." : "");
   out += command.commands.empty() ? "[options]\n" : ".I COMMAND\n";
   return out;
