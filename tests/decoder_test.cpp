@@ -86,7 +86,7 @@ thread_local int CountOperations::operations_ = 0;
 struct Variant {
   const char* name;
   at::ScalarType type;
-  const ops::PackedFormat* format;
+  const ops::QuantizedFormat* format;
   TinyShape shape;
   bool biases, head_norms, interleaved;
   double tolerance;
@@ -108,7 +108,7 @@ Network variant_model(const Variant& variant) {
     if (kind == ParameterKind::norm || x.dim() == 1) x.add_(at::randn_like(x), 0.2);
   });
   Network model{c, convert(c, w, variant.type), "tiny"};
-  if (variant.format) pack_slow_weights(model, *variant.format);
+  if (variant.format) quantize_slow_weights(model, *variant.format);
   return model;
 }
 

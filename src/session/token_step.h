@@ -64,12 +64,14 @@ class TokenStep {
   const ModelConfig& config_;
   const Weights& weights_;  // for so many rows
   const int64_t rows_;
-  ops::Repeated repeated_;
+  ops::Graph graph_;
   int64_t capacity_ = 0;
   std::vector<Ring> ring_L_;             // of layers with attention
-  std::vector<RecurrentState> state_L_;  // of recurrent ones
+  // Of recurrent layers, each part flat: [B + 1, ...]; the last row is for rows without a token.
+  std::vector<std::vector<Tensor>> state_L_;
+  RecurrentState state_of(int64_t block) const;  // views
   std::vector<FastMlp> fast_S_;
-  Tensor input_3B_;  // token, position, place in h
+  Tensor input_4B_;  // token, position, place in h, in states
   Tensor frequency_R_;
   Tensor h_ND_;  // prefix outputs of every row's unfinished chunk, [B * b + 1, D]; the last is for rows without a token
   Tensor x_BD_, logits_BV_;

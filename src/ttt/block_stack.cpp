@@ -55,7 +55,7 @@ Tensor BlockStack::forward(const Tensor& tokens_BT, const ops::RopeTable& rope, 
       h_PBTD = run(i, h_PBTD, slots_.leaves(), tap);
     }
   }
-  return ops::value(h_PBTD);
+  return ops::primal(h_PBTD);
 }
 
 void BlockStack::backward(const Tensor& g_BTD) {
@@ -71,7 +71,7 @@ void BlockStack::backward(const Tensor& g_BTD) {
     stage = {};
   }
   if (embedding_sum.defined()) {
-    const Tensor g_ND = ops::value(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());
+    const Tensor g_ND = ops::primal(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());
     embedding_sum.index_add_(0, tokens_BT_.flatten(), g_ND);
   }
   kept_.clear();

@@ -145,8 +145,8 @@ class MetaGradient {
         chunk_gradient(c_, w_, now.W_S, input(t), chunk_of(batch_.target_BT, t), chunk_of(batch_.valid_BT, t));
     if (first_time) {
       for (size_t s = 0; s < kv_S1_.size(); ++s) {
-        chunk_of(kv_S1_[s].k_BWGd, t).copy_(ops::value(pass.kv_S1[s].k_PBTGd));
-        chunk_of(kv_S1_[s].v_BWGd, t).copy_(ops::value(pass.kv_S1[s].v_PBTGd));
+        chunk_of(kv_S1_[s].k_BWGd, t).copy_(ops::primal(pass.kv_S1[s].k_PBTGd));
+        chunk_of(kv_S1_[s].v_BWGd, t).copy_(ops::primal(pass.kv_S1[s].v_PBTGd));
       }
     }
     std::vector<Mlp> next = empty_like(now.W_S);
@@ -225,7 +225,7 @@ class MetaGradient {
 
     std::vector<Tensor> outputs{J.objective}, cotangents{at::ones_like(J.objective)};
     for (size_t s = 0; s < suffix.kv_S1.size(); ++s) {
-      outputs.insert(outputs.end(), {ops::value(suffix.kv_S1[s].k_PBTGd), ops::value(suffix.kv_S1[s].v_PBTGd)});
+      outputs.insert(outputs.end(), {ops::primal(suffix.kv_S1[s].k_PBTGd), ops::primal(suffix.kv_S1[s].v_PBTGd)});
       cotangents.insert(cotangents.end(), {chunk_of(nu_S1_[s].k_BWGd, t).to(h_BTD_.scalar_type()),
                                            chunk_of(nu_S1_[s].v_BWGd, t).to(h_BTD_.scalar_type())});
     }

@@ -1,16 +1,14 @@
 #include "ttt/prefix.h"
 
 #include "model/mixers/attention.h"
-#include "ops/graph/graph.h"
+#include "ops/embedding/embedding.h"
 
 namespace ingrain::ttt {
 
 Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const ops::RopeTable& prefix_rope,
                   const ops::RopeTable& suffix_rope, const Carry& carry, const Tap& tap) {
   const at::NoGradGuard no_grad;
-  Tensor h_PBnD = ops::again([embedding_VD = w.embedding_VD, tokens_Bn] {
-                    return at::embedding(embedding_VD, tokens_Bn);
-                  }).unsqueeze(0);
+  Tensor h_PBnD = ops::embedding(w.embedding_VD, tokens_Bn).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBnD);
   const int64_t mixers = std::min(c.prefix_len() + 1, c.num_layers);
   for (int64_t i = 0; i < mixers; ++i) {
@@ -19,7 +17,7 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
     h_PBnD = mixer_step(c, block, h_PBnD, carry, rope, tap, i);
     if (i < c.prefix_len()) h_PBnD = mlp_step(c, block, h_PBnD, tap, i);
   }
-  return ops::value(h_PBnD);
+  return ops::primal(h_PBnD);
 }
 
 Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const ops::RopeTable& prefix_rope,
@@ -27,7 +25,7 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
   // Old and new keys are taken from the cache, where they lie side by side: attention on a GPU wants them in one piece.
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     KvCache& kv = layer_L[static_cast<size_t>(block)].kv();
-    kv.append(ops::value(now.k_PBTGd), ops::value(now.v_PBTGd));
+    kv.append(ops::primal(now.k_PBTGd), ops::primal(now.v_PBTGd));
     const int64_t n = tokens_Bn.size(1);
     const ops::KvWindow fresh = kv.last(n), past = kv.before(n, c.window - 1);
     kv.keep_last(c.window - 1);

@@ -124,7 +124,7 @@ class ReadCall {
     const SuffixOutput out =
         run_suffix(c_, w, fast_S, suffix_input(c_, m_, /*whole=*/false, h_BnD, rope), options_.tap);
     carry_on(out.kv_S1, out.state_S1);
-    m_.x_BD = ops::value(out.x_PBTD).select(1, -1).clone();
+    m_.x_BD = ops::primal(out.x_PBTD).select(1, -1).clone();
     // Only the last target can be unknown. Alone (decoding) it is not worth a product with the head; with others it
     // gets a score that nobody reads.
     if (h_BnD.size(1) == 1 && !targets_known) return;
@@ -152,7 +152,7 @@ class ReadCall {
       if (layer.recurrent())
         layer.set_now(state_S1[s]);
       else
-        layer.kv().append(ops::value(kv_S1[s].k_PBTGd), ops::value(kv_S1[s].v_PBTGd));
+        layer.kv().append(ops::primal(kv_S1[s].k_PBTGd), ops::primal(kv_S1[s].v_PBTGd));
     }
   }
 

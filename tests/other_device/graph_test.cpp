@@ -17,7 +17,7 @@ using test::OtherDevice;
 class Graph : public OtherDevice {
  protected:
   const at::TensorOptions options_ = at::TensorOptions(kOther).dtype(at::kDouble);
-  ops::Repeated repeated_{kOther};
+  ops::Graph graph_{kOther};
 };
 
 TEST_F(Graph, replays_what_the_second_run_did_on_the_tensors_of_then) {
@@ -32,23 +32,23 @@ TEST_F(Graph, replays_what_the_second_run_did_on_the_tensors_of_then) {
   const int64_t before = test::replays();
   for (int64_t i = 1; i <= 5; ++i) {
     x.fill_(i);
-    repeated_.run(work);
+    graph_.run(work);
     expect_same(at::full({3}, 3.0 * i * i, at::kDouble), y);
     expect_same(at::full({2}, 3.0 * i * i + 1, at::kDouble), result);
   }
   EXPECT_EQ(test::replays(), before + 3);
   x = at::full({3}, 7, options_);  // a graph does not know of it
-  repeated_.run(work);
+  graph_.run(work);
   expect_same(at::full({3}, 75, at::kDouble), y);
-  repeated_.forget();
-  repeated_.run(work);
+  graph_.forget();
+  graph_.run(work);
   expect_same(at::full({3}, 147, at::kDouble), y);
 }
 
 TEST_F(Graph, keeps_a_number_that_the_host_counts) {
   const Tensor x = at::zeros({1}, options_);
   int64_t count = 0;
-  for (int64_t i = 0; i < 4; ++i) repeated_.run([&] { x.add_(count++); });
+  for (int64_t i = 0; i < 4; ++i) graph_.run([&] { x.add_(count++); });
   EXPECT_EQ(x.item<double>(), 0 + 1 + 1 + 1);
 }
 
@@ -61,10 +61,10 @@ TEST_F(Graph, of_work_that_waits_or_copies_or_moves_memory_is_an_error) {
       [&] { x.resize_({4}); },
   };
   for (const auto& work : wrong) {
-    repeated_.forget();
-    EXPECT_NO_THROW(repeated_.run(work));
-    EXPECT_THROW(repeated_.run(work), c10::Error);
-    EXPECT_THROW(repeated_.run(work), c10::Error) << "it was not recorded";
+    graph_.forget();
+    EXPECT_NO_THROW(graph_.run(work));
+    EXPECT_THROW(graph_.run(work), c10::Error);
+    EXPECT_THROW(graph_.run(work), c10::Error) << "it was not recorded";
   }
   EXPECT_NO_THROW(x.sum().item<double>()) << "and nothing is recorded after it";
 }

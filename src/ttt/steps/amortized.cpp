@@ -54,7 +54,7 @@ std::unique_ptr<StepEngine> make_amortized_steps(const StepContext& context, std
 }
 
 AmortizedChunk::AmortizedChunk(const ModelConfig& config, const Memory& memory, int64_t most)
-    : config_(config), most_(most), chunk_of_(memory.h_BbD), begin_(memory.chunk_begin()), tape_(config.chunk) {}
+    : config_(config), most_(most), chunk_of_(memory.h_BbD), begin_(memory.chunk_begin()), activations_(config.chunk) {}
 
 bool AmortizedChunk::belongs_to(const Memory& memory) const {
   return chunk_of_.is_same(memory.h_BbD) && begin_ == memory.chunk_begin();
@@ -123,13 +123,14 @@ void AmortizedChunk::suffix_unit(const Weights& w, const Memory& memory) {
     return run(state_S1_[static_cast<size_t>(block - config_.prefix_len() - 1)]);
   };
   const at::NoGradGuard no_grad;
-  const size_t call = part_->suffix.passed() == 0 ? 0 : tape_.next_call();
-  const ops::Tape::Scope recording(tape_, ops::Tape::Mode::record, done_, part_tokens(), call);
+  const size_t call = part_->suffix.passed() == 0 ? 0 : activations_.next_call();
+  const ops::ActivationCache::Scope storing(activations_, ops::ActivationCache::Mode::store, done_, part_tokens(),
+                                            call);
   part_->suffix.next(config_, w, fast_S, part_->rope, {attend, recur});
 }
 
 void AmortizedChunk::head_unit(const Weights& w) {
-  if (!part_->head) part_->head.emplace(ops::value(part_->suffix.x_PBTD()).flatten(0, 1), part_->target_BT.flatten());
+  if (!part_->head) part_->head.emplace(ops::primal(part_->suffix.x_PBTD()).flatten(0, 1), part_->target_BT.flatten());
   part_->head->add(w.head(), std::min(kHeadRows, config_.vocab_size - part_->head->added()));
 }
 
@@ -150,7 +151,7 @@ void AmortizedChunk::finish_part(const Weights& w) {
 
 ChunkGradient AmortizedChunk::gradient(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
                                        const Tensor& valid_BT) {
-  const ops::Tape::Scope replaying(tape_, ops::Tape::Mode::replay, 0, config_.chunk);
+  const ops::ActivationCache::Scope reusing(activations_, ops::ActivationCache::Mode::reuse, 0, config_.chunk);
   const Tensor weight_BT = mean_weights(valid_BT, nll_BT_.scalar_type());
   // The parts' gradients are of sums; those of a mean are so many times smaller, in every sequence its own.
   const Tensor mean_B = weight_BT.amax(1);

@@ -62,7 +62,7 @@ class AmortizedChunk {
   const int64_t most_;
   const Tensor chunk_of_;  // the memory's h_BbD, by which it is known,
   const int64_t begin_;    // and the chunk's first position
-  ops::Tape tape_;
+  ops::ActivationCache activations_;
   int64_t done_ = 0;
   std::optional<Part> part_;
   std::vector<RecurrentState> state_S1_;  // of suffix blocks 1 .. S-1 that are recurrent, as far as they are passed

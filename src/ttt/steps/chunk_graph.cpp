@@ -49,7 +49,7 @@ class GraphSteps : public PlainSteps {
 }  // namespace
 
 ChunkGraph::ChunkGraph(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S)
-    : c_(config), w_(weights), memory_(memory), eta_S_(eta_S), repeated_(weights.device()) {
+    : c_(config), w_(weights), memory_(memory), eta_S_(eta_S), graph_(weights.device()) {
   if (w_.type() != at::kBFloat16) return;
   for (const Mlp& mlp : memory.W_S) rounded_S_.push_back({mlp.w13_FD.to(w_.type()), mlp.w2_DF.to(w_.type())});
 }
@@ -66,7 +66,7 @@ const ChunkGraph::Result& ChunkGraph::run(const Tensor& h_BbD, const ops::RopeTa
   rope_.cos_TR.copy_(rope.cos_TR);
   rope_.sin_TR.copy_(rope.sin_TR);
   memory_.h_BbD.copy_(h_BbD);
-  repeated_.run([this] { step(); });
+  graph_.run([this] { step(); });
   return result_;
 }
 
@@ -81,7 +81,7 @@ void ChunkGraph::find_windows() {
            found_S1.back().k_BWGd.const_data_ptr() == window_S1_[static_cast<size_t>(s - 1)].k_BWGd.const_data_ptr();
   }
   if (same) return;
-  repeated_.forget();
+  graph_.forget();
   window_S1_ = found_S1;
 }
 

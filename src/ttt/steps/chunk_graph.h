@@ -40,7 +40,7 @@ class ChunkGraph {
   const Weights& w_;
   Memory& memory_;
   const Tensor eta_S_;
-  ops::Repeated repeated_;
+  ops::Graph graph_;
   ops::RopeTable rope_;
   std::vector<Mlp> rounded_S_;  // the fast weights in bf16, kept up by the steps; empty where nothing is rounded
   std::vector<ops::KvWindow> window_S1_;  // past and own keys and values, [B, window - 1 + chunk, G, d]
