@@ -68,8 +68,8 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
 }
 
 ops::RopeTable unrotated(const ops::RopeTable& table) {
-  return {ops::again([cos_TR = table.cos_TR] { return at::ones_like(cos_TR); }),
-          ops::again([sin_TR = table.sin_TR] { return at::zeros_like(sin_TR); }), table.interleaved};
+  const ops::cpu::Recording::Scope aside(nullptr);  // constants: repeated work need not make them again
+  return {at::ones_like(table.cos_TR), at::zeros_like(table.sin_TR), table.interleaved};
 }
 
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count) {
