@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "model/parameters.h"
 #include "ops/memory/arena.h"
 
 #include <fmt/ranges.h>
@@ -10,11 +11,12 @@ namespace ingrain {
 namespace {
 
 /// Moves quantized matrices into one piece of memory, in the order in which a token meets them.
-void gather(Weights& quantized) {
+void gather(const ModelConfig& config, Weights& quantized) {
   std::vector<Tensor*> matrices;
-  for (BlockWeights& block : quantized.blocks)
-    matrices.insert(matrices.end(), {&block.wqkv_CD, &block.wo_DC, &block.mlp.w13_FD, &block.mlp.w2_DF});
-  matrices.push_back(&quantized.head_VD);
+  for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
+    if (p.quantizable && p.step != Step::head) matrices.push_back(&p.member(quantized, layer));
+  });
+  matrices.push_back(&quantized.head_VD);  // there even where it is tied
   std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::quantized_format(*m); });
   std::vector<ops::cpu::Shape> shapes;
   for (const Tensor* m : matrices) shapes.push_back({m->sizes().vec(), m->scalar_type()});
@@ -36,17 +38,13 @@ void quantize_slow_weights(Network& model, const ops::QuantizedFormat& format) {
     target = ops::quantize(matrix, fitting);
     matrix.copy_(ops::dequantize(target));  // in place: what lies in an arena is not freed by itself
   };
-  for (size_t i = 0; i < w.blocks.size(); ++i) {
-    BlockWeights &from = w.blocks[i], &to = quantized.blocks[i];
-    quantize(from.wqkv_CD, to.wqkv_CD, format);
-    quantize(from.wo_DC, to.wo_DC, format);
-    quantize(from.mlp.w13_FD, to.mlp.w13_FD, format);
-    quantize(from.mlp.w2_DF, to.mlp.w2_DF, format);
-  }
+  for_each_parameter(model.config, [&](const Parameter& p, int64_t layer) {
+    if (p.quantizable && p.step != Step::head) quantize(p.member(w, layer), p.member(quantized, layer), format);
+  });
   // The embedding is looked up, not multiplied: quantized it serves as the head alone.
   quantize(w.head_VD.defined() ? w.head_VD : w.embedding_VD, quantized.head_VD, ops::q8_0);
   quantized.embedding_VD = w.embedding_VD;
-  gather(quantized);
+  gather(model.config, quantized);
   model.quantized = std::move(quantized);
 }
 

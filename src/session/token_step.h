@@ -66,7 +66,7 @@ class TokenStep {
   const int64_t rows_;
   ops::Graph graph_;
   int64_t capacity_ = 0;
-  std::vector<Ring> ring_L_;             // of layers with attention
+  std::vector<Ring> ring_L_;  // of layers with attention
   // Of recurrent layers, each part flat: [B + 1, ...]; the last row is for rows without a token.
   std::vector<std::vector<Tensor>> state_L_;
   RecurrentState state_of(int64_t block) const;  // views
