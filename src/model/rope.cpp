@@ -1,5 +1,7 @@
 #include "model/rope.h"
 
+#include "ops/graph/capture.h"
+
 #include <cmath>
 #include <numbers>
 
@@ -61,7 +63,7 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
 }
 
 ops::RopeTable unrotated(const ops::RopeTable& table) {
-  const ops::cpu::Recording::Scope aside(nullptr);  // constants: repeated work need not make them again
+  const ops::cpu::Capture::Scope aside(nullptr);  // constants: captured work need not make them again
   return {at::ones_like(table.cos_TR), at::zeros_like(table.sin_TR), table.interleaved};
 }
 
