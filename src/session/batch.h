@@ -3,7 +3,7 @@
 #pragma once
 
 #include "session/token_step.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <memory>
 #include <span>
