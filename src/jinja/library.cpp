@@ -172,6 +172,7 @@ Value call_global(Runtime& runtime, const std::string& name, const CallArguments
   if (name == "cycler") return make_cycler(runtime, arguments);
   if (name == "joiner") return make_joiner(runtime, arguments);
   if (name == "range") return make_range(runtime, arguments);
+  if (name == "dict.fromkeys") return call_method(runtime, Value::dict({}), "fromkeys", arguments);
   if (name == "namespace") return make_namespace(runtime, arguments);
   if (name == "dict") return make_dict(runtime, arguments);
   if (name == "strftime_now") return strftime_now(runtime, arguments);

@@ -71,6 +71,9 @@ std::optional<Value> namespace_member(const Namespace& space, const std::string&
 }
 
 std::optional<Value> callable_member(const Callable& callable, std::string_view name) {
+  const bool dict = !callable.macro && callable.self.is_undefined() && callable.name == "dict";
+  if (dict && name == "fromkeys")
+    return Value(std::make_shared<const Callable>(Callable{"dict.fromkeys", {}, nullptr}));
   if (!callable.macro || callable.macro->definition->kind == StmtKind::Block) return std::nullopt;
   const Stmt& macro = *callable.macro->definition;
   if (name == "name") return macro.kind == StmtKind::Macro ? Value(callable.name) : Value(None{});

@@ -18,7 +18,7 @@ import jinja_reference
 
 # What is no difference: texts with addresses in memory, and bounds that are ours on purpose (docs/chat_templates.md).
 ADDRESS = re.compile(r" at 0x[0-9a-f]+|<(built-in )?(function|method)|<bound method|<class |<Cycler|<Joiner|&lt;(function|built|bound|class)")
-BOUNDS = re.compile(r"64 bits|too much work|nest deeper|nests deeper|more than \d+|64-bit|lists and dictionaries nest|cannot be printed|a slice's bounds must")
+BOUNDS = re.compile(r"64 bits|too much work|nest deeper|nests deeper|more than \d+|64-bit|lists and dictionaries nest|cannot be printed|a slice's bounds must|has no slices")
 LENIENT = re.compile(r"\|\s*(tojson|length|count|last)|\.length|\.revindex|:")  # lazy sequences have a length and a JSON form here
 
 

@@ -156,7 +156,7 @@ def percent(rng):
         flags = "".join(rng.sample("-+ #0", rng.choice([0, 0, 1, 2])))
         width = rng.choice(["", "", "5", "12", "*"])
         precision = rng.choice(["", "", ".0", ".2", ".10", ".", ".*"])
-        parts.append("%" + name + flags + width + precision + rng.choice("sdirxXofFeEgGcauq%"))
+        parts.append("%%" if rng.random() < 0.05 else "%" + name + flags + width + precision + rng.choice("sdirxXofFeEgGcauq"))
     return rng.choice(["'{}'", "('{}<'|safe)"]).format("|".join(parts))
 
 
@@ -225,7 +225,7 @@ def statement(rng, depth=1):
     if pick == 7:
         return f"{{% with a = {e()}, b = {value(rng)} %}}{{{{ a }}}}{{{{ b }}}}{{% endwith %}}{{{{ a }}}}"
     if pick == 8:
-        return f"{{% autoescape {rng.choice(['true', 'true', 'false', 'n', 'nope'])} %}}{shown(rng, e())}<{{{{ '<' ~ {value(rng)} }}}}{{{{ m(1, '<') }}}}{{% endautoescape %}}{{{{ '<' }}}}"
+        return f"{{% autoescape {rng.choice(['true', 'true', 'false'])} %}}{shown(rng, e())}<{{{{ n ~ {value(rng)} }}}}{{{{ m(1, '<') }}}}{{% endautoescape %}}{{{{ '<' }}}}"
     if pick == 9:
         return f"{{% block b1{rng.choice(['', '', ' scoped'])} %}}{shown(rng, e())}{{{{ y }}}}{{% endblock %}}{rng.choice(['', '{{ self.b1() }}'])}"
     if pick == 10:
