@@ -147,6 +147,54 @@ TEST(HfConfig, every_fourth_layer_of_smollm3_is_not_rotated) {
   EXPECT_THROW(parse(with(smollm3, {{"no_rope_layers", {1, 1, 1, 1, 1, 2}}})), Error);
 }
 
+TEST(ModelConfig, layers_that_differ_survive_our_own_file) {
+  const ModelConfig c = parse(with(smollm2(), {{"architectures", {"SmolLM3ForCausalLM"}}, {"num_hidden_layers", 5}}));
+  const json file = to_json(c);
+  EXPECT_EQ(file["layers"], json::parse(R"([{}, {}, {}, {"rope": false}, {}])"));
+  EXPECT_EQ(parse_config(file, "config.json").layers, c.layers);
+  EXPECT_FALSE(
+      to_json(parse(smollm2())).contains("layers"));  // files of models whose layers are alike stay as they were
+}
+
+TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
+  const json plain = to_json(parse(smollm2()));
+  const json unusual{{"partial_rotary_factor", 0.5},
+                     {"attention_scale", 0.2},
+                     {"attention_softcap", 50.0},
+                     {"qk_norm_whole", true},
+                     {"mlp_bias", true},
+                     {"attention_output_bias", true},
+                     {"pre_norm", false},
+                     {"hidden_act", "gelu"},
+                     {"embedding_scale", 12.0},
+                     {"residual_scale", 0.2},
+                     {"logit_scale", 0.1},
+                     {"logit_softcap", 30.0}};
+  for (const auto& [field, value] : unusual.items()) {
+    try {
+      parse_config(with(plain, {{field, value}}), "config.json");
+      ADD_FAILURE() << field << " was accepted";
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(field));
+    }
+  }
+  json layers = std::vector<json>(30, json::object());
+  layers[7] = {{"sliding_window", 64}};
+  const auto refused = [&] {
+    try {
+      parse_config(with(plain, {{"layers", layers}}), "config.json");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(refused(), HasSubstr("layer 7: 'sliding_window'"));
+  layers[7] = {{"rope_theta", 5e5}};
+  EXPECT_THAT(refused(), HasSubstr("layer 7: 'rope_theta'"));
+  layers[7] = {{"rop", false}};
+  EXPECT_THAT(refused(), HasSubstr("layers[7]: unknown field 'rop'"));
+}
+
 TEST(HfConfig, eos_ids_of_the_generation_config_win) {
   const auto d = parse(with(smollm2(), {{"eos_token_id", {2, 0}}}));
   EXPECT_THAT(d.eos_ids, ElementsAre(2, 0));

@@ -6,6 +6,8 @@
 #include "ttt/outer_gradient.h"
 
 #include <gtest/gtest.h>
+
+#include <set>
 #include <torch/csrc/autograd/autograd.h>
 
 namespace ingrain::ttt {
@@ -91,6 +93,7 @@ INSTANTIATE_TEST_SUITE_P(
         GradientCase{.shape = {.window = 10, .chunk = 32}, .chunks = 2},
         GradientCase{.shape = {.window = 1000, .inner_clip = 100}, .batch = 2},
         GradientCase{.shape = {.kv_heads = 1, .tie = false, .post_norm = false, .learned_rates = true}, .batch = 2},
+        GradientCase{.shape = {.layers = 4, .suffix = 3, .unrotated = 2}, .batch = 2},
         GradientCase{.batch = 2, .bos_run = 5}, GradientCase{.batch = 2, .bos_run = 20}, GradientCase{.bos_run = 30},
         GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
         GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
@@ -114,6 +117,37 @@ TEST(GradientSums, parameters_that_are_not_trained_get_no_gradient_and_change_no
   }
   EXPECT_EQ(trained, 2 * 4 + 1u);  // two norms and two matrices of each fast MLP, and the rates
   EXPECT_LT(trained, a.size());
+}
+
+TEST(GradientSums, lie_in_one_piece_of_memory_and_count_what_the_table_counts) {
+  const Network model = tiny_model({.tie = false, .learned_rates = true, .unrotated = 2});
+  const ModelConfig& c = model.config;
+  GradientSums gradients(c, model.weights);
+  int64_t numbers = 0;
+  for (const Tensor& sum : parameter_list(c, gradients.sums())) {
+    numbers += sum.numel();
+    EXPECT_EQ(sum.storage().data(), gradients.flat().storage().data());
+    EXPECT_EQ(sum.storage_offset() % 16, 0);
+    sum.fill_(1);
+  }
+  EXPECT_EQ(numbers, parameter_count(c));
+  EXPECT_EQ(gradients.flat().sum().item<double>(), static_cast<double>(numbers));  // none overlaps another
+}
+
+TEST(ParameterTable, parts_in_files_cover_a_parameter_and_no_name_is_given_twice) {
+  ModelConfig c = test::tiny_config({.tie = false, .learned_rates = true});
+  c.change_layers([](LayerSpec& layer) { layer.qkv_bias = true; });
+  std::set<std::string> names;
+  for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
+    int64_t row = 0;
+    for (const StoredPart& part : stored_parts(p, c, layer)) {
+      EXPECT_EQ(part.first_row, row) << part.name;
+      row += part.rows;
+      EXPECT_TRUE(names.insert(part.name).second) << part.name;
+      EXPECT_TRUE(part.gguf.empty() || names.insert(part.gguf).second) << part.gguf;
+    }
+    EXPECT_EQ(row, shape_of(p, c)[0]) << full_name(p, layer);
+  });
 }
 
 TEST(OuterGradient, a_length_that_is_no_multiple_of_the_chunk_is_refused) {

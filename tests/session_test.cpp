@@ -164,6 +164,19 @@ Network wide_model(at::ScalarType type, const ops::QuantizedFormat* format = nul
   return model;
 }
 
+TEST(SessionsByKernels, capture_a_token_or_say_what_stands_in_the_way) {
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const Network model = wide_model(type);
+    Session session(model, ttt::empty_memory(model));
+    session.read(test::random_tokens(model.config, 1, 20));
+    EXPECT_EQ(session.graph(), nullptr) << "no token was written";
+    for (uint64_t i = 0; i < 3; ++i) session.write(test::random_tokens(model.config, 1, 1, i));
+    ASSERT_NE(session.graph(), nullptr);
+    EXPECT_EQ(session.graph()->captured(), type != at::kDouble) << type << ": " << session.graph()->refusal();
+    EXPECT_EQ(session.graph()->refusal().empty(), type != at::kDouble);
+  }
+}
+
 /// With one thread, and few enough rows for the kernels of few rows, sums have one order.
 TEST(SessionsByKernels, in_one_batch_are_what_each_is_alone_to_the_last_bit) {
   const test::Threads one_thread(1);
@@ -220,6 +233,34 @@ TEST(SessionsByKernels, begun_again_go_on_to_the_last_bit) {
     }
     EXPECT_EQ(in_one.loads().whole, 1);
   }
+}
+
+TEST(Session, of_several_sequences_in_step_takes_as_many_rows_of_a_batch) {
+  const Network model = tiny_model({});
+  Batch batch(model);
+  std::vector<Memory> expected;
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (const int64_t sequences : {1, 2, 3, 1}) {
+    Memory memory = ttt::empty_memory(model, sequences);
+    ttt::read(model, memory, test::random_tokens(model.config, sequences, 5 + 3 * sequences));
+    expected.push_back(memory.fork());
+    sessions.push_back(std::make_unique<Session>(model, std::move(memory)));
+    batch.add(*sessions.back());
+  }
+  const ReadOptions options;
+  for (uint64_t t = 0; t < 24; ++t) {
+    if (t == 9) batch.remove(*sessions[1]);
+    if (t == 12) batch.add(*sessions[1]);
+    std::vector<Batch::Turn> turns;
+    for (uint64_t i = 0; i < sessions.size(); ++i) {
+      if ((t + i) % 5 == 0 || !batch.has(*sessions[i])) continue;
+      const Tensor token_B1 = test::random_tokens(model.config, expected[i].batch(), 1, 5 * t + i);
+      turns.push_back({*sessions[i], token_B1, options});
+      ttt::read(model, expected[i], token_B1, options);
+    }
+    batch.step(turns);
+  }
+  for (size_t i = 0; i < sessions.size(); ++i) expect_same_memory(model, expected[i], sessions[i]->memory());
 }
 
 TEST(Session, goes_back_to_its_checkpoints) {

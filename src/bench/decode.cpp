@@ -74,7 +74,7 @@ class Writer {
   }
 
   int64_t steps() const { return session_.steps(); }
-  const ops::Graph& graph() const { return session_.graph(); }
+  const ops::Graph& graph() const { return *session_.graph(); }
 
  private:
   session::Session session_;

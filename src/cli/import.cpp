@@ -1,11 +1,11 @@
 #include "cli/commands.h"
 #include "cli/paths.h"
 
-#include "model/parameters.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "model/parameters.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
 #include "store/model_files.h"

@@ -27,8 +27,8 @@ std::string synopsis(const CommandOutline& command) {
   std::string out = ".B " + roff(fmt::format("{}", fmt::join(command.path, " "))) + "\n";
   for (const OptionOutline& option : command.options)
     if (option.positional)
-      out += fmt::format(fmt::runtime(option.required ? ".I {}{}\n" : ".RI [ {}{} ]\n"), roff(option.names[0]),
-                         option.several ? "..." : "");
+      out += (option.required ? ".I " : ".RI [ ") + roff(option.names[0]) + (option.several ? "..." : "") +
+             (option.required ? "\n" : " ]\n");
   out += command.commands.empty() ? "[options]\n" : ".I COMMAND\n";
   return out;
 }

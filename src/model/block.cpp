@@ -1,6 +1,5 @@
 #include "model/block.h"
 
-#include "model/rope.h"
 #include "ops/linear/linear.h"
 #include "ops/residual/residual.h"
 #include "ops/rms_norm/rms_norm.h"

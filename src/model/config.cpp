@@ -63,7 +63,7 @@ void refuse_uncomputed(const LayerSpec& l, const ModelConfig& c, std::string_vie
   refuse(l.attention_scale != 0, "attention_scale", "attention scores scaled otherwise than by 1 / sqrt(head_dim) are");
   refuse(l.attention_softcap != 0, "attention_softcap", "attention scores with a soft cap are");
   refuse(l.qk_norm_whole, "qk_norm_whole", "norms of q and k over all heads together are");
-  refuse(l.o_bias, "attention_output_bias", "biases on the attention's output are");
+  refuse(l.o_bias, "attention_output_bias", "biases on the attention's output (Hugging Face's 'attention_bias') are");
   refuse(l.mlp_bias, "mlp_bias", "biases in the MLPs are");
   refuse(!l.pre_norm, "pre_norm", "blocks without a norm before each branch are");
   refuse(l.activation != Activation::silu, "hidden_act", "activations other than SiLU are");

@@ -1,6 +1,6 @@
 #include "model/rope.h"
 
-#include "ops/graph/captured.h"
+#include "ops/graph/capture.h"
 
 #include <cmath>
 #include <numbers>
@@ -63,8 +63,8 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
 }
 
 ops::RopeTable unrotated(const ops::RopeTable& table) {
-  return {ops::captured([cos_TR = table.cos_TR] { return at::ones_like(cos_TR); }),
-          ops::captured([sin_TR = table.sin_TR] { return at::zeros_like(sin_TR); }), table.interleaved};
+  const ops::cpu::Capture::Scope aside(nullptr);  // constants: captured work need not make them again
+  return {at::ones_like(table.cos_TR), at::zeros_like(table.sin_TR), table.interleaved};
 }
 
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count) {

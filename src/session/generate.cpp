@@ -30,10 +30,6 @@ Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokeni
     if (on_text) on_text(text);
   };
   const auto& ends = config.eos_ids;
-  // A stop that is a special token is that token: its text is never given out, so that it could not be found there.
-  std::vector<int32_t> stop_tokens;
-  for (const std::string& stop : options.stop)
-    if (const auto id = tokenizer.token_to_id(stop); id && tokenizer.is_special(*id)) stop_tokens.push_back(*id);
   const Tensor logits_V = room_for_download(session.logits_BV()[0]);
   const auto write = [&] {
     while (static_cast<int64_t>(out.tokens.size()) < options.max_tokens) {
@@ -50,10 +46,6 @@ Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokeni
         out.reason = StopReason::end_of_text;
         break;
       }
-      if (std::find(stop_tokens.begin(), stop_tokens.end(), token) != stop_tokens.end()) {
-        out.reason = StopReason::stop_string;
-        break;
-      }
       give(stops.push(characters.push(token)));
       if (stops.stopped()) {
         out.reason = StopReason::stop_string;
@@ -62,7 +54,7 @@ Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokeni
     }
   };
   write();
-  if (stops.stopped()) return out;
+  if (out.reason == StopReason::stop_string) return out;
   give(stops.push(characters.finish()));
   give(stops.finish());
   return out;

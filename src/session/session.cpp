@@ -206,4 +206,6 @@ void Session::leave() {
   batch_ = nullptr;
 }
 
+const ops::Graph* Session::graph() const { return batch_ && batch_->step_ ? &batch_->step_->graph() : nullptr; }
+
 }  // namespace ingrain::session

@@ -5,7 +5,6 @@
 
 #include "session/batch.h"
 #include "session/checkpoints.h"
-#include "ttt/read.h"
 
 #include <memory>
 #include <optional>
@@ -52,8 +51,9 @@ class Session {
   Checkpoints& checkpoints() { return checkpoints_; }
   const Checkpoints& checkpoints() const { return checkpoints_; }
 
-  /// A token's work in the batch it is in. REQUIRES: logits_BV() or write() was called.
-  const ops::Graph& graph() const { return batch_->step_->graph(); }
+  /// A token's work: whether it is captured by now, and if it cannot be, why. nullptr: no token was written yet. Valid
+  /// until the next one.
+  const ops::Graph* graph() const;
 
   /// In how many copies of windows to rings this session was loaded: all of a window, or what was read since.
   struct Loads {

@@ -26,17 +26,15 @@ void TokenStep::make_room(int64_t needed) {
   const auto options = weights_.embedding_VD.options(), whole = options.dtype(at::kLong);
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const auto make = [&] { return at::empty({B, C, c.num_kv_heads, c.head_dim}, options); };
-    RecurrentState& state = state_L_.emplace_back();
+    std::vector<Tensor>& state = state_L_.emplace_back();
     if (!mixer_of(c, i).recurrent()) {
       ring_L_.push_back({make(), make()});
       continue;
     }
     ring_L_.emplace_back();
-    for (const StatePart& part : mixer_of(c, i).state(c, i)) {
-      std::vector<int64_t> shape{B};
-      shape.insert(shape.end(), part.shape.begin(), part.shape.end());
-      state.push_back(at::zeros(shape, part.wide ? options.dtype(master_type(weights_.type())) : options));
-    }
+    for (const StatePart& part : mixer_of(c, i).state(c, i))
+      state.push_back(at::zeros({B + 1, c10::multiply_integers(part.shape)},
+                                part.wide ? options.dtype(master_type(weights_.type())) : options));
   }
   if (x_BD_.defined()) return;
   // Zeros, so that rows which nobody has used compute nothing strange.
@@ -44,9 +42,9 @@ void TokenStep::make_room(int64_t needed) {
     const auto of_each = [&](const Tensor& x) { return at::zeros({B, x.size(0), x.size(1)}, options); };
     fast_S_.push_back({{of_each(mlp.w13_FD), of_each(mlp.w2_DF)}, {}});
   }
-  input_2B_ = at::zeros({2, B}, whole);
+  input_4B_ = at::zeros({4, B}, whole);
   frequency_R_ = rope_frequencies(c, weights_.device());
-  h_BbD_ = at::zeros({B, c.chunk, c.hidden_size}, options);
+  h_ND_ = at::zeros({B * c.chunk + 1, c.hidden_size}, options);
   x_BD_ = at::zeros({B, c.hidden_size}, options);
   logits_BV_ = at::zeros({B, c.vocab_size}, options);
 }
@@ -56,7 +54,7 @@ void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t c
   for (size_t i = 0; i < ring_L_.size(); ++i) {
     if (memory.layer_L[i].recurrent()) {
       const RecurrentState& now = memory.layer_L[i].now();
-      for (size_t part = 0; part < now.size(); ++part) rows.of(state_L_[i][part]).copy_(now[part]);
+      for (size_t part = 0; part < now.size(); ++part) rows.of(state_L_[i][part]).copy_(now[part].flatten(1));
       continue;
     }
     const ops::KvWindow kept = memory.layer_L[i].kv().last(std::min({count, config_.window - 1, C}));
@@ -84,22 +82,24 @@ void TokenStep::load_output(const Rows& rows, const ttt::Memory& memory) {
 }
 
 void TokenStep::run(std::span<const Input> inputs) {
-  const Tensor input_2B = at::empty({2, rows_}, at::kLong);
-  int64_t* const to = input_2B.data_ptr<int64_t>();
+  const Tensor input_4B = at::empty({4, rows_}, at::kLong);
+  int64_t* const to = input_4B.data_ptr<int64_t>();
   for (int64_t b = 0; b < rows_; ++b) {
     const auto [token, position] = inputs[static_cast<size_t>(b)];
     to[b] = token;
     to[rows_ + b] = position;
+    to[2 * rows_ + b] = position < 0 ? rows_ * config_.chunk : b * config_.chunk + position % config_.chunk;
+    to[3 * rows_ + b] = position < 0 ? rows_ : b;
   }
-  input_2B_.copy_(input_2B, /*non_blocking=*/true);
+  input_4B_.copy_(input_4B, /*non_blocking=*/true);
   graph_.run([this] { step(); });
 }
 
-/// From input_2B_ to x_BD_ and logits_BV_.
+/// From input_4B_ to x_BD_ and logits_BV_.
 void TokenStep::step() {
   const ModelConfig& c = config_;
   const Weights& w = weights_;
-  const Tensor position_B = input_2B_.select(0, 1);
+  const Tensor position_B = input_4B_.select(0, 1);
   const auto rope = rope_table_at(c, position_B, frequency_R_, master_type(w.type()));
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
@@ -111,24 +111,34 @@ void TokenStep::step() {
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
   const auto recur = [&](int64_t block, const auto& run) {
-    const RecurrentState& before = state_L_[static_cast<size_t>(block)];
-    RecurrentState after = before;
-    const Tensor y_PB1D = run(after);
-    for (size_t i = 0; i < before.size(); ++i)  // rows without a token keep theirs
-      ops::store_in_ring(after[i].flatten(1), before[i].view({rows_, 1, -1}), position_B);
+    RecurrentState state = state_of(block);
+    const Tensor y_PB1D = run(state);
+    for (size_t i = 0; i < state.size(); ++i)
+      ops::store_rows(state[i].flatten(1), state_L_[static_cast<size_t>(block)][i], input_4B_.select(0, 3));
     return y_PB1D;
   };
   const Carry carry{attend, recur};
-  const Tensor h_B1D = ttt::run_prefix(c, w, input_2B_.select(0, 0).unsqueeze(1), rope, rope, carry);
-  if (c.suffix_len > 0) ops::store_in_ring(h_B1D.select(1, 0), h_BbD_, position_B);
+  const Tensor h_B1D = ttt::run_prefix(c, w, input_4B_.select(0, 0).unsqueeze(1), rope, rope, carry);
+  if (c.suffix_len > 0) ops::store_rows(h_B1D.select(1, 0), h_ND_, input_4B_.select(0, 2));
   const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, carry)).select(1, 0);
   ops::copy_to(x_BD, x_BD_);
   ops::copy_to(ops::product_nt(x_BD, w.head()), logits_BV_);
 }
 
+RecurrentState TokenStep::state_of(int64_t block) const {
+  RecurrentState out;
+  const auto parts = mixer_of(config_, block).state(config_, block);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    std::vector<int64_t> shape{rows_};
+    shape.insert(shape.end(), parts[i].shape.begin(), parts[i].shape.end());
+    out.push_back(state_L_[static_cast<size_t>(block)][i].narrow(0, 0, rows_).view(shape));
+  }
+  return out;
+}
+
 RecurrentState TokenStep::state(const Rows& rows, int64_t block) const {
   RecurrentState out;
-  for (const Tensor& x : state_L_[static_cast<size_t>(block)]) out.push_back(rows.of(x).clone());
+  for (const Tensor& x : state_of(block)) out.push_back(rows.of(x).clone());
   return out;
 }
 
@@ -139,7 +149,8 @@ ops::KvWindow TokenStep::keys(const Rows& rows, int64_t block, const Tensor& pos
 }
 
 Tensor TokenStep::prefix_output(const Rows& rows, const Tensor& position_n) const {
-  return rows.of(h_BbD_).index_select(1, position_n.remainder(config_.chunk));
+  const Tensor h_BbD = h_ND_.narrow(0, 0, rows_ * config_.chunk).view({rows_, config_.chunk, config_.hidden_size});
+  return rows.of(h_BbD).index_select(1, position_n.remainder(config_.chunk));
 }
 
 }  // namespace ingrain::session

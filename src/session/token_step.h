@@ -48,8 +48,6 @@ class TokenStep {
   const Tensor& x_BD() const { return x_BD_; }
   const Tensor& logits_BV() const { return logits_BV_; }  // in the compute type or wider
 
-  /// A step's work: whether it is captured by now, and if it cannot be, why.
-  const ops::Graph& graph() const { return graph_; }
   /// A copy of a recurrent layer's state.
   RecurrentState state(const Rows& rows, int64_t block) const;
   /// Keys and values of some positions [n] (int64) of block i.
@@ -68,12 +66,14 @@ class TokenStep {
   const int64_t rows_;
   ops::Graph graph_;
   int64_t capacity_ = 0;
-  std::vector<Ring> ring_L_;             // of layers with attention
-  std::vector<RecurrentState> state_L_;  // of recurrent ones
+  std::vector<Ring> ring_L_;  // of layers with attention
+  // Of recurrent layers, each part flat: [B + 1, ...]; the last row is for rows without a token.
+  std::vector<std::vector<Tensor>> state_L_;
+  RecurrentState state_of(int64_t block) const;  // views
   std::vector<FastMlp> fast_S_;
-  Tensor input_2B_;  // token, position
+  Tensor input_4B_;  // token, position, place in h, in states
   Tensor frequency_R_;
-  Tensor h_BbD_;  // prefix outputs of every row's unfinished chunk
+  Tensor h_ND_;  // prefix outputs of every row's unfinished chunk, [B * b + 1, D]; the last is for rows without a token
   Tensor x_BD_, logits_BV_;
 };
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "formats/gguf.h"
+#include "model/parameters.h"
 #include "store/assemble_weights.h"
 #include "store/model_files.h"
 #include "store/model_tokenizer.h"

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char *kEmbedding = "model.embed_tokens.weight", *kHead = "lm_head.weight";
+constexpr const char *kOurEmbedding = "model.embed_tokens.weight", *kOurHead = "lm_head.weight";
 
 /// Tensors have the same names as ours, perhaps without "model." (a base model saved by itself), and a shared matrix
 /// may lie under one of its two names.
@@ -26,7 +26,8 @@ class HuggingFaceSource : public DecoderSource {
  public:
   explicit HuggingFaceSource(const fs::path& folder) : stored_(folder) {
     config_ = families::read_hugging_face(folder);
-    bare_ = !stored_.contains(kEmbedding) && stored_.contains(std::string_view(kEmbedding).substr(kPrefix.size()));
+    bare_ =
+        !stored_.contains(kOurEmbedding) && stored_.contains(std::string_view(kOurEmbedding).substr(kPrefix.size()));
     settle_head();
   }
 
@@ -51,24 +52,24 @@ class HuggingFaceSource : public DecoderSource {
   static constexpr std::string_view kPrefix = "model.";
 
   std::string stored_name(const std::string& ours) const {
-    if (ours == kEmbedding && only_head_) return kHead;
+    if (ours == kOurEmbedding && only_head_) return kOurHead;
     return bare_ && ours.starts_with(kPrefix) ? ours.substr(kPrefix.size()) : ours;
   }
 
   void settle_head() {
-    const std::string embedding = stored_name(kEmbedding);
-    const bool has_head = stored_.contains(kHead), has_embedding = stored_.contains(embedding);
+    const std::string embedding = stored_name(kOurEmbedding);
+    const bool has_head = stored_.contains(kOurHead), has_embedding = stored_.contains(embedding);
     if (!config_.tie_embeddings) {
       require(has_head || !has_embedding,
               "{}: has no tensor '{}', and 'tie_word_embeddings' in its config.json is false: a model without a head "
               "cannot predict tokens; take the one with it (\"...ForCausalLM\")",
-              stored_.path().string(), kHead);
+              stored_.path().string(), kOurHead);
     } else if (has_head && !has_embedding) {
       only_head_ = true;
-    } else if (has_head && !same_tensor(embedding, kHead)) {
+    } else if (has_head && !same_tensor(embedding, kOurHead)) {
       config_.tie_embeddings = false;
       notes_.push_back(fmt::format("'tie_word_embeddings' is true, but {} holds a '{}' of its own, which is used",
-                                   stored_.path().string(), kHead));
+                                   stored_.path().string(), kOurHead));
     }
   }
 

@@ -1,7 +1,6 @@
 #include "model/mixers/attention.h"
 
 #include "model/rope.h"
-
 #include "ops/linear/linear.h"
 
 #include <cmath>
@@ -13,8 +12,9 @@ Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
   const ModelConfig& c = pass.config;
   const BlockWeights& w = pass.w;
   const Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
-  const auto heads = ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d,
-                                      c.layer(pass.layer).rotated ? pass.rope : unrotated(pass.rope), {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
+  const auto heads =
+      ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, c.layer(pass.layer).rotated ? pass.rope : unrotated(pass.rope),
+                       {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
   const Tensor o_PBTC = pass.carry.attend(pass.layer, heads).flatten(-2);
   return ops::linear(o_PBTC, w.wo_DC);
 }

@@ -4,6 +4,11 @@
 
 namespace ingrain {
 
-const LayerMixer& mixer_of(const ModelConfig& /*config*/, int64_t /*layer*/) { return attention_mixer; }
+const LayerMixer& mixer_of(const ModelConfig& config, int64_t layer) {
+  switch (config.layer(layer).mixer) {
+    case Mixer::attention: break;
+  }
+  return attention_mixer;
+}
 
 }  // namespace ingrain

@@ -9,11 +9,8 @@ namespace ingrain::ops {
 /// place = x.
 void copy_to(const Tensor& x, const Tensor& place);
 
-/// Row position % C of a ring [B, C, D] = x [B, D]. position: int64, one number >= 0, for all sequences, or one for
-/// each, [B], where a negative one means that nothing is stored. On the device of the others.
-void store_in_ring(const Tensor& x_BD, const Tensor& ring_BCD, const Tensor& position_B);
-
-/// position += count, where it lies.
-void advance(const Tensor& position, int64_t count);
+/// Rows row_B of a table [N, D] = x [B, D]. row: int64, each below N, on their device; it is read when the work runs.
+/// Where two are the same, either row may stay.
+void store_rows(const Tensor& x_BD, const Tensor& table_ND, const Tensor& row_B);
 
 }  // namespace ingrain::ops

@@ -124,7 +124,8 @@ void AmortizedChunk::suffix_unit(const Weights& w, const Memory& memory) {
   };
   const at::NoGradGuard no_grad;
   const size_t call = part_->suffix.passed() == 0 ? 0 : activations_.next_call();
-  const ops::ActivationCache::Scope storing(activations_, ops::ActivationCache::Mode::store, done_, part_tokens(), call);
+  const ops::ActivationCache::Scope storing(activations_, ops::ActivationCache::Mode::store, done_, part_tokens(),
+                                            call);
   part_->suffix.next(config_, w, fast_S, part_->rope, {attend, recur});
 }
 
