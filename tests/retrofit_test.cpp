@@ -2,11 +2,12 @@
 #include "store/retrofit.h"
 
 #include "base/error.h"
+#include "store/model_files.h"
 #include "store/stored_weights.h"
 #include "scratch.h"
 #include "tiny_model.h"
 #include "train/run.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <gmock/gmock.h>
 

@@ -1,6 +1,6 @@
 #include "model/rope.h"
 
-#include "ops/graph/graph.h"
+#include "ops/graph/capture.h"
 
 #include <cmath>
 #include <numbers>
@@ -44,12 +44,7 @@ Tensor rope_frequencies(const ModelConfig& c, at::Device device) {
 
 ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R,
                              at::ScalarType type) {
-  const Tensor angles_TR = ops::again([=] { return position_T.to(at::kDouble).unsqueeze(1) * frequency_R; });
-  const auto finish = [a = amplitude(config.rope_scaling), type](const Tensor& x) {
-    return (a == 1 ? x : x * a).to(type);
-  };
-  return {ops::again([=] { return finish(angles_TR.cos()); }), ops::again([=] { return finish(angles_TR.sin()); }),
-          config.rope_interleaved};
+  return ops::rotations(position_T, frequency_R, amplitude(config.rope_scaling), type, config.rope_interleaved);
 }
 
 ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,
@@ -65,6 +60,11 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
   const Tensor frequencies_R = 1.0 / at::pow(config.rope_theta, exponents_R);
   const Tensor angles_TR = at::arange(first, first + count, fp32).unsqueeze(1) * frequencies_R.unsqueeze(0);
   return {angles_TR.cos().to(device, type), angles_TR.sin().to(device, type), config.rope_interleaved};
+}
+
+ops::RopeTable unrotated(const ops::RopeTable& table) {
+  const ops::cpu::Capture::Scope aside(nullptr);  // constants: captured work need not make them again
+  return {at::ones_like(table.cos_TR), at::zeros_like(table.sin_TR), table.interleaved};
 }
 
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count) {

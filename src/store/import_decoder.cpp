@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "store/assemble_weights.h"
+#include "store/model_files.h"
 #include "store/model_tokenizer.h"
-#include "model/network.h"
 
 namespace ingrain {
 namespace fs = std::filesystem;
