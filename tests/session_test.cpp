@@ -310,6 +310,7 @@ TEST(Session, what_cannot_be_done_is_refused_before_anything_is) {
   EXPECT_THROW(some.become(ttt::empty_memory(model, 2)), Error);
   Batch batch(model);
   EXPECT_THROW(batch.add(stranger), Error);
+  EXPECT_THROW(batch.remove(some), Error);
   const auto refused = [&](std::initializer_list<Batch::Turn> turns) {
     const std::vector<Batch::Turn> all(turns);
     EXPECT_THROW(batch.step(all), Error);

@@ -15,15 +15,16 @@ TokenStep::TokenStep(const Network& model, int64_t rows)
     : config_(model.config), weights_(model.weights_for(rows)), rows_(rows), graph_(weights_.device()) {}
 
 /// Room for what a query sees, and for the tokens of a chunk, which the memory gets at its end. A window that the text
-/// does not fill yet gets no more than is needed for a while.
+/// does not fill yet gets no more than is needed for a while. Where memory runs out there are no buffers: the next call
+/// makes them.
 void TokenStep::make_room(int64_t needed) {
   const ModelConfig& c = config_;
   const int64_t most = std::max(c.window, c.chunk), C = std::min(most, std::max(2 * needed, c.chunk)), B = rows_;
   graph_.forget();
   ring_L_.clear();
   state_L_.clear();
-  capacity_ = C;
-  const auto options = weights_.embedding_VD.options(), whole = options.dtype(at::kLong);
+  capacity_ = 0;
+  const auto options = weights_.embedding_VD.options();
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const auto make = [&] { return at::empty({B, C, c.num_kv_heads, c.head_dim}, options); };
     std::vector<Tensor>& state = state_L_.emplace_back();
@@ -36,13 +37,21 @@ void TokenStep::make_room(int64_t needed) {
       state.push_back(at::zeros({B + 1, c10::multiply_integers(part.shape)},
                                 part.wide ? options.dtype(master_type(weights_.type())) : options));
   }
-  if (x_BD_.defined()) return;
-  // Zeros, so that rows which nobody has used compute nothing strange.
+  if (!logits_BV_.defined()) make_row_buffers();
+  capacity_ = C;
+}
+
+/// Zeros, so that rows which nobody has used compute nothing strange.
+void TokenStep::make_row_buffers() {
+  const ModelConfig& c = config_;
+  const int64_t B = rows_;
+  const auto options = weights_.embedding_VD.options();
+  fast_S_.clear();
   for (const Mlp& mlp : weights_.fast_S) {
     const auto of_each = [&](const Tensor& x) { return at::zeros({B, x.size(0), x.size(1)}, options); };
     fast_S_.push_back({{of_each(mlp.w13_FD), of_each(mlp.w2_DF)}, {}});
   }
-  input_4B_ = at::zeros({4, B}, whole);
+  input_4B_ = at::zeros({4, B}, options.dtype(at::kLong));
   frequency_R_ = rope_frequencies(c, weights_.device());
   h_ND_ = at::zeros({B * c.chunk + 1, c.hidden_size}, options);
   x_BD_ = at::zeros({B, c.hidden_size}, options);

@@ -59,6 +59,7 @@ class TokenStep {
   struct Ring {
     Tensor k_BCGd, v_BCGd;
   };
+  void make_row_buffers();
   void step();
 
   const ModelConfig& config_;
