@@ -48,6 +48,9 @@ class TokenStep {
   const Tensor& x_BD() const { return x_BD_; }
   const Tensor& logits_BV() const { return logits_BV_; }  // in the compute type or wider
 
+  /// A step's work: whether it is captured by now, and if it cannot be, why.
+  const ops::Graph& graph() const { return graph_; }
+
   /// A copy of a recurrent layer's state.
   RecurrentState state(const Rows& rows, int64_t block) const;
   /// Keys and values of some positions [n] (int64) of block i.
