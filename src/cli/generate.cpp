@@ -3,6 +3,7 @@
 #include "cli/writing_options.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/interrupt.h"
 #include "ingrain/reader.h"
 
@@ -23,7 +24,8 @@ struct GenerateCommand {
 
 void generate_command(const GenerateCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  watch_interrupts(o.save.empty() ? "what was written is shown" : "what was written is kept in the memory file");
+  if (!o.save.empty()) require_writable(o.save);
   const Model model = o.model.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   Reader(memory, {.learn = options.learn != Learn::off}).read(std::string_view(o.prompt));

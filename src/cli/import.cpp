@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/unfinished.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
 #include "model/network.h"
@@ -96,20 +97,27 @@ void import_reference(const ImportOptions& o) {
   if (is_orbax(source)) flatten_orbax(source, flattened.path());
   const ReferenceCheckpoint checkpoint =
       load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
-  save_model(target, checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
-  if (checkpoint.optimizer) save_optimizer_state(target, checkpoint.config, *checkpoint.optimizer);
-  put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), target, !o.tokenizer.empty());
+  UnfinishedFolder made(target, /*may_hold_files=*/true);
+  save_model(made.path(), checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
+  if (checkpoint.optimizer) save_optimizer_state(made.path(), checkpoint.config, *checkpoint.optimizer);
+  put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), made.path(),
+                !o.tokenizer.empty());
+  made.commit();
   print_result(target, checkpoint.config, checkpoint.optimizer ? ", with the optimizer's state" : "");
 }
 
 void import_model(const ImportOptions& o) {
+  { const UnfinishedFolder probe(o.target, /*may_hold_files=*/true); }  // known before a large model is read
+  if (!o.tokenizer.empty()) require(fs::is_regular_file(o.tokenizer), "{}: there is no such file", o.tokenizer);
   const auto decoder = open_decoder(o.source);
   if (!decoder) return import_reference(o);
   if (!o.config.empty())
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
-  import_decoder(*decoder, o.source, o.target, store);
-  if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, o.target, true);
+  UnfinishedFolder made(o.target, /*may_hold_files=*/true);
+  import_decoder(*decoder, o.source, made.path(), store);
+  if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, made.path(), true);
+  made.commit();
   print_result(o.target, decoder->config(), "");
 }
 

@@ -1,6 +1,8 @@
-// The program: finds the command, runs it, and turns errors into exit statuses (2: usage, 1: anything else).
+// The program: finds the command, runs it, and turns errors into exit statuses (docs/exit-codes.md).
 #include "base/allocator.h"
 #include "base/error.h"
+#include "base/interrupt.h"
+#include "base/output.h"
 #include "cli/commands.h"
 #include "ops/simd/processor.h"
 
@@ -9,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 
 namespace {
 
@@ -28,16 +31,24 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  return 0;
+  // What was kept is kept, and still a caller must know that not all was done. In a conversation Ctrl-C only ends an
+  // answer.
+  return interrupted() && !app.got_subcommand("chat") ? 128 + interrupt_signal() : 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  guard_standard_streams();
   ingrain::keep_freed_memory();
   try {
     ingrain::ops::limit_processor();
-    return run(argc, argv);
+    const int status = run(argc, argv);
+    finish_output();
+    return status;
+  } catch (const Stopped& e) {
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
+    return 128 + interrupt_signal();
   } catch (const UsageError& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 2;
@@ -51,6 +62,9 @@ int main(int argc, char** argv) {
     return 1;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "ingrain: out of memory; try a smaller batch, segment or model\n");
+    return 1;
+  } catch (const std::system_error& e) {  // fmt::print's, where standard output takes nothing
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 1;
   } catch (const std::exception& e) {
     const std::string text = e.what();  // libtorch's errors go on with a backtrace

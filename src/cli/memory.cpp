@@ -24,7 +24,7 @@ struct MemoryCommand {
 };
 
 void print_info(const MemoryCommand& o) {
-  const ttt::MemoryInfo info = ttt::read_memory_info(o.first);
+  const ttt::MemoryInfo info = ttt::check_memory_file(o.first);
   const char* form = info.form == MemoryForm::compact ? "compact" : "working";
   if (o.as_json) {
     const nlohmann::json root{{"file", o.first},
@@ -78,12 +78,13 @@ void print_difference(const MemoryCommand& o) {
 }
 
 void fork_memory(const MemoryCommand& o) {
-  ttt::read_memory_info(o.first);
+  ttt::check_memory_file(o.first);
   write_file(o.output, read_file(o.first, kMaxMemoryFile));
   std::printf("%s\n", o.output.c_str());
 }
 
 void compact_memory(const MemoryCommand& o) {
+  require_writable(o.output);
   const Network model = o.model.load();
   ttt::save_memory(o.output, model, ttt::load_memory(o.first, model), MemoryForm::compact);
   std::printf("%s: %s, %s before\n", o.output.c_str(), format_bytes(std::filesystem::file_size(o.output)).c_str(),

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/output.h"
 #include "session/sampler.h"
 
 #include <charconv>
@@ -72,9 +73,6 @@ GenerateOptions WritingOptions::parse() const {
   return out;
 }
 
-void show_text(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
+void show_text(std::string_view text) { put(text); }
 
 }  // namespace ingrain::cli

@@ -5,40 +5,58 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace ingrain::eval {
 namespace {
 
-PositionBin make_bin(const std::vector<float>& nll, int64_t begin, int64_t end) {
-  PositionBin bin{begin, end, 0, 0};
-  for (int64_t i = begin; i < end; ++i) {
-    const float x = nll[static_cast<size_t>(i)];
-    if (std::isnan(x)) continue;
-    bin.mean_nll += x;
-    ++bin.scored;
+constexpr double kNoMean = std::numeric_limits<double>::quiet_NaN();
+
+/// A sum that leaves out what is not finite, and counts it.
+struct Sum {
+  double sum = 0;
+  int64_t scored = 0, not_finite = 0;
+
+  void add(float nll) {
+    ++scored;
+    if (std::isfinite(nll))
+      sum += nll;
+    else
+      ++not_finite;
   }
-  if (bin.scored > 0) bin.mean_nll /= static_cast<double>(bin.scored);
-  return bin;
+  double mean() const { return scored > not_finite ? sum / static_cast<double>(scored - not_finite) : kNoMean; }
+};
+
+PositionBin make_bin(const std::vector<float>& nll, int64_t begin, int64_t end) {
+  Sum sum;
+  for (int64_t i = begin; i < end; ++i)
+    if (const float x = nll[static_cast<size_t>(i)]; !std::isnan(x)) sum.add(x);
+  return {begin, end, sum.scored, sum.mean(), sum.not_finite};
 }
 
 }  // namespace
 
-Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id,
+Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t unscored, int64_t bos_id,
                 const tokenizer::Tokenizer* tokenizer) {
   Score out;
   uint64_t bytes = 0;
-  double sum = 0;
+  Sum sum;
   for (size_t i = 0; i < nll.size(); ++i) {
-    if (tokens[i] == bos_id) nll[i] = std::nanf("");
-    if (std::isnan(nll[i])) continue;
-    sum += nll[i];
-    ++out.scored;
-    if (tokenizer) bytes += tokenizer->id_to_bytes(tokens[i]).size();
+    if (static_cast<int64_t>(i) < unscored || tokens[i] == bos_id) {
+      nll[i] = std::nanf("");
+      continue;
+    }
+    sum.add(nll[i]);
+    if (!std::isfinite(nll[i])) {
+      nll[i] = std::numeric_limits<float>::infinity();
+    } else if (tokenizer) {
+      bytes += tokenizer->id_to_bytes(tokens[i]).size();
+    }
   }
   out.nll = std::move(nll);
-  if (out.scored > 0) out.mean_nll = sum / static_cast<double>(out.scored);
-  if (bytes > 0) out.bits_per_byte = sum / std::numbers::ln2 / static_cast<double>(bytes);
+  out.scored = sum.scored, out.not_finite = sum.not_finite, out.mean_nll = sum.mean();
+  if (bytes > 0) out.bits_per_byte = sum.sum / std::numbers::ln2 / static_cast<double>(bytes);
   return out;
 }
 
@@ -60,6 +78,7 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
                      const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once) {
   const auto start = std::chrono::steady_clock::now();
+  const int64_t unscored = memory.x_BD.defined() ? 0 : 1;
   const size_t step = at_once > 0 ? static_cast<size_t>(at_once) : std::max<size_t>(tokens.size(), 1);
   std::vector<float> nll;
   bool going = true;
@@ -77,7 +96,7 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
   // Only now: a GPU works on after read() has returned, and the copies wait for it.
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto read = tokens.first(nll.size());
-  Score out = summarize(std::move(nll), read, model.config.bos_id, tokenizer);
+  Score out = summarize(std::move(nll), read, unscored, model.config.bos_id, tokenizer);
   out.seconds = seconds;
   return out;
 }

@@ -1,12 +1,29 @@
 #include "session/generate.h"
 
+#include "base/error.h"
 #include "model/device.h"
 #include "session/decoder.h"
 #include "session/sampler.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace ingrain::ttt {
+
+namespace {
+
+/// No token can be drawn from what is not a number; the sampler would leave such out in silence.
+void require_finite_logits(const Tensor& logits_V) {
+  const float* x = logits_V.const_data_ptr<float>();
+  uint32_t broken = 0;  // by bits: a loop of whole numbers runs many at once
+  for (int64_t i = 0; i < logits_V.numel(); ++i)
+    broken |= static_cast<uint32_t>((std::bit_cast<uint32_t>(x[i]) & 0x7f800000u) == 0x7f800000u);
+  require(
+      broken == 0,
+      "the model's output is not finite, so nothing can be written; compute in fp32, or begin from an earlier memory");
+}
+
+}  // namespace
 
 ReadOptions reading_options(Learn learn, bool written) {
   ReadOptions out;
@@ -15,8 +32,8 @@ ReadOptions reading_options(Learn learn, bool written) {
   return out;
 }
 
-Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, Memory& memory, BoundaryRing& boundaries,
-                   std::span<const int32_t> seen, const GenerateOptions& options,
+Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, Memory& memory,
+                   BoundaryRing& boundaries, std::span<const int32_t> seen, const GenerateOptions& options,
                    const std::function<void(std::string_view)>& on_text) {
   ReadOptions reading = reading_options(options.learn, /*written=*/true);
   reading.score = false;  // the logits were wanted once already
@@ -40,6 +57,7 @@ Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, 
         break;
       }
       logits_V.copy_(decoder.logits_BV()[0]);
+      require_finite_logits(logits_V);
       const int32_t token = sampler.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
       sampler.accept(token);
       out.tokens.push_back(token);

@@ -146,15 +146,11 @@ std::vector<fs::path> list_checkpoints(const fs::path& folder) {
 
 namespace {
 
-/// All but the newest `keep` checkpoints, and what killed runs left half-written.
+/// All but the newest `keep` checkpoints.
 void remove_old(const fs::path& folder, size_t keep) {
   auto old = list_checkpoints(folder);
   old.erase(old.begin(), old.begin() + static_cast<std::ptrdiff_t>(std::min(keep, old.size())));
   std::error_code ignored;  // one that cannot be removed costs space, not the run
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(kPrefix) && name.find(".tmp-") != name.npos) old.push_back(entry.path());
-  }
   for (const fs::path& path : old) fs::remove(path, ignored);
 }
 
@@ -166,7 +162,7 @@ fs::path save_checkpoint(const Trainer& trainer, uint64_t log_bytes) {
   std::map<std::string, Tensor> tensors;
   for (const auto& [name, x] : trainer.state()) tensors[name] = x.detach().to(at::kCPU).contiguous();
   TensorWriter writer;
-  for (const auto& [name, x] : tensors) writer.add(name, x);
+  for (const auto& [name, x] : tensors) writer.add_finite(name, x);
   writer.metadata("format", kFormat);
   writer.metadata("state", json{{"step", counters.step},
                                 {"tokens", counters.tokens},

@@ -239,7 +239,7 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   for (auto& [name, tensor] : tensors) {
     tensor = tensor.to(at::kCPU).contiguous();
     sum.tensor(name, tensor.sizes(), {static_cast<const uint8_t*>(tensor.data_ptr()), tensor.nbytes()});
-    writer.add(name, tensor);
+    writer.add_finite(name, tensor);
   }
   for (const auto& [key, value] : metadata) writer.metadata(key, value);
   writer.metadata("checksum", sum.value());
@@ -253,6 +253,15 @@ std::string memory_checksum(const formats::SafetensorsFile& file) {
   return sum.value();
 }
 
+namespace {
+
+void require_checksum(const formats::SafetensorsFile& file) {
+  require(memory_checksum(file) == field(file.metadata(), "checksum", file.path()),
+          "{}: the checksum does not match; the file is damaged", file.path().string());
+}
+
+}  // namespace
+
 Memory load_memory(const fs::path& path, const Network& model) {
   const at::NoGradGuard no_grad;
   const formats::SafetensorsFile file(path);
@@ -260,9 +269,15 @@ Memory load_memory(const fs::path& path, const Network& model) {
   require(info.model_fingerprint == model.fingerprint,
           "{}: this memory belongs to the model {}, not to {}; load that model's folder", path.string(),
           info.model_fingerprint, model.fingerprint);
-  require(memory_checksum(file) == field(file.metadata(), "checksum", path),
-          "{}: the checksum does not match; the file is damaged", path.string());
+  require_checksum(file);
   return Loader(file, model, info).load();
+}
+
+MemoryInfo check_memory_file(const fs::path& path) {
+  const formats::SafetensorsFile file(path);
+  const MemoryInfo info = parse_info(file);
+  require_checksum(file);
+  return info;
 }
 
 MemoryInfo read_memory_info(const fs::path& path) { return parse_info(formats::SafetensorsFile(path)); }
