@@ -153,6 +153,16 @@ TEST(ChatTemplate, chains_and_cycles_of_namespaces_are_freed) {
             "2");
 }
 
+TEST(ChatTemplate, keys_that_json_cannot_write_are_refused) {
+  for (const char* key : {"nope", "(1, 2)", "()", "(nope, none)"}) {
+    const std::string dict = fmt::format("{{{}: 1}}", key);
+    EXPECT_THAT(refusal("{{ " + dict + " | tojson }}"), HasSubstr("keys must be str, int, float, bool or None")) << key;
+    EXPECT_THAT(refusal("{{ [{'a': " + dict + "}] | tojson(indent=2) }}"), HasSubstr("keys must be")) << key;
+  }
+  EXPECT_EQ(render("{{ {1: 1, 2.5: 2, true: 3, none: 4, false: 5, 'x': 6} | tojson }}"),
+            R"({"1": 3, "2.5": 2, "null": 4, "false": 5, "x": 6})");
+}
+
 TEST(ChatTemplate, bytes_that_are_no_utf8_do_no_harm) {
   EXPECT_EQ(render("{{ 'a\xff\xc3' | length }}{{ 'a\xff'[::-1] }}"),
             "3\xff"

@@ -2,6 +2,7 @@
 // slots that are not seen.
 #include "ops/ring_attention/ring_attention.h"
 
+#include "ops/qkv_rope/qkv_rope.h"
 #include "ops/windowed_attention/windowed_attention.h"
 #include "instruction_sets.h"
 #include "placing.h"
@@ -21,7 +22,7 @@ struct Shape {
 };
 
 const Shape kShapes[] = {
-    {"one_head", 1, 1, 1, 8, 5, 5},          {"window_1", 2, 2, 1, 16, 3, 1},
+    {"one_head", 1, 1, 1, 8, 5, 5},          {"window_1", 3, 2, 1, 16, 3, 1},
     {"one_slot", 1, 2, 2, 8, 1, 1},          {"window_below_slots", 2, 4, 2, 64, 37, 22},
     {"grouped_by_3", 1, 9, 3, 64, 150, 150}, {"grouped_by_5", 2, 5, 1, 96, 70, 69},
     {"grouped_by_11", 1, 22, 2, 32, 20, 17}, {"head_dim_128", 1, 4, 2, 128, 131, 130},
@@ -49,13 +50,14 @@ struct Sequence {
         k(normal({s.batch, tokens, s.kv_heads, s.head_dim}, 2).to(type).to(at::kDouble)),
         v(normal({s.batch, tokens, s.kv_heads, s.head_dim}, 3).to(type).to(at::kDouble)) {}
 
-  /// What windowed attention gives the token at `position`.
-  Tensor expected(const Shape& s, int64_t position, double scale) const {
-    const auto token = [&](const Tensor& x) { return x.narrow(1, position, 1).unsqueeze(0).contiguous(); };
-    const ops::KvWindow past{k.narrow(1, 0, position).contiguous(), v.narrow(1, 0, position).contiguous()};
-    return ops::attention_reference.forward(token(q), token(k), token(v), past, s.window, scale)
-        .o_PBTHd[0]
-        .select(1, 0);
+  /// What windowed attention gives a sequence's token at `position`: [H, d].
+  Tensor expected(const Shape& s, int64_t sequence, int64_t position, double scale) const {
+    const auto tokens = [&](const Tensor& x, int64_t first, int64_t count) {
+      return x.narrow(0, sequence, 1).narrow(1, first, count).contiguous();
+    };
+    const auto token = [&](const Tensor& x) { return tokens(x, position, 1).unsqueeze(0); };
+    const ops::KvWindow past{tokens(k, 0, position), tokens(v, 0, position)};
+    return ops::attention_reference.forward(token(q), token(k), token(v), past, s.window, scale).o_PBTHd[0][0][0];
   }
 };
 
@@ -65,24 +67,66 @@ void expect_close(const Tensor& got, const Tensor& want, double tolerance) {
   EXPECT_LE(error, tolerance * std::max(want.abs().max().item<double>(), 0.3));  // and not NaN
 }
 
-/// Tokens are stored one by one in a ring of NaN; slots that a query does not see are made NaN again before it looks.
+/// Where the sequences of a batch are: each begins later than the one before, and has no token now and then.
+class Positions {
+ public:
+  Positions(int64_t sequences, int64_t tokens) : next_(static_cast<size_t>(sequences)), tokens_(tokens) {}
+
+  /// Of the next step; -1 for a sequence without a token. Empty once all have had theirs.
+  std::vector<int64_t> step() {
+    if (std::ranges::all_of(next_, [&](int64_t n) { return n == tokens_; })) return {};
+    std::vector<int64_t> out;
+    for (size_t b = 0; b < next_.size(); ++b) {
+      const auto turn = static_cast<int64_t>(b);
+      const bool idle = steps_ < 2 * turn || (steps_ + 3 * turn) % 5 == 4 || next_[b] == tokens_;
+      out.push_back(idle ? -1 : next_[b]++);
+    }
+    ++steps_;
+    return out;
+  }
+
+ private:
+  std::vector<int64_t> next_;
+  int64_t tokens_, steps_ = 0;
+};
+
+/// Tokens are stored one by one in rings of NaN; slots that a query does not see are made NaN again before it looks.
 void expect_equals_windowed_attention(const Shape& s, const Placing& placing, at::ScalarType type, double tolerance) {
-  const std::vector<int64_t> positions = positions_of(s);
-  const Sequence sequence(s, positions.back() + 1, type);
+  const std::vector<int64_t> wanted = positions_of(s);
+  const Sequence all(s, wanted.back() + 1, type);
   const Tensor nothing =
       at::full({s.batch, s.slots, s.kv_heads, s.head_dim}, std::numeric_limits<double>::quiet_NaN(), at::kDouble);
   const Tensor k = placing.place(nothing, type), v = placing.place(nothing, type);
   const double scale = 1 / std::sqrt(static_cast<double>(s.head_dim));
-  for (int64_t p = 0; p <= positions.back(); ++p) {
-    const auto token = [&](const Tensor& x) { return placing.place(x.select(1, p), type); };
-    const Tensor position = at::full({}, p, at::TensorOptions().device(placing.device).dtype(at::kLong));
-    ops::ring_store(token(sequence.k), token(sequence.v), k, v, position);
-    if (p >= s.window && s.window < s.slots)
-      for (const Tensor& ring : {k, v}) ring.select(1, (p - s.window) % s.slots).fill_(NAN);
-    if (!std::ranges::binary_search(positions, p)) continue;
-    SCOPED_TRACE(testing::Message() << s.name << " at position " << p);
-    expect_close(ops::ring_attention(token(sequence.q), k, v, position, s.window, scale),
-                 sequence.expected(s, p, scale), tolerance);
+  Positions positions(s.batch, wanted.back() + 1);
+  for (std::vector<int64_t> at = positions.step(); !at.empty(); at = positions.step()) {
+    const auto tokens = [&](const Tensor& x) {
+      std::vector<Tensor> out;
+      for (int64_t b = 0; b < s.batch; ++b) out.push_back(x[b][std::max<int64_t>(at[static_cast<size_t>(b)], 0)]);
+      return placing.place(at::stack(out), type);
+    };
+    const Tensor position_B = at::tensor(at).to(placing.device);
+    std::vector<Tensor> idle;  // rings that must stay as they are
+    for (int64_t b = 0; b < s.batch; ++b)
+      if (at[static_cast<size_t>(b)] < 0) idle.push_back(at::stack({k[b], v[b]}));
+    ops::ring_store(tokens(all.k), tokens(all.v), k, v, position_B);
+    const bool look = std::ranges::any_of(at, [&](int64_t p) { return std::ranges::binary_search(wanted, p); });
+    for (int64_t b = 0; b < s.batch; ++b)
+      if (const int64_t p = at[static_cast<size_t>(b)]; p >= s.window && s.window < s.slots)
+        for (const Tensor& ring : {k, v}) ring[b][(p - s.window) % s.slots].fill_(NAN);
+    const Tensor o = look ? ops::ring_attention(tokens(all.q), k, v, position_B, s.window, scale) : Tensor();
+    for (int64_t b = 0, i = 0; b < s.batch; ++b) {
+      const int64_t p = at[static_cast<size_t>(b)];
+      SCOPED_TRACE(testing::Message() << s.name << " sequence " << b << " at position " << p);
+      if (p < 0) {
+        EXPECT_TRUE(at::stack({k[b], v[b]}).allclose(idle[static_cast<size_t>(i++)], 0, 0, /*equal_nan=*/true));
+        if (look) {
+          EXPECT_EQ(o[b].abs().max().item<double>(), 0);
+        }
+      } else if (std::ranges::binary_search(wanted, p)) {
+        expect_close(o[b], all.expected(s, b, p, scale), tolerance);
+      }
+    }
   }
 }
 
@@ -116,8 +160,8 @@ TEST(RingAttention, the_ring_s_length_changes_no_bit) {
     for (const int64_t slots : {150, 151, 173, 300}) {
       const Tensor rk = at::zeros({2, slots, 2, 64}, type), rv = at::zeros({2, slots, 2, 64}, type);
       for (int64_t p = 0; p < 300; ++p)
-        ops::ring_store(k.select(1, p), v.select(1, p), rk, rv, at::full({}, p, at::kLong));
-      o.push_back(ops::ring_attention(q, rk, rv, at::full({}, 299, at::kLong), 150, 0.125));
+        ops::ring_store(k.select(1, p), v.select(1, p), rk, rv, at::full({2}, p, at::kLong));
+      o.push_back(ops::ring_attention(q, rk, rv, at::full({2}, 299, at::kLong), 150, 0.125));
       EXPECT_TRUE(o.back().equal(o.front())) << slots << " slots";
     }
   }
@@ -127,9 +171,31 @@ TEST(RingAttention, kernels_equal_windowed_attention_on_cuda) {
   expect_all_equal_windowed_attention(at::kCUDA);
 }
 
+/// A token a sequence, each turned by the angle of its own position: what every sequence gets alone.
+TEST(RingAttention, rotations_of_a_position_a_sequence_are_those_of_each_alone_in_kernels) {
+  const ops::HeadShape shape{4, 2, 6};
+  for (const auto type : {at::kDouble, at::kFloat, at::kBFloat16})
+    for (const bool interleaved : {false, true})
+      for (const int64_t planes : {1, 2}) {
+        const auto wide = ops::accumulate_type(type);
+        const Tensor qkv = normal({planes, 3, 1, 48}, 4).to(type), norm_d = normal({6}, 5).to(wide),
+                     angle_BR = normal({3, 3}, 6).to(wide);
+        const auto heads = [&](const Tensor& qkv_PBTC, const Tensor& angle) {
+          return ops::split_heads(qkv_PBTC, norm_d, norm_d, {angle.cos(), angle.sin(), interleaved}, shape, 1e-6);
+        };
+        const ops::Heads all = heads(qkv, angle_BR);
+        for (int64_t b = 0; b < 3; ++b) {
+          const ops::Heads alone = heads(qkv.narrow(1, b, 1), angle_BR.narrow(0, b, 1));
+          EXPECT_TRUE(all.q_PBTHd.narrow(1, b, 1).equal(alone.q_PBTHd)) << type;
+          EXPECT_TRUE(all.k_PBTGd.narrow(1, b, 1).equal(alone.k_PBTGd)) << type;
+          EXPECT_TRUE(all.v_PBTGd.narrow(1, b, 1).equal(alone.v_PBTGd)) << type;
+        }
+      }
+}
+
 TEST(RingAttention, what_does_not_fit_is_refused) {
   const Tensor q = at::zeros({1, 4, 8}), ring = at::zeros({1, 6, 2, 8}), token = at::zeros({1, 2, 8}),
-               position = at::zeros({}, at::kLong);
+               position = at::zeros({1}, at::kLong);
   EXPECT_THROW(ops::ring_attention(q, ring, ring, position, 7, 1), c10::Error) << "a window beyond the ring";
   EXPECT_THROW(ops::ring_attention(q, ring, ring, position, 0, 1), c10::Error);
   EXPECT_THROW(ops::ring_attention(q.narrow(1, 0, 3), ring, ring, position, 6, 1), c10::Error)
@@ -137,6 +203,7 @@ TEST(RingAttention, what_does_not_fit_is_refused) {
   EXPECT_THROW(ops::ring_attention(q, ring.to(at::kDouble), ring, position, 6, 1), c10::Error);
   EXPECT_THROW(ops::ring_attention(q, ring.transpose(1, 2), ring.transpose(1, 2), position, 2, 1), c10::Error);
   EXPECT_THROW(ops::ring_attention(q, ring, ring, position.to(at::kInt), 6, 1), c10::Error);
+  EXPECT_THROW(ops::ring_attention(q, ring, ring, position.repeat(2), 6, 1), c10::Error) << "a position a sequence";
   EXPECT_THROW(ops::ring_store(q, q, ring, ring, position), c10::Error) << "as many heads as the ring";
 }
 

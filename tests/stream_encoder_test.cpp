@@ -17,8 +17,8 @@ constexpr std::string_view kText =
     "caf\xC3\xA9s, <|endoftext|> x = f(a, b) \t// I'll do 12 345 things   at   once.\r\n\r\nThe end of the sto\xE6ry";
 
 std::vector<int32_t> encode_in_parts(const Tokenizer& tokenizer, std::string_view text, std::mt19937& random,
-                                     size_t longest) {
-  StreamEncoder encoder(tokenizer);
+                                     size_t longest, EncodeOptions options = {}) {
+  StreamEncoder encoder(tokenizer, options);
   std::vector<int32_t> out;
   const auto add = [&](const std::vector<int32_t>& ids) { out.insert(out.end(), ids.begin(), ids.end()); };
   while (!text.empty()) {
@@ -40,6 +40,16 @@ TEST(StreamEncoder, any_split_of_a_text_gives_its_tokens) {
       for (int i = 0; i < 20; ++i)
         EXPECT_EQ(encode_in_parts(tokenizer, kText, random, longest), whole) << name << ", parts up to " << longest;
   }
+}
+
+TEST(StreamEncoder, special_tokens_are_text_where_they_are_not_asked_for) {
+  std::mt19937 random(7);
+  const Tokenizer tokenizer = Tokenizer::load(kFixtures / "qwen.json");
+  const std::string_view text = "one two <|im_start|>user of the<|endoftext|> one more";
+  const EncodeOptions plain{.parse_special = false};
+  const std::vector<int32_t> whole = tokenizer.encode(text, plain);
+  EXPECT_EQ(tokenizer.decode(whole, /*skip_special=*/true), text);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(encode_in_parts(tokenizer, text, random, 9, plain), whole);
 }
 
 TEST(StreamEncoder, words_are_given_out_before_the_text_ends) {

@@ -40,8 +40,9 @@ class Model {
   std::optional<int64_t> window() const;  // tokens that attention sees; none: all that were read
   int64_t chunk() const;                  // tokens of an inner step
 
-  /// The token ids of `text`, special tokens written in it included; nothing is added in front.
-  std::vector<int32_t> encode(std::string_view text) const;
+  /// The token ids of `text`; nothing is added in front. Special tokens written in it ("<|im_end|>") are text like any
+  /// other unless `parse_special`.
+  std::vector<int32_t> encode(std::string_view text, bool parse_special = false) const;
   /// Their text, as valid UTF-8.
   std::string decode(std::span<const int32_t> tokens) const;
 

@@ -18,6 +18,7 @@ struct InnerStep {
 struct ReaderOptions {
   bool learn = true;           // make inner steps; otherwise only the window is filled
   bool begin_text = true;      // a memory that has read nothing reads the model's beginning-of-text token before a text
+  bool parse_special = false;  // special tokens written in a text become their ids; else they are text like any other
   bool measure_steps = false;  // compute InnerStep::loss_after, which costs one more pass over every chunk
   // When one of these throws, reading stops at a place where keep_going could have stopped it; then the exception goes
   // on.

@@ -21,7 +21,9 @@ std::optional<int64_t> Model::window() const {
   return config.full_attention() ? std::nullopt : std::optional(config.window);
 }
 int64_t Model::chunk() const { return parts_->network.config.chunk; }
-std::vector<int32_t> Model::encode(std::string_view text) const { return parts_->tokenizer.encode(text); }
+std::vector<int32_t> Model::encode(std::string_view text, bool parse_special) const {
+  return parts_->tokenizer.encode(text, {.parse_special = parse_special});
+}
 std::string Model::decode(std::span<const int32_t> tokens) const {
   return parts_->tokenizer.decode(tokens, /*skip_special=*/true);
 }

@@ -49,8 +49,9 @@ Reading read_into(Memory::State& to, const ReaderOptions& options, std::span<con
 }  // namespace
 
 Reader::Reader(Memory& memory, ReaderOptions options)
-    : state_(std::make_unique<State>(
-          State{memory, std::move(options), tokenizer::StreamEncoder(memory.model().parts().tokenizer)})) {}
+    : state_(std::make_unique<State>(State{
+          memory, options,
+          tokenizer::StreamEncoder(memory.model().parts().tokenizer, {.parse_special = options.parse_special})})) {}
 Reader::~Reader() = default;
 
 Reading Reader::feed(std::string_view text) {

@@ -45,7 +45,7 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Network& model,
     require(tokenizer.has_value(),
             "{}: no tokenizer there; put the model's own tokenizer.json beside its weights, or use --tokens",
             o.model.folder);
-    tokens = document_tokens(model.config, *tokenizer, text);
+    tokens = document_tokens(model.config, *tokenizer, text, /*parse_special=*/true);
   }
   if (o.limit > 0 && tokens.size() > static_cast<size_t>(o.limit)) tokens.resize(static_cast<size_t>(o.limit));
   return tokens;

@@ -24,7 +24,8 @@ Answer exchange(Memory& memory, chat::Conversation& conversation, std::string_vi
   reading.learn = options.learn != Learn::off;
   reading.measure_steps = static_cast<bool>(on_step);
   reading.on_step = on_step;
-  reading.begin_text = !conversation.has_template();  // a template writes its own beginning
+  reading.parse_special = conversation.has_template();  // what the template writes, and for now what is said
+  reading.begin_text = !conversation.has_template();    // a template writes its own beginning
   const std::string turn = conversation.ask(question);
   Answer out;
   out.tokens_read = Reader(memory, reading).read(std::string_view(turn)).tokens;
@@ -36,7 +37,7 @@ Answer exchange(Memory& memory, chat::Conversation& conversation, std::string_vi
     begun = begun || !text.empty();
     if (!text.empty()) on_text(text);
   };
-  const Generated generated = generate(memory, writing, show, memory.model().encode(turn));
+  const Generated generated = generate(memory, writing, show, memory.model().encode(turn, reading.parse_special));
   const bool ended = generated.reason == StopReason::end_of_text;
   conversation.answered(generated.text, ended ? memory.model().parts().tokenizer.id_to_bytes(generated.tokens.back())
                                               : std::string_view());

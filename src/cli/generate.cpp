@@ -28,14 +28,14 @@ void generate_command(const GenerateCommand& o) {
   if (!o.save.empty()) require_writable(o.save);
   const Model model = o.model.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
-  Reader(memory, {.learn = options.learn != Learn::off}).read(std::string_view(o.prompt));
+  Reader(memory, {.learn = options.learn != Learn::off, .parse_special = true}).read(std::string_view(o.prompt));
   require(memory.position() > 0, "there is nothing to continue; give --prompt or --memory");
   if (!o.as_json) show_text(o.prompt);
   const auto start = std::chrono::steady_clock::now();
   const auto show = [&](std::string_view text) {
     if (!o.as_json) show_text(text);
   };
-  const Generated out = generate(memory, options, show, model.encode(o.prompt));
+  const Generated out = generate(memory, options, show, model.encode(o.prompt, /*parse_special=*/true));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!o.save.empty()) memory.save(o.save);
   if (o.as_json) {

@@ -181,6 +181,8 @@ class JsonWriter {
   }
 
   void write_key(const Value& key) {
+    require(key.as_text() || key.is_number() || key.is_none(),
+            "tojson: keys must be str, int, float, bool or None, not {}", type_name(key));
     write_text(key.as_text() ? *key.as_text() : scalar(key));
     out += colon_;
   }

@@ -10,7 +10,8 @@ namespace ingrain {
 /// [head_dim / 2], fp64. Made on `device`, without a copy from the host.
 Tensor rope_frequencies(const ModelConfig& config, at::Device device = at::kCPU);
 
-/// cos and sin for any positions [T] (int64, on the frequencies' device). Angles in fp64: exact at any position.
+/// cos and sin for any positions [T] (int64, on the frequencies' device), of one sequence or a position a sequence.
+/// Angles in fp64: exact at any position.
 ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R,
                              at::ScalarType type);
 

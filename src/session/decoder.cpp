@@ -71,7 +71,7 @@ void Decoder::make_buffers(int64_t needed) {
   for (const Mlp& mlp : memory_.W_S)
     fast_S_.push_back({{at::empty_like(mlp.w13_FD, options), at::empty_like(mlp.w2_DF, options)}, {}});
   token_B1_ = at::zeros({B, 1}, whole);
-  position_1_ = at::zeros({1}, whole);
+  position_B_ = at::zeros({B}, whole);
   frequency_R_ = rope_frequencies(c_, w_.device());
   h_BbD_ = at::zeros({B, c_.chunk, c_.hidden_size}, options);
   x_BD_ = at::zeros({B, c_.hidden_size}, options);
@@ -95,7 +95,7 @@ void Decoder::load() {
     }
   }
   load_fast_weights();
-  position_1_.fill_(memory_.position);
+  position_B_.fill_(memory_.position);
   x_BD_.copy_(memory_.x_BD);
   logits_BV_.copy_(ops::product_nt(x_BD_, w_.head()));
 }
@@ -107,29 +107,29 @@ void Decoder::load_fast_weights() {
   }
 }
 
-/// One token through the model, from token_B1_ and position_1_ to logits_BV_.
+/// One token through the model, from token_B1_ and position_B_ to logits_BV_.
 void Decoder::step() {
-  const auto rope = rope_table_at(c_, position_1_, frequency_R_, master_type(w_.type()));
+  const auto rope = rope_table_at(c_, position_B_, frequency_R_, master_type(w_.type()));
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
     const auto only = [](const Tensor& x_PBTHd) { return x_PBTHd.select(2, 0).select(0, 0); };
-    ops::ring_store(only(now.k_PBTGd), only(now.v_PBTGd), ring.k_BCGd, ring.v_BCGd, position_1_);
+    ops::ring_store(only(now.k_PBTGd), only(now.v_PBTGd), ring.k_BCGd, ring.v_BCGd, position_B_);
     const int64_t window = std::min(c_.window, capacity());
     const Tensor o_BHd =
-        ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_1_, window, attention_scale(c_));
+        ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B_, window, attention_scale(c_));
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
   const Tensor h_B1D = run_prefix(c_, w_, token_B1_, rope, rope, attend);
   if (c_.suffix_len > 0)
-    ops::again([h_B1D, all_BbD = h_BbD_, at_1 = position_1_, chunk = c_.chunk] {
-      all_BbD.index_copy_(1, at_1.remainder(chunk), h_B1D);
+    ops::again([h_B1D, all_BbD = h_BbD_, at_B = position_B_, chunk = c_.chunk] {
+      all_BbD.index_copy_(1, at_B.narrow(0, 0, 1).remainder(chunk), h_B1D);
     });
   const Tensor x_BD = ops::value(run_suffix(c_, w_, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
   const Tensor logits_BV = ops::product_nt(x_BD, w_.head());
-  ops::again([x_BD, logits_BV, x_out = x_BD_, logits_out = logits_BV_, at_1 = position_1_] {
+  ops::again([x_BD, logits_BV, x_out = x_BD_, logits_out = logits_BV_, at_B = position_B_] {
     x_out.copy_(x_BD);
     logits_out.copy_(logits_BV);
-    at_1.add_(1);
+    at_B.add_(1);
   });
 }
 
@@ -137,7 +137,7 @@ void Decoder::sync() {
   if (unsynced_.empty()) return;
   const at::NoGradGuard no_grad;
   const int64_t n = static_cast<int64_t>(unsynced_.size()), first = memory_.filled;
-  const Tensor position_n = at::arange(memory_.position, position(), position_1_.options()),
+  const Tensor position_n = at::arange(memory_.position, position(), position_B_.options()),
                slot_n = position_n.remainder(capacity());
   for (size_t i = 0; i < ring_L_.size(); ++i) {
     memory_.kv_L[i].append(ring_L_[i].k_BCGd.index_select(1, slot_n), ring_L_[i].v_BCGd.index_select(1, slot_n));

@@ -51,7 +51,7 @@ class Decoder {
   ops::Repeated repeated_;
   std::vector<Ring> ring_L_;
   std::vector<FastMlp> fast_S_;
-  Tensor token_B1_, position_1_, frequency_R_;
+  Tensor token_B1_, position_B_, frequency_R_;
   Tensor h_BbD_, x_BD_, logits_BV_;
 };
 

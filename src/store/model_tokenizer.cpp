@@ -37,8 +37,8 @@ void begin_text(const ModelConfig& config, std::vector<int32_t>& tokens) {
 }
 
 std::vector<int32_t> document_tokens(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer,
-                                     std::string_view text) {
-  std::vector<int32_t> tokens = tokenizer.encode(text);
+                                     std::string_view text, bool parse_special) {
+  std::vector<int32_t> tokens = tokenizer.encode(text, {.parse_special = parse_special});
   begin_text(config, tokens);
   return tokens;
 }

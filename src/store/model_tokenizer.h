@@ -25,8 +25,9 @@ void copy_tokenizer(const std::filesystem::path& from, const std::filesystem::pa
 /// Puts the model's beginning-of-text token before `tokens`, if it has one.
 void begin_text(const ModelConfig& config, std::vector<int32_t>& tokens);
 
-/// `text` as the model reads a document: beginning of text, then its tokens.
+/// `text` as the model reads a document: beginning of text, then its tokens. Special tokens written in it are text
+/// like any other unless `parse_special`.
 std::vector<int32_t> document_tokens(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer,
-                                     std::string_view text);
+                                     std::string_view text, bool parse_special = false);
 
 }  // namespace ingrain

@@ -73,10 +73,10 @@ void AddedTokenFinder::apply(const AddedToken& token, std::string_view text, siz
   done = end;
 }
 
-std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view text, bool parse_special) const {
+std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view text, Wanted wanted) const {
   std::vector<Segment> out;
   size_t done = 0;
-  for (size_t i = 0; i < text.size() && !edges_.empty();) {
+  for (size_t i = 0; i < text.size() && !edges_.empty() && wanted != Wanted::none;) {
     size_t length = 0;
     const size_t found = first_bytes_[static_cast<uint8_t>(text[i])] ? longest_at(text, i, length) : kNone;
     if (found == kNone) {
@@ -84,7 +84,8 @@ std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view 
       continue;
     }
     const AddedToken& token = tokens_[found];
-    const bool skipped = (token.special && !parse_special) || (token.single_word && touches_word(text, i, i + length));
+    const bool skipped =
+        (token.special && wanted != Wanted::all) || (token.single_word && touches_word(text, i, i + length));
     if (!skipped) apply(token, text, i, i + length, done, out);
     i += length;
   }

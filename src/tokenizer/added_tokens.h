@@ -11,6 +11,9 @@
 
 namespace ingrain::tokenizer {
 
+/// Which added tokens are looked for; the others are plain text.
+enum class Wanted { all, ordinary, none };
+
 /// Immutable, thread-safe.
 class AddedTokenFinder {
  public:
@@ -22,9 +25,9 @@ class AddedTokenFinder {
     size_t begin, end;
     int32_t id;
   };
-  /// Cuts `text` (valid UTF-8) at the tokens: leftmost first, of several the longest. Special tokens are left in
-  /// the plain text unless `parse_special`.
-  std::vector<Segment> split(std::string_view text, bool parse_special) const;
+  /// Cuts `text` (valid UTF-8) at the tokens: leftmost first, of several the longest. Those that are not
+  /// `wanted` stay in the plain text.
+  std::vector<Segment> split(std::string_view text, Wanted wanted) const;
 
  private:
   size_t longest_at(std::string_view text, size_t position, size_t& length) const;

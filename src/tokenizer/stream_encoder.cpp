@@ -8,14 +8,14 @@ namespace {
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 /// Whether words are encoded on their own: a prefix blank, or a merge across blanks, shows in one of these.
-bool encodes_word_by_word(const Tokenizer& tokenizer) {
+bool encodes_word_by_word(const Tokenizer& tokenizer, EncodeOptions options) {
   constexpr std::string_view kWords[][2] = {{"a", " b"},  {"of", " the"},     {"New", " York"},
                                             {"in", " a"}, {"as well", " as"}, {"I", " am"}};
   return std::all_of(std::begin(kWords), std::end(kWords), [&](const auto& words) {
-    std::vector<int32_t> apart = tokenizer.encode(words[0]);
-    const auto second = tokenizer.encode(words[1]);
+    std::vector<int32_t> apart = tokenizer.encode(words[0], options);
+    const auto second = tokenizer.encode(words[1], options);
     apart.insert(apart.end(), second.begin(), second.end());
-    return apart == tokenizer.encode(std::string(words[0]) + std::string(words[1]));
+    return apart == tokenizer.encode(std::string(words[0]) + std::string(words[1]), options);
   });
 }
 
@@ -28,20 +28,20 @@ size_t last_cut(std::string_view text) {
 
 }  // namespace
 
-StreamEncoder::StreamEncoder(Tokenizer tokenizer)
-    : tokenizer_(std::move(tokenizer)), can_cut_(encodes_word_by_word(tokenizer_)) {}
+StreamEncoder::StreamEncoder(Tokenizer tokenizer, EncodeOptions options)
+    : tokenizer_(std::move(tokenizer)), options_(options), can_cut_(encodes_word_by_word(tokenizer_, options)) {}
 
 std::vector<int32_t> StreamEncoder::push(std::string_view text) {
   waiting_ += text;
   const size_t cut = can_cut_ ? last_cut(waiting_) : 0;
   if (cut == 0) return {};
-  std::vector<int32_t> out = tokenizer_.encode(std::string_view(waiting_).substr(0, cut));
+  std::vector<int32_t> out = tokenizer_.encode(std::string_view(waiting_).substr(0, cut), options_);
   waiting_.erase(0, cut);
   return out;
 }
 
 std::vector<int32_t> StreamEncoder::finish() {
-  std::vector<int32_t> out = tokenizer_.encode(waiting_);
+  std::vector<int32_t> out = tokenizer_.encode(waiting_, options_);
   waiting_.clear();
   return out;
 }

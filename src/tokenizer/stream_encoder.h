@@ -10,7 +10,7 @@ namespace ingrain::tokenizer {
 /// gets the whole text at finish(). One thread at a time.
 class StreamEncoder {
  public:
-  explicit StreamEncoder(Tokenizer tokenizer);
+  explicit StreamEncoder(Tokenizer tokenizer, EncodeOptions options = {});
 
   /// The ids that are certain by now.
   std::vector<int32_t> push(std::string_view text);
@@ -20,6 +20,7 @@ class StreamEncoder {
 
  private:
   Tokenizer tokenizer_;
+  EncodeOptions options_;
   bool can_cut_;
   std::string waiting_;
 };

@@ -75,7 +75,7 @@ std::vector<AddedToken> select(const std::vector<AddedToken>& tokens, bool norma
 }  // namespace
 
 struct Tokenizer::Data {
-  TokenizerSpec spec;  // without what vocabulary, bpe and the finders hold
+  TokenizerSpec spec;  // without what vocabulary, bpe and pre_tokenizer hold
   Vocabulary vocabulary;
   Bpe bpe;
   PreTokenizer pre_tokenizer;
@@ -93,6 +93,7 @@ struct Tokenizer::Data {
         normalized_finder(select(full.added_tokens, true, full.normal_form)),
         fingerprint(fingerprint_of(full)) {
     spec.ignore_merges = full.ignore_merges;
+    spec.added_tokens = full.added_tokens;
     spec.normal_form = full.normal_form;
     spec.template_before = full.template_before;
     spec.template_after = full.template_after;
@@ -103,7 +104,8 @@ struct Tokenizer::Data {
         require(vocabulary.has(id), "{}: field 'post_processor' names id {}, which is not a token", full.source, id);
   }
 
-  void encode_valid(std::string_view text, bool parse_special, Workspace& work, std::vector<int32_t>& out) const;
+  void encode_valid(std::string_view text, const EncodeOptions& options, Workspace& work,
+                    std::vector<int32_t>& out) const;
   void encode_plain(std::string_view text, Workspace& work, std::vector<int32_t>& out) const;
   void encode_piece(std::string_view piece, Workspace& work, std::vector<int32_t>& out) const;
 
@@ -143,9 +145,10 @@ void Tokenizer::Data::encode_plain(std::string_view text, Workspace& work, std::
 
 // The order is the published one: tokens of the raw text; the rest is normalized; tokens of the normalized text;
 // the rest is cut into pieces.
-void Tokenizer::Data::encode_valid(std::string_view text, bool parse_special, Workspace& work,
+void Tokenizer::Data::encode_valid(std::string_view text, const EncodeOptions& options, Workspace& work,
                                    std::vector<int32_t>& out) const {
-  for (const auto& raw : raw_finder.split(text, parse_special)) {
+  const Wanted wanted = !options.parse_added ? Wanted::none : options.parse_special ? Wanted::all : Wanted::ordinary;
+  for (const auto& raw : raw_finder.split(text, wanted)) {
     if (raw.id >= 0) {
       out.push_back(raw.id);
       continue;
@@ -153,7 +156,7 @@ void Tokenizer::Data::encode_valid(std::string_view text, bool parse_special, Wo
     std::string_view plain = text.substr(raw.begin, raw.end - raw.begin);
     std::string normalized;
     if (spec.normal_form) plain = normalized = normalize(plain, *spec.normal_form);
-    for (const auto& segment : normalized_finder.split(plain, parse_special)) {
+    for (const auto& segment : normalized_finder.split(plain, wanted)) {
       if (segment.id >= 0) {
         out.push_back(segment.id);
       } else {
@@ -171,7 +174,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
   std::unique_ptr<Workspace> work = data_->borrow();
   for (size_t i = 0; i < text.size();) {
     if (const size_t valid = valid_utf8_length(text, i)) {
-      data_->encode_valid(text.substr(i, valid), options.parse_special, *work, out);
+      data_->encode_valid(text.substr(i, valid), options, *work, out);
       i += valid;
     }
     size_t end = i;
@@ -205,6 +208,7 @@ std::optional<int32_t> Tokenizer::token_to_id(std::string_view written) const {
 }
 std::string_view Tokenizer::id_to_bytes(int32_t id) const { return data_->vocabulary.bytes(id); }
 bool Tokenizer::is_special(int32_t id) const { return data_->vocabulary.is_special(id); }
+std::span<const AddedToken> Tokenizer::added_tokens() const { return data_->spec.added_tokens; }
 size_t Tokenizer::vocab_size() const { return data_->vocabulary.size(); }
 uint64_t Tokenizer::fingerprint() const { return data_->fingerprint; }
 std::optional<int32_t> Tokenizer::bos() const { return data_->spec.bos; }

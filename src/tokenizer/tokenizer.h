@@ -19,6 +19,7 @@ namespace ingrain::tokenizer {
 struct EncodeOptions {
   bool add_special_tokens = false;  // put the file's template (a bos, say) around the text
   bool parse_special = true;        // special tokens written in the text become their ids; else plain text
+  bool parse_added = true;          // false: no added token is looked for, whether special or not
 };
 
 /// Immutable and cheap to copy; every member is safe to call from many threads at once.
@@ -49,6 +50,9 @@ class Tokenizer {
   std::string decode_bytes(std::span<const int32_t> ids, bool skip_special = false) const;
   /// The same as valid UTF-8: each maximal invalid sequence is one U+FFFD.
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+
+  /// The tokens that are found in a text before it is cut, in the file's order.
+  std::span<const AddedToken> added_tokens() const;
 
   /// The id of a token in its written form ("Ġthe") or of an added token ("<|endoftext|>").
   std::optional<int32_t> token_to_id(std::string_view written) const;

@@ -34,8 +34,9 @@ struct HeadsFunction : torch::autograd::Function<HeadsFunction> {
     for (Tensor* part : {&g.q_PBTHd, &g.k_PBTGd, &g.v_PBTGd})
       if (part->defined()) *part = part->contiguous();
     const bool want_norms = saved[1].defined() && ctx->needs_input_grad(1);
-    const auto out = qkv_rope_kernels(saved[0]).backward(g, saved[0], saved[1], saved[2], rope, {shape[0], shape[1], shape[2]},
-                                                ctx->saved_data["eps"].toDouble(), want_norms);
+    const auto out =
+        qkv_rope_kernels(saved[0]).backward(g, saved[0], saved[1], saved[2], rope, {shape[0], shape[1], shape[2]},
+                                            ctx->saved_data["eps"].toDouble(), want_norms);
     return {out.qkv_PBTC, out.q_norm_d, out.k_norm_d, Tensor(), Tensor(), Tensor()};
   }
 };
@@ -67,6 +68,12 @@ std::optional<Tensor> maybe(const Tensor& x) { return x.defined() ? std::optiona
 
 Heads split_heads(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
                   const HeadShape& shape, double eps) {
+  // A token a sequence, each at its own position: to the kernels one sequence of so many tokens.
+  if (qkv_PBTC.dim() == 4 && qkv_PBTC.size(2) == 1 && qkv_PBTC.size(1) > 1 && rope.cos_TR.dim() == 2 &&
+      rope.cos_TR.size(0) == qkv_PBTC.size(1)) {
+    const auto [q, k, v] = split_heads(qkv_PBTC.transpose(1, 2), q_norm_d, k_norm_d, rope, shape, eps);
+    return {q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)};
+  }
   check(qkv_PBTC, q_norm_d, k_norm_d, rope, shape);
   if (!needs_graph(qkv_PBTC, q_norm_d, k_norm_d))
     return qkv_rope_kernels(qkv_PBTC).forward(qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps);

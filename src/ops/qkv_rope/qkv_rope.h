@@ -5,9 +5,10 @@
 
 namespace ingrain::ops {
 
-/// Rotations of T consecutive positions. Angles are computed in fp64, so that they are exact at any position.
+/// Rotations of T consecutive positions, the same for all sequences; or, where every sequence has one token (T = 1), of
+/// each sequence's own position. Angles are computed in fp64, so that they are exact at any position.
 struct RopeTable {
-  Tensor cos_TR, sin_TR;    // [T, head_dim / 2], fp32 (fp64 for fp64 models)
+  Tensor cos_TR, sin_TR;    // [T (or B), head_dim / 2], fp32 (fp64 for fp64 models)
   bool interleaved = true;  // pairs (x[2i], x[2i+1]); otherwise (x[i], x[i + head_dim/2])
 };
 

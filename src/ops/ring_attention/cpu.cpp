@@ -10,11 +10,11 @@
 namespace ingrain::ops {
 namespace {
 
-/// A ring of keys and one of values; where they begin is looked up when a kernel runs.
+/// The rings of keys and of values; where they begin is looked up when a kernel runs.
 struct Ring {
   int64_t slots, row;  // elements of a slot: all heads
   size_t element;
-  const int64_t* position;
+  const int64_t* position;  // of every sequence
   char *k, *v;
 
   Ring(const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& at)
@@ -33,8 +33,8 @@ struct Ring {
 /// What a sequence's query sees, in the order of positions, so that sums do not depend on where the ring begins.
 /// `shape` has the rest.
 FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const char* q) {
-  const int64_t position = *ring.position, n = std::min(position + 1, shape.window),
-                start = (position + 1 - n) % ring.slots;
+  const int64_t position = std::max<int64_t>(ring.position[sequence], -1),  // -1: it has no token, and sees nothing
+      n = std::min(position + 1, shape.window), start = (position + 1 - n) % ring.slots;
   shape.before = n - 1;
   shape.first_rows = std::min(n, ring.slots - start);
   shape.q = q + sequence * shape.outputs() * shape.head_dim * static_cast<int64_t>(ring.element);
@@ -46,9 +46,9 @@ FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const c
   return shape;
 }
 
-Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window,
+Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B, int64_t window,
               double scale) {
-  if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position, window, scale);
+  if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
   const FewQueries shape{.type = q.scalar_type(),
@@ -63,10 +63,10 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
                          .q = nullptr,
                          .k = {},
                          .v = {}};
-  const Ring ring(k_BCGd, v_BCGd, position);
+  const Ring ring(k_BCGd, v_BCGd, position_B);
   const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch);
   const auto call_of = [shape, ring, q, k_BCGd, v_BCGd,
-                        position](int64_t sequence) {  // holds the tensors that the ring points at
+                        position_B](int64_t sequence) {  // holds the tensors that the ring points at
     return seen_by(shape, ring, sequence, static_cast<const char*>(q.const_data_ptr()));
   };
   attend_few(batch, parts, 1, call_of, o, Tensor());
@@ -74,15 +74,16 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
 }
 
 void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
-           const Tensor& position) {
+           const Tensor& position_B) {
   const Tensor k = k_BGd.contiguous(), v = v_BGd.contiguous();
-  const Ring ring(k_BCGd, v_BCGd, position);
+  const Ring ring(k_BCGd, v_BCGd, position_B);
   const auto *const k_from = static_cast<const char*>(k.const_data_ptr()), *const v_from = static_cast<const char*>(
                                                                                v.const_data_ptr());
-  cpu::parallel({k, v, k_BCGd, v_BCGd, position}, k.size(0), cpu::grain(ring.row), [=](int64_t begin, int64_t end) {
-    const int64_t slot = *ring.position % ring.slots;
+  cpu::parallel({k, v, k_BCGd, v_BCGd, position_B}, k.size(0), cpu::grain(ring.row), [=](int64_t begin, int64_t end) {
     const size_t bytes = static_cast<size_t>(ring.row) * ring.element;
     for (int64_t b = begin; b < end; ++b) {
+      if (ring.position[b] < 0) continue;
+      const int64_t slot = ring.position[b] % ring.slots;
       std::memcpy(ring.k + ring.bytes(b, slot), k_from + static_cast<size_t>(b) * bytes, bytes);
       std::memcpy(ring.v + ring.bytes(b, slot), v_from + static_cast<size_t>(b) * bytes, bytes);
     }

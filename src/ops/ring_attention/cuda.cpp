@@ -9,10 +9,10 @@
 namespace ingrain::ops {
 namespace {
 
-Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window,
+Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B, int64_t window,
               double scale) {
   if (q_BHd.size(2) > cuda::kLargestRingHead || k_BCGd.size(1) > std::numeric_limits<int32_t>::max())
-    return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position, window, scale);
+    return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
   const int64_t kv_heads = k_BCGd.size(2), d = q.size(2);
@@ -24,7 +24,7 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
                       .slots = k_BCGd.size(1),
                       .window = window,
                       .scale = static_cast<float>(scale),
-                      .position = position.const_data_ptr<int64_t>(),
+                      .position = position_B.const_data_ptr<int64_t>(),
                       .q = q.const_data_ptr(),
                       .k = k_BCGd.const_data_ptr(),
                       .v = v_BCGd.const_data_ptr(),
@@ -44,12 +44,12 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
 }
 
 void store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
-           const Tensor& position) {
+           const Tensor& position_B) {
   const Tensor k = k_BGd.contiguous(), v = v_BGd.contiguous();
   if (k.numel() == 0) return;
   const cuda::DeviceScope device(k.device().index());
   cuda::ring_store(
-      {cuda::number(k), k.size(0), k.size(1) * k.size(2), k_BCGd.size(1), position.const_data_ptr<int64_t>(),
+      {cuda::number(k), k.size(0), k.size(1) * k.size(2), k_BCGd.size(1), position_B.const_data_ptr<int64_t>(),
        k.const_data_ptr(), v.const_data_ptr(), k_BCGd.data_ptr(), v_BCGd.data_ptr()},
       device.stream());
 }

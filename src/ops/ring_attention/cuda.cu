@@ -48,6 +48,9 @@ struct Row {
 /// -infinity.
 __device__ inline float share(float max, float highest) { return max == -INFINITY ? 0 : exp2f(max - highest); }
 
+/// 0 where there was no key at all.
+__device__ inline float mean(float o, float sum) { return sum == 0 ? 0 : o / sum; }
+
 /// What a team knows of one head: the softmax's maximum and sum, and its part of the unnormalized output.
 template <class Team>
 struct Softmax {
@@ -74,8 +77,8 @@ struct Softmax {
 /// The segment of a block: seen positions [begin, end), counted from the first that is seen, which lies in first_slot.
 struct Segment {
   int begin, end, first_slot, slots;
-  __device__ Segment(const RingCall& call, unsigned index) : slots(static_cast<int>(call.slots)) {
-    const int64_t position = *call.position;
+  __device__ Segment(const RingCall& call, int64_t batch, unsigned index) : slots(static_cast<int>(call.slots)) {
+    const int64_t given = call.position[batch], position = given < 0 ? -1 : given;
     const unsigned seen = static_cast<unsigned>(position < call.window ? position + 1 : call.window);
     const unsigned segments = static_cast<unsigned>(call.segments), length = (seen + segments - 1) / segments;
     begin = static_cast<int>(index * length < seen ? index * length : seen);
@@ -141,7 +144,7 @@ template <class T>
 __device__ void store_result(const RingCall& call, int64_t head, int64_t segment, int column, float o, float max,
                              float sum) {
   if (!call.parts) {
-    static_cast<T*>(call.o)[head * call.head_dim + column] = from_float<T>(o / sum);
+    static_cast<T*>(call.o)[head * call.head_dim + column] = from_float<T>(mean(o, sum));
     return;
   }
   float* const to = call.parts + (head * call.segments + segment) * call.part;
@@ -158,7 +161,7 @@ __global__ void __launch_bounds__(kThreads) attend_segments(RingCall call) {
   const int64_t batch = blockIdx.x, kv_head = blockIdx.z / chunks;
   const int in_group = blockIdx.z % chunks * kHeads;
   const int64_t first_head = (batch * call.kv_heads + kv_head) * groups + in_group;
-  const Segment segment(call, blockIdx.y);
+  const Segment segment(call, batch, blockIdx.y);
 
   float q[kHeads][kMine];  // zero beyond the row's end
 #pragma unroll
@@ -228,16 +231,18 @@ __global__ void __launch_bounds__(kCombineThreads) combine_segments(RingCall cal
   for (int64_t i = threadIdx.x; i < call.head_dim; i += kCombineThreads) {
     float total = 0;
     for (int r = 0; r < rows; ++r) total += reinterpret_cast<const float*>(sums + r * fours)[i];
-    static_cast<T*>(call.o)[head * call.head_dim + i] = from_float<T>(total / sum);
+    static_cast<T*>(call.o)[head * call.head_dim + i] = from_float<T>(mean(total, sum));
   }
 }
 
 template <class T, int N>
 __global__ void store_rows(RingStoreCall call) {
-  const int64_t i = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * N, slot = *call.position % call.slots;
+  const int64_t i = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * N;
   if (i >= call.width) return;
   for (int64_t entry = blockIdx.y; entry < call.batch; entry += gridDim.y) {
-    const int64_t from = entry * call.width + i, to = (entry * call.slots + slot) * call.width + i;
+    const int64_t position = call.position[entry];
+    if (position < 0) continue;
+    const int64_t from = entry * call.width + i, to = (entry * call.slots + position % call.slots) * call.width + i;
     const auto copy = [&](const void* x, void* ring) {
       *reinterpret_cast<Pack<T, N>*>(static_cast<T*>(ring) + to) =
           *reinterpret_cast<const Pack<T, N>*>(static_cast<const T*>(x) + from);

@@ -12,7 +12,7 @@ struct RingCall {
   int64_t batch, kv_heads, groups, head_dim;  // groups: query heads that share one of kv_heads
   int64_t slots, window;                      // below 2^31
   float scale;
-  const int64_t* position;  // on the device
+  const int64_t* position;  // on the device, [batch]; negative: nothing is seen
   const void *q, *k, *v;    // [batch, kv_heads * groups, head_dim]; [batch, slots, kv_heads, head_dim]
   void* o;                  // like q
   int64_t segments, part;   // parts into which the seen keys are cut: ring_segments(call); ring_part(head_dim)
@@ -30,9 +30,9 @@ void ring_attention(const RingCall& call, Stream stream);
 struct RingStoreCall {
   Number type;
   int64_t batch, width, slots;  // width: kv_heads * head_dim
-  const int64_t* position;
-  const void *k_new, *v_new;  // [batch, width]
-  void *k, *v;                // [batch, slots, width]
+  const int64_t* position;      // [batch]; negative: nothing is stored
+  const void *k_new, *v_new;    // [batch, width]
+  void *k, *v;                  // [batch, slots, width]
 };
 void ring_store(const RingStoreCall& call, Stream stream);
 

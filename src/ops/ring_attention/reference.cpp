@@ -3,27 +3,32 @@
 namespace ingrain::ops {
 namespace {
 
-Tensor ring_attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position, int64_t window,
-              double scale) {
+Tensor ring_attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B,
+                   int64_t window, double scale) {
   const auto acc = accumulate_type(q_BHd.scalar_type());
-  const int64_t C = k_BCGd.size(1), groups = q_BHd.size(1) / k_BCGd.size(2);
+  const int64_t B = k_BCGd.size(0), C = k_BCGd.size(1), groups = q_BHd.size(1) / k_BCGd.size(2);
   // How many tokens ago a slot was written, counted within one turn of the ring.
-  const Tensor age_C = (position.reshape({1}) - at::arange(C, position.options())).remainder(C);
-  const Tensor hidden_C = age_C.ge(window).logical_or_(age_C.gt(position));
+  const Tensor position_B1 = position_B.unsqueeze(1),
+               age_BC = (position_B1 - at::arange(C, position_B.options())).remainder(C);
+  const Tensor hidden_BC = age_BC.ge(window).logical_or_(age_BC.gt(position_B1));
   const auto heads = [&](const Tensor& x_BCGd) {
-    const Tensor seen = x_BCGd.to(acc).masked_fill(hidden_C.view({C, 1, 1}), 0);  // even NaN times zero is none then
+    const Tensor seen = x_BCGd.to(acc).masked_fill(hidden_BC.view({B, C, 1, 1}), 0);  // NaN times zero is none then
     return seen.transpose(1, 2).repeat_interleave(groups, 1);
   };
   const Tensor s_BH1C = q_BHd.to(acc).unsqueeze(2).matmul(heads(k_BCGd).transpose(-1, -2)) * scale;
-  const Tensor p_BH1C = s_BH1C.masked_fill(hidden_C, -std::numeric_limits<double>::infinity()).softmax(-1);
-  return p_BH1C.matmul(heads(v_BCGd)).squeeze(2).to(q_BHd.scalar_type());
+  const Tensor hidden_B11C = hidden_BC.view({B, 1, 1, C});
+  const Tensor p_BH1C = s_BH1C.masked_fill(hidden_B11C, -std::numeric_limits<double>::infinity()).softmax(-1);
+  // Where nothing is seen, the softmax has no meaning.
+  return p_BH1C.masked_fill(hidden_B11C, 0).matmul(heads(v_BCGd)).squeeze(2).to(q_BHd.scalar_type());
 }
 
 void store_slot(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
-           const Tensor& position) {
-  const Tensor slot = position.remainder(k_BCGd.size(1)).reshape({1});
-  k_BCGd.index_copy_(1, slot, k_BGd.unsqueeze(1));
-  v_BCGd.index_copy_(1, slot, v_BGd.unsqueeze(1));
+                const Tensor& position_B) {
+  const Tensor idle_B111 = position_B.lt(0).view({-1, 1, 1, 1});
+  const Tensor slot_B1Gd =
+      position_B.remainder(k_BCGd.size(1)).view({-1, 1, 1, 1}).expand({-1, 1, k_BGd.size(1), k_BGd.size(2)});
+  for (const auto& [new_BGd, ring_BCGd] : {std::pair(k_BGd, k_BCGd), std::pair(v_BGd, v_BCGd)})
+    ring_BCGd.scatter_(1, slot_B1Gd, at::where(idle_B111, ring_BCGd.gather(1, slot_B1Gd), new_BGd.unsqueeze(1)));
 }
 
 }  // namespace

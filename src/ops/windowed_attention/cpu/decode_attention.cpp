@@ -201,6 +201,7 @@ void MeetKeysAs(const FewQueries& c, int64_t begin, int64_t end, float* range) {
 template <class T>
 void MergeRangesAs(const FewQueries& c, int64_t count, float* ranges, T* o, float* lse) {
   const int64_t outputs = c.outputs(), padded = c.padded(), stride = c.range_floats();
+  if (c.before < 0) return std::fill(o, o + outputs * c.head_dim, T());
   for (int64_t i = 0; i < outputs; ++i) {
     const float* const max_of = ranges + outputs * padded + i;
     float max = max_of[0], total = 0;

@@ -22,7 +22,8 @@ struct KeyRuns {
   int64_t first_stride, rest_stride;
 };
 
-/// Queries of one sequence. Query i, whose own row is before + i, sees that one and the window - 1 rows before it.
+/// Queries of one sequence. Query i, whose own row is before + i, sees that one and the window - 1 rows before it. One
+/// with before = -1 sees nothing and gets 0 (no lse then).
 struct FewQueries {
   at::ScalarType type;
   int64_t queries, q_heads, kv_heads, head_dim, window;
