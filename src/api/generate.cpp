@@ -8,8 +8,8 @@ namespace ingrain {
 Generated generate(Memory& memory, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
                    std::span<const int32_t> seen) {
   Memory::State& state = memory.state();
-  ttt::validate(options.sampling);
-  return ttt::generate(state.network(), state.tokenizer(), state.memory, state.boundaries, seen, options, on_text);
+  session::validate(options.sampling);
+  return session::generate(state.network().config, state.tokenizer(), state.session, seen, options, on_text);
 }
 
 const char* describe(StopReason reason) {

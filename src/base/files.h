@@ -34,9 +34,7 @@ class MappedFile {
 };
 
 /// A file that appears under its name only when commit() succeeds: written beside, fsynced, renamed.
-/// Destroyed without commit(), it leaves nothing behind; killed, what the next one in that folder removes. A link is
-/// written through: the file that it names is replaced. Every failure is an Error: no space, a read-only folder, and at
-/// once a name that is a folder, a FIFO or a device, which renaming would replace.
+/// Destroyed without commit(), it leaves nothing behind. Every failure (no space, read-only folder) is an Error.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -56,9 +54,6 @@ class AtomicFile {
   int fd_ = -1;
   uint64_t size_ = 0;
 };
-
-/// Error, as AtomicFile gives it, if a file cannot be written there: for knowing it before the work. Changes nothing.
-void require_writable(const std::filesystem::path& path);
 
 /// AtomicFile in one call.
 void write_file(const std::filesystem::path& path, std::string_view bytes);

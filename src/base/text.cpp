@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <utility>
@@ -98,10 +97,6 @@ std::string with_commas(int64_t number) {
     digits.insert(at, 1, ',');
   }
   return digits;
-}
-
-std::string mean_text(double mean, int digits) {
-  return std::isfinite(mean) ? fmt::format("{:.{}f}", mean, digits) : "-";
 }
 
 std::string format_bytes(uint64_t bytes) {

@@ -26,9 +26,6 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
 /// "1,234,567".
 std::string with_commas(int64_t number);
 
-/// A mean: "1.2345"; "-" if it is a NaN, the mean of nothing.
-std::string mean_text(double mean, int digits = 4);
-
 /// "7.9 MB", "512 bytes": powers of ten.
 std::string format_bytes(uint64_t bytes);
 

@@ -21,6 +21,10 @@ void remove_dead_unfinished(const std::filesystem::path& folder);
 /// The folder in which `path` is, or will be.
 std::filesystem::path folder_of(const std::filesystem::path& path);
 
+/// Error, as AtomicFile gives it, if a file cannot be written there: a read-only place, a folder, FIFO or device of
+/// that name. For knowing it before the work. Changes nothing.
+void require_writable(const std::filesystem::path& path);
+
 /// A folder under an unfinished name beside its final one, removed with its content unless commit() is reached.
 class UnfinishedFolder {
  public:

@@ -1,5 +1,6 @@
 #include "cli/demo_report.h"
 
+#include "base/mean_text.h"
 #include "base/text.h"
 
 #include <fmt/format.h>

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/mean_text.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "data/tokens.h"

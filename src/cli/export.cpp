@@ -1,4 +1,4 @@
-#include "base/files.h"
+#include "base/unfinished.h"
 #include "cli/commands.h"
 #include "store/import_reference.h"
 

@@ -3,7 +3,7 @@
 #include "cli/writing_options.h"
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/unfinished.h"
 #include "base/interrupt.h"
 #include "ingrain/reader.h"
 

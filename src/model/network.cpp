@@ -106,7 +106,7 @@ void save_model(const fs::path& folder, const ModelConfig& config, const Weights
   Weights source = weights;
   visit_parameters(config, source, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
     for (const StoredPart& part : stored_parts(config, parameter))
-      writer.add_finite(part.name, (part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows)).to(store));
+      writer.add(part.name, (part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows)).to(store));
   });
   writer.metadata("format", "ingrain");
   writer.write(folder / "model.safetensors");

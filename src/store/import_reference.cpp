@@ -69,7 +69,7 @@ void save_optimizer_state(const fs::path& folder, const ModelConfig& config, con
   const auto add = [&](const std::string& prefix, Weights moments) {
     visit_parameters(config, moments, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
       for (const StoredPart& part : stored_parts(config, parameter))
-        writer.add_finite(prefix + part.name, part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows));
+        writer.add(prefix + part.name, part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows));
     });
   };
   add("mean.", state.mean);
@@ -84,7 +84,7 @@ void export_reference(const fs::path& model_folder, const fs::path& file) {
   const char* const embedding = "model.embed_tokens.weight";
   const at::ScalarType type = scalar_type(stored.at(embedding).entry->dtype, embedding);
   TensorWriter writer;
-  for (const auto& [name, tensor] : to_reference(model.config, model.weights)) writer.add_finite(name, tensor.to(type));
+  for (const auto& [name, tensor] : to_reference(model.config, model.weights)) writer.add(name, tensor.to(type));
   writer.write(file);
 }
 

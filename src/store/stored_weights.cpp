@@ -91,7 +91,7 @@ void save_adapter(const fs::path& folder, const ModelConfig& config, const Weigh
     for (const StoredPart& part : stored_parts(config, parameter)) {
       const Tensor x = part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows);
       const bool same = in_base.contains(part.name) && at::equal(base.read(part.name).to(x.scalar_type()), x.cpu());
-      if (!same) writer.add_finite(part.name, x.to(store));
+      if (!same) writer.add(part.name, x.to(store));
     }
   });
   writer.metadata("format", "ingrain-adapter");

@@ -42,12 +42,6 @@ Tensor read_tensor(const formats::SafetensorsFolder& folder, std::string_view na
   return to_tensor(*folder.at(name).entry, folder.bytes(name), name);
 }
 
-void TensorWriter::add_finite(const std::string& name, const Tensor& tensor) {
-  require(!at::isFloatingType(tensor.scalar_type()) || at::isfinite(tensor.sum(at::kDouble)).item<bool>(),
-          "tensor '{}' holds a NaN or an infinity, which no program could use; nothing was written", name);
-  add(name, tensor);
-}
-
 void TensorWriter::add(const std::string& name, const Tensor& tensor) {
   const Tensor& kept = kept_.emplace_back(tensor.detach().to(at::kCPU).contiguous());
   for (const auto& [dtype, type] : kTypes) {

@@ -24,8 +24,6 @@ const Tensor& require_finite(const Tensor& tensor, const std::filesystem::path& 
 class TensorWriter {
  public:
   void add(const std::string& name, const Tensor& tensor);  // any device, any strides
-  /// The same for what the loader will want finite. Error naming `name` if it is not.
-  void add_finite(const std::string& name, const Tensor& tensor);
   void metadata(std::string key, std::string value) { writer_.metadata(std::move(key), std::move(value)); }
   void write(const std::filesystem::path& path) const { writer_.write(path); }
 

@@ -162,7 +162,7 @@ fs::path save_checkpoint(const Trainer& trainer, uint64_t log_bytes) {
   std::map<std::string, Tensor> tensors;
   for (const auto& [name, x] : trainer.state()) tensors[name] = x.detach().to(at::kCPU).contiguous();
   TensorWriter writer;
-  for (const auto& [name, x] : tensors) writer.add_finite(name, x);
+  for (const auto& [name, x] : tensors) writer.add(name, x);
   writer.metadata("format", kFormat);
   writer.metadata("state", json{{"step", counters.step},
                                 {"tokens", counters.tokens},

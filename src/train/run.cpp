@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include "base/error.h"
+#include "base/mean_text.h"
 #include "base/progress.h"
 #include "base/unfinished.h"
 #include "base/text.h"

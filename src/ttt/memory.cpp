@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <utility>
 
 namespace ingrain::ttt {
 namespace {
@@ -91,32 +90,6 @@ class SegmentReader {
     set_targets(c_, m_, m_.filled - 1, token_B.unsqueeze(1), options_.learn_these);
     if (m_.filled == c_.chunk) return learn_stored_chunk();
     if (ahead_) work_ahead(model_, m_, options_, m_.filled);
-  }
-
-  /// Error if one of these losses, [B, n] of the tokens from position `first` on, or an inner step since the last call
-  /// is not finite. Waits for a GPU: once a segment.
-  void check_finite(const Tensor& nll_Bn, int64_t first) {
-    if (options_.allow_not_finite) return;
-    const auto steps = static_cast<int64_t>(steps_.size());
-    std::vector<Tensor> figures = std::exchange(steps_, {});
-    figures.push_back(nll_Bn.flatten());
-    const Tensor finite = at::cat(figures).isfinite().cpu();
-    if (finite.all().item<bool>()) return;
-    const auto first_bad = [&](int64_t begin, at::IntArrayRef shape, int64_t over) -> std::optional<int64_t> {
-      const Tensor part = finite.narrow(0, begin, c10::multiply_integers(shape)).view(shape);
-      const Tensor bad = part.all(over).logical_not().nonzero();
-      return bad.numel() > 0 ? std::optional(bad[0].item<int64_t>()) : std::nullopt;
-    };
-    const int64_t in_steps = finite.numel() - nll_Bn.numel();
-    const auto token = first_bad(in_steps, nll_Bn.sizes(), 0);
-    const auto step = steps > 0 ? first_bad(0, {steps, in_steps / steps}, 1) : std::nullopt;
-    const int64_t learnt = m_.position - m_.filled - steps * c_.chunk;
-    const int64_t place = token ? first + *token : learnt + step.value_or(0) * c_.chunk;
-    fail(
-        "position {}: {} is not finite, so reading has stopped; compute in fp32 if this was another type; if it was "
-        "fp32, "
-        "the model cannot read this text beyond its first {} tokens",
-        place, token ? "the loss" : "the inner step's gradient", place);
   }
 
  private:
@@ -216,7 +189,6 @@ class SegmentReader {
 
   void finish(const InnerStep& step) {
     const int64_t number = m_.steps++;
-    if (!options_.allow_not_finite) steps_.push_back(at::cat({step.gradient.loss_B, step.norm_B}));
     forget_chunk();
     callbacks_.on_step({number, step.gradient.loss_B, step.norm_B, step.loss_after_B}, m_, step.gradient.g_S);
   }
@@ -237,7 +209,6 @@ class SegmentReader {
   const bool ahead_, may_repeat_;
   const int64_t end_;  // position after the call
   std::optional<ChunkStep> repeated_;
-  std::vector<Tensor> steps_;  // losses and norms of the inner steps since check_finite()
 };
 
 /// A GPU wants long ones: a product of 2048 rows is two or three tiles for each of its multiprocessors, the last of
@@ -321,8 +292,6 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
   const int64_t segment = segment_tokens(options, model.weights.device());
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
-  const int64_t begun = memory.position;
-  int64_t checked = memory.x_BD.defined() && options.score ? 0 : 1;
   if (memory.x_BD.defined()) {
     if (options.score) {
       const Tensor log_p = next_logits(model, memory).log_softmax(-1);
@@ -345,9 +314,6 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& given_Bn, co
     reader.read(tokens_Bn.narrow(1, first, count), next_B, nll_Bn);
     const int64_t scored = more ? count : count - 1;
     if (scored > 0) result.nll_Bn.narrow(1, first + 1, scored).copy_(nll_Bn.narrow(1, 0, scored));
-    const int64_t known = first + 1 + scored;
-    reader.check_finite(result.nll_Bn.slice(1, std::min(checked, known), known), begun + std::min(checked, known));
-    checked = std::max(checked, known);
     first += count;
     result.tokens_read = first;
     if (stop) break;

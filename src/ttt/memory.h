@@ -53,8 +53,7 @@ struct ReadOptions {
   // faster there.
   int64_t ahead = 64;
   bool fp32_angles = false;  // round the prefix's RoPE angles as the reference implementation does; to compare with it
-  bool measure_steps = false;     // compute StepReport::loss_after_B, at the price of one more pass over each chunk
-  bool allow_not_finite = false;  // go on where a loss is not finite: for callers that count such losses and say so
+  bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
   Tap tap;
   // When one of these throws, reading stops where keep_going could have stopped it, with the memory whole; then the
   // exception goes on.
@@ -81,8 +80,7 @@ void set_targets(const ModelConfig& config, Memory& memory, int64_t first, const
 /// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0; on the CPU, or on the model's device, where
 /// checking them waits for it) into the memory. Any split of a text into calls gives the same memory and scores, up to
 /// the order of floating-point sums. A token's score never depends on later ones. An exception from within (no memory
-/// left) leaves the memory between two states: go back to a fork. So does the Error, naming the position, at the end of
-/// the first segment with a loss or an inner gradient that is not finite.
+/// left) leaves the memory between two states: go back to a fork.
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
 /// For a full chunk, whose step is pending until its last target is known: the next token [B] (on the model's device)

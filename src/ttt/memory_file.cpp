@@ -238,8 +238,12 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   sum.metadata(metadata);
   for (auto& [name, tensor] : tensors) {
     tensor = tensor.to(at::kCPU).contiguous();
+    require(
+        !at::isFloatingType(tensor.scalar_type()) || at::isfinite(tensor.sum(at::kDouble)).item<bool>(),
+        "{}: the memory's tensor '{}' holds a NaN or an infinity, with which nothing can go on; nothing was written",
+        path.string(), name);
     sum.tensor(name, tensor.sizes(), {static_cast<const uint8_t*>(tensor.data_ptr()), tensor.nbytes()});
-    writer.add_finite(name, tensor);
+    writer.add(name, tensor);
   }
   for (const auto& [key, value] : metadata) writer.metadata(key, value);
   writer.metadata("checksum", sum.value());
@@ -253,15 +257,6 @@ std::string memory_checksum(const formats::SafetensorsFile& file) {
   return sum.value();
 }
 
-namespace {
-
-void require_checksum(const formats::SafetensorsFile& file) {
-  require(memory_checksum(file) == field(file.metadata(), "checksum", file.path()),
-          "{}: the checksum does not match; the file is damaged", file.path().string());
-}
-
-}  // namespace
-
 Memory load_memory(const fs::path& path, const Network& model) {
   const at::NoGradGuard no_grad;
   const formats::SafetensorsFile file(path);
@@ -269,15 +264,9 @@ Memory load_memory(const fs::path& path, const Network& model) {
   require(info.model_fingerprint == model.fingerprint,
           "{}: this memory belongs to the model {}, not to {}; load that model's folder", path.string(),
           info.model_fingerprint, model.fingerprint);
-  require_checksum(file);
+  require(memory_checksum(file) == field(file.metadata(), "checksum", path),
+          "{}: the checksum does not match; the file is damaged", path.string());
   return Loader(file, model, info).load();
-}
-
-MemoryInfo check_memory_file(const fs::path& path) {
-  const formats::SafetensorsFile file(path);
-  const MemoryInfo info = parse_info(file);
-  require_checksum(file);
-  return info;
 }
 
 MemoryInfo read_memory_info(const fs::path& path) { return parse_info(formats::SafetensorsFile(path)); }

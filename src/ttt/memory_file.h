@@ -30,9 +30,6 @@ struct MemoryInfo {
 /// Reads and checks the metadata alone: needs no model and is fast. Error if it is no memory file.
 MemoryInfo read_memory_info(const std::filesystem::path& path);
 
-/// The same, with the checksum: looks at every byte. Error if the file is damaged.
-MemoryInfo check_memory_file(const std::filesystem::path& path);
-
 /// The checksum that a memory file with these tensors and this metadata must carry, its own field left out.
 std::string memory_checksum(const formats::SafetensorsFile& file);
 
