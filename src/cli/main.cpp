@@ -3,11 +3,12 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/output.h"
-#include "cli/commands.h"
+#include "cli/command_line.h"
 #include "ops/simd/processor.h"
 
 #include <c10/util/Exception.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -18,22 +19,19 @@ namespace {
 using namespace ingrain;
 
 int run(int argc, char** argv) {
-  CLI::App app{"ingrain: language models that learn what they read"};
-  app.name("ingrain");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "ingrain " INGRAIN_VERSION);
-  app.footer("Each command explains itself: ingrain COMMAND --help");
-#define INGRAIN_ADD(name) cli::add_##name##_command(app);
-  INGRAIN_COMMANDS(INGRAIN_ADD)
-#undef INGRAIN_ADD
+  const auto app = cli::make_app("ingrain " INGRAIN_VERSION);
   try {
-    app.parse(argc, argv);
+    app->parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app->exit(e);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    std::fprintf(stderr, "ingrain: %s\n", cli::explain(*app, argc, argv, e).c_str());
+    return 2;
   }
   // What was kept is kept, and still a caller must know that not all was done. In a conversation Ctrl-C only ends an
   // answer.
-  return interrupted() && !app.got_subcommand("chat") ? 128 + interrupt_signal() : 0;
+  const bool ended_an_answer = app->got_subcommand("chat") && interrupt_signal() == SIGINT;
+  return interrupted() && !ended_an_answer ? 128 + interrupt_signal() : 0;
 }
 
 }  // namespace
