@@ -1,7 +1,10 @@
 #include "session/generate.h"
 
 #include "api/parts.h"
+#include "base/error.h"
 #include "session/sampler.h"
+
+#include <algorithm>
 
 namespace ingrain {
 
@@ -9,7 +12,19 @@ Generated generate(Memory& memory, const GenerateOptions& options, const std::fu
                    std::span<const int32_t> seen) {
   Memory::State& state = memory.state();
   session::validate(options.sampling);
-  return session::generate(state.network().config, state.tokenizer(), state.session, seen, options, on_text);
+  // A stop that is a special token is that token: its text is never given out, so that it could not be found there.
+  ModelConfig config = state.network().config;
+  for (const auto& [id, bias] : options.sampling.logit_bias)
+    if (id >= config.vocab_size) fail_usage("logit bias {}={}: the model's ids end at {}", id, bias, config.vocab_size - 1);
+  const auto own_ends = static_cast<std::ptrdiff_t>(config.eos_ids.size());
+  for (const std::string& stop : options.stop)
+    if (const auto id = state.tokenizer().token_to_id(stop); id && state.tokenizer().is_special(*id))
+      config.eos_ids.push_back(*id);
+  Generated out = session::generate(config, state.tokenizer(), state.session, seen, options, on_text);
+  const auto ends = config.eos_ids.begin() + own_ends;
+  if (out.reason == StopReason::end_of_text && std::find(config.eos_ids.begin(), ends, out.tokens.back()) == ends)
+    out.reason = StopReason::stop_string;
+  return out;
 }
 
 const char* describe(StopReason reason) {

@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/ranges.h"
 #include "data/prepare.h"
 #include "tokenizer/tokenizer.h"
 
@@ -100,7 +101,7 @@ void add_prepare(CLI::App& parent) {
   command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed");
   command->add_option("--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   command->add_option("--bos", arguments->bos, "Id that begins a document (default: the tokenizer's)");
   command->add_option("--threads", options.threads, "Threads that tokenize (default: one per processor)")
       ->check(CLI::Range(1, 1024));

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/ranges.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -139,11 +140,11 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--learning", o->learning, "Whether the model learns while it reads")
       ->check(CLI::IsMember({"on", "off", "both"}))
       ->capture_default_str();
-  command->add_option("--limit", o->limit, "Read only the first N tokens")->check(CLI::PositiveNumber);
+  command->add_option("--limit", o->limit, "Read only the first N tokens")->check(at_least(1));
   command
       ->add_option("--at-once", o->at_once,
                    "Tokens a call: 1 computes as writing does, by its kernels (slow); otherwise all")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   command->add_flag("--json", o->as_json, "Print JSON");
   command->add_flag("--per-token", o->per_token, "With --json: also the loss of every token (null where not scored)");
   command->footer("Example: ingrain eval models/reader-17m examples/data/emma.txt --limit 8192");

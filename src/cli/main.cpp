@@ -1,7 +1,7 @@
 // The program: finds the command, runs it, and turns errors into exit statuses (2: usage, 1: anything else).
 #include "base/allocator.h"
 #include "base/error.h"
-#include "cli/commands.h"
+#include "cli/command_line.h"
 #include "ops/simd/processor.h"
 
 #include <c10/util/Exception.h>
@@ -15,18 +15,14 @@ namespace {
 using namespace ingrain;
 
 int run(int argc, char** argv) {
-  CLI::App app{"ingrain: language models that learn what they read"};
-  app.name("ingrain");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "ingrain " INGRAIN_VERSION);
-  app.footer("Each command explains itself: ingrain COMMAND --help");
-#define INGRAIN_ADD(name) cli::add_##name##_command(app);
-  INGRAIN_COMMANDS(INGRAIN_ADD)
-#undef INGRAIN_ADD
+  const auto app = cli::make_app("ingrain " INGRAIN_VERSION);
   try {
-    app.parse(argc, argv);
+    app->parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app->exit(e);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    std::fprintf(stderr, "ingrain: %s\n", cli::explain(*app, argc, argv, e).c_str());
+    return 2;
   }
   return 0;
 }

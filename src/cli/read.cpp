@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/ranges.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -24,7 +25,7 @@ struct ReadCommand {
   std::vector<std::string> files;
   std::string output, memory;
   int64_t limit = 0;
-  bool no_learning = false, compact = false, as_json = false;
+  bool no_learning = false, compact = false, as_json = false, special = false;
 };
 
 /// All tokens of the files, each a document of its own; several files get a header line each.
@@ -35,7 +36,8 @@ std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const t
     std::string text = data::read_listed(file, kMaxTextBytes);
     if (text.empty()) continue;
     if (list.files.size() > 1) text.insert(0, data::reading_header(file));
-    const auto tokens = document_tokens(model.config, tokenizer, text);
+    const auto tokens = document_tokens(model.config, tokenizer, text, o.special);
+    if (tokens.size() > 1) warn_of_double_bos(model.config, tokens[1]);
     out.insert(out.end(), tokens.begin(), tokens.end());
     if (o.limit > 0 && out.size() >= static_cast<size_t>(o.limit)) break;
   }
@@ -110,7 +112,8 @@ void add_read_command(CLI::App& app) {
   command->add_option("-o,--output", o->output, "The memory file to write")->required();
   command->add_option("--memory", o->memory,
                       "Go on from this memory (it is not changed, unless it is also the output)");
-  command->add_option("--limit", o->limit, "Read at most N tokens")->check(CLI::PositiveNumber);
+  command->add_option("--limit", o->limit, "Read at most N tokens")->check(at_least(1));
+  add_special_flag(*command, o->special);
   command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
   command->add_flag("--compact", o->compact,
                     "Write the compact form: rounded to bf16, half the size of an fp32 memory");

@@ -1,4 +1,5 @@
 #include "cli/writing_options.h"
+#include "cli/ranges.h"
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -36,11 +37,13 @@ Learn parse_learn(const std::string& name) {
 void WritingOptions::add_to(CLI::App& command) {
   auto& s = options.sampling;
   command.add_option("--max-tokens", options.max_tokens, "Write at most N tokens")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   command.add_option("--stop", options.stop, "End before this text (may be given several times)")
       ->allow_extra_args(false);
-  command.add_option("--seed", s.seed, "The same seed gives the same text")->capture_default_str();
+  command.add_option("--seed", s.seed, "The same seed gives the same text")
+      ->check(without_sign())
+      ->capture_default_str();
   command.add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str();
   command.add_option("--top-k", s.top_k, "Only the k likeliest tokens; 0: all")->capture_default_str();
   command.add_option("--top-p", s.top_p, "Only the fewest tokens that reach this probability")->capture_default_str();
