@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "chat/conversation.h"
 #include "scratch.h"
+#include "store/model_files.h"
 #include "tiny_model.h"
 
 #include <gmock/gmock.h>
