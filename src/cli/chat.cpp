@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -108,6 +109,7 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }
+    if (interrupt_signal() == SIGINT) watch_interrupts();  // it ended the answer, not the conversation
   }
   if (!session.unsaved()) return;
   keep_last(start, session.dialogue());
