@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "ingrain/find_model.h"
+#include "model/config.h"
 #include "model/parameters.h"
 #include "store/pretrained.h"
 

@@ -248,10 +248,10 @@ Value filter_wordwrap(Runtime& rt, const Value& x, const CallArguments& a) {
   const Value end = p[2] && !p[2]->is_none() ? *p[2] : Value("\n");
   require(end.as_text() != nullptr, "wordwrap: 'wrapstring' must be a string");
   rt.charge(x.as_text()->size() * (64 + end.as_text()->size()));
-  Wrapper wrapper(p.integer(0, 79), p.flag(1, true), p.flag(3, true));
   std::vector<Value> lines;
   for (const std::string_view line : split_lines(*x.as_text())) {
     require(p.integer(0, 79) > 0, "wordwrap: a width of {}", p.integer(0, 79));
+    Wrapper wrapper(p.integer(0, 79), p.flag(1, true), p.flag(3, true));
     std::string joined;
     bool first = true;
     for (const std::string& part : wrapper.wrap(line)) {

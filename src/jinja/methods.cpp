@@ -71,12 +71,17 @@ Value list_count(Runtime& rt, const Value& self, const CallArguments& a) {
   return count;
 }
 
+/// Goes through the smaller of two views. Only keys have to be hashable.
 Value is_disjoint(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("isdisjoint", a, {"other"}, 1);
-  for (const Value& item : iterate(rt, *p[0])) {
+  const List* other = p[0]->as_list();
+  const bool set = other && (other->kind == List::Kind::Keys || other->kind == List::Kind::Items);
+  const bool swapped = set && other->items.size() > self.as_list()->items.size();
+  const Value &container = swapped ? *p[0] : self, &items = swapped ? self : *p[0];
+  for (const Value& item : iterate(rt, items)) {
     rt.charge_key(item);
-    Dict().set(item, None{});
-    if (contains(rt, self, item)) return false;
+    if (container.as_list()->kind == List::Kind::Keys) Dict().set(item, None{});
+    if (contains(rt, container, item)) return false;
   }
   return true;
 }

@@ -41,6 +41,7 @@ template <auto kSplit>
 Value split_method(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("split", a, {"sep", "maxsplit"});
   require(!p.text(0) || !p.text(0)->empty(), "split: the separator is empty");
+  require(!p[1] || !p[1]->as_big(), "split: a limit beyond 64 bits");
   rt.charge(text(self).size());
   return texts(rt, self, kSplit(text(self), p.text(0), p.integer(1, -1)));
 }
@@ -122,6 +123,7 @@ Value remove_affix(Runtime& rt, const Value& self, const CallArguments& a) {
 Value replace_method(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("replace", a, {"old", "new", "count"}, 2);
   require(a.named.empty(), "replace: takes no named arguments");
+  require(!p[2] || !p[2]->as_big(), "replace: a count beyond 64 bits");
   const Value fresh = self.is_safe() ? escaped(rt, *p[1]) : *p[1];
   require(p[0]->as_text() && fresh.as_text(), "replace: two strings are needed");
   const size_t old_size = std::max<size_t>(p.text(0)->size(), 1);

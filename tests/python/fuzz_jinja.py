@@ -18,7 +18,7 @@ import jinja_reference
 
 # What is no difference: texts with addresses in memory, and bounds that are ours on purpose (docs/chat_templates.md).
 ADDRESS = re.compile(r" at 0x[0-9a-f]+|<(built-in )?(function|method)|<bound method|<class |<Cycler|<Joiner|&lt;(function|built|bound|class)")
-BOUNDS = re.compile(r"64 bits|too much work|nest deeper|nests deeper|more than \d+|64-bit|lists and dictionaries nest|cannot be printed|a slice's bounds must|has no slices")
+BOUNDS = re.compile(r"64 bits|too much work|nest deeper|nests deeper|more than \d+|64-bit|lists and dictionaries nest|cannot be printed|a slice's bounds must|has no slices|does not work between dict_|does not work between \w+ and dict_")
 LENIENT = re.compile(r"\|\s*(tojson|length|count|last)|\.length|\.revindex|:")  # lazy sequences have a length and a JSON form here
 
 
@@ -62,6 +62,8 @@ def answers_of(probe, seeds, cases, report):
 def excused(case, want, error, answer):
     if want is not None and ADDRESS.search(want):
         return True
+    if "autoescape" in case["template"] and "~" in case["template"].partition("autoescape")[2]:
+        return True  # jinja2 joins constants otherwise than variables
     if isinstance(error, (MemoryError, RecursionError)) or (isinstance(error, NameError) and error.name in ("inf", "nan")):
         return True  # the latter where jinja2 folds a constant that has no literal
     if "error" in answer and want is not None and BOUNDS.search(answer["error"]):
