@@ -6,7 +6,7 @@ namespace ingrain {
 
 const LayerMixer& mixer_of(const ModelConfig& config, int64_t layer) {
   switch (config.layer(layer).mixer) {
-    case Mixer::attention: break;
+    case MixerKind::attention: break;
   }
   return attention_mixer;
 }
