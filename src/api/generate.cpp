@@ -1,6 +1,7 @@
 #include "session/generate.h"
 
 #include "api/parts.h"
+#include "base/error.h"
 #include "session/sampler.h"
 
 namespace ingrain {
@@ -9,6 +10,10 @@ Generated generate(Memory& memory, const GenerateOptions& options, const std::fu
                    std::span<const int32_t> seen) {
   Memory::State& state = memory.state();
   ttt::validate(options.sampling);
+  const int64_t vocabulary = state.network().config.vocab_size;
+  for (const auto& [id, bias] : options.sampling.logit_bias)
+    if (id < 0 || id >= vocabulary)
+      fail_usage("logit bias: {} is no token; the model's ids are 0 to {}", id, vocabulary - 1);
   return ttt::generate(state.network(), state.tokenizer(), state.memory, state.boundaries, seen, options, on_text);
 }
 

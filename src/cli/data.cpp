@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/warnings.h"
 #include "data/prepare.h"
 #include "tokenizer/tokenizer.h"
 
@@ -51,6 +52,7 @@ void print_summary(const data::PrepareOptions& options, const data::PrepareResul
 void run_prepare(PrepareArguments arguments) {
   data::PrepareOptions& options = arguments.options;
   const Tokenizer tokenizer = Tokenizer::load(arguments.tokenizer);
+  say_warnings(tokenizer);
   options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());
   options.bos = choose_bos(arguments, tokenizer);
   options.tokenizer = tokenizer.fingerprint();
@@ -97,7 +99,8 @@ void add_prepare(CLI::App& parent) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->transform([](const std::string& name) { return name.starts_with('.') ? name : "." + name; });
-  command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed");
+  command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

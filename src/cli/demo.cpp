@@ -163,7 +163,9 @@ void add_demo_command(CLI::App& app) {
       ->capture_default_str();
   add_compute_options(*command, o->how);
   command->add_option("--output", o->output, "Folder for the page and the memory file")->capture_default_str();
-  command->add_option("--seed", o->seed, "Of the text that is written at the end")->capture_default_str();
+  command->add_option("--seed", o->seed, "Of the text that is written at the end")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->footer("Example: ingrain demo --text book.txt --tokens 100000");
   command->callback([o] { demo(*o); });
 }

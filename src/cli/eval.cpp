@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/warnings.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -45,7 +46,9 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Network& model,
     require(tokenizer.has_value(),
             "{}: no tokenizer there; put the model's own tokenizer.json beside its weights, or use --tokens",
             o.model.folder);
+    say_warnings(*tokenizer);
     tokens = document_tokens(model.config, *tokenizer, text, /*parse_special=*/true);
+    if (begins_twice(model.config, tokens)) say_double_beginning(*tokenizer, tokens[0]);
   }
   if (o.limit > 0 && tokens.size() > static_cast<size_t>(o.limit)) tokens.resize(static_cast<size_t>(o.limit));
   return tokens;

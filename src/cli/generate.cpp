@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/warnings.h"
 #include "cli/writing_options.h"
 
 #include "base/error.h"
@@ -26,6 +27,13 @@ void generate_command(const GenerateCommand& o) {
   watch_interrupts();
   const Model model = o.model.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
+  const std::vector<int32_t> prompt = model.encode(o.prompt, /*parse_special=*/true);
+  if (memory.position() == 0) {
+    std::vector<int32_t> first = prompt;
+    const ModelConfig& config = model.parts().network.config;
+    begin_text(config, first);
+    if (begins_twice(config, first)) say_double_beginning(model.parts().tokenizer, first[0]);
+  }
   Reader(memory, {.learn = options.learn != Learn::off, .parse_special = true}).read(std::string_view(o.prompt));
   require(memory.position() > 0, "there is nothing to continue; give --prompt or --memory");
   if (!o.as_json) show_text(o.prompt);
@@ -33,7 +41,7 @@ void generate_command(const GenerateCommand& o) {
   const auto show = [&](std::string_view text) {
     if (!o.as_json) show_text(text);
   };
-  const Generated out = generate(memory, options, show, model.encode(o.prompt, /*parse_special=*/true));
+  const Generated out = generate(memory, options, show, prompt);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!o.save.empty()) memory.save(o.save);
   if (o.as_json) {

@@ -56,7 +56,9 @@ void add_retrofit_command(CLI::App& app) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
       ->default_str("copied");
-  command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")->capture_default_str();
+  command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_flag("--full", o->full, "Write a whole model folder instead of an adapter");
   command->footer(
       "The fast MLPs start without effect; train them with train.parameters = \"fast\" (docs/retrofit.md).\n"

@@ -40,7 +40,9 @@ void WritingOptions::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--stop", options.stop, "End before this text (may be given several times)")
       ->allow_extra_args(false);
-  command.add_option("--seed", s.seed, "The same seed gives the same text")->capture_default_str();
+  command.add_option("--seed", s.seed, "The same seed gives the same text")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str();
   command.add_option("--top-k", s.top_k, "Only the k likeliest tokens; 0: all")->capture_default_str();
   command.add_option("--top-p", s.top_p, "Only the fewest tokens that reach this probability")->capture_default_str();

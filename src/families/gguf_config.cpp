@@ -1,6 +1,7 @@
 // describe_gguf: GGUF's metadata and tensors as a DecoderDescription.
 #include "base/error.h"
 #include "base/text.h"
+#include "formats/gguf_ends.h"
 #include "formats/gguf_quants.h"
 #include "families/hf_config.h"
 
@@ -153,7 +154,7 @@ DecoderDescription describe_gguf(const Gguf& file) {
   out.mlp_bias = has("blk.0.ffn_gate.bias");
   out.tie_embeddings = !has("output.weight");
   out.bos_ids = token_ids(file, {"bos"});
-  out.eos_ids = token_ids(file, {"eos", "eot"});
+  out.eos_ids = gguf_end_ids(file);
   out.sliding_window = keys.size("attention.sliding_window");
   check_description(out, file.name());
   return out;

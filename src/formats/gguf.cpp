@@ -27,6 +27,18 @@ constexpr std::pair<GgufType, GgufTypeInfo> kTypes[] = {
     {GgufType::Q5_1, {"Q5_1", 32, 24}},   {GgufType::Q8_0, {"Q8_0", 32, 34}},  {GgufType::Q4_K, {"Q4_K", 256, 144}},
     {GgufType::Q5_K, {"Q5_K", 256, 176}}, {GgufType::Q6_K, {"Q6_K", 256, 210}}};
 
+/// What llama.cpp calls a type, for errors: of types that cannot be read, too.
+std::string type_name(uint32_t type) {
+  constexpr std::pair<uint32_t, std::string_view> kOthers[] = {
+      {9, "Q8_1"},     {10, "Q2_K"},  {11, "Q3_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
+      {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"},
+      {24, "I8"},      {25, "I16"},   {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},
+      {34, "TQ1_0"},   {35, "TQ2_0"}, {39, "MXFP4"},  {40, "NVFP4"}, {41, "Q1_0"}};
+  for (const auto& [number, name] : kOthers)
+    if (number == type) return fmt::format("{} ({})", name, type);
+  return std::to_string(type);
+}
+
 /// Bytes of a value of fixed size, or 0 for strings, arrays and unknown types.
 uint64_t fixed_size(GgufValueType type) {
   switch (type) {
@@ -138,8 +150,8 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
   tensor.name = cursor.text("a tensor's name", kMaxName);
   const std::string what = quoted("tensor", tensor.name);
   const auto dimensions = cursor.number<uint32_t>(what);
-  require(dimensions >= 1 && dimensions <= kMaxGgufDimensions, "{}: {} has {} dimensions; 1 to {} are allowed", file, what,
-          dimensions, kMaxGgufDimensions);
+  require(dimensions >= 1 && dimensions <= kMaxGgufDimensions, "{}: {} has {} dimensions; 1 to {} are allowed", file,
+          what, dimensions, kMaxGgufDimensions);
   uint64_t elements = 1;
   tensor.shape.resize(dimensions);
   for (uint32_t i = 0; i < dimensions; ++i) {
@@ -154,7 +166,7 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
   require(info.has_value(),
           "{}: {} is of type {}, which ingrain cannot read; use a file of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
           "Q5_1, Q4_K, Q5_K or Q6_K",
-          file, what, type);
+          file, what, type_name(type));
   tensor.type = static_cast<GgufType>(type);
   require(elements > 0 && tensor.row_length() % info->block_elements == 0,
           "{}: {} has rows of {} elements; {} needs a positive multiple of {}", file, what, tensor.row_length(),
@@ -206,6 +218,11 @@ void Gguf::parse(std::string_view bytes) {
     GgufValue value = read_value(cursor, bytes, name_, what);
     require(metadata_.emplace(std::move(key), value).second, "{}: {} appears twice", name_, what);
   }
+  const uint64_t parts = get<uint64_t>("split.count").value_or(1);
+  require(parts <= 1,
+          "{}: this GGUF file is split: it is part {} of {}; join the parts first (llama.cpp: llama-gguf-split --merge "
+          "FIRST-PART OUTPUT)",
+          name_, get<uint64_t>("split.no").value_or(0) + 1, parts);
   const uint64_t alignment = get<uint64_t>("general.alignment").value_or(32);
   require(std::has_single_bit(alignment) && alignment <= kMaxAlignment,
           "{}: general.alignment is {}; it must be a power of two up to {}", name_, alignment, kMaxAlignment);

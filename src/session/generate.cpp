@@ -15,8 +15,8 @@ ReadOptions reading_options(Learn learn, bool written) {
   return out;
 }
 
-Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, Memory& memory, BoundaryRing& boundaries,
-                   std::span<const int32_t> seen, const GenerateOptions& options,
+Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, Memory& memory,
+                   BoundaryRing& boundaries, std::span<const int32_t> seen, const GenerateOptions& options,
                    const std::function<void(std::string_view)>& on_text) {
   ReadOptions reading = reading_options(options.learn, /*written=*/true);
   reading.score = false;  // the logits were wanted once already
@@ -31,6 +31,9 @@ Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, 
     if (on_text) on_text(text);
   };
   const auto& ends = model.config.eos_ids;
+  std::vector<int32_t> stop_ids;  // a special token is given out as no text that a string could match
+  for (const std::string& stop : options.stop)
+    if (const auto id = tokenizer.token_to_id(stop); id && tokenizer.is_special(*id)) stop_ids.push_back(*id);
   Decoder decoder(model, memory, boundaries, reading);
   const Tensor logits_V = room_for_download(decoder.logits_BV()[0]);
   const auto write = [&] {
@@ -46,6 +49,12 @@ Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, 
       decoder.read(as_batch({&token, 1}));
       if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
         out.reason = StopReason::end_of_text;
+        break;
+      }
+      if (std::find(stop_ids.begin(), stop_ids.end(), token) != stop_ids.end()) {
+        give(stops.push(characters.finish()));
+        give(stops.finish());
+        out.reason = StopReason::stop_string;
         break;
       }
       give(stops.push(characters.push(token)));
