@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "formats/gguf_ends.h"
 #include "gguf_builder.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/pre_tokenizer.h"
@@ -214,6 +215,21 @@ TEST(GgufPre, without_one_the_default_rule_holds_and_a_warning_says_so) {
   const Tokenizer tokenizer = gguf(tokens, f["types"].get<Ids>(), merges, 0, [](GgufBuilder&) {});
   EXPECT_EQ(tokenizer.encode(f["text"].get<std::string>()), f["pre"]["default"].get<Ids>());
   EXPECT_THAT(tokenizer.warnings(), ElementsAre(HasSubstr("m.gguf: tokenizer.ggml.pre is missing")));
+}
+
+TEST(GgufEnds, are_where_llama_cpp_ends_an_answer) {
+  ASSERT_GE(gguf_fixture()["ends"].size(), 14u);
+  for (const Json& c : gguf_fixture()["ends"]) {
+    GgufBuilder body;
+    body.key("tokenizer.ggml.tokens", c["tokens"].get<std::vector<std::string>>());
+    for (const auto& [name, id] : c["ids"].items())
+      body.key("tokenizer.ggml." + name + "_token_id", id.get<uint32_t>());
+    GgufBuilder file;
+    file.header(0, 1 + c["ids"].size()).raw(body.bytes());
+    const auto ends = formats::gguf_end_ids(formats::Gguf(file.bytes(), "m.gguf"));
+    EXPECT_THAT(ends, testing::UnorderedElementsAreArray(c["want"].get<std::vector<int64_t>>())) << c["tokens"];
+    if (c["ids"].contains("eos")) EXPECT_EQ(ends.front(), c["ids"]["eos"].get<int64_t>());
+  }
 }
 
 TEST(GgufTypes, a_byte_letter_of_another_type_is_still_that_byte) {

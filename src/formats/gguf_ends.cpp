@@ -48,12 +48,10 @@ std::vector<int64_t> gguf_end_ids(const Gguf& file) {
   const auto has = [&](std::string_view spelling) {
     return std::find(tokens.begin(), tokens.end(), spelling) != tokens.end();
   };
-  // In these two forms of conversation <|end|> ends a part of an answer; and where tools answer, </s> is text.
-  const bool parts = has("<|end|>") && ((has("<|return|>") && (has("<|call|>") || has("<|calls|>"))) ||
-                                        (has("<|flush|>") && (has("<|call|>") || has("<|calls|>"))));
-  const bool tools = has("<|tool_response>");
+  // In two forms of conversation <|end|> ends a part of an answer.
+  const bool parts = (has("<|return|>") || has("<|flush|>")) && (has("<|call|>") || has("<|calls|>"));
   for (size_t id = 0; id < tokens.size(); ++id) {
-    if (!among(kEnds, tokens[id]) || (parts && tokens[id] == "<|end|>") || (tools && tokens[id] == "</s>")) continue;
+    if (!among(kEnds, tokens[id]) || (parts && tokens[id] == "<|end|>")) continue;
     add(static_cast<int64_t>(id));
   }
   return out;
