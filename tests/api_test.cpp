@@ -1,6 +1,7 @@
 // The public interface, seen from outside: what is promised in include/ingrain.
 #include "ingrain/ingrain.h"
 
+#include "api/parts.h"
 #include "scratch.h"
 #include "tiny_model.h"
 
@@ -175,6 +176,32 @@ TEST_F(Api, writing_is_reading) {
     Reader(again).read(text(30));
     return generate(again, options).text;
   }());
+}
+
+TEST_F(Api, a_conversation_copies_its_windows_once_and_reads_the_same) {
+  const Model m = model();
+  Memory memory(m), plain(m);
+  GenerateOptions options;
+  options.max_tokens = 9;
+  options.sampling.logit_bias[0] = -INFINITY;
+  for (unsigned turn = 0; turn < 5; ++turn) {
+    const std::string question = text(20 + turn, turn);
+    Reader(memory).read(question);
+    Reader(plain).read(question);
+    Memory elsewhere = plain;  // one that has no rings yet
+    const Generated out = generate(memory, options);
+    EXPECT_EQ(out.text, generate(elsewhere, options).text);
+    plain = elsewhere;
+  }
+  EXPECT_EQ(memory.state().session.loads().whole, 1);
+  EXPECT_EQ(memory.state().session.loads().parts, 4);
+  const std::vector<float> then = scores(memory);
+  const Memory before = memory;
+  Reader(memory).read(text(30, 77));
+  memory = before;
+  EXPECT_EQ(scores(memory), then);
+  EXPECT_EQ(generate(memory, options).tokens.size(), 9u);
+  EXPECT_EQ(memory.state().session.loads().whole, 2) << "what came back is in the same rings";
 }
 
 TEST_F(Api, what_is_learnt_from_can_be_chosen) {

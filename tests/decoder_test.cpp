@@ -1,11 +1,11 @@
-// Writing from the decoder's own buffers (session/decoder.h) gives what ttt::read gives, token by token: in fp64 by the
+// Writing from a session's own buffers (session/session.h) gives what ttt::read gives, token by token: in fp64 by the
 // reference formulas, otherwise by kernels that are replayed.
 #include "base/error.h"
 #include "model/quantized.h"
 #include "ops/quantized/quantized.h"
 #include "same_memory.h"
 #include "threads.h"
-#include "session/decoder.h"
+#include "session/session.h"
 
 #include <ATen/record_function.h>
 
@@ -17,6 +17,8 @@
 namespace ingrain::ttt {
 namespace {
 
+using session::Checkpoints;
+using session::Session;
 using test::expect_same_memory;
 using test::max_difference;
 using test::random_tokens;
@@ -41,20 +43,16 @@ TEST_P(Decoding, from_own_buffers_is_reading_token_by_token) {
   Memory expected = empty_memory(model, 2), memory = empty_memory(model, 2);
   read(model, expected, tokens.narrow(1, 0, before), options);
   read(model, memory, tokens.narrow(1, 0, before), options);
-  BoundaryRing none;
-  Decoder decoder(model, memory, none, options);
+  Session decoder(model, std::move(memory));
   EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kSame);
   for (int64_t i = before; i < 60; ++i) {
     const Tensor token = tokens.narrow(1, i, 1);
     read(model, expected, token, options);
-    decoder.read(token);
+    decoder.write(token, options);
     EXPECT_LT(max_difference(decoder.logits_BV(), next_logits(model, expected)), kSame) << "token " << i;
-    if (i % 7 != 0) continue;  // in the middle of chunks and at their ends
-    decoder.sync();
-    expect_same_memory(model, expected, memory);
+    if (i % 7 == 0) expect_same_memory(model, expected, decoder.memory());  // within chunks and at their ends
   }
-  decoder.sync();
-  expect_same_memory(model, expected, memory);
+  expect_same_memory(model, expected, decoder.memory());
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
@@ -128,15 +126,14 @@ TEST_P(Replayed, tokens_give_the_numbers_of_reading_without_asking_libtorch) {
     options.ahead = 0;
     Memory expected = empty_memory(model, batch), memory = empty_memory(model, batch);
     for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 30), options);
-    BoundaryRing none;
-    Decoder decoder(model, memory, none, options);
+    Session decoder(model, std::move(memory));
     std::vector<int> operations;
     for (int64_t i = 30; i < 70; ++i) {
       const Tensor token = tokens.narrow(1, i, 1);
       read(model, expected, token, options);
       {
         const CountOperations count;
-        decoder.read(token);
+        decoder.write(token, options);
         operations.push_back(count.operations());
       }
       const Tensor want = next_logits(model, expected);
@@ -178,19 +175,17 @@ TEST(Decoder, starting_anew_changes_no_bit) {
     const Network model = variant_model({"", type, nullptr, {.window = 40, .chunk = 16}, false, true, true, 0});
     const Tensor tokens = random_tokens(model.config, 1, 90);
     Memory whole = empty_memory(model), parts = empty_memory(model);
-    BoundaryRing none;
     for (Memory* m : {&whole, &parts}) read(model, *m, tokens.narrow(1, 0, 3));
-    Decoder in_one(model, whole, none, {});
+    Session in_one(model, std::move(whole));
     for (int64_t first = 3; first < 90;) {
-      Decoder in_parts(model, parts, none, {});
+      Session in_parts(model, std::move(parts));
       const int64_t last = std::min<int64_t>(first + 13, 90);
       for (; first < last; ++first) {
-        in_one.read(tokens.narrow(1, first, 1));
-        in_parts.read(tokens.narrow(1, first, 1));
+        in_one.write(tokens.narrow(1, first, 1));
+        in_parts.write(tokens.narrow(1, first, 1));
         ASSERT_TRUE(in_one.logits_BV().equal(in_parts.logits_BV())) << "token " << first;
       }
-      in_parts.sync();
-      parts = parts.fork();
+      parts = in_parts.snapshot();
     }
   }
 }
@@ -204,20 +199,18 @@ TEST(Decoder, has_read_the_token_whose_step_makes_the_caller_throw) {
   };
   Memory expected = empty_memory(model), memory = empty_memory(model);
   for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 3));
-  BoundaryRing none;
-  Decoder decoder(model, memory, none, options);
+  Session decoder(model, std::move(memory));
   int64_t thrown = 0;
   for (int64_t i = 3; i < 40; ++i) {
     try {
-      decoder.read(tokens.narrow(1, i, 1));
+      decoder.write(tokens.narrow(1, i, 1), options);
     } catch (const std::runtime_error&) {
       ++thrown;
     }
   }
-  decoder.sync();
   EXPECT_EQ(thrown, 1);
   read(model, expected, tokens.narrow(1, 3, 37));
-  test::expect_same_memory(model, memory, expected, 1e-10);
+  test::expect_same_memory(model, decoder.memory(), expected, 1e-10);
 }
 
 TEST(Decoder, learning_off_reports_no_step_and_changes_no_weight) {
@@ -233,15 +226,13 @@ TEST(Decoder, learning_off_reports_no_step_and_changes_no_weight) {
     };
     Memory expected = empty_memory(model), memory = empty_memory(model);
     for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 3), options);
-    BoundaryRing none;
-    Decoder decoder(model, memory, none, options);
-    for (int64_t i = 3; i < 30; ++i) decoder.read(tokens.narrow(1, i, 1));
-    decoder.sync();
+    Session decoder(model, std::move(memory));
+    for (int64_t i = 3; i < 30; ++i) decoder.write(tokens.narrow(1, i, 1), options);
     EXPECT_EQ(reported, learn ? 3 : 0);
     reported = 0;
     read(model, expected, tokens.narrow(1, 3, 27), options);
     EXPECT_EQ(reported, learn ? 3 : 0) << "at once";
-    expect_same_memory(model, expected, memory);
+    expect_same_memory(model, expected, decoder.memory());
   }
 }
 
@@ -249,21 +240,21 @@ TEST(Decoder, refuses_tokens_outside_the_vocabulary) {
   const Network model = tiny_model({});
   Memory memory = empty_memory(model);
   read(model, memory, random_tokens(model.config, 1, 3));
-  BoundaryRing none;
-  Decoder decoder(model, memory, none, {});
-  for (const int32_t token : {-1, 37}) EXPECT_THROW(decoder.read(as_batch({&token, 1})), Error);
+  Session decoder(model, std::move(memory));
+  for (const int32_t token : {-1, 37}) EXPECT_THROW(decoder.write(as_batch({&token, 1})), Error);
 }
 
-TEST(Decoder, keeps_the_boundaries_that_reading_keeps) {
+TEST(Decoder, keeps_the_checkpoints_that_reading_keeps) {
   const Network model = tiny_model({});
   const Tensor tokens = random_tokens(model.config, 1, 30);
   ReadOptions options;
-  Memory expected = empty_memory(model), memory = empty_memory(model);
-  BoundaryRing read_kept(1 << 20), written_kept(1 << 20);
-  read(model, expected, read_kept, tokens, options);
-  read(model, memory, written_kept, tokens.narrow(1, 0, 3), options);
-  Decoder decoder(model, memory, written_kept, options);
-  for (int64_t i = 3; i < 30; ++i) decoder.read(tokens.narrow(1, i, 1));
+  Memory expected = empty_memory(model);
+  Checkpoints read_kept(1 << 20);
+  session::read(model, expected, read_kept, tokens, options);
+  Session decoder(model, empty_memory(model), Checkpoints(1 << 20));
+  decoder.read(tokens.narrow(1, 0, 3), options);
+  for (int64_t i = 3; i < 30; ++i) decoder.write(tokens.narrow(1, i, 1), options);
+  const Checkpoints& written_kept = decoder.checkpoints();
   ASSERT_EQ(written_kept.positions(), read_kept.positions());
   ASSERT_FALSE(read_kept.positions().empty());
   for (const int64_t at : read_kept.positions()) expect_same_memory(model, *read_kept.find(at), *written_kept.find(at));
@@ -276,15 +267,14 @@ TEST(Decoder, tokens_that_do_not_count_leave_their_targets_out) {
   written.learn_these = false;
   Memory expected = empty_memory(model), memory = empty_memory(model);
   for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 0, 5), given);
-  BoundaryRing none;
-  {
-    Decoder decoder(model, memory, none, written);
-    for (int64_t i = 5; i < 12; ++i) decoder.read(tokens.narrow(1, i, 1));
-    decoder.sync();
+  Session decoder(model, std::move(memory));
+  for (int64_t i = 5; i < 12; ++i) {
+    decoder.write(tokens.narrow(1, i, 1), written);
+    read(model, expected, tokens.narrow(1, i, 1), written);
   }
-  for (int64_t i = 5; i < 12; ++i) read(model, expected, tokens.narrow(1, i, 1), written);
-  for (Memory* m : {&expected, &memory}) read(model, *m, tokens.narrow(1, 12, 18), given);
-  expect_same_memory(model, expected, memory);
+  decoder.read(tokens.narrow(1, 12, 18), given);
+  read(model, expected, tokens.narrow(1, 12, 18), given);
+  expect_same_memory(model, expected, decoder.memory());
 }
 
 }  // namespace

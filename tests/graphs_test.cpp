@@ -1,7 +1,7 @@
 // On a GPU, reading and writing by captured graphs give the CPU's numbers. Where there is none:
 // tests/other_device/graph_test.cpp.
 #include "tiny_model.h"
-#include "session/decoder.h"
+#include "session/session.h"
 
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
@@ -16,13 +16,12 @@ Tensor scores(const Network& model, const Tensor& tokens_Bn, int64_t read_at_onc
   const Tensor read_BN =
       read(model, memory, tokens_Bn.narrow(1, 0, read_at_once)).nll_Bn.narrow(1, 1, read_at_once - 1);
   std::vector<Tensor> nll_B1{read_BN.cpu().to(at::kDouble)};
-  BoundaryRing none;
-  Decoder decoder(model, memory, none, {});
+  session::Session decoder(model, std::move(memory));
   for (int64_t i = read_at_once; i < tokens_Bn.size(1); ++i) {
     const Tensor token_B1 = tokens_Bn.narrow(1, i, 1),
                  log_p_BV = decoder.logits_BV().cpu().to(at::kDouble).log_softmax(-1);
     nll_B1.push_back(-log_p_BV.gather(1, token_B1));
-    decoder.read(token_B1);
+    decoder.write(token_B1);
   }
   return at::cat(nll_B1, 1);
 }

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <set>
 
-namespace ingrain::ttt {
+namespace ingrain::session {
 namespace {
 
 std::vector<int32_t> draw(const SamplingOptions& options, const std::vector<float>& logits, int n) {
@@ -192,4 +192,4 @@ TEST(StopStrings, what_only_looked_like_a_stop_comes_out_at_last) {
 }
 
 }  // namespace
-}  // namespace ingrain::ttt
+}  // namespace ingrain::session

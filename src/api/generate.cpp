@@ -9,12 +9,12 @@ namespace ingrain {
 Generated generate(Memory& memory, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
                    std::span<const int32_t> seen) {
   Memory::State& state = memory.state();
-  ttt::validate(options.sampling);
+  session::validate(options.sampling);
   const int64_t vocabulary = state.network().config.vocab_size;
   for (const auto& [id, bias] : options.sampling.logit_bias)
     if (id < 0 || id >= vocabulary)
       fail_usage("logit bias: {} is no token; the model's ids are 0 to {}", id, vocabulary - 1);
-  return ttt::generate(state.network(), state.tokenizer(), state.memory, state.boundaries, seen, options, on_text);
+  return session::generate(state.network().config, state.tokenizer(), state.session, seen, options, on_text);
 }
 
 const char* describe(StopReason reason) {

@@ -11,16 +11,20 @@ Memory::~Memory() = default;
 
 Memory::Memory(Model model) {
   ttt::Memory nothing_read = ttt::empty_memory(model.parts().network);
-  state_ = std::make_unique<State>(State{std::move(model), std::move(nothing_read), ttt::BoundaryRing()});
+  state_ = std::make_unique<State>(std::move(model), std::move(nothing_read));
 }
 
-// The boundaries are never written to, so that copies may share their tensors.
+// Checkpoints are never written to, so that copies may share their tensors.
 Memory::Memory(const Memory& other)
-    : state_(
-          std::make_unique<State>(State{other.state_->model, other.state_->memory.fork(), other.state_->boundaries})) {}
+    : state_(std::make_unique<State>(other.state_->model, other.state_->session.snapshot(),
+                                     other.state_->session.checkpoints())) {}
 
 Memory& Memory::operator=(const Memory& other) {
-  if (this != &other) *this = Memory(other);
+  if (this == &other) return *this;
+  if (!state_ || &state_->network() != &other.state_->network()) return *this = Memory(other);
+  session::Session &here = state_->session, &there = other.state_->session;
+  here.become(there.snapshot());
+  here.checkpoints() = there.checkpoints();
   return *this;
 }
 
@@ -29,26 +33,24 @@ Memory Memory::load(const std::filesystem::path& file, Model model) {
   require(memory.batch() == 1,
           "{}: a memory of {} sequences; here a memory is of one: read each of them into a memory of its own",
           file.string(), memory.batch());
-  return Memory(std::make_unique<State>(State{std::move(model), std::move(memory), ttt::BoundaryRing()}));
+  return Memory(std::make_unique<State>(std::move(model), std::move(memory)));
 }
 
 void Memory::save(const std::filesystem::path& file, MemoryForm form) const {
-  ttt::save_memory(file, state_->network(), state_->memory, form);
+  ttt::save_memory(file, state_->network(), state_->session.memory(), form);
 }
 
 const Model& Memory::model() const { return state_->model; }
-int64_t Memory::position() const { return state_->memory.position; }
-int64_t Memory::steps() const { return state_->memory.steps; }
-uint64_t Memory::bytes() const { return ttt::memory_bytes(state_->memory); }
+int64_t Memory::position() const { return state_->session.position(); }
+int64_t Memory::steps() const { return state_->session.steps(); }
+uint64_t Memory::bytes() const { return ttt::memory_bytes(state_->session.memory()); }
 
-void Memory::keep_boundaries(uint64_t bytes) { state_->boundaries.set_budget(bytes); }
-std::vector<int64_t> Memory::boundaries() const { return state_->boundaries.positions(); }
+void Memory::keep_boundaries(uint64_t bytes) { state_->session.checkpoints().set_budget(bytes); }
+std::vector<int64_t> Memory::boundaries() const { return state_->session.checkpoints().positions(); }
 
 void Memory::rewind(int64_t position) {
-  const ttt::Memory* then = state_->boundaries.find(position);
-  if (!then) fail_usage("position {} is not kept; these are: {}", position, fmt::join(boundaries(), ", "));
-  state_->memory = then->fork();
-  state_->boundaries.forget_after(position);
+  if (!state_->session.rewind(position))
+    fail_usage("position {} is not kept; these are: {}", position, fmt::join(boundaries(), ", "));
 }
 
 }  // namespace ingrain

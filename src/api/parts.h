@@ -4,7 +4,7 @@
 #include "tokenizer/tokenizer.h"
 #include "ingrain/memory.h"
 #include "model/network.h"
-#include "session/checkpoints.h"
+#include "session/session.h"
 
 namespace ingrain {
 
@@ -16,10 +16,13 @@ struct Model::Parts {
   static Model join(Network network, const std::filesystem::path& folder);
 };
 
+/// The session outlives the calls: what makes writing fast is kept from one answer to the next.
 struct Memory::State {
   Model model;
-  ttt::Memory memory;
-  ttt::BoundaryRing boundaries;
+  session::Session session;
+
+  State(Model of, ttt::Memory memory, session::Checkpoints checkpoints = session::Checkpoints())
+      : model(std::move(of)), session(model.parts().network, std::move(memory), std::move(checkpoints)) {}
 
   const Network& network() const { return model.parts().network; }
   const tokenizer::Tokenizer& tokenizer() const { return model.parts().tokenizer; }

@@ -36,8 +36,7 @@ ttt::ReadOptions engine_options(const ReaderOptions& options) {
 }
 
 Reading read_into(Memory::State& to, const ReaderOptions& options, std::span<const int32_t> tokens) {
-  const ttt::ReadResult result =
-      ttt::read(to.network(), to.memory, to.boundaries, ttt::as_batch(tokens), engine_options(options));
+  const ttt::ReadResult result = to.session.read(ttt::as_batch(tokens), engine_options(options));
   const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
   Reading out;
   out.tokens = result.tokens_read;
@@ -57,7 +56,7 @@ Reader::~Reader() = default;
 Reading Reader::feed(std::string_view text) {
   std::vector<int32_t> tokens = state_->encoder.push(text);
   Memory::State& to = state_->memory.state();
-  if (state_->options.begin_text && !state_->in_text && to.memory.position == 0)
+  if (state_->options.begin_text && !state_->in_text && to.session.position() == 0)
     begin_text(to.network().config, tokens);
   state_->in_text = true;
   const auto drop_the_rest = [&] {

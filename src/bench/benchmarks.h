@@ -28,6 +28,13 @@ struct DecodeOptions {
 /// turn, a few tokens each, so that what disturbs the machine disturbs all alike.
 void bench_decode(const Subject& subject, const DecodeOptions& options, Report& report);
 
+struct ChatOptions {
+  int64_t context = 8192, turns = 20, question = 32, answer = 64, runs = 3;  // tokens before, of a question, an answer
+};
+/// A conversation of some turns after a text: the time from a question to its answer's first token, of the first
+/// question and of the later ones, the time of the other tokens, and how often windows were copied whole.
+void bench_chat(const Subject& subject, const ChatOptions& options, Report& report);
+
 struct TrainOptions {
   std::vector<std::string> modes = {"meta", "standard"};
   int64_t length = 8192, batch = 1, runs = 3;

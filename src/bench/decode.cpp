@@ -4,8 +4,8 @@
 #include "bench/stopwatch.h"
 #include "bench/work.h"
 #include "model/device.h"
-#include "session/decoder.h"
 #include "session/sampler.h"
+#include "session/session.h"
 
 #include <fmt/format.h>
 
@@ -61,27 +61,24 @@ SamplingOptions greedy() {
 class Writer {
  public:
   Writer(const Network& model, const ttt::Memory& from, const ttt::ReadOptions& reading)
-      : memory_(from.fork()),
-        decoder_(model, memory_, boundaries_, reading),
-        logits_V_(room_for_download(decoder_.logits_BV()[0])) {}
+      : session_(model, from.fork()), reading_(reading), logits_V_(room_for_download(session_.logits_BV()[0])) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
   void write_token() {
-    logits_V_.copy_(decoder_.logits_BV()[0]);
+    logits_V_.copy_(session_.logits_BV()[0]);
     const int32_t token = sampler_.sample({logits_V_.const_data_ptr<float>(), static_cast<size_t>(logits_V_.numel())});
     sampler_.accept(token);
-    decoder_.read(ttt::as_batch({&token, 1}));
+    session_.write(ttt::as_batch({&token, 1}), reading_);
   }
 
-  int64_t steps() const { return memory_.steps; }
+  int64_t steps() const { return session_.steps(); }
 
  private:
-  ttt::Memory memory_;
-  ttt::BoundaryRing boundaries_;  // keeps none
-  ttt::Decoder decoder_;
+  session::Session session_;
+  const ttt::ReadOptions& reading_;
   const Tensor logits_V_;
-  ttt::Sampler sampler_ = ttt::Sampler(greedy());
+  session::Sampler sampler_ = session::Sampler(greedy());
 };
 
 void write_measured(const Subject& subject, Writer& writer, Context& context) {
@@ -96,7 +93,7 @@ void write_measured(const Subject& subject, Writer& writer, Context& context) {
 /// All contexts in turn, a few tokens each; whose turn is first goes round, so that none is always after the same one.
 void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64_t tokens,
                    const ttt::ReadOptions& reading) {
-  std::deque<Writer> writers;  // decoders stay where they are
+  std::deque<Writer> writers;  // sessions stay where they are
   for (const Context& context : contexts) {
     writers.emplace_back(subject.model, context.memory, reading);
     for (int64_t i = 0; i < kWarmUp; ++i) writers.back().write_token();

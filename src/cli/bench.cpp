@@ -24,6 +24,7 @@ struct BenchCommand {
   bool as_json = false;
   bench::ReadOptions read;
   bench::DecodeOptions decode;
+  bench::ChatOptions chat;
   bench::TrainOptions train;
   bench::OpsOptions ops;
   std::vector<std::string> ops_types;
@@ -123,6 +124,7 @@ void add_bench_command(CLI::App& app) {
   bench->footer(
       "Examples:\n  ingrain bench read models/reader-17m --text examples/data/emma.txt\n"
       "  ingrain bench decode models/reader-17m --contexts 0,8192 --json > before.json\n"
+      "  ingrain bench chat models/reader-17m --context 8192 --turns 20\n"
       "  ingrain bench train models/reader-17m --mode meta,standard\n"
       "  ingrain bench ops --filter attention/17m\n"
       "docs/benchmarks.md says what is counted.");
@@ -160,6 +162,20 @@ void add_bench_command(CLI::App& app) {
   runs(decode, o->decode.runs, "How often to write after each context; the figures are of all runs' tokens");
   decode->callback([o] {
     measure_model(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); });
+  });
+
+  auto* chat = add_benchmark(*bench, o, "chat", "A conversation: from a question to its first token, turn after turn");
+  const auto tokens_of = [&](const char* name, int64_t& value, const char* what) {
+    chat->add_option(name, value, what)->check(CLI::PositiveNumber)->capture_default_str();
+  };
+  tokens_of("--context", o->chat.context, "Tokens read before the conversation");
+  chat->add_option("--turns", o->chat.turns, "Questions")->check(CLI::Range(2, 10000))->capture_default_str();
+  tokens_of("--question", o->chat.question, "Tokens of a question");
+  tokens_of("--answer", o->chat.answer, "Tokens of an answer");
+  add_weights_option(*chat, o->how);
+  runs(chat, o->chat.runs, "Conversations; the figures are of all their turns");
+  chat->callback([o] {
+    measure_model(*o, "chat", [&](const auto& subject, auto& report) { bench_chat(subject, o->chat, report); });
   });
 
   auto* train = add_benchmark(*bench, o, "train", "The outer gradient: meta-learning beside ordinary training");

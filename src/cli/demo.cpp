@@ -92,7 +92,7 @@ void continue_from_file(const Network& model, const tokenizer::Tokenizer& tokeni
   figures.file_bytes = fs::file_size(file);
   std::printf("\nSaved to %s (%s), loaded, and continued:\n\n%s", file.c_str(),
               format_bytes(figures.file_bytes).c_str(), figures.before.c_str());
-  ttt::Memory loaded = ttt::load_memory(file, model);
+  session::Session session(model, ttt::load_memory(file, model));
   GenerateOptions options;
   options.max_tokens = 120;
   options.sampling.temperature = 0.7;
@@ -100,8 +100,7 @@ void continue_from_file(const Network& model, const tokenizer::Tokenizer& tokeni
   options.sampling.seed = o.seed;
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   if (terminal) std::fputs("\033[1m", stdout);
-  ttt::BoundaryRing none;
-  figures.continuation = ttt::generate(model, tokenizer, loaded, none, {}, options, show_text).text;
+  figures.continuation = session::generate(model.config, tokenizer, session, {}, options, show_text).text;
   std::printf("%s\n", terminal ? "\033[0m" : "");
 }
 

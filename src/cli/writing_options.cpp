@@ -68,7 +68,7 @@ void WritingOptions::add_to(CLI::App& command) {
 GenerateOptions WritingOptions::parse() const {
   GenerateOptions out = options;
   out.sampling.logit_bias = parse_biases(biases_);
-  ttt::validate(out.sampling);
+  session::validate(out.sampling);
   out.learn = parse_learn(learn_);
   out.keep_going = [] { return !interrupted(); };
   return out;

@@ -5,20 +5,20 @@
 
 #include <deque>
 
-namespace ingrain::ttt {
+namespace ingrain::session {
 
 /// Copies by rising position; the oldest go first when the budget is full. A value, like the memories in it.
-class BoundaryRing {
+class Checkpoints {
  public:
   /// Budget 0 keeps nothing.
-  explicit BoundaryRing(uint64_t budget = 0) : budget_(budget) {}
+  explicit Checkpoints(uint64_t budget = 0) : budget_(budget) {}
 
   /// Drops the oldest copies that no longer fit.
   void set_budget(uint64_t budget);
   /// Keeps a fork of `memory`, if one fits the budget. Whatever was kept at its position or after it is dropped.
-  void keep(const Memory& memory);
+  void keep(const ttt::Memory& memory);
   /// The memory as it was at `position`; nullptr if that is not kept.
-  const Memory* find(int64_t position) const;
+  const ttt::Memory* find(int64_t position) const;
   /// Drops what lies after `position`.
   void forget_after(int64_t position);
   std::vector<int64_t> positions() const;
@@ -29,7 +29,7 @@ class BoundaryRing {
   void make_room(uint64_t bytes);
 
   struct Kept {
-    Memory memory;
+    ttt::Memory memory;
     uint64_t bytes;
   };
   uint64_t budget_, bytes_ = 0;
@@ -37,8 +37,8 @@ class BoundaryRing {
 };
 
 /// ttt::read that keeps the boundaries which it passes, the latest of them: positions that are multiples of the chunk,
-/// where the chunk's step is pending. Reads in one go up to the first of those that will stay in the ring.
-ReadResult read(const Network& model, Memory& memory, BoundaryRing& boundaries, const Tensor& tokens_Bn,
-                const ReadOptions& options);
+/// where the chunk's step is pending. Reads in one go up to the first of those that will stay.
+ttt::ReadResult read(const Network& model, ttt::Memory& memory, Checkpoints& checkpoints, const Tensor& tokens_Bn,
+                     const ttt::ReadOptions& options);
 
-}  // namespace ingrain::ttt
+}  // namespace ingrain::session

@@ -3,17 +3,16 @@
 
 #include "tokenizer/tokenizer.h"
 #include "ingrain/generate.h"
-#include "session/checkpoints.h"
+#include "session/session.h"
 
-namespace ingrain::ttt {
+namespace ingrain::session {
 
-/// ingrain::generate (ingrain/generate.h) on the parts: `boundaries` keeps those that are passed. REQUIRES: memory of
-/// one sequence.
-Generated generate(const Network& model, const tokenizer::Tokenizer& tokenizer, Memory& memory, BoundaryRing& boundaries,
+/// ingrain::generate (ingrain/generate.h) on the parts. REQUIRES: a session of one sequence.
+Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer, Session& session,
                    std::span<const int32_t> seen, const GenerateOptions& options,
                    const std::function<void(std::string_view)>& on_text);
 
 /// How reading goes on under `learn`, for tokens that were given or that were written.
-ReadOptions reading_options(Learn learn, bool written);
+ttt::ReadOptions reading_options(Learn learn, bool written);
 
-}  // namespace ingrain::ttt
+}  // namespace ingrain::session

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-namespace ingrain::ttt {
+namespace ingrain::session {
 namespace {
 
 /// From less to more likely; of equals the lowest id is the likeliest.
@@ -191,4 +191,4 @@ std::string StopStrings::push(std::string_view text) {
 
 std::string StopStrings::finish() { return std::exchange(waiting_, {}); }
 
-}  // namespace ingrain::ttt
+}  // namespace ingrain::session

@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace ingrain::ttt {
+namespace ingrain::session {
 
 /// UsageError naming the option if one is out of range.
 void validate(const SamplingOptions& options);
@@ -66,4 +66,4 @@ class StopStrings {
   bool stopped_ = false;
 };
 
-}  // namespace ingrain::ttt
+}  // namespace ingrain::session

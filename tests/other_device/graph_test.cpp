@@ -3,7 +3,7 @@
 #include "other_device/recorder.h"
 #include "other_device/there.h"
 #include "ttt/chunk_graph.h"
-#include "session/decoder.h"
+#include "session/session.h"
 #include "ttt/memory_file.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -85,26 +85,23 @@ TEST_P(GraphOfAToken, gives_the_numbers_of_the_cpu) {
   ttt::Memory a = ttt::empty_memory(here, batch), b = ttt::empty_memory(there, batch), fork_a, fork_b;
   ttt::read(here, a, tokens_Bn.narrow(1, 0, before));
   ttt::read(there, b, tokens_Bn.narrow(1, 0, before));
-  ttt::BoundaryRing none_a, none_b;
-  ttt::Decoder decoder_a(here, a, none_a, {}), decoder_b(there, b, none_b, {});
+  session::Session decoder_a(here, std::move(a)), decoder_b(there, std::move(b));
   const int64_t replays_before = test::replays();
   for (int64_t i = before; i < 60; ++i) {
     expect_same(decoder_a.logits_BV(), decoder_b.logits_BV());
     const Tensor token_B1 = tokens_Bn.narrow(1, i, 1);
-    decoder_a.read(token_B1);
-    decoder_b.read(token_B1);
+    decoder_a.write(token_B1);
+    decoder_b.write(token_B1);
     if (i % 11 != 0) continue;
-    decoder_a.sync();
-    decoder_b.sync();
-    expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b));
+    expect_same(ttt::next_logits(here, decoder_a.memory()), ttt::next_logits(there, decoder_b.memory()));
     if (fork_b.x_BD.defined()) expect_same(ttt::next_logits(here, fork_a), ttt::next_logits(there, fork_b));
-    fork_a = a.fork();
-    fork_b = b.fork();
+    fork_a = decoder_a.snapshot();
+    fork_b = decoder_b.snapshot();
   }
   EXPECT_EQ(test::replays() - replays_before, 60 - before - 2 * runs_anew);
   // What was synced can be read on from, and forks are as they were.
-  decoder_a.sync();
-  decoder_b.sync();
+  a = decoder_a.snapshot();
+  b = decoder_b.snapshot();
   const Tensor more_Bn = test::random_tokens(here.config, batch, 19, 8);
   for (const auto& [m, n] : {std::pair(&a, &b), std::pair(&fork_a, &fork_b)})
     expect_same(ttt::read(here, *m, more_Bn).nll_Bn, ttt::read(there, *n, more_Bn).nll_Bn);
@@ -117,30 +114,82 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAToken,
                                            Case{{.suffix = 1}, 1, 16, 1}, Case{{.suffix = 3}, 2, 30, 1},
                                            Case{{.layers = 2, .suffix = 0}, 1, 7, 1}));
 
-TEST_F(Graph, of_a_token_goes_on_from_a_file_and_from_a_boundary) {
+TEST_F(Graph, of_a_token_goes_on_from_a_file_and_from_a_checkpoint) {
   const Network here = test::tiny_model({}), there = this->there(here);
   const Tensor tokens_Bn = test::random_tokens(here.config, 1, 60);
   ttt::Memory a = ttt::empty_memory(here), b = ttt::empty_memory(there);
   ttt::read(here, a, tokens_Bn.narrow(1, 0, 30));
   ttt::read(there, b, tokens_Bn.narrow(1, 0, 10));
-  ttt::BoundaryRing boundaries(1 << 20), none;
+  session::Checkpoints checkpoints(1 << 20);
   const auto write = [&](ttt::Memory& m, int64_t end) {
-    ttt::Decoder decoder(there, m, boundaries, {});
-    while (m.position < end) {
-      for (int64_t i = m.position; i < end; ++i) decoder.read(tokens_Bn.narrow(1, i, 1));
-      decoder.sync();
-    }
+    session::Session session(there, std::move(m), checkpoints);
+    while (session.position() < end) session.write(tokens_Bn.narrow(1, session.position(), 1));
+    m = session.snapshot();
+    checkpoints = session.checkpoints();
   };
   write(b, 30);
   ttt::save_memory(dir_ / "written.memory", there, b, MemoryForm::working);
-  ttt::Memory from_file = ttt::load_memory(dir_ / "written.memory", there), from_boundary = boundaries.find(24)->fork();
+  ttt::Memory from_file = ttt::load_memory(dir_ / "written.memory", there),
+              from_checkpoint = checkpoints.find(24)->fork();
   expect_same(ttt::next_logits(here, a), ttt::next_logits(there, from_file));
   write(b, 50);
-  write(from_boundary, 50);
+  write(from_checkpoint, 50);
   write(from_file, 50);
   ttt::read(here, a, tokens_Bn.narrow(1, 30, 20));
-  for (const ttt::Memory* m : {&b, &from_boundary, &from_file})
+  for (const ttt::Memory* m : {&b, &from_checkpoint, &from_file})
     expect_same(ttt::next_logits(here, a), ttt::next_logits(there, *m));
+}
+
+/// What a conversation is made of: its graph is captured once, whatever is read between two answers.
+TEST_F(Graph, of_a_token_outlives_what_is_read_in_between) {
+  const Network here = test::tiny_model({}), there = this->there(here);
+  session::Session a(here, ttt::empty_memory(here)), b(there, ttt::empty_memory(there));
+  const int64_t before = test::replays();
+  int64_t written = 0;
+  for (uint64_t turn = 0; turn < 5; ++turn) {
+    const Tensor question_Bn = test::random_tokens(here.config, 1, turn == 3 ? 1 : 21, turn);
+    expect_same(a.read(question_Bn).nll_Bn, b.read(question_Bn).nll_Bn);  // a GPU reads up to eight by the graph, too
+    written += turn == 3;
+    for (uint64_t i = 0; i < 7; ++i, ++written) {
+      const Tensor token_B1 = test::random_tokens(here.config, 1, 1, 10 * turn + i);
+      expect_same(a.logits_BV(), b.logits_BV());
+      a.write(token_B1);
+      b.write(token_B1);
+    }
+  }
+  EXPECT_EQ(test::replays() - before, written - 2);
+  expect_same(ttt::next_logits(here, a.memory()), ttt::next_logits(there, b.memory()));
+}
+
+/// Sequences at positions of their own, of which not all have a token in every step.
+TEST_F(Graph, of_a_batch_gives_the_numbers_of_each_session_on_the_cpu) {
+  const Network here = test::tiny_model({}), there = this->there(here);
+  session::Batch batch(there);
+  std::vector<std::unique_ptr<session::Session>> a, b;
+  for (int64_t i = 0; i < 3; ++i) {
+    const Tensor start_Bn = test::random_tokens(here.config, 1, 15 + 6 * i, 50);
+    a.push_back(std::make_unique<session::Session>(here, ttt::empty_memory(here)));
+    b.push_back(std::make_unique<session::Session>(there, ttt::empty_memory(there)));
+    a.back()->read(start_Bn);
+    b.back()->read(start_Bn);
+    batch.add(*b.back());
+  }
+  const ttt::ReadOptions options;
+  const int64_t before = test::replays();
+  for (uint64_t t = 0; t < 20; ++t) {
+    std::vector<session::Batch::Turn> turns;
+    for (uint64_t i = 0; i < 3; ++i) {
+      expect_same(a[i]->logits_BV(), b[i]->logits_BV());
+      if ((t + i) % 4 == 0) continue;
+      const Tensor token_B1 = test::random_tokens(here.config, 1, 1, 3 * t + i);
+      a[i]->write(token_B1);
+      turns.push_back({*b[i], token_B1, options});
+    }
+    batch.step(turns);
+  }
+  EXPECT_EQ(test::replays() - before, 20 - 2);
+  for (uint64_t i = 0; i < 3; ++i)
+    expect_same(ttt::next_logits(here, a[i]->memory()), ttt::next_logits(there, b[i]->memory()));
 }
 
 struct Reading {
@@ -232,11 +281,10 @@ TEST_F(Graph, of_a_chunk_is_left_with_a_memory_that_goes_on) {
   EXPECT_GT(test::replays(), before + 5);
   EXPECT_EQ(b.position, read);
   ttt::read(here, a, tokens_Bn.narrow(1, 0, read));
-  ttt::BoundaryRing none_a, none_b;
-  ttt::Decoder decoder_a(here, a, none_a, {}), decoder_b(there, b, none_b, {});  // on their way to the next chunk
+  session::Session decoder_a(here, std::move(a)), decoder_b(there, std::move(b));  // on their way to the next chunk
   for (int64_t i = read; i < read + 20; ++i) {
-    decoder_a.read(tokens_Bn.narrow(1, i, 1));
-    decoder_b.read(tokens_Bn.narrow(1, i, 1));
+    decoder_a.write(tokens_Bn.narrow(1, i, 1));
+    decoder_b.write(tokens_Bn.narrow(1, i, 1));
     expect_same(decoder_a.logits_BV(), decoder_b.logits_BV());
   }
   ttt::Memory c = ttt::empty_memory(here);

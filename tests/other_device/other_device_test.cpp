@@ -6,7 +6,7 @@
 #include "other_device/there.h"
 #include "train/adamw.h"
 #include "train/validation.h"
-#include "session/decoder.h"
+#include "session/session.h"
 #include "ttt/memory_file.h"
 #include "ttt/outer_gradient.h"
 #include "session/checkpoints.h"
@@ -49,10 +49,11 @@ TEST_F(OtherDevice, reading_gives_the_same_numbers_there_and_waits_for_none_of_t
   }
   EXPECT_EQ(b.steps, a.steps);
   expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b.fork()));
-  ttt::BoundaryRing boundaries(uint64_t{1} << 20);
+  session::Checkpoints checkpoints(uint64_t{1} << 20);
   const Tensor more_Bn = test::random_tokens(here.config, 1, 20, 8);
-  expect_same(ttt::read(here, a, more_Bn, options).nll_Bn, ttt::read(there, b, boundaries, more_Bn, options).nll_Bn);
-  EXPECT_FALSE(boundaries.positions().empty());
+  expect_same(ttt::read(here, a, more_Bn, options).nll_Bn,
+              session::read(there, b, checkpoints, more_Bn, options).nll_Bn);
+  EXPECT_FALSE(checkpoints.positions().empty());
 }
 
 TEST_F(OtherDevice, writing_gives_the_same_numbers_there_and_waits_for_none_but_its_own_logits) {
@@ -62,21 +63,18 @@ TEST_F(OtherDevice, writing_gives_the_same_numbers_there_and_waits_for_none_but_
                tokens_Bn = test::random_tokens(here.config, 1, 40, 8);
   ttt::read(here, a, start_Bn);
   ttt::read(there, b, start_Bn);
-  ttt::BoundaryRing none_a, none_b;
-  ttt::Decoder decoder_a(here, a, none_a, {}), decoder_b(there, b, none_b, {});
+  session::Session decoder_a(here, std::move(a)), decoder_b(there, std::move(b));
   for (int64_t i = 0; i < tokens_Bn.size(1); ++i) {
     expect_same(decoder_a.logits_BV(), decoder_b.logits_BV());
     const Tensor token_B1 = tokens_Bn.narrow(1, i, 1);
-    decoder_a.read(token_B1);
+    decoder_a.write(token_B1);
     const int64_t before = test::waits();
-    decoder_b.read(token_B1);
+    decoder_b.write(token_B1);
     const bool ends_chunk = (22 + i) % here.config.chunk <= 1;  // its tokens go into the memory, and its step is made
     EXPECT_LE(test::waits(), before + (ends_chunk ? 1 : 0)) << i;
   }
-  decoder_a.sync();
-  decoder_b.sync();
-  EXPECT_EQ(a.steps, b.steps);
-  expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b));
+  EXPECT_EQ(decoder_a.memory().steps, decoder_b.memory().steps);
+  expect_same(ttt::next_logits(here, decoder_a.memory()), ttt::next_logits(there, decoder_b.memory()));
 }
 
 TEST_F(OtherDevice, memory_files_know_no_device) {

@@ -1,0 +1,74 @@
+// One token of B sequences through the model, each at a position of its own: work that repeats on tensors that never
+// move (ops/graph/graph.h). Windows are rings; what changes from token to token lies on the device. Slow weights are
+// read once for all rows, fast weights are every row's own.
+#pragma once
+
+#include "model/network.h"
+#include "model/rope.h"
+#include "ops/graph/graph.h"
+#include "ttt/memory.h"
+
+#include <span>
+
+namespace ingrain::session {
+
+/// Rows of a TokenStep that belong to one memory: a row for each of its sequences.
+struct Rows {
+  int64_t first = 0, count = 0;
+  Tensor of(const Tensor& x_B) const { return x_B.narrow(0, first, count); }
+};
+
+/// Invariant: where a row was loaded, its ring holds the keys and values of the newest window - 1 positions (as far as
+/// there are any, and as many as the ring has slots) before its next token. Not thread-safe.
+class TokenStep {
+ public:
+  TokenStep(const Network& model, int64_t rows);
+
+  int64_t rows() const { return rows_; }
+  int64_t capacity() const { return ring_L_.empty() ? 0 : ring_L_[0].k_BCGd.size(1); }  // slots of a ring
+  /// Whether a token at position `needed` - 1 has no slot yet, although its window is not full.
+  bool lacks_room(int64_t needed) const { return needed > capacity() && capacity() < config_.window; }
+  /// Makes rings for so many positions and some more, up to what a window needs. All rows must be loaded again.
+  void make_room(int64_t needed);
+
+  /// The newest `count` positions' keys and values, or those that a ring has slots for if they are fewer.
+  void load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count);
+  /// Rounded to the compute type: once an inner step.
+  void load_fast_weights(const Rows& rows, const ttt::Memory& memory);
+  void load_output(const Rows& rows, const ttt::Memory& memory);
+
+  /// A row's token in this step, and its position (-1: the row has none).
+  struct Input {
+    int64_t token = 0, position = -1;
+  };
+  /// inputs: one a row. Rows without a token keep their rings; their outputs are lost.
+  void run(std::span<const Input> inputs);
+
+  // Of rows that had a token in the last run(), or were loaded after it. Views, valid until the next run().
+  const Tensor& x_BD() const { return x_BD_; }
+  const Tensor& logits_BV() const { return logits_BV_; }  // in the compute type or wider
+
+  /// Keys and values of some positions [n] (int64) of block i.
+  ops::KvWindow keys(const Rows& rows, int64_t block, const Tensor& position_n) const;
+  /// What the chunk's step starts from, of those positions: [B, n, D].
+  Tensor prefix_output(const Rows& rows, const Tensor& position_n) const;
+
+ private:
+  struct Ring {
+    Tensor k_BCGd, v_BCGd;
+  };
+  void step();
+
+  const ModelConfig& config_;
+  const Weights& weights_;  // for so many rows
+  const int64_t rows_;
+  ops::Repeated repeated_;
+  std::vector<Ring> ring_L_;
+  std::vector<FastMlp> fast_S_;
+  Tensor input_3B_;  // token, position, place in h
+  Tensor frequency_R_;
+  Tensor h_ND_;  // prefix outputs of every row's unfinished chunk, [B * b + 1, D]; the last is for rows without a token
+  Tensor x_BD_, logits_BV_;
+};
+
+}  // namespace ingrain::session
