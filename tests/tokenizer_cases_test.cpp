@@ -228,7 +228,9 @@ TEST(GgufEnds, are_where_llama_cpp_ends_an_answer) {
     file.header(0, 1 + c["ids"].size()).raw(body.bytes());
     const auto ends = formats::gguf_end_ids(formats::Gguf(file.bytes(), "m.gguf"));
     EXPECT_THAT(ends, testing::UnorderedElementsAreArray(c["want"].get<std::vector<int64_t>>())) << c["tokens"];
-    if (c["ids"].contains("eos")) EXPECT_EQ(ends.front(), c["ids"]["eos"].get<int64_t>());
+    if (c["ids"].contains("eos")) {
+      EXPECT_EQ(ends.front(), c["ids"]["eos"].get<int64_t>());
+    }
   }
 }
 
