@@ -222,6 +222,34 @@ TEST(SessionsByKernels, begun_again_go_on_to_the_last_bit) {
   }
 }
 
+TEST(Session, of_several_sequences_in_step_takes_as_many_rows_of_a_batch) {
+  const Network model = tiny_model({});
+  Batch batch(model);
+  std::vector<Memory> expected;
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (const int64_t sequences : {1, 2, 3, 1}) {
+    Memory memory = ttt::empty_memory(model, sequences);
+    ttt::read(model, memory, test::random_tokens(model.config, sequences, 5 + 3 * sequences));
+    expected.push_back(memory.fork());
+    sessions.push_back(std::make_unique<Session>(model, std::move(memory)));
+    batch.add(*sessions.back());
+  }
+  const ReadOptions options;
+  for (uint64_t t = 0; t < 24; ++t) {
+    if (t == 9) batch.remove(*sessions[1]);
+    if (t == 12) batch.add(*sessions[1]);
+    std::vector<Batch::Turn> turns;
+    for (uint64_t i = 0; i < sessions.size(); ++i) {
+      if ((t + i) % 5 == 0 || !batch.has(*sessions[i])) continue;
+      const Tensor token_B1 = test::random_tokens(model.config, expected[i].batch(), 1, 5 * t + i);
+      turns.push_back({*sessions[i], token_B1, options});
+      ttt::read(model, expected[i], token_B1, options);
+    }
+    batch.step(turns);
+  }
+  for (size_t i = 0; i < sessions.size(); ++i) expect_same_memory(model, expected[i], sessions[i]->memory());
+}
+
 TEST(Session, goes_back_to_its_checkpoints) {
   const Network model = tiny_model({});
   const Tensor tokens = test::random_tokens(model.config, 1, 60);

@@ -1,7 +1,9 @@
 // The public interface of ingrain, all of it. examples/embed shows a small program.
 #pragma once
 
+#include "ingrain/dialogue.h"
 #include "ingrain/error.h"
+#include "ingrain/find_model.h"
 #include "ingrain/generate.h"
 #include "ingrain/memory.h"
 #include "ingrain/model.h"

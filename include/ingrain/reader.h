@@ -19,6 +19,7 @@ struct ReaderOptions {
   bool learn = true;           // make inner steps; otherwise only the window is filled
   bool begin_text = true;      // a memory that has read nothing reads the model's beginning-of-text token before a text
   bool parse_special = false;  // special tokens written in a text become their ids; else they are text like any other
+  bool written = false;        // these are the model's own words: they count in no loss, as under Learn::input
   bool measure_steps = false;  // compute InnerStep::loss_after, which costs one more pass over every chunk
   // When one of these throws, reading stops at a place where keep_going could have stopped it; then the exception goes
   // on.

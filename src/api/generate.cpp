@@ -4,17 +4,28 @@
 #include "base/error.h"
 #include "session/sampler.h"
 
+#include <algorithm>
+
 namespace ingrain {
 
 Generated generate(Memory& memory, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
                    std::span<const int32_t> seen) {
   Memory::State& state = memory.state();
   session::validate(options.sampling);
-  const int64_t vocabulary = state.network().config.vocab_size;
+  // A stop that is a special token is that token: its text is never given out, so that it could not be found there.
+  ModelConfig config = state.network().config;
   for (const auto& [id, bias] : options.sampling.logit_bias)
-    if (id < 0 || id >= vocabulary)
-      fail_usage("logit bias: {} is no token; the model's ids are 0 to {}", id, vocabulary - 1);
-  return session::generate(state.network().config, state.tokenizer(), state.session, seen, options, on_text);
+    if (id < 0 || id >= config.vocab_size)
+      fail_usage("logit bias {}={}: the model's ids are 0 to {}", id, bias, config.vocab_size - 1);
+  const auto own_ends = static_cast<std::ptrdiff_t>(config.eos_ids.size());
+  for (const std::string& stop : options.stop)
+    if (const auto id = state.tokenizer().token_to_id(stop); id && state.tokenizer().is_special(*id))
+      config.eos_ids.push_back(*id);
+  Generated out = session::generate(config, state.tokenizer(), state.session, seen, options, on_text);
+  const auto ends = config.eos_ids.begin() + own_ends;
+  if (out.reason == StopReason::end_of_text && std::find(config.eos_ids.begin(), ends, out.tokens.back()) == ends)
+    out.reason = StopReason::stop_string;
+  return out;
 }
 
 const char* describe(StopReason reason) {

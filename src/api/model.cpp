@@ -10,7 +10,7 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
 
 Model Model::Parts::join(Network network, const std::filesystem::path& folder) {
   tokenizer::Tokenizer tokenizer = load_tokenizer(folder, network.config);
-  return Model(std::make_shared<const Parts>(Parts{std::move(network), std::move(tokenizer)}));
+  return Model(std::make_shared<const Parts>(Parts{std::move(network), std::move(tokenizer), folder}));
 }
 
 const std::string& Model::fingerprint() const { return parts_->network.fingerprint; }

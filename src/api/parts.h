@@ -11,6 +11,7 @@ namespace ingrain {
 struct Model::Parts {
   Network network;
   tokenizer::Tokenizer tokenizer;
+  std::filesystem::path folder;  // or file: where it was opened
 
   /// The public model of a network that was opened from `folder`, whose tokenizer it loads.
   static Model join(Network network, const std::filesystem::path& folder);

@@ -21,6 +21,7 @@ namespace {
 ttt::ReadOptions engine_options(const ReaderOptions& options) {
   ttt::ReadOptions out;
   out.learn = options.learn;
+  out.learn_these = !options.written;
   out.measure_steps = options.measure_steps;
   out.keep_going = options.keep_going;
   if (options.on_step)

@@ -47,7 +47,7 @@ Variables make_variables(const nlohmann::ordered_json& messages, const ChatOptio
 }  // namespace
 
 struct ChatTemplate::Tree {
-  jinja::Body body;
+  jinja::Template source;
 };
 
 ChatTemplate::ChatTemplate(std::string_view source, std::string name) : name_(std::move(name)) {
@@ -70,7 +70,7 @@ std::string ChatTemplate::render(const nlohmann::ordered_json& messages, const C
   runtime.now = options.now ? *options.now : local_time();
   jinja::Interpreter interpreter(std::move(runtime), make_variables(messages, options));
   try {
-    return interpreter.render(tree_->body);
+    return interpreter.render(tree_->source);
   } catch (const jinja::RaisedByTemplate&) {
     throw;
   } catch (const Error& e) {

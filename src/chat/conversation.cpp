@@ -1,7 +1,14 @@
 #include "chat/conversation.h"
 
+#include "base/error.h"
+
+#include <algorithm>
+
 namespace ingrain::chat {
 namespace {
+
+// Around a control token that a message says: two of Unicode's noncharacters, which no text has (and none may bring).
+constexpr std::string_view kSaid = "\xEF\xB7\x90", kSaidEnd = "\xEF\xB7\x91";
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
@@ -9,67 +16,136 @@ std::string_view trimmed(std::string_view text) {
   return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
+std::string without_marks(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view here = text.substr(i);
+    if (here.starts_with(kSaid) || here.starts_with(kSaidEnd))
+      i += kSaid.size();
+    else
+      out += text[i++];
+  }
+  return out;
+}
+
+void for_each_text(nlohmann::ordered_json& json, const std::function<std::string(std::string_view)>& change,
+                   int depth = 0) {
+  require(depth < 100, "a message is nested more than 100 deep");
+  if (json.is_string())
+    json = change(json.get_ref<const std::string&>());
+  else if (json.is_structured())
+    for (auto& item : json) for_each_text(item, change, depth + 1);
+}
+
+/// Cuts at the marks. A mark alone (a template may cut a text between two) is dropped, and still cuts: what stands on
+/// its two sides does not join into a control token.
+Rendering pieces_of(std::string_view text) {
+  Rendering out;
+  const auto give = [&](std::string_view part, bool literal) {
+    if (!part.empty()) out.push_back({std::string(part), literal});
+  };
+  while (!text.empty()) {
+    const size_t begin = text.find(kSaid), end = text.find(kSaidEnd);
+    const size_t mark = std::min(begin, end);
+    if (mark == text.npos) break;
+    give(text.substr(0, mark), false);
+    text.remove_prefix(mark + kSaid.size());
+    if (mark == end) continue;
+    const size_t close = text.find(kSaidEnd);
+    if (close == text.npos || text.find(kSaid) < close) continue;
+    give(text.substr(0, close), true);
+    text.remove_prefix(close + kSaidEnd.size());
+  }
+  give(text, false);
+  return out;
+}
+
 }  // namespace
 
-Conversation::Conversation(Form form, std::string system)
+std::string text_of(const Rendering& rendering) {
+  std::string out;
+  for (const Piece& piece : rendering) out += piece.text;
+  return out;
+}
+
+Conversation::Conversation(Form form, std::string_view system)
     : form_(std::move(form)), messages_(nlohmann::ordered_json::array()) {
   if (form_.source) template_ = std::make_shared<const chat::ChatTemplate>(*form_.source);
-  if (!system.empty()) messages_.push_back({{"role", "system"}, {"content", std::move(system)}});
+  std::erase_if(form_.control, [](const std::string& token) { return token.empty(); });
+  // Of tokens that begin alike, the longest.
+  std::sort(form_.control.begin(), form_.control.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+  if (!system.empty()) add("system", system);
 }
 
-std::string Conversation::rendered() const {
-  chat::ChatOptions options;
-  options.add_generation_prompt = true;
-  options.bos_token = form_.bos_token;
-  options.eos_token = form_.eos_token;
-  return template_->render(messages_, options);
-}
-
-std::string Conversation::ask(std::string_view question) {
-  const bool first = read_.empty();
-  messages_.push_back({{"role", "user"}, {"content", question}});
-  if (!template_) {
-    const std::string system = first && messages_.size() > 1 ? messages_[0]["content"].get<std::string>() + "\n\n" : "";
-    read_ = (first ? "\n\n" + system : "\n\n") + "Question: " + std::string(trimmed(question)) + "\nAnswer:";
-    return read_;
-  }
-  try {
-    const std::string now = rendered();
-    const std::string out = first ? now : new_part(now);
-    read_ = now;
-    return out;
-  } catch (...) {
-    messages_.erase(messages_.size() - 1);
-    throw;
-  }
-}
-
-/// What follows the last answer in `now`. A template that changes earlier turns (drops thoughts, say) leaves what was
-/// read as it is; then the new turn alone is rendered.
-std::string Conversation::new_part(const std::string& now) const {
-  const std::string_view answer = trimmed(answer_);
-  if (now.starts_with(read_)) {
-    const size_t at = now.find(answer, read_.size());
-    if (at != now.npos && trimmed(std::string_view(now).substr(read_.size(), at - read_.size())).empty()) {
-      std::string_view rest = std::string_view(now).substr(at + answer.size());
-      if (!end_.empty() && rest.starts_with(end_)) rest.remove_prefix(end_.size());
-      return std::string(rest);
+std::string Conversation::marked(std::string_view said) const {
+  const std::string clean = without_marks(said);
+  std::string out;
+  for (size_t i = 0; i < clean.size();) {
+    const std::string_view here = std::string_view(clean).substr(i);
+    const auto token = std::find_if(form_.control.begin(), form_.control.end(),
+                                    [&](const std::string& control) { return here.starts_with(control); });
+    if (token == form_.control.end()) {
+      out += clean[i++];
+    } else {
+      out.append(kSaid).append(*token).append(kSaidEnd);
+      i += token->size();
     }
   }
-  Conversation alone = *this;
-  alone.messages_ = nlohmann::ordered_json::array({messages_.back()});
-  return alone.rendered();
+  return out;
 }
 
-void Conversation::answered(std::string_view answer, std::string_view end) {
-  messages_.push_back({{"role", "assistant"}, {"content", trimmed(answer)}});
-  answer_ = answer;
-  end_ = end;
+void Conversation::add(std::string_view role, std::string_view content) {
+  messages_.push_back({{"role", role}, {"content", marked(content)}});
+}
+
+void Conversation::add_answer(const Rendering& answer) {
+  std::string content;
+  for (const Piece& piece : answer) content += piece.literal ? marked(piece.text) : without_marks(piece.text);
+  messages_.push_back({{"role", "assistant"}, {"content", std::move(content)}});
+}
+
+void Conversation::add_message(const nlohmann::ordered_json& message) {
+  require(message.is_object() && message.contains("role"), "a message is an object with a 'role'");
+  nlohmann::ordered_json said = message;
+  for_each_text(said, [&](std::string_view text) { return marked(text); });
+  messages_.push_back(std::move(said));
+}
+
+Rendering Conversation::render(bool answer_follows) const {
+  if (!template_) return pieces_of(as_text());
+  chat::ChatOptions options;
+  options.add_generation_prompt = answer_follows;
+  options.bos_token = form_.bos_token;
+  options.eos_token = form_.eos_token;
+  for (const auto& [name, token] : form_.named) options.extra[name] = token;
+  return pieces_of(template_->render(messages_, options));
+}
+
+std::string Conversation::as_text() const {
+  std::string out;
+  for (const auto& message : messages_) {
+    const std::string role = message.value("role", ""), content = message.value("content", "");
+    if (role == "user")
+      out.append("\n\nQuestion: ").append(trimmed(content)).append("\nAnswer:");
+    else if (role == "assistant")
+      out.append(content.empty() || content[0] == ' ' || content[0] == '\n' ? "" : " ").append(content);
+    else
+      out.append("\n\n").append(content);
+  }
+  return out;
 }
 
 std::vector<std::string> Conversation::stops() const {
   if (template_) return {};
   return {"\nQuestion:", "\n\n"};
+}
+
+nlohmann::ordered_json Conversation::messages() const {
+  nlohmann::ordered_json out = messages_;
+  for_each_text(out, without_marks);
+  return out;
 }
 
 }  // namespace ingrain::chat

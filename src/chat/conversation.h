@@ -1,4 +1,5 @@
-// What a model must read, turn by turn, to take part in a conversation. Knows texts only: no model, no memory.
+// What a model must have read to take part in a conversation: the template's own rendering of all messages. Knows texts
+// only: no model, no memory. What of it is new to a memory is chat/common_prefix.h's question.
 #pragma once
 
 #include "chat/chat_template.h"
@@ -14,35 +15,59 @@ namespace ingrain::chat {
 struct Form {
   std::optional<std::string> source;                // of the template
   std::optional<std::string> bos_token, eos_token;  // as the template sees them
+  std::vector<std::string> control = {};            // spellings of tokens that are text where a message says them
+  std::vector<std::pair<std::string, std::string>> named = {};  // what else a template sees: name and token
 };
 
-/// A conversation that is read and written as it goes on: each turn gives only the text that is new.
-/// A value: a copy goes on independently.
+/// A part of a rendered conversation. `literal`: text, though it reads like a control token, because a message said it.
+struct Piece {
+  std::string text;
+  bool literal = false;
+  bool operator==(const Piece&) const = default;
+};
+using Rendering = std::vector<Piece>;
+
+/// All of its text.
+std::string text_of(const Rendering& rendering);
+
+/// Messages and their rendering. A value: a copy goes on independently.
 class Conversation {
  public:
   /// `system`: instructions that come first, or empty. Error if the template cannot be parsed.
-  explicit Conversation(Form form, std::string system = {});
+  explicit Conversation(Form form, std::string_view system = {});
 
-  /// The text by which the user's next turn is to be read, up to where the answer begins. Error: what the template
-  /// itself refuses, in its words.
-  std::string ask(std::string_view question);
-  /// What was answered. `end`: the text of the token that ended it, if one did ("<|im_end|>"); it was read, too.
-  void answered(std::string_view answer, std::string_view end = {});
+  /// The next message. Roles: as the template knows them ("system", "user", "assistant", "tool"). Control tokens in
+  /// `content` are text.
+  void add(std::string_view role, std::string_view content);
+  /// The next message, an answer as the model wrote it: of its pieces, those that are not literal are control tokens.
+  void add_answer(const Rendering& answer);
+  /// The next message whatever its members ("tool_calls", content in parts); every string in it is said, not meant.
+  void add_message(const nlohmann::ordered_json& message);
 
+  /// The whole conversation as the model is to read it. `answer_follows`: up to where the next answer begins. Error:
+  /// what the template itself refuses, in its words.
+  Rendering render(bool answer_follows) const;
+
+  size_t size() const { return messages_.size(); }
+  void remove_last() { messages_.erase(messages_.size() - 1); }
   bool has_template() const { return template_ != nullptr; }
 
   /// Texts before which an answer ends, besides the model's end-of-text tokens.
   std::vector<std::string> stops() const;
 
+  /// The messages, with marks around what is said; for restore() alone.
+  const nlohmann::ordered_json& marked_messages() const { return messages_; }
+  void restore(nlohmann::ordered_json marked_messages) { messages_ = std::move(marked_messages); }
+  /// The messages without the marks.
+  nlohmann::ordered_json messages() const;
+
  private:
-  std::string rendered() const;
-  std::string new_part(const std::string& now) const;
+  std::string marked(std::string_view said) const;
+  std::string as_text() const;
 
   Form form_;
   std::shared_ptr<const chat::ChatTemplate> template_;
   nlohmann::ordered_json messages_;
-  std::string read_;          // the conversation's text up to the last answer, as the template gives it
-  std::string answer_, end_;  // the last answer and what ended it
 };
 
 }  // namespace ingrain::chat

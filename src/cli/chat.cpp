@@ -1,13 +1,15 @@
 #include "cli/chat_session.h"
 #include "cli/commands.h"
+#include "cli/last_conversation.h"
 #include "cli/line_editor.h"
-#include "cli/model_of_memory.h"
 #include "cli/model_options.h"
 #include "cli/paths.h"
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -18,7 +20,7 @@ struct ChatCommand {
   std::string model, memory, system;
   LoadOptions how;
   WritingOptions writing;
-  bool show_learning = false;
+  bool show_learning = false, last = false, special = false;
 };
 
 /// SmolLM2 with its adapter where its base has been fetched (./ingrain chat does that), else the small model that is
@@ -29,31 +31,109 @@ std::filesystem::path default_model() {
   return models / (fetched ? "smollm2-135m-reader" : "reader-17m");
 }
 
-void chat(const ChatCommand& o) {
-  const GenerateOptions options = o.writing.parse();
-  const std::filesystem::path folder = !o.memory.empty()  ? model_of_memory(o.memory, o.model)
-                                       : !o.model.empty() ? std::filesystem::path(o.model)
+ConversationStart start_of(const ChatCommand& o) {
+  const std::filesystem::path folder = !o.memory.empty()  ? model_for_memory(o.memory, o.model)
+                                       : !o.model.empty() ? resolve_model(o.model)
                                                           : default_model();
-  const Model model = ModelOptions{folder.string(), o.how}.open();
-  Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
-  ChatSession session(std::move(memory), chat::Conversation(conversation_form(folder, model), o.system), options,
-                      o.show_learning);
-  std::printf("%s%s. /help lists the commands; Ctrl-C ends an answer, Ctrl-D the conversation.\n",
-              folder.filename().c_str(),
-              session.memory().position() > 0
-                  ? (", having read " + with_commas(session.memory().position()) + " tokens").c_str()
-                  : "");
+  return {folder.string(), o.memory, o.special};
+}
+
+Dialogue open_dialogue(const ConversationStart& start, const LoadOptions& how) {
+  const Model model = ModelOptions{start.model, how}.open();
+  Memory memory = start.memory.empty() ? Memory(model) : Memory::load(start.memory, model);
+  return Dialogue(std::move(memory), {.special = start.special});
+}
+
+Dialogue reopen_dialogue(const LastConversation& last, const LoadOptions& how, const GenerateOptions& options) {
+  Dialogue out = open_dialogue(last.start, how);
+  std::optional<Memory> left;
+  try {
+    if (!last.memory_left.empty()) left = Memory::load(last.memory_left, out.memory().model());
+  } catch (const Error&) {
+    // of another conversation, or damaged: the tokens are read again
+  }
+  out.restore(last.state, options, left ? &*left : nullptr);
+  return out;
+}
+
+/// What the person says next, of one line, or of several between lines that begin and end with three quotes.
+Line read_said() {
+  constexpr std::string_view kBlock = "\"\"\"";
+  Line line = read_line("> ");
+  if (line.kind != Line::text || !std::string_view(line.said).starts_with(kBlock)) return line;
+  std::string block = line.said.substr(kBlock.size());
+  while (!block.ends_with(kBlock)) {
+    const Line next = read_line("... ");
+    if (next.kind == Line::cancelled) return next;
+    if (next.kind == Line::end) return {Line::text, block};
+    block += "\n" + next.said;
+  }
+  block.resize(block.size() - kBlock.size());
+  const size_t first = block.find_first_not_of('\n');
+  if (first == block.npos) return {Line::text, {}};
+  return {Line::text, block.substr(first, block.find_last_not_of('\n') - first + 1)};
+}
+
+void offer_to_save(ChatSession& session) {
+  if (!session.unsaved()) return;
+  const Line file = read_line("save the memory to (Enter: only where 'ingrain chat --last' finds it): ");
+  if (file.kind != Line::text || file.said.empty()) return;
+  try {
+    session.save(file.said);
+  } catch (const Error& e) {
+    std::printf("%s\n", e.what());
+  }
+}
+
+void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
+  bool once = false;  // Ctrl-C was the last thing pressed
   while (session.open()) {
     std::fflush(stdout);
-    const auto line = read_line("> ");
-    if (!line) break;
+    const Line line = read_said();
+    if (line.kind == Line::end) break;
+    if (line.kind == Line::cancelled) {
+      if (once) {
+        offer_to_save(session);
+        break;
+      }
+      once = true;
+      std::printf("Ctrl-C once more, or /quit, ends the conversation\n");
+      continue;
+    }
+    once = false;
     watch_interrupts();
     try {
-      session.take(*line);
+      session.take(line.said);
+      if (session.unsaved()) keep_last(start, session.dialogue());
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }
   }
+  if (!session.unsaved()) return;
+  keep_last(start, session.dialogue());
+  if (keep_last_memory(session.dialogue()) && terminal)
+    std::printf("not saved; 'ingrain chat --last' goes on with this conversation\n");
+}
+
+void chat(const ChatCommand& o) {
+  const GenerateOptions options = o.writing.parse();
+  watch_interrupts();
+  if (o.last && (!o.memory.empty() || !o.model.empty() || !o.system.empty()))
+    fail_usage("--last goes on with the latest conversation: its model, memory and instructions; leave the others out");
+  std::optional<LastConversation> last;
+  if (o.last) last = last_conversation();
+  const ConversationStart start = last ? last->start : start_of(o);
+  Dialogue dialogue = last ? reopen_dialogue(*last, o.how, options) : open_dialogue(start, o.how);
+  if (!o.system.empty()) dialogue.say("system", o.system);
+  const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
+  const int64_t position = dialogue.memory().position();
+  std::printf("%s%s. /help lists the commands; Ctrl-C ends an answer, Ctrl-D the conversation.\n",
+              std::filesystem::path(start.model).filename().c_str(),
+              position > 0 ? (", having read " + with_commas(position) + " tokens").c_str() : "");
+  for (const Message& message : dialogue.messages())
+    if (last) std::printf("%s%s\n", message.role == "user" ? "> " : "", message.content.c_str());
+  ChatSession session(std::move(dialogue), options, {.show_learning = o.show_learning, .terminal = terminal});
+  converse(session, start, terminal);
 }
 
 }  // namespace
@@ -65,7 +145,9 @@ void add_chat_command(CLI::App& app) {
                       "A model folder (default: the memory's own model, else models/smollm2-135m-reader if its base is "
                       "there, else models/reader-17m)");
   command->add_option("--memory", o->memory, "Begin with this memory file (it is not changed)");
+  command->add_flag("--last", o->last, "Go on with the latest conversation that was not saved");
   command->add_option("--system", o->system, "Instructions that come before the conversation");
+  add_special_flag(*command, o->special);
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning,
@@ -76,7 +158,8 @@ void add_chat_command(CLI::App& app) {
   o->writing.add_to(*command);
   command->footer(
       "Examples:\n  ingrain chat --memory book.memory\n  ingrain chat models/reader-17m --temperature 0.5\n"
-      "In the conversation: /save FILE, /fork FILE, /forget, /stats, /help, /quit.");
+      "In the conversation: /read FILE, /system TEXT, /undo, /retry, /save FILE, /fork FILE, /stats, /help, /quit;\n"
+      "a pasted text of several lines is one question, as is what stands between two lines of \"\"\".");
   command->callback([o] { chat(*o); });
 }
 

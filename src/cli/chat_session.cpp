@@ -1,15 +1,30 @@
 #include "cli/chat_session.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/text.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace ingrain::cli {
 namespace {
 
-constexpr size_t kForgettable = 16;                        // exchanges
-constexpr uint64_t kForgettableBytes = uint64_t{1} << 30;  // of memories kept for them
+constexpr uint64_t kMaxReadBytes = 1 << 20;
+
+constexpr const char* kHelp =
+    "  /read FILE     put a text file before the next question\n"
+    "  /system TEXT   what comes before the conversation; alone: show it\n"
+    "  /undo          become what it was before the last question (also /forget)\n"
+    "  /retry         another answer to the last question\n"
+    "  /save [FILE]   write the memory; ingrain chat --memory FILE goes on with it\n"
+    "  /fork FILE     write a copy and go on in it\n"
+    "  /stats         what was read and learnt, time a token\n"
+    "  /quit          end; 'ingrain chat --last' goes on with what was not saved\n"
+    "  \"\"\"            begins and ends a question of several lines\n";
+
+const std::vector<std::string> kCommands{"read", "system", "undo", "forget", "retry", "save",
+                                         "fork", "stats",  "quit", "exit",   "help"};
 
 void print_step(const InnerStep& step) {
   std::printf("  step %lld: %.3f nats a token before its step, %.3f after\n", static_cast<long long>(step.step),
@@ -18,42 +33,49 @@ void print_step(const InnerStep& step) {
 
 }  // namespace
 
-ChatSession::ChatSession(Memory memory, chat::Conversation conversation, GenerateOptions options, bool show_learning)
-    : memory_(std::move(memory)),
-      conversation_(std::move(conversation)),
-      options_(std::move(options)),
-      show_learning_(show_learning) {}
+ChatSession::ChatSession(Dialogue dialogue, GenerateOptions options, ChatFaces faces)
+    : dialogue_(std::move(dialogue)), options_(std::move(options)), faces_(faces) {}
 
-void ChatSession::take(const std::string& line) {
-  const size_t first = line.find_first_not_of(" \t");
-  if (first == line.npos) return;
-  if (line[first] != '/') return answer(line);
-  const size_t space = line.find(' ', first);
-  const size_t argument = space == line.npos ? line.npos : line.find_first_not_of(' ', space);
-  command(line.substr(first + 1, space == line.npos ? line.npos : space - first - 1),
-          argument == line.npos ? "" : line.substr(argument));
+void ChatSession::take(const std::string& said) {
+  const size_t first = said.find_first_not_of(" \t\n");
+  if (first == said.npos) return;
+  // A path or a regular expression may begin a question, too: a command is a slash and a letter, in one line.
+  if (said[first] != '/' || first + 1 >= said.size() || !std::isalpha(static_cast<unsigned char>(said[first + 1])))
+    return answer(said);
+  const size_t space = said.find_first_of(" \n", first);
+  const size_t argument = space == said.npos ? said.npos : said.find_first_not_of(' ', space);
+  command(said.substr(first + 1, space == said.npos ? said.npos : space - first - 1),
+          argument == said.npos ? "" : said.substr(argument));
 }
 
 void ChatSession::answer(const std::string& question) {
-  Before before{memory_, conversation_};
   const size_t known = steps_.size();
   try {
-    const Answer out = exchange(
-        memory_, conversation_, question, options_, [&](const InnerStep& step) { steps_.push_back(step); }, show_text);
+    dialogue_.say("user", read_ + question);
+    const Answer out = dialogue_.answer(options_, show_text, [&](const InnerStep& step) { steps_.push_back(step); });
+    if (out.tokens_read > 0) read_.clear();  // else it was stopped before the answer, and nothing was read
     written_ += out.tokens_written;
-    seconds_ += out.seconds;
-    std::printf("%s\n", out.reason == StopReason::interrupted ? " [stopped]" : "");
+    seconds_ += out.seconds_reading + out.seconds_writing;
+    print_end(out);
+    unsaved_ = true;
   } catch (...) {
-    memory_ = before.memory;
-    conversation_ = before.conversation;
     steps_.erase(steps_.begin() + static_cast<std::ptrdiff_t>(known), steps_.end());
     throw;
   }
-  before_.push_back(std::move(before));
-  while (before_.size() > kForgettable || (before_.size() > 1 && before_.size() * memory_.bytes() > kForgettableBytes))
-    before_.pop_front();
-  if (show_learning_)
+  if (faces_.show_learning)
     for (size_t i = known; i < steps_.size(); ++i) print_step(steps_[i]);
+}
+
+void ChatSession::print_end(const Answer& answer) const {
+  std::string note;
+  if (answer.reason == StopReason::interrupted) note = "stopped";
+  if (answer.reason == StopReason::max_tokens) note = fmt::format("stopped at --max-tokens {}", options_.max_tokens);
+  if (faces_.terminal && answer.tokens_written > 0) {
+    const double rate = static_cast<double>(answer.tokens_written) / std::max(answer.seconds_writing, 1e-9);
+    if (!note.empty()) note += "; ";
+    note += fmt::format("{} tokens, {:.1f}/s", answer.tokens_written, rate);
+  }
+  std::printf("%s\n", note.empty() ? "" : (" [" + note + "]").c_str());
 }
 
 void ChatSession::command(const std::string& name, const std::string& argument) {
@@ -63,42 +85,90 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
     if (argument.empty() && (name == "fork" || file_.empty())) fail_usage("/{} needs the name of a file", name);
     save(argument.empty() ? file_ : argument);
     if (name == "fork") std::printf("the conversation goes on in this copy; what was saved before stays as it is\n");
-  } else if (name == "forget") {
-    forget();
+  } else if (name == "undo" || name == "forget") {
+    undo();
+  } else if (name == "retry") {
+    retry();
+  } else if (name == "read") {
+    add_file(argument);
+  } else if (name == "system") {
+    set_system(argument);
   } else if (name == "stats") {
     print_stats();
   } else {
     if (name != "help")
-      std::printf("/%s is not a command%s\n", printable(name).c_str(),
-                  did_you_mean(name, {"save", "fork", "forget", "stats", "help", "quit"}).c_str());
-    std::printf(
-        "  /save [FILE]   write the memory; ingrain chat --memory FILE goes on with it\n"
-        "  /fork FILE     write a copy and go on in it\n"
-        "  /forget        become what it was before the last question\n"
-        "  /stats         what was read and learnt, time a token\n"
-        "  /quit          end; nothing is saved by itself\n");
+      std::printf("/%s is not a command%s\n", printable(name).c_str(), did_you_mean(name, kCommands).c_str());
+    std::printf("%s", kHelp);
   }
 }
 
 void ChatSession::save(const std::string& file) {
-  memory_.save(file);
+  dialogue_.close();
+  dialogue_.memory().save(file);
   file_ = file;
-  std::printf("%s: %s tokens read, %s\n", file.c_str(), with_commas(memory_.position()).c_str(),
+  unsaved_ = false;
+  std::printf("%s: %s tokens read, %s\n", file.c_str(), with_commas(dialogue_.memory().position()).c_str(),
               format_bytes(std::filesystem::file_size(file)).c_str());
 }
 
-void ChatSession::forget() {
-  if (before_.empty()) return void(std::printf("there is nothing that could be forgotten\n"));
-  memory_ = std::move(before_.back().memory);
-  conversation_ = std::move(before_.back().conversation);
-  before_.pop_back();
-  while (!steps_.empty() && steps_.back().step >= memory_.steps()) steps_.pop_back();
-  std::printf("forgotten; %s tokens read\n", with_commas(memory_.position()).c_str());
+void ChatSession::add_file(const std::string& file) {
+  if (file.empty()) fail_usage("/read needs the name of a file");
+  const std::string text = read_file(file, kMaxReadBytes);
+  require(text.find('\0') == text.npos, "{}: it is not text", file);
+  require(read_.size() + text.size() <= kMaxReadBytes,
+          "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
+  read_ += fmt::format("{}:\n\n{}\n\n", std::filesystem::path(file).filename().string(), text);
+  std::printf("%s: %s, read with the next question\n", file.c_str(), format_bytes(text.size()).c_str());
+}
+
+void ChatSession::set_system(const std::string& text) {
+  std::vector<Message> messages = dialogue_.messages();
+  const bool has = !messages.empty() && messages[0].role == "system";
+  if (text.empty()) return void(std::printf("%s\n", has ? messages[0].content.c_str() : "there is none"));
+  if (has) messages.erase(messages.begin());
+  messages.insert(messages.begin(), {"system", text});
+  dialogue_.set_messages(messages);
+  std::printf("%s\n", messages.size() > 1 ? "from the next question on; the conversation is read again after it"
+                                          : "from the next question on");
+}
+
+bool ChatSession::undo() {
+  if (!dialogue_.undo()) {
+    std::printf("there is nothing that could be forgotten\n");
+    return false;
+  }
+  while (!steps_.empty() && steps_.back().step >= dialogue_.memory().steps()) steps_.pop_back();
+  std::printf("forgotten; %s tokens read\n", with_commas(dialogue_.memory().position()).c_str());
+  return true;
+}
+
+void ChatSession::retry() {
+  const std::vector<Message> messages = dialogue_.messages();
+  const auto last = std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role == "user"; });
+  if (last == messages.rend()) fail_usage("there is no question to answer again");
+  if (!undo()) return;
+  ++options_.sampling.seed;
+  if (options_.sampling.temperature == 0)
+    std::printf("--temperature 0 gives the same answer; --temperature 0.7 would not\n");
+  const std::string question = last->content;
+  std::string waiting;
+  waiting.swap(read_);
+  try {
+    answer(question);
+  } catch (...) {
+    read_ = waiting;
+    throw;
+  }
+  read_ = waiting;
 }
 
 void ChatSession::print_stats() const {
-  std::printf("%s tokens read, %s inner steps, memory of %s\n", with_commas(memory_.position()).c_str(),
-              with_commas(memory_.steps()).c_str(), format_bytes(memory_.bytes()).c_str());
+  const Memory& memory = dialogue_.memory();
+  const int64_t dropped = dialogue_.tokens_dropped();
+  const std::string of_which =
+      dropped > 0 ? fmt::format(" ({} of them dropped again by the model's template)", with_commas(dropped)) : "";
+  std::printf("%s tokens read%s, %s inner steps, memory of %s\n", with_commas(memory.position() + dropped).c_str(),
+              of_which.c_str(), with_commas(memory.steps()).c_str(), format_bytes(memory.bytes()).c_str());
   if (written_ > 0)
     std::printf("%s tokens written, %.2f ms each, reading included\n", with_commas(written_).c_str(),
                 1e3 * seconds_ / static_cast<double>(written_));

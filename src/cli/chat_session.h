@@ -1,40 +1,47 @@
-// The state of `ingrain chat`: a memory, a conversation, and the commands that begin with a slash.
+// The state of `ingrain chat`: a dialogue with a memory, and the commands that begin with a slash.
 #pragma once
 
-#include "cli/exchange.h"
+#include "cli/writing_options.h"
+#include "ingrain/dialogue.h"
 
-#include <deque>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 namespace ingrain::cli {
 
+struct ChatFaces {
+  bool show_learning = false;
+  bool terminal = false;  // rates are shown, and what only a person needs
+};
+
 class ChatSession {
  public:
-  ChatSession(Memory memory, chat::Conversation conversation, GenerateOptions options, bool show_learning);
+  ChatSession(Dialogue dialogue, GenerateOptions options, ChatFaces faces);
 
-  /// One line from the person: a command, or something to answer. Prints as it goes. Error leaves the session as it
-  /// was.
-  void take(const std::string& line);
+  /// What the person said: a command, or something to answer. Prints as it goes. Error leaves the session as it was.
+  void take(const std::string& said);
   bool open() const { return open_; }
-  const Memory& memory() const { return memory_; }
+  /// Whether something was said that no file has.
+  bool unsaved() const { return unsaved_; }
+  const Dialogue& dialogue() const { return dialogue_; }
+  void save(const std::string& file);
 
  private:
   void answer(const std::string& question);
   void command(const std::string& name, const std::string& argument);
-  void save(const std::string& file);
-  void forget();
+  void add_file(const std::string& file);
+  void set_system(const std::string& text);
+  void retry();
+  bool undo();
   void print_stats() const;
+  void print_end(const Answer& answer) const;
 
-  /// The state before an exchange, for /forget.
-  struct Before {
-    Memory memory;
-    chat::Conversation conversation;
-  };
-
-  Memory memory_;
-  chat::Conversation conversation_;
+  Dialogue dialogue_;
   GenerateOptions options_;
-  bool show_learning_, open_ = true;
-  std::deque<Before> before_;     // the latest exchanges
+  ChatFaces faces_;
+  bool open_ = true, unsaved_ = false;
+  std::string read_;              // texts of /read, for the next question
   std::vector<InnerStep> steps_;  // of the questions read in this session
   std::string file_;              // of the last /save or /fork
   int64_t written_ = 0;

@@ -1,9 +1,10 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
-#include "cli/warnings.h"
 #include "cli/writing_options.h"
 
+#include "api/parts.h"
 #include "base/error.h"
+#include "base/unfinished.h"
 #include "base/interrupt.h"
 #include "ingrain/reader.h"
 
@@ -24,16 +25,12 @@ struct GenerateCommand {
 
 void generate_command(const GenerateCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  watch_interrupts(o.save.empty() ? "what was written is shown" : "what was written is kept in the memory file");
+  if (!o.save.empty()) require_writable(o.save);
   const Model model = o.model.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   const std::vector<int32_t> prompt = model.encode(o.prompt, /*parse_special=*/true);
-  if (memory.position() == 0) {
-    std::vector<int32_t> first = prompt;
-    const ModelConfig& config = model.parts().network.config;
-    begin_text(config, first);
-    if (begins_twice(config, first)) say_double_beginning(model.parts().tokenizer, first[0]);
-  }
+  if (memory.position() == 0 && !prompt.empty()) warn_of_double_bos(model.parts().network.config, prompt[0]);
   Reader(memory, {.learn = options.learn != Learn::off, .parse_special = true}).read(std::string_view(o.prompt));
   require(memory.position() > 0, "there is nothing to continue; give --prompt or --memory");
   if (!o.as_json) show_text(o.prompt);

@@ -3,6 +3,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json.h"
+#include "base/progress.h"
+#include "base/unfinished.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
 #include "model/network.h"
@@ -11,9 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <iostream>
 
 extern char** environ;
 
@@ -73,7 +78,38 @@ at::ScalarType store_type(const std::string& name, at::ScalarType source) {
 
 struct ImportOptions {
   std::string source, target, store = "source", config, tokenizer;
+  bool force = false;
 };
+
+bool holds_model(const fs::path& folder) {
+  const char* const files[] = {"config.json", "model.safetensors", "adapter.safetensors", kGgufInFolder};
+  return std::any_of(std::begin(files), std::end(files), [&](const char* file) { return fs::exists(folder / file); });
+}
+
+/// Ours already: what import makes, or train, or retrofit.
+bool is_own_folder(const fs::path& folder) {
+  if (!fs::is_regular_file(folder / "config.json")) return false;
+  const nlohmann::json config = read_json(folder / "config.json", 16 << 20);
+  return config.is_object() && config.value("model_type", nlohmann::json()) == "ingrain" && holds_model(folder) &&
+         !fs::exists(folder / "params.safetensors");
+}
+
+/// Before anything is read: a source that needs no import, a model that would be overwritten.
+void check_places(const ImportOptions& o) {
+  std::error_code none;
+  require(!fs::exists(o.target, none) || !fs::equivalent(o.source, o.target, none),
+          "{}: is the model itself; choose another folder for the imported one", o.target);
+  if (is_own_folder(o.source))
+    fail_usage("{}: is a model folder of ingrain's own: every command takes it as it is, and a copy is 'cp -r'",
+               o.source);
+  if (o.force || !holds_model(o.target)) return;
+  if (!::isatty(STDIN_FILENO) || !::isatty(STDERR_FILENO))
+    fail_usage("{}: there is a model already; --force replaces it", o.target);
+  std::fprintf(stderr, "%s: there is a model already. Replace it? [y/N] ", o.target.c_str());
+  std::string answer;
+  std::getline(std::cin, answer);
+  require(answer == "y" || answer == "Y" || answer == "yes", "{}: left as it is", o.target);
+}
 
 void print_result(const fs::path& target, const ModelConfig& config, const char* with) {
   std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(config.parameter_count()) / 1e6, with,
@@ -96,20 +132,39 @@ void import_reference(const ImportOptions& o) {
   if (is_orbax(source)) flatten_orbax(source, flattened.path());
   const ReferenceCheckpoint checkpoint =
       load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
-  save_model(target, checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
-  if (checkpoint.optimizer) save_optimizer_state(target, checkpoint.config, *checkpoint.optimizer);
-  put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), target, !o.tokenizer.empty());
+  UnfinishedFolder made(target, /*may_hold_files=*/true);
+  save_model(made.path(), checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
+  if (checkpoint.optimizer) save_optimizer_state(made.path(), checkpoint.config, *checkpoint.optimizer);
+  put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), made.path(),
+                !o.tokenizer.empty());
+  made.commit();
   print_result(target, checkpoint.config, checkpoint.optimizer ? ", with the optimizer's state" : "");
 }
 
+/// Puts the model in place. One that is replaced may have had its weights in another file.
+void put_in_place(UnfinishedFolder& made, const fs::path& target) {
+  const bool whole_gguf = fs::exists(made.path() / kGgufInFolder);
+  made.commit();
+  fs::remove(target / (whole_gguf ? "model.safetensors" : kGgufInFolder));
+}
+
 void import_model(const ImportOptions& o) {
+  check_places(o);
+  { const UnfinishedFolder probe(o.target, /*may_hold_files=*/true); }  // known before a large model is read
+  if (!o.tokenizer.empty()) require(fs::is_regular_file(o.tokenizer), "{}: there is no such file", o.tokenizer);
   const auto decoder = open_decoder(o.source);
   if (!decoder) return import_reference(o);
   if (!o.config.empty())
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
-  import_decoder(*decoder, o.source, o.target, store);
-  if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, o.target, true);
+  const int64_t weights = decoder->config().parameter_count();
+  UnfinishedFolder made(o.target, /*may_hold_files=*/true);
+  Progress progress("importing", static_cast<uint64_t>(weights), "weights");
+  import_decoder(*decoder, o.source, made.path(), store,
+                 [&](int64_t done) { progress.update(static_cast<uint64_t>(std::min(done, weights))); });
+  progress.finish();
+  if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, made.path(), true);
+  put_in_place(made, o.target);
   print_result(o.target, decoder->config(), "");
 }
 
@@ -126,13 +181,14 @@ void add_import_command(CLI::App& app) {
   command->add_option("-o,--output", o->target, "The model folder to make")->required();
   command
       ->add_option("--store", o->store,
-                   "Type of the stored weights (source: as in SOURCE, fp32 where that is quantized)")
+                   "Type of the stored weights (source: as in SOURCE; a .gguf file in less than 32 bits is kept whole)")
       ->check(CLI::IsMember({"source", "fp32", "bf16"}))
       ->capture_default_str();
   command->add_option("--config", o->config,
                       "Reference checkpoints: their model.json or config.json (default: looked for there and above)");
   command->add_option("--tokenizer", o->tokenizer,
                       "A tokenizer.json to put beside the weights (default: SOURCE's own)");
+  command->add_flag("-f,--force", o->force, "Replace a model that is there already, without asking");
   command->footer(
       "Which models fit: docs/models.md.\n"
       "Examples:\n"

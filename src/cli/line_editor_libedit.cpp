@@ -1,58 +1,163 @@
+#include "cli/key_input.h"
 #include "cli/line_editor.h"
+#include "cli/paths.h"
 
-#include <editline/readline.h>
+#include <histedit.h>
 #include <unistd.h>
 
+#include <clocale>
+#include <cstdio>
 #include <cstdlib>
+#include <cwchar>
+#include <deque>
 #include <filesystem>
-#include <iostream>
 #include <memory>
+#include <string_view>
 
 namespace ingrain::cli {
 namespace {
 
-/// Where the lines typed before are kept between runs: readable by their writer alone.
-std::filesystem::path history_file() {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  const char* home = std::getenv("HOME");
-  if (state && *state) return std::filesystem::path(state) / "ingrain/history";
-  return home && *home ? std::filesystem::path(home) / ".local/state/ingrain/history" : std::filesystem::path();
-}
+constexpr wchar_t kQuote = L'\x16';  // Ctrl-V: what follows is inserted as it is
 
-class History {
+/// libedit with where its keys come from: ours, so that Ctrl-C, a signal and a paste of several lines are seen.
+class Editor {
  public:
-  History() : file_(history_file()) {
-    using_history();
-    stifle_history(1000);
-    if (!file_.empty()) read_history(file_.c_str());
+  Editor() {
+    if (const char* locale = std::setlocale(LC_CTYPE, ""); !locale || MB_CUR_MAX == 1)
+      std::setlocale(LC_CTYPE, "C.UTF-8");
+    history_ = ::history_init();
+    HistEvent event;
+    ::history(history_, &event, H_SETSIZE, 1000);
+    ::history(history_, &event, H_SETUNIQUE, 1);
+    // Lines typed before are kept between runs, readable by their writer alone.
+    if (const auto folder = state_folder(); !folder.empty()) file_ = folder / "history";
+    if (!file_.empty()) ::history(history_, &event, H_LOAD, file_.c_str());
+    editor_ = ::el_init("ingrain", stdin, stdout, stderr);
+    ::el_set(editor_, EL_CLIENTDATA, this);
+    ::el_set(editor_, EL_PROMPT, &Editor::prompt_of);
+    ::el_set(editor_, EL_EDITOR, "emacs");
+    ::el_set(editor_, EL_SIGNAL, 0);
+    ::el_set(editor_, EL_HIST, ::history, history_);
+    ::el_set(editor_, EL_GETCFN, &Editor::key_of);
+    ::el_set(editor_, EL_BIND, "\x12", "em-inc-search-prev", nullptr);
+    ::el_source(editor_, nullptr);
   }
-  void add(const char* line) {
-    add_history(line);
-    if (file_.empty()) return;
-    std::error_code ignored;  // without a place for it there is no history, and that is no reason to stop
-    std::filesystem::create_directories(file_.parent_path(), ignored);
-    write_history(file_.c_str());
-    std::filesystem::permissions(file_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
-                                 ignored);
+
+  Line read(const std::string& prompt) {
+    KeyInput input;
+    input_ = &input;
+    prompt_ = prompt;
+    stopped_.reset();
+    keys_.clear();
+    std::fputs("\x1b[?2004h", stdout);  // pastes come between marks
+    std::fflush(stdout);
+    int count = 0;
+    const char* got = ::el_gets(editor_, &count);
+    std::fputs("\x1b[?2004l", stdout);
+    std::fflush(stdout);
+    input_ = nullptr;
+    if (stopped_) {
+      if (*stopped_ == KeyInput::Event::cancelled) {
+        std::fputs("^C\n", stdout);
+        return {Line::cancelled, {}};
+      }
+      return {};
+    }
+    if (!got || count <= 0) return {};
+    std::string line(got, static_cast<size_t>(count));
+    if (line.ends_with('\n')) line.pop_back();
+    if (!line.empty()) remember(line);
+    return {Line::text, std::move(line)};
   }
 
  private:
+  static Editor& of(EditLine* editor) {
+    void* self = nullptr;
+    ::el_get(editor, EL_CLIENTDATA, &self);
+    return *static_cast<Editor*>(self);
+  }
+  static char* prompt_of(EditLine* editor) { return of(editor).prompt_.data(); }
+  static int key_of(EditLine* editor, wchar_t* key) { return of(editor).key(*key) ? 1 : -1; }
+
+  bool key(wchar_t& out) {
+    if (keys_.empty() && !fill()) return false;
+    out = keys_.front();
+    keys_.pop_front();
+    return true;
+  }
+
+  /// The next character, or all of a paste.
+  bool fill() {
+    std::mbstate_t state{};
+    for (;;) {
+      char byte = 0;
+      const KeyInput::Event event = input_->read(byte);
+      if (event != KeyInput::Event::byte) {
+        stopped_ = event;
+        return false;
+      }
+      if (byte == '\x1b' && input_->take("[200~")) {
+        add_paste(input_->read_paste());
+        if (keys_.empty()) continue;
+        return true;
+      }
+      wchar_t wide = 0;
+      const size_t used = std::mbrtowc(&wide, &byte, 1, &state);
+      if (used == static_cast<size_t>(-2)) continue;  // within a character
+      if (used == static_cast<size_t>(-1)) {
+        state = {};
+        continue;
+      }
+      keys_.push_back(wide);
+      return true;
+    }
+  }
+
+  void add_paste(std::string_view text) {
+    std::mbstate_t state{};
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+    for (size_t i = 0; i < text.size();) {
+      wchar_t wide = 0;
+      const size_t used = std::mbrtowc(&wide, text.data() + i, text.size() - i, &state);
+      if (used == 0 || used > text.size()) {
+        state = {};
+        ++i;
+        continue;
+      }
+      i += used;
+      if (wide == L'\r' && i < text.size() && text[i] == '\n') continue;
+      if (wide == L'\r') wide = L'\n';
+      if (wide == L'\n' || wide == L'\t') keys_.push_back(kQuote);
+      if (wide == L'\n' || wide == L'\t' || (wide >= L' ' && wide != L'\x7f')) keys_.push_back(wide);
+    }
+  }
+
+  void remember(const std::string& line) {
+    HistEvent event;
+    ::history(history_, &event, H_ENTER, line.c_str());
+    if (file_.empty()) return;
+    std::error_code ignored;  // without a place for it there is no history, and that is no reason to stop
+    std::filesystem::create_directories(file_.parent_path(), ignored);
+    ::history(history_, &event, H_SAVE, file_.c_str());
+    using std::filesystem::perms;
+    std::filesystem::permissions(file_, perms::owner_read | perms::owner_write, ignored);
+  }
+
+  EditLine* editor_ = nullptr;
+  History* history_ = nullptr;
+  KeyInput* input_ = nullptr;
+  std::string prompt_;
+  std::deque<wchar_t> keys_;
+  std::optional<KeyInput::Event> stopped_;
   std::filesystem::path file_;
 };
 
 }  // namespace
 
-std::optional<std::string> read_line(const std::string& prompt) {
-  if (!::isatty(STDIN_FILENO)) {
-    std::string line;
-    if (!std::getline(std::cin, line)) return std::nullopt;
-    return line;
-  }
-  static History history;
-  const std::unique_ptr<char, void (*)(void*)> line(::readline(prompt.c_str()), std::free);
-  if (!line) return std::nullopt;
-  if (*line.get()) history.add(line.get());
-  return std::string(line.get());
+Line read_line(const std::string& prompt) {
+  if (!::isatty(STDIN_FILENO)) return read_plain_line();
+  static Editor* editor = new Editor();  // lives as long as the process
+  return editor->read(prompt);
 }
 
 }  // namespace ingrain::cli

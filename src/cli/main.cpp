@@ -1,43 +1,52 @@
-// The program: finds the command, runs it, and turns errors into exit statuses (2: usage, 1: anything else).
+// The program: finds the command, runs it, and turns errors into exit statuses (docs/exit-codes.md).
 #include "base/allocator.h"
 #include "base/error.h"
-#include "cli/commands.h"
+#include "base/interrupt.h"
+#include "base/output.h"
+#include "cli/command_line.h"
 #include "ops/simd/processor.h"
 
 #include <c10/util/Exception.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 
 namespace {
 
 using namespace ingrain;
 
 int run(int argc, char** argv) {
-  CLI::App app{"ingrain: language models that learn what they read"};
-  app.name("ingrain");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "ingrain " INGRAIN_VERSION);
-  app.footer("Each command explains itself: ingrain COMMAND --help");
-#define INGRAIN_ADD(name) cli::add_##name##_command(app);
-  INGRAIN_COMMANDS(INGRAIN_ADD)
-#undef INGRAIN_ADD
+  const auto app = cli::make_app("ingrain " INGRAIN_VERSION);
   try {
-    app.parse(argc, argv);
+    app->parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app->exit(e);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    std::fprintf(stderr, "ingrain: %s\n", cli::explain(*app, argc, argv, e).c_str());
+    return 2;
   }
-  return 0;
+  // What was kept is kept, and still a caller must know that not all was done. In a conversation Ctrl-C only ends an
+  // answer.
+  const bool ended_an_answer = app->got_subcommand("chat") && interrupt_signal() == SIGINT;
+  return interrupted() && !ended_an_answer ? 128 + interrupt_signal() : 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  guard_standard_streams();
   ingrain::keep_freed_memory();
   try {
     ingrain::ops::limit_processor();
-    return run(argc, argv);
+    const int status = run(argc, argv);
+    finish_output();
+    return status;
+  } catch (const Stopped& e) {
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
+    return 128 + interrupt_signal();
   } catch (const UsageError& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 2;
@@ -51,6 +60,9 @@ int main(int argc, char** argv) {
     return 1;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "ingrain: out of memory; try a smaller batch, segment or model\n");
+    return 1;
+  } catch (const std::system_error& e) {  // fmt::print's, where standard output takes nothing
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 1;
   } catch (const std::exception& e) {
     const std::string text = e.what();  // libtorch's errors go on with a backtrace

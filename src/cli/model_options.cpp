@@ -2,9 +2,60 @@
 #include "cli/warnings.h"
 
 #include "api/parts.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/paths.h"
+#include "ingrain/find_model.h"
 #include "model/quantized.h"
+#include "ttt/memory_file.h"
+
+#include <cstdio>
 
 namespace ingrain::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_memory_file(const fs::path& path) {
+  try {
+    return fs::is_regular_file(path) && (ttt::read_memory_info(path), true);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+fs::path resolve_model(const std::string& name) {
+  if (is_memory_file(name))
+    fail_usage(
+        "{}: this is a memory, not a model; the commands that read, write or score take the model first and this with "
+        "--memory {}; 'ask' and 'chat --memory' find its model by themselves",
+        name, name);
+  std::error_code none;
+  if (fs::exists(name, none)) return name;
+  std::vector<std::string> names;
+  for (const fs::path& model : find_models(model_places())) {
+    if (model.filename() == name || model.stem() == name) return model;
+    names.push_back(model.filename().string());
+  }
+  const std::string last = fs::path(name).filename().string();
+  fail("{}: no such model: neither a folder or file, nor a name that 'ingrain models' lists{}", printable(name),
+       did_you_mean(last, names));
+}
+
+fs::path model_for_memory(const std::string& memory, const std::string& named) {
+  if (!named.empty()) return resolve_model(named);
+  try {
+    return model_of_memory(memory, model_places());
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& e) {
+    if (!is_memory_file(memory)) throw;
+    fail("{}; name its folder with --model, or put that into INGRAIN_MODELS", e.what());
+  }
+}
 
 void add_device_option(CLI::App& command, std::string& device) {
   command
@@ -31,6 +82,21 @@ void add_weights_option(CLI::App& command, LoadOptions& how) {
       ->capture_default_str();
 }
 
+void add_special_flag(CLI::App& command, bool& special) {
+  command.add_flag("--special", special,
+                   "Control tokens written in the text (\"<|im_end|>\") are meant as such; otherwise they are text");
+}
+
+void warn_of_double_bos(const ModelConfig& config, int32_t first) {
+  static bool said = false;
+  if (said || config.bos_id < 0 || first != config.bos_id) return;
+  said = true;
+  std::fprintf(
+      stderr,
+      "ingrain: the text begins with the model's beginning-of-text token, which is put before every text anyway: "
+      "two are read; leave it out of the text\n");
+}
+
 void ModelOptions::add_to(CLI::App& command) {
   add_folder_to(command);
   add_compute_options(command, how);
@@ -41,20 +107,20 @@ void ModelOptions::add_folder_to(CLI::App& command) {
   command
       .add_option("MODEL", folder,
                   "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), "
-                  "or a .gguf file")
+                  "a .gguf file, or a name that 'ingrain models' lists")
       ->required();
 }
 
-Network ModelOptions::load() const { return open_model(folder, how); }
+Network ModelOptions::load() const { return open_model(resolve_model(folder), how); }
 
 Model ModelOptions::open() const {
-  Model out = Model::Parts::join(load(), folder);
+  Model out = Model::Parts::join(load(), resolve_model(folder));
   say_warnings(out.parts().tokenizer);
   return out;
 }
 
 tokenizer::Tokenizer ModelOptions::tokenizer(const Network& model) const {
-  tokenizer::Tokenizer out = load_tokenizer(folder, model.config);
+  tokenizer::Tokenizer out = load_tokenizer(resolve_model(folder), model.config);
   say_warnings(out);
   return out;
 }

@@ -1,11 +1,20 @@
-// Where things of the project lie, for commands that need them.
+// Where the project's own files lie.
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 namespace ingrain::cli {
 
-/// The project's folder: INGRAIN_HOME, or where the program was built from.
+/// INGRAIN_HOME, else the project that the program was built in, else, where that is gone (the program was copied), the
+/// folder above or beside the program that has models/.
 std::filesystem::path project_folder();
+
+/// Folders that models are looked for in: INGRAIN_MODELS, the project's models/, models/ beside the program and above
+/// it.
+std::vector<std::filesystem::path> model_places();
+
+/// Where what the program remembers between runs lies ($XDG_STATE_HOME/ingrain); empty without a home. Not made here.
+std::filesystem::path state_folder();
 
 }  // namespace ingrain::cli

@@ -1,7 +1,9 @@
 #include "cli/commands.h"
+#include "cli/ranges.h"
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/unfinished.h"
 #include "store/model_tokenizer.h"
 #include "store/retrofit.h"
 #include "store/stored_weights.h"
@@ -21,16 +23,17 @@ struct RetrofitCommand {
 
 void retrofit(const RetrofitCommand& o) {
   const fs::path target(o.target);
-  require(!fs::exists(target) || fs::is_empty(target), "{}: exists and is not empty; choose another folder", o.target);
+  UnfinishedFolder made(target);
   const Network base = load_model(o.model, at::kFloat);
   const ModelConfig config = retrofit_config(base.config, o.retrofit, o.model);
   const Weights weights = retrofit_weights(base, config, o.retrofit);
   if (o.full) {
-    save_model(target, config, weights, at::kFloat);
+    save_model(made.path(), config, weights, at::kFloat);
   } else {
-    save_adapter(target, config, weights, o.model, at::kFloat);
+    save_adapter(made.path(), config, weights, o.model, at::kFloat);
   }
-  copy_tokenizer(o.model, target);
+  copy_tokenizer(o.model, made.path());
+  made.commit();
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
               o.target.c_str(), with_commas(config.parameter_count() - base.config.parameter_count()).c_str(),
               with_commas(config.parameter_count()).c_str(), config.suffix_len, config.num_layers,
@@ -57,7 +60,7 @@ void add_retrofit_command(CLI::App& app) {
           std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
       ->default_str("copied");
   command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")
-      ->check(CLI::NonNegativeNumber)
+      ->check(without_sign())
       ->capture_default_str();
   command->add_flag("--full", o->full, "Write a whole model folder instead of an adapter");
   command->footer(

@@ -11,7 +11,5 @@ namespace ingrain::cli {
 void say_warning(std::string_view text);
 /// What the tokenizer's files have that is odd.
 void say_warnings(const tokenizer::Tokenizer& tokenizer);
-/// That a text begins with the token `bos`, which is put before every text.
-void say_double_beginning(const tokenizer::Tokenizer& tokenizer, int32_t bos);
 
 }  // namespace ingrain::cli

@@ -1,7 +1,9 @@
 #include "cli/writing_options.h"
+#include "cli/ranges.h"
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/output.h"
 #include "session/sampler.h"
 
 #include <charconv>
@@ -36,12 +38,12 @@ Learn parse_learn(const std::string& name) {
 void WritingOptions::add_to(CLI::App& command) {
   auto& s = options.sampling;
   command.add_option("--max-tokens", options.max_tokens, "Write at most N tokens")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   command.add_option("--stop", options.stop, "End before this text (may be given several times)")
       ->allow_extra_args(false);
   command.add_option("--seed", s.seed, "The same seed gives the same text")
-      ->check(CLI::NonNegativeNumber)
+      ->check(without_sign())
       ->capture_default_str();
   command.add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str();
   command.add_option("--top-k", s.top_k, "Only the k likeliest tokens; 0: all")->capture_default_str();
@@ -74,9 +76,6 @@ GenerateOptions WritingOptions::parse() const {
   return out;
 }
 
-void show_text(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
+void show_text(std::string_view text) { put(text); }
 
 }  // namespace ingrain::cli

@@ -3,6 +3,7 @@
 
 #include "jinja/value.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -47,27 +48,30 @@ struct Expr {
   std::vector<std::string> operators;
   std::vector<ExprPtr> positional;  // arguments of calls, filters and tests
   std::vector<std::pair<std::string, ExprPtr>> named;
-  int depth = 1;  // of the tree below, bounded by the parser
+  ExprPtr more_positional, more_named;  // *values and **values
+  int depth = 1;                        // of the tree below, bounded by the parser
 };
 
-/// What a value is assigned to: one name, several (the value is unpacked), or a member of a namespace.
+/// What a value is assigned to: a name, a member of a namespace, or several targets (the value is unpacked).
 struct Target {
-  std::vector<std::string> names;
+  std::string name, member;
+  std::vector<Target> parts;
   bool unpack = false;
-  std::string member;
 };
 
 enum class StmtKind {
-  Text,       // text
-  Output,     // value
-  If,         // branches; the condition of `else` is null
-  For,        // target in value [if condition]: body, otherwise
-  Set,        // target = value
-  SetBlock,   // target = body [| value]
-  Macro,      // text(parameters): body
-  CallBlock,  // call(parameters) value: body
-  Filter,     // value: body
-  Scope,      // targets[i] = values[i]: body
+  Text,        // text
+  Output,      // outputs
+  If,          // branches; the condition of `else` is null
+  For,         // target in value [if condition]: body, otherwise
+  Set,         // target = value
+  SetBlock,    // target = body [| value]
+  Macro,       // text(parameters): body
+  CallBlock,   // call(parameters) value: body
+  Filter,      // value: body
+  Scope,       // targets[i] = values[i]: body
+  Autoescape,  // value: body
+  Block,       // text: body
   Break,
   Continue
 };
@@ -81,7 +85,17 @@ struct Stmt {
   std::vector<std::pair<ExprPtr, Body>> branches;
   std::vector<std::pair<Target, ExprPtr>> assignments;      // of a scope
   std::vector<std::pair<std::string, ExprPtr>> parameters;  // name and default, which may be null
+  std::vector<ExprPtr> outputs;
   Body body, otherwise;
+  bool recursive = false;                                                        // of a loop
+  bool scoped = false, required = false;                                         // of a block
+  bool catches_positional = false, catches_named = false, calls_caller = false;  // what a macro's body asks for
+};
+
+/// A template, and its blocks by name.
+struct Template {
+  Body body;
+  std::map<std::string, const Stmt*, std::less<>> blocks;
 };
 
 }  // namespace ingrain::jinja

@@ -1,26 +1,16 @@
-// Filters that give texts and numbers.
+// Filters that give texts.
 #include "jinja/runtime.h"
 #include "jinja/text.h"
 
-#include <charconv>
-#include <cmath>
+#include <algorithm>
 
 namespace ingrain::jinja {
 namespace {
 
-Value filter_upper(Runtime& rt, const Value& x, const CallArguments& a) {
-  Parameters("upper", a, {});
-  return Value(upper(text_of(rt, x)));
-}
-
-Value filter_lower(Runtime& rt, const Value& x, const CallArguments& a) {
-  Parameters("lower", a, {});
-  return Value(lower(text_of(rt, x)));
-}
-
-Value filter_capitalize(Runtime& rt, const Value& x, const CallArguments& a) {
-  Parameters("capitalize", a, {});
-  return Value(capitalize(text_of(rt, x)));
+template <std::string (*kMap)(std::string_view)>
+Value filter_case(Runtime& rt, const Value& x, const CallArguments& a) {
+  Parameters("upper, lower, capitalize", a, {});
+  return Value(kMap(text_of(rt, x)), x.is_safe());
 }
 
 /// The first character in upper case, the others in lower case.
@@ -52,137 +42,271 @@ Value filter_trim(Runtime& rt, const Value& x, const CallArguments& a) {
   const Parameters p("trim", a, {"chars"});
   const std::string text = text_of(rt, x);
   rt.charge(p.text(0).value_or("").size() * 16);
-  return Value(strip(text, Side::Both, p.text(0)));
+  return Value(strip(text, Side::Both, p.text(0)), x.is_safe());
 }
 
 Value filter_string(Runtime& rt, const Value& x, const CallArguments& a) {
   Parameters("string", a, {});
-  return Value(text_of(rt, x));
+  return soft_text(rt, x);
 }
 
 Value filter_replace(Runtime& rt, const Value& x, const CallArguments& a) {
   const Parameters p("replace", a, {"old", "new", "count"}, 2);
-  const std::string text = text_of(rt, x), old = text_of(rt, *p[0]), replacement = text_of(rt, *p[1]);
-  rt.charge((text.size() + 1) * (replacement.size() + 1) / std::max<size_t>(old.size(), 1));
-  return Value(replace(text, old, replacement, p[2] && p[2]->is_none() ? -1 : p.integer(2, -1)));
+  const Value count = p[2] && !p[2]->is_none() ? *p[2] : Value(int64_t{-1});
+  if (!rt.autoescape)
+    return call_method(rt, Value(text_of(rt, x)), "replace",
+                       {{Value(text_of(rt, *p[0])), Value(text_of(rt, *p[1])), count}, {}});
+  const bool escapes = p[0]->is_safe() || (p[1]->is_safe() && !x.is_safe());
+  const Value text = escapes ? escaped(rt, x) : soft_text(rt, x);
+  return call_method(rt, text, "replace", {{soft_text(rt, *p[0]), soft_text(rt, *p[1]), count}, {}});
 }
 
+/// Plain lines with a safe indention: what is joined to it is escaped, the rest only where it meets a safe text.
+Value indent_safely(const std::string& indent, const std::vector<std::string_view>& lines, bool first, bool blank) {
+  std::string rest;
+  bool any = blank || first;
+  for (size_t i = 1; i < lines.size(); ++i) any = any || !lines[i].empty();
+  if (!any) {
+    std::string plain(lines[0]);
+    for (size_t i = 1; i < lines.size(); ++i) plain += "\n" + std::string(lines[i]);
+    return Value(std::move(plain));
+  }
+  // "\n".join() of plain str gives plain text, which is escaped only by a safe indention before it.
+  if (blank) {
+    std::string out = first ? indent : "";
+    for (size_t i = 0; i < lines.size(); ++i) out += (i > 0 ? "\n" + indent : "") + escape(lines[i]);
+    return Value(std::move(out), true);
+  }
+  std::string joined;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    joined += i > 1 ? "\n" : "";
+    joined += lines[i].empty() ? "" : indent + escape(lines[i]);
+  }
+  std::string out(lines[0]);
+  if (lines.size() > 1) out += "\n" + joined;
+  return first ? Value(indent + escape(out), true) : Value(std::move(out));
+}
+
+/// What follows a line's end is joined with operators, so that safe texts escape.
 Value filter_indent(Runtime& rt, const Value& x, const CallArguments& a) {
   const Parameters p("indent", a, {"width", "first", "blank"});
   const bool wide = p[0] && p[0]->as_text();
   const int64_t width = wide ? 0 : p.integer(0, 4);
-  require(width <= 1000, "indent: a width of {}", width);
-  const std::string indent =
-      wide ? *p[0]->as_text() : std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
+  require(width <= 100000, "indent: a width of {}", width);
+  const bool safe = x.is_safe();
+  std::string indent = wide ? *p[0]->as_text() : std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
   refuse_undefined(x);
   require(x.as_text() != nullptr, "indent: not a string but {}", type_name(x));
-  const std::string text = text_of(rt, x) + '\n';
+  // A safe indention escapes the lines of a plain text, but no text has both but through its width.
+  const bool escapes = wide && p[0]->is_safe() && !safe;
+  const std::string text = *x.as_text() + '\n';
   const auto lines = split_lines(text);
-  rt.charge(lines.size() * indent.size());
-  std::string out = p.flag(1, false) ? indent : "";
+  rt.charge(text.size() * (escapes ? 6 : 1) + lines.size() * indent.size());
+  const bool first = p.flag(1, false), blank = p.flag(2, false);
+  if (escapes) return indent_safely(indent, lines, first, blank);
+  std::string out = first ? indent : "";
   for (size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) out += '\n';
-    if (i > 0 && (p.flag(2, false) || !lines[i].empty())) out += indent;
+    if (i > 0 && (blank || !lines[i].empty())) out += indent;
     out += lines[i];
   }
-  return Value(std::move(out));
+  return Value(std::move(out), safe);
 }
 
 Value filter_tojson(Runtime& rt, const Value& x, const CallArguments& a) { return Value(to_json(rt, a, x)); }
 
 Value filter_format(Runtime& rt, const Value& x, const CallArguments& a) {
-  require(a.named.empty(), "format: named arguments are not supported");
-  return Value(format_percent(rt, text_of(rt, x), a.positional));
+  require(a.named.empty() || a.positional.empty(), "format: arguments with and without names cannot be mixed");
+  if (a.named.empty()) return format_percent(rt, soft_text(rt, x), Value::list(a.positional, true));
+  Dict values;
+  for (const auto& [name, value] : a.named) values.set(name, value);
+  return format_percent(rt, soft_text(rt, x), Value::dict(std::move(values)));
 }
 
-/// float(text), or nothing. Underscores and words other than inf and nan are not understood.
-std::optional<double> parse_float(std::string_view text) {
-  text = strip(text, Side::Both);
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
-  double out = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (end != text.data() + text.size() || text.empty() || error == std::errc::invalid_argument) return std::nullopt;
-  if (error == std::errc::result_out_of_range) return std::nullopt;
-  return out;
-}
+/// Words as textwrap cuts them: runs of white space, words, and the parts of hyphenated ones.
+class Wrapper {
+ public:
+  Wrapper(int64_t width, bool break_words, bool break_hyphens)
+      : width_(static_cast<size_t>(width)), break_words_(break_words), break_hyphens_(break_hyphens) {}
 
-std::optional<int64_t> parse_integer(std::string_view text, int base) {
-  text = strip(text, Side::Both);
-  const bool negative = !text.empty() && text[0] == '-';
-  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
-  const std::string prefix = lower(text.substr(0, 2));
-  if ((base == 16 && prefix == "0x") || (base == 8 && prefix == "0o") || (base == 2 && prefix == "0b"))
-    text.remove_prefix(2);
-  uint64_t magnitude = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), magnitude, base);
-  if (error == std::errc::result_out_of_range || (error == std::errc() && magnitude > INT64_MAX))
-    fail("int: the number exceeds 64 bits");
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return negative ? -static_cast<int64_t>(magnitude) : static_cast<int64_t>(magnitude);
-}
-
-std::optional<int64_t> truncated(std::optional<double> number) {
-  if (!number || std::isnan(*number) || std::isinf(*number)) return std::nullopt;
-  require(std::abs(*number) < 9.2e18, "int: the number exceeds 64 bits");
-  return static_cast<int64_t>(*number);
-}
-
-Value filter_int(Runtime& rt, const Value& x, const CallArguments& a) {
-  const Parameters p("int", a, {"default", "base"});
-  const int64_t base = p.integer(1, 10);
-  require(base >= 2 && base <= 36, "int: base {}", base);
-  refuse_undefined(x);
-  std::optional<int64_t> out = integer_of(x);
-  if (const double* d = x.as_double()) out = truncated(*d);
-  if (const std::string* text = x.as_text()) {
-    rt.charge(text->size());
-    out = parse_integer(*text, static_cast<int>(base));
-    if (!out) out = truncated(parse_float(*text));
+  std::vector<std::string> wrap(std::string_view line) {
+    characters_ = split_characters(line);
+    cut();
+    std::vector<std::string> lines;
+    size_t next = 0;
+    while (next < chunks_.size()) {
+      if (!lines.empty() && blank(chunks_[next])) ++next;
+      std::vector<Chunk> taken;
+      size_t length = 0;
+      while (next < chunks_.size() && length + size(chunks_[next]) <= width_) {
+        length += size(chunks_[next]);
+        taken.push_back(chunks_[next++]);
+      }
+      if (next < chunks_.size() && size(chunks_[next]) > width_)
+        next += take_long(chunks_[next], taken, width_ - length);
+      if (!taken.empty() && blank(taken.back())) taken.pop_back();
+      if (taken.empty()) continue;
+      lines.emplace_back();
+      for (const Chunk& chunk : taken)
+        for (size_t i = chunk.first; i < chunk.second; ++i) lines.back() += characters_[i];
+    }
+    return lines;
   }
-  if (out) return *out;
-  return p[0] ? *p[0] : Value(int64_t{0});
-}
 
-Value filter_float(Runtime& rt, const Value& x, const CallArguments& a) {
-  const Parameters p("float", a, {"default"});
-  refuse_undefined(x);
-  if (const double* d = x.as_double()) return *d;
-  if (const auto i = integer_of(x)) return static_cast<double>(*i);
-  if (const std::string* text = x.as_text()) {
-    rt.charge(text->size());
-    if (const auto number = parse_float(*text)) return *number;
+ private:
+  using Chunk = std::pair<size_t, size_t>;
+  const size_t width_;
+  const bool break_words_, break_hyphens_;
+  std::vector<std::string_view> characters_;
+  std::vector<Chunk> chunks_;
+
+  static size_t size(const Chunk& chunk) { return chunk.second - chunk.first; }
+  char32_t at(size_t i) const {
+    size_t start = 0;
+    return i < characters_.size() ? next_character(characters_[i], start) : 0;
   }
-  return p[0] ? *p[0] : Value(0.0);
-}
-
-Value filter_abs(Runtime& rt, const Value& x, const CallArguments& a) {
-  Parameters("abs", a, {});
-  if (const double* d = x.as_double()) return std::abs(*d);
-  refuse_undefined(x);
-  const auto i = integer_of(x);
-  require(i.has_value(), "abs: not a number but {}", type_name(x));
-  rt.charge(1);
-  return *i < 0 ? negative(*i) : Value(*i);
-}
-
-Value filter_round(Runtime& rt, const Value& x, const CallArguments& a) {
-  const Parameters p("round", a, {"precision", "method"});
-  rt.charge(64);
-  const int64_t precision = p.integer(0, 0);
-  const std::string_view method = p.text(1).value_or("common");
-  require(method == "common" || method == "ceil" || method == "floor", "round: method '{}'", method);
-  require(precision >= 0 && precision <= 15, "round: a precision of {}", precision);
-  refuse_undefined(x);
-  require(x.is_number(), "round: not a number but {}", type_name(x));
-  const auto whole = integer_of(x);
-  if (whole && method == "common") return *whole;
-  const double value = whole ? static_cast<double>(*whole) : *x.as_double();
-  if (method != "common") {
-    const double scale = std::pow(10.0, static_cast<double>(precision));
-    return (method == "ceil" ? std::ceil(value * scale) : std::floor(value * scale)) / scale;
+  bool space(size_t i) const { return i < characters_.size() && (at(i) == ' ' || (at(i) >= '\t' && at(i) <= '\r')); }
+  bool word(size_t i) const { return i < characters_.size() && (is_alnum(at(i)) || at(i) == '_'); }
+  bool letter(size_t i) const { return word(i) && !is_decimal(at(i)); }
+  bool dash(size_t i) const { return at(i) == '-'; }
+  bool punctuated(size_t i) const {
+    return word(i) || (i < characters_.size() && at(i) < 0x80 &&
+                       std::string_view("!\"'&.,?").find(static_cast<char>(at(i))) != std::string_view::npos);
   }
-  // printf rounds the exact binary value, half to even, as Python does.
-  return std::isfinite(value) ? Value(std::stod(fmt::format("{:.{}f}", value, precision))) : x;
+  bool blank(const Chunk& chunk) const {
+    for (size_t i = chunk.first; i < chunk.second; ++i)
+      if (!is_space(at(i))) return false;
+    return true;
+  }
+
+  /// The end of two or more dashes at `i` after a word's end and before a letter; 0 if there are none.
+  size_t dashes(size_t i) const {
+    if (i == 0 || !punctuated(i - 1) || !dash(i)) return 0;
+    size_t end = i;
+    while (dash(end)) ++end;
+    return end - i >= 2 && word(end) ? end : 0;
+  }
+
+  bool hyphen_breaks(size_t i) const {
+    if (!dash(i)) return false;
+    const bool before =
+        (i >= 2 && letter(i - 2) && letter(i - 1)) || (i >= 3 && letter(i - 3) && dash(i - 2) && punctuated(i - 1));
+    return before && letter(i + 1) && (letter(i + 2) || (dash(i + 2) && letter(i + 3)));
+  }
+
+  size_t chunk_end(size_t i) const {
+    const size_t count = characters_.size();
+    if (space(i)) {
+      while (space(i)) ++i;
+      return i;
+    }
+    if (break_hyphens_)
+      if (const size_t end = dashes(i)) return end;
+    for (++i; i < count && !space(i); ++i) {
+      if (!break_hyphens_) continue;
+      if (hyphen_breaks(i)) return i + 1;
+      if (dashes(i)) return i;
+    }
+    return i;
+  }
+
+  void cut() {
+    chunks_.clear();
+    for (size_t i = 0; i < characters_.size();) {
+      const size_t end = chunk_end(i);
+      chunks_.emplace_back(i, end);
+      i = end;
+    }
+  }
+
+  /// Takes a part of a word that fits no line; says whether all of it is gone.
+  size_t take_long(Chunk& chunk, std::vector<Chunk>& taken, size_t left) {
+    if (!break_words_) {
+      if (!taken.empty()) return 0;
+      taken.push_back(chunk);
+      return 1;
+    }
+    size_t end = left;
+    if (break_hyphens_)
+      for (size_t i = left; i-- > 1;)
+        if (dash(chunk.first + i)) {
+          bool other = false;
+          for (size_t j = 0; j < i && !other; ++j) other = !dash(chunk.first + j);
+          if (other) end = i + 1;
+          break;
+        }
+    taken.emplace_back(chunk.first, chunk.first + end);
+    chunk.first += end;
+    return 0;
+  }
+};
+
+Value filter_wordwrap(Runtime& rt, const Value& x, const CallArguments& a) {
+  const Parameters p("wordwrap", a, {"width", "break_long_words", "wrapstring", "break_on_hyphens"});
+  refuse_undefined(x);
+  require(x.as_text() != nullptr, "wordwrap: not a string but {}", type_name(x));
+  const Value end = p[2] && !p[2]->is_none() ? *p[2] : Value("\n");
+  require(end.as_text() != nullptr, "wordwrap: 'wrapstring' must be a string");
+  rt.charge(x.as_text()->size() * (64 + end.as_text()->size()));
+  Wrapper wrapper(p.integer(0, 79), p.flag(1, true), p.flag(3, true));
+  std::vector<Value> lines;
+  for (const std::string_view line : split_lines(*x.as_text())) {
+    require(p.integer(0, 79) > 0, "wordwrap: a width of {}", p.integer(0, 79));
+    std::string joined;
+    bool first = true;
+    for (const std::string& part : wrapper.wrap(line)) {
+      if (!first) joined += *end.as_text();
+      first = false;
+      joined += part;
+    }
+    lines.emplace_back(std::move(joined), end.is_safe());
+  }
+  return call_method(rt, end, "join", {{Value::list(std::move(lines))}, {}});
+}
+
+Value filter_truncate(Runtime& rt, const Value& x, const CallArguments& a) {
+  const Parameters p("truncate", a, {"length", "killwords", "end", "leeway"});
+  const Value end = p[2] ? *p[2] : Value("...");
+  const int64_t limit = p.integer(0, 255), leeway = p[3] && !p[3]->is_none() ? p.integer(3, 5) : 5;
+  const int64_t end_length = length(rt, end);
+  require(limit >= end_length && leeway >= 0, "truncate: a length of {} and a leeway of {}", limit, leeway);
+  const auto size = length_of(rt, x);
+  require(size && !x.as_generator(), "truncate: a value of type {} has no length", type_name(x));
+  if (limit > INT64_MAX - leeway || *size <= limit + leeway) return x;
+  Value head = slice(rt, x, None{}, limit - end_length, None{});
+  require(head.as_text() != nullptr, "truncate: not a string but {}", type_name(x));
+  if (!p.flag(1, false)) {
+    const size_t blank = head.as_text()->rfind(' ');
+    if (blank != std::string::npos) head = Value(head.as_text()->substr(0, blank), head.is_safe());
+  }
+  return arithmetic(rt, "+", head, end);
+}
+
+Value filter_center(Runtime& rt, const Value& x, const CallArguments& a) {
+  const Parameters p("center", a, {"width"});
+  return call_method(rt, soft_text(rt, x), "center", {{p[0] ? *p[0] : Value(int64_t{80})}, {}});
+}
+
+Value filter_wordcount(Runtime& rt, const Value& x, const CallArguments& a) {
+  Parameters("wordcount", a, {});
+  const std::string text = text_of(rt, x);
+  int64_t count = 0;
+  bool inside = false;
+  for (size_t at = 0; at < text.size();) {
+    const char32_t c = next_character(text, at);
+    const bool word = c == '_' || is_alnum(c);
+    count += word && !inside;
+    inside = word;
+  }
+  return count;
+}
+
+Value filter_attr(Runtime& rt, const Value& x, const CallArguments& a) {
+  const Parameters p("attr", a, {"name"}, 1);
+  require(p[0]->as_text() != nullptr, "attr: the name must be a string, not {}", type_name(*p[0]));
+  if (x.is_undefined() && !p[0]->as_text()->starts_with("__")) refuse_undefined(x);
+  if (x.is_undefined()) return Value::undefined("what is undefined has no members");
+  return attribute(rt, x, *p[0]->as_text());
 }
 
 Value filter_default(Runtime& rt, const Value& x, const CallArguments& a) {
@@ -196,15 +320,15 @@ Value filter_default(Runtime& rt, const Value& x, const CallArguments& a) {
 }  // namespace
 
 const FilterTable& text_filters() {
-  static const FilterTable table = {{"abs", filter_abs},       {"capitalize", filter_capitalize},
-                                    {"d", filter_default},     {"default", filter_default},
-                                    {"float", filter_float},   {"format", filter_format},
-                                    {"indent", filter_indent}, {"int", filter_int},
-                                    {"lower", filter_lower},   {"replace", filter_replace},
-                                    {"round", filter_round},   {"safe", filter_string},
-                                    {"string", filter_string}, {"title", filter_title},
-                                    {"tojson", filter_tojson}, {"trim", filter_trim},
-                                    {"upper", filter_upper}};
+  static const FilterTable table = {{"attr", filter_attr},         {"capitalize", filter_case<capitalize>},
+                                    {"center", filter_center},     {"d", filter_default},
+                                    {"default", filter_default},   {"format", filter_format},
+                                    {"indent", filter_indent},     {"lower", filter_case<lower>},
+                                    {"replace", filter_replace},   {"string", filter_string},
+                                    {"title", filter_title},       {"tojson", filter_tojson},
+                                    {"trim", filter_trim},         {"truncate", filter_truncate},
+                                    {"upper", filter_case<upper>}, {"wordcount", filter_wordcount},
+                                    {"wordwrap", filter_wordwrap}};
   return table;
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "jinja/ast.h"
+#include "jinja/loop.h"
 #include "jinja/runtime.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +23,7 @@ struct Scope {
 struct MacroInstance {
   const Stmt* definition;
   std::shared_ptr<Scope> scope;
+  bool autoescape = false;  // where it was defined
 };
 
 /// Bounded in work (the runtime's budget) and in depth. Errors are plain texts; line() says where they
@@ -32,7 +35,7 @@ class Interpreter {
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
-  std::string render(const Body& body);
+  std::string render(const Template& source);
   int line() const { return line_; }
 
  private:
@@ -41,7 +44,7 @@ class Interpreter {
   class Inside;
 
   Runtime runtime_;
-  std::shared_ptr<Scope> scope_;
+  std::shared_ptr<Scope> scope_, top_;
   std::string* out_ = nullptr;
   int line_ = 1;
   int depth_ = 0;
@@ -52,13 +55,18 @@ class Interpreter {
   Flow execute(const Stmt& stmt);
   Flow execute_if(const Stmt& stmt);
   Flow execute_for(const Stmt& stmt);
-  Flow run_iteration(const Stmt& loop, const std::vector<Value>& items, size_t i,
-                     const std::shared_ptr<Namespace>& state);
-  std::vector<Value> selected_items(const Stmt& loop);
+  Flow run_loop(const Stmt& stmt, const Value& items, int64_t depth0);
+  std::shared_ptr<Loop> make_loop(const Stmt& stmt, const Value& items, int64_t depth0);
+  std::shared_ptr<Generator> selected_items(const Stmt& stmt, const Value& items);
+  Flow execute_autoescape(const Stmt& stmt);
+  void execute_block(const Stmt& stmt);
+  Value capture_block(const Stmt& stmt);
+  void show(const Value& value);
   Flow execute_scope(const Stmt& stmt);
   void execute_set_block(const Stmt& stmt);
   void execute_call_block(const Stmt& stmt);
-  std::string capture(const Body& body);
+  Value capture(const Body& body);
+  Value capture(const std::function<void()>& run);
   void assign(const Target& target, Value value);
   void write(const std::string& text);
   Value make_macro(const Stmt& definition);
@@ -75,8 +83,9 @@ class Interpreter {
   std::vector<Value> evaluate_all(const std::vector<ExprPtr>& exprs);
   CallArguments evaluate_arguments(const Expr& call);
   Value evaluate_call(const Expr& expr, const Value* caller);
+  Value call(const Value& callee, const CallArguments& arguments);
   Value call_macro(const MacroInstance& macro, const std::string& name, const CallArguments& arguments);
-  void bind_parameters(const Stmt& macro, const std::string& name, const CallArguments& arguments);
+  void bind_parameters(const Stmt& macro, const std::string& name, CallArguments arguments);
 };
 
 }  // namespace ingrain::jinja

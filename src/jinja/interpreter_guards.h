@@ -20,7 +20,7 @@ class Interpreter::Depth {
 
  private:
   static constexpr int kMaxDepth = 500;
-  static constexpr uint64_t kStepCost = 32;
+  static constexpr uint64_t kStepCost = 4;
   Interpreter& in_;
 };
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "jinja/text.h"
+#include "jinja/value.h"
 
 #include <algorithm>
 #include <optional>
@@ -10,13 +11,13 @@
 namespace ingrain::jinja {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_ascii_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<uint8_t>(c) >= 0x80;
 }
 
-bool is_name_part(char c) { return is_name_start(c) || is_digit(c); }
+bool is_name_part(char c) { return is_name_start(c) || is_ascii_digit(c); }
 
 /// One kind of line end; a single one at the very end of a template does not count.
 std::string normalized(std::string_view source) {
@@ -199,7 +200,7 @@ class Lexer {
 
   void read_token() {
     const char c = source_[at_];
-    if (is_digit(c)) return read_number();
+    if (is_ascii_digit(c)) return read_number();
     if (c == '"' || c == '\'') return read_string(c);
     if (!is_name_start(c)) return read_operator();
     const size_t start = at_;
@@ -212,36 +213,67 @@ class Lexer {
     std::string out;
     while (at_ < source_.size()) {
       const bool underscore =
-          source_[at_] == '_' && !out.empty() && at_ + 1 < source_.size() && is_digit(source_[at_ + 1]);
-      if (!underscore && !is_digit(source_[at_])) break;
+          source_[at_] == '_' && !out.empty() && at_ + 1 < source_.size() && is_ascii_digit(source_[at_ + 1]);
+      if (!underscore && !is_ascii_digit(source_[at_])) break;
       if (!underscore) out += source_[at_];
       ++at_;
     }
     return out;
   }
 
+  /// 0x1f, 0o17, 0b11: as a decimal integer.
+  bool read_based_number() {
+    const char kind = at_ + 1 < source_.size() ? static_cast<char>(source_[at_ + 1] | 32) : '\0';
+    const int base = source_[at_] != '0' ? 0 : kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 0;
+    if (base == 0) return false;
+    const auto value_at = [&](size_t i) {
+      const char c = i < source_.size() ? source_[i] : '\0';
+      const int value = is_ascii_digit(c) ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : base;
+      return value < base ? value : -1;
+    };
+    size_t at = at_ + 2;
+    WideInteger number = 0;
+    while (value_at(at) >= 0 || (at < source_.size() && source_[at] == '_' && value_at(at + 1) >= 0)) {
+      if (source_[at] == '_') ++at;
+      const bool overflow = __builtin_mul_overflow(number, WideInteger{base}, &number) ||
+                            __builtin_add_overflow(number, WideInteger{value_at(at)}, &number);
+      if (overflow) fail_here("an integer exceeds 64 bits by far");
+      ++at;
+    }
+    if (at == at_ + 2) return false;
+    at_ = at;
+    emit(TokenKind::Integer, digits_of(Value::integer(number)));
+    return true;
+  }
+
   void read_number() {
+    if (read_based_number()) return end_number();
     std::string text = read_digits();
     bool real = false;
-    if (at_ + 1 < source_.size() && source_[at_] == '.' && is_digit(source_[at_ + 1])) {
+    const bool member = !tokens_.empty() && tokens_.back().kind == TokenKind::Operator && tokens_.back().text == ".";
+    if (!member && at_ + 1 < source_.size() && source_[at_] == '.' && is_ascii_digit(source_[at_ + 1])) {
       ++at_;
       text += '.' + read_digits();
       real = true;
     }
-    if (looking_at("e") || looking_at("E")) {
+    if (!member && (looking_at("e") || looking_at("E"))) {
       size_t digits = at_ + 1;
       if (digits < source_.size() && (source_[digits] == '+' || source_[digits] == '-')) ++digits;
-      if (digits < source_.size() && is_digit(source_[digits])) {
+      if (digits < source_.size() && is_ascii_digit(source_[digits])) {
         text += source_.substr(at_, digits - at_);
         at_ = digits;
         text += read_digits();
         real = true;
       }
     }
-    if (at_ < source_.size() && is_name_start(source_[at_])) fail_here("a number is followed by a letter");
     if (!real && text.size() > 1 && text[0] == '0' && text.find_first_not_of('0') != text.npos)
       fail_here("a number begins with zero");
     emit(real ? TokenKind::Float : TokenKind::Integer, std::move(text));
+    end_number();
+  }
+
+  void end_number() {
+    if (at_ < source_.size() && is_name_start(source_[at_])) fail_here("a number is followed by a letter");
   }
 
   void read_string(char quote) {
@@ -290,7 +322,7 @@ class Lexer {
     uint32_t code = 0;
     for (size_t i = start; i < start + digits; ++i) {
       const char c = i < source_.size() ? source_[i] : '\0';
-      const int value = is_digit(c)            ? c - '0'
+      const int value = is_ascii_digit(c)      ? c - '0'
                         : c >= 'a' && c <= 'f' ? c - 'a' + 10
                         : c >= 'A' && c <= 'F' ? c - 'A' + 10
                                                : base;

@@ -3,52 +3,65 @@
 #include "jinja/runtime.h"
 
 #include <algorithm>
-#include <cstring>
+#include <limits>
 
 namespace ingrain::jinja {
 namespace {
 
-constexpr int64_t kMaxRange = 100000;  // Jinja's sandbox has the same
-
 Value make_range(Runtime& runtime, const CallArguments& arguments) {
+  require(arguments.named.empty(), "range: takes no named arguments");
   const Parameters p("range", arguments, {"start", "stop", "step"}, 1);
-  const int64_t first = p[1] ? p.integer(0, 0) : 0;
-  const int64_t last = p[1] ? p.integer(1, 0) : p.integer(0, 0);
-  const int64_t step = p.integer(2, 1);
-  require(step != 0, "range: the step is zero");
-  std::vector<Value> items;
-  int64_t i = first;
-  while (step > 0 ? i < last : i > last) {
-    require(static_cast<int64_t>(items.size()) < kMaxRange, "range: more than {} numbers", kMaxRange);
-    items.emplace_back(i);
-    if (__builtin_add_overflow(i, step, &i)) break;
+  return p[1] ? make_range(runtime, p.integer(0, 0), p.integer(1, 0), p.integer(2, 1))
+              : make_range(runtime, 0, p.integer(0, 0), 1);
+}
+
+/// dict(...): a mapping or pairs, and named values.
+Dict dict_of(Runtime& runtime, const CallArguments& arguments) {
+  Dict out;
+  require(arguments.positional.size() <= 1, "dict, namespace: more than one positional argument");
+  if (!arguments.positional.empty()) {
+    const Value& from = arguments.positional[0];
+    if (const Dict* dict = from.as_dict()) {
+      runtime.charge(dict->items.size() * 128);
+      out = *dict;
+    } else {
+      refuse_undefined(from);
+      for (const Value& pair : iterate(runtime, from)) {
+        const auto parts = iterate(runtime, pair);
+        require(parts.size() == 2, "dict, namespace: a dictionary or pairs are needed");
+        runtime.charge(128);
+        runtime.charge_key(parts[0]);
+        out.set(parts[0], parts[1]);
+      }
+    }
   }
-  runtime.charge(items.size() * sizeof(Value));
-  return Value::list(std::move(items));
+  for (const auto& [name, value] : arguments.named) out.set(name, value);
+  return out;
 }
 
 Value make_namespace(Runtime& runtime, const CallArguments& arguments) {
   const auto space = runtime.make_namespace();
-  for (const Value& from : arguments.positional) {
-    require(from.as_dict() != nullptr, "namespace: only a dictionary and named values are understood");
-    for (const auto& [key, value] : from.as_dict()->items)
-      if (key.as_text()) space->values[*key.as_text()] = value;
-  }
-  for (const auto& [name, value] : arguments.named) space->values[name] = value;
+  space->values = dict_of(runtime, arguments);
+  for (const auto& [key, value] : space->values.items) check_namespace_name(key);
   return space;
 }
 
-Value make_dict(Runtime& runtime, const CallArguments& arguments) {
-  Dict out;
-  require(arguments.positional.size() <= 1, "dict: more than one positional argument");
-  if (!arguments.positional.empty()) {
-    const Dict* from = arguments.positional[0].as_dict();
-    require(from != nullptr, "dict: only a dictionary and named values are understood");
-    runtime.charge(from->items.size() * 128);
-    out = *from;
-  }
-  for (const auto& [name, value] : arguments.named) out.set(name, value);
-  return Value::dict(std::move(out));
+Value make_dict(Runtime& runtime, const CallArguments& arguments) { return Value::dict(dict_of(runtime, arguments)); }
+
+Value make_cycler(Runtime& runtime, const CallArguments& arguments) {
+  require(arguments.named.empty() && !arguments.positional.empty(), "cycler: values without names are needed");
+  const auto space = runtime.make_namespace(Namespace::Kind::Cycler);
+  space->values.set("items", Value::list(arguments.positional, true));
+  space->values.set("pos", int64_t{0});
+  return space;
+}
+
+Value make_joiner(Runtime& runtime, const CallArguments& arguments) {
+  const Parameters p("joiner", arguments, {"sep"});
+  const auto space = runtime.make_namespace(Namespace::Kind::Joiner);
+  space->values.set("sep", p[0] ? *p[0] : Value(", "));
+  space->values.set("used", false);
+  return space;
 }
 
 Value strftime_now(Runtime& runtime, const CallArguments& arguments) {
@@ -73,10 +86,23 @@ void Runtime::charge_key(const Value& key) {
     for (const Value& item : list->items) charge_key(item);
 }
 
-std::shared_ptr<Namespace> Runtime::make_namespace() {
+std::shared_ptr<Namespace> Runtime::make_namespace(Namespace::Kind kind) {
   charge(256);
   namespaces.push_back(std::make_shared<Namespace>());
+  namespaces.back()->kind = kind;
   return namespaces.back();
+}
+
+const Value* CallArguments::find(std::string_view name) const {
+  for (const auto& [given, value] : named)
+    if (given == name) return &value;
+  return nullptr;
+}
+
+void check_namespace_name(const Value& name) {
+  const std::string* text = name.as_text();
+  if (text && text->starts_with('_'))
+    fail("a namespace cannot hold '{}': it begins with an underscore", printable(*text));
 }
 
 Parameters::Parameters(std::string_view function, const CallArguments& arguments,
@@ -97,6 +123,8 @@ Parameters::Parameters(std::string_view function, const CallArguments& arguments
 
 int64_t Parameters::integer(size_t i, int64_t otherwise) const {
   if (!values_[i]) return otherwise;
+  if (const BigInteger* big = values_[i]->as_big())
+    return big->digits->front() == '-' ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
   const auto value = integer_of(*values_[i]);
   require(value.has_value(), "{}: '{}' must be an integer, not {}", function_, names_[i], type_name(*values_[i]));
   return *value;
@@ -109,22 +137,42 @@ std::optional<std::string_view> Parameters::text(size_t i) const {
   return *text;
 }
 
+namespace {
+
+const FilterTable* const* filter_tables() {
+  static const FilterTable* const tables[] = {&text_filters(),     &number_filters(), &markup_filters(),
+                                              &sequence_filters(), &lazy_filters(),   nullptr};
+  return tables;
+}
+
+}  // namespace
+
+bool is_filter_name(std::string_view name) {
+  for (auto table = filter_tables(); *table; ++table)
+    if ((*table)->contains(name)) return true;
+  return false;
+}
+
 Value apply_filter(Runtime& runtime, const std::string& name, const Value& subject, const CallArguments& arguments) {
-  for (const FilterTable* table : {&text_filters(), &sequence_filters()})
-    if (const auto found = table->find(name); found != table->end()) return found->second(runtime, subject, arguments);
+  for (auto table = filter_tables(); *table; ++table)
+    if (const auto found = (*table)->find(name); found != (*table)->end())
+      return found->second(runtime, subject, arguments);
   std::vector<std::string> known;
-  for (const FilterTable* table : {&text_filters(), &sequence_filters()})
-    for (const auto& [candidate, function] : *table) known.push_back(candidate);
+  for (auto table = filter_tables(); *table; ++table)
+    for (const auto& [candidate, function] : **table) known.push_back(candidate);
   fail("the filter '{}' is not supported{}", printable(name), did_you_mean(name, known));
 }
 
 bool is_global_function(std::string_view name) {
   return name == "range" || name == "namespace" || name == "dict" || name == "raise_exception" ||
-         name == "strftime_now";
+         name == "strftime_now" || name == "cycler" || name == "joiner";
 }
 
 Value call_global(Runtime& runtime, const std::string& name, const CallArguments& arguments) {
+  if (name == "cycler") return make_cycler(runtime, arguments);
+  if (name == "joiner") return make_joiner(runtime, arguments);
   if (name == "range") return make_range(runtime, arguments);
+  if (name == "dict.fromkeys") return call_method(runtime, Value::dict({}), "fromkeys", arguments);
   if (name == "namespace") return make_namespace(runtime, arguments);
   if (name == "dict") return make_dict(runtime, arguments);
   if (name == "strftime_now") return strftime_now(runtime, arguments);

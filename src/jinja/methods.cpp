@@ -1,228 +1,162 @@
-// Methods of strings, lists and dictionaries that change nothing.
+// Methods of what is no string: lists, dictionaries, numbers, and the things with a state.
+#include "jinja/loop.h"
+#include "jinja/markup.h"
 #include "jinja/runtime.h"
 #include "jinja/text.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ingrain::jinja {
 namespace {
 
-using Method = Value (*)(Runtime&, const Value& self, const CallArguments&);
-using MethodTable = std::map<std::string, Method, std::less<>>;
-
-const std::string& text(const Value& self) { return *self.as_text(); }
-
-template <Side kSide>
-Value strip_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p("strip", a, {"chars"});
-  rt.charge(text(self).size() + p.text(0).value_or("").size() * 16);
-  return Value(strip(text(self), kSide, p.text(0)));
-}
-
-template <std::string (*kMap)(std::string_view)>
-Value map_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  Parameters("a method", a, {});
-  rt.charge(text(self).size());
-  return Value(kMap(text(self)));
-}
-
-Value texts(Runtime& rt, const std::vector<std::string_view>& parts) {
-  rt.charge(parts.size() * 64);
-  std::vector<Value> out;
-  for (const std::string_view part : parts) out.emplace_back(part);
-  return Value::list(std::move(out));
-}
-
-template <auto kSplit>
-Value split_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p("split", a, {"sep", "maxsplit"});
-  require(!p.text(0) || !p.text(0)->empty(), "split: the separator is empty");
-  rt.charge(text(self).size());
-  return texts(rt, kSplit(text(self), p.text(0), p.integer(1, -1)));
-}
-
-Value splitlines(Runtime& rt, const Value& self, const CallArguments& a) {
-  Parameters("splitlines", a, {});
-  rt.charge(text(self).size());
-  return texts(rt, split_lines(text(self)));
-}
-
-/// startswith and endswith: one text or a tuple of them.
-template <bool kStart>
-Value has_end(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p(kStart ? "startswith" : "endswith", a, {"affix"}, 1);
-  const List* several = p[0]->as_list();
-  require(p[0]->as_text() || (several && several->tuple), "startswith, endswith: a string is needed, not {}",
-          type_name(*p[0]));
-  for (const Value& affix : several ? several->items : std::vector<Value>{*p[0]}) {
-    require(affix.as_text() != nullptr, "startswith, endswith: a string is needed, not {}", type_name(affix));
-    rt.charge(affix.as_text()->size());
-    if (kStart ? text(self).starts_with(text(affix)) : text(self).ends_with(text(affix))) return true;
-  }
-  return false;
-}
-
-template <bool kStart>
-Value remove_affix(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p("removeprefix, removesuffix", a, {"affix"}, 1);
-  const std::string_view affix = p.text(0).value_or("");
-  rt.charge(text(self).size());
-  std::string_view out = text(self);
-  if (kStart && out.starts_with(affix)) out.remove_prefix(affix.size());
-  if (!kStart && out.ends_with(affix)) out.remove_suffix(affix.size());
-  return Value(out);
-}
-
-Value replace_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p("replace", a, {"old", "new", "count"}, 2);
-  require(p[0]->as_text() && p[1]->as_text(), "replace: two strings are needed");
-  const size_t old_size = std::max<size_t>(p.text(0)->size(), 1);
-  rt.charge((text(self).size() + 1) * (p.text(1)->size() + 1) / old_size);
-  return Value(replace(text(self), *p.text(0), *p.text(1), p.integer(2, -1)));
-}
-
-Value join_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p("join", a, {"iterable"}, 1);
-  std::string out;
-  bool first = true;
-  for (const Value& item : iterate(rt, *p[0])) {
-    require(item.as_text() != nullptr, "join: strings are needed, not {}", type_name(item));
-    rt.charge(text(self).size() + text(item).size());
-    if (!first) out += text(self);
-    first = false;
-    out += text(item);
-  }
-  return Value(std::move(out));
-}
-
-Value format_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  return Value(format_braces(rt, text(self), a));
-}
-
-/// find, rfind and index, in characters.
-template <bool kLast, bool kMustExist>
-Value find_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p("find", a, {"sub"}, 1);
-  require(p[0]->as_text() != nullptr, "find: a string is needed, not {}", type_name(*p[0]));
-  rt.charge(text(self).size());
-  size_t at = find(text(self), *p.text(0));
-  if (kLast) {
-    rt.charge(text(self).size() * std::max<size_t>(p.text(0)->size(), 1));  // the search from behind is a plain one
-    at = text(self).rfind(*p.text(0));
-  }
-  require(at != std::string::npos || !kMustExist, "index: the text is not there");
-  if (at == std::string::npos) return int64_t{-1};
-  return static_cast<int64_t>(count_characters(std::string_view(text(self)).substr(0, at)));
-}
-
-Value count_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p("count", a, {"sub"}, 1);
-  require(p[0]->as_text() != nullptr, "count: a string is needed, not {}", type_name(*p[0]));
-  rt.charge(text(self).size());
-  if (p.text(0)->empty()) return static_cast<int64_t>(count_characters(text(self))) + 1;
-  return static_cast<int64_t>(split(text(self), p.text(0), -1).size()) - 1;
-}
-
-/// Whether there are characters, all of them such.
-template <bool (*kIs)(char32_t)>
-Value all_are(Runtime& rt, const Value& self, const CallArguments& a) {
-  Parameters("a method", a, {});
-  rt.charge(text(self).size());
-  for (size_t at = 0; at < text(self).size();)
-    if (!kIs(next_character(text(self), at))) return false;
-  return !text(self).empty();
-}
-
-bool is_digit(char32_t c) { return c >= '0' && c <= '9'; }
-
-template <int kPart>  // 0: keys, 1: values, 2: pairs
+template <List::Kind kKind>
 Value dict_parts(Runtime& rt, const Value& self, const CallArguments& a) {
   Parameters("a method", a, {});
   rt.charge(self.as_dict()->items.size() * 3 * sizeof(Value));
-  std::vector<Value> out;
+  List out;
+  out.kind = kKind;
   for (const auto& [key, value] : self.as_dict()->items)
-    out.push_back(kPart == 0 ? key : kPart == 1 ? value : Value::list({key, value}, true));
+    out.items.push_back(kKind == List::Kind::Keys     ? key
+                        : kKind == List::Kind::Values ? value
+                                                      : Value::list({key, value}, true));
   return Value::list(std::move(out));
 }
 
 Value dict_get(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("get", a, {"key", "default"}, 1);
+  require(a.named.empty(), "get: takes no named arguments");
   rt.charge_key(*p[0]);
   const Value* found = self.as_dict()->find(*p[0]);
   return found ? *found : p[1] ? *p[1] : Value(None{});
 }
 
-Value copy(Runtime&, const Value& self, const CallArguments& a) {
+Value copy(Runtime& rt, const Value& self, const CallArguments& a) {
   Parameters("copy", a, {});
-  return self;
+  if (const Dict* dict = self.as_dict()) return rt.charge(dict->items.size() * 128), Value::dict(*dict);
+  return Value::list(iterate(rt, self));
 }
 
-template <bool kIndex>
-Value list_search(Runtime& rt, const Value& self, const CallArguments& a) {
-  const Parameters p(kIndex ? "index" : "count", a, {"value"}, 1);
-  int64_t count = 0;
-  const auto& items = self.as_list()->items;
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (!equal(rt, items[i], *p[0])) continue;
-    if (kIndex) return static_cast<int64_t>(i);
-    ++count;
+Value from_keys(Runtime& rt, const Value&, const CallArguments& a) {
+  const Parameters p("fromkeys", a, {"iterable", "value"}, 1);
+  Dict out;
+  for (const Value& key : iterate(rt, *p[0])) {
+    rt.charge(128);
+    rt.charge_key(key);
+    out.set(key, p[1] ? *p[1] : Value(None{}));
   }
-  require(!kIndex, "index: the value is not in the list");
+  return Value::dict(std::move(out));
+}
+
+Value list_index(Runtime& rt, const Value& self, const CallArguments& a) {
+  const bool range = self.as_list()->kind == List::Kind::Range;
+  const Parameters p("index", a, {"value", "start", "stop"}, 1);
+  require(a.named.empty() && (!range || !p[1]), "index: takes no such arguments");
+  const auto& items = self.as_list()->items;
+  const auto size = static_cast<int64_t>(items.size());
+  const auto bound = [&](size_t i, int64_t otherwise) {
+    const int64_t given = p.integer(i, otherwise);
+    return std::min(given < 0 ? std::max<int64_t>(given + size, 0) : given, size);
+  };
+  const int64_t stop = bound(2, size);
+  for (int64_t i = bound(1, 0); i < stop; ++i)
+    if (same_or_equal(rt, items[static_cast<size_t>(i)], *p[0])) return i;
+  fail("index: the value is not in the list");
+}
+
+Value list_count(Runtime& rt, const Value& self, const CallArguments& a) {
+  const Parameters p("count", a, {"value"}, 1);
+  int64_t count = 0;
+  for (const Value& item : self.as_list()->items) count += same_or_equal(rt, item, *p[0]);
   return count;
 }
 
-/// loop.cycle(a, b, ...): `self` is the loop's index.
-Value loop_cycle(Runtime&, const Value& self, const CallArguments& a) {
-  require(!a.positional.empty() && a.named.empty(), "loop.cycle: no values are given");
-  return a.positional[static_cast<size_t>(*self.as_integer()) % a.positional.size()];
+Value is_disjoint(Runtime& rt, const Value& self, const CallArguments& a) {
+  const Parameters p("isdisjoint", a, {"other"}, 1);
+  for (const Value& item : iterate(rt, *p[0])) {
+    rt.charge_key(item);
+    Dict().set(item, None{});
+    if (contains(rt, self, item)) return false;
+  }
+  return true;
+}
+
+Value conjugate(Runtime&, const Value& self, const CallArguments& a) {
+  Parameters("conjugate", a, {});
+  return positive(self);
+}
+
+Value bit_length(Runtime&, const Value& self, const CallArguments& a) {
+  Parameters("bit_length", a, {});
+  auto number = wide_integer_of(self);
+  require(number.has_value(), "bit_length: an integer exceeds 64 bits by far");
+  int64_t bits = 0;
+  for (; *number != 0; *number /= 2) ++bits;
+  return bits;
+}
+
+Value is_whole(Runtime&, const Value& self, const CallArguments& a) {
+  Parameters("is_integer", a, {});
+  return std::isfinite(*self.as_double()) && std::trunc(*self.as_double()) == *self.as_double();
+}
+
+Value cycler_next(Runtime&, const Value& self, const CallArguments& a) {
+  Parameters("next", a, {});
+  Dict& state = self.as_namespace()->values;
+  const auto& items = state.find("items")->as_list()->items;
+  const auto at = static_cast<size_t>(*state.find("pos")->as_integer());
+  state.set("pos", static_cast<int64_t>((at + 1) % items.size()));
+  return items[at];
+}
+
+Value cycler_reset(Runtime&, const Value& self, const CallArguments& a) {
+  Parameters("reset", a, {});
+  self.as_namespace()->values.set("pos", int64_t{0});
+  return None{};
 }
 
 const MethodTable& methods_of(const Value& self) {
-  static const MethodTable of_texts = {{"strip", strip_method<Side::Both>},
-                                       {"lstrip", strip_method<Side::Left>},
-                                       {"rstrip", strip_method<Side::Right>},
-                                       {"upper", map_method<upper>},
-                                       {"lower", map_method<lower>},
-                                       {"capitalize", map_method<capitalize>},
-                                       {"title", map_method<title>},
-                                       {"split", split_method<split>},
-                                       {"rsplit", split_method<split_right>},
-                                       {"splitlines", splitlines},
-                                       {"startswith", has_end<true>},
-                                       {"endswith", has_end<false>},
-                                       {"removeprefix", remove_affix<true>},
-                                       {"removesuffix", remove_affix<false>},
-                                       {"replace", replace_method},
-                                       {"join", join_method},
-                                       {"format", format_method},
-                                       {"find", find_method<false, false>},
-                                       {"rfind", find_method<true, false>},
-                                       {"index", find_method<false, true>},
-                                       {"count", count_method},
-                                       {"isspace", all_are<is_space>},
-                                       {"isdigit", all_are<is_digit>}};
-  static const MethodTable of_dicts = {
-      {"items", dict_parts<2>}, {"keys", dict_parts<0>}, {"values", dict_parts<1>}, {"get", dict_get}, {"copy", copy}};
-  static const MethodTable of_lists = {{"index", list_search<true>}, {"count", list_search<false>}};
-  static const MethodTable of_lists_only = {
-      {"index", list_search<true>}, {"count", list_search<false>}, {"copy", copy}};
-  static const MethodTable of_loops = {{"cycle", loop_cycle}};
+  static const MethodTable of_dicts = {{"copy", copy},
+                                       {"fromkeys", from_keys},
+                                       {"get", dict_get},
+                                       {"items", dict_parts<List::Kind::Items>},
+                                       {"keys", dict_parts<List::Kind::Keys>},
+                                       {"values", dict_parts<List::Kind::Values>}};
+  static const MethodTable of_sequences = {{"count", list_count}, {"index", list_index}};
+  static const MethodTable of_lists = {{"copy", copy}, {"count", list_count}, {"index", list_index}};
+  static const MethodTable of_views = {{"isdisjoint", is_disjoint}};
+  static const MethodTable of_integers = {{"bit_length", bit_length}, {"conjugate", conjugate}};
+  static const MethodTable of_floats = {{"conjugate", conjugate}, {"is_integer", is_whole}};
+  static const MethodTable of_cyclers = {{"next", cycler_next}, {"reset", cycler_reset}};
   static const MethodTable none;
-  if (self.as_text()) return of_texts;
+  if (self.as_text()) return text_methods();
   if (self.as_dict()) return of_dicts;
-  if (self.as_list()) return self.as_list()->tuple ? of_lists : of_lists_only;
-  return self.as_integer() ? of_loops : none;
+  if (const List* list = self.as_list())
+    return list->is_list()                    ? of_lists
+           : list->kind == List::Kind::Values ? none
+           : list->is_view()                  ? of_views
+                                              : of_sequences;
+  if (is_integer(self)) return of_integers;
+  if (self.as_double()) return of_floats;
+  const auto space = self.as_namespace();
+  return space && space->kind == Namespace::Kind::Cycler ? of_cyclers : none;
 }
 
 }  // namespace
 
 bool has_method(const Value& self, std::string_view name) {
-  return !self.as_integer() && methods_of(self).contains(name);
+  return methods_of(self).contains(name) || (self.is_safe() && safe_text_methods().contains(name));
 }
 
 Value call_method(Runtime& runtime, const Value& self, const std::string& name, const CallArguments& arguments) {
+  if (const auto loop = self.as_loop()) return call_loop_method(runtime, loop, name, arguments);
   const auto& methods = methods_of(self);
-  const auto found = methods.find(name);
+  auto found = methods.find(name);
+  if (found == methods.end() && self.is_safe()) {
+    found = safe_text_methods().find(name);
+    require(found != safe_text_methods().end(), "a value of type {} has no method '{}'", type_name(self), name);
+    return found->second(runtime, self, arguments);
+  }
   require(found != methods.end(), "a value of type {} has no method '{}'", type_name(self), name);
   return found->second(runtime, self, arguments);
 }

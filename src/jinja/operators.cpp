@@ -3,15 +3,11 @@
 #include "jinja/text.h"
 
 #include <cmath>
+#include <compare>
+#include <limits>
 
 namespace ingrain::jinja {
 namespace {
-
-std::optional<double> number_of(const Value& value) {
-  if (const double* d = value.as_double()) return *d;
-  if (const auto i = integer_of(value)) return static_cast<double>(*i);
-  return std::nullopt;
-}
 
 [[noreturn]] void refuse_types(std::string_view op, const Value& a, const Value& b) {
   refuse_undefined(a);
@@ -19,27 +15,29 @@ std::optional<double> number_of(const Value& value) {
   fail("'{}' does not work between {} and {}", op, type_name(a), type_name(b));
 }
 
-int64_t floor_divide(int64_t a, int64_t b) {
+constexpr std::string_view kTooLarge = "an integer exceeds 64 bits by far: 127 are computed with";
+
+WideInteger floor_divide(WideInteger a, WideInteger b) {
   require(b != 0, "division by zero");
-  require(b != -1 || a != std::numeric_limits<int64_t>::min(), "an integer exceeds 64 bits");
-  const int64_t quotient = a / b;
+  const WideInteger quotient = a / b;
   return quotient - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0);
 }
 
-int64_t integer_power(int64_t base, int64_t exponent) {
-  int64_t out = 1;
+WideInteger integer_power(WideInteger base, WideInteger exponent) {
+  WideInteger out = 1;
   bool overflow = false;
   while (exponent > 0 && !overflow) {
     if (exponent & 1) overflow = __builtin_mul_overflow(out, base, &out);
     exponent >>= 1;
+    if (base == 0 || base == 1) break;
     if (exponent > 0 && !overflow) overflow = __builtin_mul_overflow(base, base, &base);
   }
-  require(!overflow, "an integer exceeds 64 bits");
+  require(!overflow, "{}", kTooLarge);
   return out;
 }
 
-Value integer_arithmetic(std::string_view op, int64_t a, int64_t b) {
-  int64_t out = 0;
+Value integer_arithmetic(std::string_view op, WideInteger a, WideInteger b) {
+  WideInteger out = 0;
   bool overflow = false;
   if (op == "+")
     overflow = __builtin_add_overflow(a, b, &out);
@@ -57,7 +55,16 @@ Value integer_arithmetic(std::string_view op, int64_t a, int64_t b) {
     out = integer_power(a, b);
   else
     return require(a != 0, "division by zero"), std::pow(static_cast<double>(a), static_cast<double>(b));
-  require(!overflow, "an integer exceeds 64 bits");
+  require(!overflow, "{}", kTooLarge);
+  return Value::integer(out);
+}
+
+Value float_power(double a, double b) {
+  require(a >= 0 || std::isnan(a) || std::isinf(b) || std::nearbyint(b) == b || std::isnan(b),
+          "a root of a negative number");
+  require(a != 0 || b >= 0 || std::isnan(b), "division by zero");
+  const double out = std::pow(a, b);
+  require(!std::isinf(out) || std::isinf(a) || std::isinf(b), "the result of '**' is too large");
   return out;
 }
 
@@ -65,61 +72,88 @@ Value float_arithmetic(std::string_view op, double a, double b) {
   if (op == "+") return a + b;
   if (op == "-") return a - b;
   if (op == "*") return a * b;
-  if (op == "**") {
-    require(a >= 0 || std::nearbyint(b) == b, "a root of a negative number");
-    require(a != 0 || b >= 0, "division by zero");
-    return std::pow(a, b);
-  }
+  if (op == "**") return float_power(a, b);
   require(b != 0, "division by zero");
   if (op == "/") return a / b;
   double rest = std::fmod(a, b);
-  if (rest != 0 && (rest < 0) != (b < 0)) rest += b;
+  double quotient = (a - rest) / b;
+  if (rest != 0 && (rest < 0) != (b < 0)) rest += b, quotient -= 1;
   if (op == "%") return rest == 0 ? std::copysign(0.0, b) : rest;
-  const double quotient = std::nearbyint((a - rest) / b);
-  return quotient == 0 ? std::copysign(0.0, a / b) : quotient;
+  if (quotient == 0) return std::copysign(0.0, a / b);
+  const double whole = std::floor(quotient);
+  return quotient - whole > 0.5 ? whole + 1 : whole;
+}
+
+double finite_number(const Value& value) {
+  const double out = *number_of(value);
+  require(value.as_double() || !std::isinf(out), "an integer is too large for a float");
+  return out;
+}
+
+Value repeated(Runtime& runtime, const Value& sequence, const Value& times) {
+  const auto number = integer_of(times);
+  require(number.has_value(), "a repetition is too long");
+  const uint64_t count = *number > 0 ? static_cast<uint64_t>(*number) : 0;
+  const std::string* text = sequence.as_text();
+  const size_t size = text ? text->size() : sequence.as_list()->items.size() * sizeof(Value);
+  uint64_t total = 0;
+  require(!__builtin_mul_overflow(count, size, &total), "a repetition is too long");
+  runtime.charge(total);
+  if (text) {
+    std::string out;
+    out.reserve(total);
+    for (uint64_t i = 0; i < count && size > 0; ++i) out += *text;
+    return Value(std::move(out), sequence.is_safe());
+  }
+  std::vector<Value> items;
+  const List& list = *sequence.as_list();
+  for (uint64_t i = 0; i < count && size > 0; ++i) items.insert(items.end(), list.items.begin(), list.items.end());
+  return Value::list(std::move(items), list.is_tuple());
 }
 
 /// Sequences: + joins two of a kind, * repeats.
 std::optional<Value> sequence_arithmetic(Runtime& runtime, std::string_view op, const Value& a, const Value& b) {
-  if (op == "+") {
-    if (a.as_text() && b.as_text()) {
-      runtime.charge(a.as_text()->size() + b.as_text()->size());
-      return Value(*a.as_text() + *b.as_text());
-    }
-    const List *left = a.as_list(), *right = b.as_list();
-    if (!left || !right || left->tuple != right->tuple) return std::nullopt;
-    runtime.charge((left->items.size() + right->items.size()) * sizeof(Value));
-    std::vector<Value> items = left->items;
-    items.insert(items.end(), right->items.begin(), right->items.end());
-    return Value::list(std::move(items), left->tuple);
+  const auto grows = [](const Value& x) {
+    return x.as_text() || (x.as_list() && (x.as_list()->is_list() || x.as_list()->is_tuple()));
+  };
+  if (op == "*" && grows(a) && is_integer(b)) return repeated(runtime, a, b);
+  if (op == "*" && grows(b) && is_integer(a)) return repeated(runtime, b, a);
+  if (op != "+" || !grows(a) || !grows(b)) return std::nullopt;
+  if (a.as_text() && b.as_text()) {
+    runtime.charge(a.as_text()->size() + b.as_text()->size());
+    if (!a.is_safe() && !b.is_safe()) return Value(*a.as_text() + *b.as_text());
+    const Value left = escaped(runtime, a), right = escaped(runtime, b);
+    return Value(*left.as_text() + *right.as_text(), true);
   }
-  const Value& sequence = integer_of(a) ? b : a;
-  const auto times = integer_of(integer_of(a) ? a : b);
-  if (op != "*" || !times || (!sequence.as_text() && !sequence.as_list())) return std::nullopt;
-  const uint64_t count = *times > 0 ? static_cast<uint64_t>(*times) : 0;
-  const size_t size =
-      sequence.as_text() ? sequence.as_text()->size() : sequence.as_list()->items.size() * sizeof(Value);
-  uint64_t total = 0;
-  require(!__builtin_mul_overflow(count, size, &total), "a repetition is too long");
-  runtime.charge(total);
-  if (size == 0) return sequence;
-  if (const std::string* text = sequence.as_text()) {
-    std::string out;
-    out.reserve(total);
-    for (uint64_t i = 0; i < count; ++i) out += *text;
-    return Value(std::move(out));
-  }
-  std::vector<Value> items;
-  const List& list = *sequence.as_list();
-  for (uint64_t i = 0; i < count; ++i) items.insert(items.end(), list.items.begin(), list.items.end());
-  return Value::list(std::move(items), list.tuple);
+  const List *left = a.as_list(), *right = b.as_list();
+  if (!left || !right || left->is_tuple() != right->is_tuple()) return std::nullopt;
+  runtime.charge((left->items.size() + right->items.size()) * sizeof(Value));
+  std::vector<Value> items = left->items;
+  items.insert(items.end(), right->items.begin(), right->items.end());
+  return Value::list(std::move(items), left->is_tuple());
 }
 
-bool equal_lists(Runtime& runtime, const List& a, const List& b) {
-  if (a.tuple != b.tuple || a.items.size() != b.items.size()) return false;
+bool equal_items(Runtime& runtime, const List& a, const List& b) {
+  if (a.items.size() != b.items.size()) return false;
   for (size_t i = 0; i < a.items.size(); ++i)
-    if (!equal(runtime, a.items[i], b.items[i])) return false;
+    if (!same_or_equal(runtime, a.items[i], b.items[i])) return false;
   return true;
+}
+
+/// Keys and items of dictionaries are sets.
+bool equal_lists(Runtime& runtime, const Value& x, const Value& y) {
+  using Kind = List::Kind;
+  const List &a = *x.as_list(), &b = *y.as_list();
+  const auto is_set = [](const List& list) { return list.kind == Kind::Keys || list.kind == Kind::Items; };
+  if (is_set(a) && is_set(b)) {
+    if (a.items.size() != b.items.size()) return false;
+    for (const Value& item : a.items)
+      if (!contains(runtime, y, item)) return false;
+    return true;
+  }
+  if (a.kind == Kind::Values || b.kind == Kind::Values) return &a == &b;
+  if (a.kind != b.kind && !(a.is_tuple() && b.is_tuple())) return false;
+  return equal_items(runtime, a, b);
 }
 
 bool equal_dicts(Runtime& runtime, const Dict& a, const Dict& b) {
@@ -127,41 +161,107 @@ bool equal_dicts(Runtime& runtime, const Dict& a, const Dict& b) {
   for (const auto& [key, position] : a.index) {
     const auto other = b.index.find(key);
     if (other == b.index.end()) return false;
-    if (!equal(runtime, a.items[position].second, b.items[other->second].second)) return false;
+    if (!same_or_equal(runtime, a.items[position].second, b.items[other->second].second)) return false;
   }
+  return true;
+}
+
+std::strong_ordering compare_digits(std::string_view a, std::string_view b) {
+  const bool negative = a.starts_with('-');
+  if (negative != b.starts_with('-')) return negative ? std::strong_ordering::less : std::strong_ordering::greater;
+  const auto size = a.size() <=> b.size();
+  const auto order = size != 0 ? size : a.compare(b) <=> 0;
+  return negative ? 0 <=> order : order;
+}
+
+/// Integers and floats by their exact values.
+std::partial_ordering compare_numbers(const Value& a, const Value& b) {
+  const double *x = a.as_double(), *y = b.as_double();
+  if (x && y) return *x <=> *y;
+  if (!x && !y) {
+    const auto i = integer_of(a), j = integer_of(b);
+    return i && j ? *i <=> *j : compare_digits(digits_of(a), digits_of(b));
+  }
+  if (x) return 0 <=> compare_numbers(b, a);
+  if (!std::isfinite(*y)) return 0.0 <=> *y;
+  const double whole = std::trunc(*y);
+  const auto order = compare_digits(digits_of(a), fmt::format("{:.0f}", whole == 0 ? 0.0 : whole));
+  return order != 0 ? std::partial_ordering(order) : 0.0 <=> *y - whole;
+}
+
+std::partial_ordering compare(Runtime& runtime, std::string_view op, const Value& a, const Value& b) {
+  runtime.charge(8);
+  if (a.is_number() && b.is_number()) return compare_numbers(a, b);
+  // Byte order of UTF-8 is the order of code points.
+  if (a.as_text() && b.as_text()) return runtime.charge(a.as_text()->size() / 8), *a.as_text() <=> *b.as_text();
+  const List *left = a.as_list(), *right = b.as_list();
+  const bool fits = left && right && ((left->is_list() && right->is_list()) || (left->is_tuple() && right->is_tuple()));
+  if (!fits) refuse_types(op, a, b);
+  for (size_t i = 0; i < left->items.size() && i < right->items.size(); ++i)
+    if (!same_or_equal(runtime, left->items[i], right->items[i]))
+      return compare(runtime, op, left->items[i], right->items[i]);
+  return left->items.size() <=> right->items.size();
+}
+
+/// Sets are ordered by what they contain.
+std::optional<bool> ordered_views(Runtime& runtime, std::string_view op, const Value& a, const Value& b) {
+  const List *left = a.as_list(), *right = b.as_list();
+  const auto is_set = [](const List* list) {
+    return list && (list->kind == List::Kind::Keys || list->kind == List::Kind::Items);
+  };
+  if (!is_set(left) || !is_set(right)) return std::nullopt;
+  if (op[0] == '>') return ordered_views(runtime, op == ">" ? "<" : "<=", b, a);
+  if (left->items.size() > right->items.size() || (op == "<" && left->items.size() == right->items.size()))
+    return false;
+  for (const Value& item : left->items)
+    if (!contains(runtime, b, item)) return false;
   return true;
 }
 
 }  // namespace
 
-bool equal(Runtime& runtime, const Value& a, const Value& b) {
-  runtime.charge(8);
-  if (a.is_number() && b.is_number()) {
-    const auto i = integer_of(a), j = integer_of(b);
-    return i && j ? *i == *j : *number_of(a) == *number_of(b);
-  }
+bool identical(const Value& a, const Value& b) {
   if (a.data().index() != b.data().index()) return false;
-  if (const std::string* text = a.as_text()) return runtime.charge(text->size() / 8), *text == *b.as_text();
-  if (const List* list = a.as_list()) return equal_lists(runtime, *list, *b.as_list());
-  if (const Dict* dict = a.as_dict()) return equal_dicts(runtime, *dict, *b.as_dict());
-  if (a.as_namespace()) return a.as_namespace() == b.as_namespace();
-  if (a.as_callable()) return a.as_callable() == b.as_callable();
-  return true;  // none, undefined
+  return std::visit(
+      [&b](const auto& held) {
+        using Held = std::decay_t<decltype(held)>;
+        const Held& other = std::get<Held>(b.data());
+        if constexpr (requires { held == other; })
+          return held == other;
+        else if constexpr (std::is_same_v<Held, Text>)
+          return held.text == other.text;
+        else if constexpr (std::is_same_v<Held, BigInteger>)
+          return held.digits == other.digits;
+        else if constexpr (std::is_same_v<Held, Undefined>)
+          return held.what == other.what;
+        else
+          return true;
+      },
+      a.data());
 }
 
-bool less(Runtime& runtime, const Value& a, const Value& b) {
+bool same_or_equal(Runtime& runtime, const Value& a, const Value& b) { return equal(runtime, a, b); }
+
+bool equal(Runtime& runtime, const Value& a, const Value& b) {
   runtime.charge(8);
-  if (a.is_number() && b.is_number()) {
-    const auto i = integer_of(a), j = integer_of(b);
-    return i && j ? *i < *j : *number_of(a) < *number_of(b);
+  if (a.is_number() && b.is_number()) return compare_numbers(a, b) == 0;
+  if (a.data().index() != b.data().index()) return false;
+  if (const std::string* text = a.as_text()) return runtime.charge(text->size() / 8), *text == *b.as_text();
+  if (a.as_list()) return equal_lists(runtime, a, b);
+  if (const Dict* dict = a.as_dict()) return equal_dicts(runtime, *dict, *b.as_dict());
+  if (const Callable* callable = a.as_callable(); callable && !callable->macro) {
+    const Callable* other = b.as_callable();
+    return !other->macro && callable->name == other->name && identical(callable->self, other->self);
   }
-  // Byte order of UTF-8 is the order of code points.
-  if (a.as_text() && b.as_text()) return runtime.charge(a.as_text()->size() / 8), *a.as_text() < *b.as_text();
-  const List *left = a.as_list(), *right = b.as_list();
-  if (!left || !right || left->tuple != right->tuple) refuse_types("<", a, b);
-  for (size_t i = 0; i < left->items.size() && i < right->items.size(); ++i)
-    if (!equal(runtime, left->items[i], right->items[i])) return less(runtime, left->items[i], right->items[i]);
-  return left->items.size() < right->items.size();
+  return a.is_undefined() || identical(a, b);
+}
+
+bool less(Runtime& runtime, const Value& a, const Value& b) { return ordered(runtime, "<", a, b); }
+
+bool ordered(Runtime& runtime, std::string_view op, const Value& a, const Value& b) {
+  if (const auto sets = ordered_views(runtime, op, a, b)) return *sets;
+  const auto order = compare(runtime, op, a, b);
+  return op == "<" ? order < 0 : op == "<=" ? order <= 0 : op == ">" ? order > 0 : order >= 0;
 }
 
 bool contains(Runtime& runtime, const Value& container, const Value& item) {
@@ -172,29 +272,47 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
     return find(*text, *item.as_text()) != std::string_view::npos;
   }
   if (const Dict* dict = container.as_dict()) return runtime.charge_key(item), dict->find(item) != nullptr;
-  const List* list = container.as_list();
-  if (!list) refuse_types("in", item, container);
-  for (const Value& candidate : list->items)
-    if (equal(runtime, candidate, item)) return true;
+  if (const List* list = container.as_list()) {
+    if (list->kind == List::Kind::Items &&
+        !(item.as_list() && item.as_list()->is_tuple() && item.as_list()->items.size() == 2))
+      return false;
+    for (const Value& candidate : list->items)
+      if (same_or_equal(runtime, candidate, item)) return true;
+    return false;
+  }
+  if (!is_iterable(container)) refuse_types("in", item, container);
+  const auto items = iterator(runtime, container);
+  while (const auto candidate = items->pull(runtime))
+    if (same_or_equal(runtime, *candidate, item)) return true;
   return false;
 }
 
 Value arithmetic(Runtime& runtime, std::string_view op, const Value& a, const Value& b) {
-  if (const auto i = integer_of(a), j = integer_of(b); i && j) return integer_arithmetic(op, *i, *j);
-  if (const auto x = number_of(a), y = number_of(b); x && y) return float_arithmetic(op, *x, *y);
-  if (op == "%" && a.as_text()) {
-    const List* several = b.as_list();
-    return format_percent(runtime, *a.as_text(), several && several->tuple ? several->items : std::vector<Value>{b});
+  if (is_integer(a) && is_integer(b)) {
+    const auto i = wide_integer_of(a), j = wide_integer_of(b);
+    require(i && j, "{}", kTooLarge);
+    return integer_arithmetic(op, *i, *j);
   }
+  if (a.is_number() && b.is_number()) return float_arithmetic(op, finite_number(a), finite_number(b));
+  if (op == "%" && a.as_text()) return format_percent(runtime, a, b);
   if (auto out = sequence_arithmetic(runtime, op, a, b)) return *std::move(out);
   refuse_types(op, a, b);
 }
 
 Value negative(const Value& a) {
   if (const double* d = a.as_double()) return -*d;
-  if (const auto i = integer_of(a)) return integer_arithmetic("-", 0, *i);
+  if (const BigInteger* big = a.as_big())
+    return Value::integer(big->digits->front() == '-' ? big->digits->substr(1) : "-" + *big->digits);
+  if (const auto i = integer_of(a)) return Value::integer(-static_cast<WideInteger>(*i));
   refuse_undefined(a);
   fail("'-' does not work on {}", type_name(a));
+}
+
+Value positive(const Value& a) {
+  if (const bool* b = a.as_bool()) return int64_t{*b};
+  if (a.is_number()) return a;
+  refuse_undefined(a);
+  fail("'+' does not work on {}", type_name(a));
 }
 
 }  // namespace ingrain::jinja

@@ -9,7 +9,7 @@
 namespace ingrain::jinja {
 namespace {
 
-constexpr int kMaxNesting = 60;  // of tags within tags and of expressions within brackets
+constexpr int kMaxTagNesting = 60;  // of tags within tags and of expressions within brackets
 
 }  // namespace
 
@@ -51,7 +51,7 @@ void Parser::unexpected(std::string_view wanted) const {
 }
 
 void Parser::enter(int line) {
-  if (++nesting_ > kMaxNesting) fail_at(line, fmt::format("the template nests deeper than {}", kMaxNesting));
+  if (++nesting_ > kMaxTagNesting) fail_at(line, fmt::format("the template nests deeper than {}", kMaxTagNesting));
 }
 
 std::unique_ptr<Stmt> Parser::make(StmtKind kind) const {
@@ -61,10 +61,11 @@ std::unique_ptr<Stmt> Parser::make(StmtKind kind) const {
   return out;
 }
 
-Body Parser::parse() {
-  Body body = parse_until({});
+Template Parser::parse() {
+  Template out{parse_until({}), {}};
   if (current().kind != TokenKind::End) unexpected("text or a tag");
-  return body;
+  out.blocks = std::move(blocks_);
+  return out;
 }
 
 /// Statements up to a tag that begins with one of `ends`; stops at that name, or at the end of the template.
@@ -77,7 +78,7 @@ Body Parser::parse_until(std::initializer_list<std::string_view> ends) {
     } else if (current().kind == TokenKind::VariableBegin) {
       next();
       body.push_back(make(StmtKind::Output));
-      body.back()->value = parse_tuple();
+      body.back()->outputs.push_back(parse_tuple());
       expect(TokenKind::VariableEnd, "}}");
     } else {
       expect(TokenKind::BlockBegin, "{%");
@@ -119,6 +120,12 @@ std::unique_ptr<Stmt> Parser::parse_statement() {
     out = parse_with();
   else if (name == "generation")
     out = parse_generation();
+  else if (name == "print")
+    out = parse_print();
+  else if (name == "autoescape")
+    out = parse_autoescape();
+  else if (name == "block")
+    out = parse_block_tag();
   else if (name == "break")
     out = parse_jump(StmtKind::Break);
   else if (name == "continue")
@@ -148,11 +155,13 @@ std::unique_ptr<Stmt> Parser::parse_if() {
 
 std::unique_ptr<Stmt> Parser::parse_for() {
   auto out = make(StmtKind::For);
-  out->target = parse_target(false);
+  ++loops_;
+  out->target = parse_target(false, "in");
+  --loops_;
   if (!skip_name("in")) unexpected("'in'");
   out->value = parse_tuple(false);
   if (skip_name("if")) out->condition = parse_expression();
-  if (is_name("recursive")) fail_at(current().line, "recursive loops are not supported");
+  out->recursive = skip_name("recursive");
   end_of_tag();
   ++loops_;
   out->body = parse_until({"else", "endfor"});
@@ -168,7 +177,7 @@ std::unique_ptr<Stmt> Parser::parse_for() {
 
 std::unique_ptr<Stmt> Parser::parse_set() {
   auto out = make(StmtKind::Set);
-  out->target = parse_target(true);
+  out->target = parse_target(true, "=");
   if (skip_operator("=")) {
     out->value = parse_tuple();
     end_of_tag();
@@ -181,20 +190,41 @@ std::unique_ptr<Stmt> Parser::parse_set() {
   return out;
 }
 
-/// The content of a macro: break and continue do not reach loops around it.
-Body Parser::parse_macro_body(std::string_view end) {
+/// A body of its own: break and continue do not reach loops around it.
+Body Parser::parse_closed_body(std::string_view end) {
   const int outside = std::exchange(loops_, 0);
   Body body = parse_block(end);
   loops_ = outside;
   return body;
 }
 
+void Parser::parse_macro_body(Stmt& macro, std::string_view end) {
+  macros_.push_back(&macro);
+  macro.body = parse_closed_body(end);
+  macros_.pop_back();
+  const auto& parameters = macro.parameters;
+  const auto caller =
+      std::find_if(parameters.begin(), parameters.end(), [](const auto& p) { return p.first == "caller"; });
+  if (macro.calls_caller && caller != parameters.end() && !caller->second)
+    fail_at(macro.line, "the parameter 'caller' of a macro that calls it needs a default");
+}
+
+/// Macros around a name learn that they need it.
+void Parser::note_name(std::string_view name) {
+  for (Stmt* macro : macros_) {
+    if (name == "caller") macro->calls_caller = true;
+    if (name == "varargs") macro->catches_positional = true;
+    if (name == "kwargs") macro->catches_named = true;
+  }
+}
+
 std::unique_ptr<Stmt> Parser::parse_macro() {
   auto out = make(StmtKind::Macro);
   out->text = expect_name();
+  check_name(out->text, out->line);
   if (!is_operator("(")) unexpected("'('");
   parse_parameters(*out);
-  out->body = parse_macro_body("endmacro");
+  parse_macro_body(*out, "endmacro");
   return out;
 }
 
@@ -204,7 +234,46 @@ std::unique_ptr<Stmt> Parser::parse_call_block() {
   if (is_operator("(")) parse_parameters(*out);
   out->value = parse_expression();
   if (out->value->kind != ExprKind::Call) fail_at(out->line, "a call block needs a call");
-  out->body = parse_macro_body("endcall");
+  parse_macro_body(*out, "endcall");
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_print() {
+  auto out = make(StmtKind::Output);
+  while (current().kind != TokenKind::BlockEnd) {
+    if (!out->outputs.empty()) expect_operator(",");
+    out->outputs.push_back(parse_expression());
+  }
+  end_of_tag();
+  return out;
+}
+
+std::unique_ptr<Stmt> Parser::parse_autoescape() {
+  auto out = make(StmtKind::Autoescape);
+  out->value = parse_expression();
+  out->body = parse_block("endautoescape");
+  return out;
+}
+
+/// Without templates that extend this one, a block is shown where it stands; `self` has it, too.
+std::unique_ptr<Stmt> Parser::parse_block_tag() {
+  auto out = make(StmtKind::Block);
+  out->text = expect_name();
+  out->scoped = skip_name("scoped");
+  out->required = skip_name("required");
+  if (!blocks_.emplace(out->text, out.get()).second)
+    fail_at(out->line, fmt::format("the block '{}' is defined twice", printable(out->text)));
+  end_of_tag();
+  const int outside = std::exchange(loops_, 0);
+  out->body = parse_until({"endblock"});
+  loops_ = outside;
+  next();
+  skip_name(out->text);
+  end_of_tag();
+  for (const auto& part : out->body)
+    if (out->required &&
+        (part->kind != StmtKind::Text || part->text.find_first_not_of(" \t\n\r\f\v") != std::string::npos))
+      fail_at(out->line, "a required block holds nothing but white space");
   return out;
 }
 
@@ -220,7 +289,7 @@ std::unique_ptr<Stmt> Parser::parse_with() {
   auto out = make(StmtKind::Scope);
   while (current().kind != TokenKind::BlockEnd) {
     if (!out->assignments.empty()) expect_operator(",");
-    Target target = parse_target(false);
+    Target target = parse_target(false, "=");
     expect_operator("=");
     ExprPtr value = parse_expression();
     out->assignments.emplace_back(std::move(target), std::move(value));
@@ -232,7 +301,7 @@ std::unique_ptr<Stmt> Parser::parse_with() {
 /// {% generation %} marks the assistant's tokens for training; it only opens a scope here.
 std::unique_ptr<Stmt> Parser::parse_generation() {
   auto out = make(StmtKind::Scope);
-  out->body = parse_macro_body("endgeneration");
+  out->body = parse_closed_body("endgeneration");
   return out;
 }
 
@@ -247,7 +316,11 @@ void Parser::parse_parameters(Stmt& macro) {
   expect_operator("(");
   while (!is_operator(")")) {
     if (!macro.parameters.empty()) expect_operator(",");
+    const int line = current().line;
     std::string name = expect_name();
+    check_name(name, line);
+    for (const auto& parameter : macro.parameters)
+      if (parameter.first == name) fail_at(line, fmt::format("two parameters have the name '{}'", printable(name)));
     ExprPtr otherwise;
     if (skip_operator("="))
       otherwise = parse_expression();
@@ -258,23 +331,46 @@ void Parser::parse_parameters(Stmt& macro) {
   expect_operator(")");
 }
 
-Target Parser::parse_target(bool member_allowed) {
+void Parser::check_name(const std::string& name, int line) const {
+  static constexpr std::string_view kConstants[] = {"true", "false", "none", "True", "False", "None"};
+  if (std::find(std::begin(kConstants), std::end(kConstants), name) != std::end(kConstants))
+    fail_at(line, fmt::format("'{}' cannot be assigned to", name));
+  if (name == "loop" && loops_ > 0) fail_at(line, "'loop' cannot be assigned to within a loop");
+}
+
+/// A name, a namespace's member, or targets in parentheses.
+Target Parser::parse_single_target(bool member_allowed) {
+  const int line = current().line;
   Target out;
-  const bool brackets = skip_operator("(");
-  do {
-    if (is_operator(")") || is_operator("=") || is_name("in")) break;  // after a last comma
-    const int line = current().line;
-    out.names.push_back(expect_name());
-    static constexpr std::string_view kConstants[] = {"true", "false", "none", "True", "False", "None"};
-    if (std::find(std::begin(kConstants), std::end(kConstants), out.names.back()) != std::end(kConstants))
-      fail_at(line, fmt::format("'{}' cannot be assigned to", out.names.back()));
-    if (!is_operator(",")) break;
-    out.unpack = true;
-  } while (skip_operator(","));
-  if (brackets) expect_operator(")");
-  if (member_allowed && !out.unpack && !out.names.empty() && skip_operator(".")) out.member = expect_name();
-  if (out.names.empty()) unexpected("a name");
+  if (skip_operator("(")) {
+    enter(line);
+    out = parse_targets(false, ")");
+    expect_operator(")");
+    leave();
+    return out;
+  }
+  out.name = expect_name();
+  if (member_allowed && skip_operator("."))
+    out.member = expect_name();
+  else
+    check_name(out.name, line);
   return out;
 }
+
+Target Parser::parse_targets(bool member_allowed, std::string_view end) {
+  const auto ends = [&] { return is_operator(end) || is_name(end); };
+  Target out = ends() && end == ")" ? Target{{}, {}, {}, true} : parse_single_target(member_allowed);
+  if (!is_operator(",")) return out;
+  Target several;
+  several.unpack = true;
+  several.parts.push_back(std::move(out));
+  while (skip_operator(",")) {
+    if (ends()) break;  // after a last comma
+    several.parts.push_back(parse_single_target(member_allowed));
+  }
+  return several;
+}
+
+Target Parser::parse_target(bool member_allowed, std::string_view end) { return parse_targets(member_allowed, end); }
 
 }  // namespace ingrain::jinja

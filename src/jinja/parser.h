@@ -5,6 +5,7 @@
 #include "jinja/lexer.h"
 
 #include <initializer_list>
+#include <map>
 #include <string_view>
 #include <vector>
 
@@ -15,13 +16,15 @@ namespace ingrain::jinja {
 class Parser {
  public:
   explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
-  Body parse();
+  Template parse();
 
  private:
   std::vector<Token> tokens_;
   size_t at_ = 0;
   int nesting_ = 0;
-  int loops_ = 0;  // enclosing for loops, within which break and continue stand
+  int loops_ = 0;              // enclosing for loops, within which break and continue stand
+  std::vector<Stmt*> macros_;  // the enclosing ones: told what their bodies ask for
+  std::map<std::string, const Stmt*, std::less<>> blocks_;
 
   // Tokens (parser.cpp).
   const Token& current() const { return tokens_[at_]; }
@@ -53,9 +56,16 @@ class Parser {
   std::unique_ptr<Stmt> parse_with();
   std::unique_ptr<Stmt> parse_generation();
   std::unique_ptr<Stmt> parse_jump(StmtKind kind);
-  Body parse_macro_body(std::string_view end);
+  std::unique_ptr<Stmt> parse_print();
+  std::unique_ptr<Stmt> parse_autoescape();
+  std::unique_ptr<Stmt> parse_block_tag();
+  void parse_macro_body(Stmt& macro, std::string_view end);
+  Body parse_closed_body(std::string_view end);
   void parse_parameters(Stmt& macro);
-  Target parse_target(bool member_allowed);
+  Target parse_target(bool member_allowed, std::string_view end);
+  Target parse_single_target(bool member_allowed);
+  Target parse_targets(bool member_allowed, std::string_view end);
+  void check_name(const std::string& name, int line) const;
 
   // Expressions (parser_expressions.cpp).
   ExprPtr make(ExprKind kind, int line) const;
@@ -83,6 +93,8 @@ class Parser {
   ExprPtr parse_test(ExprPtr node);
   ExprPtr parse_call(ExprPtr node);
   void parse_arguments(Expr& call);
+  ExprPtr parse_subscribed();
+  void note_name(std::string_view name);
 };
 
 }  // namespace ingrain::jinja

@@ -3,7 +3,7 @@
 #include "jinja/parser.h"
 
 #include <algorithm>
-#include <charconv>
+#include <cstdlib>
 
 namespace ingrain::jinja {
 namespace {
@@ -28,7 +28,10 @@ ExprPtr Parser::finish(ExprPtr node) const {
   for (const ExprPtr& part : node->parts) deepen(*node, part);
   for (const ExprPtr& argument : node->positional) deepen(*node, argument);
   for (const auto& [name, argument] : node->named) deepen(*node, argument);
-  if (node->depth > kMaxExpressionDepth) fail_at(node->line, fmt::format("an expression is deeper than {}", kMaxExpressionDepth));
+  deepen(*node, node->more_positional);
+  deepen(*node, node->more_named);
+  if (node->depth > kMaxExpressionDepth)
+    fail_at(node->line, fmt::format("an expression is deeper than {}", kMaxExpressionDepth));
   return node;
 }
 
@@ -191,7 +194,7 @@ ExprPtr Parser::parse_primary() {
     else if (token.text == "none" || token.text == "None")
       out->constant = None{};
     else
-      out->kind = ExprKind::Name, out->text = token.text;
+      out->kind = ExprKind::Name, out->text = token.text, note_name(token.text);
   } else if (token.kind == TokenKind::String) {
     std::string text;  // strings side by side are one
     while (current().kind == TokenKind::String) text += next().text;
@@ -215,13 +218,9 @@ ExprPtr Parser::parse_number() {
   ExprPtr out = make(ExprKind::Constant, token.line);
   const char *begin = token.text.data(), *end = begin + token.text.size();
   if (token.kind == TokenKind::Float) {
-    double number = 0;
-    if (std::from_chars(begin, end, number).ec != std::errc()) fail_at(token.line, "a number is out of range");
-    out->constant = number;
+    out->constant = std::strtod(std::string(begin, end).c_str(), nullptr);  // infinite where too large
   } else {
-    int64_t number = 0;
-    if (std::from_chars(begin, end, number).ec != std::errc()) fail_at(token.line, "an integer exceeds 64 bits");
-    out->constant = number;
+    out->constant = Value::integer(token.text);
   }
   return out;
 }
@@ -272,23 +271,45 @@ ExprPtr Parser::parse_postfix(ExprPtr node) {
   }
 }
 
-ExprPtr Parser::parse_subscript(ExprPtr node) {
-  const int line = next().line;
-  const auto bound = [&]() -> ExprPtr { return is_operator(":") || is_operator("]") ? nullptr : parse_expression(); };
+/// An index, or a slice without its subject, which parse_subscript() puts in.
+ExprPtr Parser::parse_subscribed() {
+  const int line = current().line;
+  const auto bound = [&]() -> ExprPtr {
+    return is_operator(":") || is_operator("]") || is_operator(",") ? nullptr : parse_expression();
+  };
   ExprPtr first = bound();
   if (!is_operator(":")) {
     if (!first) unexpected("an index");
-    expect_operator("]");
-    return pair(ExprKind::Element, line, std::move(node), std::move(first));
+    return first;
   }
   ExprPtr out = make(ExprKind::Slice, line);
-  out->parts.push_back(std::move(node));
+  out->parts.push_back(nullptr);
   out->parts.push_back(std::move(first));
   next();
   out->parts.push_back(bound());
   out->parts.push_back(skip_operator(":") ? bound() : nullptr);
-  expect_operator("]");
   return finish(std::move(out));
+}
+
+ExprPtr Parser::parse_subscript(ExprPtr node) {
+  const int line = next().line;
+  std::vector<ExprPtr> parts;
+  while (!is_operator("]")) {
+    if (!parts.empty()) expect_operator(",");
+    parts.push_back(parse_subscribed());
+  }
+  next();
+  if (parts.size() != 1) {
+    ExprPtr key = make(ExprKind::Tuple, line);
+    key->parts = std::move(parts);
+    for (const ExprPtr& part : key->parts)
+      if (part->kind == ExprKind::Slice && !part->parts[0]) fail_at(line, "a slice among several indices");
+    return pair(ExprKind::Element, line, std::move(node), finish(std::move(key)));
+  }
+  if (parts[0]->kind != ExprKind::Slice || parts[0]->parts[0])
+    return pair(ExprKind::Element, line, std::move(node), std::move(parts[0]));
+  parts[0]->parts[0] = std::move(node);
+  return finish(std::move(parts[0]));
 }
 
 ExprPtr Parser::parse_filters_and_tests(ExprPtr node) {
@@ -307,6 +328,7 @@ ExprPtr Parser::parse_filters_and_tests(ExprPtr node) {
 ExprPtr Parser::parse_filter(ExprPtr node) {
   ExprPtr out = make(ExprKind::Filter, current().line);
   out->text = expect_name();
+  while (skip_operator(".")) out->text += "." + expect_name();
   out->parts.push_back(std::move(node));
   if (is_operator("(")) parse_arguments(*out);
   return finish(std::move(out));
@@ -317,6 +339,7 @@ ExprPtr Parser::parse_test(ExprPtr node) {
   const bool negated = skip_name("not");
   ExprPtr out = make(ExprKind::Test, line);
   out->text = expect_name();
+  while (skip_operator(".")) out->text += "." + expect_name();
   out->parts.push_back(std::move(node));
   const TokenKind kind = current().kind;
   const bool word = kind == TokenKind::Name && !is_name("else") && !is_name("or") && !is_name("and");
@@ -345,20 +368,29 @@ ExprPtr Parser::parse_call(ExprPtr node) {
 
 void Parser::parse_arguments(Expr& call) {
   expect_operator("(");
+  bool first = true;
   while (!is_operator(")")) {
-    if (!call.positional.empty() || !call.named.empty()) expect_operator(",");
+    if (!std::exchange(first, false)) expect_operator(",");
     if (is_operator(")")) break;
-    if (is_operator("*") || is_operator("**")) fail_at(current().line, "'*' and '**' in calls are not supported");
+    const int line = current().line;
     const bool named = current().kind == TokenKind::Name && tokens_[at_ + 1].kind == TokenKind::Operator &&
                        tokens_[at_ + 1].text == "=";
-    if (named) {
+    if (is_operator("*") || is_operator("**")) {
+      const bool positional = next().text == "*";
+      if (call.more_named || (positional && call.more_positional))
+        fail_at(line, "'*' or '**' stands twice or in the wrong order in a call");
+      (positional ? call.more_positional : call.more_named) = parse_expression();
+    } else if (named) {
+      if (call.more_named) fail_at(line, "an argument follows '**'");
       std::string name = next().text;
       next();
+      for (const auto& given : call.named)
+        if (given.first == name) fail_at(line, fmt::format("the argument '{}' is given twice", name));
       call.named.emplace_back(std::move(name), parse_expression());
-    } else if (call.named.empty()) {
+    } else if (call.named.empty() && !call.more_positional && !call.more_named) {
       call.positional.push_back(parse_expression());
     } else {
-      fail_at(current().line, "an argument without a name follows one with a name");
+      fail_at(line, "an argument without a name follows one with a name");
     }
   }
   next();

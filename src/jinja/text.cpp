@@ -2,14 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <cwctype>
-#include <locale.h>
-#include <wctype.h>
 
 namespace ingrain::jinja {
 namespace {
-
-constexpr char32_t kSharpS = 0xDF;
 
 /// The length a sequence has by its first byte, or 0.
 int sequence_length(uint8_t first) {
@@ -18,32 +13,6 @@ int sequence_length(uint8_t first) {
   if (first >= 0xE0 && first < 0xF0) return 3;
   if (first >= 0xF0 && first < 0xF5) return 4;
   return 0;
-}
-
-/// Unicode's letters have their cases in every C.UTF-8 locale; where a system has none, ASCII's still work.
-locale_t unicode_locale() {
-  static const locale_t locale = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  return locale;
-}
-
-char32_t to_upper(char32_t c) {
-  if (c < 0x80 || !unicode_locale()) return c >= 'a' && c <= 'z' ? c - 32 : c;
-  return static_cast<char32_t>(::towupper_l(static_cast<wint_t>(c), unicode_locale()));
-}
-
-char32_t to_lower(char32_t c) {
-  if (c < 0x80 || !unicode_locale()) return c >= 'A' && c <= 'Z' ? c + 32 : c;
-  return static_cast<char32_t>(::towlower_l(static_cast<wint_t>(c), unicode_locale()));
-}
-
-bool is_cased(char32_t c) { return to_upper(c) != c || to_lower(c) != c || c == kSharpS; }
-
-void append_upper(std::string& out, char32_t c) {
-  if (c == kSharpS) {
-    out += "SS";
-  } else {
-    append_character(out, to_upper(c));
-  }
 }
 
 bool is_line_end(char32_t c) {
@@ -112,6 +81,14 @@ void append_character(std::string& out, char32_t c) {
   }
 }
 
+size_t previous_character(std::string_view text, size_t at) {
+  size_t before = at - 1;
+  while (before > 0 && at - before < 4 && (static_cast<uint8_t>(text[before]) & 0xC0) == 0x80) --before;
+  size_t end = before;
+  next_character(text.substr(0, at), end);
+  return end == at ? before : at - 1;  // a stray byte is one of its own
+}
+
 size_t count_characters(std::string_view text) {
   size_t count = 0;
   for (size_t at = 0; at < text.size(); ++count) next_character(text, at);
@@ -126,11 +103,6 @@ std::vector<std::string_view> split_characters(std::string_view text) {
     out.push_back(text.substr(start, at - start));
   }
   return out;
-}
-
-bool is_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 std::string_view strip(std::string_view text, Side side, std::optional<std::string_view> chars) {
@@ -149,60 +121,23 @@ std::string_view strip(std::string_view text, Side side, std::optional<std::stri
   }
   size_t end = text.size();
   while (side != Side::Left && end > start) {
-    size_t before = end - 1;
-    while (before > start && end - before < 4 && (static_cast<uint8_t>(text[before]) & 0xC0) == 0x80) --before;
+    const size_t before = previous_character(text, end);
     size_t at = before;
-    char32_t c = next_character(text.substr(0, end), at);
-    if (at != end) before = end - 1, c = 0xDC00 + static_cast<uint8_t>(text[before]);  // a stray byte
+    const char32_t c = next_character(text.substr(0, end), at);
     if (!goes(c)) break;
     end = before;
   }
   return text.substr(start, end - start);
 }
 
-std::string upper(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) append_upper(out, next_character(text, at));
-  return out;
-}
-
-std::string lower(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) append_character(out, to_lower(next_character(text, at)));
-  return out;
-}
-
-std::string capitalize(std::string_view text) {
-  size_t at = 0;
-  if (!text.empty()) next_character(text, at);
-  return title(text.substr(0, at)) + lower(text.substr(at));
-}
-
-std::string title(std::string_view text) {
-  std::string out;
-  bool inside = false;
-  for (size_t at = 0; at < text.size();) {
-    const char32_t c = next_character(text, at);
-    if (inside) {
-      append_character(out, to_lower(c));
-    } else if (c == kSharpS) {
-      out += "Ss";
-    } else {
-      append_character(out, to_upper(c));
-    }
-    inside = is_cased(c);
-  }
-  return out;
-}
-
-std::vector<std::string_view> split_lines(std::string_view text) {
+std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
   std::vector<std::string_view> out;
   size_t start = 0;
   for (size_t at = 0; at < text.size();) {
     const size_t end = at;
     if (!is_line_end(next_character(text, at))) continue;
     if (text[end] == '\r' && at < text.size() && text[at] == '\n') ++at;
-    out.push_back(text.substr(start, end - start));
+    out.push_back(text.substr(start, (keep_ends ? at : end) - start));
     start = at;
   }
   if (start < text.size()) out.push_back(text.substr(start));
@@ -234,6 +169,15 @@ std::vector<std::string_view> split_right(std::string_view text, std::optional<s
   std::vector<std::string_view> out{head};
   out.insert(out.end(), all.end() - static_cast<std::ptrdiff_t>(kept), all.end());
   return out;
+}
+
+std::optional<size_t> byte_offset(std::string_view text, size_t characters) {
+  size_t at = 0;
+  for (; characters > 0; --characters) {
+    if (at >= text.size()) return std::nullopt;
+    next_character(text, at);
+  }
+  return at;
 }
 
 size_t find(std::string_view text, std::string_view needle, size_t from) {

@@ -12,16 +12,14 @@ namespace {
 
 constexpr int kMaxNesting = 100;  // of nested lists and dictionaries; also bounds every recursion over values
 
-int depth_of(const Value& value) {
-  if (const List* list = value.as_list()) return list->depth;
-  if (const Dict* dict = value.as_dict()) return dict->depth;
-  if (const Callable* callable = value.as_callable()) return depth_of(callable->self);
-  return 0;
-}
-
-int checked_depth(int depth) {
-  require(depth <= kMaxNesting, "lists and dictionaries nest deeper than {}", kMaxNesting);
-  return depth;
+/// Where the object lies: what compares only with itself.
+const void* identity(const Value& value) {
+  return std::visit(
+      [](const auto& held) -> const void* {
+        if constexpr (requires { held.get(); }) return held.get();
+        return nullptr;
+      },
+      value.data());
 }
 
 /// Equal keys give equal texts; numbers of equal value are equal keys.
@@ -30,12 +28,13 @@ std::string key_text(const Value& key) {
   if (const int64_t* number = key.as_integer()) return fmt::format("n{}", *number);
   if (const bool* b = key.as_bool()) return *b ? "n1" : "n0";
   if (const double* d = key.as_double()) {
-    const bool whole = std::nearbyint(*d) == *d && std::abs(*d) < 9e18;
-    return whole ? fmt::format("n{}", static_cast<int64_t>(*d)) : fmt::format("f{}", *d);
+    const bool whole = std::isfinite(*d) && std::trunc(*d) == *d;
+    return whole ? fmt::format("n{:.0f}", *d == 0 ? 0.0 : *d) : fmt::format("f{}", *d);
   }
+  if (const BigInteger* big = key.as_big()) return "n" + *big->digits;
   if (key.is_none()) return "z";
   if (key.is_undefined()) return "u";
-  if (const List* list = key.as_list(); list && list->tuple) {
+  if (const List* list = key.as_list(); list && list->is_tuple()) {
     std::string out = "t";
     for (const Value& item : list->items) {
       const std::string part = key_text(item);
@@ -43,7 +42,12 @@ std::string key_text(const Value& key) {
     }
     return out;
   }
-  fail("a value of type {} cannot be a dictionary's key", type_name(key));
+  if (const List* range = key.as_list(); range && range->kind == List::Kind::Range)
+    return fmt::format("r{}:{}:{}", range->items.size(), range->start, range->items.size() > 1 ? range->step : 0);
+  const bool hashable = key.as_namespace() || key.as_callable() || key.as_generator() || key.as_loop() ||
+                        (key.as_list() && key.as_list()->kind == List::Kind::Values);
+  require(hashable, "a value of type {} cannot be a dictionary's key", type_name(key));
+  return fmt::format("o{}", identity(key));
 }
 
 Value convert_json(const nlohmann::ordered_json& json, int depth) {
@@ -54,10 +58,7 @@ Value convert_json(const nlohmann::ordered_json& json, int depth) {
     case Kind::boolean: return json.get<bool>();
     case Kind::number_float: return json.get<double>();
     case Kind::number_integer: return json.get<int64_t>();
-    case Kind::number_unsigned:
-      require(json.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()),
-              "the number {} exceeds 64-bit integers", json.get<uint64_t>());
-      return json.get<int64_t>();
+    case Kind::number_unsigned: return Value::integer(static_cast<WideInteger>(json.get<uint64_t>()));
     case Kind::string: return json.get<std::string>();
     case Kind::array: {
       std::vector<Value> items;
@@ -81,17 +82,38 @@ Value Value::undefined(std::string what) {
   return out;
 }
 
+int depth_of(const Value& value) {
+  if (const List* list = value.as_list()) return list->depth;
+  if (const Dict* dict = value.as_dict()) return dict->depth;
+  if (const Callable* callable = value.as_callable()) return depth_of(callable->self);
+  if (const auto generator = value.as_generator()) return generator->depth;
+  return 0;
+}
+
+int checked_depth(int depth) {
+  require(depth <= kMaxNesting, "lists and dictionaries nest deeper than {}", kMaxNesting);
+  return depth;
+}
+
 Value Value::list(std::vector<Value> items, bool tuple) {
+  List out;
+  out.items = std::move(items);
+  out.kind = tuple ? List::Kind::Tuple : List::Kind::List;
+  return list(std::move(out));
+}
+
+Value Value::list(List list) {
   int depth = 0;
-  for (const Value& item : items) depth = std::max(depth, depth_of(item));
+  for (const Value& item : list.items) depth = std::max(depth, depth_of(item));
+  list.depth = checked_depth(depth + 1);
   Value out;
-  out.data_ = std::make_shared<const List>(List{std::move(items), tuple, checked_depth(depth + 1)});
+  out.data_ = std::make_shared<const List>(std::move(list));
   return out;
 }
 
 Value Value::dict(Dict dict) {
   int depth = 0;
-  for (const auto& [key, value] : dict.items) depth = std::max(depth, depth_of(value));
+  for (const auto& [key, value] : dict.items) depth = std::max({depth, depth_of(key), depth_of(value)});
   dict.depth = checked_depth(depth + 1);
   Value out;
   out.data_ = std::make_shared<const Dict>(std::move(dict));
@@ -100,7 +122,12 @@ Value Value::dict(Dict dict) {
 
 const std::string* Value::as_text() const {
   const auto* text = std::get_if<Text>(&data_);
-  return text ? text->get() : nullptr;
+  return text ? text->text.get() : nullptr;
+}
+
+bool Value::is_safe() const {
+  const auto* text = std::get_if<Text>(&data_);
+  return text && text->safe;
 }
 
 const List* Value::as_list() const {
@@ -116,6 +143,16 @@ const Dict* Value::as_dict() const {
 std::shared_ptr<Namespace> Value::as_namespace() const {
   const auto* space = std::get_if<std::shared_ptr<Namespace>>(&data_);
   return space ? *space : nullptr;
+}
+
+std::shared_ptr<Generator> Value::as_generator() const {
+  const auto* generator = std::get_if<std::shared_ptr<Generator>>(&data_);
+  return generator ? *generator : nullptr;
+}
+
+std::shared_ptr<Loop> Value::as_loop() const {
+  const auto* loop = std::get_if<std::shared_ptr<Loop>>(&data_);
+  return loop ? *loop : nullptr;
 }
 
 const Callable* Value::as_callable() const {
@@ -142,10 +179,11 @@ const Value* Dict::find(std::string_view key) const {
   return found == index.end() ? nullptr : &items[found->second].second;
 }
 
-std::optional<int64_t> integer_of(const Value& value) {
-  if (const int64_t* i = value.as_integer()) return *i;
-  if (const bool* b = value.as_bool()) return *b ? 1 : 0;
-  return std::nullopt;
+std::optional<Value> Generator::pull(Runtime& runtime) {
+  if (ahead.empty()) return next(runtime);
+  Value out = std::move(ahead.front());
+  ahead.pop_front();
+  return out;
 }
 
 bool truth(const Value& value) {
@@ -160,18 +198,16 @@ bool truth(const Value& value) {
 }
 
 std::string_view type_name(const Value& value) {
-  switch (value.data().index()) {
-    case 0: return "undefined";
-    case 1: return "none";
-    case 2: return "bool";
-    case 3: return "int";
-    case 4: return "float";
-    case 5: return "str";
-    case 6: return value.as_list()->tuple ? "tuple" : "list";
-    case 7: return "dict";
-    case 8: return "namespace";
-    default: return "function";
+  static constexpr std::string_view kLists[] = {"list",      "tuple",       "tuple",     "range",
+                                                "dict_keys", "dict_values", "dict_items"};
+  static constexpr std::string_view kNames[] = {"undefined", "none", "bool",     "int", "float",     "str", "list",
+                                                "dict",      "",     "function", "int", "generator", "loop"};
+  if (const List* list = value.as_list()) return kLists[static_cast<size_t>(list->kind)];
+  if (const auto space = value.as_namespace()) {
+    static constexpr std::string_view kKinds[] = {"namespace", "cycler", "joiner", "self"};
+    return kKinds[static_cast<size_t>(space->kind)];
   }
+  return kNames[value.data().index()];
 }
 
 std::string float_text(double number) {

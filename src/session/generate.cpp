@@ -1,11 +1,28 @@
 #include "session/generate.h"
 
+#include "base/error.h"
 #include "model/device.h"
 #include "session/sampler.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace ingrain::session {
+
+namespace {
+
+/// No token can be drawn from what is not a number; the sampler would leave such out in silence.
+void require_finite_logits(const Tensor& logits_V) {
+  const float* x = logits_V.const_data_ptr<float>();
+  uint32_t broken = 0;  // by bits: a loop of whole numbers runs many at once
+  for (int64_t i = 0; i < logits_V.numel(); ++i)
+    broken |= static_cast<uint32_t>((std::bit_cast<uint32_t>(x[i]) & 0x7f800000u) == 0x7f800000u);
+  require(
+      broken == 0,
+      "the model's output is not finite, so nothing can be written; compute in fp32, or begin from an earlier memory");
+}
+
+}  // namespace
 
 ttt::ReadOptions reading_options(Learn learn, bool written) {
   ttt::ReadOptions out;
@@ -30,9 +47,6 @@ Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokeni
     if (on_text) on_text(text);
   };
   const auto& ends = config.eos_ids;
-  std::vector<int32_t> stop_ids;  // a special token is given out as no text that a string could match
-  for (const std::string& stop : options.stop)
-    if (const auto id = tokenizer.token_to_id(stop); id && tokenizer.is_special(*id)) stop_ids.push_back(*id);
   const Tensor logits_V = room_for_download(session.logits_BV()[0]);
   const auto write = [&] {
     while (static_cast<int64_t>(out.tokens.size()) < options.max_tokens) {
@@ -41,18 +55,13 @@ Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokeni
         break;
       }
       logits_V.copy_(session.logits_BV()[0]);
+      require_finite_logits(logits_V);
       const int32_t token = sampler.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
       sampler.accept(token);
       out.tokens.push_back(token);
       session.write(ttt::as_batch({&token, 1}), reading);
       if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
         out.reason = StopReason::end_of_text;
-        break;
-      }
-      if (std::find(stop_ids.begin(), stop_ids.end(), token) != stop_ids.end()) {
-        give(stops.push(characters.finish()));
-        give(stops.finish());
-        out.reason = StopReason::stop_string;
         break;
       }
       give(stops.push(characters.push(token)));

@@ -1,21 +1,61 @@
 #include "store/import_decoder.h"
 
 #include "base/error.h"
+#include "base/files.h"
+#include "formats/gguf.h"
 #include "store/assemble_weights.h"
 #include "store/model_tokenizer.h"
 #include "model/network.h"
 
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
 namespace ingrain {
 namespace fs = std::filesystem;
 
+namespace {
+
+bool is_small_gguf(const fs::path& path, const ModelConfig& config) {
+  return formats::is_gguf(path) && fs::file_size(path) < static_cast<uint64_t>(config.parameter_count()) * 39 / 10;
+}
+
+/// `on_progress` as import_decoder(): in weights, of `weights`.
+void copy_whole(const fs::path& from, const fs::path& to, int64_t weights,
+                const std::function<void(int64_t done)>& on_progress) {
+  constexpr size_t kPiece = 16 << 20;
+  const MappedFile in(from);
+  AtomicFile out(to);
+  for (size_t at = 0; at < in.size(); at += kPiece) {
+    out.write(in.bytes().substr(at, kPiece));
+    const double share = static_cast<double>(std::min(in.size(), at + kPiece)) / static_cast<double>(in.size());
+    if (on_progress) on_progress(static_cast<int64_t>(share * static_cast<double>(weights)));
+  }
+  out.commit();
+}
+
+}  // namespace
+
 void import_decoder(const DecoderSource& source, const fs::path& path, const fs::path& folder,
-                    std::optional<at::ScalarType> store) {
+                    std::optional<at::ScalarType> store, const std::function<void(int64_t done)>& on_progress) {
   require(!fs::exists(folder) || !fs::equivalent(path, folder),
           "{}: is the model itself; choose another folder for the imported one", folder.string());
-  copy_tokenizer(path, folder);  // first: what is not supported shows before the long part
+  copy_tokenizer(path, folder);        // first: what is not supported shows before the long part
+  fs::remove(folder / kGgufInFolder);  // of an import before
+  if (!store && is_small_gguf(path, source.config())) {
+    fs::remove(folder / "model.safetensors");
+    copy_whole(path, folder / kGgufInFolder, source.config().parameter_count(), on_progress);
+    write_file(folder / "config.json", to_json(source.config()).dump(2) + "\n");
+    return;
+  }
   const at::ScalarType type = store.value_or(source.type());
-  const Weights weights =
-      assemble_weights(source.config(), type, path, [&](const std::string& name) { return source.read(name); });
+  int64_t done = 0;
+  const Weights weights = assemble_weights(source.config(), type, path, [&](const std::string& name) {
+    const Tensor read = source.read(name);
+    done += read.numel();
+    if (on_progress) on_progress(done);
+    return read;
+  });
   save_model(folder, source.config(), weights, type);
 }
 

@@ -39,10 +39,6 @@ void begin_text(const ModelConfig& config, std::vector<int32_t>& tokens) {
   if (config.bos_id >= 0) tokens.insert(tokens.begin(), static_cast<int32_t>(config.bos_id));
 }
 
-bool begins_twice(const ModelConfig& config, std::span<const int32_t> tokens) {
-  return config.bos_id >= 0 && tokens.size() >= 2 && tokens[0] == config.bos_id && tokens[1] == config.bos_id;
-}
-
 std::vector<int32_t> document_tokens(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer,
                                      std::string_view text, bool parse_special) {
   std::vector<int32_t> tokens = tokenizer.encode(text, {.parse_special = parse_special});

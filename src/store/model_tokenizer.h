@@ -6,7 +6,6 @@
 
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -25,9 +24,6 @@ void copy_tokenizer(const std::filesystem::path& from, const std::filesystem::pa
 
 /// Puts the model's beginning-of-text token before `tokens`, if it has one.
 void begin_text(const ModelConfig& config, std::vector<int32_t>& tokens);
-
-/// Whether `tokens` begin with two beginning-of-text tokens: one was written in the text.
-bool begins_twice(const ModelConfig& config, std::span<const int32_t> tokens);
 
 /// `text` as the model reads a document: beginning of text, then its tokens. Special tokens written in it are text
 /// like any other unless `parse_special`.

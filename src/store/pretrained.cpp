@@ -114,6 +114,7 @@ bool has_hugging_face_config(const fs::path& folder) {
 }  // namespace
 
 std::unique_ptr<DecoderSource> open_decoder(const fs::path& path) {
+  if (fs::is_directory(path) && fs::is_regular_file(path / kGgufInFolder)) return open_decoder(path / kGgufInFolder);
   if (fs::is_directory(path))
     return has_hugging_face_config(path) ? std::make_unique<HuggingFaceSource>(path) : nullptr;
   return formats::is_gguf(path) ? std::make_unique<GgufSource>(path) : nullptr;

@@ -28,9 +28,12 @@ class DecoderSource {
   ModelConfig config_;
 };
 
-/// Opens the model at `path` if it is a GGUF file (known by its first bytes) or a folder whose config.json has
-/// Hugging Face's keys; null for anything else. Error naming file, field and remedy if it is one that is damaged or
-/// of a family that is not supported.
+/// A GGUF file that is imported as it is lies in its folder under this name.
+inline constexpr const char* kGgufInFolder = "model.gguf";
+
+/// Opens the model at `path` if it is a GGUF file (known by its first bytes), a folder with one of that name
+/// or one whose config.json has Hugging Face's keys; null for anything else. Error naming file, field and remedy if it
+/// is one that is damaged or of a family that is not supported.
 std::unique_ptr<DecoderSource> open_decoder(const std::filesystem::path& path);
 
 }  // namespace ingrain

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/checksum.h"
+#include "formats/gguf.h"
 #include "store/tensor_io.h"
 #include "model/vocabulary.h"
 
@@ -83,12 +84,20 @@ int64_t integer(const Metadata& metadata, const char* key, const fs::path& path)
   return out;
 }
 
+/// People confuse the two, as both are files that commands take.
+void require_no_model(const fs::path& path) {
+  std::error_code none;
+  const bool model = fs::is_directory(path, none) ? fs::exists(path / "config.json", none) : formats::is_gguf(path);
+  require(!model, "{}: a model, not a memory; 'ingrain read' makes memories with it", path.string());
+}
+
 MemoryInfo parse_info(const formats::SafetensorsFile& file) {
   const fs::path& path = file.path();
   const Metadata& metadata = file.metadata();
   const auto format = metadata.find("format");
-  require(format != metadata.end() && format->second == kFormat, "{}: no memory file; 'ingrain read' makes them",
-          path.string());
+  const bool weights = file.tensors().contains("model.embed_tokens.weight");
+  require(format != metadata.end() && format->second == kFormat, "{}: {}no memory file; 'ingrain read' makes them",
+          path.string(), weights ? "the weights of a model, not a memory: " : "");
   MemoryInfo info;
   info.version = integer(metadata, "version", path);
   require(info.version == kVersion, "{}: memory file of version {}; this program knows version {}", path.string(),
@@ -238,6 +247,10 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   sum.metadata(metadata);
   for (auto& [name, tensor] : tensors) {
     tensor = tensor.to(at::kCPU).contiguous();
+    require(
+        !at::isFloatingType(tensor.scalar_type()) || at::isfinite(tensor.sum(at::kDouble)).item<bool>(),
+        "{}: the memory's tensor '{}' holds a NaN or an infinity, with which nothing can go on; nothing was written",
+        path.string(), name);
     sum.tensor(name, tensor.sizes(), {static_cast<const uint8_t*>(tensor.data_ptr()), tensor.nbytes()});
     writer.add(name, tensor);
   }
@@ -255,6 +268,7 @@ std::string memory_checksum(const formats::SafetensorsFile& file) {
 
 Memory load_memory(const fs::path& path, const Network& model) {
   const at::NoGradGuard no_grad;
+  require_no_model(path);
   const formats::SafetensorsFile file(path);
   const MemoryInfo info = parse_info(file);
   require(info.model_fingerprint == model.fingerprint,
@@ -265,7 +279,10 @@ Memory load_memory(const fs::path& path, const Network& model) {
   return Loader(file, model, info).load();
 }
 
-MemoryInfo read_memory_info(const fs::path& path) { return parse_info(formats::SafetensorsFile(path)); }
+MemoryInfo read_memory_info(const fs::path& path) {
+  require_no_model(path);
+  return parse_info(formats::SafetensorsFile(path));
+}
 
 uint64_t memory_bytes(const Memory& memory) {
   uint64_t bytes = 0;

@@ -1,4 +1,4 @@
-"""Chat templates rendered by PyPI's jinja2 in the environment that `transformers` makes for them."""
+"""Chat templates rendered by PyPI's jinja2 in the environment that `transformers` 5.24 makes for them."""
 import datetime
 import functools
 import json
@@ -24,18 +24,50 @@ class Generation(jinja2.ext.Extension):
         return caller()
 
 
+def raise_exception(message):
+    raise jinja2.exceptions.TemplateError(message)
+
+
+def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+class TemplateDict:
+    """dict() without its class."""
+
+    def __call__(self, *args, **kwargs):
+        return dict(*args, **kwargs)
+
+    def fromkeys(self, *args, **kwargs):
+        return dict.fromkeys(*args, **kwargs)
+
+
+class TemplateNamespace(jinja2.utils.Namespace):
+    """namespace() without names that begin with an underscore."""
+
+    def __init__(*args, **kwargs):
+        self, args = args[0], args[1:]
+        values = dict(*args, **kwargs)
+        for name in values:
+            TemplateNamespace.check(name)
+        jinja2.utils.Namespace.__init__(self, values)
+
+    def __setitem__(self, name, value):
+        TemplateNamespace.check(name)
+        jinja2.utils.Namespace.__setitem__(self, name, value)
+
+    @staticmethod
+    def check(name):
+        if isinstance(name, str) and name.startswith("_"):
+            raise jinja2.exceptions.SecurityError(name)
+
+
 def environment():
-    def raise_exception(message):
-        raise jinja2.exceptions.TemplateError(message)
-
-    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
     env = jinja2.sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
     env.filters["tojson"] = tojson
-    env.globals["raise_exception"] = raise_exception
-    env.globals["strftime_now"] = NOW.strftime
+    env.globals |= {"raise_exception": raise_exception, "strftime_now": NOW.strftime, "dict": TemplateDict(),
+                    "namespace": TemplateNamespace}
     return env
 
 
@@ -47,16 +79,21 @@ def compiled(template):
     return ENVIRONMENT.from_string(template)
 
 
-def render(case):
-    """The text of a case as formats_probe takes it, or None where jinja2 refuses."""
+def render_or_raise(case):
+    """The text of a case as formats_probe takes it."""
     variables = dict(case.get("extra") or {})
     for name in ("bos_token", "eos_token"):
         if name in case:
             variables[name] = case[name]
+    return compiled(case["template"]).render(
+        messages=case["messages"], tools=case.get("tools"), documents=None,
+        add_generation_prompt=case.get("add_generation_prompt", False), **variables)
+
+
+def render(case):
+    """render_or_raise(), or None where jinja2 refuses."""
     try:
-        return compiled(case["template"]).render(
-            messages=case["messages"], tools=case.get("tools"), documents=None,
-            add_generation_prompt=case.get("add_generation_prompt", False), **variables)
+        return render_or_raise(case)
     except Exception:  # jinja2 lets Python's own errors through
         return None
 

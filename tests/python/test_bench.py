@@ -34,6 +34,16 @@ def test_each_benchmark_gives_figures_on_a_described_machine_and_compares(ingrai
     assert again.returncode == 0 and again.stdout.count("now") > len(names) / 2
 
 
+def test_a_conversation_copies_its_windows_once(ingrain):
+    done = ingrain("bench", "chat", SHAPE, "--context", "100", "--turns", "3", "--question", "5", "--answer", "3", "--runs", "1",
+                   "--dtype", "fp32", "--device", "cpu", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = {f["name"]: f["value"] for f in json.loads(done.stdout)["figures"]}
+    assert figures["windows copied whole in a conversation"] == 1
+    assert figures["first question to first token: median"] > 0 and figures["later question to first token: median"] > 0
+    refused(ingrain("bench", "chat", SHAPE, "--turns", "1"), 2, "--turns")
+
+
 def test_operations_are_listed_measured_and_compared(ingrain, tmp_path):
     some = ["bench", "ops", "--filter", "^(swiglu|product)/17m/fp32/(forward|nt)/.*256", "--dtype", "fp32", "--device", "cpu"]
     names = ingrain(*some, "--list").stdout.split()
@@ -63,7 +73,7 @@ def test_interrupted_operations_print_the_rows_so_far():
         running.send_signal(signal.SIGTERM)
         result = json.loads(running.communicate(timeout=120)[0])
     os.close(terminal)
-    assert running.returncode == 0 and "interrupted" in result["dtype"] and result["figures"]
+    assert running.returncode == 128 + signal.SIGTERM and "interrupted" in result["dtype"] and result["figures"]
 
 
 def test_bench_reads_a_trained_model_and_a_text(ingrain):

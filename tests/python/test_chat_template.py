@@ -10,8 +10,10 @@ import pytest
 
 jinja2 = pytest.importorskip("jinja2")
 
+import conftest  # noqa: E402
 import conversations  # noqa: E402
 import expressions  # noqa: E402
+import fuzz_jinja  # noqa: E402
 import jinja_reference  # noqa: E402
 
 TEMPLATES = sorted((pathlib.Path(__file__).parent / "templates").glob("*.jinja"))
@@ -70,3 +72,11 @@ def test_generated_statements_render_as_in_jinja2(probe, seed):
 def test_fixed_expressions_render_as_in_jinja2(probe):
     cases = [dict(template=text, messages=[], extra=expressions.VARIABLES) for text in expressions.FIXED]
     jinja_reference.compare(probe, cases)
+
+
+def test_programs_of_every_kind_end_as_in_jinja2(tmp_path):
+    """What fuzz_jinja.py runs for as long as one likes, for half a minute: the same seeds every time."""
+    said = []
+    counts = fuzz_jinja.run(conftest.BUILD / "tests" / "formats_probe", 0, 6000, 60, said.append)
+    assert counts["crashes"] == counts["differences"] == 0, "\n".join(said[:20])
+    assert counts["rendered"] > counts["programs"] / 4

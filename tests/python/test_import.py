@@ -1,5 +1,6 @@
 """`ingrain import` from outside: what it writes beside the weights, and what it answers to models that it cannot take."""
 import json
+import subprocess
 
 import numpy as np
 import pytest
@@ -154,6 +155,42 @@ def test_a_gguf_file_that_is_cut_off_is_refused(ingrain, tmp_path):
     for size in (6, 100, len(whole) // 2, len(whole) - 40):
         (tmp_path / "cut.gguf").write_bytes(whole[:size])
         refused(ingrain("eval", tmp_path / "cut.gguf", "--tokens", tmp_path / "model.gguf"), "cut.gguf")
+
+
+def test_a_small_gguf_file_stays_small_and_says_the_same(ingrain, tmp_path):
+    from test_import_parity import make, write_gguf
+
+    write_gguf(make("llama", intermediate_size=64), tmp_path / "model.gguf", "llama", "Q4_0")
+    for store in ([], ["--store", "fp32", "--force"], ["--force"]):
+        done = ingrain("import", tmp_path / "model.gguf", "-o", tmp_path / "ours", *store)
+        assert done.returncode == 0, done.stderr
+        kept = sorted(p.name for p in (tmp_path / "ours").iterdir())
+        assert kept == ["config.json", "model.safetensors" if store[:1] == ["--store"] else "model.gguf"]
+    assert (tmp_path / "ours" / "model.gguf").read_bytes() == (tmp_path / "model.gguf").read_bytes()
+    (tmp_path / "ids.bin").write_bytes(np.arange(1, 60, dtype="<u2").tobytes())
+    losses = [
+        json.loads(ingrain("eval", model, "--tokens", tmp_path / "ids.bin", "--dtype", "fp32", "--json").stdout)
+        for model in (tmp_path / "model.gguf", tmp_path / "ours")
+    ]
+    means = [{key: value["mean_nll"] for key, value in loss.items() if key.startswith("learning_")} for loss in losses]
+    assert means[0] == means[1] != {}
+
+
+def test_a_model_that_is_there_is_replaced_only_when_asked_for(ingrain, tmp_path):
+    source = folder_of(tmp_path / "model")
+    assert ingrain("import", source, "-o", tmp_path / "ours").returncode == 0
+    before = (tmp_path / "ours" / "model.safetensors").read_bytes()
+    done = ingrain("import", source, "-o", tmp_path / "ours", "--store", "fp32", stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "--force" in done.stderr
+    assert (tmp_path / "ours" / "model.safetensors").read_bytes() == before
+    assert ingrain("import", source, "-o", tmp_path / "ours", "--force").returncode == 0
+
+
+def test_a_folder_of_our_own_needs_no_import(ingrain, tmp_path):
+    source = folder_of(tmp_path / "model")
+    assert ingrain("import", source, "-o", tmp_path / "ours").returncode == 0
+    done = ingrain("import", tmp_path / "ours", "-o", tmp_path / "again")
+    assert done.returncode == 2 and "own" in done.stderr and not (tmp_path / "again").exists()
 
 
 def test_importing_a_model_onto_itself_is_refused(ingrain, tmp_path):

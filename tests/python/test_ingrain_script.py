@@ -29,6 +29,34 @@ def test_help_explains_the_set_up_where_nothing_is_built(tmp_path):
     assert not (tmp_path / "none").exists(), "help sets nothing up"
 
 
+@pytest.mark.parametrize("command", ["setup", "build", "test", "bundle", "clean"])
+@pytest.mark.parametrize("asked", [["--help"], ["-h"], ["--all", "--help"], ["--unit", "-R", "x", "--help"]])
+def test_help_of_a_set_up_command_explains_and_does_nothing_else(command, asked, tmp_path):
+    build = tmp_path / "build"
+    build.mkdir()
+    (build / "kept").write_text("")
+    done = ingrain(command, *asked, INGRAIN_BUILD=str(build), INGRAIN_TORCH=str(tmp_path / "none"))
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: ./ingrain {command}") and done.stderr == ""
+    assert [p.name for p in build.iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize("words", [["clean", "--al"], ["clean", "everything"], ["setup", "now"], ["build", "x"]])
+def test_words_that_a_set_up_command_does_not_take_are_refused(words, tmp_path):
+    build = tmp_path / "build"
+    build.mkdir()
+    done = ingrain(*words, INGRAIN_BUILD=str(build))
+    assert done.returncode == 2 and words[1] in done.stderr and "--help" in done.stderr
+    assert list(build.iterdir()) == []
+
+
+@pytest.mark.parametrize("word, meant", [("tset", "test"), ("raed", "read"), ("chta", "chat"), ("frobnicate", None)])
+def test_an_unknown_command_is_refused_before_anything_is_set_up(word, meant, tmp_path):
+    done = ingrain(word, INGRAIN_BUILD=str(tmp_path / "none"))
+    assert done.returncode == 2 and f"no command '{word}'" in done.stderr
+    assert (f"did you mean {meant}?" in done.stderr) if meant else ("did you mean" not in done.stderr)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_wrong_torch_folder_is_named_with_the_remedy(tmp_path):
     done = ingrain("demo", INGRAIN_BUILD=str(tmp_path / "build"), INGRAIN_TORCH=str(tmp_path))
     assert done.returncode == 1

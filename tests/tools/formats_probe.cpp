@@ -92,7 +92,7 @@ Json render_case(const Json& input) {
 void render_cases() {
   Json out = Json::array();
   for (const Json& input : Json::parse(std::cin)) out.push_back(render_case(input));
-  const std::string text = out.dump();
+  const std::string text = out.dump(-1, ' ', false, Json::error_handler_t::replace);
   write_out(text.data(), text.size());
 }
 

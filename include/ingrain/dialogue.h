@@ -1,0 +1,72 @@
+// A conversation with a memory: messages in, answers out, everything read exactly as the model's own template has it.
+#pragma once
+
+#include "ingrain/generate.h"
+#include "ingrain/reader.h"
+
+namespace ingrain {
+
+struct Message {
+  std::string role, content;  // "system", "user", "assistant", or what else the model's template knows
+};
+
+struct DialogueOptions {
+  bool special = false;  // control tokens in what is said ("<|im_end|>") are meant as such; otherwise they are text
+  // Bytes for copies of the memory: to go back to, for undo() and where a template changes what it wrote. 0: none.
+  uint64_t keep = uint64_t{1} << 30;
+};
+
+struct Answer {
+  std::string text;
+  StopReason reason = StopReason::max_tokens;
+  int64_t tokens_read = 0;     // before the answer, those among them that were read again
+  int64_t tokens_written = 0;  // an end-of-text token included
+  double seconds_reading = 0, seconds_writing = 0;
+};
+
+/// Owns a memory and what was said since. After every turn the memory has read, after what it had read before the
+/// dialogue began, what the model's template (or, without one, "Question: ... Answer:") writes for all messages: where
+/// a template drops, repeats or closes parts of earlier turns, the memory goes back to the last token that agrees and
+/// reads the rest. An answer that a limit ended is closed by the next turn or by close(). One thread at a time.
+class Dialogue {
+ public:
+  /// Error if the model's template cannot be parsed.
+  explicit Dialogue(Memory memory, DialogueOptions options = {});
+  Dialogue(Dialogue&&) noexcept;
+  Dialogue& operator=(Dialogue&&) noexcept;
+  ~Dialogue();
+
+  /// The next message; it is read with the next answer.
+  void say(std::string_view role, std::string_view content);
+  /// These messages in place of all there are.
+  void set_messages(const std::vector<Message>& messages);
+  std::vector<Message> messages() const;
+
+  /// Reads what is new and writes the answer, which becomes the next message. Error (what the template refuses, in its
+  /// words, or no copy to go back to) leaves memory and messages as they were after the last answer. So does
+  /// options.keep_going that ends the reading before the answer: then the answer is empty.
+  Answer answer(const GenerateOptions& options, const std::function<void(std::string_view)>& on_text = {},
+                const std::function<void(const InnerStep&)>& on_step = {});
+
+  /// Becomes what it was before the last question: memory and messages. False if that is not kept.
+  bool undo();
+
+  /// Reads what ends the last answer's turn, where a limit ended it: before the memory is used for something else.
+  void close();
+
+  const Memory& memory() const;
+  /// Tokens that were read in it and that a template dropped later (thoughts, as a rule): no longer in the memory.
+  int64_t tokens_dropped() const;
+
+  /// All but the memory, as JSON: messages and tokens. For restore() into a dialogue that began with the same memory:
+  /// `as_left`, the memory as it was then, if that was kept; else the tokens are read again. Error for a text that is
+  /// not such a state, or of another memory.
+  std::string state() const;
+  void restore(std::string_view state, const GenerateOptions& options, const Memory* as_left = nullptr);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ingrain

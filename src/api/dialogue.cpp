@@ -1,0 +1,363 @@
+#include "ingrain/dialogue.h"
+
+#include "api/parts.h"
+#include "base/error.h"
+#include "chat/chat_template_file.h"
+#include "chat/common_prefix.h"
+#include "chat/control_tokens.h"
+#include "chat/conversation.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+
+namespace ingrain {
+namespace {
+
+constexpr size_t kUndoable = 16;  // exchanges
+constexpr const char* kStateKind = "ingrain dialogue 1";
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+chat::Form form_of(const Model& model, bool special) {
+  const tokenizer::Tokenizer& tokenizer = model.parts().tokenizer;
+  chat::Form out{.source = chat::find_chat_template(model.parts().folder), .named = tokenizer.named_tokens()};
+  if (special) return out;
+  out.control = chat::control_tokens(tokenizer, out.source.value_or(""));
+  return out;
+}
+
+/// Of the tokens `old` that gave way to `now`, how many `now` does not read again at its beginning: what was dropped.
+int64_t dropped_of(std::span<const int32_t> old, std::span<const int32_t> now) {
+  for (size_t same = std::min(old.size(), now.size()); same > 0; --same)
+    if (std::equal(old.end() - static_cast<std::ptrdiff_t>(same), old.end(), now.begin()))
+      return static_cast<int64_t>(old.size() - same);
+  return static_cast<int64_t>(old.size());
+}
+
+using Copy = std::shared_ptr<const Memory>;
+
+}  // namespace
+
+struct Dialogue::State {
+  /// The tokens read since the dialogue began, and which of them the model wrote.
+  struct Log {
+    std::vector<int32_t> tokens;
+    std::vector<bool> written;
+    int64_t dropped = 0;  // tokens that were read and are no longer part of it
+
+    size_t size() const { return tokens.size(); }
+    void add(std::span<const int32_t> more, bool by_model) {
+      tokens.insert(tokens.end(), more.begin(), more.end());
+      written.resize(tokens.size(), by_model);
+    }
+    void cut(size_t count) {
+      tokens.resize(count);
+      written.resize(count);
+    }
+  };
+
+  struct Before {
+    Copy memory;
+    Log log;
+    chat::Conversation conversation;
+    bool open;
+  };
+
+  Memory memory;
+  DialogueOptions options;
+  int64_t base;  // the memory's position when the dialogue began
+  chat::Conversation conversation;
+  Log log;
+  bool open = false;                          // the last answer's turn was ended by a limit
+  std::optional<chat::Conversation> pending;  // the conversation before what was said since the last answer
+  std::deque<Before> before;                  // the latest exchanges
+  std::map<size_t, Copy> copies;              // by the log's size: to go back to
+
+  State(Memory from, DialogueOptions how)
+      : memory(std::move(from)),
+        options(how),
+        base(memory.position()),
+        conversation(form_of(memory.model(), options.special)) {
+    if (options.keep > 0) copies[0] = std::make_shared<const Memory>(memory);
+  }
+
+  const tokenizer::Tokenizer& tokenizer() const { return memory.model().parts().tokenizer; }
+
+  std::vector<int32_t> tokens_of(const chat::Rendering& rendering) const {
+    std::vector<int32_t> out;
+    for (const chat::Piece& piece : rendering) {
+      const auto tokens = chat::encode_part(tokenizer(), piece.text, piece.literal, &piece == rendering.data());
+      out.insert(out.end(), tokens.begin(), tokens.end());
+    }
+    // A template writes its own beginning.
+    const int64_t bos = memory.state().network().config.bos_id;
+    if (!conversation.has_template() && base == 0 && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
+    return out;
+  }
+
+  /// The answer as a message: what the model wrote as text is text, a control token is one.
+  chat::Rendering message_of(const Generated& generated) const {
+    if (generated.reason == StopReason::stop_string) return {{generated.text, true}};
+    chat::Rendering out;
+    std::vector<int32_t> run;
+    const auto flush = [&] {
+      if (!run.empty()) out.push_back({tokenizer().decode(run), true});
+      run.clear();
+    };
+    for (size_t i = 0; i < generated.tokens.size(); ++i) {
+      const int32_t token = generated.tokens[i];
+      if (generated.reason == StopReason::end_of_text && i + 1 == generated.tokens.size()) break;
+      if (!tokenizer().is_special(token)) {
+        run.push_back(token);
+        continue;
+      }
+      flush();
+      out.push_back({std::string(tokenizer().id_to_bytes(token)), false});
+    }
+    flush();
+    return out;
+  }
+
+  ReaderOptions reading(const GenerateOptions& how, bool written) const {
+    ReaderOptions out;
+    out.learn = how.learn != Learn::off;
+    out.written = written && how.learn == Learn::input;
+    if (how.keep_going) out.keep_going = [&how](int64_t) { return how.keep_going(); };
+    return out;
+  }
+
+  void keep_copy() {
+    const uint64_t bytes = memory.bytes();
+    if (bytes > options.keep / 4) return;
+    copies[log.size()] = std::make_shared<const Memory>(memory);
+    while (copies.size() > 2 && copies.size() * bytes > options.keep) copies.erase(std::next(copies.begin()));
+  }
+
+  /// Back to `size` tokens of the log, or to a copy before it; what lies between is to be read again.
+  void go_back(size_t size) {
+    auto copy = copies.upper_bound(size);
+    const auto boundaries = memory.boundaries();
+    const auto boundary = std::upper_bound(boundaries.begin(), boundaries.end(), base + static_cast<int64_t>(size));
+    const bool by_copy = copy != copies.begin(),
+               by_boundary = boundary != boundaries.begin() && *std::prev(boundary) >= base;
+    const size_t at_copy = by_copy ? std::prev(copy)->first : 0;
+    const size_t at_boundary = by_boundary ? static_cast<size_t>(*std::prev(boundary) - base) : 0;
+    if (by_boundary && (!by_copy || at_boundary > at_copy)) {
+      memory.rewind(*std::prev(boundary));
+      log.cut(at_boundary);
+    } else {
+      require(
+          by_copy,
+          "the model's template changes what the memory has read of this conversation, and no copy of the memory is "
+          "kept to go back to; begin a new conversation");
+      memory = *std::prev(copy)->second;
+      log.cut(at_copy);
+    }
+    copies.erase(copies.upper_bound(log.size()), copies.end());
+  }
+
+  /// Reads `tokens`, the first of which were read before and are so again. False if that was stopped.
+  bool read(std::span<const int32_t> tokens, const std::vector<bool>& written, const GenerateOptions& how,
+            const std::function<void(const InnerStep&)>& on_step) {
+    for (size_t i = 0; i < tokens.size();) {
+      const bool by_model = i < written.size() && written[i];
+      size_t end = i + 1;
+      while (end < tokens.size() && (end < written.size() && written[end]) == by_model) ++end;
+      ReaderOptions options_now = reading(how, by_model);
+      options_now.measure_steps = static_cast<bool>(on_step);
+      options_now.on_step = on_step;
+      const Reading done = Reader(memory, options_now).read(tokens.subspan(i, end - i));
+      log.add(tokens.subspan(i, static_cast<size_t>(done.tokens)), by_model);
+      if (done.stopped) return false;
+      i = end;
+    }
+    return true;
+  }
+
+  /// Makes the memory one that has read `want`. How many tokens were read for it; nothing if that was stopped.
+  std::optional<std::vector<int32_t>> become(std::span<const int32_t> want, const GenerateOptions& how,
+                                             const std::function<void(const InnerStep&)>& on_step) {
+    chat::CommonPrefix common = chat::common_prefix(tokenizer(), log.tokens, want);
+    std::vector<int32_t> tokens;
+    std::vector<bool> written;
+    if (common.read < log.size()) {
+      const Log all = log;
+      go_back(common.read);
+      log.dropped += dropped_of(std::span(all.tokens).subspan(common.read), common.rest);
+      tokens.assign(all.tokens.begin() + static_cast<std::ptrdiff_t>(log.size()),
+                    all.tokens.begin() + static_cast<std::ptrdiff_t>(common.read));
+      written.assign(all.written.begin() + static_cast<std::ptrdiff_t>(log.size()),
+                     all.written.begin() + static_cast<std::ptrdiff_t>(common.read));
+    }
+    tokens.insert(tokens.end(), common.rest.begin(), common.rest.end());
+    if (!read(tokens, written, how, on_step)) return std::nullopt;
+    return tokens;
+  }
+
+  void remember(Before&& was) {
+    before.push_back(std::move(was));
+    const auto too_many = [&] { return before.size() > 1 && before.size() * memory.bytes() > options.keep; };
+    while (before.size() > kUndoable || too_many()) before.pop_front();
+    if (options.keep == 0) before.clear();
+  }
+
+  void become(Before&& was) {
+    memory = *was.memory;
+    log = std::move(was.log);
+    conversation = std::move(was.conversation);
+    open = was.open;
+    pending.reset();
+    copies.erase(copies.upper_bound(log.size()), copies.end());
+    if (options.keep > 0) copies[log.size()] = std::move(was.memory);
+  }
+};
+
+Dialogue::Dialogue(Memory memory, DialogueOptions options)
+    : state_(std::make_unique<State>(std::move(memory), options)) {}
+Dialogue::Dialogue(Dialogue&&) noexcept = default;
+Dialogue& Dialogue::operator=(Dialogue&&) noexcept = default;
+Dialogue::~Dialogue() = default;
+
+const Memory& Dialogue::memory() const { return state_->memory; }
+int64_t Dialogue::tokens_dropped() const { return state_->log.dropped; }
+
+void Dialogue::say(std::string_view role, std::string_view content) {
+  if (!state_->pending) state_->pending = state_->conversation;
+  state_->conversation.add(role, content);
+}
+
+void Dialogue::set_messages(const std::vector<Message>& messages) {
+  if (!state_->pending) state_->pending = state_->conversation;
+  state_->conversation.restore(nlohmann::ordered_json::array());
+  for (const Message& message : messages) state_->conversation.add(message.role, message.content);
+}
+
+std::vector<Message> Dialogue::messages() const {
+  std::vector<Message> out;
+  for (const auto& message : state_->conversation.messages())
+    out.push_back({message.value("role", ""), message.value("content", "")});
+  return out;
+}
+
+Answer Dialogue::answer(const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
+                        const std::function<void(const InnerStep&)>& on_step) {
+  State& s = *state_;
+  const auto start = Clock::now();
+  State::Before was{std::make_shared<const Memory>(s.memory), s.log, s.pending ? *s.pending : s.conversation, s.open};
+  if (s.options.keep > 0) s.copies[s.log.size()] = was.memory;
+  Answer out;
+  try {
+    const auto read = s.become(s.tokens_of(s.conversation.render(/*answer_follows=*/true)), options, on_step);
+    if (!read) {
+      s.become(std::move(was));
+      out.reason = StopReason::interrupted;
+      return out;
+    }
+    out.tokens_read = static_cast<int64_t>(read->size());
+    out.seconds_reading = seconds_since(start);
+    s.keep_copy();
+    GenerateOptions writing = options;
+    for (const std::string& stop : s.conversation.stops()) writing.stop.push_back(stop);
+    bool begun = false;  // blanks before the answer are read, but not shown
+    const auto show = [&](std::string_view text) {
+      if (!begun) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+      begun = begun || !text.empty();
+      if (!text.empty() && on_text) on_text(text);
+    };
+    const Generated generated = generate(s.memory, writing, show, *read);
+    s.log.add(generated.tokens, /*by_model=*/true);
+    s.conversation.add_answer(s.message_of(generated));
+    s.open = generated.reason != StopReason::end_of_text;
+    out.text = generated.text;
+    out.reason = generated.reason;
+    out.tokens_written = static_cast<int64_t>(generated.tokens.size());
+    out.seconds_writing = seconds_since(start) - out.seconds_reading;
+  } catch (...) {
+    s.become(std::move(was));
+    throw;
+  }
+  s.pending.reset();
+  s.remember(std::move(was));
+  return out;
+}
+
+bool Dialogue::undo() {
+  if (state_->before.empty()) return false;
+  State::Before was = std::move(state_->before.back());
+  state_->before.pop_back();
+  state_->become(std::move(was));
+  return true;
+}
+
+void Dialogue::close() {
+  State& s = *state_;
+  if (!s.open || s.conversation.size() == 0) return;
+  std::vector<int32_t> want;
+  try {
+    want = s.tokens_of(s.conversation.render(/*answer_follows=*/false));
+  } catch (const Error&) {
+    return;  // a template may refuse a conversation that ends with an answer
+  }
+  const chat::CommonPrefix common = chat::common_prefix(s.tokenizer(), s.log.tokens, want);
+  if (common.read == s.log.size()) s.read(common.rest, {}, GenerateOptions(), {});
+  s.open = false;
+}
+
+std::string Dialogue::state() const {
+  const State& s = *state_;
+  std::vector<int> written(s.log.written.begin(), s.log.written.end());
+  const nlohmann::ordered_json root{
+      {"kind", kStateKind},       {"model", s.memory.model().fingerprint()},
+      {"base", s.base},           {"open", s.open},
+      {"dropped", s.log.dropped}, {"messages", (s.pending ? *s.pending : s.conversation).marked_messages()},
+      {"tokens", s.log.tokens},   {"written", written}};
+  return root.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void Dialogue::restore(std::string_view text, const GenerateOptions& options, const Memory* as_left) {
+  State& s = *state_;
+  State::Log log;
+  nlohmann::ordered_json messages;
+  bool open = false;
+  try {
+    const auto root = nlohmann::ordered_json::parse(text);
+    require(root.at("kind") == kStateKind, "it is of another kind");
+    require(root.at("model") == s.memory.model().fingerprint(), "it belongs to the model {}, this is {}",
+            root.at("model").get<std::string>(), s.memory.model().fingerprint());
+    require(root.at("base") == s.base, "it began at position {}, this memory is at {}", root.at("base").get<int64_t>(),
+            s.base);
+    log.tokens = root.at("tokens").get<std::vector<int32_t>>();
+    for (const int by_model : root.at("written").get<std::vector<int>>()) log.written.push_back(by_model != 0);
+    require(log.written.size() == log.tokens.size(), "tokens and written differ in number");
+    messages = root.at("messages");
+    require(messages.is_array(), "messages is no list");
+    for (const auto& message : messages)
+      require(message.is_object() && message.value("content", nlohmann::ordered_json("")).is_string() &&
+                  message.value("role", nlohmann::ordered_json()).is_string(),
+              "a message is not one of role and content");
+    open = root.at("open").get<bool>();
+    log.dropped = root.at("dropped").get<int64_t>();
+  } catch (const nlohmann::json::exception& e) {
+    fail("the dialogue cannot be restored: {}", e.what());
+  } catch (const Error& e) {
+    fail("the dialogue cannot be restored: {}", e.what());
+  }
+  if (as_left && as_left->position() == s.base + static_cast<int64_t>(log.size()) &&
+      as_left->model().fingerprint() == s.memory.model().fingerprint()) {
+    s.memory = *as_left;
+    s.log = std::move(log);
+  } else {
+    s.log = {};
+    s.log.dropped = log.dropped;
+    require(s.read(log.tokens, log.written, options, {}), "stopped before the conversation was read again");
+  }
+  s.conversation.restore(std::move(messages));
+  s.open = open;
+  s.pending.reset();
+}
+
+}  // namespace ingrain

@@ -1,0 +1,18 @@
+// The command line as a whole: every command, what is said of what it does not know.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <string>
+
+namespace ingrain::cli {
+
+/// The program's commands and options. `version`: what --version prints.
+std::unique_ptr<CLI::App> make_app(const std::string& version);
+
+/// What is wrong with the words that `app` could not parse, in one or more lines for a person: names what is unknown
+/// and the nearest that is known.
+std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error);
+
+}  // namespace ingrain::cli

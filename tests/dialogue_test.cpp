@@ -1,0 +1,223 @@
+// Dialogues: after every turn a memory has read what the template writes, whatever that drops, repeats or closes.
+#include "ingrain/ingrain.h"
+
+#include "base/files.h"
+#include "chat/conversation.h"
+#include "scratch.h"
+#include "tiny_model.h"
+
+#include <gmock/gmock.h>
+
+namespace ingrain {
+namespace {
+
+constexpr int64_t kTalkChunk = 16;
+
+// One that keeps all, one that drops an earlier answer's beginning, one that repeats the latest question, one whose
+// last turn decides what the first looks like.
+const char* const kTemplates[] = {
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}|{% endfor %}{% if add_generation_prompt %}>{% endif %}",
+    "{% for m in messages %}{% if m.role == 'assistant' and not loop.last %}[{{ m.content[2:] }}]{% else %}({{ "
+    "m.content "
+    "}}){% endif %}{% endfor %}{% if add_generation_prompt %}[{% endif %}",
+    "{{ messages[-1].content }}!{% for m in messages %}<{{ m.content | trim }}>{% endfor %}{% if add_generation_prompt "
+    "%}<{% endif %}",
+    "{{ messages | length }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}",
+};
+
+class Dialogues : public ScratchTest {
+ protected:
+  void SetUp() override {
+    ScratchTest::SetUp();
+    ModelConfig c = test::tiny_config({.window = 12, .chunk = kTalkChunk});
+    c.vocab_size = 257;
+    c.bos_id = 0;
+    c.eos_ids = {0};
+    save_model(dir_, c, initial_weights(c, 5), at::kFloat);
+    std::filesystem::copy_file(std::filesystem::path(INGRAIN_EXAMPLES) / "tiny-book/tokenizer.json",
+                               dir_ / "tokenizer.json");
+  }
+  Model model(const char* source = nullptr) const {
+    if (source) write_file(dir_ / "chat_template.jinja", source);
+    return Model::load(dir_, {.dtype = "fp64"});
+  }
+  static GenerateOptions writing(int64_t tokens) {
+    GenerateOptions out;
+    out.sampling.temperature = 0;
+    out.max_tokens = tokens;
+    // Bytes outside ASCII would be answers that are no text.
+    for (int32_t id = 0; id < 257; ++id) {
+      const int32_t byte = id - 1;
+      if (byte < 'a' || byte > 'z') out.sampling.logit_bias[id] = -std::numeric_limits<double>::infinity();
+    }
+    return out;
+  }
+  static std::vector<float> scores(Memory memory) { return Reader(memory).read("what comes next").nll; }
+  /// A memory that has read the template of these messages and nothing else.
+  static Memory fresh(const Model& model, const char* source, const std::vector<Message>& messages,
+                      bool answer_follows) {
+    chat::Conversation all({source, {}, {}});
+    for (const Message& message : messages) all.add(message.role, message.content);
+    Memory out(model);
+    Reader(out, {.begin_text = false}).read(chat::text_of(all.render(answer_follows)));
+    return out;
+  }
+  static void expect_same(const Memory& a, const Memory& b) {
+    EXPECT_EQ(a.position(), b.position());
+    EXPECT_EQ(a.steps(), b.steps());
+    const auto x = scores(a), y = scores(b);
+    ASSERT_EQ(x.size(), y.size());
+    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], y[i], 1e-6) << i;
+  }
+};
+
+TEST_F(Dialogues, the_memory_is_that_of_the_templates_rendering_after_every_turn) {
+  for (const char* source : kTemplates) {
+    SCOPED_TRACE(source);
+    const Model m = model(source);
+    Dialogue talk((Memory(m)));
+    for (int turn = 0; turn < 4; ++turn) {
+      talk.say("user", "question " + std::to_string(turn * turn));
+      const Answer none = talk.answer(writing(0));  // reads up to where the answer begins
+      EXPECT_EQ(none.tokens_written, 0);
+      std::vector<Message> messages = talk.messages();
+      messages.pop_back();  // the empty answer
+      expect_same(talk.memory(), fresh(m, source, messages, true));
+      ASSERT_TRUE(talk.undo());
+      talk.say("user", "question " + std::to_string(turn * turn));
+      EXPECT_EQ(talk.answer(writing(9)).tokens_written, 9);
+    }
+  }
+}
+
+TEST_F(Dialogues, what_a_template_drops_is_counted_and_leaves_the_memory) {
+  const Model m = model(kTemplates[1]);
+  Dialogue talk((Memory(m)));
+  talk.say("user", "one");
+  talk.answer(writing(6));
+  const int64_t before = talk.memory().position();
+  EXPECT_EQ(talk.tokens_dropped(), 0);
+  talk.say("user", "two");
+  const Answer answer = talk.answer(writing(6));
+  EXPECT_EQ(talk.tokens_dropped(), 2) << "two letters of six";
+  // Back to the answer's beginning: its last four letters, "](two)[" are read.
+  EXPECT_EQ(answer.tokens_read, 4 + 7);
+  EXPECT_EQ(talk.memory().position(), before - 2 + 7 + 6);
+}
+
+TEST_F(Dialogues, an_answer_that_a_limit_ended_is_closed) {
+  const Model m = model(kTemplates[0]);
+  Dialogue talk((Memory(m)));
+  talk.say("user", "one");
+  const Answer answer = talk.answer(writing(4));
+  EXPECT_EQ(answer.reason, StopReason::max_tokens);
+  const int64_t position = talk.memory().position();
+  talk.close();
+  talk.close();
+  // The template writes "<assistant>" before an answer that is there, ">" before one that follows.
+  EXPECT_EQ(talk.memory().position(), position);
+  const Model closes =
+      model("{% for m in messages %}>{{ m.content }}|{% endfor %}{% if add_generation_prompt %}>{% endif %}");
+  Dialogue other((Memory(closes)));
+  other.say("user", "one");
+  other.answer(writing(4));
+  other.close();
+  other.close();
+  expect_same(other.memory(),
+              fresh(closes, "{% for m in messages %}>{{ m.content }}|{% endfor %}", other.messages(), false));
+}
+
+TEST_F(Dialogues, undo_gives_back_the_memory_and_the_messages_bit_for_bit) {
+  const Model m = model(kTemplates[1]);
+  Dialogue talk((Memory(m)));
+  std::vector<std::vector<float>> before;
+  for (int turn = 0; turn < 3; ++turn) {
+    before.push_back(talk.memory().position() > 0 ? scores(talk.memory()) : std::vector<float>());
+    talk.say("user", "question " + std::to_string(turn));
+    talk.answer(writing(7));
+  }
+  for (int turn = 2; turn >= 0; --turn) {
+    EXPECT_TRUE(talk.undo());
+    EXPECT_EQ(talk.messages().size(), static_cast<size_t>(2 * turn));
+    if (turn > 0) EXPECT_EQ(scores(talk.memory()), before[static_cast<size_t>(turn)]);
+  }
+  EXPECT_EQ(talk.memory().position(), 0);
+  EXPECT_FALSE(talk.undo());
+}
+
+TEST_F(Dialogues, a_refusal_or_a_stop_leaves_everything_as_it_was) {
+  const Model m = model(
+      "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('never') }}{% endif %}<{{ m.content }}>{% "
+      "endfor "
+      "%}");
+  Dialogue talk((Memory(m)));
+  talk.say("user", "yes");
+  talk.answer(writing(5));
+  const auto then = scores(talk.memory());
+  talk.say("user", "no");
+  EXPECT_THROW(talk.answer(writing(5)), Error);
+  EXPECT_EQ(talk.messages().size(), 2u);
+  EXPECT_EQ(scores(talk.memory()), then);
+  GenerateOptions stopped = writing(5);
+  stopped.keep_going = [] { return false; };
+  talk.say("user", std::string(5000, 'x'));
+  EXPECT_EQ(talk.answer(stopped).reason, StopReason::interrupted);
+  talk.say("user", "and now");
+  EXPECT_EQ(talk.answer(writing(5)).reason, StopReason::max_tokens);
+}
+
+TEST_F(Dialogues, state_goes_on_where_it_ended_with_the_memory_or_without) {
+  const Model m = model(kTemplates[1]);
+  Memory base(m);
+  Reader(base).read("a book that was read before");
+  Dialogue talk(base);
+  talk.say("user", "one");
+  talk.answer(writing(6));
+  const std::string state = talk.state();
+  const Memory left = talk.memory();
+  talk.say("user", "two");
+  const Answer next = talk.answer(writing(6));
+  for (const Memory* as_left : {&left, static_cast<const Memory*>(nullptr)}) {
+    Dialogue again(base);
+    again.restore(state, writing(6), as_left);
+    again.say("user", "two");
+    EXPECT_EQ(again.answer(writing(6)).text, next.text);
+    expect_same(again.memory(), talk.memory());
+  }
+  Dialogue other((Memory(m)));
+  EXPECT_THAT([&] { other.restore(state, writing(6)); }, testing::ThrowsMessage<Error>(testing::HasSubstr("position")));
+  EXPECT_THROW(other.restore("{}", writing(6)), Error);
+  EXPECT_THROW(other.restore(state.substr(0, state.size() / 2), writing(6)), Error);
+}
+
+TEST_F(Dialogues, models_without_a_template_get_questions_and_answers_after_a_beginning_of_text) {
+  const Model m = model();
+  Dialogue talk((Memory(m)));
+  talk.say("user", "Who?");
+  EXPECT_EQ(talk.answer(writing(0)).tokens_read, 1 + 24);  // "\n\nQuestion: Who?\nAnswer:"
+  talk.undo();
+  talk.say("user", "Who?");
+  GenerateOptions stop = writing(8);
+  stop.stop = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
+               "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"};
+  EXPECT_EQ(talk.answer(stop).reason, StopReason::stop_string);
+  talk.say("user", "Where?");
+  talk.answer(writing(0));
+  Memory expected(m);
+  Reader(expected).read("\n\nQuestion: Who?\nAnswer:\n\nQuestion: Where?\nAnswer:");
+  expect_same(talk.memory(), expected);
+}
+
+TEST_F(Dialogues, a_memory_finds_its_model_among_the_places) {
+  const Model m = model();
+  Memory memory(m);
+  Reader(memory).read("text");
+  memory.save(dir_ / "it.memory");
+  const std::filesystem::path places[] = {dir_.parent_path()};
+  EXPECT_EQ(model_of_memory(dir_ / "it.memory", places), dir_);
+  EXPECT_THAT([&] { model_of_memory(dir_ / "it.memory", {}); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr(m.fingerprint())));
+}
+
+}  // namespace
+}  // namespace ingrain

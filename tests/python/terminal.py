@@ -1,0 +1,49 @@
+"""A program on a terminal of its own, as a person sees it."""
+import os
+import pty
+import select
+import signal
+import time
+
+
+class Terminal:
+    def __init__(self, *command, **environment):
+        self.seen = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.update(TERM="xterm", LC_ALL="C.UTF-8", OMP_NUM_THREADS="1", **environment)
+            os.execv(command[0], [str(word) for word in command])
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def wait_for(self, text, timeout=120):
+        """Until `text` has been shown (after what was waited for before)."""
+        end = time.monotonic() + timeout
+        while text not in self.seen:
+            assert time.monotonic() < end, f"{text!r} did not come; this did: {self.seen!r}"
+            if select.select([self.fd], [], [], 1)[0]:
+                try:
+                    self.seen += os.read(self.fd, 65536).decode(errors="replace")
+                except OSError:
+                    assert text in self.seen, f"{text!r} did not come before the end: {self.seen!r}"
+        at = self.seen.index(text) + len(text)
+        shown, self.seen = self.seen[:at], self.seen[at:]
+        return shown
+
+    def end(self, timeout=60):
+        """Waits for the program's end; its exit status, or minus the signal's number."""
+        end = time.monotonic() + timeout
+        while True:
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.seen += os.read(self.fd, 65536).decode(errors="replace")
+                except OSError:
+                    pass
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.fd)
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError(f"it did not end; {self.seen!r}")
