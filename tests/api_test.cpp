@@ -3,6 +3,7 @@
 
 #include "api/parts.h"
 #include "scratch.h"
+#include "store/model_files.h"
 #include "tiny_model.h"
 
 #include <cmath>

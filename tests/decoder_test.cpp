@@ -61,7 +61,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
                                            Case{{.window = 1000}, 4}, Case{{.kv_heads = 1}, 11},
                                            Case{{.suffix = 1}, 16}, Case{{.layers = 2, .suffix = 2}, 6},
                                            Case{{.layers = 2, .suffix = 0}, 7},
-                                           Case{{.tie = false, .post_norm = false, .learned_rates = true}, 10}));
+                                           Case{{.tie = false, .post_norm = false, .learned_rates = true}, 10},
+                                           Case{{.layers = 4, .suffix = 3, .unrotated = 2}, 6}));
 
 /// Operations of libtorch while it lives, those within others included.
 class CountOperations {
@@ -98,8 +99,10 @@ Network variant_model(const Variant& variant) {
   c.hidden_size = c.mlp_size = 64;
   c.num_heads = 4;
   c.head_dim = 16;
-  c.qkv_bias = variant.biases;
-  c.qk_norm = variant.head_norms;
+  c.change_layers([&](LayerSpec& layer) {
+    layer.qkv_bias = variant.biases;
+    layer.qk_norm = variant.head_norms;
+  });
   c.rope_interleaved = variant.interleaved;
   c.init_std = 0.1;
   Weights w = initial_weights(c, 5);
@@ -162,6 +165,14 @@ INSTANTIATE_TEST_SUITE_P(
                 false,
                 1e-4},
         Variant{"bf16_qwen2", at::kBFloat16, nullptr, {.kv_heads = 1, .post_norm = false}, true, false, false, 5e-2},
+        Variant{"fp32_smollm3",
+                at::kFloat,
+                nullptr,
+                {.layers = 4, .post_norm = false, .unrotated = 2},
+                false,
+                false,
+                true,
+                1e-4},
         Variant{"no_suffix", at::kFloat, nullptr, {.suffix = 0}, false, true, true, 1e-4},
         Variant{"q8_0", at::kFloat, &ops::q8_0, {}, false, true, true, 2e-3},
         Variant{"q4_1", at::kBFloat16, &ops::q4_1, {.tie = false}, true, true, true, 5e-2}),

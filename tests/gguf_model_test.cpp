@@ -1,6 +1,6 @@
 // What GGUF metadata say of the model and of its tokenizer.
 #include "tokenizer/gguf_tokenizer.h"
-#include "families/hf_config.h"
+#include "families/families.h"
 
 #include "base/error.h"
 #include "gguf_builder.h"
@@ -32,26 +32,28 @@ std::string tensor(std::string_view name, const std::vector<uint64_t>& dims) {
   return GgufBuilder().tensor(name, dims, 0, 0).bytes();
 }
 
-std::vector<std::string> llama_keys() {
-  return {key("general.architecture", std::string_view("llama")),
-          key("llama.block_count", 2u),
-          key("llama.embedding_length", 16u),
-          key("llama.feed_forward_length", 32u),
-          key("llama.attention.head_count", 4u),
-          key("llama.attention.head_count_kv", 2u),
-          key("llama.context_length", 64u),
-          key("llama.rope.freq_base", 1e5f),
+std::vector<std::string> keys_of(const std::string& arch) {
+  return {key("general.architecture", std::string_view(arch)),
+          key(arch + ".block_count", 2u),
+          key(arch + ".embedding_length", 16u),
+          key(arch + ".feed_forward_length", 32u),
+          key(arch + ".attention.head_count", 4u),
+          key(arch + ".attention.head_count_kv", 2u),
+          key(arch + ".context_length", 64u),
+          key(arch + ".rope.freq_base", 1e5f),
           key("tokenizer.ggml.bos_token_id", 1u),
           key("tokenizer.ggml.eos_token_id", 2u),
           key("tokenizer.ggml.eot_token_id", 3u)};
 }
 
+std::vector<std::string> llama_keys() { return keys_of("llama"); }
+
 const std::string kEmbedding = tensor("token_embd.weight", {16, 10});
 
-DecoderDescription describe(const std::vector<std::string>& keys, std::vector<std::string> tensors = {}) {
+ModelConfig describe(const std::vector<std::string>& keys, std::vector<std::string> tensors = {}) {
   tensors.push_back(kEmbedding);
   const std::string bytes = assemble(keys, tensors, 16 * 10 * 4);
-  return describe_gguf(Gguf(bytes, "m.gguf"));
+  return families::read_gguf(Gguf(bytes, "m.gguf"));
 }
 
 std::string refusal(std::vector<std::string> keys, const std::vector<std::string>& more,
@@ -68,11 +70,10 @@ std::string refusal(std::vector<std::string> keys, const std::vector<std::string
 
 TEST(GgufModel, a_llama_is_described) {
   const auto d = describe(llama_keys());
-  EXPECT_EQ(d.arch, "llama");
   EXPECT_EQ(d.vocab_size, 10);
-  EXPECT_EQ(d.layers, 2);
+  EXPECT_EQ(d.num_layers, 2);
   EXPECT_EQ(d.head_dim, 4);
-  EXPECT_EQ(d.kv_heads, 2);
+  EXPECT_EQ(d.num_kv_heads, 2);
   EXPECT_EQ(d.rope_theta, 1e5);
   EXPECT_TRUE(d.rope_interleaved && d.tie_embeddings);
   EXPECT_FALSE(d.qk_norm || d.qkv_bias);
@@ -83,7 +84,7 @@ TEST(GgufModel, tensors_tell_biases_norms_and_the_head) {
   const auto d = describe(llama_keys(), {tensor("output.weight", {16, 10}), tensor("blk.0.attn_q.bias", {16}),
                                          tensor("blk.0.attn_q_norm.weight", {4})});
   EXPECT_TRUE(d.qkv_bias && d.qk_norm);
-  EXPECT_FALSE(d.tie_embeddings || d.o_bias || d.mlp_bias);
+  EXPECT_FALSE(d.tie_embeddings);
 }
 
 TEST(GgufModel, rope_scaling_is_read) {
@@ -92,10 +93,24 @@ TEST(GgufModel, rope_scaling_is_read) {
   keys.push_back(key("llama.rope.scaling.factor", 4.0f));
   keys.push_back(key("llama.rope.scaling.original_context_length", 16u));
   const auto yarn = describe(keys).rope_scaling;
-  EXPECT_EQ(yarn.type, RopeScalingType::yarn);
+  EXPECT_EQ(yarn.kind, RopeScaling::Kind::yarn);
   EXPECT_EQ(yarn.factor, 4);
   EXPECT_EQ(yarn.original_max_position, 16);
-  EXPECT_NEAR(yarn.attention_factor, 1.138629436, 1e-9);
+  EXPECT_NEAR(*yarn.attention_factor, 1.138629436, 1e-9);
+}
+
+TEST(GgufModel, a_window_counts_only_where_the_family_has_one) {
+  auto keys = llama_keys();
+  keys.push_back(key("llama.attention.sliding_window", 8u));
+  EXPECT_TRUE(describe(keys).full_attention());  // llama.cpp, too, does not look at it
+}
+
+TEST(GgufModel, every_fourth_layer_of_smollm3_is_not_rotated) {
+  auto keys = keys_of("smollm3");
+  keys[1] = key("smollm3.block_count", 8u);
+  const ModelConfig c = describe(keys);
+  for (int64_t i = 0; i < 8; ++i) EXPECT_EQ(c.layer(i).rotated, i % 4 != 3) << i;
+  EXPECT_TRUE(c.rope_interleaved);
 }
 
 TEST(GgufModel, what_cannot_be_run_is_refused_by_key) {
@@ -103,9 +118,12 @@ TEST(GgufModel, what_cannot_be_run_is_refused_by_key) {
   EXPECT_THAT(refusal({key("general.architecture", std::string_view("mamba"))}, {}), HasSubstr("'mamba'"));
   EXPECT_THAT(refusal({key("general.architecture", std::string_view("llama"))}, {}),
               HasSubstr("'llama.block_count' is missing"));
+  EXPECT_THAT(refusal(llama_keys(), {key("split.count", 3u)}), HasSubstr("one of 3 parts of a split GGUF file"));
+  EXPECT_THAT(refusal(llama_keys(), {}, {tensor("blk.0.attn_output.bias", {16})}),
+              HasSubstr("biases on the attention's output"));
   EXPECT_THAT(refusal(llama_keys(), {key("llama.expert_count", 8u)}), HasSubstr("mixtures of experts"));
   EXPECT_THAT(refusal(llama_keys(), {key("llama.rope.dimension_count", 2u)}), HasSubstr("part of each head"));
-  EXPECT_THAT(refusal(llama_keys(), {key("llama.attention.key_length", 3u)}), HasSubstr("rotated in pairs"));
+  EXPECT_THAT(refusal(llama_keys(), {key("llama.attention.key_length", 3u)}), HasSubstr("'head_dim' is 3"));
   EXPECT_THAT(refusal(llama_keys(), {key("llama.rope.scaling.type", std::string_view("longrope"))}),
               HasSubstr("'longrope'"));
   // The block of zeros is no divisor.

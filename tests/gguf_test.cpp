@@ -160,7 +160,7 @@ TEST(Gguf, hostile_tensors_are_refused) {
   EXPECT_THAT(with({1, 1, 1, 1, 1}, 0, 0), testing::HasSubstr("5 dimensions"));
   EXPECT_THAT(with({}, 0, 0), testing::HasSubstr("0 dimensions"));
   EXPECT_THAT(with({31}, 8, 0), testing::HasSubstr("Q8_0 needs a positive multiple of 32"));
-  EXPECT_THAT(with({256}, 11, 0), testing::HasSubstr("type 11, which ingrain cannot read"));
+  EXPECT_THAT(with({256}, 11, 0), testing::HasSubstr("type Q3_K, which ingrain cannot read"));
 }
 
 TEST(Gguf, a_file_cut_short_anywhere_is_refused) {

@@ -1,5 +1,5 @@
 // config.json of the supported families, and what is refused.
-#include "families/hf_config.h"
+#include "families/families.h"
 
 #include "base/error.h"
 
@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace ingrain::formats {
+namespace ingrain::families {
 namespace {
 
 using nlohmann::json;
@@ -26,8 +26,8 @@ json with(json config, const json& changes) {
   return config;
 }
 
-DecoderDescription parse(const json& config, const std::string& generation = "") {
-  return parse_hf_config(config.dump(), generation, "m/config.json");
+ModelConfig parse(const json& config, const std::string& generation = "") {
+  return parse_hugging_face(config.dump(), generation, "m/config.json");
 }
 
 std::string refusal(const json& changes) {
@@ -42,34 +42,37 @@ std::string refusal(const json& changes) {
 
 TEST(HfConfig, a_llama_is_described) {
   const auto d = parse(smollm2());
-  EXPECT_EQ(d.arch, "llama");
   EXPECT_EQ(d.vocab_size, 49152);
   EXPECT_EQ(d.hidden_size, 576);
-  EXPECT_EQ(d.layers, 30);
-  EXPECT_EQ(d.heads, 9);
-  EXPECT_EQ(d.kv_heads, 3);
+  EXPECT_EQ(d.num_layers, 30);
+  EXPECT_EQ(d.num_heads, 9);
+  EXPECT_EQ(d.num_kv_heads, 3);
   EXPECT_EQ(d.head_dim, 64);
-  EXPECT_EQ(d.intermediate_size, 1536);
+  EXPECT_EQ(d.mlp_size, 1536);
   EXPECT_EQ(d.rms_eps, 1e-5);
   EXPECT_EQ(d.rope_theta, 100000);
-  EXPECT_EQ(d.rope_scaling.type, RopeScalingType::none);
-  EXPECT_FALSE(d.rope_interleaved || d.qk_norm || d.qkv_bias || d.o_bias || d.mlp_bias || d.sliding_window);
+  EXPECT_EQ(d.rope_scaling.kind, RopeScaling::Kind::none);
+  EXPECT_FALSE(d.rope_interleaved || d.qk_norm || d.qkv_bias || d.post_norm || !d.full_attention());
+  EXPECT_TRUE(d.layers.empty());
   EXPECT_TRUE(d.tie_embeddings);
-  EXPECT_THAT(d.bos_ids, ElementsAre(1));
+  EXPECT_EQ(d.bos_id, 1);
   EXPECT_THAT(d.eos_ids, ElementsAre(2));
-  EXPECT_EQ(d.max_positions, 8192);
+  EXPECT_EQ(d.trained_length, 8192);
+}
+
+TEST(HfConfig, a_base_model_is_of_its_family) {
+  EXPECT_EQ(parse(with(smollm2(), {{"architectures", {"LlamaModel"}}})).num_layers, 30);
+  EXPECT_TRUE(parse(with(smollm2(), {{"architectures", nullptr}, {"model_type", "qwen3"}})).qk_norm);
 }
 
 TEST(HfConfig, families_differ_in_biases_and_norms) {
   const auto qwen2 = parse(with(smollm2(), {{"architectures", {"Qwen2ForCausalLM"}}, {"attention_bias", nullptr}}));
   EXPECT_TRUE(qwen2.qkv_bias);
-  EXPECT_FALSE(qwen2.o_bias || qwen2.qk_norm);
+  EXPECT_FALSE(qwen2.qk_norm);
   const auto qwen3 = parse(with(smollm2(), {{"architectures", {"Qwen3ForCausalLM"}}, {"head_dim", 128}}));
   EXPECT_TRUE(qwen3.qk_norm);
   EXPECT_FALSE(qwen3.qkv_bias);
   EXPECT_EQ(qwen3.head_dim, 128);
-  const auto biased = parse(with(smollm2(), {{"attention_bias", true}, {"mlp_bias", true}}));
-  EXPECT_TRUE(biased.qkv_bias && biased.o_bias && biased.mlp_bias);
 }
 
 TEST(HfConfig, every_kind_of_rope_scaling_is_read) {
@@ -81,28 +84,115 @@ TEST(HfConfig, every_kind_of_rope_scaling_is_read) {
                               {"low_freq_factor", 1.0},
                               {"high_freq_factor", 4.0},
                               {"original_max_position_embeddings", 4096}});
-  EXPECT_EQ(llama3.type, RopeScalingType::llama3);
+  EXPECT_EQ(llama3.kind, RopeScaling::Kind::llama3);
   EXPECT_EQ(llama3.factor, 32);
   EXPECT_EQ(llama3.original_max_position, 4096);
   const auto linear = scaled({{"type", "linear"}, {"factor", 2}});
-  EXPECT_EQ(linear.type, RopeScalingType::linear);
+  EXPECT_EQ(linear.kind, RopeScaling::Kind::linear);
   EXPECT_EQ(linear.factor, 2);
-  const auto dynamic = scaled({{"type", "dynamic"}, {"factor", 2.0}});
-  EXPECT_EQ(dynamic.type, RopeScalingType::dynamic);
-  EXPECT_EQ(dynamic.original_max_position, 8192);
   const auto yarn = scaled({{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 2048}});
-  EXPECT_EQ(yarn.type, RopeScalingType::yarn);
-  EXPECT_NEAR(yarn.attention_factor, 1.138629436, 1e-9);  // 0.1 ln 4 + 1
+  EXPECT_EQ(yarn.kind, RopeScaling::Kind::yarn);
+  EXPECT_NEAR(*yarn.attention_factor, 1.138629436, 1e-9);  // 0.1 ln 4 + 1
   EXPECT_EQ(yarn.beta_fast, 32);
-  EXPECT_EQ(scaled({{"rope_type", "default"}}).type, RopeScalingType::none);
+  EXPECT_EQ(scaled({{"rope_type", "default"}}).kind, RopeScaling::Kind::none);
 }
 
-TEST(HfConfig, newer_files_keep_rope_in_one_object) {
-  const auto d =
-      parse(with(smollm2(), {{"rope_theta", nullptr},
-                             {"rope_parameters", {{"rope_theta", 5e5}, {"rope_type", "linear"}, {"factor", 3}}}}));
-  EXPECT_EQ(d.rope_theta, 5e5);
-  EXPECT_EQ(d.rope_scaling.factor, 3);
+/// Every place that a field of RoPE has in files of transformers 4 and 5, and older ones (docs/models.md).
+TEST(HfConfig, rope_fields_are_found_wherever_they_stand) {
+  const auto theta = [](const json& changes) { return parse(with(smollm2(), changes)).rope_theta; };
+  const json inside{{"rope_type", "default"}, {"rope_theta", 5e5}};
+  EXPECT_EQ(theta({{"rope_theta", 3e5}}), 3e5);
+  EXPECT_EQ(theta({{"rope_theta", nullptr}}), 1e4);
+  EXPECT_EQ(theta({{"rope_theta", nullptr}, {"rope_parameters", inside}}), 5e5);
+  EXPECT_EQ(theta({{"rope_theta", nullptr}, {"rope_scaling", inside}}), 5e5);
+  EXPECT_EQ(theta({{"rope_theta", 3e5}, {"rope_parameters", inside}}), 5e5);
+  EXPECT_EQ(theta({{"rope_theta", 3e5}, {"rope_parameters", {{"rope_type", "default"}}}}), 3e5);
+  EXPECT_EQ(theta({{"rope_theta", nullptr}, {"rope_parameters", {{"full_attention", inside}}}}), 5e5);
+
+  const auto scaling = [](const json& changes) { return parse(with(smollm2(), changes)).rope_scaling; };
+  const json yarn{{"rope_type", "yarn"}, {"factor", 4}}, linear{{"rope_type", "linear"}, {"factor", 3}};
+  EXPECT_EQ(scaling({{"rope_parameters", linear}}).factor, 3);
+  EXPECT_EQ(scaling({{"rope_parameters", linear}, {"rope_scaling", yarn}}).factor, 4);  // as in transformers
+  EXPECT_EQ(scaling({{"rope_scaling", yarn}}).original_max_position, 8192);
+  EXPECT_EQ(scaling({{"rope_scaling", with(yarn, {{"original_max_position_embeddings", 64}})}}).original_max_position,
+            64);
+  EXPECT_EQ(scaling({{"rope_scaling", yarn}, {"original_max_position_embeddings", 32}}).original_max_position, 32);
+  EXPECT_EQ(scaling({{"rope_scaling", with(yarn, {{"original_max_position_embeddings", 64}})},
+                     {"original_max_position_embeddings", 32}})
+                .original_max_position,
+            32);
+  const json llama3{{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 1}, {"high_freq_factor", 4}};
+  EXPECT_EQ(scaling({{"rope_parameters", llama3}}).original_max_position, 8192);
+}
+
+TEST(HfConfig, every_fourth_layer_of_smollm3_is_not_rotated) {
+  const json smollm3 = with(smollm2(), {{"architectures", {"SmolLM3ForCausalLM"}},
+                                        {"num_hidden_layers", 6},
+                                        {"rope_theta", nullptr},
+                                        {"tie_word_embeddings", nullptr}});
+  const auto rotated = [](const ModelConfig& c) {
+    std::vector<int> out;
+    for (int64_t i = 0; i < c.num_layers; ++i) out.push_back(c.layer(i).rotated ? 1 : 0);
+    return out;
+  };
+  const ModelConfig usual = parse(smollm3);
+  EXPECT_THAT(rotated(usual), ElementsAre(1, 1, 1, 0, 1, 1));
+  EXPECT_EQ(usual.rope_theta, 2e6);
+  EXPECT_TRUE(usual.tie_embeddings);
+  EXPECT_THAT(rotated(parse(with(smollm3, {{"no_rope_layer_interval", 2}}))), ElementsAre(1, 0, 1, 0, 1, 0));
+  const json list{{"no_rope_layers", {0, 1, 1, 1, 1, 0}}, {"no_rope_layer_interval", 2}};
+  EXPECT_THAT(rotated(parse(with(smollm3, list))), ElementsAre(0, 1, 1, 1, 1, 0));
+  EXPECT_EQ(parse(with(smollm3, {{"no_rope_layers", {1, 1, 1, 1, 1, 1}}})).layers.size(), 0u);
+  EXPECT_THROW(parse(with(smollm3, {{"no_rope_layers", {1, 0}}})), Error);
+  EXPECT_THROW(parse(with(smollm3, {{"no_rope_layers", {1, 1, 1, 1, 1, 2}}})), Error);
+}
+
+TEST(ModelConfig, layers_that_differ_survive_our_own_file) {
+  const ModelConfig c = parse(with(smollm2(), {{"architectures", {"SmolLM3ForCausalLM"}}, {"num_hidden_layers", 5}}));
+  const json file = to_json(c);
+  EXPECT_EQ(file["layers"], json::parse(R"([{}, {}, {}, {"rope": false}, {}])"));
+  EXPECT_EQ(parse_config(file, "config.json").layers, c.layers);
+  EXPECT_FALSE(
+      to_json(parse(smollm2())).contains("layers"));  // files of models whose layers are alike stay as they were
+}
+
+TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
+  const json plain = to_json(parse(smollm2()));
+  const json unusual{{"partial_rotary_factor", 0.5},
+                     {"attention_scale", 0.2},
+                     {"attention_softcap", 50.0},
+                     {"qk_norm_whole", true},
+                     {"mlp_bias", true},
+                     {"attention_output_bias", true},
+                     {"pre_norm", false},
+                     {"hidden_act", "gelu"},
+                     {"embedding_scale", 12.0},
+                     {"residual_scale", 0.2},
+                     {"logit_scale", 0.1},
+                     {"logit_softcap", 30.0}};
+  for (const auto& [field, value] : unusual.items()) {
+    try {
+      parse_config(with(plain, {{field, value}}), "config.json");
+      ADD_FAILURE() << field << " was accepted";
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(field));
+    }
+  }
+  json layers = std::vector<json>(30, json::object());
+  layers[7] = {{"sliding_window", 64}};
+  const auto refused = [&] {
+    try {
+      parse_config(with(plain, {{"layers", layers}}), "config.json");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(refused(), HasSubstr("layer 7: 'sliding_window'"));
+  layers[7] = {{"rope_theta", 5e5}};
+  EXPECT_THAT(refused(), HasSubstr("layer 7: 'rope_theta'"));
+  layers[7] = {{"rop", false}};
+  EXPECT_THAT(refused(), HasSubstr("layers[7]: unknown field 'rop'"));
 }
 
 TEST(HfConfig, eos_ids_of_the_generation_config_win) {
@@ -112,40 +202,58 @@ TEST(HfConfig, eos_ids_of_the_generation_config_win) {
   EXPECT_THAT(parse(smollm2(), "{}").eos_ids, ElementsAre(2));
 }
 
-TEST(HfConfig, a_window_counts_only_where_all_layers_have_it) {
+TEST(HfConfig, a_window_counts_only_where_the_family_has_one_in_all_layers) {
   const json qwen =
       with(smollm2(), {{"architectures", {"Qwen2ForCausalLM"}}, {"sliding_window", 4096}, {"max_window_layers", 0}});
-  EXPECT_EQ(parse(qwen).sliding_window, std::nullopt);
-  EXPECT_EQ(parse(with(qwen, {{"use_sliding_window", true}})).sliding_window, 4096);
-  EXPECT_EQ(parse(with(qwen, {{"use_sliding_window", true}, {"max_window_layers", 30}})).sliding_window, std::nullopt);
+  EXPECT_TRUE(parse(qwen).full_attention());
+  EXPECT_EQ(parse(with(qwen, {{"use_sliding_window", true}})).window, 4096);
+  EXPECT_TRUE(parse(with(qwen, {{"use_sliding_window", true}, {"max_window_layers", 30}})).full_attention());
   EXPECT_THROW(parse(with(qwen, {{"use_sliding_window", true}, {"max_window_layers", 10}})), Error);
   const json full = std::vector<std::string>(30, "full_attention");
-  EXPECT_EQ(parse(with(qwen, {{"use_sliding_window", true}, {"layer_types", full}})).sliding_window, std::nullopt);
+  EXPECT_TRUE(parse(with(qwen, {{"use_sliding_window", true}, {"layer_types", full}})).full_attention());
+  const json sliding = std::vector<std::string>(30, "sliding_attention");
+  EXPECT_EQ(parse(with(qwen, {{"use_sliding_window", true}, {"layer_types", sliding}})).window, 4096);
+  EXPECT_TRUE(parse(with(qwen, {{"layer_types", sliding}})).full_attention());  // not asked for
+  EXPECT_TRUE(
+      parse(with(qwen, {{"architectures", {"LlamaForCausalLM"}}, {"use_sliding_window", true}})).full_attention());
 }
 
 TEST(HfConfig, what_cannot_be_run_is_refused_by_field) {
   EXPECT_EQ(refusal(json::object()), "accepted");
-  EXPECT_THAT(refusal({{"architectures", {"MambaForCausalLM"}}}), HasSubstr("'MambaForCausalLM' is not supported"));
+  EXPECT_THAT(refusal({{"architectures", {"MambaForCausalLM"}}}),
+              HasSubstr("'MambaForCausalLM' is not supported; supported are LlamaForCausalLM (SmolLM2 is one)"));
   EXPECT_THAT(refusal({{"hidden_size", nullptr}}), HasSubstr("'hidden_size' is missing"));
   EXPECT_THAT(refusal({{"hidden_size", -1}}), HasSubstr("'hidden_size' must be a whole number"));
   EXPECT_THAT(refusal({{"hidden_size", 1e30}}), HasSubstr("'hidden_size' must be a whole number"));
   EXPECT_THAT(refusal({{"hidden_size", "576"}}), HasSubstr("'hidden_size' must be a whole number"));
-  EXPECT_THAT(refusal({{"num_hidden_layers", 2000000000}}), HasSubstr("larger than any"));
-  EXPECT_THAT(refusal({{"num_key_value_heads", 4}}), HasSubstr("cannot share 4 key-value heads"));
+  EXPECT_THAT(refusal({{"num_hidden_layers", 2000000000}}),
+              HasSubstr("'num_hidden_layers' must be a whole number from 1 to 1024"));
+  EXPECT_THAT(refusal({{"num_key_value_heads", 4}}), HasSubstr("'num_key_value_heads' (4)"));
   EXPECT_THAT(refusal({{"num_attention_heads", 7}, {"num_key_value_heads", 7}}), HasSubstr("'head_dim' is missing"));
-  EXPECT_THAT(refusal({{"head_dim", 63}}), HasSubstr("rotated in pairs"));
+  EXPECT_THAT(refusal({{"head_dim", 63}}), HasSubstr("'head_dim' is 63"));
   EXPECT_THAT(refusal({{"hidden_act", "gelu"}}), HasSubstr("'hidden_act' is 'gelu'"));
   EXPECT_THAT(refusal({{"quantization_config", {{"bits", 4}}}}), HasSubstr("'quantization_config'"));
   EXPECT_THAT(refusal({{"partial_rotary_factor", 0.5}}), HasSubstr("'partial_rotary_factor'"));
+  EXPECT_THAT(refusal({{"attention_bias", true}}), HasSubstr("biases on the attention's output"));
+  EXPECT_THAT(refusal({{"mlp_bias", true}}), HasSubstr("biases in the MLPs"));
+  EXPECT_THAT(refusal({{"rope_parameters", {{"rope_type", "linear"}}}}),
+              HasSubstr("'rope_parameters.factor' is missing"));
+  EXPECT_THAT(refusal({{"rope_parameters", {{"rope_type", "unheard"}, {"factor", 2}}}}),
+              HasSubstr("'rope_parameters.rope_type' is 'unheard'"));
+  EXPECT_THAT(refusal({{"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}}}),
+              HasSubstr("'partial_rotary_factor'"));
+  EXPECT_THAT(refusal({{"rope_scaling", {{"type", "default"}, {"mrope_section", {1, 2}}}}}),
+              HasSubstr("'rope_scaling.mrope_section'"));
+  EXPECT_THAT(refusal({{"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}}}), HasSubstr("'dynamic'"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}), HasSubstr("'longrope'"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 2}}}}),
               HasSubstr("rope_scaling.low_freq_factor"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "linear"}}}}), HasSubstr("'rope_scaling.factor' is missing"));
   EXPECT_THAT(refusal({{"rms_norm_eps", 0}}), HasSubstr("'rms_norm_eps' must be a positive number"));
-  EXPECT_THAT(refusal({{"eos_token_id", 49152}}), HasSubstr("beyond the 49152 tokens"));
+  EXPECT_THAT(refusal({{"eos_token_id", 49152}}), HasSubstr("'eos_token_id' holds 49152"));
   EXPECT_THAT(refusal({{"eos_token_id", {"x"}}}), HasSubstr("'eos_token_id' must be a token's id"));
   EXPECT_THAT(refusal({{"tie_word_embeddings", 1}}), HasSubstr("'tie_word_embeddings' must be true or false"));
 }
 
 }  // namespace
-}  // namespace ingrain::formats
+}  // namespace ingrain::families

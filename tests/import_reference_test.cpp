@@ -1,6 +1,6 @@
 #include "store/import_reference.h"
 
-#include "model/network.h"
+#include "store/model_files.h"
 #include "store/reference_layout.h"
 #include "store/tensor_io.h"
 #include "scratch.h"

@@ -5,6 +5,8 @@
 #include "ttt/outer_gradient.h"
 
 #include <gtest/gtest.h>
+
+#include <set>
 #include <torch/csrc/autograd/autograd.h>
 
 namespace ingrain::ttt {
@@ -41,15 +43,15 @@ TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
   const ModelConfig& c = model.config;
   const Tensor tokens = tokens_of(p, c);
   for (const bool meta : {true, false}) {
-    GradientSlots slots(c, model.weights);
+    GradientSums gradients(c, model.weights);
     GradientOptions options;
     options.keep_bytes = p.keep_bytes;
     options.rate_multiplier = 0.8;
-    const OuterLoss loss = (meta ? meta_gradient : standard_gradient)(c, slots, tokens, options);
+    const OuterLoss loss = (meta ? meta_gradient : standard_gradient)(c, gradients, tokens, options);
 
-    const Tensor plain = plain_outer_loss(c, slots.leaves(), tokens, meta, 0.8);
+    const Tensor plain = plain_outer_loss(c, gradients.leaves(), tokens, meta, 0.8);
     EXPECT_NEAR(loss.mean(), plain.item<double>(), 1e-12);
-    const auto leaves = parameter_list(c, slots.leaves()), sums = parameter_list(c, slots.sums());
+    const auto leaves = parameter_list(c, gradients.leaves()), sums = parameter_list(c, gradients.sums());
     const auto expected = torch::autograd::grad({plain}, leaves, {}, std::nullopt, false, /*allow_unused=*/true);
     for (size_t i = 0; i < leaves.size(); ++i) {
       const Tensor e = expected[i].defined() ? expected[i] : at::zeros_like(leaves[i]);
@@ -90,16 +92,17 @@ INSTANTIATE_TEST_SUITE_P(
         GradientCase{.shape = {.window = 10, .chunk = 32}, .chunks = 2},
         GradientCase{.shape = {.window = 1000, .inner_clip = 100}, .batch = 2},
         GradientCase{.shape = {.kv_heads = 1, .tie = false, .post_norm = false, .learned_rates = true}, .batch = 2},
+        GradientCase{.shape = {.layers = 4, .suffix = 3, .unrotated = 2}, .batch = 2},
         GradientCase{.batch = 2, .bos_run = 5}, GradientCase{.batch = 2, .bos_run = 20}, GradientCase{.bos_run = 30},
         GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
         GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
 
-TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
+TEST(GradientSums, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
   const Network model = tiny_model({.learned_rates = true});
   const ModelConfig& c = model.config;
   const Tensor tokens = random_tokens(c, 2, 33);
-  GradientSlots all(c, model.weights);
-  GradientSlots few(c, model.weights, [](const std::string& name) {
+  GradientSums all(c, model.weights);
+  GradientSums few(c, model.weights, [](const std::string& name) {
     return name.find("fast") != std::string::npos || name == "inner_rate";
   });
   meta_gradient(c, all, tokens);
@@ -115,11 +118,42 @@ TEST(GradientSlots, parameters_that_are_not_trained_get_no_gradient_and_change_n
   EXPECT_LT(trained, a.size());
 }
 
+TEST(GradientSums, lie_in_one_piece_of_memory_and_count_what_the_table_counts) {
+  const Network model = tiny_model({.tie = false, .learned_rates = true, .unrotated = 2});
+  const ModelConfig& c = model.config;
+  GradientSums gradients(c, model.weights);
+  int64_t numbers = 0;
+  for (const Tensor& sum : parameter_list(c, gradients.sums())) {
+    numbers += sum.numel();
+    EXPECT_EQ(sum.storage().data(), gradients.flat().storage().data());
+    EXPECT_EQ(sum.storage_offset() % 16, 0);
+    sum.fill_(1);
+  }
+  EXPECT_EQ(numbers, parameter_count(c));
+  EXPECT_EQ(gradients.flat().sum().item<double>(), static_cast<double>(numbers));  // none overlaps another
+}
+
+TEST(ParameterTable, parts_in_files_cover_a_parameter_and_no_name_is_given_twice) {
+  ModelConfig c = test::tiny_config({.tie = false, .learned_rates = true});
+  c.change_layers([](LayerSpec& layer) { layer.qkv_bias = true; });
+  std::set<std::string> names;
+  for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
+    int64_t row = 0;
+    for (const StoredPart& part : stored_parts(p, c, layer)) {
+      EXPECT_EQ(part.first_row, row) << part.name;
+      row += part.rows;
+      EXPECT_TRUE(names.insert(part.name).second) << part.name;
+      EXPECT_TRUE(part.gguf.empty() || names.insert(part.gguf).second) << part.gguf;
+    }
+    EXPECT_EQ(row, shape_of(p, c)[0]) << full_name(p, layer);
+  });
+}
+
 TEST(OuterGradient, a_length_that_is_no_multiple_of_the_chunk_is_refused) {
   const Network model = tiny_model({});
-  GradientSlots slots(model.config, model.weights);
-  EXPECT_THROW(meta_gradient(model.config, slots, random_tokens(model.config, 1, 12)), Error);
-  EXPECT_THROW(standard_gradient(model.config, slots, random_tokens(model.config, 1, 1)), Error);
+  GradientSums gradients(model.config, model.weights);
+  EXPECT_THROW(meta_gradient(model.config, gradients, random_tokens(model.config, 1, 12)), Error);
+  EXPECT_THROW(standard_gradient(model.config, gradients, random_tokens(model.config, 1, 1)), Error);
 }
 
 }  // namespace

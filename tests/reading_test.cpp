@@ -153,7 +153,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Reading,
                                            TinyShape{.window = 100, .kv_heads = 1}, TinyShape{.suffix = 3, .chunk = 1},
                                            TinyShape{.layers = 2, .suffix = 0},
                                            TinyShape{.tie = false, .post_norm = false},
-                                           TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true}));
+                                           TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
+                                           TinyShape{.layers = 4, .suffix = 3, .unrotated = 2}));
 
 TEST(ReadingMasks, a_chunk_without_targets_that_count_changes_no_weight) {
   const Network model = tiny_model({});

@@ -2,6 +2,7 @@
 #include "store/retrofit.h"
 
 #include "base/error.h"
+#include "store/model_files.h"
 #include "store/stored_weights.h"
 #include "scratch.h"
 #include "tiny_model.h"

@@ -26,17 +26,19 @@ struct Kv {
 };
 
 /// Attention of tokens first .. first + T - 1 of one sequence; kv holds all positions before and gets these.
-Tensor attention(const ModelConfig& c, const BlockWeights& w, const Tensor& x, Kv& kv, int64_t first) {
+Tensor attention(const ModelConfig& c, const LayerSpec& layer, const BlockWeights& w, const Tensor& x, Kv& kv,
+                 int64_t first) {
+  const auto turned = [&](const Tensor& heads) { return layer.rotated ? rope(c, heads, first) : heads; };
   const Tensor qkv = x.matmul(w.wqkv_CD.t());
   const auto parts =
       qkv.split_with_sizes({c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim}, -1);
-  const Tensor q = rope(c, norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.q_norm_d, c.rms_eps), first);
-  const Tensor k = rope(c, norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.k_norm_d, c.rms_eps), first);
+  const Tensor q = turned(norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.q_norm_d, c.rms_eps));
+  const Tensor k = turned(norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.k_norm_d, c.rms_eps));
   const Tensor v = parts[2].unflatten(-1, {c.num_kv_heads, c.head_dim});
   kv = kv.k.defined() ? Kv{at::cat({kv.k, k}), at::cat({kv.v, v})} : Kv{k, v};
   const int64_t groups = c.num_heads / c.num_kv_heads;
   const Tensor i = at::arange(first, first + x.size(0)).unsqueeze(1), j = at::arange(kv.k.size(0)).unsqueeze(0);
-  const Tensor hidden = j.gt(i).logical_or(j.le(i - c.window));
+  const Tensor hidden = j.gt(i).logical_or(j.le(i - layer.window));
   const Tensor s =
       at::einsum("qhd,khd->hqk", {q, kv.k.repeat_interleave(groups, 1)}) / std::sqrt(static_cast<double>(c.head_dim));
   const Tensor p = s.masked_fill(hidden, -INFINITY).softmax(-1);
@@ -61,7 +63,8 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
   Tensor h = w.embedding_VD.index_select(0, tokens.narrow(0, 0, T));
   const auto attend = [&](int64_t i, const Tensor& h, Kv& kv, int64_t first) {
     const BlockWeights& b = w.blocks[static_cast<size_t>(i)];
-    return h + norm(attention(c, b, norm(h, b.attn_norm_D, c.rms_eps), kv, first), b.attn_post_norm_D, c.rms_eps);
+    return h + norm(attention(c, c.layer(i), b, norm(h, b.attn_norm_D, c.rms_eps), kv, first), b.attn_post_norm_D,
+                    c.rms_eps);
   };
   const auto ordinary = [&](int64_t i, const Tensor& h) {
     const BlockWeights& b = w.blocks[static_cast<size_t>(i)];

@@ -59,9 +59,9 @@ TEST_F(Safetensors, what_is_written_is_read_back) {
 TEST_F(Safetensors, every_dtype_survives_with_its_name_and_size) {
   const auto bytes = counting_bytes(16);
   SafetensorsWriter writer;
-  const auto all = {DType::F64, DType::F32, DType::F16,  DType::BF16,    DType::I64,
-                    DType::I32, DType::I16, DType::I8,   DType::U8,      DType::U16,
-                    DType::U32, DType::U64, DType::BOOL, DType::F8_E4M3, DType::F8_E5M2};
+  const auto all = {DType::F64,  DType::F32,     DType::F16,     DType::BF16,    DType::I64, DType::I32,
+                    DType::I16,  DType::I8,      DType::U8,      DType::U16,     DType::U32, DType::U64,
+                    DType::BOOL, DType::F8_E4M3, DType::F8_E5M2, DType::F8_E8M0, DType::C64};
   for (const DType dtype : all) {
     writer.add(std::string(dtype_name(dtype)), dtype, {2}, std::span(bytes).first(2 * dtype_size(dtype)));
   }
@@ -70,6 +70,15 @@ TEST_F(Safetensors, every_dtype_survives_with_its_name_and_size) {
   for (const DType dtype : all) EXPECT_EQ(file.at(dtype_name(dtype)).dtype, dtype);
   EXPECT_EQ(dtype_name(DType::BF16), "BF16");
   EXPECT_EQ(dtype_size(DType::BF16), 2u);
+}
+
+TEST_F(Safetensors, elements_narrower_than_a_byte_lie_side_by_side) {
+  const auto path = file(R"({"a":{"dtype":"F4","shape":[3,2],"data_offsets":[0,3]},)"
+                         R"("b":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[3,6]}})",
+                         6);
+  const SafetensorsFile narrow(path);
+  EXPECT_EQ(narrow.at("a").dtype, DType::F4);
+  EXPECT_EQ(narrow.bytes("b").size(), 3u);
 }
 
 TEST_F(Safetensors, the_order_of_adding_does_not_change_the_file_and_data_is_aligned) {
@@ -155,6 +164,7 @@ std::vector<HeaderCase> header_cases() {
       {"no shape", R"({"a":{"dtype":"U8","data_offsets":[0,4]}})", 4, "needs dtype"},
       {"no offsets", R"({"a":{"dtype":"U8","shape":[4]}})", 4, "needs dtype"},
       {"unknown field", R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4],"x":[1]}})", 4, "not a field"},
+      {"half a byte", R"({"a":)" + tensor("F4", "[3]", "[0,2]") + "}", 2, "do not fit"},
       {"unknown dtype", R"({"a":)" + tensor("F13", "[4]", "[0,4]") + "}", 4, "F13"},
       {"lower-case dtype", R"({"a":)" + tensor("u8", "[4]", "[0,4]") + "}", 4, "dtype"},
       {"dtype is a number", R"({"a":{"dtype":8,"shape":[4],"data_offsets":[0,4]}})", 4, "number"},

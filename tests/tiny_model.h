@@ -11,6 +11,7 @@ struct TinyShape {
   int64_t layers = 3, suffix = 2, window = 12, chunk = 8, kv_heads = 2;
   bool tie = true, post_norm = true, learned_rates = false;
   double inner_lr = 0.7, inner_clip = 0.5;
+  int64_t unrotated = 0;  // every so manieth layer is without RoPE
 };
 
 inline ModelConfig tiny_config(const TinyShape& shape) {
@@ -33,6 +34,8 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
   c.inner_clip = shape.inner_clip;
   c.bos_id = 1;
   c.init_std = 0.3;
+  if (shape.unrotated > 0)
+    c.each_layer([&](LayerSpec& layer, int64_t i) { layer.rotated = (i + 1) % shape.unrotated != 0; });
   return c;
 }
 

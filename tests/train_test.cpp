@@ -1,6 +1,7 @@
 // The outer loop on a tiny model and random tokens: configuration, resuming, skipping, accumulation.
 #include "data/random.h"
 #include "scratch.h"
+#include "store/model_files.h"
 #include "train/memory_plan.h"
 #include "train/run.h"
 

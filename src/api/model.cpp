@@ -1,4 +1,5 @@
 #include "api/parts.h"
+#include "model/parameters.h"
 #include "store/model_tokenizer.h"
 #include "store/open_model.h"
 
@@ -14,7 +15,7 @@ Model Model::Parts::join(Network network, const std::filesystem::path& folder) {
 }
 
 const std::string& Model::fingerprint() const { return parts_->network.fingerprint; }
-int64_t Model::parameter_count() const { return parts_->network.config.parameter_count(); }
+int64_t Model::parameter_count() const { return ingrain::parameter_count(parts_->network.config); }
 std::string Model::device() const { return parts_->network.weights.device().str(); }
 std::optional<int64_t> Model::window() const {
   const ModelConfig& config = parts_->network.config;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "data/random.h"
+#include "store/model_files.h"
 #include "store/model_tokenizer.h"
 #include "model/quantized.h"
 

@@ -28,7 +28,7 @@ void bench_train(const Subject& subject, const TrainOptions& o, Report& report) 
   const ModelConfig& c = subject.model.config;
   std::vector<Mode> modes;
   for (const std::string& name : o.modes) modes.push_back(mode(name));
-  const GradientSlots slots(c, subject.model.weights, [](const std::string&) { return true; });
+  const GradientSums gradients(c, subject.model.weights, [](const std::string&) { return true; });
   std::vector<Tensor> rows;
   for (int64_t b = 0; b < o.batch; ++b) rows.push_back(subject.slice(b * o.length, o.length + 1));
   const Tensor tokens_BT1 = at::cat(rows);
@@ -39,7 +39,7 @@ void bench_train(const Subject& subject, const TrainOptions& o, Report& report) 
     for (Mode& m : modes) {
       forget_peak_memory(subject.device());
       const Stopwatch watch(subject.device());
-      m.gradient(c, slots, tokens_BT1, options);
+      m.gradient(c, gradients, tokens_BT1, options);
       if (run >= 0) m.seconds.push_back(watch.seconds());
       if (run < 0) report.add(m.name + peak, 1e-6 * static_cast<double>(peak_memory(subject.device())), "MB");
     }

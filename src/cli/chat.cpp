@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -108,6 +109,7 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }
+    if (interrupt_signal() == SIGINT) watch_interrupts();  // it ended the answer, not the conversation
   }
   if (!session.unsaved()) return;
   keep_last(start, session.dialogue());
@@ -152,6 +154,7 @@ void add_chat_command(CLI::App& app) {
   add_weights_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");
+  // bench/results/defaults.md says why.
   o->writing.options.sampling.temperature = 0.7;
   o->writing.options.sampling.top_p = 0.9;
   o->writing.options.sampling.repetition_penalty = 1.1;

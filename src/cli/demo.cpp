@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "cli/demo_report.h"
+#include "model/parameters.h"
 #include "session/generate.h"
 #include "ttt/memory_file.h"
 
@@ -135,7 +136,7 @@ void demo(DemoOptions o) {
   f.tokens = static_cast<int64_t>(tokens.size());
   f.chunk = model.config.chunk;
   std::printf("%s (%.1fM parameters) reads %s tokens of %s in %s, with learning and without.\n", f.model.c_str(),
-              static_cast<double>(model.config.parameter_count()) / 1e6, with_commas(f.tokens).c_str(),
+              static_cast<double>(parameter_count(model.config)) / 1e6, with_commas(f.tokens).c_str(),
               f.document.c_str(), f.compute_type.c_str());
   std::fflush(stdout);
 

@@ -6,9 +6,10 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/unfinished.h"
+#include "model/parameters.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
-#include "model/network.h"
+#include "store/model_files.h"
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -112,7 +113,7 @@ void check_places(const ImportOptions& o) {
 }
 
 void print_result(const fs::path& target, const ModelConfig& config, const char* with) {
-  std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(config.parameter_count()) / 1e6, with,
+  std::printf("%s: %.1fM parameters%s%s\n", target.c_str(), static_cast<double>(parameter_count(config)) / 1e6, with,
               fs::exists(target / "tokenizer.json") ? "" : "; without a tokenizer: add a tokenizer.json to read text");
 }
 
@@ -157,7 +158,8 @@ void import_model(const ImportOptions& o) {
   if (!o.config.empty())
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
-  const int64_t weights = decoder->config().parameter_count();
+  for (const std::string& note : decoder->notes()) std::fprintf(stderr, "%s: %s\n", o.source.c_str(), note.c_str());
+  const int64_t weights = parameter_count(decoder->config());
   UnfinishedFolder made(o.target, /*may_hold_files=*/true);
   Progress progress("importing", static_cast<uint64_t>(weights), "weights");
   import_decoder(*decoder, o.source, made.path(), store,
@@ -174,9 +176,9 @@ void add_import_command(CLI::App& app) {
   auto* command = app.add_subcommand("import", "Turn another program's model into a model folder");
   auto o = std::make_shared<ImportOptions>();
   command
-      ->add_option(
-          "SOURCE", o->source,
-          "A Hugging Face folder (Llama, SmolLM2, Qwen2, Qwen3), a .gguf file, or a reference checkpoint's folder")
+      ->add_option("SOURCE", o->source,
+                   "A Hugging Face folder (Llama, SmolLM2, SmolLM3, Qwen2, Qwen3), a .gguf file, or a reference "
+                   "checkpoint's folder")
       ->required();
   command->add_option("-o,--output", o->target, "The model folder to make")->required();
   command

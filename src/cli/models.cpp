@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "ingrain/find_model.h"
 #include "model/config.h"
+#include "model/parameters.h"
 #include "store/pretrained.h"
 
 #include <nlohmann/json.hpp>
@@ -53,7 +54,7 @@ Known look_at(const fs::path& path) {
   Known out{path, "-", "", bytes_of(path)};
   try {
     const ModelConfig config = config_of(path);
-    out.parameters = fmt::format("{:.0f}M", static_cast<double>(config.parameter_count()) / 1e6);
+    out.parameters = fmt::format("{:.0f}M", static_cast<double>(parameter_count(config)) / 1e6);
     out.note =
         config.suffix_len > 0 ? "learns while it reads" : "does not learn: 'ingrain retrofit' makes one that does";
     if (const auto base = base_of(path)) {

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/unfinished.h"
+#include "model/parameters.h"
+#include "store/model_files.h"
 #include "store/model_tokenizer.h"
 #include "store/retrofit.h"
 #include "store/stored_weights.h"
@@ -35,8 +37,8 @@ void retrofit(const RetrofitCommand& o) {
   copy_tokenizer(o.model, made.path());
   made.commit();
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
-              o.target.c_str(), with_commas(config.parameter_count() - base.config.parameter_count()).c_str(),
-              with_commas(config.parameter_count()).c_str(), config.suffix_len, config.num_layers,
+              o.target.c_str(), with_commas(parameter_count(config) - parameter_count(base.config)).c_str(),
+              with_commas(parameter_count(config)).c_str(), config.suffix_len, config.num_layers,
               with_commas(config.window).c_str(), with_commas(config.chunk).c_str());
   if (!o.full) std::printf("it refers to %s, which must stay where it is (base.json)\n", o.model.c_str());
 }

@@ -72,19 +72,19 @@ class GoldenCase {
     const train::Schedule schedule{config_.init_lr, config_.lr, config_.end_lr, config_.warmup, config_.decay};
     const train::AdamWOptions adamw{0.9, 0.95, 1e-8, config_.weight_decay, config_.clip, config_.decay_embedding};
     std::unique_ptr<train::AdamW> optimizer;
-    GradientSlots first(c_, master);
+    GradientSums first(c_, master);
     std::map<std::string, std::vector<Tensor>> rows;
     for (int64_t i = 0; i < tokens_3BT1_.size(0); ++i) {
-      // Gradients are summed into the first step's slots, which the optimizer knows.
-      const GradientSlots slots(c_, convert(c_, master, compute_, device_));
+      // Gradients are summed into the first step's gradients, which the optimizer knows.
+      const GradientSums gradients(c_, convert(c_, master, compute_, device_));
       ttt::GradientOptions options;
       options.rate_multiplier = rate_multiplier(i);
       const auto loss =
-          (config_.meta ? ttt::meta_gradient : ttt::standard_gradient)(c_, slots, tokens_3BT1_[i], options);
-      const auto from = parameter_list(c_, slots.sums()), to = parameter_list(c_, first.sums());
+          (config_.meta ? ttt::meta_gradient : ttt::standard_gradient)(c_, gradients, tokens_3BT1_[i], options);
+      const auto from = parameter_list(c_, gradients.sums()), to = parameter_list(c_, first.sums());
       for (size_t p = 0; p < to.size(); ++p) to[p].copy_(from[p]);
       if (i == 0)
-        for (const auto& [name, g] : to_reference(c_, slots.sums())) values_["outer.grad." + name] = g.clone();
+        for (const auto& [name, g] : to_reference(c_, gradients.sums())) values_["outer.grad." + name] = g.clone();
       if (!optimizer) optimizer = std::make_unique<train::AdamW>(c_, master, first.sums(), adamw);
       const double lr = schedule.at(i), norm = optimizer->gradient_norm().item<double>();
       optimizer->step(lr, norm);

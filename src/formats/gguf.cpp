@@ -27,16 +27,17 @@ constexpr std::pair<GgufType, GgufTypeInfo> kTypes[] = {
     {GgufType::Q5_1, {"Q5_1", 32, 24}},   {GgufType::Q8_0, {"Q8_0", 32, 34}},  {GgufType::Q4_K, {"Q4_K", 256, 144}},
     {GgufType::Q5_K, {"Q5_K", 256, 176}}, {GgufType::Q6_K, {"Q6_K", 256, 210}}};
 
-/// What llama.cpp calls a type, for errors: of types that cannot be read, too.
+/// Names of the others, for errors.
+constexpr std::pair<uint32_t, std::string_view> kOtherTypes[] = {
+    {9, "Q8_1"},     {10, "Q2_K"},  {11, "Q3_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
+    {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"},
+    {24, "I8"},      {25, "I16"},   {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},
+    {34, "TQ1_0"},   {35, "TQ2_0"}, {39, "MXFP4"},  {40, "NVFP4"}};
+
 std::string type_name(uint32_t type) {
-  constexpr std::pair<uint32_t, std::string_view> kOthers[] = {
-      {9, "Q8_1"},     {10, "Q2_K"},  {11, "Q3_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
-      {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"},
-      {24, "I8"},      {25, "I16"},   {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},
-      {34, "TQ1_0"},   {35, "TQ2_0"}, {39, "MXFP4"},  {40, "NVFP4"}, {41, "Q1_0"}};
-  for (const auto& [number, name] : kOthers)
-    if (number == type) return fmt::format("{} ({})", name, type);
-  return std::to_string(type);
+  for (const auto& [number, name] : kOtherTypes)
+    if (number == type) return std::string(name);
+  return fmt::format("{}", type);
 }
 
 /// Bytes of a value of fixed size, or 0 for strings, arrays and unknown types.
@@ -218,11 +219,6 @@ void Gguf::parse(std::string_view bytes) {
     GgufValue value = read_value(cursor, bytes, name_, what);
     require(metadata_.emplace(std::move(key), value).second, "{}: {} appears twice", name_, what);
   }
-  const uint64_t parts = get<uint64_t>("split.count").value_or(1);
-  require(parts <= 1,
-          "{}: this GGUF file is split: it is part {} of {}; join the parts first (llama.cpp: llama-gguf-split --merge "
-          "FIRST-PART OUTPUT)",
-          name_, get<uint64_t>("split.no").value_or(0) + 1, parts);
   const uint64_t alignment = get<uint64_t>("general.alignment").value_or(32);
   require(std::has_single_bit(alignment) && alignment <= kMaxAlignment,
           "{}: general.alignment is {}; it must be a power of two up to {}", name_, alignment, kMaxAlignment);

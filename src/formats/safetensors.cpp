@@ -33,7 +33,9 @@ std::string json_string(const std::string& text, const std::filesystem::path& pa
 
 }  // namespace
 
-size_t dtype_size(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].size; }
+size_t dtype_bits(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].bits; }
+
+size_t dtype_size(DType dtype) { return (dtype_bits(dtype) + 7) / 8; }
 
 std::string_view dtype_name(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].name; }
 
@@ -71,7 +73,7 @@ std::span<const uint8_t> SafetensorsFile::bytes(std::string_view name) const {
 }
 
 void SafetensorsWriter::add(std::string name, DType dtype, std::vector<int64_t> shape, std::span<const uint8_t> bytes) {
-  const auto expected = shape_bytes(shape, dtype_size(dtype));
+  const auto expected = shape_bytes(shape, dtype_bits(dtype));
   if (!expected || *expected != bytes.size()) {
     fail("tensor '{}': {} bytes do not fit {} [{}]", printable(name), bytes.size(), dtype_name(dtype),
          fmt::join(shape, ", "));

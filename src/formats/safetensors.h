@@ -15,15 +15,38 @@
 
 namespace ingrain::formats {
 
-enum class DType { F64, F32, F16, BF16, I64, I32, I16, I8, U8, U16, U32, U64, BOOL, F8_E4M3, F8_E5M2 };
+enum class DType {
+  F64,
+  F32,
+  F16,
+  BF16,
+  I64,
+  I32,
+  I16,
+  I8,
+  U8,
+  U16,
+  U32,
+  U64,
+  BOOL,
+  F8_E4M3,
+  F8_E5M2,
+  F8_E8M0,
+  F6_E2M3,
+  F6_E3M2,
+  F4,
+  C64  // in files of others; nothing here computes with them
+};
 
-/// Bytes of one element.
+/// Bits of one element; elements narrower than a byte lie side by side.
+size_t dtype_bits(DType dtype);
+/// Its bytes, at least one.
 size_t dtype_size(DType dtype);
 /// The name in a safetensors header, "BF16".
 std::string_view dtype_name(DType dtype);
 
 /// One tensor: row-major, little-endian, at [begin, end) of the file's data section.
-/// Valid after loading: every dimension >= 0 and the product of shape and dtype_size is end - begin.
+/// Valid after loading: every dimension >= 0 and the product of shape and dtype_bits is 8 (end - begin).
 struct TensorEntry {
   DType dtype;
   std::vector<int64_t> shape;

@@ -62,7 +62,11 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     if (field_ != "dtype") bad("a string where none belongs");
     if (dtype_) bad("given twice");
     dtype_ = dtype_from_name(value);
-    if (!dtype_) bad(fmt::format("'{}' is not a dtype that ingrain reads", printable(value)));
+    if (!dtype_)
+      fail(
+          "{}: tensor '{}': '{}' is not a dtype that ingrain knows; the file is newer than this program, or no "
+          "safetensors file",
+          path_, printable(tensor_), printable(value));
     return true;
   }
 
@@ -115,7 +119,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       fail("{}: tensor '{}': needs dtype, shape and data_offsets [begin, end]; {}", path_, printable(tensor_), kRemedy);
     }
     const auto begin = static_cast<uint64_t>((*offsets_)[0]), end = static_cast<uint64_t>((*offsets_)[1]);
-    const auto bytes = shape_bytes(*shape_, dtype_size(*dtype_));
+    const auto bytes = shape_bytes(*shape_, dtype_bits(*dtype_));
     if (begin > end || !bytes || *bytes != end - begin) {
       fail("{}: tensor '{}': data_offsets [{}, {}] do not fit {} [{}]; {}", path_, printable(tensor_), begin, end,
            dtype_name(*dtype_), fmt::join(*shape_, ", "), kRemedy);
@@ -156,8 +160,8 @@ void check_coverage(const SafetensorsHeader& header, uint64_t data_size, const s
 
 }  // namespace
 
-std::optional<uint64_t> shape_bytes(const std::vector<int64_t>& shape, size_t element_size) {
-  uint64_t product = element_size;
+std::optional<uint64_t> shape_bytes(const std::vector<int64_t>& shape, size_t element_bits) {
+  uint64_t product = element_bits;
   bool empty = false;
   for (const int64_t dimension : shape) {
     if (dimension < 0) return std::nullopt;
@@ -166,7 +170,9 @@ std::optional<uint64_t> shape_bytes(const std::vector<int64_t>& shape, size_t el
     if (!next || *next > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
     product = *next;
   }
-  return empty ? 0 : product;
+  if (empty) return 0;
+  if (product % 8 != 0) return std::nullopt;
+  return product / 8;
 }
 
 SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_size,

@@ -17,8 +17,8 @@ struct SafetensorsHeader {
 SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_size,
                                            const std::filesystem::path& path);
 
-/// Elements of `shape` times `element_size`, or nothing if a dimension is negative or the product overflows
-/// (zero dimensions count as one for the overflow, so that strides fit too).
-std::optional<uint64_t> shape_bytes(const std::vector<int64_t>& shape, size_t element_size);
+/// The bytes of `shape` elements of `element_bits` each, or nothing if a dimension is negative, they end within a byte,
+/// or their bits overflow (zero dimensions count as one for the overflow, so that strides fit too).
+std::optional<uint64_t> shape_bytes(const std::vector<int64_t>& shape, size_t element_bits);
 
 }  // namespace ingrain::formats

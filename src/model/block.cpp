@@ -1,5 +1,6 @@
 #include "model/block.h"
 
+#include "model/rope.h"
 #include "ops/linear/linear.h"
 #include "ops/residual/residual.h"
 #include "ops/rms_norm/rms_norm.h"
@@ -30,8 +31,8 @@ AttentionStep attention_step(const ModelConfig& c, const BlockWeights& w, const 
                              const ops::RopeTable& rope, const Tap& tap, int64_t block) {
   const Tensor x_PBTD = ops::rms_norm(h_PBTD, w.attn_norm_D, c.rms_eps);
   const Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
-  const auto heads =
-      ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, rope, {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
+  const auto heads = ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, c.layer(block).rotated ? rope : unrotated(rope),
+                                      {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
   const Tensor o_PBTC = attend(block, heads).flatten(-2);
   const Tensor y_PBTD = ops::linear(o_PBTC, w.wo_DC);
   return {add_branch(h_PBTD, y_PBTD, w.attn_post_norm_D, c.rms_eps, tap, "attn", block), heads.k_PBTGd, heads.v_PBTGd};

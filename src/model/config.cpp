@@ -1,132 +1,18 @@
 #include "model/config.h"
 
 #include "base/error.h"
-#include "base/json.h"
-#include "base/text.h"
 
-#include <nlohmann/json.hpp>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 namespace ingrain {
 namespace {
 
-using nlohmann::json;
-
 constexpr int64_t kMaxSize = int64_t{1} << 24;
 
-const char* name(RopeScaling::Kind kind) {
-  switch (kind) {
-    case RopeScaling::Kind::linear: return "linear";
-    case RopeScaling::Kind::llama3: return "llama3";
-    case RopeScaling::Kind::yarn: return "yarn";
-    case RopeScaling::Kind::none: break;
-  }
-  return "none";
-}
-
-/// Reads an object's fields by name, remembers which names exist, and complains about any other.
-class Fields {
- public:
-  Fields(const json& object, std::string_view where) : object_(object), where_(where) {
-    require(object.is_object(), "{}: a JSON object is expected", where);
-  }
-
-  template <class T>
-  void read(const char* key, T& out) {
-    known_.emplace_back(key);
-    const auto at = object_.find(key);
-    if (at == object_.end() || at->is_null()) return;
-    if constexpr (std::is_same_v<T, bool>) {
-      require(at->is_boolean(), "{}: '{}' must be true or false", where_, key);
-    } else if constexpr (std::is_integral_v<T>) {
-      require(at->is_number_integer(), "{}: '{}' must be an integer", where_, key);
-    } else if constexpr (std::is_floating_point_v<T>) {
-      require(at->is_number(), "{}: '{}' must be a number", where_, key);
-    }
-    out = at->get<T>();
-  }
-
-  const json* find(const char* key) {
-    known_.emplace_back(key);
-    const auto at = object_.find(key);
-    return at == object_.end() || at->is_null() ? nullptr : &*at;
-  }
-
-  void finish() const {
-    for (const auto& [key, unused] : object_.items()) {
-      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      fail("{}: unknown field '{}'{}", where_, printable(key), did_you_mean(key, known_));
-    }
-  }
-
- private:
-  const json& object_;
-  std::string_view where_;
-  std::vector<std::string> known_;
-};
-
-RopeScaling parse_scaling(const json& object, std::string_view where) {
-  const std::string inside = fmt::format("{}: rope_scaling", where);
-  Fields fields(object, inside);
-  RopeScaling s;
-  std::string kind = "none";
-  if (const json* k = fields.find("rope_type")) {
-    require(k->is_string(), "{}: 'rope_type' must be a string", inside);
-    kind = k->get<std::string>();
-  }
-  bool known = false;
-  for (const auto candidate :
-       {RopeScaling::Kind::none, RopeScaling::Kind::linear, RopeScaling::Kind::llama3, RopeScaling::Kind::yarn})
-    if (kind == name(candidate)) s.kind = candidate, known = true;
-  require(known, "{}: rope_type '{}' is not known; linear, llama3 and yarn are", inside, kind);
-  fields.read("factor", s.factor);
-  fields.read("original_max_position_embeddings", s.original_max_position);
-  fields.read("low_freq_factor", s.low_freq_factor);
-  fields.read("high_freq_factor", s.high_freq_factor);
-  fields.read("beta_fast", s.beta_fast);
-  fields.read("beta_slow", s.beta_slow);
-  if (const json* a = fields.find("attention_factor")) {
-    require(a->is_number(), "{}: 'attention_factor' must be a number", inside);
-    s.attention_factor = a->get<double>();
-  }
-  fields.finish();
-  require(std::isfinite(s.factor) && s.factor >= 1, "{}: 'factor' is {}; it must be at least 1", inside, s.factor);
-  if (s.kind == RopeScaling::Kind::llama3 || s.kind == RopeScaling::Kind::yarn)
-    require(s.original_max_position >= 1, "{}: '{}' needs 'original_max_position_embeddings'", inside, kind);
-  return s;
-}
-
-json scaling_to_json(const RopeScaling& s) {
-  if (s.kind == RopeScaling::Kind::none) return nullptr;
-  json out{{"rope_type", name(s.kind)}, {"factor", s.factor}};
-  if (s.kind != RopeScaling::Kind::linear) out["original_max_position_embeddings"] = s.original_max_position;
-  if (s.kind == RopeScaling::Kind::llama3) {
-    out["low_freq_factor"] = s.low_freq_factor;
-    out["high_freq_factor"] = s.high_freq_factor;
-  }
-  if (s.kind == RopeScaling::Kind::yarn) {
-    out["beta_fast"] = s.beta_fast;
-    out["beta_slow"] = s.beta_slow;
-    if (s.attention_factor) out["attention_factor"] = *s.attention_factor;
-  }
-  return out;
-}
-
-std::vector<int64_t> parse_ids(const json& value, std::string_view where) {
-  std::vector<int64_t> ids;
-  for (const json& id : value.is_array() ? value : json::array({value})) {
-    require(id.is_number_integer(), "{}: 'eos_token_id' must be an integer or a list of integers", where);
-    ids.push_back(id.get<int64_t>());
-  }
-  return ids;
-}
-
-}  // namespace
-
-void validate(const ModelConfig& c, std::string_view where) {
+void validate_sizes(const ModelConfig& c, std::string_view where) {
   const auto size = [&](const char* field, int64_t value, int64_t least) {
     require(value >= least && value <= kMaxSize, "{}: '{}' is {}; it must be between {} and {}", where, field, value,
             least, kMaxSize);
@@ -148,111 +34,77 @@ void validate(const ModelConfig& c, std::string_view where) {
           "{}: 'suffix_len' is {}; it must be between 0 and 'num_hidden_layers' ({})", where, c.suffix_len,
           c.num_layers);
   if (c.suffix_len > 0) size("fast_intermediate_size", c.fast_mlp_size, 1);
-  require(c.window >= 1, "{}: 'sliding_window' is {}; it must be at least 1, or null for full attention", where,
-          c.window);
-  const auto positive = [&](const char* field, double value) {
-    require(std::isfinite(value) && value > 0, "{}: '{}' is {}; it must be positive", where, field, value);
+  require(c.layers.empty() || static_cast<int64_t>(c.layers.size()) == c.num_layers,
+          "{}: 'layers' describes {} layers; 'num_hidden_layers' is {}", where, c.layers.size(), c.num_layers);
+}
+
+void positive(std::string_view where, const char* field, double value) {
+  require(std::isfinite(value) && value > 0, "{}: '{}' is {}; it must be positive", where, field, value);
+}
+
+void validate_layer(const LayerSpec& l, std::string_view where) {
+  require(l.window >= 1, "{}: 'sliding_window' is {}; it must be at least 1, or null for full attention", where,
+          l.window);
+  positive(where, "rope_theta", l.rope_theta);
+  const RopeScaling& s = l.rope_scaling;
+  require(std::isfinite(s.factor) && s.factor >= 1, "{}: rope_scaling: 'factor' is {}; it must be at least 1", where,
+          s.factor);
+  if (s.kind == RopeScaling::Kind::llama3 || s.kind == RopeScaling::Kind::yarn)
+    require(s.original_max_position >= 1, "{}: rope_scaling: '{}' needs 'original_max_position_embeddings'", where,
+            s.kind == RopeScaling::Kind::llama3 ? "llama3" : "yarn");
+}
+
+/// What can be said and is not computed yet.
+void refuse_uncomputed(const LayerSpec& l, const ModelConfig& c, std::string_view where) {
+  const auto refuse = [&](bool asked, const char* field, const char* what) {
+    require(!asked, "{}: '{}': {} not supported yet", where, field, what);
   };
-  positive("rms_norm_eps", c.rms_eps);
-  positive("rope_theta", c.rope_theta);
-  positive("inner_clip", c.inner_clip);
+  refuse(l.rotated_share != 1, "partial_rotary_factor", "models that rotate a part of each head are");
+  refuse(l.attention_scale != 0, "attention_scale", "attention scores scaled otherwise than by 1 / sqrt(head_dim) are");
+  refuse(l.attention_softcap != 0, "attention_softcap", "attention scores with a soft cap are");
+  refuse(l.qk_norm_whole, "qk_norm_whole", "norms of q and k over all heads together are");
+  refuse(l.o_bias, "attention_output_bias", "biases on the attention's output (Hugging Face's 'attention_bias') are");
+  refuse(l.mlp_bias, "mlp_bias", "biases in the MLPs are");
+  refuse(!l.pre_norm, "pre_norm", "blocks without a norm before each branch are");
+  refuse(l.activation != Activation::silu, "hidden_act", "activations other than SiLU are");
+  refuse(l.window != c.window, "sliding_window", "a window in some of the layers only is");
+  refuse(l.rotated && (l.rope_theta != c.rope_theta || l.rope_scaling != c.rope_scaling), "rope_theta",
+         "RoPE that differs from layer to layer is");
+}
+
+}  // namespace
+
+void ModelConfig::join_layers() {
+  if (layers.empty()) return;
+  const bool alike = std::all_of(layers.begin(), layers.end(), [&](const auto& one) { return one == layers.front(); });
+  if (!alike) return;
+  static_cast<LayerSpec&>(*this) = layers.front();
+  layers.clear();
+}
+
+void validate(const ModelConfig& c, std::string_view where) {
+  validate_sizes(c, where);
+  validate_layer(c, where);
+  refuse_uncomputed(c, c, where);
+  for (size_t i = 0; i < c.layers.size(); ++i) {
+    const std::string layer = fmt::format("{}: layer {}", where, i);
+    validate_layer(c.layers[i], layer);
+    refuse_uncomputed(c.layers[i], c, layer);
+  }
+  positive(where, "rms_norm_eps", c.rms_eps);
+  positive(where, "inner_clip", c.inner_clip);
   require(std::isfinite(c.inner_lr) && c.inner_lr >= 0, "{}: 'inner_lr' is {}; it must not be negative", where,
           c.inner_lr);
+  for (const auto& [field, scale] :
+       {std::pair("embedding_scale", c.embedding_scale), std::pair("residual_scale", c.residual_scale),
+        std::pair("logit_scale", c.logit_scale)})
+    require(scale == 1, "{}: '{}' is {}; scales other than 1 are not supported yet", where, field, scale);
+  require(c.logit_softcap == 0, "{}: 'logit_softcap': logits with a soft cap are not supported yet", where);
   require(c.bos_id >= -1 && c.bos_id < c.vocab_size, "{}: 'bos_token_id' is {}; the vocabulary has {} ids", where,
           c.bos_id, c.vocab_size);
   for (const int64_t id : c.eos_ids)
     require(id >= 0 && id < c.vocab_size, "{}: 'eos_token_id' holds {}; the vocabulary has {} ids", where, id,
             c.vocab_size);
-}
-
-ModelConfig parse_config(const json& object, std::string_view where) {
-  Fields fields(object, where);
-  ModelConfig c;
-  std::string type = "ingrain";
-  fields.read("model_type", type);
-  require(type == "ingrain", "{}: 'model_type' is '{}'; models of other programs come in through './ingrain import'",
-          where, type);
-  fields.read("vocab_size", c.vocab_size);
-  fields.read("hidden_size", c.hidden_size);
-  fields.read("num_hidden_layers", c.num_layers);
-  fields.read("num_attention_heads", c.num_heads);
-  c.num_kv_heads = c.num_heads;
-  fields.read("num_key_value_heads", c.num_kv_heads);
-  c.head_dim = c.num_heads > 0 ? c.hidden_size / c.num_heads : 0;
-  fields.read("head_dim", c.head_dim);
-  fields.read("intermediate_size", c.mlp_size);
-  fields.read("suffix_len", c.suffix_len);
-  c.fast_mlp_size = c.suffix_len > 0 ? c.mlp_size : 0;
-  fields.read("fast_intermediate_size", c.fast_mlp_size);
-  fields.read("sliding_window", c.window);
-  fields.read("chunk_size", c.chunk);
-  fields.read("rms_norm_eps", c.rms_eps);
-  fields.read("qk_norm", c.qk_norm);
-  fields.read("post_norm", c.post_norm);
-  c.fast_post_norm = c.post_norm;
-  fields.read("fast_post_norm", c.fast_post_norm);
-  fields.read("attention_bias", c.qkv_bias);
-  fields.read("tie_word_embeddings", c.tie_embeddings);
-  fields.read("learned_inner_rates", c.learned_inner_rates);
-  fields.read("rope_theta", c.rope_theta);
-  fields.read("rope_interleaved", c.rope_interleaved);
-  if (const json* scaling = fields.find("rope_scaling")) c.rope_scaling = parse_scaling(*scaling, where);
-  fields.read("bos_token_id", c.bos_id);
-  if (const json* eos = fields.find("eos_token_id")) c.eos_ids = parse_ids(*eos, where);
-  fields.read("inner_lr", c.inner_lr);
-  fields.read("inner_clip", c.inner_clip);
-  fields.read("initializer_range", c.init_std);
-  fields.read("trained_sequence_length", c.trained_length);
-  fields.finish();
-  validate(c, where);
-  return c;
-}
-
-json to_json(const ModelConfig& c) {
-  json out{{"model_type", "ingrain"},
-           {"vocab_size", c.vocab_size},
-           {"hidden_size", c.hidden_size},
-           {"num_hidden_layers", c.num_layers},
-           {"num_attention_heads", c.num_heads},
-           {"num_key_value_heads", c.num_kv_heads},
-           {"head_dim", c.head_dim},
-           {"intermediate_size", c.mlp_size},
-           {"suffix_len", c.suffix_len},
-           {"chunk_size", c.chunk},
-           {"rms_norm_eps", c.rms_eps},
-           {"qk_norm", c.qk_norm},
-           {"post_norm", c.post_norm},
-           {"fast_post_norm", c.fast_post_norm},
-           {"attention_bias", c.qkv_bias},
-           {"tie_word_embeddings", c.tie_embeddings},
-           {"learned_inner_rates", c.learned_inner_rates},
-           {"rope_theta", c.rope_theta},
-           {"rope_interleaved", c.rope_interleaved},
-           {"rope_scaling", scaling_to_json(c.rope_scaling)},
-           {"bos_token_id", c.bos_id},
-           {"eos_token_id", c.eos_ids},
-           {"inner_lr", c.inner_lr},
-           {"inner_clip", c.inner_clip},
-           {"initializer_range", c.init_std},
-           {"trained_sequence_length", c.trained_length}};
-  out["sliding_window"] = c.full_attention() ? json(nullptr) : json(c.window);
-  if (c.suffix_len > 0) out["fast_intermediate_size"] = c.fast_mlp_size;
-  return out;
-}
-
-ModelConfig load_config(const std::filesystem::path& path) {
-  return parse_config(read_json(path, 1 << 20), path.string());
-}
-
-int64_t ModelConfig::parameter_count() const {
-  const int64_t D = hidden_size, qkv = (num_heads + 2 * num_kv_heads) * head_dim;
-  int64_t block = D * qkv + num_heads * head_dim * D + 3 * D * mlp_size + 2 * D;
-  if (qk_norm) block += 2 * head_dim;
-  if (post_norm) block += 2 * D;
-  if (qkv_bias) block += qkv;
-  const int64_t fast =
-      suffix_len * (3 * D * fast_mlp_size + D + (fast_post_norm ? D : 0) + (learned_inner_rates ? 1 : 0));
-  return vocab_size * D * (tie_embeddings ? 1 : 2) + num_layers * block + fast + D;
 }
 
 namespace {

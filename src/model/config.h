@@ -1,4 +1,5 @@
-// What a model is: its shape and switches. One block definition serves every family (DESIGN.md section 2).
+// What a model is: its sizes, and what each of its layers does. One block definition serves every family
+// (docs/mathematics.md); what a family's files say becomes one of these in src/families.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -22,39 +23,79 @@ struct RopeScaling {
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
   double beta_fast = 32, beta_slow = 1;              // yarn
   std::optional<double> attention_factor;            // yarn: multiplies cos and sin; default 0.1 ln(factor) + 1
+  bool operator==(const RopeScaling&) const = default;
 };
 
-struct ModelConfig {
+enum class Mixer { attention };
+enum class Activation { silu, gelu, gelu_tanh };
+
+/// One layer: what it does between its residual additions. More can be said than is computed: validate() refuses the
+/// rest by name.
+struct LayerSpec {
+  static constexpr int64_t kFullAttention = std::numeric_limits<int64_t>::max() / 4;
+
+  Mixer mixer = Mixer::attention;
+  int64_t window = kFullAttention;  // k: a query sees itself and the k - 1 positions before it
+  bool rotated = true;              // RoPE; without, nothing tells positions apart but the causal mask (NoPE)
+  double rope_theta = 500000;
+  double rotated_share = 1;  // of each head's numbers, the first ones
+  RopeScaling rope_scaling;
+  double attention_scale = 0;    // of q k; 0: 1 / sqrt(head_dim)
+  double attention_softcap = 0;  // c tanh(q k / c); 0: none
+  bool qk_norm = true;           // RMSNorm of q and k, head by head
+  bool qk_norm_whole = false;    // over all heads together in place of that
+  bool qkv_bias = false, o_bias = false, mlp_bias = false;
+  bool pre_norm = true, post_norm = true;  // RMSNorm before and after each branch
+  Activation activation = Activation::silu;
+
+  bool full_attention() const { return window >= kFullAttention; }
+  bool operator==(const LayerSpec&) const = default;
+};
+
+/// A model. As a LayerSpec it is what all its layers are, unless `layers` says otherwise.
+struct ModelConfig : LayerSpec {
   int64_t vocab_size = 0, hidden_size = 0, num_layers = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
   int64_t mlp_size = 0;
-  int64_t fast_mlp_size = 0;        // width of the fast MLPs; 0 if there are none
-  int64_t suffix_len = 0;           // S: the last S blocks have a fast MLP
-  int64_t window = kFullAttention;  // k: a query sees itself and the k - 1 positions before it
-  int64_t chunk = 1024;             // b: tokens per inner step
+  int64_t fast_mlp_size = 0;  // width of the fast MLPs; 0 if there are none
+  int64_t suffix_len = 0;     // S: the last S blocks have a fast MLP
+  int64_t chunk = 1024;       // b: tokens per inner step
   double rms_eps = 1e-6;
-  bool qk_norm = true, post_norm = true;
   bool fast_post_norm = true;  // off for retrofitted models: under a post-norm a zero w2 has no usable slope
-  bool qkv_bias = false;
   bool tie_embeddings = true;
   bool learned_inner_rates = false;  // one multiplier of inner_lr per suffix block, meta-learned
-  double rope_theta = 500000;
-  bool rope_interleaved = true;  // pairs (x[2i], x[2i+1]); otherwise halves (x[i], x[i + head_dim/2])
-  RopeScaling rope_scaling;
+  bool rope_interleaved = true;      // pairs (x[2i], x[2i+1]); otherwise halves (x[i], x[i + head_dim/2])
+  double embedding_scale = 1, residual_scale = 1, logit_scale = 1;  // multiply embeddings, branches, logits
+  double logit_softcap = 0;
   int64_t bos_id = 0;
   std::vector<int64_t> eos_ids;
   double inner_lr = 1, inner_clip = 1;  // eta and c of the inner step
   double init_std = 0.02;
   int64_t trained_length = 8192;
+  std::vector<LayerSpec> layers;  // empty where all layers are alike, otherwise num_layers
 
-  static constexpr int64_t kFullAttention = std::numeric_limits<int64_t>::max() / 4;
+  const LayerSpec& layer(int64_t i) const { return layers.empty() ? *this : layers[static_cast<size_t>(i)]; }
+  /// Calls `change` with every LayerSpec there is.
+  template <class Change>
+  void change_layers(const Change& change) {
+    change(static_cast<LayerSpec&>(*this));
+    for (LayerSpec& one : layers) change(one);
+  }
+  /// Calls `change(layer, i)` for each layer i, so that they may differ; what all have afterwards is said once.
+  template <class Change>
+  void each_layer(const Change& change) {
+    if (layers.empty()) layers.assign(static_cast<size_t>(num_layers), *this);
+    for (size_t i = 0; i < layers.size(); ++i) change(layers[i], static_cast<int64_t>(i));
+    join_layers();
+  }
+  /// Empties `layers` if they are alike, and makes the model what they are.
+  void join_layers();
 
   /// Index of the first suffix block.
   int64_t prefix_len() const { return num_layers - suffix_len; }
-  bool full_attention() const { return window >= kFullAttention; }
-  int64_t parameter_count() const;
 };
 
-/// Error naming `where` and the field if a value is missing, out of bounds or contradicts another.
+/// Error naming `where` and the field if a value is missing, out of bounds, contradicts another, or asks for what
+/// cannot be computed yet.
 void validate(const ModelConfig& config, std::string_view where);
 
 /// config.json in ingrain's own format (docs/formats.md); unknown keys are errors with a suggestion.
@@ -62,7 +103,7 @@ ModelConfig parse_config(const nlohmann::json& json, std::string_view where);
 nlohmann::json to_json(const ModelConfig& config);
 ModelConfig load_config(const std::filesystem::path& path);
 
-/// A preset of DESIGN.md section 2: "125m", "350m", "760m", "1b", "3b". UsageError if there is none of that name.
+/// A preset of docs/training.md: "125m", "350m", "760m", "1b", "3b". UsageError if there is none of that name.
 ModelConfig preset(std::string_view name);
 std::vector<std::string> preset_names();
 

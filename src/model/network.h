@@ -1,11 +1,11 @@
-// A model in memory, and its folder on disk: config.json, model.safetensors, tokenizer.json.
+// A model in memory. Files: store/model_files.h.
 #pragma once
 
 #include "model/weights.h"
 
-#include "formats/safetensors_folder.h"
-
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace ingrain {
 
@@ -29,25 +29,5 @@ at::ScalarType parse_compute_type(std::string_view name, at::Device device = at:
 
 /// The name that parse_compute_type() knows it by. REQUIRES: one of the three.
 std::string compute_type_name(at::ScalarType type);
-
-/// Reads a model folder, a Hugging Face folder or a GGUF file (store/pretrained.h), its matrices converted to
-/// `compute`. Error naming the file and the tensor if one is missing, has another shape than the configuration says,
-/// or holds a NaN or infinity.
-Network load_model(const std::filesystem::path& path, at::ScalarType compute, at::Device device = at::kCPU);
-
-/// Writes config.json and model.safetensors (each whole or not at all); `store` is the type of all tensors in the file.
-void save_model(const std::filesystem::path& folder, const ModelConfig& config, const Weights& weights,
-                at::ScalarType store);
-
-/// The name in model.safetensors of each part of a parameter, with the rows it covers (stacked parameters have
-/// several).
-struct StoredPart {
-  std::string name;
-  int64_t first_row, rows;
-};
-std::vector<StoredPart> stored_parts(const ModelConfig& config, const std::string& parameter);
-
-/// 16 hexadecimal digits from the values of all parameters as stored.
-std::string fingerprint_of(const formats::SafetensorsFolder& stored);
 
 }  // namespace ingrain

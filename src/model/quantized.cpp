@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "model/parameters.h"
 #include "ops/memory/arena.h"
 
 #include <fmt/ranges.h>
@@ -10,11 +11,12 @@ namespace ingrain {
 namespace {
 
 /// Moves packed matrices into one piece of memory, in the order in which a token meets them.
-void gather(Weights& packed) {
+void gather(const ModelConfig& config, Weights& packed) {
   std::vector<Tensor*> matrices;
-  for (BlockWeights& block : packed.blocks)
-    matrices.insert(matrices.end(), {&block.wqkv_CD, &block.wo_DC, &block.mlp.w13_FD, &block.mlp.w2_DF});
-  matrices.push_back(&packed.head_VD);
+  for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
+    if (p.quantizable && p.step != Step::head) matrices.push_back(&p.member(packed, layer));
+  });
+  matrices.push_back(&packed.head_VD);  // there even where it is tied
   std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::packed_format(*m); });
   std::vector<ops::cpu::Shape> shapes;
   for (const Tensor* m : matrices) shapes.push_back({m->sizes().vec(), m->scalar_type()});
@@ -36,17 +38,13 @@ void pack_slow_weights(Network& model, const ops::PackedFormat& format) {
     target = ops::pack(matrix, fitting);
     matrix.copy_(ops::unpack(target));  // in place: what lies in an arena is not freed by itself
   };
-  for (size_t i = 0; i < w.blocks.size(); ++i) {
-    BlockWeights &from = w.blocks[i], &to = packed.blocks[i];
-    pack(from.wqkv_CD, to.wqkv_CD, format);
-    pack(from.wo_DC, to.wo_DC, format);
-    pack(from.mlp.w13_FD, to.mlp.w13_FD, format);
-    pack(from.mlp.w2_DF, to.mlp.w2_DF, format);
-  }
+  for_each_parameter(model.config, [&](const Parameter& p, int64_t layer) {
+    if (p.quantizable && p.step != Step::head) pack(p.member(w, layer), p.member(packed, layer), format);
+  });
   // The embedding is looked up, not multiplied: packed it serves as the head alone.
   pack(w.head_VD.defined() ? w.head_VD : w.embedding_VD, packed.head_VD, ops::q8_0);
   packed.embedding_VD = w.embedding_VD;
-  gather(packed);
+  gather(model.config, packed);
   model.packed = std::move(packed);
 }
 

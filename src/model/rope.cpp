@@ -67,6 +67,11 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
   return {angles_TR.cos().to(device, type), angles_TR.sin().to(device, type), config.rope_interleaved};
 }
 
+ops::RopeTable unrotated(const ops::RopeTable& table) {
+  const ops::cpu::Recording::Scope aside(nullptr);  // constants: repeated work need not make them again
+  return {at::ones_like(table.cos_TR), at::zeros_like(table.sin_TR), table.interleaved};
+}
+
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count) {
   return {table.cos_TR.narrow(0, first, count), table.sin_TR.narrow(0, first, count), table.interleaved};
 }

@@ -24,6 +24,9 @@ ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t coun
 ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,
                                at::Device device = at::kCPU);
 
+/// A table of the same shape that turns nothing, for layers without RoPE.
+ops::RopeTable unrotated(const ops::RopeTable& table);
+
 /// The table's rows first .. first + count - 1.
 ops::RopeTable slice(const ops::RopeTable& table, int64_t first, int64_t count);
 

@@ -1,52 +1,29 @@
 #include "model/weights.h"
 
+#include "model/parameters.h"
 #include "ops/memory/arena.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <fmt/format.h>
 
 namespace ingrain {
 namespace {
 
-/// The visit with shapes, from which all else follows.
-using ShapeVisitor = std::function<void(const std::string&, Tensor&, ParameterKind, std::vector<int64_t>)>;
-
-void visit_shapes(const ModelConfig& c, Weights& w, const ShapeVisitor& visit) {
-  using Kind = ParameterKind;
-  const int64_t D = c.hidden_size, heads = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
-  w.blocks.resize(static_cast<size_t>(c.num_layers));
-  w.fast_S.resize(static_cast<size_t>(c.suffix_len));
-  visit("embedding", w.embedding_VD, Kind::embedding, {c.vocab_size, D});
-  for (int64_t i = 0; i < c.num_layers; ++i) {
-    BlockWeights& b = w.blocks[static_cast<size_t>(i)];
-    const std::string at = fmt::format("blocks.{}.", i);
-    visit(at + "attn_norm", b.attn_norm_D, Kind::norm, {D});
-    visit(at + "wqkv", b.wqkv_CD, Kind::matrix, {heads + 2 * kv, D});
-    if (c.qkv_bias) visit(at + "bqkv", b.bqkv_C, Kind::matrix, {heads + 2 * kv});
-    if (c.qk_norm) visit(at + "q_norm", b.q_norm_d, Kind::norm, {c.head_dim});
-    if (c.qk_norm) visit(at + "k_norm", b.k_norm_d, Kind::norm, {c.head_dim});
-    visit(at + "wo", b.wo_DC, Kind::matrix, {D, heads});
-    if (c.post_norm) visit(at + "attn_post_norm", b.attn_post_norm_D, Kind::norm, {D});
-    if (i >= c.prefix_len()) {
-      Mlp& fast = w.fast_S[static_cast<size_t>(i - c.prefix_len())];
-      visit(at + "fast_norm", b.fast_norm_D, Kind::norm, {D});
-      visit(at + "fast.w13", fast.w13_FD, Kind::fast, {2 * c.fast_mlp_size, D});
-      visit(at + "fast.w2", fast.w2_DF, Kind::fast, {D, c.fast_mlp_size});
-      if (c.fast_post_norm) visit(at + "fast_post_norm", b.fast_post_norm_D, Kind::norm, {D});
-    }
-    visit(at + "mlp_norm", b.mlp_norm_D, Kind::norm, {D});
-    visit(at + "mlp.w13", b.mlp.w13_FD, Kind::matrix, {2 * c.mlp_size, D});
-    visit(at + "mlp.w2", b.mlp.w2_DF, Kind::matrix, {D, c.mlp_size});
-    if (c.post_norm) visit(at + "mlp_post_norm", b.mlp_post_norm_D, Kind::norm, {D});
-  }
-  if (c.learned_inner_rates && c.suffix_len > 0) visit("inner_rate", w.inner_rate_S, Kind::rate, {c.suffix_len});
-  visit("final_norm", w.final_norm_D, Kind::norm, {D});
-  if (!c.tie_embeddings) visit("head", w.head_VD, Kind::matrix, {c.vocab_size, D});
+/// Makes room for what `config` has, so that the table's members exist.
+void resize(const ModelConfig& config, Weights& weights) {
+  weights.blocks.resize(static_cast<size_t>(config.num_layers));
+  weights.fast_S.resize(static_cast<size_t>(config.suffix_len));
 }
 
 at::ScalarType type_of(ParameterKind kind, at::ScalarType compute) {
-  const bool in_compute_type = kind == ParameterKind::embedding || kind == ParameterKind::matrix;
-  return in_compute_type ? compute : master_type(compute);
+  switch (kind) {
+    case ParameterKind::embedding:
+    case ParameterKind::matrix:
+    case ParameterKind::bias: return compute;
+    case ParameterKind::norm:
+    case ParameterKind::fast:
+    case ParameterKind::rate: break;
+  }
+  return master_type(compute);
 }
 
 /// On the CPU all in one piece of memory, in the order in which a token meets them.
@@ -65,32 +42,34 @@ void fill_in(const std::vector<Tensor*>& places, const std::vector<Tensor>& tens
 }  // namespace
 
 void visit_parameters(const ModelConfig& config, Weights& weights, const ParameterVisitor& visit) {
-  visit_shapes(config, weights, [&](const std::string& name, Tensor& tensor, ParameterKind kind, const auto&) {
-    visit(name, tensor, kind);
+  resize(config, weights);
+  for_each_parameter(config, [&](const Parameter& parameter, int64_t layer) {
+    visit(full_name(parameter, layer), parameter.member(weights, layer), parameter.kind);
   });
 }
 
 Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Device device) {
   Weights out;
+  resize(config, out);
   std::vector<Tensor*> parameters;
   std::vector<ops::cpu::Shape> shapes;
-  visit_shapes(config, out, [&](const std::string&, Tensor& tensor, ParameterKind kind, std::vector<int64_t> shape) {
-    parameters.push_back(&tensor);
-    shapes.push_back({std::move(shape), type_of(kind, compute)});
+  for_each_parameter(config, [&](const Parameter& parameter, int64_t layer) {
+    parameters.push_back(&parameter.member(out, layer));
+    shapes.push_back({shape_of(parameter, config), type_of(parameter.kind, compute)});
   });
   fill_in(parameters, empty_tensors(shapes, device));
   return out;
 }
 
 void fill_initial(const ModelConfig& config, Weights& weights, const at::Generator& generator) {
-  visit_parameters(config, weights, [&](const std::string& name, Tensor& tensor, ParameterKind kind) {
-    const bool bias = name.ends_with("bqkv");
-    if (kind == ParameterKind::norm || kind == ParameterKind::rate) {
-      tensor.fill_(1);
-    } else if (bias) {
-      tensor.zero_();
-    } else {
-      tensor.normal_(0, config.init_std, generator);
+  visit_parameters(config, weights, [&](const std::string&, Tensor& tensor, ParameterKind kind) {
+    switch (kind) {
+      case ParameterKind::norm:
+      case ParameterKind::rate: tensor.fill_(1); break;
+      case ParameterKind::bias: tensor.zero_(); break;
+      case ParameterKind::embedding:
+      case ParameterKind::matrix:
+      case ParameterKind::fast: tensor.normal_(0, config.init_std, generator); break;
     }
   });
 }

@@ -39,11 +39,11 @@ struct Weights {
 };
 
 /// What a parameter is for: decides its initial value and its type in a half-precision model.
-enum class ParameterKind { embedding, matrix, norm, fast, rate };
+enum class ParameterKind { embedding, matrix, bias, norm, fast, rate };
 
 /// Calls `visit(name, tensor, kind)` for every parameter that `config` has, in a fixed order. Names are ours:
-/// "blocks.3.wqkv". The tensors may be undefined (to be filled in); make_weights() gives them the shapes that belong
-/// there.
+/// "blocks.3.wqkv" (the table: model/parameters.h). The tensors may be undefined (to be filled in); make_weights()
+/// gives them the shapes that belong there.
 using ParameterVisitor = std::function<void(const std::string& name, Tensor& tensor, ParameterKind kind)>;
 void visit_parameters(const ModelConfig& config, Weights& weights, const ParameterVisitor& visit);
 

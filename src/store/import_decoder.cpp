@@ -3,9 +3,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "formats/gguf.h"
+#include "model/parameters.h"
 #include "store/assemble_weights.h"
+#include "store/model_files.h"
 #include "store/model_tokenizer.h"
-#include "model/network.h"
 
 #include <nlohmann/json.hpp>
 
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 bool is_small_gguf(const fs::path& path, const ModelConfig& config) {
-  return formats::is_gguf(path) && fs::file_size(path) < static_cast<uint64_t>(config.parameter_count()) * 39 / 10;
+  return formats::is_gguf(path) && fs::file_size(path) < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
 }
 
 /// `on_progress` as import_decoder(): in weights, of `weights`.
@@ -44,7 +45,7 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
   fs::remove(folder / kGgufInFolder);  // of an import before
   if (!store && is_small_gguf(path, source.config())) {
     fs::remove(folder / "model.safetensors");
-    copy_whole(path, folder / kGgufInFolder, source.config().parameter_count(), on_progress);
+    copy_whole(path, folder / kGgufInFolder, parameter_count(source.config()), on_progress);
     write_file(folder / "config.json", to_json(source.config()).dump(2) + "\n");
     return;
   }

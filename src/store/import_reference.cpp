@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "model/network.h"
+#include "store/model_files.h"
 #include "store/reference_config.h"
 #include "store/reference_layout.h"
 #include "store/tensor_io.h"
@@ -66,11 +66,9 @@ fs::path find_reference_config(const fs::path& folder) {
 
 void save_optimizer_state(const fs::path& folder, const ModelConfig& config, const ReferenceOptimizerState& state) {
   TensorWriter writer;
-  const auto add = [&](const std::string& prefix, Weights moments) {
-    visit_parameters(config, moments, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
-      for (const StoredPart& part : stored_parts(config, parameter))
-        writer.add(prefix + part.name, part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows));
-    });
+  const auto add = [&](const std::string& prefix, const Weights& moments) {
+    visit_stored(config, moments,
+                 [&](const StoredPart& part, const Tensor& rows) { writer.add(prefix + part.name, rows); });
   };
   add("mean.", state.mean);
   add("square.", state.square);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "model/device.h"
 #include "model/quantized.h"
+#include "store/model_files.h"
 
 namespace ingrain {
 

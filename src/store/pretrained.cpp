@@ -4,78 +4,97 @@
 #include "base/json.h"
 #include "base/checksum.h"
 #include "formats/gguf_quants.h"
-#include "families/decoder_config.h"
-#include "model/network.h"
+#include "families/families.h"
+#include "store/model_files.h"
 #include "store/tensor_io.h"
 
 #include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <map>
 
 namespace ingrain {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Tensors have the same names as ours; only the configuration differs.
+constexpr const char *kOurEmbedding = "model.embed_tokens.weight", *kOurHead = "lm_head.weight";
+
+/// Tensors have the same names as ours, perhaps without "model." (a base model saved by itself), and a shared matrix
+/// may lie under one of its two names.
 class HuggingFaceSource : public DecoderSource {
  public:
   explicit HuggingFaceSource(const fs::path& folder) : stored_(folder) {
-    config_ = decoder_config(formats::read_hf_config(folder), (folder / "config.json").string());
+    config_ = families::read_hugging_face(folder);
+    bare_ =
+        !stored_.contains(kOurEmbedding) && stored_.contains(std::string_view(kOurEmbedding).substr(kPrefix.size()));
+    settle_head();
   }
 
-  Tensor read(const std::string& name) const override { return read_tensor(stored_, name); }
+  Tensor read(const std::string& name) const override { return read_tensor(stored_, stored_name(name)); }
 
   at::ScalarType type() const override {
     std::optional<at::ScalarType> common;
-    for (const auto& [name, location] : stored_.tensors()) {
-      const at::ScalarType type = scalar_type(location.entry->dtype, name);
-      if (common.value_or(type) != type) return at::kFloat;
-      common = type;
-    }
-    return common.value_or(at::kFloat);
+    bool several = false;
+    for_each_parameter(config_, [&](const Parameter& parameter, int64_t layer) {
+      for (const StoredPart& part : stored_parts(parameter, config_, layer)) {
+        const at::ScalarType type = scalar_type(stored_.at(stored_name(part.name)).entry->dtype, part.name);
+        several = several || common.value_or(type) != type;
+        common = type;
+      }
+    });
+    return several ? at::kFloat : common.value_or(at::kFloat);
   }
 
   std::string fingerprint() const override { return fingerprint_of(stored_); }
 
  private:
-  formats::SafetensorsFolder stored_;
-};
+  static constexpr std::string_view kPrefix = "model.";
 
-struct NameRule {
-  std::string_view ours, gguf;
-};
-constexpr NameRule kModelNames[] = {{"model.embed_tokens.weight", "token_embd.weight"},
-                                    {"model.norm.weight", "output_norm.weight"},
-                                    {"lm_head.weight", "output.weight"}};
-/// After "model.layers.N." and "blk.N."; ".weight" or ".bias" follows.
-constexpr NameRule kBlockNames[] = {{"input_layernorm", "attn_norm"},    {"self_attn.q_proj", "attn_q"},
-                                    {"self_attn.k_proj", "attn_k"},      {"self_attn.v_proj", "attn_v"},
-                                    {"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"},
-                                    {"self_attn.k_norm", "attn_k_norm"}, {"post_attention_layernorm", "ffn_norm"},
-                                    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
-                                    {"mlp.down_proj", "ffn_down"}};
-
-std::string gguf_name(std::string_view ours) {
-  for (const auto& [name, gguf] : kModelNames)
-    if (ours == name) return std::string(gguf);
-  constexpr std::string_view kLayers = "model.layers.";
-  if (ours.starts_with(kLayers)) {
-    const std::string_view rest = ours.substr(kLayers.size());
-    const size_t first = rest.find('.'), last = rest.rfind('.');
-    const std::string_view part = rest.substr(first + 1, last - first - 1);
-    for (const auto& [name, gguf] : kBlockNames)
-      if (part == name) return fmt::format("blk.{}.{}{}", rest.substr(0, first), gguf, rest.substr(last));
+  std::string stored_name(const std::string& ours) const {
+    if (ours == kOurEmbedding && only_head_) return kOurHead;
+    return bare_ && ours.starts_with(kPrefix) ? ours.substr(kPrefix.size()) : ours;
   }
-  fail("tensor '{}' has no name in GGUF files", ours);
-}
+
+  void settle_head() {
+    const std::string embedding = stored_name(kOurEmbedding);
+    const bool has_head = stored_.contains(kOurHead), has_embedding = stored_.contains(embedding);
+    if (!config_.tie_embeddings) {
+      require(has_head || !has_embedding,
+              "{}: has no tensor '{}', and 'tie_word_embeddings' in its config.json is false: a model without a head "
+              "cannot predict tokens; take the one with it (\"...ForCausalLM\")",
+              stored_.path().string(), kOurHead);
+    } else if (has_head && !has_embedding) {
+      only_head_ = true;
+    } else if (has_head && !same_tensor(embedding, kOurHead)) {
+      config_.tie_embeddings = false;
+      notes_.push_back(fmt::format("'tie_word_embeddings' is true, but {} holds a '{}' of its own, which is used",
+                                   stored_.path().string(), kOurHead));
+    }
+  }
+
+  bool same_tensor(const std::string& a, const std::string& b) const {
+    const formats::TensorEntry &x = *stored_.at(a).entry, &y = *stored_.at(b).entry;
+    return x.dtype == y.dtype && x.shape == y.shape && std::ranges::equal(stored_.bytes(a), stored_.bytes(b));
+  }
+
+  formats::SafetensorsFolder stored_;
+  bool bare_ = false, only_head_ = false;
+};
 
 class GgufSource : public DecoderSource {
  public:
   explicit GgufSource(const fs::path& path) : file_(path) {
-    config_ = decoder_config(formats::describe_gguf(file_), file_.name());
+    config_ = families::read_gguf(file_);
+    for_each_parameter(config_, [&](const Parameter& parameter, int64_t layer) {
+      for (const StoredPart& part : stored_parts(parameter, config_, layer)) names_[part.name] = part.gguf;
+    });
   }
 
   Tensor read(const std::string& name) const override {
-    const formats::GgufTensor& tensor = file_.tensor(gguf_name(name));
+    const auto known = names_.find(name);
+    require(known != names_.end() && !known->second.empty(), "tensor '{}' has no name in GGUF files", name);
+    const formats::GgufTensor& tensor = file_.tensor(known->second);
     const std::vector<int64_t> shape(tensor.shape.begin(), tensor.shape.end());
     const Tensor out = at::empty(shape, at::kFloat);
     float* values = out.data_ptr<float>();
@@ -101,6 +120,7 @@ class GgufSource : public DecoderSource {
 
  private:
   formats::Gguf file_;
+  std::map<std::string, std::string> names_;  // ours -> GGUF's
 };
 
 bool has_hugging_face_config(const fs::path& folder) {

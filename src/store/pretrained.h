@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace ingrain {
 
@@ -23,9 +24,12 @@ class DecoderSource {
   virtual at::ScalarType type() const = 0;
   /// 16 hexadecimal digits from the names and bytes of all tensors.
   virtual std::string fingerprint() const = 0;
+  /// What a person should know of it: where its files contradict each other, and which of them is followed.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  protected:
   ModelConfig config_;
+  std::vector<std::string> notes_;
 };
 
 /// A GGUF file that is imported as it is lies in its folder under this name.

@@ -29,7 +29,7 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
   if (o.window > base.window)
     fail_usage("--window is {}; {} was made for a window of {}", o.window, where, base.window);
   if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr)) fail_usage("--inner-lr is {}; it must be positive", o.inner_lr);
-  c.window = o.window;
+  c.change_layers([&](LayerSpec& layer) { layer.window = o.window; });
   c.chunk = o.chunk;
   c.inner_lr = o.inner_lr;
   c.fast_post_norm = false;

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/checksum.h"
-#include "model/network.h"
+#include "store/model_files.h"
 #include "store/tensor_io.h"
 
 #include <set>
@@ -78,21 +78,16 @@ void save_adapter(const fs::path& folder, const ModelConfig& config, const Weigh
   const StoredWeights base(base_path);
   require(!base.base(), "{}: is itself an adapter; an adapter's base is a whole model", base_path.string());
   std::set<std::string> in_base;
-  Weights names;
-  visit_parameters(base.config(), names, [&](const std::string& parameter, Tensor&, ParameterKind) {
-    for (const StoredPart& part : stored_parts(base.config(), parameter)) in_base.insert(part.name);
+  for_each_parameter(base.config(), [&](const Parameter& parameter, int64_t layer) {
+    for (const StoredPart& part : stored_parts(parameter, base.config(), layer)) in_base.insert(part.name);
   });
 
   fs::create_directories(folder);
   require(!fs::exists(folder / "model.safetensors"), "{}: holds a whole model; choose another folder", folder.string());
   TensorWriter writer;
-  Weights source = weights;
-  visit_parameters(config, source, [&](const std::string& parameter, Tensor& tensor, ParameterKind) {
-    for (const StoredPart& part : stored_parts(config, parameter)) {
-      const Tensor x = part.rows < 0 ? tensor : tensor.narrow(0, part.first_row, part.rows);
-      const bool same = in_base.contains(part.name) && at::equal(base.read(part.name).to(x.scalar_type()), x.cpu());
-      if (!same) writer.add(part.name, x.to(store));
-    }
+  visit_stored(config, weights, [&](const StoredPart& part, const Tensor& x) {
+    const bool same = in_base.contains(part.name) && at::equal(base.read(part.name).to(x.scalar_type()), x.cpu());
+    if (!same) writer.add(part.name, x.to(store));
   });
   writer.metadata("format", "ingrain-adapter");
   writer.write(folder / kAdapter);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/checksum.h"
+#include "store/model_files.h"
 #include "store/model_tokenizer.h"
 #include "store/stored_weights.h"
 #include "store/tensor_io.h"

@@ -1,6 +1,7 @@
 #include "train/memory_plan.h"
 
 #include "base/error.h"
+#include "model/parameters.h"
 
 namespace ingrain::train {
 namespace {
@@ -15,11 +16,9 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   const ModelConfig& c = run.model.config;
   const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
   const int64_t B = run.train.batch / run.train.accumulation, T = run.data.length, D = c.hidden_size;
-  MemoryEstimate m{c.parameter_count(), 0, 0, 0, 0};
-  // The meta device gives shapes without memory.
-  Weights shapes = make_weights(c, at::kFloat, at::kMeta);
-  visit_parameters(c, shapes, [&](const std::string& name, Tensor& x, ParameterKind) {
-    m.trained += is_trained(run, name) ? x.numel() : 0;
+  MemoryEstimate m{parameter_count(c), 0, 0, 0, 0};
+  for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
+    m.trained += is_trained(run, full_name(p, layer)) ? number_count(p, c) : 0;
   });
   m.state = 4 * m.parameters + 12 * m.trained + (compute == at::kFloat ? 0 : compute_bytes * m.parameters);
   if (run.train.mode == Mode::meta) {

@@ -21,7 +21,8 @@ constexpr double kHuge = 1e12;
 const std::vector<std::string> kShapes{
     "vocab_size", "hidden_size",       "num_hidden_layers", "num_attention_heads",    "num_key_value_heads",
     "head_dim",   "intermediate_size", "suffix_len",        "fast_intermediate_size", "qk_norm",
-    "post_norm",  "fast_post_norm",    "attention_bias",    "tie_word_embeddings",    "learned_inner_rates"};
+    "post_norm",  "fast_post_norm",    "attention_bias",    "tie_word_embeddings",    "learned_inner_rates",
+    "layers"};
 
 void read_data(SettingReader& in, RunConfig::Data& data) {
   in.need("data.train", "\"corpus\"  # what 'ingrain data prepare' made");

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "model/device.h"
+#include "store/model_files.h"
 #include "train/memory_plan.h"
 
 #include <cmath>
@@ -45,8 +46,8 @@ Trainer::Trainer(const RunConfig& run)
       recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_))),
       master_(first_weights()),
       compute_(convert(c_, master_, compute_type(run, device_), device_)),
-      slots_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
-      optimizer_(c_, master_, slots_.sums(), run.train.adamw),
+      gradients_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
+      optimizer_(c_, master_, gradients_.sums(), run.train.adamw),
       corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
       loader_(corpus_, loader_options(run_)) {}
 
@@ -60,7 +61,7 @@ Weights Trainer::first_weights() {
 void Trainer::refresh_compute_weights() const {
   const at::NoGradGuard no_grad;
   const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_),
-             trained = parameter_list(c_, slots_.sums());
+             trained = parameter_list(c_, gradients_.sums());
   std::vector<Tensor> changed, copies;
   for (size_t i = 0; i < from.size(); ++i) {
     if (!trained[i].defined() || from[i].is_same(to[i])) continue;
@@ -80,8 +81,7 @@ StepReport Trainer::advance() {
   const Tensor tokens_BT1 = to_tensor(loader_.next());
   report.tokens = tokens_BT1.size(0) * (tokens_BT1.size(1) - 1);
   refresh_compute_weights();
-  for (const Tensor& sum : parameter_list(c_, slots_.sums()))
-    if (sum.defined()) sum.zero_();
+  gradients_.flat().zero_();
 
   ttt::GradientOptions options;
   options.rate_multiplier = multiplier;
@@ -92,7 +92,7 @@ StepReport Trainer::advance() {
   const auto gradient = run_.train.mode == Mode::meta ? ttt::meta_gradient : ttt::standard_gradient;
   Tensor figures_4 = at::zeros({4}, master_.final_norm_D.options().dtype(at::kDouble));
   for (const Tensor& part_bT1 : tokens_BT1.chunk(run_.train.accumulation))
-    figures_4 = figures_4 + share * figures(gradient(c_, slots_, part_bT1, options));
+    figures_4 = figures_4 + share * figures(gradient(c_, gradients_, part_bT1, options));
   // All that the host must know, at once: it is the only time in a step that it waits for a GPU.
   const Tensor known_5 = at::cat({figures_4, optimizer_.gradient_norm().view(1)}).cpu();
   const double* known = known_5.data_ptr<double>();

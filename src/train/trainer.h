@@ -40,7 +40,7 @@ class Trainer {
  public:
   /// Draws or loads the initial weights and opens the data.
   explicit Trainer(const RunConfig& run);
-  // The slots share the compute weights' memory, the optimizer the master weights' and the sums'.
+  // The gradients share the compute weights' memory, the optimizer the master weights' and the sums'.
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -78,7 +78,7 @@ class Trainer {
   bool recompute_;
   std::optional<FrozenSource> frozen_;
   Weights master_, compute_;
-  GradientSlots slots_;
+  GradientSums gradients_;
   AdamW optimizer_;
   data::Corpus corpus_;
   data::Loader loader_;

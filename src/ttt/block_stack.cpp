@@ -2,12 +2,12 @@
 
 namespace ingrain::ttt {
 
-BlockStack::BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next,
+BlockStack::BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool attention_of_next,
                        Recompute recompute)
-    : c_(config), slots_(slots), blocks_(blocks), attention_of_next_(attention_of_next), recompute_(recompute) {
+    : c_(config), gradients_(gradients), blocks_(blocks), attention_of_next_(attention_of_next), recompute_(recompute) {
   // Below the lowest trained parameter the backward pass has nothing to compute, and the forward pass nothing to keep.
-  if (slots.sums().embedding_VD.defined()) return;
-  while (lowest_ < stages() && !any_trained(slots_of(lowest_))) ++lowest_;
+  if (gradients.sums().embedding_VD.defined()) return;
+  while (lowest_ < stages() && !any_trained(entries_of(lowest_))) ++lowest_;
 }
 
 Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const {
@@ -20,14 +20,14 @@ Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, co
   return mlp_step(c_, block, h, tap, stage);
 }
 
-std::vector<GradientSlots::Slot> BlockStack::slots_of(int64_t stage) const {
-  auto out = slots_.attention_slots(stage);
+std::vector<GradientSums::Entry> BlockStack::entries_of(int64_t stage) const {
+  auto out = gradients_.slow(Step::attention, stage);
   if (stage == blocks_) return out;
   if (stage >= c_.prefix_len()) {
-    append(out, slots_.fast_norm_slots(stage));
-    append(out, slots_.initial_fast_slots(stage - c_.prefix_len()));
+    append(out, gradients_.slow(Step::fast, stage));
+    append(out, gradients_.initial_fast(stage));
   }
-  append(out, slots_.mlp_slots(stage));
+  append(out, gradients_.slow(Step::mlp, stage));
   return out;
 }
 
@@ -35,33 +35,33 @@ Tensor BlockStack::forward(const Tensor& tokens_BT, const ops::RopeTable& rope, 
   tokens_BT_ = tokens_BT;
   rope_ = rope;
   kept_.clear();
-  Tensor h_PBTD = at::embedding(slots_.leaves().embedding_VD.detach(), tokens_BT).unsqueeze(0);
+  Tensor h_PBTD = at::embedding(gradients_.leaves().embedding_VD.detach(), tokens_BT).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBTD);
   for (int64_t i = 0; i < stages(); ++i) {
     Stage& stage = kept_.emplace_back();
     if (i >= lowest_) stage.in_PBTD = h_PBTD.detach().requires_grad_();
     if (i >= lowest_ && recompute_ == Recompute::never) {
       const at::AutoGradMode grad(true);
-      stage.out_PBTD = run(i, stage.in_PBTD, slots_.leaves(), tap);
+      stage.out_PBTD = run(i, stage.in_PBTD, gradients_.leaves(), tap);
       h_PBTD = stage.out_PBTD.detach();
     } else {
       const at::NoGradGuard no_grad;
-      h_PBTD = run(i, h_PBTD, slots_.leaves(), tap);
+      h_PBTD = run(i, h_PBTD, gradients_.leaves(), tap);
     }
   }
   return ops::value(h_PBTD);
 }
 
 void BlockStack::backward(const Tensor& g_BTD) {
-  const Tensor& embedding_sum = slots_.sums().embedding_VD;
+  const Tensor& embedding_sum = gradients_.sums().embedding_VD;
   Tensor g_PBTD = g_BTD.unsqueeze(0);
   for (int64_t i = stages() - 1; i >= lowest_; --i) {
     Stage& stage = kept_[static_cast<size_t>(i)];
     if (!stage.out_PBTD.defined()) {
       const at::AutoGradMode grad(true);
-      stage.out_PBTD = run(i, stage.in_PBTD, slots_.leaves(), {});
+      stage.out_PBTD = run(i, stage.in_PBTD, gradients_.leaves(), {});
     }
-    g_PBTD = GradientSlots::backward({stage.out_PBTD}, {g_PBTD}, slots_of(i), {stage.in_PBTD})[0];
+    g_PBTD = GradientSums::backward({stage.out_PBTD}, {g_PBTD}, entries_of(i), {stage.in_PBTD})[0];
     stage = {};
   }
   if (embedding_sum.defined()) {

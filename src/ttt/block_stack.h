@@ -13,7 +13,7 @@ enum class Recompute { never, always };
 /// With `attention_of_next`, the next block's attention step too (where the suffix begins).
 class BlockStack {
  public:
-  BlockStack(const ModelConfig& config, const GradientSlots& slots, int64_t blocks, bool attention_of_next,
+  BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool attention_of_next,
              Recompute recompute);
 
   /// tokens: [B, T]. Returns [B, T, D].
@@ -28,10 +28,10 @@ class BlockStack {
   };
   int64_t stages() const { return blocks_ + (attention_of_next_ ? 1 : 0); }
   Tensor run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const;
-  std::vector<GradientSlots::Slot> slots_of(int64_t stage) const;
+  std::vector<GradientSums::Entry> entries_of(int64_t stage) const;
 
   const ModelConfig& c_;
-  const GradientSlots& slots_;
+  const GradientSums& gradients_;
   int64_t blocks_;
   bool attention_of_next_;
   Recompute recompute_;

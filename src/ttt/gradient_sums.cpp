@@ -4,72 +4,59 @@
 
 namespace ingrain {
 
-GradientSlots::GradientSlots(const ModelConfig& config, const Weights& weights, const Trainable& trainable)
-    : leaves_(weights), sums_(weights) {
-  const at::ScalarType sum_type = master_type(weights.type());
-  visit_parameters(config, sums_, [&](const std::string& name, Tensor& sum, ParameterKind) {
-    const bool trained = !trainable || trainable(name);
-    sum = trained ? at::zeros(sum.sizes(), sum.options().dtype(sum_type)) : Tensor();
+GradientSums::GradientSums(const ModelConfig& config, const Weights& weights, const Trainable& trainable)
+    : config_(config), leaves_(weights), sums_(weights) {
+  constexpr int64_t kAligned = 16;  // elements: vector loads of a sum begin where those of a tensor of its own would
+  const auto trained = [&](const Parameter& p, int64_t layer) { return !trainable || trainable(full_name(p, layer)); };
+  int64_t size = 0;
+  const auto place = [&](const Parameter& p) {
+    const int64_t first = size, count = number_count(p, config);
+    size += (count + kAligned - 1) / kAligned * kAligned;
+    return std::pair(first, count);
+  };
+  for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
+    if (trained(p, layer)) place(p);
   });
-  visit_parameters(config, leaves_, [&](const std::string& name, Tensor& leaf, ParameterKind) {
-    leaf = leaf.detach().requires_grad_(!trainable || trainable(name));
+  flat_N_ = at::zeros({size}, at::TensorOptions(weights.device()).dtype(master_type(weights.type())));
+  size = 0;
+  for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
+    Tensor &leaf = p.member(leaves_, layer), &sum = p.member(sums_, layer);
+    leaf = leaf.detach().requires_grad_(trained(p, layer));
+    sum = Tensor();
+    if (!trained(p, layer)) return;
+    const auto [first, count] = place(p);
+    sum = flat_N_.narrow(0, first, count).view(shape_of(p, config));
   });
 }
 
-namespace {
-
-std::vector<GradientSlots::Slot> pick(const BlockWeights& leaves, const BlockWeights& sums,
-                                      std::initializer_list<Tensor BlockWeights::*> members) {
-  std::vector<GradientSlots::Slot> out;
-  for (const auto member : members)
-    if ((leaves.*member).defined()) out.push_back({leaves.*member, sums.*member});
+std::vector<GradientSums::Entry> GradientSums::pick(Step step, bool fast, int64_t layer) const {
+  std::vector<Entry> out;
+  for (const Parameter& p : parameter_table())
+    if (p.step == step && (p.kind == ParameterKind::fast) == fast && p.exists(config_, layer))
+      out.push_back({p.member(leaves_, layer), p.member(sums_, layer)});
   return out;
 }
 
-}  // namespace
-
-std::vector<GradientSlots::Slot> GradientSlots::attention_slots(int64_t block) const {
-  using B = BlockWeights;
-  const auto i = static_cast<size_t>(block);
-  return pick(leaves_.blocks[i], sums_.blocks[i],
-              {&B::attn_norm_D, &B::wqkv_CD, &B::bqkv_C, &B::q_norm_d, &B::k_norm_d, &B::wo_DC, &B::attn_post_norm_D});
+std::vector<GradientSums::Entry> GradientSums::slow(Step step, int64_t layer) const {
+  return pick(step, /*fast=*/false, layer);
 }
 
-std::vector<GradientSlots::Slot> GradientSlots::fast_norm_slots(int64_t block) const {
-  const auto i = static_cast<size_t>(block);
-  return pick(leaves_.blocks[i], sums_.blocks[i], {&BlockWeights::fast_norm_D, &BlockWeights::fast_post_norm_D});
+std::vector<GradientSums::Entry> GradientSums::initial_fast(int64_t layer) const {
+  return pick(Step::fast, /*fast=*/true, layer);
 }
 
-std::vector<GradientSlots::Slot> GradientSlots::mlp_slots(int64_t block) const {
-  const auto i = static_cast<size_t>(block);
-  const BlockWeights &leaf = leaves_.blocks[i], &sum = sums_.blocks[i];
-  auto out = pick(leaf, sum, {&BlockWeights::mlp_norm_D, &BlockWeights::mlp_post_norm_D});
-  append(out, {{leaf.mlp.w13_FD, sum.mlp.w13_FD}, {leaf.mlp.w2_DF, sum.mlp.w2_DF}});
-  return out;
+bool any_trained(const std::vector<GradientSums::Entry>& entries) {
+  return std::any_of(entries.begin(), entries.end(), [](const auto& entry) { return entry.leaf.requires_grad(); });
 }
 
-std::vector<GradientSlots::Slot> GradientSlots::initial_fast_slots(int64_t suffix_block) const {
-  const Mlp &leaf = leaves_.fast_S[static_cast<size_t>(suffix_block)],
-            &sum = sums_.fast_S[static_cast<size_t>(suffix_block)];
-  return {{leaf.w13_FD, sum.w13_FD}, {leaf.w2_DF, sum.w2_DF}};
-}
-
-std::vector<GradientSlots::Slot> GradientSlots::final_norm_slots() const {
-  return {{leaves_.final_norm_D, sums_.final_norm_D}};
-}
-
-bool any_trained(const std::vector<GradientSlots::Slot>& slots) {
-  return std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.leaf.requires_grad(); });
-}
-
-std::vector<Tensor> GradientSlots::backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& cotangents,
-                                            const std::vector<Slot>& slots, const std::vector<Tensor>& inputs) {
+std::vector<Tensor> GradientSums::backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& cotangents,
+                                           const std::vector<Entry>& entries, const std::vector<Tensor>& inputs) {
   std::vector<Tensor> wanted = inputs;
-  std::vector<const Slot*> trained;
-  for (const Slot& slot : slots) {
-    if (!slot.leaf.requires_grad()) continue;
-    trained.push_back(&slot);
-    wanted.push_back(slot.leaf);
+  std::vector<const Entry*> trained;
+  for (const Entry& entry : entries) {
+    if (!entry.leaf.requires_grad()) continue;
+    trained.push_back(&entry);
+    wanted.push_back(entry.leaf);
   }
   auto grads = torch::autograd::grad(outputs, wanted, cotangents, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
                                      /*allow_unused=*/true);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ingrain/memory.h"
+#include "formats/safetensors.h"
 #include "ttt/memory.h"
 
 #include <filesystem>

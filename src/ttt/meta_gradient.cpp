@@ -42,11 +42,11 @@ std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<
 
 class MetaGradient {
  public:
-  MetaGradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
+  MetaGradient(const ModelConfig& config, const GradientSums& gradients, const Tensor& tokens_BT1,
                const GradientOptions& options)
       : c_(config),
-        slots_(slots),
-        w_(slots.leaves()),
+        gradients_(gradients),
+        w_(gradients.leaves()),
         options_(options),
         batch_(split_batch(config, tokens_BT1, w_.device())),
         B_(batch_.input_BT.size(0)),
@@ -54,7 +54,7 @@ class MetaGradient {
         n_(T_ / c_.chunk),
         type_(master_type(w_.type())),
         rope_(rope_table(c_, 0, T_, type_, w_.device())),
-        prefix_(c_, slots_, c_.prefix_len(), /*attention_of_next=*/true, options.recompute) {}
+        prefix_(c_, gradients_, c_.prefix_len(), /*attention_of_next=*/true, options.recompute) {}
 
   OuterLoss run() {
     h_BTD_ = prefix_.forward(batch_.input_BT, rope_, options_.tap);
@@ -66,9 +66,9 @@ class MetaGradient {
       kept_[index(t)] = {};
     }
     for (size_t s = 0; s < lambda_S_.size(); ++s) {
-      const auto slots = slots_.initial_fast_slots(static_cast<int64_t>(s));
-      if (slots[0].sum.defined()) slots[0].sum.add_(lambda_S_[s].w13_FD.sum(0));
-      if (slots[1].sum.defined()) slots[1].sum.add_(lambda_S_[s].w2_DF.sum(0));
+      const auto initial = gradients_.initial_fast(c_.prefix_len() + static_cast<int64_t>(s));
+      if (initial[0].sum.defined()) initial[0].sum.add_(lambda_S_[s].w13_FD.sum(0));
+      if (initial[1].sum.defined()) initial[1].sum.add_(lambda_S_[s].w2_DF.sum(0));
     }
     prefix_.backward(gh_BTD_);
     return {chunk_loss_BC_, nll_BT_, norm_BC_};
@@ -180,7 +180,7 @@ class MetaGradient {
     for (size_t s = 0; s < lambda_S_.size(); ++s) {
       const Tensor eta = eta_S_[static_cast<int64_t>(s)];
       u_S.push_back({lambda_S_[s].w13_FD * eta, lambda_S_[s].w2_DF * eta});
-      if (const Tensor& rate_sum = slots_.sums().inner_rate_S; rate_sum.defined()) {
+      if (const Tensor& rate_sum = gradients_.sums().inner_rate_S; rate_sum.defined()) {
         const Tensor g = (scale_B * dot_B(now.g_S[s], lambda_S_[s])).sum();
         rate_sum[static_cast<int64_t>(s)].sub_(g * (c_.inner_lr * options_.rate_multiplier));
       }
@@ -211,7 +211,7 @@ class MetaGradient {
     const double share = options_.loss_scale / static_cast<double>(n_ * B_);
     const auto J = ops::linear_cross_entropy(suffix.x_PBTD.flatten(1, 2), w_.head(),
                                              chunk_of(batch_.target_BT, t).flatten(), weight_BT.flatten() * share,
-                                             last ? Tensor() : weight_BT.flatten(), slots_.head_sum());
+                                             last ? Tensor() : weight_BT.flatten(), gradients_.head_sum());
     chunk_of(nll_BT_, t).copy_(J.nll_N.view_as(weight_BT));
     chunk_loss_BC_.select(1, t).copy_((weight_BT * J.nll_N.view_as(weight_BT)).sum(1));
 
@@ -221,18 +221,18 @@ class MetaGradient {
       cotangents.insert(cotangents.end(), {chunk_of(nu_S1_[s].k_BWGd, t).to(h_BTD_.scalar_type()),
                                            chunk_of(nu_S1_[s].v_BWGd, t).to(h_BTD_.scalar_type())});
     }
-    take(t, GradientSlots::backward(outputs, cotangents, suffix_slots(), inputs), in);
+    take(t, GradientSums::backward(outputs, cotangents, suffix_entries(), inputs), in);
   }
 
   /// Every slow parameter that the suffix uses, but the head (the first block's attention belongs to the prefix).
-  std::vector<GradientSlots::Slot> suffix_slots() const {
-    auto slots = slots_.final_norm_slots();
+  std::vector<GradientSums::Entry> suffix_entries() const {
+    auto entries = gradients_.slow(Step::final_norm);
     for (int64_t i = c_.prefix_len(); i < c_.num_layers; ++i) {
-      if (i > c_.prefix_len()) append(slots, slots_.attention_slots(i));
-      append(slots, slots_.fast_norm_slots(i));
-      append(slots, slots_.mlp_slots(i));
+      if (i > c_.prefix_len()) append(entries, gradients_.slow(Step::attention, i));
+      append(entries, gradients_.slow(Step::fast, i));
+      append(entries, gradients_.slow(Step::mlp, i));
     }
-    return slots;
+    return entries;
   }
 
   /// Distributes the gradients of reverse_step's inputs, in the order in which they became leaves.
@@ -251,7 +251,7 @@ class MetaGradient {
   }
 
   const ModelConfig& c_;
-  const GradientSlots& slots_;
+  const GradientSums& gradients_;
   const Weights& w_;
   const GradientOptions& options_;
   const OuterBatch batch_;
@@ -270,9 +270,9 @@ class MetaGradient {
 
 }  // namespace
 
-OuterLoss meta_gradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
+OuterLoss meta_gradient(const ModelConfig& config, const GradientSums& gradients, const Tensor& tokens_BT1,
                         const GradientOptions& options) {
-  return MetaGradient(config, slots, tokens_BT1, options).run();
+  return MetaGradient(config, gradients, tokens_BT1, options).run();
 }
 
 }  // namespace ingrain::ttt

@@ -27,10 +27,10 @@ struct OuterLoss {
 };
 
 /// tokens: [B, T + 1] int64, as split_batch() (ttt/outer_batch.h) takes and checks them. Gradients are added to the
-/// slots' sums.
-OuterLoss meta_gradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
+/// sums.
+OuterLoss meta_gradient(const ModelConfig& config, const GradientSums& gradients, const Tensor& tokens_BT1,
                         const GradientOptions& options = {});
-OuterLoss standard_gradient(const ModelConfig& config, const GradientSlots& slots, const Tensor& tokens_BT1,
+OuterLoss standard_gradient(const ModelConfig& config, const GradientSums& gradients, const Tensor& tokens_BT1,
                             const GradientOptions& options = {});
 
 }  // namespace ingrain::ttt

@@ -7,23 +7,24 @@
 
 namespace ingrain::ttt {
 
-OuterLoss standard_gradient(const ModelConfig& c, const GradientSlots& slots, const Tensor& tokens_BT1,
+OuterLoss standard_gradient(const ModelConfig& c, const GradientSums& gradients, const Tensor& tokens_BT1,
                             const GradientOptions& options) {
-  const OuterBatch batch = split_batch(c, tokens_BT1, slots.leaves().device());
+  const OuterBatch batch = split_batch(c, tokens_BT1, gradients.leaves().device());
   const int64_t B = batch.input_BT.size(0), T = batch.input_BT.size(1), n = T / c.chunk;
-  const auto type = master_type(slots.leaves().type());
-  BlockStack stack(c, slots, c.num_layers, /*attention_of_next=*/false, options.recompute);
+  const auto type = master_type(gradients.leaves().type());
+  BlockStack stack(c, gradients, c.num_layers, /*attention_of_next=*/false, options.recompute);
   const auto rope = rope_table(c, 0, T, type, batch.input_BT.device());
   const Tensor h_BTD = stack.forward(batch.input_BT, rope, options.tap).detach().requires_grad_();
 
   const at::AutoGradMode grad(true);
-  const Tensor x_PBTD = ops::rms_norm(h_BTD.unsqueeze(0), slots.leaves().final_norm_D, c.rms_eps);
+  const Tensor x_PBTD = ops::rms_norm(h_BTD.unsqueeze(0), gradients.leaves().final_norm_D, c.rms_eps);
   const Tensor weight_BnB = mean_weights(batch.valid_BT.view({B * n, c.chunk}), type);  // each chunk's mean by itself
   const double share = options.loss_scale / static_cast<double>(n * B);
-  const auto loss = ops::linear_cross_entropy(x_PBTD.flatten(1, 2), slots.leaves().head(), batch.target_BT.flatten(),
-                                              weight_BnB.flatten() * share, {}, slots.head_sum());
-  const Tensor g_BTD =
-      GradientSlots::backward({loss.objective}, {at::ones_like(loss.objective)}, slots.final_norm_slots(), {h_BTD})[0];
+  const auto loss =
+      ops::linear_cross_entropy(x_PBTD.flatten(1, 2), gradients.leaves().head(), batch.target_BT.flatten(),
+                                weight_BnB.flatten() * share, {}, gradients.head_sum());
+  const Tensor g_BTD = GradientSums::backward({loss.objective}, {at::ones_like(loss.objective)},
+                                              gradients.slow(Step::final_norm), {h_BTD})[0];
   stack.backward(g_BTD);
 
   OuterLoss out;

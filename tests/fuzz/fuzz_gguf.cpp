@@ -4,7 +4,7 @@
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
 #include "tokenizer/gguf_tokenizer.h"
-#include "families/hf_config.h"
+#include "families/families.h"
 
 namespace {
 
@@ -39,7 +39,7 @@ void import_everything(const Gguf& file) {
       read();
     } catch (const ingrain::Error&) {}
   };
-  attempt([&] { ingrain::formats::describe_gguf(file); });
+  attempt([&] { ingrain::families::read_gguf(file); });
   attempt([&] { ingrain::tokenizer::gguf_tokenizer_files(file); });
 }
 

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto header = formats::parse_safetensors_header(text, data_size, "fuzz.safetensors");
     uint64_t total = 0;
     for (const auto& [name, entry] : header.tensors) {
-      const auto bytes = formats::shape_bytes(entry.shape, formats::dtype_size(entry.dtype));
+      const auto bytes = formats::shape_bytes(entry.shape, formats::dtype_bits(entry.dtype));
       if (entry.begin > entry.end || entry.end > data_size || bytes != entry.end - entry.begin) std::abort();
       total += *bytes;
     }

@@ -123,7 +123,7 @@ TEST_F(OtherDevice, the_outer_gradient_is_the_same_there_and_waits_for_nothing) 
   const Tensor tokens_BT1 = test::random_tokens(here.config, 2, 33);
   for (const auto gradient : {ttt::meta_gradient, ttt::standard_gradient}) {
     for (const auto recompute : {ttt::Recompute::always, ttt::Recompute::never}) {
-      const GradientSlots a(here.config, here.weights), b(there.config, there.weights);
+      const GradientSums a(here.config, here.weights), b(there.config, there.weights);
       ttt::GradientOptions options;
       options.recompute = recompute;
       options.keep_bytes = 0;
@@ -140,9 +140,9 @@ TEST_F(OtherDevice, the_outer_gradient_is_the_same_there_and_waits_for_nothing) 
 TEST_F(OtherDevice, adamw_steps_the_same_there_and_waits_for_nothing) {
   const Network here = test::tiny_model({}), there = this->there(here);
   const auto step = [&](const Network& model) {
-    const GradientSlots slots(model.config, model.weights);
-    ttt::standard_gradient(model.config, slots, test::random_tokens(model.config, 2, 33));
-    train::AdamW optimizer(model.config, model.weights, slots.sums(), {});
+    const GradientSums gradients(model.config, model.weights);
+    ttt::standard_gradient(model.config, gradients, test::random_tokens(model.config, 2, 33));
+    train::AdamW optimizer(model.config, model.weights, gradients.sums(), {});
     const double norm = optimizer.gradient_norm().item<double>();
     const int64_t before = test::waits();
     optimizer.step(1e-2, norm);

@@ -19,6 +19,7 @@ FAMILIES = {
     "smollm2": ("Llama", dict(tie_word_embeddings=True, rope_theta=100000.0, num_attention_heads=3, num_key_value_heads=1, hidden_size=48)),
     "qwen2": ("Qwen2", dict(tie_word_embeddings=True, rope_theta=1000000.0)),
     "qwen3": ("Qwen3", dict(tie_word_embeddings=False, rope_theta=1000000.0, head_dim=24)),
+    "smollm3": ("SmolLM3", dict(tie_word_embeddings=True, rope_theta=2000000.0, num_hidden_layers=5)),  # the fourth not rotated
 }
 SCALINGS = {
     "linear": dict(rope_type="linear", factor=4.0),

@@ -65,6 +65,21 @@ def test_ctrl_c_clears_the_line_and_ends_only_when_pressed_twice(terminal, state
     assert not (state / "ingrain" / "last.json").exists(), "nothing was said"
 
 
+def test_ctrl_c_ends_the_answer_and_not_the_conversation(terminal):
+    """While a whole book is read before the answer: that takes long enough on any machine."""
+    terminal.wait_for("> ")
+    terminal.type(f"/read {ROOT / 'examples' / 'data' / 'emma.txt'}\r")
+    terminal.wait_for("read with the next question")
+    terminal.type("Who is Emma?\r")
+    time.sleep(2)
+    terminal.type("\x03")
+    terminal.wait_for("[stopped]")
+    terminal.type("/stats\r")
+    assert position(terminal.wait_for("inner steps")) == 0, "nothing of it was kept"
+    terminal.type("/quit\r")
+    assert terminal.end() == 0
+
+
 def test_leaving_offers_to_save_what_was_said(terminal, state, tmp_path, ingrain):
     terminal.wait_for("> ")
     terminal.type("Who is Emma?\r")
@@ -111,9 +126,8 @@ def test_a_conversation_is_found_again_however_it_ended(terminal, state, chat, b
 def test_going_on_is_as_if_it_had_not_ended(chat):
     whole = chat(READER, *PLAIN, lines=["Who is Emma?", "And Harriet?", "/stats"])
     first = chat(READER, *PLAIN, lines=["Who is Emma?"])
-    assert first.splitlines()[1:] == whole.splitlines()[1:2]
+    assert whole.startswith(first.rstrip("\n"))
     rest = chat("--last", *PLAIN, lines=["And Harriet?", "/stats"])
-    assert rest.splitlines()[-5:-3] != [] and position(rest[rest.index("Harriet") if "Harriet" in rest else 0 :]) >= 0
     assert [line for line in rest.splitlines() if "inner steps" in line] == [
         line for line in whole.splitlines() if "inner steps" in line
     ]

@@ -57,10 +57,13 @@ def test_a_real_file_has_the_tokenizer_of_its_source(probe, smollm2):
 
 
 def test_a_real_file_is_described(probe, smollm2):
-    assert json.loads(probe("gguf-describe", smollm2)) == {
-        "arch": "llama", "vocab_size": 49152, "hidden_size": 576, "layers": 30, "heads": 9, "kv_heads": 3,
-        "head_dim": 64, "intermediate_size": 1536, "rms_eps": pytest.approx(1e-5), "rope_theta": 100000.0,
-        "rope_interleaved": True, "tie_embeddings": True, "bos_ids": [1], "eos_ids": [2], "max_positions": 8192}
+    config = json.loads(probe("gguf-describe", smollm2))
+    expected = {
+        "vocab_size": 49152, "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
+        "head_dim": 64, "intermediate_size": 1536, "rms_norm_eps": pytest.approx(1e-5), "rope_theta": 100000.0,
+        "rope_interleaved": True, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": [2],
+        "trained_sequence_length": 8192}
+    assert {key: config[key] for key in expected} == expected
 
 
 def test_a_real_files_tensors_expand_as_in_the_reference(probe, smollm2):

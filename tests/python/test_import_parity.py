@@ -50,6 +50,77 @@ def test_sharded_files_are_one_model(ingrain, tmp_path):
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
 
 
+def change(folder, **changes):
+    """Changes fields of a folder's config.json; None removes one."""
+    file = folder / "config.json"
+    config = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+def rename_tensors(folder, rename):
+    """Stores the folder's tensors anew, under the names that `rename` gives them (None: leaves one out)."""
+    from safetensors.torch import load_file, save_file
+    file = folder / "model.safetensors"
+    tensors = {rename(name): value for name, value in load_file(file).items()}
+    save_file({name: value for name, value in tensors.items() if name}, file, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("where", ["rope_scaling", "rope_parameters"])
+def test_theta_counts_inside_the_ropes_object(ingrain, tmp_path, where):
+    model = save(make("llama"), tmp_path)
+    change(tmp_path, rope_parameters=None, **{where: {"rope_type": "default", "rope_theta": 500000.0}})
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+def test_the_length_before_stretching_counts_beside_the_ropes_object(ingrain, tmp_path):
+    model = save(make("llama", "yarn"), tmp_path)
+    change(tmp_path, rope_parameters=None, rope_theta=500000.0, original_max_position_embeddings=64,
+           rope_scaling={"rope_type": "yarn", "factor": 4.0})
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+def test_window_fields_of_a_family_without_windows_say_nothing(ingrain, tmp_path):
+    model = save(make("llama"), tmp_path)
+    change(tmp_path, sliding_window=8, use_sliding_window=True, max_window_layers=0)
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+def test_smollm3_without_rope_where_its_list_says_so(ingrain, tmp_path):
+    model = save(make("smollm3", no_rope_layers=[0, 1, 1, 0, 0]), tmp_path)
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+    assert ingrain("import", tmp_path, "-o", tmp_path / "ours").returncode == 0
+    assert_same(ingrain, tmp_path / "ours", model, tmp_path, seeds=[1])
+
+
+@pytest.mark.parametrize("family", ["smollm2", "llama"])
+def test_names_without_their_first_part_are_the_same_tensors(ingrain, tmp_path, family):
+    model = save(make(family), tmp_path)
+    rename_tensors(tmp_path, lambda name: name.removeprefix("model."))
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+def test_a_shared_matrix_is_found_under_the_heads_name(ingrain, tmp_path):
+    model = save(make("smollm2"), tmp_path)
+    rename_tensors(tmp_path, lambda name: "lm_head.weight" if name == "model.embed_tokens.weight" else name)
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+
+
+def test_a_head_of_its_own_counts_although_tied_and_import_says_so(ingrain, tmp_path):
+    model = save(make("llama"), tmp_path)
+    change(tmp_path, tie_word_embeddings=True)
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+    done = ingrain("import", tmp_path, "-o", tmp_path / "ours")
+    assert "'tie_word_embeddings' is true, but" in done.stderr
+    assert_same(ingrain, tmp_path / "ours", model, tmp_path, seeds=[1])
+
+
+def test_a_head_that_is_missing_is_called_so(ingrain, tmp_path):
+    save(make("llama"), tmp_path)
+    rename_tensors(tmp_path, lambda name: None if name == "lm_head.weight" else name)
+    done = ingrain("generate", tmp_path, "--prompt", "Hi")
+    assert done.returncode == 1 and "a model without a head cannot predict" in done.stderr
+
+
 def test_a_sliding_window_sees_as_far(ingrain, tmp_path):
     changes = dict(use_sliding_window=True, sliding_window=24, max_window_layers=0)
     model = save(make("qwen2", **changes), tmp_path)
@@ -67,7 +138,7 @@ def test_an_imported_folder_gives_what_its_source_gives(ingrain, tmp_path, famil
     assert size < 1.5 * (tmp_path / "source" / "model.safetensors").stat().st_size  # not widened to fp32
 
 
-# GGUF: the same weights under llama.cpp's names. Its converter reorders the rows of Llama's q and k.
+# GGUF: the same weights under llama.cpp's names. Its converter reorders the rows of q and k of Llama and its kin.
 
 GGUF_NAMES = {
     "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
@@ -89,7 +160,7 @@ def pairs_side_by_side(rows, heads):
     return rows.reshape(heads, 2, -1, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def write_gguf(model, path, arch, kind="F32", divisors=None):
+def write_gguf(model, path, arch, kind="F32", divisors=None, window=None):
     """Writes the model in type `kind`, and gives it the values that the file holds."""
     c = model.config
     writer = gguf.GGUFWriter(path, arch)
@@ -104,6 +175,8 @@ def write_gguf(model, path, arch, kind="F32", divisors=None):
     head_dim = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
     writer.add_key_length(head_dim)
     writer.add_value_length(head_dim)
+    if window is not None:
+        writer.add_sliding_window(window)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     if c.rope_parameters["rope_type"] == "yarn":
@@ -122,9 +195,9 @@ def write_gguf(model, path, arch, kind="F32", divisors=None):
             packed = gguf.quants.quantize(x, quantization)
             value.copy_(torch.from_numpy(gguf.quants.dequantize(packed, quantization).astype(np.float32)))
             x = value.numpy()
-        if arch == "llama" and ".q_proj." in name:
+        if arch in ("llama", "smollm3") and ".q_proj." in name:
             x = pairs_side_by_side(x, c.num_attention_heads)
-        if arch == "llama" and ".k_proj." in name:
+        if arch in ("llama", "smollm3") and ".k_proj." in name:
             x = pairs_side_by_side(x, c.num_key_value_heads)
         if kind != "F32" and x.ndim == 2:
             writer.add_tensor(gguf_name(name), gguf.quants.quantize(x, quantization), raw_dtype=quantization)
@@ -137,10 +210,15 @@ def write_gguf(model, path, arch, kind="F32", divisors=None):
     return model
 
 
-@pytest.mark.parametrize("family,arch", [("llama", "llama"), ("smollm2", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3")])
+@pytest.mark.parametrize("family,arch", [("llama", "llama"), ("smollm2", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3"), ("smollm3", "smollm3")])
 def test_a_gguf_file_gives_the_same_losses(ingrain, tmp_path, family, arch):
     model = write_gguf(make(family), tmp_path / "model.gguf", arch)
     assert_same(ingrain, tmp_path / "model.gguf", model, tmp_path)
+
+
+def test_a_window_in_a_gguf_file_of_a_family_without_windows_says_nothing(ingrain, tmp_path):
+    model = write_gguf(make("llama"), tmp_path / "model.gguf", "llama", window=8)
+    assert_same(ingrain, tmp_path / "model.gguf", model, tmp_path, seeds=[1])
 
 
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])

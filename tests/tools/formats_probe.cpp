@@ -2,7 +2,7 @@
 // Usage: formats_probe gguf-tensor FILE NAME     the tensor's elements as raw fp32 on standard output
 //        formats_probe gguf-template FILE        the chat template in the file's metadata
 //        formats_probe gguf-encode FILE < TEXT   the ids that the file's tokenizer gives, as int32
-//        formats_probe gguf-describe FILE        the model's description as JSON
+//        formats_probe gguf-describe FILE        the model's configuration as JSON
 //        formats_probe render < CASES.json       a list of {template, messages, tools?, extra?, bos_token?,
 //        eos_token?,
 //                                                add_generation_prompt?} becomes a list of {text} or {error}
@@ -11,7 +11,7 @@
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
 #include "tokenizer/gguf_tokenizer.h"
-#include "families/hf_config.h"
+#include "families/families.h"
 
 #include <nlohmann/json.hpp>
 
@@ -50,23 +50,7 @@ void gguf_encode(const std::string& path) {
 }
 
 void gguf_describe(const std::string& path) {
-  const DecoderDescription d = describe_gguf(Gguf{std::filesystem::path(path)});
-  const Json out = {{"arch", d.arch},
-                    {"vocab_size", d.vocab_size},
-                    {"hidden_size", d.hidden_size},
-                    {"layers", d.layers},
-                    {"heads", d.heads},
-                    {"kv_heads", d.kv_heads},
-                    {"head_dim", d.head_dim},
-                    {"intermediate_size", d.intermediate_size},
-                    {"rms_eps", d.rms_eps},
-                    {"rope_theta", d.rope_theta},
-                    {"rope_interleaved", d.rope_interleaved},
-                    {"tie_embeddings", d.tie_embeddings},
-                    {"bos_ids", d.bos_ids},
-                    {"eos_ids", d.eos_ids},
-                    {"max_positions", d.max_positions}};
-  const std::string text = out.dump();
+  const std::string text = to_json(families::read_gguf(Gguf{std::filesystem::path(path)})).dump();
   write_out(text.data(), text.size());
 }
 

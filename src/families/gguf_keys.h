@@ -1,0 +1,35 @@
+// GGUF metadata under the architecture's name: "llama.block_count" is size("block_count").
+#pragma once
+
+#include "formats/gguf.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ingrain::families {
+
+/// A view of a file that the caller keeps alive. Readers throw Error (naming file and key) for a value of the wrong
+/// kind or beyond its bounds.
+class GgufKeys {
+ public:
+  static constexpr uint64_t kMaxSize = uint64_t{1} << 31;
+
+  GgufKeys(const formats::Gguf& file, std::string arch) : file_(file), arch_(std::move(arch)) {}
+
+  std::string key(std::string_view name) const;
+  bool has(std::string_view name) const { return file_.has(key(name)); }
+  /// A whole number from 1 to `most`.
+  std::optional<int64_t> size(std::string_view name, uint64_t most = kMaxSize) const;
+  int64_t need_size(std::string_view name, uint64_t most = kMaxSize) const;
+  /// A positive number.
+  std::optional<double> number(std::string_view name) const;
+  std::optional<std::string_view> text(std::string_view name) const;
+  const formats::Gguf& file() const { return file_; }
+
+ private:
+  const formats::Gguf& file_;
+  std::string arch_;
+};
+
+}  // namespace ingrain::families

@@ -1,0 +1,20 @@
+// The families' table, and what the two readers share.
+#pragma once
+
+#include "families/family.h"
+
+#include <vector>
+
+namespace ingrain::families {
+
+const std::vector<Family>& all_families();
+/// "llama (SmolLM2 is one), qwen2, ...": one of their names with `end` behind it, for errors.
+std::string known_families(std::string_view Family::* name, std::string_view end);
+
+/// `layer_types`, checked; empty where the file has none.
+std::vector<std::string> layer_types(const ConfigFields& fields, int64_t num_layers);
+
+/// YaRN's attention factor where a file does not give one: 0.1 ln(factor) + 1.
+double default_yarn_attention_factor(double factor);
+
+}  // namespace ingrain::families

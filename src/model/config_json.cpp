@@ -1,0 +1,283 @@
+// config.json: a field is named once, and read and written from there.
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "model/config.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace ingrain {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::pair<const char*, RopeScaling::Kind> kScalings[] = {{"none", RopeScaling::Kind::none},
+                                                                   {"linear", RopeScaling::Kind::linear},
+                                                                   {"llama3", RopeScaling::Kind::llama3},
+                                                                   {"yarn", RopeScaling::Kind::yarn}};
+constexpr std::pair<const char*, Mixer> kMixers[] = {{"attention", Mixer::attention}};
+constexpr std::pair<const char*, Activation> kActivations[] = {
+    {"silu", Activation::silu}, {"gelu", Activation::gelu}, {"gelu_pytorch_tanh", Activation::gelu_tanh}};
+
+/// Whether a field is written even where it has its usual value: those that files had before there were layers.
+enum class Written { always, unusual };
+
+/// Every field of a layer: visit(key, member, what it usually is, when it is written).
+template <class Layer, class Visit>
+void layer_fields(Layer& l, const LayerSpec& usual, Visit& visit) {
+  visit("mixer", l.mixer, usual.mixer, Written::unusual);
+  visit("sliding_window", l.window, usual.window, Written::always);
+  visit("rope", l.rotated, usual.rotated, Written::unusual);
+  visit("rope_theta", l.rope_theta, usual.rope_theta, Written::always);
+  visit("partial_rotary_factor", l.rotated_share, usual.rotated_share, Written::unusual);
+  visit("rope_scaling", l.rope_scaling, usual.rope_scaling, Written::always);
+  visit("attention_scale", l.attention_scale, usual.attention_scale, Written::unusual);
+  visit("attention_softcap", l.attention_softcap, usual.attention_softcap, Written::unusual);
+  visit("qk_norm", l.qk_norm, usual.qk_norm, Written::always);
+  visit("qk_norm_whole", l.qk_norm_whole, usual.qk_norm_whole, Written::unusual);
+  visit("attention_bias", l.qkv_bias, usual.qkv_bias, Written::always);
+  visit("attention_output_bias", l.o_bias, usual.o_bias, Written::unusual);
+  visit("mlp_bias", l.mlp_bias, usual.mlp_bias, Written::unusual);
+  visit("pre_norm", l.pre_norm, usual.pre_norm, Written::unusual);
+  visit("post_norm", l.post_norm, usual.post_norm, Written::always);
+  visit("hidden_act", l.activation, usual.activation, Written::unusual);
+}
+
+/// Every field of a model but `layers`.
+template <class Model, class Visit>
+void model_fields(Model& m, Visit& visit) {
+  const ModelConfig usual;
+  const auto always = [&](const char* key, auto& member) { visit(key, member, member, Written::always); };
+  const auto unusual = [&](const char* key, auto& member, const auto& other) {
+    visit(key, member, other, Written::unusual);
+  };
+  always("vocab_size", m.vocab_size);
+  always("hidden_size", m.hidden_size);
+  always("num_hidden_layers", m.num_layers);
+  always("num_attention_heads", m.num_heads);
+  always("num_key_value_heads", m.num_kv_heads);
+  always("head_dim", m.head_dim);
+  always("intermediate_size", m.mlp_size);
+  always("suffix_len", m.suffix_len);
+  unusual("fast_intermediate_size", m.fast_mlp_size, m.suffix_len > 0 ? int64_t{-1} : m.fast_mlp_size);
+  always("chunk_size", m.chunk);
+  always("rms_norm_eps", m.rms_eps);
+  layer_fields(m, usual, visit);
+  always("fast_post_norm", m.fast_post_norm);
+  always("tie_word_embeddings", m.tie_embeddings);
+  always("learned_inner_rates", m.learned_inner_rates);
+  always("rope_interleaved", m.rope_interleaved);
+  unusual("embedding_scale", m.embedding_scale, usual.embedding_scale);
+  unusual("residual_scale", m.residual_scale, usual.residual_scale);
+  unusual("logit_scale", m.logit_scale, usual.logit_scale);
+  unusual("logit_softcap", m.logit_softcap, usual.logit_softcap);
+  always("bos_token_id", m.bos_id);
+  always("eos_token_id", m.eos_ids);
+  always("inner_lr", m.inner_lr);
+  always("inner_clip", m.inner_clip);
+  always("initializer_range", m.init_std);
+  always("trained_sequence_length", m.trained_length);
+}
+
+RopeScaling parse_scaling(const json& object, std::string_view where);
+
+/// Reads an object's fields by name, remembers which names exist, and complains about any other. A field that is null
+/// counts as absent, except that a window of null is full attention and a scaling of null is none.
+class FieldReader {
+ public:
+  FieldReader(const json& object, std::string_view where) : object_(object), where_(where) {
+    require(object.is_object(), "{}: a JSON object is expected", where);
+  }
+
+  template <class T, class U>
+  void operator()(const char* key, T& out, const U&, Written) {
+    read(key, out);
+  }
+
+  void read(const char* key, bool& out) {
+    if (const json* at = find(key)) {
+      require(at->is_boolean(), "{}: '{}' must be true or false", where_, key);
+      out = at->get<bool>();
+    }
+  }
+  void read(const char* key, int64_t& out) {
+    if (const json* at = find(key)) {
+      require(at->is_number_integer(), "{}: '{}' must be an integer", where_, key);
+      out = at->get<int64_t>();
+    } else if (std::string_view(key) == "sliding_window" && object_.contains(key)) {
+      out = ModelConfig::kFullAttention;
+    }
+  }
+  void read(const char* key, double& out) {
+    if (const json* at = find(key)) {
+      require(at->is_number(), "{}: '{}' must be a number", where_, key);
+      out = at->get<double>();
+    }
+  }
+  void read(const char* key, std::vector<int64_t>& out) {
+    const json* at = find(key);
+    if (!at) return;
+    out.clear();
+    for (const json& id : at->is_array() ? *at : json::array({*at})) {
+      require(id.is_number_integer(), "{}: '{}' must be an integer or a list of integers", where_, key);
+      out.push_back(id.get<int64_t>());
+    }
+  }
+  void read(const char* key, RopeScaling& out) {
+    if (const json* at = find(key))
+      out = parse_scaling(*at, where_);
+    else if (object_.contains(key))
+      out = {};
+  }
+  void read(const char* key, Mixer& out) { read_word(key, out, kMixers); }
+  void read(const char* key, Activation& out) { read_word(key, out, kActivations); }
+  void read(const char* key, RopeScaling::Kind& out) { read_word(key, out, kScalings); }
+
+  const json* find(const char* key) {
+    known_.emplace_back(key);
+    const auto at = object_.find(key);
+    return at == object_.end() || at->is_null() ? nullptr : &*at;
+  }
+
+  void finish() const {
+    for (const auto& [key, unused] : object_.items()) {
+      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+      fail("{}: unknown field '{}'{}", where_, printable(key), did_you_mean(key, known_));
+    }
+  }
+
+ private:
+  template <class T, size_t n>
+  void read_word(const char* key, T& out, const std::pair<const char*, T> (&words)[n]) {
+    const json* at = find(key);
+    if (!at) return;
+    require(at->is_string(), "{}: '{}' must be a string", where_, key);
+    const std::string given = at->get<std::string>();
+    std::vector<std::string> known;
+    for (const auto& [word, value] : words) {
+      if (given == word) {
+        out = value;
+        return;
+      }
+      if (std::string_view(word) != "none") known.emplace_back(word);
+    }
+    fail("{}: {} '{}' is not known; known are: {}", where_, key, printable(given), fmt::join(known, ", "));
+  }
+
+  const json& object_;
+  std::string where_;
+  std::vector<std::string> known_;
+};
+
+RopeScaling parse_scaling(const json& object, std::string_view where) {
+  const std::string inside = fmt::format("{}: rope_scaling", where);
+  FieldReader fields(object, inside);
+  RopeScaling s;
+  fields.read("rope_type", s.kind);
+  fields.read("factor", s.factor);
+  fields.read("original_max_position_embeddings", s.original_max_position);
+  fields.read("low_freq_factor", s.low_freq_factor);
+  fields.read("high_freq_factor", s.high_freq_factor);
+  fields.read("beta_fast", s.beta_fast);
+  fields.read("beta_slow", s.beta_slow);
+  if (fields.find("attention_factor")) fields.read("attention_factor", s.attention_factor.emplace());
+  fields.finish();
+  return s;
+}
+
+template <class T, size_t n>
+json word(T value, const std::pair<const char*, T> (&words)[n]) {
+  for (const auto& [word, known] : words)
+    if (known == value) return word;
+  return nullptr;
+}
+
+/// Writes what is read by FieldReader.
+struct FieldWriter {
+  json out = json::object();
+  bool all = true;  // or only what is unusual
+
+  template <class T, class U>
+  void operator()(const char* key, const T& value, const U& usual, Written when) {
+    if ((when == Written::always && all) || value != usual) out[key] = to(value);
+  }
+
+  static json to(bool value) { return value; }
+  static json to(double value) { return value; }
+  static json to(const std::vector<int64_t>& value) { return value; }
+  static json to(int64_t value) { return value >= ModelConfig::kFullAttention ? json(nullptr) : json(value); }
+  static json to(Mixer value) { return word(value, kMixers); }
+  static json to(Activation value) { return word(value, kActivations); }
+  static json to(const RopeScaling& s) {
+    if (s.kind == RopeScaling::Kind::none) return nullptr;
+    json out{{"rope_type", word(s.kind, kScalings)}, {"factor", s.factor}};
+    if (s.kind != RopeScaling::Kind::linear) out["original_max_position_embeddings"] = s.original_max_position;
+    if (s.kind == RopeScaling::Kind::llama3) {
+      out["low_freq_factor"] = s.low_freq_factor;
+      out["high_freq_factor"] = s.high_freq_factor;
+    }
+    if (s.kind == RopeScaling::Kind::yarn) {
+      out["beta_fast"] = s.beta_fast;
+      out["beta_slow"] = s.beta_slow;
+      if (s.attention_factor) out["attention_factor"] = *s.attention_factor;
+    }
+    return out;
+  }
+};
+
+/// "layers": an object for each, with what it has otherwise than the model.
+void parse_layers(const json& list, ModelConfig& c, std::string_view where) {
+  require(list.is_array() && static_cast<int64_t>(list.size()) == c.num_layers,
+          "{}: 'layers' must be a list of {} objects, one for each layer", where, c.num_layers);
+  c.layers.assign(list.size(), c);
+  for (size_t i = 0; i < list.size(); ++i) {
+    FieldReader fields(list[i], fmt::format("{}: layers[{}]", where, i));
+    layer_fields(c.layers[i], c, fields);
+    fields.finish();
+  }
+}
+
+}  // namespace
+
+ModelConfig parse_config(const json& object, std::string_view where) {
+  FieldReader fields(object, where);
+  if (const json* type = fields.find("model_type"))
+    require(*type == "ingrain", "{}: 'model_type' is {}; models of other programs come in through './ingrain import'",
+            where, printable(type->dump()));
+  ModelConfig c;
+  model_fields(c, fields);
+  if (!fields.find("num_key_value_heads")) c.num_kv_heads = c.num_heads;
+  if (!fields.find("head_dim")) c.head_dim = c.num_heads > 0 ? c.hidden_size / c.num_heads : 0;
+  if (!fields.find("fast_intermediate_size")) c.fast_mlp_size = c.suffix_len > 0 ? c.mlp_size : 0;
+  if (!fields.find("fast_post_norm")) c.fast_post_norm = c.post_norm;
+  const json* layers = fields.find("layers");
+  fields.finish();
+  if (layers) parse_layers(*layers, c, where);
+  validate(c, where);
+  return c;
+}
+
+json to_json(const ModelConfig& c) {
+  FieldWriter writer;
+  writer.out["model_type"] = "ingrain";
+  model_fields(c, writer);
+  if (!c.layers.empty()) {
+    json list = json::array();
+    for (const LayerSpec& layer : c.layers) {
+      FieldWriter own;
+      own.all = false;
+      layer_fields(layer, c, own);
+      list.push_back(std::move(own.out));
+    }
+    writer.out["layers"] = std::move(list);
+  }
+  return std::move(writer.out);
+}
+
+ModelConfig load_config(const std::filesystem::path& path) {
+  return parse_config(read_json(path, 1 << 20), path.string());
+}
+
+}  // namespace ingrain

@@ -1,0 +1,55 @@
+#include "store/model_files.h"
+
+#include "base/checksum.h"
+#include "base/files.h"
+#include "store/assemble_weights.h"
+#include "store/stored_weights.h"
+#include "store/tensor_io.h"
+
+#include <nlohmann/json.hpp>
+
+namespace ingrain {
+
+namespace fs = std::filesystem;
+
+std::string fingerprint_of(const formats::SafetensorsFolder& stored) {
+  Checksum sum;
+  for (const auto& [name, location] : stored.tensors()) {
+    sum.update(name.data(), name.size());
+    const auto bytes = location.file->bytes(name);
+    sum.update(bytes.data(), bytes.size());
+  }
+  return fmt::format("{:016x}", sum.value());
+}
+
+void visit_stored(const ModelConfig& config, const Weights& weights, const StoredVisitor& visit) {
+  Weights handles = weights;
+  for_each_parameter(config, [&](const Parameter& parameter, int64_t layer) {
+    const Tensor& whole = parameter.member(handles, layer);
+    for (const StoredPart& part : stored_parts(parameter, config, layer))
+      visit(part, whole.narrow(0, part.first_row, part.rows));
+  });
+}
+
+Network load_model(const fs::path& path, at::ScalarType compute, at::Device device) {
+  Network model;
+  const StoredWeights stored(path);
+  model.config = stored.config();
+  model.fingerprint = stored.fingerprint();
+  const Weights weights =
+      assemble_weights(model.config, compute, path, [&](const std::string& name) { return stored.read(name); });
+  model.weights = convert(model.config, weights, compute, device);
+  return model;
+}
+
+void save_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store) {
+  fs::create_directories(folder);
+  TensorWriter writer;
+  visit_stored(config, weights,
+               [&](const StoredPart& part, const Tensor& rows) { writer.add(part.name, rows.to(store)); });
+  writer.metadata("format", "ingrain");
+  writer.write(folder / "model.safetensors");
+  write_file(folder / "config.json", to_json(config).dump(2) + "\n");
+}
+
+}  // namespace ingrain
