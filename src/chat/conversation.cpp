@@ -119,6 +119,7 @@ Rendering Conversation::render(bool answer_follows) const {
   options.add_generation_prompt = answer_follows;
   options.bos_token = form_.bos_token;
   options.eos_token = form_.eos_token;
+  for (const auto& [name, token] : form_.named) options.extra[name] = token;
   return pieces_of(template_->render(messages_, options));
 }
 
