@@ -1,8 +1,15 @@
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interrupt.h"
+#include "base/unfinished.h"
+#include "scratch.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 
 namespace ingrain {
@@ -46,6 +53,99 @@ TEST(Files, reading_is_bounded_and_names_the_file) {
 }
 
 TEST(Files, a_folder_is_no_file) { EXPECT_THROW(MappedFile{scratch()}, Error); }
+
+using Output = ScratchTest;
+
+TEST_F(Output, a_link_is_written_through_and_stays_a_link) {
+  fs::create_directories(dir_ / "there");
+  put(dir_ / "there" / "target", "old");
+  fs::create_symlink("there/target", dir_ / "link");
+  fs::create_symlink(dir_ / "there" / "new", dir_ / "dangling");
+  write_file(dir_ / "link", "new");
+  write_file(dir_ / "dangling", "made");
+  EXPECT_TRUE(fs::is_symlink(dir_ / "link") && fs::is_symlink(dir_ / "dangling"));
+  EXPECT_EQ(read_file(dir_ / "there" / "target", 10), "new");
+  EXPECT_EQ(read_file(dir_ / "there" / "new", 10), "made");
+  fs::create_symlink("round", dir_ / "round");
+  EXPECT_NE(error_of([&] { write_file(dir_ / "round", "x"); }), "");
+}
+
+TEST_F(Output, what_is_no_regular_file_is_refused_at_once_and_not_replaced) {
+  fs::create_directories(dir_ / "folder");
+  ASSERT_EQ(::mkfifo((dir_ / "fifo").c_str(), 0600), 0);
+  fs::create_symlink("fifo", dir_ / "to_fifo");
+  EXPECT_TRUE(contains(error_of([&] { AtomicFile file(dir_ / "folder"); }), "is a folder"));
+  for (const char* name : {"fifo", "to_fifo"})
+    EXPECT_TRUE(contains(error_of([&] { AtomicFile file(dir_ / name); }), "not a regular file")) << name;
+  EXPECT_TRUE(fs::is_fifo(dir_ / "fifo") && fs::is_directory(dir_ / "folder"));
+  EXPECT_TRUE(contains(error_of([&] { read_file(dir_ / "fifo", 1); }), "not a regular file")) << "and no waiting";
+}
+
+TEST_F(Output, what_a_dead_writer_left_goes_with_the_next_writer_and_a_living_ones_stays) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile file(dir_ / "dead.bin");
+    file.write("half");
+    const UnfinishedFolder folder(dir_ / "dead");
+    put(folder.path() / "half", "x");
+    ::_exit(0);  // no destructor runs, as after a kill
+  }
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  const auto names = [&] { return std::distance(fs::directory_iterator(dir_), fs::directory_iterator()); };
+  EXPECT_EQ(names(), 2);
+  put(dir_ / "notes.tmp-old", "a user's own");
+  AtomicFile living(dir_ / "living");
+  EXPECT_EQ(names(), 2) << "the user's and the living one";
+  write_file(dir_ / "x", "x");
+  living.write("whole");
+  living.commit();
+  EXPECT_EQ(read_file(dir_ / "living", 10), "whole");
+  EXPECT_EQ(names(), 3);
+}
+
+TEST_F(Output, an_unfinished_folder_appears_whole_or_leaves_what_was_there) {
+  { const UnfinishedFolder given_up(dir_ / "out"); }
+  EXPECT_TRUE(fs::is_empty(dir_));
+  UnfinishedFolder folder(dir_ / "out");
+  put(folder.path() / "a", "1");
+  folder.commit();
+  EXPECT_EQ(read_file(dir_ / "out" / "a", 10), "1");
+  EXPECT_TRUE(contains(error_of([&] { UnfinishedFolder again(dir_ / "out"); }), "exists already"));
+  UnfinishedFolder into(dir_ / "out", /*may_hold_files=*/true);
+  put(into.path() / "b", "2");
+  into.commit();
+  EXPECT_TRUE(fs::exists(dir_ / "out" / "a") && fs::exists(dir_ / "out" / "b"));
+  EXPECT_TRUE(contains(error_of([&] { UnfinishedFolder file(dir_ / "out" / "a", true); }), "no folder"));
+}
+
+TEST(Interrupts, the_first_says_what_is_kept_a_second_soon_after_changes_nothing_and_an_ignored_one_stays_ignored) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(ends[1], STDERR_FILENO);
+    std::signal(SIGHUP, SIG_IGN);  // nohup
+    watch_interrupts("all is kept");
+    ::raise(SIGHUP);
+    const bool ignored = !interrupted();
+    ::raise(SIGTERM), ::raise(SIGTERM), ::raise(SIGINT);
+    bool stopped = false;
+    try {
+      wait_readable(STDIN_FILENO, "input");
+    } catch (const Stopped&) {
+      stopped = true;
+    }
+    ::_exit(ignored && stopped && interrupt_signal() == SIGTERM ? 7 : 8);
+  }
+  ::close(ends[1]);
+  std::string said(1000, '\0');
+  said.resize(static_cast<size_t>(std::max<ssize_t>(::read(ends[0], said.data(), said.size()), 0)));
+  ::close(ends[0]);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+  EXPECT_EQ(said, "ingrain: stopping; all is kept\n");
+}
 
 }  // namespace
 }  // namespace ingrain

@@ -139,7 +139,9 @@ TEST_F(Dialogues, undo_gives_back_the_memory_and_the_messages_bit_for_bit) {
   for (int turn = 2; turn >= 0; --turn) {
     EXPECT_TRUE(talk.undo());
     EXPECT_EQ(talk.messages().size(), static_cast<size_t>(2 * turn));
-    if (turn > 0) EXPECT_EQ(scores(talk.memory()), before[static_cast<size_t>(turn)]);
+    if (turn > 0) {
+      EXPECT_EQ(scores(talk.memory()), before[static_cast<size_t>(turn)]);
+    }
   }
   EXPECT_EQ(talk.memory().position(), 0);
   EXPECT_FALSE(talk.undo());

@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "data/byte_reader.h"
+#include "data/ignore_rules.h"
 #include "scratch.h"
 
 #include <sys/resource.h>
@@ -9,6 +10,7 @@
 #include <zstd.h>
 
 #include <csignal>
+#include <map>
 #include <set>
 
 namespace ingrain::data {
@@ -144,12 +146,12 @@ TEST_F(Prepare, folders_are_read_sorted_and_without_hidden_or_binary_files) {
   fs::create_directory_symlink(in_, in_ / "loop");
   PrepareResult result = prepare_with(options());
   EXPECT_EQ(documents(out_), (std::vector<std::string>{"ay", "bee", "sea"}));
-  EXPECT_EQ(result.skipped_files, 2u) << ".hidden and image.png";
+  EXPECT_EQ(result.files.files_left_out(), 2u) << ".hidden and image.png";
   EXPECT_EQ(result.empty_documents, 1u);
 
   fs::remove_all(out_);
   PrepareOptions only = options();
-  only.documents.extensions = {".txt"};
+  only.documents.files.extensions = {".txt"};
   prepare_with(only);
   EXPECT_EQ(documents(out_), (std::vector<std::string>{"bee", "sea"}));
 
@@ -359,6 +361,134 @@ TEST_F(Prepare, a_failing_write_at_any_point_leaves_nothing_behind) {
     EXPECT_TRUE(contains(error, "cannot write")) << bytes << ": " << error;
     expect_nothing_left();
   }
+}
+
+TEST_F(Prepare, names_in_capitals_and_json_lines_called_json_are_read_as_what_they_are) {
+  const std::map<std::string, std::string> files{{"x.JSONL", kLines},
+                                                 {"x.Jsonl.GZ", gzip(kLines)},
+                                                 {"x.ndjson.ZST", zstd(kLines)},
+                                                 {"x.json", kLines},
+                                                 {"x.json.gz", gzip("\n" + kLines)}};
+  for (const auto& [name, bytes] : files) {
+    fs::remove_all(in_), fs::remove_all(out_);
+    fs::create_directories(in_);
+    put(in_ / name, bytes);
+    prepare_with(options());
+    EXPECT_EQ(documents(out_), kDocuments) << name;
+  }
+  for (const std::string whole : {"{\n  \"text\": \"one\"\n}\n", "[{\"text\":\"one\"}]", "{\"title\":\"x\"}", ""}) {
+    fs::remove_all(in_), fs::remove_all(out_);
+    fs::create_directories(in_);
+    put(in_ / "x.json", whole), put(in_ / "y.txt", "y");
+    prepare_with(options());
+    EXPECT_EQ(documents(out_).front(), whole.empty() ? "y" : whole) << "JSON, but no lines of documents";
+  }
+}
+
+TEST_F(Prepare, what_stands_beside_the_text_is_not_judged) {
+  for (const std::string beside :
+       {"NaN", "[Infinity, -Infinity]", "1e999", "123456789012345678901234567890", "{\"k\": 1, \"k\": 2}",
+        "\"cut \\ud83d here\"", "{\"a\": [1, {\"b\": \"}]\\\"\"}], \"text\": 7}", "\"\xff\"", "null"}) {
+    put(in_ / "x.jsonl",
+        fmt::format("{{\"x\": {0}, \"text\": \"one\", \"x\": {0}}}\n{{\"te\\u0078t\":\"two\"}}", beside));
+    fs::remove_all(out_);
+    prepare_with(options());
+    EXPECT_EQ(documents(out_), (std::vector<std::string>{"one", "two"})) << beside;
+  }
+}
+
+TEST_F(Prepare, bad_lines_are_left_out_and_counted_if_asked) {
+  const std::vector<std::string> bad{"[1]",
+                                     "{\"text\":",
+                                     "{\"text\": 1}",
+                                     "{}",
+                                     "{\"text\": \"\\ud83d\"}",
+                                     "{\"text\":\"a\"} b",
+                                     "{\"text\" \"a\"}",
+                                     "{\"text\":\"a\" \"b\":1}",
+                                     "{\"x\": [1 2], \"text\":\"a\"}",
+                                     "{\"x\": nan, \"text\":\"a\"}",
+                                     "{\"x\": \"",
+                                     "{\"x\":\"\\"};
+  std::string lines = "{\"text\":\"good\"}\n";
+  for (const std::string& line : bad) lines += line + "\n";
+  put(in_ / "x.jsonl", lines + "{\"text\":\"last\"}");
+  PrepareOptions o = options();
+  EXPECT_TRUE(contains(error_with(o), "x.jsonl:2")) << "without being asked, the first ends the work";
+  o.documents.skip_bad = true;
+  const PrepareResult result = prepare_with(o);
+  EXPECT_EQ(documents(out_), (std::vector<std::string>{"good", "last"}));
+  EXPECT_EQ(result.bad_lines.count, bad.size());
+  EXPECT_TRUE(contains(result.bad_lines.first, "x.jsonl:2"));
+}
+
+TEST_F(Prepare, long_windows_of_zstandard_are_read) {
+  // Written in two parts, so that the window is as long as it was asked to be, not as the text.
+  std::string text;
+  for (uint32_t i = 0, x = 1; i < 200'000; ++i) text += static_cast<char>('a' + ((x = x * 1664525 + 1013904223) >> 28));
+  ZSTD_CCtx* const context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, 28);
+  std::string out(ZSTD_compressBound(text.size()) + 1000, '\0');
+  ZSTD_inBuffer in{text.data(), text.size() / 2, 0};
+  ZSTD_outBuffer to{out.data(), out.size(), 0};
+  ASSERT_EQ(ZSTD_compressStream2(context, &to, &in, ZSTD_e_flush), 0u);
+  in.size = text.size();
+  ASSERT_EQ(ZSTD_compressStream2(context, &to, &in, ZSTD_e_end), 0u);
+  ZSTD_freeCCtx(context);
+  out.resize(to.pos);
+  ZSTD_DStream* const stream = ZSTD_createDStream();
+  std::string piece(1000, '\0');
+  ZSTD_inBuffer from{out.data(), out.size(), 0};
+  ZSTD_outBuffer into{piece.data(), piece.size(), 0};
+  EXPECT_TRUE(ZSTD_isError(ZSTD_decompressStream(stream, &into, &from))) << "zstd itself asks for --long first";
+  ZSTD_freeDStream(stream);
+  EXPECT_EQ(read_all(put(dir_ / "long.zst", out)), text);
+}
+
+TEST_F(Prepare, folders_are_read_as_their_gitignore_says_and_what_cannot_be_read_is_named) {
+  fs::create_directories(in_ / "a" / "logs"), fs::create_directories(in_ / ".git"),
+      fs::create_directories(in_ / "build");
+  put(in_ / ".gitignore", "# comment\n*.log\n!keep.log\n/top.txt\nlogs/\n");
+  put(in_ / "a" / ".gitignore", "b.txt\n");
+  for (const char* name :
+       {"x.log", "keep.log", "top.txt", "a/top.txt", "a/b.txt", "b.txt", "a/logs/z.txt", "build/o.txt"})
+    put(in_ / name, name);
+  fs::create_symlink(in_ / "absent", in_ / "a" / "link.txt");
+  put(in_ / "not.gz", "plain text");
+  const std::vector<std::string> kept{"a/top.txt", "b.txt", "keep.log"};
+  PrepareResult result = prepare_with(options());
+  EXPECT_EQ(documents(out_), kept);
+  std::map<std::string, std::string> why;
+  for (const LeftOut& one : result.files.left_out) {
+    why[one.path.lexically_relative(in_)] = one.why;
+    EXPECT_EQ(one.trouble, one.path.filename() == "link.txt" || one.path.filename() == "not.gz") << one.path;
+  }
+  EXPECT_EQ(why["a/b.txt"], "in .gitignore");
+  EXPECT_EQ(why["a/logs"], "in .gitignore");
+  EXPECT_EQ(why["build"], "generated");
+  EXPECT_EQ(why["a/link.txt"], "leads nowhere");
+  EXPECT_TRUE(contains(why["not.gz"], "misnamed")) << why["not.gz"];
+  EXPECT_EQ(result.files.folders_left_out(), 3u) << ".git, a/logs, build";
+
+  fs::remove_all(out_);
+  PrepareOptions below = options();
+  below.inputs = {in_ / "a"};
+  prepare_with(below);
+  EXPECT_EQ(documents(out_), (std::vector<std::string>{"a/top.txt"})) << "rules come from the repository's root";
+
+  fs::remove_all(out_);
+  PrepareOptions all = options();
+  all.documents.files.ignore = false;
+  EXPECT_EQ(prepare_with(all).documents, 8u);
+}
+
+TEST(IgnorePatterns, mean_what_git_means) {
+  const auto matches = matches_ignore_pattern;
+  EXPECT_TRUE(matches("a/b", "a/b") && matches("a/bc", "a/b*") && matches("a", "*") && matches("x.c", "*.[ch]"));
+  EXPECT_FALSE(matches("a/b/c", "a/*"));
+  EXPECT_TRUE(matches("a/b/c", "a/**") && matches("c", "**/c") && matches("a/b/c", "**/c") && matches("a/c", "a/**/c"));
+  EXPECT_TRUE(matches("a/x/y/c", "a/**/c") && matches("a/b/c", "**"));
+  EXPECT_FALSE(matches("a", "a/**") || matches("b/a/c", "a/**/c") || matches("ab", "a?c"));
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 #include "base/files.h"
 
 #include "base/error.h"
+#include "base/unfinished.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -24,7 +24,7 @@ struct OpenFile {
 };
 
 OpenFile open_regular(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO would wait for its writer
   if (fd < 0) fail("{}: cannot open: {}", path.string(), std::strerror(errno));
   struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -93,12 +93,38 @@ MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<uint8_t*>(data_), size_);
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
-  static std::atomic<unsigned> counter{0};
-  temporary_ = path_;
-  temporary_ += fmt::format(".tmp-{}-{}", ::getpid(), counter++);
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail("{}: cannot write there: {}; choose another place", path_.string(), std::strerror(errno));
+namespace {
+
+/// Where a file of this name goes: what a link names, if it is one. Error if renaming would replace something else.
+fs::path place_of(const fs::path& path) {
+  constexpr int kMaxLinks = 16;
+  fs::path place = path;
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(place, error); ++links) {
+    require(links < kMaxLinks, "{}: a link that leads round in a circle", path.string());
+    const fs::path target = fs::read_symlink(place, error);
+    require(!error, "{}: cannot follow this link: {}", path.string(), error.message());
+    place = target.is_absolute() ? target : folder_of(place) / target;
+  }
+  const fs::file_status there = fs::status(place, error);
+  require(there.type() != fs::file_type::directory, "{}: is a folder; name a file in it", path.string());
+  require(!fs::exists(there) || there.type() == fs::file_type::regular,
+          "{}: is not a regular file but a device, FIFO or socket; name a file", path.string());
+  return place;
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(fs::path path) : path_(place_of(path)) {
+  remove_dead_unfinished(folder_of(path_));
+  for (int tries = 0; tries < 3; ++tries) {
+    temporary_ = unfinished_name(path_);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd_ < 0) fail("{}: cannot write there: {}; choose another place", path_.string(), std::strerror(errno));
+    if (lock_unfinished(fd_, temporary_)) return;
+    ::close(std::exchange(fd_, -1));
+  }
+  fail("{}: cannot keep a file beside it; does something remove files there?", path_.string());
 }
 
 AtomicFile::~AtomicFile() {
@@ -128,17 +154,21 @@ void AtomicFile::write_at(uint64_t offset, const void* data, size_t size) {
 
 void AtomicFile::commit() {
   if (::fsync(fd_) != 0) fail("{}: cannot flush to disk: {}", path_.string(), std::strerror(errno));
-  if (::close(std::exchange(fd_, -1)) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+  // Renamed before it is closed: closing ends the lock, and another writer would take the file for a dead one's.
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int error = errno;
+    ::close(std::exchange(fd_, -1));
     ::unlink(temporary_.c_str());
     fail("{}: cannot put the finished file in place: {}", path_.string(), std::strerror(error));
   }
-  const fs::path folder = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
-  if (const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
+  ::close(std::exchange(fd_, -1));  // nothing is left to be written: fsync has said so
+  if (const int dir = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
     ::fsync(dir);  // makes the rename itself durable; a file system that cannot is not an error
     ::close(dir);
   }
 }
+
+void require_writable(const fs::path& path) { const AtomicFile probe(path); }
 
 void write_file(const fs::path& path, std::string_view bytes) {
   AtomicFile file(path);

@@ -1,25 +1,79 @@
 #include "base/interrupt.h"
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <ctime>
 
 namespace ingrain {
 namespace {
 
+constexpr time_t kFinalAfter = 2;  // seconds
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+
 volatile std::sig_atomic_t g_signal = 0;
+volatile time_t g_first_second = 0;
+char g_said[200];  // written before the handlers are set
+volatile std::sig_atomic_t g_said_size = 0;
+
+time_t monotonic_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
 
 void on_signal(int signal) {
-  g_signal = signal;
-  std::signal(signal, SIG_DFL);  // the second one is final
+  const int error = errno;
+  if (g_signal == 0) {
+    g_first_second = monotonic_seconds();
+    g_signal = signal;
+    const auto size = static_cast<size_t>(g_said_size);
+    if (size > 0 && ::write(STDERR_FILENO, g_said, size) < 0) errno = error;  // nobody listens: no matter
+  } else if (monotonic_seconds() - g_first_second > kFinalAfter) {
+    std::signal(signal, SIG_DFL);
+    ::raise(signal);  // delivered when this handler returns
+  }
+  errno = error;
 }
 
 }  // namespace
 
-void watch_interrupts() {
+void watch_interrupts(std::string_view keeps) {
+  g_said_size = 0;
+  if (!keeps.empty()) {
+    const std::string said = fmt::format("{}ingrain: stopping; {}\n", ::isatty(STDERR_FILENO) ? "\r\033[K" : "", keeps);
+    const size_t size = std::min(said.size(), sizeof g_said);
+    std::memcpy(g_said, said.data(), size);
+    g_said_size = static_cast<std::sig_atomic_t>(size);
+  }
   g_signal = 0;
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  for (const int signal : kSignals) {
+    struct sigaction now{};
+    if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN) continue;
+    std::signal(signal, on_signal);
+  }
 }
 
 bool interrupted() { return g_signal != 0; }
+
+int interrupt_signal() { return g_signal; }
+
+void stop_if_interrupted(std::string_view outcome) {
+  if (interrupted()) throw Stopped(std::string(outcome));
+}
+
+void wait_readable(int fd, const std::string& name) {
+  constexpr int kAskAgain = 200;  // milliseconds: a signal between the question and poll() would be missed
+  for (;;) {
+    stop_if_interrupted(name + ": stopped while waiting for it");
+    pollfd one{fd, POLLIN, 0};
+    const int ready = ::poll(&one, 1, kAskAgain);
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return;  // what is wrong with it, read() says
+  }
+}
 
 }  // namespace ingrain

@@ -1,13 +1,37 @@
-// Ctrl-C and SIGTERM as a question that long work asks between steps; a second Ctrl-C ends the program at once.
+// Ctrl-C, SIGTERM and SIGHUP as a question that long work asks between steps.
 #pragma once
+
+#include "base/error.h"
+
+#include <string>
+#include <string_view>
 
 namespace ingrain {
 
-/// From now on SIGINT and SIGTERM set a flag instead of killing the program. Call once, from a command; again, to
-/// forget what has come so far.
-void watch_interrupts();
+/// Work that ended because it was told to, with its outcome as the text. A program's exit status is then 128 + the
+/// signal.
+class Stopped : public Error {
+ public:
+  using Error::Error;
+};
+
+/// From now on the first SIGINT, SIGTERM or SIGHUP sets a flag instead of killing the program and says at once, on
+/// standard error, "stopping" and what is kept; nothing if `keeps` is empty. Others within two seconds (`timeout` sends
+/// two) change nothing; one that comes later ends the program at once. A signal that was ignored stays so (nohup). Call
+/// from a command; again, to forget what has come so far.
+void watch_interrupts(std::string_view keeps = {});
 
 /// Whether one of them has come. Async-signal-safe, any thread.
 bool interrupted();
+
+/// Which: SIGINT, SIGTERM, SIGHUP; 0 if none.
+int interrupt_signal();
+
+/// Stopped, with this text, if one has come.
+void stop_if_interrupted(std::string_view outcome);
+
+/// Waits until a descriptor can be read or its other end is closed; `name` is its name in errors. Stopped if a signal
+/// comes meanwhile: read() would go on waiting.
+void wait_readable(int fd, const std::string& name);
 
 }  // namespace ingrain

@@ -152,6 +152,7 @@ void add_chat_command(CLI::App& app) {
   add_weights_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");
+  // bench/results/defaults.md says why.
   o->writing.options.sampling.temperature = 0.7;
   o->writing.options.sampling.top_p = 0.9;
   o->writing.options.sampling.repetition_penalty = 1.1;

@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/file_options.h"
 #include "cli/ranges.h"
 #include "data/prepare.h"
 #include "tokenizer/tokenizer.h"
@@ -23,6 +24,7 @@ struct PrepareArguments {
   std::optional<uint64_t> shuffle;
   std::optional<int64_t> bos;
   bool special_tokens = false;
+  FileOptions files;
 };
 
 /// The id that begins a document: what the user says, else what the tokenizer says.
@@ -43,14 +45,17 @@ void print_summary(const data::PrepareOptions& options, const data::PrepareResul
   fmt::print("{}: {} tokens in {} documents ({:.2f} bytes a token), {} shard{}\n", options.output.string(),
              result.tokens, result.documents, bytes_per_token, result.manifest.shards.size(),
              result.manifest.shards.size() == 1 ? "" : "s");
-  if (result.skipped_files > 0) {
-    fmt::print("  left out: {} files that are hidden, binary or of another extension\n", result.skipped_files);
-  }
+  if (!result.files.left_out.empty())
+    fmt::print("  left out: {} (--verbose names them and says why)\n", data::count_left_out(result.files));
+  if (result.bad_lines.count > 0)
+    fmt::print("  left out: {} bad lines; the first: {}\n", result.bad_lines.count, result.bad_lines.first);
   if (result.empty_documents > 0) fmt::print("  left out: {} empty documents\n", result.empty_documents);
 }
 
 void run_prepare(PrepareArguments arguments) {
   data::PrepareOptions& options = arguments.options;
+  options.documents.files.ignore = !arguments.files.no_ignore;
+  if (arguments.files.dry_run) return arguments.files.tell(data::find_sources(options.inputs, options.documents).files);
   const Tokenizer tokenizer = Tokenizer::load(arguments.tokenizer);
   options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());
   options.bos = choose_bos(arguments, tokenizer);
@@ -62,7 +67,7 @@ void run_prepare(PrepareArguments arguments) {
   const tokenizer::EncodeOptions encoding{.add_special_tokens = false, .parse_special = arguments.special_tokens};
   const auto encode = [&](std::string_view text) { return tokenizer.encode(text, encoding); };
 
-  watch_interrupts();
+  watch_interrupts("nothing is left behind");
   std::optional<Progress> bar;
   bool shuffling = false;
   const auto show = [&](const data::PrepareProgress& now) {
@@ -78,6 +83,7 @@ void run_prepare(PrepareArguments arguments) {
   };
   const data::PrepareResult result = data::prepare(options, encode, show);
   bar.reset();
+  arguments.files.tell(result.files);
   print_summary(options, result);
 }
 
@@ -88,16 +94,20 @@ void add_prepare(CLI::App& parent) {
   options.threads = 0;
   command
       ->add_option("input", options.inputs,
-                   "Files and folders; .jsonl holds a document per line; .gz and .zst are unpacked")
+                   "Files, folders or patterns in quotes; .jsonl holds a document per line; .gz and .zst are expanded")
       ->required();
   command->add_option("-o,--out", options.output, "Folder to make")->required();
   command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")->required();
   command->add_option("--field", options.documents.field, "Field of a JSONL line that holds the text")
       ->capture_default_str();
-  command->add_option("--ext", options.documents.extensions, "In folders, read only these extensions: --ext md,txt")
+  command
+      ->add_option("--ext", options.documents.files.extensions, "In folders, read only these extensions: --ext md,txt")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->transform([](const std::string& name) { return name.starts_with('.') ? name : "." + name; });
+  command->add_flag("--skip-bad", options.documents.skip_bad,
+                    "Leave out and count JSONL lines that hold no document (default: the first one ends the work)");
+  arguments->files.add_to(*command);
   command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed");
   command->add_option("--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded")
       ->capture_default_str()
@@ -150,7 +160,7 @@ void verify_path(const std::filesystem::path& path) {
   Progress bar("verifying", corpus.size(), "tokens");
   uint64_t done = 0;
   for (const data::ShardFile& shard : corpus.shards()) {
-    require(!interrupted(), "{}: stopped", path.string());
+    stop_if_interrupted(path.string() + ": stopped");
     shard.verify();
     bar.update(done += shard.info().tokens);
   }
@@ -177,7 +187,7 @@ void add_verify(CLI::App& parent) {
   command->add_option("path", arguments->paths, "Folders with a manifest, or shards")->required();
   command->footer("Example:\n  ingrain data verify data/books");
   command->callback([arguments] {
-    watch_interrupts();
+    watch_interrupts("what was verified is told");
     for (const auto& path : arguments->paths) verify_path(path);
   });
 }

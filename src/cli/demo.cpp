@@ -6,8 +6,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/mean_text.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "base/unfinished.h"
 #include "cli/demo_report.h"
 #include "session/generate.h"
 #include "ttt/memory_file.h"
@@ -58,7 +60,7 @@ void read_side_by_side(const Network& model, std::span<const int32_t> tokens, Si
     for (SideReader* reader : {&on, &off}) {
       reader->read(model, piece);
       progress.update(done += piece.size());
-      if (interrupted()) throw Error("stopped; nothing was kept");
+      stop_if_interrupted("stopped; nothing was kept");
     }
   }
 }
@@ -74,11 +76,15 @@ void print_figures(const eval::DemoFigures& f, const SideReader& on, const SideR
   std::printf("\nLoss by position\n%s\n",
               eval::gain_chart(eval::equal_bins(on.nll, kTableBin), eval::equal_bins(off.nll, kTableBin)).c_str());
   std::printf("                          learning on   learning off\n");
-  std::printf("  mean loss, nats a token   %9.4f      %9.4f\n", f.on.mean_nll, f.off.mean_nll);
+  std::printf("  mean loss, nats a token   %9s      %9s\n", mean_text(f.on.mean_nll).c_str(),
+              mean_text(f.off.mean_nll).c_str());
   if (f.on.bits_per_byte && f.off.bits_per_byte)
     std::printf("  bits a byte of text       %9.4f      %9.4f\n", *f.on.bits_per_byte, *f.off.bits_per_byte);
   std::printf("\nCost of a token, with learning\n");
-  for (const auto& [pace, bytes] : {std::pair(f.early, f.early_bytes), std::pair(f.late, f.late_bytes)})
+  const bool in_one_piece = f.early.begin == f.late.begin;  // then it is told once
+  std::vector rows{std::pair(f.late, f.late_bytes)};
+  if (!in_one_piece) rows.insert(rows.begin(), std::pair(f.early, f.early_bytes));
+  for (const auto& [pace, bytes] : rows)
     std::printf("  tokens %7s - %-7s %7.0f tokens/s  %7.3f ms a token   memory %s bytes\n",
                 with_commas(pace.begin).c_str(), with_commas(pace.end).c_str(), pace.tokens_per_second(),
                 pace.ms_per_token(), with_commas(static_cast<int64_t>(bytes)).c_str());
@@ -105,12 +111,13 @@ void continue_from_file(const Network& model, const tokenizer::Tokenizer& tokeni
 }
 
 void demo(DemoOptions o) {
-  watch_interrupts();
+  watch_interrupts("nothing is kept");
   if (o.model.empty()) o.model = (project_folder() / "models/reader-17m").string();
   if (o.text.empty()) o.text = (project_folder() / "examples/data/emma.txt").string();
   std::error_code error;
   fs::create_directories(o.output, error);
   require(!error, "{}: cannot make this folder: {}; name another with --output", o.output, error.message());
+  for (const char* file : {"book.memory", "report.html"}) require_writable(fs::path(o.output) / file);
 
   const ModelOptions model_options{o.model, o.how};
   const Network model = model_options.load();
@@ -134,8 +141,8 @@ void demo(DemoOptions o) {
   SideReader on{ttt::empty_memory(model), {}, {}, {}, {}}, off{ttt::empty_memory(model), {}, {}, {}, {}};
   off.options.learn = false;
   read_side_by_side(model, tokens, on, off);
-  f.on = eval::summarize(on.nll, tokens, model.config.bos_id, &tokenizer);
-  f.off = eval::summarize(off.nll, tokens, model.config.bos_id, &tokenizer);
+  f.on = eval::summarize(on.nll, tokens, 1, model.config.bos_id, &tokenizer);
+  f.off = eval::summarize(off.nll, tokens, 1, model.config.bos_id, &tokenizer);
   f.on_bins = eval::equal_bins(on.nll, kChartBin);
   f.off_bins = eval::equal_bins(off.nll, kChartBin);
   // From the second piece on, every query's window is full.

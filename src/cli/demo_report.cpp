@@ -1,5 +1,6 @@
 #include "cli/demo_report.h"
 
+#include "base/mean_text.h"
 #include "base/text.h"
 
 #include <fmt/format.h>
@@ -75,6 +76,7 @@ class Chart {
   std::string line(const std::vector<PositionBin>& bins, const char* style, const char* label, double shift) const {
     std::string points, dots;
     for (const PositionBin& b : bins) {
+      if (!std::isfinite(b.mean_nll)) continue;
       const double px = x(static_cast<double>(b.begin + b.end) / 2), py = y(b.mean_nll);
       points += fmt::format("{:.1f},{:.1f} ", px, py);
       dots += fmt::format(
@@ -111,12 +113,14 @@ std::string row(const std::string& label, const std::string& a, const std::strin
 
 std::string gain_chart(const std::vector<PositionBin>& on, const std::vector<PositionBin>& off) {
   double most = 1e-9;
-  for (size_t i = 0; i < on.size(); ++i) most = std::max(most, off[i].mean_nll - on[i].mean_nll);
+  for (size_t i = 0; i < on.size(); ++i) most = std::max(most, off[i].mean_nll - on[i].mean_nll);  // a NaN is not more
   std::string out = "  tokens              off      on     gain (nats a token)\n";
   for (size_t i = 0; i < on.size(); ++i) {
     const double gain = off[i].mean_nll - on[i].mean_nll;
-    out += fmt::format("  {:>7} - {:<7}  {:.3f}   {:.3f}  {:+.3f}  {}\n", with_commas(on[i].begin),
-                       with_commas(on[i].end), off[i].mean_nll, on[i].mean_nll, gain, bar(gain / most));
+    const bool known = std::isfinite(gain);
+    out += fmt::format("  {:>7} - {:<7}  {:>5}   {:>5}  {:>6}  {}\n", with_commas(on[i].begin), with_commas(on[i].end),
+                       mean_text(off[i].mean_nll, 3), mean_text(on[i].mean_nll, 3),
+                       known ? fmt::format("{:+.3f}", gain) : "-", known ? bar(gain / most) : "");
   }
   return out;
 }
@@ -133,19 +137,24 @@ std::string demo_page(const DemoFigures& f) {
       escaped(f.document), escaped(f.model), with_commas(f.tokens), f.chunk, f.compute_type);
   out += Chart(f.on_bins, f.off_bins).svg();
   out += "<h2>Prediction</h2><table><tr><th></th><th>learning on</th><th>learning off</th></tr>\n";
-  out += row("mean loss, nats a token", fmt::format("{:.4f}", f.on.mean_nll), fmt::format("{:.4f}", f.off.mean_nll));
+  out += row("mean loss, nats a token", mean_text(f.on.mean_nll), mean_text(f.off.mean_nll));
   if (f.on.bits_per_byte && f.off.bits_per_byte)
     out += row("bits a byte of text", fmt::format("{:.4f}", *f.on.bits_per_byte),
                fmt::format("{:.4f}", *f.off.bits_per_byte));
   out += "</table>\n<h2>Cost, with learning</h2><table>";
-  out += fmt::format("<tr><th></th><th>tokens {} to {}</th><th>tokens {} to {}</th></tr>\n", with_commas(f.early.begin),
-                     with_commas(f.early.end), with_commas(f.late.begin), with_commas(f.late.end));
-  out += row("tokens a second", fmt::format("{:.0f}", f.early.tokens_per_second()),
-             fmt::format("{:.0f}", f.late.tokens_per_second()));
-  out += row("milliseconds a token", fmt::format("{:.3f}", f.early.ms_per_token()),
-             fmt::format("{:.3f}", f.late.ms_per_token()));
-  out += row("memory, bytes", with_commas(static_cast<int64_t>(f.early_bytes)),
-             with_commas(static_cast<int64_t>(f.late_bytes)));
+  std::vector<std::pair<const Pace*, uint64_t>> columns{{&f.early, f.early_bytes}, {&f.late, f.late_bytes}};
+  if (f.early.begin == f.late.begin) columns.pop_back();  // read in one piece: it is told once
+  const auto cost = [&](const char* tag, const char* label, const auto& value) {
+    out += fmt::format("<tr><{0}>{1}</{0}>", tag, label);
+    for (const auto& [pace, bytes] : columns) out += fmt::format("<{0}>{1}</{0}>", tag, value(*pace, bytes));
+    out += "</tr>\n";
+  };
+  cost("th", "", [](const Pace& p, uint64_t) {
+    return fmt::format("tokens {} to {}", with_commas(p.begin), with_commas(p.end));
+  });
+  cost("td", "tokens a second", [](const Pace& p, uint64_t) { return fmt::format("{:.0f}", p.tokens_per_second()); });
+  cost("td", "milliseconds a token", [](const Pace& p, uint64_t) { return fmt::format("{:.3f}", p.ms_per_token()); });
+  cost("td", "memory, bytes", [](const Pace&, uint64_t bytes) { return with_commas(static_cast<int64_t>(bytes)); });
   out += fmt::format("</table>\n<p class=\"soft\">The memory file has {} bytes.</p>\n",
                      with_commas(static_cast<int64_t>(f.file_bytes)));
   out += "<h2>Saved, loaded, continued</h2><blockquote><span class=\"soft\">" + escaped(f.before) +

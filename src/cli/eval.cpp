@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/mean_text.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "data/tokens.h"
@@ -62,8 +63,9 @@ Run run(const EvalOptions& o, const Network& model, const std::vector<int32_t>& 
     return !interrupted();
   };
   Run out{learning, eval::score_document(model, tokens, options, tokenizer, o.at_once)};
-  require(out.score.nll.size() == tokens.size(), "{}: stopped after {} of {} tokens", o.model.folder,
-          out.score.nll.size(), tokens.size());
+  if (out.score.nll.size() < tokens.size())
+    throw Stopped(
+        fmt::format("{}: stopped after {} of {} tokens", o.model.folder, out.score.nll.size(), tokens.size()));
   return out;
 }
 
@@ -72,7 +74,9 @@ json number_or_null(float x) { return std::isnan(x) ? json(nullptr) : json(x); }
 void print_json(const EvalOptions& o, const std::vector<Run>& runs, size_t tokens) {
   json root{{"model", o.model.folder}, {"document", o.text.empty() ? o.tokens : o.text}, {"tokens", tokens}};
   for (const auto& [learning, score] : runs) {
-    json entry{{"scored", score.scored}, {"mean_nll", score.mean_nll}, {"seconds", score.seconds}};
+    json entry{{"scored", score.scored},
+               {"mean_nll", score.mean_nll},  // a NaN, the mean of nothing, is written as null
+               {"seconds", score.seconds}};
     if (score.bits_per_byte) entry["bits_per_byte"] = *score.bits_per_byte;
     for (const auto& bin : eval::doubling_bins(score.nll, kFirstBin))
       entry["by_position"].push_back({{"begin", bin.begin}, {"end", bin.end}, {"mean_nll", bin.mean_nll}});
@@ -92,14 +96,14 @@ void print_table(const std::vector<Run>& runs) {
   for (size_t row = 0; row < bins[0].size(); ++row) {
     const auto& first = bins[0][row];
     std::printf("%9s - %-8s", with_commas(first.begin).c_str(), with_commas(first.end).c_str());
-    for (const auto& column : bins) std::printf("  %13.4f", column[row].mean_nll);
-    if (bins.size() == 2) std::printf("  %7.4f", bins[1][row].mean_nll - first.mean_nll);
+    for (const auto& column : bins) std::printf("  %13s", mean_text(column[row].mean_nll).c_str());
+    if (bins.size() == 2) std::printf("  %7s", mean_text(bins[1][row].mean_nll - first.mean_nll).c_str());
     std::printf("\n");
   }
   const auto line = [&](const char* label, auto value) {
     std::printf("%-20s", label);
-    for (const Run& r : runs) std::printf("  %13.4f", value(r.score));
-    if (runs.size() == 2) std::printf("  %7.4f", value(runs[1].score) - value(runs[0].score));
+    for (const Run& r : runs) std::printf("  %13s", mean_text(value(r.score)).c_str());
+    if (runs.size() == 2) std::printf("  %7s", mean_text(value(runs[1].score) - value(runs[0].score)).c_str());
     std::printf("\n");
   };
   line("mean, nats a token", [](const eval::Score& s) { return s.mean_nll; });
@@ -113,7 +117,7 @@ void print_table(const std::vector<Run>& runs) {
 
 void evaluate(const EvalOptions& o) {
   if (o.text.empty() == o.tokens.empty()) fail_usage("eval needs a text file or --tokens FILE, and not both");
-  watch_interrupts();
+  watch_interrupts("nothing is kept");
   const Network model = o.model.load();
   const auto tokenizer = find_tokenizer(o.model.folder, model.config);
   const std::vector<int32_t> tokens = load_document(o, model, tokenizer);

@@ -1,3 +1,4 @@
+#include "base/unfinished.h"
 #include "cli/commands.h"
 #include "store/import_reference.h"
 
@@ -18,6 +19,7 @@ void add_export_command(CLI::App& app) {
       ->capture_default_str();
   command->footer("Example: ingrain export models/reader-17m -o params.safetensors --format reference");
   command->callback([o] {
+    require_writable(o->target);
     export_reference(o->model, o->target);
     std::printf("%s\n", o->target.c_str());
   });

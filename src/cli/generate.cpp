@@ -4,6 +4,7 @@
 
 #include "api/parts.h"
 #include "base/error.h"
+#include "base/unfinished.h"
 #include "base/interrupt.h"
 #include "ingrain/reader.h"
 
@@ -24,7 +25,8 @@ struct GenerateCommand {
 
 void generate_command(const GenerateCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  watch_interrupts(o.save.empty() ? "what was written is shown" : "what was written is kept in the memory file");
+  if (!o.save.empty()) require_writable(o.save);
   const Model model = o.model.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   const std::vector<int32_t> prompt = model.encode(o.prompt, /*parse_special=*/true);

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/unfinished.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
 #include "model/network.h"
@@ -96,7 +97,8 @@ bool is_own_folder(const fs::path& folder) {
 /// Before anything is read: a source that needs no import, a model that would be overwritten.
 void check_places(const ImportOptions& o) {
   std::error_code none;
-  if (fs::exists(o.target, none) && fs::equivalent(o.source, o.target, none)) return;  // said where it is read
+  require(!fs::exists(o.target, none) || !fs::equivalent(o.source, o.target, none),
+          "{}: is the model itself; choose another folder for the imported one", o.target);
   if (is_own_folder(o.source))
     fail_usage("{}: is a model folder of ingrain's own: every command takes it as it is, and a copy is 'cp -r'",
                o.source);
@@ -130,25 +132,39 @@ void import_reference(const ImportOptions& o) {
   if (is_orbax(source)) flatten_orbax(source, flattened.path());
   const ReferenceCheckpoint checkpoint =
       load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
-  save_model(target, checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
-  if (checkpoint.optimizer) save_optimizer_state(target, checkpoint.config, *checkpoint.optimizer);
-  put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), target, !o.tokenizer.empty());
+  UnfinishedFolder made(target, /*may_hold_files=*/true);
+  save_model(made.path(), checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
+  if (checkpoint.optimizer) save_optimizer_state(made.path(), checkpoint.config, *checkpoint.optimizer);
+  put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), made.path(),
+                !o.tokenizer.empty());
+  made.commit();
   print_result(target, checkpoint.config, checkpoint.optimizer ? ", with the optimizer's state" : "");
+}
+
+/// Puts the model in place. One that is replaced may have had its weights in another file.
+void put_in_place(UnfinishedFolder& made, const fs::path& target) {
+  const bool whole_gguf = fs::exists(made.path() / kGgufInFolder);
+  made.commit();
+  fs::remove(target / (whole_gguf ? "model.safetensors" : kGgufInFolder));
 }
 
 void import_model(const ImportOptions& o) {
   check_places(o);
+  { const UnfinishedFolder probe(o.target, /*may_hold_files=*/true); }  // known before a large model is read
+  if (!o.tokenizer.empty()) require(fs::is_regular_file(o.tokenizer), "{}: there is no such file", o.tokenizer);
   const auto decoder = open_decoder(o.source);
   if (!decoder) return import_reference(o);
   if (!o.config.empty())
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
   const int64_t weights = decoder->config().parameter_count();
+  UnfinishedFolder made(o.target, /*may_hold_files=*/true);
   Progress progress("importing", static_cast<uint64_t>(weights), "weights");
-  import_decoder(*decoder, o.source, o.target, store,
+  import_decoder(*decoder, o.source, made.path(), store,
                  [&](int64_t done) { progress.update(static_cast<uint64_t>(std::min(done, weights))); });
   progress.finish();
-  if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, o.target, true);
+  if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, made.path(), true);
+  put_in_place(made, o.target);
   print_result(o.target, decoder->config(), "");
 }
 

@@ -1,14 +1,18 @@
-// The program: finds the command, runs it, and turns errors into exit statuses (2: usage, 1: anything else).
+// The program: finds the command, runs it, and turns errors into exit statuses (docs/exit-codes.md).
 #include "base/allocator.h"
 #include "base/error.h"
+#include "base/interrupt.h"
+#include "base/output.h"
 #include "cli/command_line.h"
 #include "ops/simd/processor.h"
 
 #include <c10/util/Exception.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 
 namespace {
 
@@ -24,16 +28,25 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "ingrain: %s\n", cli::explain(*app, argc, argv, e).c_str());
     return 2;
   }
-  return 0;
+  // What was kept is kept, and still a caller must know that not all was done. In a conversation Ctrl-C only ends an
+  // answer.
+  const bool ended_an_answer = app->got_subcommand("chat") && interrupt_signal() == SIGINT;
+  return interrupted() && !ended_an_answer ? 128 + interrupt_signal() : 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  guard_standard_streams();
   ingrain::keep_freed_memory();
   try {
     ingrain::ops::limit_processor();
-    return run(argc, argv);
+    const int status = run(argc, argv);
+    finish_output();
+    return status;
+  } catch (const Stopped& e) {
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
+    return 128 + interrupt_signal();
   } catch (const UsageError& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 2;
@@ -47,6 +60,9 @@ int main(int argc, char** argv) {
     return 1;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "ingrain: out of memory; try a smaller batch, segment or model\n");
+    return 1;
+  } catch (const std::system_error& e) {  // fmt::print's, where standard output takes nothing
+    std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 1;
   } catch (const std::exception& e) {
     const std::string text = e.what();  // libtorch's errors go on with a backtrace

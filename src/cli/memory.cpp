@@ -1,3 +1,4 @@
+#include "formats/safetensors.h"
 #include "ttt/memory_file.h"
 
 #include "cli/commands.h"
@@ -6,6 +7,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "base/unfinished.h"
 
 #include <nlohmann/json.hpp>
 
@@ -23,8 +25,18 @@ struct MemoryCommand {
   bool as_json = false;
 };
 
+/// What the file says of itself, every byte looked at. Error if it is damaged.
+ttt::MemoryInfo check_file(const std::string& path) {
+  const ttt::MemoryInfo info = ttt::read_memory_info(path);
+  const formats::SafetensorsFile file(path);
+  const auto said = file.metadata().find("checksum");
+  require(said != file.metadata().end() && said->second == ttt::memory_checksum(file),
+          "{}: the checksum does not match; the file is damaged", path);
+  return info;
+}
+
 void print_info(const MemoryCommand& o) {
-  const ttt::MemoryInfo info = ttt::read_memory_info(o.first);
+  const ttt::MemoryInfo info = check_file(o.first);
   const char* form = info.form == MemoryForm::compact ? "compact" : "working";
   if (o.as_json) {
     const nlohmann::json root{{"file", o.first},
@@ -78,12 +90,13 @@ void print_difference(const MemoryCommand& o) {
 }
 
 void fork_memory(const MemoryCommand& o) {
-  ttt::read_memory_info(o.first);
+  check_file(o.first);
   write_file(o.output, read_file(o.first, kMaxMemoryFile));
   std::printf("%s\n", o.output.c_str());
 }
 
 void compact_memory(const MemoryCommand& o) {
+  require_writable(o.output);
   const Network model = o.model.load();
   ttt::save_memory(o.output, model, ttt::load_memory(o.first, model), MemoryForm::compact);
   std::printf("%s: %s, %s before\n", o.output.c_str(), format_bytes(std::filesystem::file_size(o.output)).c_str(),

@@ -1,13 +1,16 @@
 #include "cli/commands.h"
+#include "cli/file_options.h"
 #include "cli/model_options.h"
 #include "cli/ranges.h"
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/mean_text.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "data/reading_list.h"
+#include "base/unfinished.h"
+#include "data/text_files.h"
 #include "eval/score.h"
 #include "ttt/memory_file.h"
 
@@ -24,16 +27,17 @@ struct ReadCommand {
   ModelOptions model;
   std::vector<std::string> files;
   std::string output, memory;
+  FileOptions choice;
   int64_t limit = 0;
   bool no_learning = false, compact = false, as_json = false, special = false;
 };
 
 /// All tokens of the files, each a document of its own; several files get a header line each.
 std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
-                             const data::ReadingList& list) {
+                             const data::FileList& list) {
   std::vector<int32_t> out;
   for (const auto& file : list.files) {
-    std::string text = data::read_listed(file, kMaxTextBytes);
+    std::string text = data::read_text(file, kMaxTextBytes);
     if (text.empty()) continue;
     if (list.files.size() > 1) text.insert(0, data::reading_header(file));
     const auto tokens = document_tokens(model.config, tokenizer, text, o.special);
@@ -58,7 +62,7 @@ eval::Score read_tokens(const ReadCommand& o, const Network& model, const tokeni
   return eval::read_and_score(model, memory, tokens, options, &tokenizer);
 }
 
-void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingList& list, const eval::Score& score,
+void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList& list, const eval::Score& score,
            int64_t given) {
   const uint64_t bytes = std::filesystem::file_size(o.output);
   const int64_t read = static_cast<int64_t>(score.nll.size());
@@ -66,7 +70,7 @@ void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingL
   if (o.as_json) {
     nlohmann::json root{{"memory", o.output},          {"bytes", bytes},
                         {"position", memory.position}, {"steps", memory.steps},
-                        {"files", list.files.size()},  {"skipped", list.skipped},
+                        {"files", list.files.size()},  {"skipped", list.files_left_out()},
                         {"tokens_read", read},         {"tokens_given", given},
                         {"mean_nll", score.mean_nll},  {"seconds", score.seconds},
                         {"tokens_per_second", rate}};
@@ -76,24 +80,27 @@ void print(const ReadCommand& o, const ttt::Memory& memory, const data::ReadingL
   if (read < given)
     std::printf("stopped: %s of %s tokens were read and are kept\n", with_commas(read).c_str(),
                 with_commas(given).c_str());
-  if (list.skipped > 0)
-    std::printf("%s files of folders were left out: hidden, binary, generated or over 1 MiB\n",
-                with_commas(static_cast<int64_t>(list.skipped)).c_str());
-  std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %.4f nats a token\n", with_commas(read).c_str(),
-              format_duration(score.seconds).c_str(), rate, score.mean_nll);
+  if (!list.left_out.empty())
+    std::printf("left out: %s (--verbose names them and says why)\n", data::count_left_out(list).c_str());
+  std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %s nats a token\n", with_commas(read).c_str(),
+              format_duration(score.seconds).c_str(), rate, mean_text(score.mean_nll).c_str());
   std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position).c_str(),
               with_commas(memory.steps).c_str(), format_bytes(bytes).c_str());
 }
 
 void read_command(const ReadCommand& o) {
-  watch_interrupts();
-  { const AtomicFile probe(o.output); }  // a place that cannot be written is known before hours of reading
-  const data::ReadingList list = data::list_reading(o.files);
+  watch_interrupts("what is read by the end of this segment is kept in the memory file");
+  const data::FileList list =
+      data::find_text_files(o.files, {.extensions = {}, .ignore = !o.choice.no_ignore, .standard_input = true});
+  o.choice.tell(list);
+  if (o.choice.dry_run) return;
+  require_writable(o.output);  // known before hours of reading
   const Network model = o.model.load();
   const tokenizer::Tokenizer tokenizer = o.model.tokenizer(model);
   ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
   require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
   const std::vector<int32_t> tokens = collect(o, model, tokenizer, list);
+  stop_if_interrupted("stopped before anything was read; nothing was written");
   const eval::Score score = read_tokens(o, model, tokenizer, tokens, memory);
   ttt::save_memory(o.output, model, memory, o.compact ? MemoryForm::compact : MemoryForm::working);
   print(o, memory, list, score, static_cast<int64_t>(tokens.size()));
@@ -113,6 +120,7 @@ void add_read_command(CLI::App& app) {
   command->add_option("--memory", o->memory,
                       "Go on from this memory (it is not changed, unless it is also the output)");
   command->add_option("--limit", o->limit, "Read at most N tokens")->check(at_least(1));
+  o->choice.add_to(*command);
   add_special_flag(*command, o->special);
   command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
   command->add_flag("--compact", o->compact,

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/unfinished.h"
 #include "store/model_tokenizer.h"
 #include "store/retrofit.h"
 #include "store/stored_weights.h"
@@ -21,16 +22,17 @@ struct RetrofitCommand {
 
 void retrofit(const RetrofitCommand& o) {
   const fs::path target(o.target);
-  require(!fs::exists(target) || fs::is_empty(target), "{}: exists and is not empty; choose another folder", o.target);
+  UnfinishedFolder made(target);
   const Network base = load_model(o.model, at::kFloat);
   const ModelConfig config = retrofit_config(base.config, o.retrofit, o.model);
   const Weights weights = retrofit_weights(base, config, o.retrofit);
   if (o.full) {
-    save_model(target, config, weights, at::kFloat);
+    save_model(made.path(), config, weights, at::kFloat);
   } else {
-    save_adapter(target, config, weights, o.model, at::kFloat);
+    save_adapter(made.path(), config, weights, o.model, at::kFloat);
   }
-  copy_tokenizer(o.model, target);
+  copy_tokenizer(o.model, made.path());
+  made.commit();
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
               o.target.c_str(), with_commas(config.parameter_count() - base.config.parameter_count()).c_str(),
               with_commas(config.parameter_count()).c_str(), config.suffix_len, config.num_layers,

@@ -4,6 +4,7 @@
 #include "model/device.h"
 #include "train/memory_plan.h"
 #include "train/run.h"
+#include "train/validation.h"
 
 #include <cstdio>
 
@@ -49,8 +50,11 @@ void train_command(const TrainCommand& o) {
   }
   if (o.run.empty()) fail_usage("name a configuration: ingrain train run.toml (see ingrain train --help)");
   const train::RunConfig config = train::load_run_config(o.run, o.set);
-  if (o.dry_run) return print_plan(config);
-  watch_interrupts();
+  if (o.dry_run) {
+    train::check_validation(config);
+    return print_plan(config);
+  }
+  watch_interrupts("a checkpoint is written after this step; --resume goes on from it");
   train::RunOptions options;
   options.resume = o.resume;
   options.interrupted = interrupted;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/output.h"
 #include "session/sampler.h"
 
 #include <charconv>
@@ -75,9 +76,6 @@ GenerateOptions WritingOptions::parse() const {
   return out;
 }
 
-void show_text(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
+void show_text(std::string_view text) { put(text); }
 
 }  // namespace ingrain::cli

@@ -1,14 +1,18 @@
 #include "data/byte_reader.h"
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 #include <fcntl.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -22,13 +26,20 @@ constexpr size_t kChunkBytes = 1 << 16;
 class PlainReader : public ByteReader {
  public:
   explicit PlainReader(const std::filesystem::path& path) : name_(path.string()) {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Not waiting: opening a FIFO would, until it has a writer, and could not be interrupted.
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd_ < 0) fail("{}: cannot open: {}", name_, std::strerror(errno));
     struct stat info{};
-    if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+    const bool known = ::fstat(fd_, &info) == 0;
+    waits_ = known && S_ISFIFO(info.st_mode);
+    if (!waits_ && !(known && S_ISREG(info.st_mode))) {
       ::close(fd_);
       fail("{}: not a regular file", name_);
     }
+  }
+  struct StandardInput {};
+  explicit PlainReader(StandardInput) : name_("standard input"), waits_(true), fd_(::dup(STDIN_FILENO)) {
+    if (fd_ < 0) fail("{}: cannot read: {}", name_, std::strerror(errno));
   }
   PlainReader(const PlainReader&) = delete;
   PlainReader& operator=(const PlainReader&) = delete;
@@ -37,8 +48,9 @@ class PlainReader : public ByteReader {
   size_t read(char* out, size_t size) override {
     size_t done = 0;
     while (done < size) {
+      if (waits_) wait_readable(fd_, name_);
       const ssize_t n = ::read(fd_, out + done, size - done);
-      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (n < 0) fail("{}: cannot read: {}", name_, std::strerror(errno));
       if (n == 0) break;
       done += static_cast<size_t>(n);
@@ -52,6 +64,7 @@ class PlainReader : public ByteReader {
 
  private:
   std::string name_;
+  bool waits_ = false;  // for a writer: a FIFO, standard input
   int fd_ = -1;
   uint64_t consumed_ = 0;
 };
@@ -127,10 +140,19 @@ class GzipReader : public Decompressor {
   z_stream stream_{};
 };
 
+/// The logarithm of the largest window that is accepted: a quarter of the machine's memory, 2^27 (zstd's own limit) at
+/// least, 2^31 (its format's, as far as the tool makes them) at most.
+int largest_window() {
+  const auto pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  const uint64_t quarter = pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) / 4 : 0;
+  return std::clamp(static_cast<int>(std::bit_width(quarter)) - 1, 27, 31);
+}
+
 class ZstdReader : public Decompressor {
  public:
   explicit ZstdReader(const std::filesystem::path& path) : Decompressor(path), stream_(ZSTD_createDStream()) {
     require(stream_ != nullptr, "{}: cannot decompress: out of memory", file_.name());
+    ZSTD_DCtx_setParameter(stream_, ZSTD_d_windowLogMax, largest_window());
   }
   ~ZstdReader() override { ZSTD_freeDStream(stream_); }
 
@@ -139,6 +161,11 @@ class ZstdReader : public Decompressor {
     ZSTD_inBuffer in{input_.data(), end_, begin_};
     ZSTD_outBuffer to{out, size, 0};
     const size_t status = ZSTD_decompressStream(stream_, &to, &in);
+    if (ZSTD_isError(status) && ZSTD_getErrorCode(status) == ZSTD_error_frameParameter_windowTooLarge)
+      fail(
+          "{}: was compressed with a window of more than 2^{} bytes, which needs more memory than is sensible on this "
+          "machine; expand it elsewhere, or compress it again with a smaller --long",
+          file_.name(), largest_window());
     if (ZSTD_isError(status)) damaged("Zstandard", ZSTD_getErrorName(status));
     begin_ = in.pos;
     between_streams_ = status == 0;
@@ -152,9 +179,27 @@ class ZstdReader : public Decompressor {
 }  // namespace
 
 std::unique_ptr<ByteReader> open_bytes(const std::filesystem::path& path) {
-  if (path.extension() == ".gz") return std::make_unique<GzipReader>(path);
-  if (path.extension() == ".zst") return std::make_unique<ZstdReader>(path);
+  const std::string extension = path.extension().string();
+  if (::strcasecmp(extension.c_str(), ".gz") == 0) return std::make_unique<GzipReader>(path);
+  if (::strcasecmp(extension.c_str(), ".zst") == 0) return std::make_unique<ZstdReader>(path);
   return std::make_unique<PlainReader>(path);
+}
+
+std::unique_ptr<ByteReader> open_standard_input() {
+  return std::make_unique<PlainReader>(PlainReader::StandardInput());
+}
+
+std::string read_to_end(ByteReader& reader, uint64_t max_bytes, const std::string& name, const char* remedy) {
+  constexpr size_t kPiece = 1 << 18;
+  std::string text;
+  for (size_t n = kPiece; n == kPiece;) {
+    const size_t filled = text.size();
+    text.resize(filled + kPiece);
+    n = reader.read(text.data() + filled, kPiece);
+    text.resize(filled + n);
+    require(text.size() <= max_bytes, "{}: larger than {} bytes; {}", name, max_bytes, remedy);
+  }
+  return text;
 }
 
 }  // namespace ingrain::data

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 
 namespace ingrain::data {
 
@@ -18,7 +19,15 @@ class ByteReader {
   virtual uint64_t consumed() const = 0;
 };
 
-/// A reader for `path`: gzip if the name ends in .gz, Zstandard if in .zst, else the bytes as they are.
+/// A reader for `path`, a regular file or a FIFO: gzip if the name ends in .gz, Zstandard if in .zst (in capitals too),
+/// else the bytes as they are. Zstandard's windows may be as long as the machine's memory allows (up to zstd --long=31
+/// where it has 8 GiB). Waiting for a FIFO's writer ends, with Stopped, when the program is interrupted.
 std::unique_ptr<ByteReader> open_bytes(const std::filesystem::path& path);
+
+/// Standard input as it is; waiting for it can be interrupted.
+std::unique_ptr<ByteReader> open_standard_input();
+
+/// All that is left. Error beyond `max_bytes`, which names the file and says `remedy`.
+std::string read_to_end(ByteReader& reader, uint64_t max_bytes, const std::string& name, const char* remedy);
 
 }  // namespace ingrain::data

@@ -16,6 +16,15 @@ bool is_shard(const std::filesystem::path& path) {
   return file.bytes().starts_with("INGRTOKS");
 }
 
+/// Whether a raw file of tokens is text that was given by mistake: ids have bytes that texts do not.
+bool looks_like_text(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const std::string_view start = file.bytes().substr(0, 4096);
+  constexpr size_t kEnough = 64;
+  const auto of_text = [](char c) { return static_cast<uint8_t>(c) >= ' ' || (c >= '\t' && c <= '\r') || c == '\x1b'; };
+  return start.size() >= kEnough && std::all_of(start.begin(), start.end(), of_text);
+}
+
 /// The shard must be the one that the manifest lists, made with the same tokenizer.
 void check_shard(const ShardFile& shard, const Manifest& manifest, const Manifest::Shard& listed) {
   const ShardInfo& info = shard.info();
@@ -46,6 +55,7 @@ Corpus Corpus::open(const std::filesystem::path& path, TokenType raw_type) {
     corpus.shards_.emplace_back(path);
   } else {
     require(path.extension() != ".tokens", "{}: no token shard; 'ingrain data prepare' makes them", path.string());
+    require(!looks_like_text(path), "{}: is text, no tokens; 'ingrain data prepare' makes tokens of it", path.string());
     corpus.raw_.emplace(path, raw_type);
     corpus.add_part(corpus.raw_->tokens());
     corpus.vocab_size_ = kMaxId;

@@ -1,11 +1,8 @@
 #include "data/documents.h"
 
 #include "base/error.h"
-#include "base/json.h"
-#include "base/text.h"
 #include "data/byte_reader.h"
-
-#include <fmt/ranges.h>
+#include "data/json_line.h"
 
 #include <algorithm>
 
@@ -14,99 +11,53 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kSniffBytes = 8192;
+constexpr size_t kFirstLineBytes = 1 << 20;
 constexpr size_t kReadBytes = 1 << 18;
 
-/// The name without .gz or .zst.
-fs::path plain_name(const fs::path& path) {
-  const fs::path extension = path.extension();
-  return extension == ".gz" || extension == ".zst" ? path.stem() : path.filename();
-}
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == line.npos; }
 
-Source make_source(const fs::path& path) {
-  std::error_code error;
-  const uint64_t bytes = fs::file_size(path, error);
-  if (error) fail("{}: cannot read: {}", path.string(), error.message());
-  const fs::path extension = plain_name(path).extension();
-  return {path, bytes, extension == ".jsonl" || extension == ".ndjson"};
-}
-
-/// Whether a file met in a folder is text that was asked for.
-bool wanted(const fs::path& path, const DocumentOptions& options) {
-  const std::string extension = plain_name(path).extension().string();
-  if (!options.extensions.empty()) {
-    if (std::find(options.extensions.begin(), options.extensions.end(), extension) == options.extensions.end()) {
-      return false;
-    }
-  }
-  std::string head(kSniffBytes, '\0');
+/// Whether the first line that is not blank is a document of its own.
+bool begins_as_jsonl(const fs::path& path, const std::string& field) {
+  std::string head(kFirstLineBytes, '\0');
   head.resize(open_bytes(path)->read(head.data(), head.size()));
-  return head.find('\0') == head.npos;
-}
-
-void add_folder(const fs::path& folder, const DocumentOptions& options, SourceList& out) {
-  std::vector<fs::path> paths;
-  const auto hidden = [](const fs::path& path) { return path.filename().string().starts_with('.'); };
-  for (auto at = fs::recursive_directory_iterator(folder); at != fs::recursive_directory_iterator(); ++at) {
-    if (hidden(at->path())) {
-      if (at->is_directory())
-        at.disable_recursion_pending();
-      else
-        ++out.skipped;
-    } else if (at->is_regular_file()) {
-      paths.push_back(at->path());
-    }
-  }
-  std::sort(paths.begin(), paths.end());
-  for (const fs::path& path : paths) {
-    if (wanted(path, options))
-      out.sources.push_back(make_source(path));
-    else
-      ++out.skipped;
+  std::string_view rest = head;
+  for (;;) {
+    const size_t end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    if (!is_blank(line)) return (end != rest.npos || head.size() < kFirstLineBytes) && has_text_field(line, field);
+    if (end == rest.npos) return false;
+    rest.remove_prefix(end + 1);
   }
 }
 
-void one_document_per_file(const Source& source, const DocumentOptions& options, ByteReader& reader,
-                           const std::function<bool(std::string_view, uint64_t)>& visit) {
-  std::string text;
-  for (size_t n = kReadBytes; n == kReadBytes;) {
-    const size_t filled = text.size();
-    text.resize(filled + kReadBytes);
-    n = reader.read(text.data() + filled, kReadBytes);
-    text.resize(filled + n);
-    require(text.size() <= options.max_document_bytes,
-            "{}: larger than {} bytes as one document; split it, or make it JSONL with a document per line",
-            source.path.string(), options.max_document_bytes);
-  }
-  visit(text, reader.consumed());
+Source make_source(const fs::path& path, const DocumentOptions& options) {
+  std::error_code error;
+  const bool regular = fs::is_regular_file(path, error);
+  const uint64_t bytes = regular ? fs::file_size(path, error) : 0;
+  if (error) fail("{}: cannot read: {}", path.string(), error.message());
+  const std::string extension = fs::path(plain_name(path)).extension().string();
+  const bool jsonl = extension == ".jsonl" || extension == ".ndjson" ||
+                     (extension == ".json" && regular && begins_as_jsonl(path, options.field));
+  return {path, bytes, jsonl};
 }
 
-/// The document in a JSONL line. `where` is "file:line".
-std::string document_of_line(std::string_view line, const std::string& field, const std::string& where) {
-  const nlohmann::json json = parse_json(line, where);
-  require(json.is_object(), "{}: no JSON object; JSONL needs one per line", where);
-  const auto found = json.find(field);
-  if (found == json.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : json.items()) {
-      if (value.is_string() && names.size() < 8) names.push_back(printable(name, 40));
-    }
-    fail("{}: has no field '{}' (fields with text: {}); choose one with --field", where, field,
-         names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
-  }
-  require(found->is_string(), "{}: field '{}' is not text; choose another with --field", where, field);
-  return found->get<std::string>();
-}
-
-void one_document_per_line(const Source& source, const DocumentOptions& options, ByteReader& reader,
+void one_document_per_line(const Source& source, const DocumentOptions& options, BadLines& bad, ByteReader& reader,
                            const std::function<bool(std::string_view, uint64_t)>& visit) {
   std::string buffer;
   size_t line_number = 0;
   const auto take_line = [&](std::string_view line) {
     ++line_number;
-    if (line.find_first_not_of(" \t\r") == line.npos) return true;
+    if (is_blank(line)) return true;
     const std::string where = fmt::format("{}:{}", source.path.string(), line_number);
-    return visit(document_of_line(line, options.field, where), reader.consumed());
+    std::string text;
+    try {
+      text = field_of_line(line, options.field, where);
+    } catch (const Error& e) {
+      if (!options.skip_bad) throw;
+      if (bad.count++ == 0) bad.first = e.what();
+      return true;
+    }
+    return visit(text, reader.consumed());
   };
   for (size_t n = kReadBytes; n == kReadBytes;) {
     const size_t unfinished = buffer.size();
@@ -128,32 +79,21 @@ void one_document_per_line(const Source& source, const DocumentOptions& options,
 
 SourceList find_sources(const std::vector<fs::path>& inputs, const DocumentOptions& options) {
   SourceList out;
-  for (const fs::path& input : inputs) {
-    std::error_code error;
-    if (!fs::exists(input, error)) fail("{}: there is no such file or folder", input.string());
-    try {
-      if (fs::is_directory(input))
-        add_folder(input, options, out);
-      else
-        out.sources.push_back(make_source(input));
-    } catch (const fs::filesystem_error& e) {
-      fail("{}: cannot read: {}", e.path1().string(), e.code().message());
-    }
-  }
-  for (const Source& source : out.sources) out.bytes += source.bytes;
-  require(!out.sources.empty(),
-          "no text file was found in what was given ({} were left out: hidden, binary or of another extension)",
-          out.skipped);
+  std::vector<std::string> names;
+  for (const fs::path& input : inputs) names.push_back(input.string());
+  out.files = find_text_files(names, options.files);
+  for (const fs::path& file : out.files.files) out.bytes += out.sources.emplace_back(make_source(file, options)).bytes;
   return out;
 }
 
-void for_each_document(const Source& source, const DocumentOptions& options,
+void for_each_document(const Source& source, const DocumentOptions& options, BadLines& bad,
                        const std::function<bool(std::string_view, uint64_t)>& visit) {
   const auto reader = open_bytes(source.path);
-  if (source.jsonl)
-    one_document_per_line(source, options, *reader, visit);
-  else
-    one_document_per_file(source, options, *reader, visit);
+  if (source.jsonl) return one_document_per_line(source, options, bad, *reader, visit);
+  const std::string text =
+      read_to_end(*reader, options.max_document_bytes, source.path.string(),
+                  "as one document that is too much: split it, or make it JSONL with a document per line");
+  visit(text, reader->consumed());
 }
 
 }  // namespace ingrain::data

@@ -108,16 +108,16 @@ void write_manifest(const std::filesystem::path& path, const Manifest& manifest)
     tokens += shard.tokens, documents += shard.documents;
   }
   OrderedJson json = {{"format", kFormat},
-               {"version", kManifestVersion},
-               {"tokens", tokens},
-               {"documents", documents},
-               {"text_bytes", manifest.text_bytes},
-               {"vocab_size", manifest.vocab_size},
-               {"bos", manifest.bos},
-               {"tokenizer", hex(manifest.tokenizer)},
-               {"shuffle_seed", nullptr},
-               {"sources", manifest.sources},
-               {"shards", shards}};
+                      {"version", kManifestVersion},
+                      {"tokens", tokens},
+                      {"documents", documents},
+                      {"text_bytes", manifest.text_bytes},
+                      {"vocab_size", manifest.vocab_size},
+                      {"bos", manifest.bos},
+                      {"tokenizer", hex(manifest.tokenizer)},
+                      {"shuffle_seed", nullptr},
+                      {"sources", manifest.sources},
+                      {"shards", shards}};
   if (manifest.shuffle_seed) json["shuffle_seed"] = *manifest.shuffle_seed;
   // File names need not be UTF-8; a replacement character in a list of sources does no harm.
   write_file(path, json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");

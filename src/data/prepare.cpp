@@ -1,9 +1,9 @@
 #include "data/prepare.h"
 
 #include "base/error.h"
+#include "base/interrupt.h"
+#include "base/unfinished.h"
 #include "data/random.h"
-
-#include <unistd.h>
 
 #include <atomic>
 #include <exception>
@@ -17,40 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr size_t kGroupBytes = 4 << 20;
 constexpr size_t kGroupDocuments = 4096;
-
-/// A folder under a temporary name beside its final one; removed with its content unless commit() is reached.
-class PartialFolder {
- public:
-  explicit PartialFolder(fs::path final_path) : final_(std::move(final_path)) {
-    if (!final_.has_filename()) final_ = final_.parent_path();  // "out/"
-    std::error_code error;
-    if (fs::exists(final_) && !(fs::is_directory(final_) && fs::is_empty(final_, error) && !error)) {
-      fail("{}: exists already; choose another folder, or remove it first", final_.string());
-    }
-    partial_ = final_;
-    partial_ += fmt::format(".partial-{}", ::getpid());
-    fs::create_directories(partial_, error);
-    if (error) fail("{}: cannot write there: {}; choose another place", final_.string(), error.message());
-  }
-  PartialFolder(const PartialFolder&) = delete;
-  PartialFolder& operator=(const PartialFolder&) = delete;
-  ~PartialFolder() {
-    std::error_code ignored;
-    if (!partial_.empty()) fs::remove_all(partial_, ignored);
-  }
-
-  const fs::path& path() const { return partial_; }
-
-  void commit() {
-    std::error_code error;
-    fs::rename(partial_, final_, error);
-    if (error) fail("{}: cannot put the finished folder in place: {}", final_.string(), error.message());
-    partial_.clear();
-  }
-
- private:
-  fs::path final_, partial_;
-};
 
 /// Spreads documents over shards of bounded size.
 class ShardSet {
@@ -118,12 +84,12 @@ class Preparation {
 
   PrepareResult run() {
     require(options_.threads > 0 && options_.shard_tokens > 0, "threads and tokens per shard must be positive");
-    const SourceList list = find_sources(options_.inputs, options_.documents);
+    SourceList list = find_sources(options_.inputs, options_.documents);
     state_.bytes_total = list.bytes;
-    result_.skipped_files = list.skipped;
+    result_.files = std::move(list.files);
     for (const fs::path& input : options_.inputs) result_.manifest.sources.push_back(input.string());
 
-    PartialFolder folder(options_.output);
+    UnfinishedFolder folder(options_.output);
     ShardSet shards(folder.path(), info_, options_.shard_tokens);
     if (options_.shuffle_seed) {
       const fs::path spool = folder.path() / "in-source-order";
@@ -158,7 +124,7 @@ class Preparation {
       report();
     };
     for (const Source& source : list.sources) {
-      for_each_document(source, options_.documents, [&](std::string_view text, uint64_t consumed) {
+      for_each_document(source, options_.documents, result_.bad_lines, [&](std::string_view text, uint64_t consumed) {
         group.emplace_back(text), group_bytes += text.size();
         result_.manifest.text_bytes += text.size();
         if (group_bytes >= kGroupBytes || group.size() >= kGroupDocuments) flush(before + consumed);
@@ -199,13 +165,13 @@ class Preparation {
 
   void report() {
     if (progress_ && !progress_(state_)) {
-      fail("{}: stopped; nothing was left behind", options_.output.string());
+      throw Stopped(fmt::format("{}: stopped; nothing was left behind", options_.output.string()));
     }
   }
 
   std::string nothing_found() const {
-    return fmt::format("no document with text was found in {} files; nothing was written",
-                       result_.manifest.sources.size());
+    return fmt::format("no document with text was found in {} files{}; nothing was written", result_.files.files.size(),
+                       result_.bad_lines.count > 0 ? " (first bad line: " + result_.bad_lines.first + ")" : "");
   }
 
   void finish_manifest(const ShardSet& shards) {

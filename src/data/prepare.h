@@ -31,7 +31,8 @@ struct PrepareProgress {
 struct PrepareResult {
   Manifest manifest;
   uint64_t tokens = 0, documents = 0;
-  uint64_t skipped_files = 0;    // see SourceList
+  FileList files;                // what was read, and what of folders was not
+  BadLines bad_lines;            // left out, if the options say so
   uint64_t empty_documents = 0;  // without a single token: left out
 };
 

@@ -5,40 +5,59 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numbers>
+#include <utility>
 
 namespace ingrain::eval {
 namespace {
 
-PositionBin make_bin(const std::vector<float>& nll, int64_t begin, int64_t end) {
-  PositionBin bin{begin, end, 0, 0};
-  for (int64_t i = begin; i < end; ++i) {
-    const float x = nll[static_cast<size_t>(i)];
-    if (std::isnan(x)) continue;
-    bin.mean_nll += x;
-    ++bin.scored;
+constexpr double kNoMean = std::numeric_limits<double>::quiet_NaN();
+
+/// A sum that leaves out what is not finite, and counts it.
+struct Sum {
+  double sum = 0;
+  int64_t scored = 0, not_finite = 0;
+
+  void add(float nll) {
+    ++scored;
+    if (std::isfinite(nll))
+      sum += nll;
+    else
+      ++not_finite;
   }
-  if (bin.scored > 0) bin.mean_nll /= static_cast<double>(bin.scored);
-  return bin;
+  double mean() const { return scored > not_finite ? sum / static_cast<double>(scored - not_finite) : kNoMean; }
+};
+
+PositionBin make_bin(const std::vector<float>& nll, int64_t begin, int64_t end) {
+  Sum sum;
+  for (int64_t i = begin; i < end; ++i)
+    if (const float x = nll[static_cast<size_t>(i)]; !std::isnan(x)) sum.add(x);
+  return {begin, end, sum.scored, sum.mean(), sum.not_finite};
 }
 
 }  // namespace
 
-Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id,
+Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t unscored, int64_t bos_id,
                 const tokenizer::Tokenizer* tokenizer) {
   Score out;
   uint64_t bytes = 0;
-  double sum = 0;
+  Sum sum;
   for (size_t i = 0; i < nll.size(); ++i) {
-    if (tokens[i] == bos_id) nll[i] = std::nanf("");
-    if (std::isnan(nll[i])) continue;
-    sum += nll[i];
-    ++out.scored;
-    if (tokenizer) bytes += tokenizer->id_to_bytes(tokens[i]).size();
+    if (static_cast<int64_t>(i) < unscored || tokens[i] == bos_id) {
+      nll[i] = std::nanf("");
+      continue;
+    }
+    sum.add(nll[i]);
+    if (!std::isfinite(nll[i])) {
+      nll[i] = std::numeric_limits<float>::infinity();
+    } else if (tokenizer) {
+      bytes += tokenizer->id_to_bytes(tokens[i]).size();
+    }
   }
   out.nll = std::move(nll);
-  if (out.scored > 0) out.mean_nll = sum / static_cast<double>(out.scored);
-  if (bytes > 0) out.bits_per_byte = sum / std::numbers::ln2 / static_cast<double>(bytes);
+  out.scored = sum.scored, out.not_finite = sum.not_finite, out.mean_nll = sum.mean();
+  if (bytes > 0) out.bits_per_byte = sum.sum / std::numbers::ln2 / static_cast<double>(bytes);
   return out;
 }
 
@@ -57,27 +76,80 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
   return out;
 }
 
+namespace {
+
+/// Looks at inner steps and losses as they come; a GPU is waited for once a segment.
+class FiniteGuard {
+ public:
+  FiniteGuard(const ttt::Memory& memory, int64_t chunk) : memory_(memory), chunk_(chunk) {}
+
+  void step(const ttt::StepReport& report) { steps_.push_back(at::cat({report.loss_B, report.norm_B})); }
+
+  /// Error, naming the chunk's position, if a step since the last call was not finite.
+  void check_steps() {
+    const auto steps = static_cast<int64_t>(steps_.size());
+    if (steps == 0) return;
+    const Tensor bad = at::stack(std::exchange(steps_, {})).isfinite().all(1).logical_not().nonzero().cpu();
+    if (bad.numel() > 0)
+      stop(memory_.position - memory_.filled - (steps - bad[0].item<int64_t>()) * chunk_,
+           "the loss or its gradient in the chunk that begins there");
+  }
+
+  /// The same for losses of the tokens from position `first` on, the first `unscored` left out.
+  static void check_losses(std::span<const float> nll, int64_t first, int64_t unscored) {
+    for (size_t i = static_cast<size_t>(unscored); i < nll.size(); ++i)
+      if (!std::isfinite(nll[i])) stop(first + static_cast<int64_t>(i), "the loss");
+  }
+
+ private:
+  [[noreturn]] static void stop(int64_t position, const char* what) {
+    fail(
+        "position {}: {} is not finite, so reading has stopped; compute in fp32 if this was another type; if it was "
+        "fp32, the model cannot read this text beyond its first {} tokens",
+        position, what, position);
+  }
+
+  const ttt::Memory& memory_;
+  int64_t chunk_;
+  std::vector<Tensor> steps_;
+};
+
+}  // namespace
+
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
                      const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once) {
   const auto start = std::chrono::steady_clock::now();
+  const int64_t unscored = memory.x_BD.defined() ? 0 : 1;
   const size_t step = at_once > 0 ? static_cast<size_t>(at_once) : std::max<size_t>(tokens.size(), 1);
   std::vector<float> nll;
   bool going = true;
-  const auto keep_going = [&](int64_t done) { return !options.keep_going || options.keep_going(done); };
+  const int64_t begun = memory.position;
+  FiniteGuard guard(memory, model.config.chunk);
+  const auto keep_going = [&](int64_t done) {
+    guard.check_steps();
+    return !options.keep_going || options.keep_going(done);
+  };
   while (going && nll.size() < tokens.size()) {
     const size_t first = nll.size();
     ttt::ReadOptions piece = options;
+    piece.on_step = [&](const ttt::StepReport& step, const ttt::Memory& now, const std::vector<Mlp>& gradient) {
+      guard.step(step);
+      if (options.on_step) options.on_step(step, now, gradient);
+    };
     piece.keep_going = [&](int64_t done) { return going = keep_going(static_cast<int64_t>(first) + done); };
     const auto result =
         ttt::read(model, memory, ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
     const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
     nll.insert(nll.end(), nll_n.const_data_ptr<float>(), nll_n.const_data_ptr<float>() + nll_n.numel());
+    FiniteGuard::check_losses(std::span(nll).subspan(first), begun + static_cast<int64_t>(first),
+                              first == 0 ? unscored : 0);
+    guard.check_steps();
     if (going && nll.size() < tokens.size()) going = keep_going(static_cast<int64_t>(nll.size()));
   }
   // Only now: a GPU works on after read() has returned, and the copies wait for it.
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto read = tokens.first(nll.size());
-  Score out = summarize(std::move(nll), read, model.config.bos_id, tokenizer);
+  Score out = summarize(std::move(nll), read, unscored, model.config.bos_id, tokenizer);
   out.seconds = seconds;
   return out;
 }

@@ -13,20 +13,24 @@ namespace ingrain::eval {
 /// Mean loss of the tokens at positions [begin, end) of the document.
 struct PositionBin {
   int64_t begin, end, scored;
-  double mean_nll;  // nats
+  double mean_nll;     // nats, of those that are finite; NaN if none is
+  int64_t not_finite;  // of the scored ones
 };
 
 struct Score {
-  std::vector<float>
-      nll;  // -log p of every token, nats; NaN where it is not scored (the first, and targets that are bos)
+  /// -log p of every token, nats; NaN where it is not scored (the first, and targets that are bos), infinity where it
+  /// is scored and not finite.
+  std::vector<float> nll;
   int64_t scored = 0;
-  double mean_nll = 0;                  // over the scored tokens
+  int64_t not_finite = 0;               // of the scored ones
+  double mean_nll;                      // over the scored tokens that are finite; NaN if there is none
   std::optional<double> bits_per_byte;  // of the text that the scored tokens stand for
   double seconds = 0;
 };
 
-/// Adds up `nll` (as ReadResult gives it) of `tokens`. `tokenizer`, if known, tells the bytes behind them.
-Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t bos_id,
+/// Adds up `nll` (as ReadResult gives it) of `tokens`, the first `unscored` of which nothing predicted. `tokenizer`, if
+/// known, tells the bytes behind them.
+Score summarize(std::vector<float> nll, std::span<const int32_t> tokens, int64_t unscored, int64_t bos_id,
                 const tokenizer::Tokenizer* tokenizer);
 
 /// Bins that double in length from `first` on: [0, first), [first, 2 first), [2 first, 4 first), ...
@@ -35,8 +39,9 @@ std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t fi
 /// Bins of equal length.
 std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length);
 
-/// Reads `tokens` into `memory` and scores them as they are read. nll is shorter than `tokens` if options.keep_going
-/// stopped.
+/// Reads `tokens` into `memory` and scores them as they are read. Error, naming the position, once a loss or an inner
+/// gradient is not finite: at the end of a segment with inner steps, else of the call. nll is shorter than `tokens` if
+/// options.keep_going stopped.
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
                      const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once = 0);
 

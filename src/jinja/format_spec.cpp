@@ -74,7 +74,8 @@ std::string digits_in_base(const Value& value, unsigned base, bool capital) {
   auto left = *wide < 0 ? -static_cast<unsigned __int128>(*wide) : static_cast<unsigned __int128>(*wide);
   std::string out;
   do {
-    out += (capital ? "0123456789ABCDEF" : "0123456789abcdef")[static_cast<size_t>(left % base)];
+    const auto digit = static_cast<int>(left % base);
+    out += static_cast<char>(digit < 10 ? '0' + digit : (capital ? 'A' : 'a') + digit - 10);
     left /= base;
   } while (left != 0);
   std::reverse(out.begin(), out.end());

@@ -9,7 +9,7 @@
 namespace ingrain::jinja {
 namespace {
 
-constexpr int kMaxNesting = 60;  // of tags within tags and of expressions within brackets
+constexpr int kMaxTagNesting = 60;  // of tags within tags and of expressions within brackets
 
 }  // namespace
 
@@ -51,7 +51,7 @@ void Parser::unexpected(std::string_view wanted) const {
 }
 
 void Parser::enter(int line) {
-  if (++nesting_ > kMaxNesting) fail_at(line, fmt::format("the template nests deeper than {}", kMaxNesting));
+  if (++nesting_ > kMaxTagNesting) fail_at(line, fmt::format("the template nests deeper than {}", kMaxTagNesting));
 }
 
 std::unique_ptr<Stmt> Parser::make(StmtKind kind) const {

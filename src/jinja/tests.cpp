@@ -38,7 +38,7 @@ bool is_escaped(const Value& x) { return x.is_safe(); }
 bool is_none(const Value& x) { return x.is_none(); }
 bool is_defined(const Value& x) { return !x.is_undefined(); }
 bool is_undefined(const Value& x) { return x.is_undefined(); }
-bool is_callable(const Value& x) {
+bool can_call(const Value& x) {
   const auto space = x.as_namespace();
   return x.as_callable() || x.is_undefined() || x.as_loop() || (space && space->kind == Namespace::Kind::Joiner);
 }
@@ -73,12 +73,12 @@ bool is_even(Runtime& rt, const Value& x, const CallArguments& a) {
 bool is_divisible(Runtime& rt, const Value& x, const CallArguments& a) { return leaves(rt, x, one_argument(a), 0); }
 
 /// Whether the text has letters, all of them of the wanted case.
-bool is_upper(Runtime& rt, const Value& x, const CallArguments& a) {
+bool is_upper_text(Runtime& rt, const Value& x, const CallArguments& a) {
   no_arguments(a);
   return all_cased(text_of(rt, x), true);
 }
 
-bool is_lower(Runtime& rt, const Value& x, const CallArguments& a) {
+bool is_lower_text(Runtime& rt, const Value& x, const CallArguments& a) {
   no_arguments(a);
   return all_cased(text_of(rt, x), false);
 }
@@ -107,7 +107,7 @@ const std::map<std::string, TestFunction, std::less<>>& table() {
                                                                          {"none", plain<is_none>},
                                                                          {"defined", plain<is_defined>},
                                                                          {"undefined", plain<is_undefined>},
-                                                                         {"callable", plain<is_callable>},
+                                                                         {"callable", plain<can_call>},
                                                                          {"eq", is_equal},
                                                                          {"equalto", is_equal},
                                                                          {"==", is_equal},
@@ -129,8 +129,8 @@ const std::map<std::string, TestFunction, std::less<>>& table() {
                                                                          {"odd", is_odd},
                                                                          {"even", is_even},
                                                                          {"divisibleby", is_divisible},
-                                                                         {"upper", is_upper},
-                                                                         {"lower", is_lower},
+                                                                         {"upper", is_upper_text},
+                                                                         {"lower", is_lower_text},
                                                                          {"filter", is_filter}};
   return tests;
 }

@@ -1,11 +1,28 @@
 #include "session/generate.h"
 
+#include "base/error.h"
 #include "model/device.h"
 #include "session/sampler.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace ingrain::session {
+
+namespace {
+
+/// No token can be drawn from what is not a number; the sampler would leave such out in silence.
+void require_finite_logits(const Tensor& logits_V) {
+  const float* x = logits_V.const_data_ptr<float>();
+  uint32_t broken = 0;  // by bits: a loop of whole numbers runs many at once
+  for (int64_t i = 0; i < logits_V.numel(); ++i)
+    broken |= static_cast<uint32_t>((std::bit_cast<uint32_t>(x[i]) & 0x7f800000u) == 0x7f800000u);
+  require(
+      broken == 0,
+      "the model's output is not finite, so nothing can be written; compute in fp32, or begin from an earlier memory");
+}
+
+}  // namespace
 
 ttt::ReadOptions reading_options(Learn learn, bool written) {
   ttt::ReadOptions out;
@@ -38,6 +55,7 @@ Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokeni
         break;
       }
       logits_V.copy_(session.logits_BV()[0]);
+      require_finite_logits(logits_V);
       const int32_t token = sampler.sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
       sampler.accept(token);
       out.tokens.push_back(token);

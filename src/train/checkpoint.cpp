@@ -146,15 +146,11 @@ std::vector<fs::path> list_checkpoints(const fs::path& folder) {
 
 namespace {
 
-/// All but the newest `keep` checkpoints, and what killed runs left half-written.
+/// All but the newest `keep` checkpoints.
 void remove_old(const fs::path& folder, size_t keep) {
   auto old = list_checkpoints(folder);
   old.erase(old.begin(), old.begin() + static_cast<std::ptrdiff_t>(std::min(keep, old.size())));
   std::error_code ignored;  // one that cannot be removed costs space, not the run
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(kPrefix) && name.find(".tmp-") != name.npos) old.push_back(entry.path());
-  }
   for (const fs::path& path : old) fs::remove(path, ignored);
 }
 

@@ -1,7 +1,10 @@
 #include "train/run.h"
 
 #include "base/error.h"
+#include "base/mean_text.h"
 #include "base/progress.h"
+#include "base/unfinished.h"
+#include "base/text.h"
 #include "train/run_log.h"
 
 #include <chrono>
@@ -14,25 +17,46 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// An Error before the first step is better than one at the first checkpoint.
-void check_writable(const fs::path& folder) {
+/// Makes a folder that can be written. An Error before the first step is better than one at the first checkpoint.
+void make_writable(const fs::path& folder, const char* setting) {
   std::error_code error;
   fs::create_directories(folder, error);
-  require(!error, "{}: cannot make the checkpoint folder: {}; choose another checkpoint.folder", folder.string(),
-          error.message());
-  const fs::path probe = folder / ".writable";
-  write_file(probe, "");
-  fs::remove(probe, error);
+  require(!error, "{}: cannot make this folder: {}; choose another {}", folder.string(), error.message(), setting);
+  require_writable(folder / ".writable");
+}
+
+/// The finished model's place; nothing is left there that was not there before.
+void check_model_place(const fs::path& folder) {
+  if (fs::exists(folder)) {
+    require(fs::is_directory(folder), "{}: is no folder; choose another checkpoint.model", folder.string());
+    return require_writable(folder / "model.safetensors");
+  }
+  const UnfinishedFolder probe(folder);
+}
+
+/// Space for one more checkpoint, which is written before an older one is removed.
+void check_space(const Trainer& trainer) {
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : trainer.state()) bytes += tensor.nbytes();
+  const fs::path& folder = trainer.run().checkpoint.folder;
+  std::error_code unknown;
+  const fs::space_info space = fs::space(folder, unknown);
+  require(unknown || space.available >= bytes,
+          "{}: a checkpoint needs {}, and {} are free there; choose another checkpoint.folder, or make room",
+          folder.string(), format_bytes(bytes), format_bytes(space.available));
 }
 
 class Run {
  public:
   Run(const RunConfig& config, const RunOptions& options) : config_(config), options_(options) {
-    check_writable(config.checkpoint.folder);
+    check_validation(config);
+    make_writable(config.checkpoint.folder, "checkpoint.folder");
+    check_model_place(config.checkpoint.model);
     require(options.resume || list_checkpoints(config.checkpoint.folder).empty(),
             "{}: holds checkpoints of an earlier run; continue it with --resume, or choose another checkpoint.folder",
             config.checkpoint.folder.string());
     trainer_ = std::make_unique<Trainer>(config);
+    check_space(*trainer_);
     if (!trainer_->device().is_cpu()) say(fmt::format("computing on {}", trainer_->device().str()));
     if (!config.train.recompute)
       say(trainer_->recomputes() ? "activations are computed again in the backward pass" : "activations are kept");
@@ -53,9 +77,9 @@ class Run {
                       checkpoint().string()));
       return RunEnd::interrupted;
     }
-    validate();
-    // The checkpoint comes last: its log_bytes covers the validation's lines.
+    // Before the validation, whatever may happen in it; and after it, so that its lines belong to the log that is kept.
     say(fmt::format("{} steps done; last checkpoint {}", trainer_->counters().step, checkpoint().string()));
+    if (!config_.validation.paths.empty()) validate(), checkpoint();
     export_model(*trainer_);
     say(fmt::format("the model is in {}", config_.checkpoint.model.string()));
     return RunEnd::finished;
@@ -98,8 +122,14 @@ class Run {
     if (!reports) return;
     for (const ValidationReport& r : *reports) {
       log_->validation(r, done());
-      say(fmt::format("step {}: {}: loss {:.4f} with learning, {:.4f} without; in its last eighth {:.4f} and {:.4f}",
-                      done(), r.name, r.loss_on, r.loss_off, r.loss_on_P.back(), r.loss_off_P.back()));
+      say(fmt::format("step {}: {}: loss {} with learning, {} without; in its last eighth {} and {}", done(), r.name,
+                      mean_text(r.loss_on), mean_text(r.loss_off), mean_text(r.loss_on_P.back()),
+                      mean_text(r.loss_off_P.back())));
+      if (r.not_finite_on + r.not_finite_off > 0)
+        say(fmt::format(
+            "step {}: {}: the loss of {} of {} tokens is not finite with learning, of {} without; the means "
+            "leave them out",
+            done(), r.name, r.not_finite_on, r.tokens, r.not_finite_off));
     }
   }
 

@@ -18,8 +18,9 @@ enum class RunEnd { finished, interrupted };
 ///   "tokens",
 ///    "tokens_per_second", "seconds", "skipped"}
 /// and one per validation file: {"step", "validation", "loss_on", "loss_off", "position", "loss_on_by_position", ...}.
-/// `step` counts steps done. Error if the folder holds another run's checkpoints and resume is false, and on what
-/// Trainer and checkpoints throw.
+/// `step` counts steps done. Whatever the run needs later is looked at before the first step: the validation files, the
+/// places that are written, the space for a checkpoint. Error if the folder holds another run's checkpoints and resume
+/// is false, and on what Trainer and checkpoints throw.
 RunEnd run_training(const RunConfig& config, const RunOptions& options);
 
 }  // namespace ingrain::train

@@ -55,6 +55,8 @@ void RunLog::validation(const ValidationReport& r, int64_t step) {
          {"tokens", r.tokens},
          {"loss_on", number(r.loss_on)},
          {"loss_off", number(r.loss_off)},
+         {"not_finite_on", r.not_finite_on},
+         {"not_finite_off", r.not_finite_off},
          {"position", r.position_P},
          {"loss_on_by_position", r.loss_on_P},
          {"loss_off_by_position", r.loss_off_P}});

@@ -26,19 +26,34 @@ Tensor read_sequences(const std::filesystem::path& path, const RunConfig& run) {
   return all.unfold(0, T + 1, T).contiguous();
 }
 
+/// Prepared data says with which tokenizer; a raw file does not.
+void check_same_tokenizer(const data::Corpus& corpus, const data::Corpus& training) {
+  if (corpus.shards().empty() || training.shards().empty()) return;
+  const data::ShardInfo &here = corpus.shards()[0].info(), &there = training.shards()[0].info();
+  require(here.tokenizer == there.tokenizer,
+          "{}: was prepared with the tokenizer {:016x}, the training data ({}) with {:016x}: its losses would mean "
+          "nothing; prepare it with the training data's tokenizer",
+          corpus.path().string(), here.tokenizer, training.path().string(), there.tokenizer);
+  require(here.bos == there.bos,
+          "{}: its documents begin with id {}, the training data's ({}) with {}; prepare it with --bos {}",
+          corpus.path().string(), here.bos, training.path().string(), there.bos, there.bos);
+}
+
 /// Sums of losses and counts over the parts of a sequence, on the CPU.
 struct PartSums {
   Tensor loss_P = at::zeros({kParts}, at::kDouble), count_P = at::zeros({kParts}, at::kDouble);
+  int64_t not_finite = 0;
 
   void add(const Tensor& nll_BT, const Tensor& valid_BT, const Tensor& part_T) {
-    loss_P.index_add_(0, part_T, at::where(valid_BT, nll_BT, 0.0).to(at::kDouble).sum(0));
-    count_P.index_add_(0, part_T, valid_BT.to(at::kDouble).sum(0));
+    const Tensor counted_BT = valid_BT.logical_and(nll_BT.isfinite());
+    not_finite += valid_BT.sum().item<int64_t>() - counted_BT.sum().item<int64_t>();
+    loss_P.index_add_(0, part_T, at::where(counted_BT, nll_BT, 0.0).to(at::kDouble).sum(0));
+    count_P.index_add_(0, part_T, counted_BT.to(at::kDouble).sum(0));
   }
-  double mean() const { return loss_P.sum().item<double>() / std::max(1.0, count_P.sum().item<double>()); }
+  double mean() const { return loss_P.sum().item<double>() / count_P.sum().item<double>(); }  // 0 / 0 is a NaN
   std::vector<double> by_part(int64_t parts) const {
     std::vector<double> out;
-    for (int64_t p = 0; p < parts; ++p)
-      out.push_back(loss_P[p].item<double>() / std::max(1.0, count_P[p].item<double>()));
+    for (int64_t p = 0; p < parts; ++p) out.push_back(loss_P[p].item<double>() / count_P[p].item<double>());
     return out;
   }
 };
@@ -65,13 +80,29 @@ std::optional<ValidationReport> validate_file(const Network& model, const RunCon
     }
   }
   if (model.config.suffix_len == 0) on = off;
-  ValidationReport report{path.filename().string(), on.mean(),          off.mean(), {},
-                          on.by_part(parts),        off.by_part(parts), N * T};
+  ValidationReport report{.name = path.filename().string(),
+                          .loss_on = on.mean(),
+                          .loss_off = off.mean(),
+                          .not_finite_on = on.not_finite,
+                          .not_finite_off = off.not_finite,
+                          .position_P = {},
+                          .loss_on_P = on.by_part(parts),
+                          .loss_off_P = off.by_part(parts),
+                          .tokens = N * T};
   for (int64_t p = 0; p < parts; ++p) report.position_P.push_back((p * T + parts - 1) / parts);
   return report;
 }
 
 }  // namespace
+
+void check_validation(const RunConfig& run) {
+  if (run.validation.paths.empty()) return;
+  const data::Corpus training = data::Corpus::open(run.data.train, run.data.raw_type);
+  for (const auto& path : run.validation.paths) {
+    check_same_tokenizer(data::Corpus::open(path, run.data.raw_type), training);
+    read_sequences(path, run);
+  }
+}
 
 std::optional<std::vector<ValidationReport>> validate_files(const Network& model, const RunConfig& run,
                                                             const std::function<bool()>& keep_going) {

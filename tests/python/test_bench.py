@@ -75,7 +75,7 @@ def test_interrupted_operations_print_the_rows_so_far():
         running.send_signal(signal.SIGTERM)
         result = json.loads(running.communicate(timeout=120)[0])
     os.close(terminal)
-    assert running.returncode == 0 and "interrupted" in result["dtype"] and result["figures"]
+    assert running.returncode == 128 + signal.SIGTERM and "interrupted" in result["dtype"] and result["figures"]
 
 
 def test_bench_reads_a_trained_model_and_a_text(ingrain):

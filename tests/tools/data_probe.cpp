@@ -4,7 +4,7 @@
 //        data_probe data ...                           `ingrain data`, with its exit statuses
 //        data_probe batches FILE TYPE ORDER SEED SKIP BATCH LENGTH COUNT
 //                                                      COUNT batches as raw int32 on standard output
-#include "base/error.h"
+#include "base/interrupt.h"
 #include "cli/commands.h"
 #include "data/loader.h"
 #include "formats/safetensors_folder.h"
@@ -62,6 +62,9 @@ int run(const std::vector<std::string>& args) {
 int main(int argc, char** argv) {
   try {
     return ingrain::run(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (const ingrain::Stopped& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 128 + ingrain::interrupt_signal();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return dynamic_cast<const ingrain::UsageError*>(&e) ? 2 : 1;

@@ -1,0 +1,29 @@
+#include "cli/file_options.h"
+
+#include "base/text.h"
+
+#include <cstdio>
+
+namespace ingrain::cli {
+
+void FileOptions::add_to(CLI::App& command) {
+  command.add_flag("--no-ignore", no_ignore,
+                   "Of folders also what .gitignore names, and what machines wrote (lock files, node_modules, build)");
+  command.add_flag("--verbose", verbose, "Say of each file whether it is read, or why not");
+  command.add_flag("--dry-run", dry_run, "Say that and do nothing else");
+}
+
+void FileOptions::tell(const data::FileList& list) const {
+  std::FILE* const to = dry_run ? stdout : stderr;
+  if (verbose || dry_run)
+    for (const auto& file : list.files) std::fprintf(to, "read      %s\n", printable(file.string(), 4096).c_str());
+  for (const data::LeftOut& one : list.left_out)
+    if (verbose || dry_run || one.trouble)
+      std::fprintf(to, "left out  %s%s: %s\n", printable(one.path.string(), 4096).c_str(), one.folder ? "/" : "",
+                   printable(one.why, 300).c_str());
+  if (dry_run)
+    std::fprintf(to, "%zu files would be read%s\n", list.files.size(),
+                 list.left_out.empty() ? "" : ("; left out: " + data::count_left_out(list)).c_str());
+}
+
+}  // namespace ingrain::cli

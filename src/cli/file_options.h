@@ -1,0 +1,20 @@
+// What the commands that read files and folders share: which files, and saying which.
+#pragma once
+
+#include "data/text_files.h"
+
+#include <CLI/CLI.hpp>
+
+namespace ingrain::cli {
+
+struct FileOptions {
+  bool no_ignore = false, verbose = false, dry_run = false;
+
+  /// Adds --no-ignore, --verbose and --dry-run.
+  void add_to(CLI::App& command);
+  /// What was left out: with --verbose or --dry-run all of it, else what might have been wanted (links that lead
+  /// nowhere, files that cannot be read), each with its reason, on standard error (with --dry-run standard output).
+  void tell(const data::FileList& list) const;
+};
+
+}  // namespace ingrain::cli

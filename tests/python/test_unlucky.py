@@ -1,0 +1,283 @@
+"""An unlucky user: full disks, wrong places, signals, numbers that overflow, odd files. Nothing is lost without a word."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, ROOT
+from test_cli import CASES, EMMA, READER, refused
+
+PROGRAM = BUILD / "src" / "cli" / "ingrain"
+FAULTS = CASES / "faults"
+needs_faults = pytest.mark.skipif(not FAULTS.is_dir(), reason="no collection of faults at hand")
+ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "short.txt"
+    path.write_text(EMMA.read_text()[:2500])
+    return path
+
+
+@pytest.fixture(scope="module")
+def memory(ingrain, text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("memory") / "short.memory"
+    assert ingrain("read", READER, text, "-o", path).returncode == 0
+    return path
+
+
+def fault(name, tmp_path):
+    shutil.copytree(FAULTS / name, tmp_path / name)
+    return tmp_path / name
+
+
+def prepare(ingrain, folder, source, *args, out="data"):
+    done = ingrain("data", "prepare", source, "--tokenizer", "tokenizer.json", "--out", out, *args, cwd=folder)
+    if done.returncode:
+        return done
+    manifest = json.loads((folder / out / "manifest.json").read_text())
+    return manifest["documents"], manifest["tokens"]
+
+
+# Runs
+
+
+@needs_faults
+def test_validation_that_cannot_be_is_refused_before_the_first_step(ingrain, tmp_path):
+    folder = fault("01-final-validation-loses-run", tmp_path)
+    assert prepare(ingrain, folder, "text.txt")[0] == 1
+    train = lambda *words: ingrain("train", "run.toml", *words, cwd=folder, env=ENVIRONMENT)
+    refused(train(), 1, "no-such-data")
+    refused(train("--dry-run"), 1, "no-such-data")
+    refused(train("--set", "validation.paths=text.txt"), 1, "text.txt", "is text")
+    refused(train("--set", "validation.paths=data", "--set", "validation.length=100000"), 1, "too few")
+    assert not (folder / "run").exists(), "no step was made"
+    done = train("--set", "validation.paths=data")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.index("last checkpoint") < done.stdout.index("with learning"), "the checkpoint comes first"
+    assert (folder / "run" / "model" / "model.safetensors").exists()
+
+
+@needs_faults
+def test_validation_data_of_another_tokenizer_is_refused(ingrain, tmp_path):
+    folder = fault("24-validation-of-another-tokenizer", tmp_path)
+    prepare(ingrain, folder, "text.txt")
+    shutil.copy(folder / "other-tokenizer.json", folder / "tokenizer.json")
+    prepare(ingrain, folder, "text.txt", out="validation")
+    refused(ingrain("train", "run.toml", cwd=folder, env=ENVIRONMENT), 1, "validation", "tokenizer")
+
+
+@needs_faults
+def test_places_of_a_run_that_cannot_be_written_are_known_before_it(ingrain, tmp_path):
+    folder = fault("01-final-validation-loses-run", tmp_path)
+    prepare(ingrain, folder, "text.txt")
+    (folder / "file").write_text("x")
+    for setting in ("checkpoint.folder=file", "checkpoint.model=file", "log.file=/proc/none/log"):
+        done = ingrain("train", "run.toml", "--set", "validation.paths=data", "--set", setting, cwd=folder, env=ENVIRONMENT)
+        refused(done, 1, setting.split("=")[1])
+        assert not list(folder.glob("*/checkpoint-*"))
+
+
+# Outputs
+
+
+def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, memory, tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("kept.memory")
+    (tmp_path / "kept.memory").write_text("old")
+    for place, word in (("folder", "is a folder"), ("fifo", "not a regular file"), ("none/x", "choose another place")):
+        refused(ingrain("read", "no-model", text, "-o", tmp_path / place), 1, place, word)
+        refused(ingrain("generate", "no-model", "--prompt", "x", "--save", tmp_path / place), 1, place, word)
+        refused(ingrain("memory", "fork", memory, "-o", tmp_path / place), 1, place, word)
+        refused(ingrain("memory", "compact", "no-model", memory, "-o", tmp_path / place), 1, place, word)
+        refused(ingrain("export", "no-model", "-o", tmp_path / place), 1, place, word)
+    assert ingrain("memory", "fork", memory, "-o", tmp_path / "link").returncode == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "kept.memory").read_bytes() == memory.read_bytes()
+    for command in (("import", "no-model"), ("retrofit", "no-model")):
+        refused(ingrain(*command, "-o", tmp_path / "kept.memory"), 1, "kept.memory", "no folder")
+    refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "kept.memory"), 1, "kept.memory")
+    (tmp_path / "folder" / "report.html").mkdir()
+    refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "folder"), 1, "report.html")
+
+
+PRINTING = [("memory", "info", "--json"), ("memory", "info"), ("--help",), ("read", "--dry-run"), ("data", "info")]
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_output_that_does_not_arrive_is_an_error(command, text, memory, tmp_path):
+    tokens = tmp_path / "tokens.bin"
+    tokens.write_bytes(struct.pack("<100H", *range(100)))
+    rest = {"memory": [memory], "read": [READER, text, "-o", tmp_path / "x"], "data": [tokens]}.get(command[0], [])
+    words = [PROGRAM, *command, *rest]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "No space left" in done.stderr and "defect" not in done.stderr, done.stderr
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr.strip(), "a closed standard output"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert done.returncode == 1 and "Broken pipe" in done.stderr, "its reader has gone"
+
+
+def test_a_closed_standard_output_does_not_get_into_the_file_that_is_written(text, tmp_path):
+    subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", PROGRAM, "read", READER, text, "-o", tmp_path / "m"], env=ENVIRONMENT)
+    assert subprocess.run([PROGRAM, "memory", "info", tmp_path / "m"]).returncode == 0
+
+
+@pytest.mark.skipif(not (CASES / "reference-17m").is_dir(), reason="no reference model at hand")
+def test_a_failed_import_leaves_nothing(ingrain, tmp_path):
+    shutil.copytree(CASES / "reference-17m", tmp_path / "source")
+    shard = sorted((tmp_path / "source").glob("params-*.safetensors"))[-1]
+    shard.chmod(0o600)
+    shard.write_bytes(shard.read_bytes()[:-1000])
+    assert ingrain("import", tmp_path / "source", "-o", tmp_path / "made").returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_what_dead_writers_left_goes_with_the_next(ingrain, tmp_path):
+    (tmp_path / "x.memory.tmp-1-0").write_text("left by a dead writer")
+    (tmp_path / "x.partial-1-0").mkdir()
+    (tmp_path / "mine.tmp").write_text("a user's own")
+    assert ingrain("export", READER, "-o", tmp_path / "params.safetensors").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.tmp", "params.safetensors"]
+
+
+# Memories and numbers
+
+
+@pytest.mark.parametrize("command", ["info", "fork"])
+def test_a_damaged_memory_is_found(ingrain, memory, tmp_path, command):
+    damaged = bytearray(memory.read_bytes())
+    damaged[-1000] ^= 1
+    (tmp_path / "damaged").write_bytes(damaged)
+    more = ["-o", tmp_path / "copy"] if command == "fork" else []
+    refused(ingrain("memory", command, tmp_path / "damaged", *more), 1, "damaged", "checksum")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.fixture(scope="module")
+def overflowing(tmp_path_factory):
+    """A model whose every weight is a number and whose every loss is none."""
+    folder = tmp_path_factory.mktemp("overflow")
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(READER / name, folder)
+    data = bytearray((READER / "model.safetensors").read_bytes())
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + size])
+    name = next(n for n in ("model.norm.weight", "final_norm", "model.norm") if n in header)
+    begin, end = (8 + size + offset for offset in header[name]["data_offsets"])
+    value = struct.pack("<f", 3e38)
+    data[begin:end] = value * ((end - begin) // 4) if header[name]["dtype"] == "F32" else value[2:] * ((end - begin) // 2)
+    (folder / "model.safetensors").write_bytes(data)
+    return folder
+
+
+def test_a_loss_that_is_no_number_is_no_perfect_score(ingrain, overflowing, text, tmp_path):
+    refused(ingrain("eval", overflowing, text, "--json"), 1, "position 1", "not finite")
+    refused(ingrain("read", overflowing, text, "-o", tmp_path / "m"), 1, "position 1", "not finite")
+    refused(ingrain("generate", overflowing, "--prompt", "x", "--save", tmp_path / "m"), 1, "not finite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mean_over_nothing_is_none(ingrain, tmp_path):
+    config = json.loads((READER / "config.json").read_text())
+    (tmp_path / "two.bin").write_bytes(struct.pack("<2H", 5, config["bos_token_id"]))
+    done = ingrain("eval", READER, "--tokens", tmp_path / "two.bin", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["learning_on"]["mean_nll"] is None
+    done = ingrain("eval", READER, "--tokens", tmp_path / "two.bin")
+    assert "0.0000" not in done.stdout and "-" in done.stdout.splitlines()[-3]
+
+
+def test_a_short_demo_tells_its_cost_once(ingrain, tmp_path):
+    done = ingrain("demo", "--tokens", "600", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ms a token") == 1
+    assert (tmp_path / "ingrain-demo" / "report.html").read_text().count("tokens 0 to 600") >= 1
+
+
+# Signals
+
+
+def started(*words, **options):
+    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, **options)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_waiting_for_standard_input_or_a_fifo_can_be_interrupted(tmp_path, number):
+    os.mkfifo(tmp_path / "fifo")
+    for source in ("-", tmp_path / "fifo"):
+        running = started("read", READER, source, "-o", tmp_path / "m", stdin=subprocess.PIPE)
+        time.sleep(1.5)
+        assert running.poll() is None
+        running.send_signal(number)
+        out, err = running.communicate(timeout=20)
+        assert running.returncode == 128 + number, err
+        assert b"ingrain: stopping; " in err and not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_reading_keeps_what_it_read_though_the_signal_comes_twice(ingrain, tmp_path, number):
+    running = started("read", READER, EMMA, "-o", tmp_path / "m", "--json")
+    time.sleep(2)
+    running.send_signal(number)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 128 + number, err
+    if b"before anything was read" not in err:
+        assert json.loads(out)["tokens_read"] == json.loads(ingrain("memory", "info", tmp_path / "m", "--json").stdout)["position"]
+
+
+# Data
+
+
+@needs_faults
+def test_odd_files_give_their_documents(ingrain, tmp_path):
+    assert prepare(ingrain, fault("13-zst-long-window", tmp_path), "two.jsonl.zst") == (2, 8)
+    folder = fault("15-names-in-capitals", tmp_path)
+    for name in ("two.JSONL", "two.jsonl.GZ", "two.json"):
+        assert prepare(ingrain, folder, name, out=name + "-data") == (2, 8), name
+    folder = fault("16-jsonl-other-fields", tmp_path)
+    for name, documents in (("nan", 2), ("overflow", 1), ("twice", 1)):
+        assert prepare(ingrain, folder, f"{name}.jsonl", out=name)[0] == documents
+    refused(prepare(ingrain, folder, "surrogate.jsonl", out="no"), 1, "surrogate.jsonl:2")
+    assert prepare(ingrain, folder, "surrogate.jsonl", "--skip-bad", out="yes")[0] == 1
+
+
+@needs_faults
+def test_read_and_prepare_take_the_same_files_of_a_folder(ingrain, tmp_path):
+    texts = FAULTS / "23-folder-of-gz" / "texts"
+    done = ingrain("read", READER, texts, "-o", tmp_path / "m", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["files"] == 2 and json.loads(done.stdout)["skipped"] == 0
+
+
+def test_a_dry_run_says_what_is_read_and_why_not_for_both(ingrain, tmp_path):
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / ".gitignore").write_text("secret*\n")
+    for name in ("a.txt", "sub/b.txt", "secret.txt", "yarn.lock", "picture.bin"):
+        (folder / name).write_bytes(b"\0" if name == "picture.bin" else b"text")
+    (folder / "link.txt").symlink_to("nowhere")
+    shown = []
+    for command in (("read", READER, folder, "-o", tmp_path / "m"),
+                    ("data", "prepare", folder, "-t", READER, "-o", tmp_path / "out")):
+        done = ingrain(*command, "--dry-run")
+        assert done.returncode == 0, done.stderr
+        shown.append(done.stdout)
+        for words in ("read      ", "secret.txt: in .gitignore", "yarn.lock: generated", "picture.bin: binary", "link.txt: leads nowhere"):
+            assert words in done.stdout
+        everything = ingrain(*command, "--dry-run", "--no-ignore").stdout
+        assert everything.count("read      ") == 4 and "secret" in everything
+    assert shown[0] == shown[1] and not (tmp_path / "m").exists() and not (tmp_path / "out").exists()
+    done = ingrain("read", READER, folder, "-o", tmp_path / "m", "--limit", "20")
+    assert done.returncode == 0 and "link.txt: leads nowhere" in done.stderr and "secret" not in done.stderr
