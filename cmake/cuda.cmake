@@ -2,7 +2,7 @@
 #   nvcc, and a torch with CUDA   the .cu files are part of the engine
 #   nvcc, torch without CUDA      the target cuda_compile_check compiles them; nothing is linked
 #   no nvcc                       they are left alone
-# Where they are not linked, unbuilt_backends.cpp stands in for them: the reference formulas, which run anywhere.
+# Where they are not linked, the reference formulas stand in for them, which run anywhere (operations.cmake).
 option(INGRAIN_CUDA "Compile the CUDA kernels where nvcc is found" ON)
 
 set(INGRAIN_CUDA_LINKED OFF)

@@ -1,7 +1,9 @@
 # Every library from outside, as interface targets. Where it comes from:
 #   INGRAIN_TORCH  torch; default: the environment's INGRAIN_TORCH, then the .venv that ./ingrain makes
 #   INGRAIN_DEPS   everything else; default: the environment's INGRAIN_DEPS, then the system
-include(cmake/torch_folder.cmake)
+if(INGRAIN_ENGINE AND NOT INGRAIN_FUZZ)
+  include(cmake/torch_folder.cmake)
+endif()
 if(NOT INGRAIN_DEPS AND DEFINED ENV{INGRAIN_DEPS})
   set(INGRAIN_DEPS "$ENV{INGRAIN_DEPS}")
 endif()
@@ -43,7 +45,8 @@ endfunction()
 find_package(Threads REQUIRED)
 
 # zlib, zstd: compressed JSONL. PCRE2: the tokenizers' split patterns. nlohmann-json: every JSON.
-# fmt comes with torch's headers.
+# fmt: torch's headers hold one, and a program must not hold two; without the engine it is the system's, so that parsers and
+# their tests need no torch.
 ingrain_find_library(z z)
 ingrain_find_library(zstd zstd)
 # utf8proc: Unicode normal forms.
@@ -53,7 +56,9 @@ add_library(ingrain_base_dependencies INTERFACE)
 if(INGRAIN_DEPS)
   target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_DEPS}/include)
 endif()
-target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_TORCH_FOLDER}/include)
+if(INGRAIN_TORCH_FOLDER)
+  target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_TORCH_FOLDER}/include)
+endif()
 target_compile_definitions(ingrain_base_dependencies INTERFACE FMT_HEADER_ONLY=1 PCRE2_CODE_UNIT_WIDTH=8)
 target_link_libraries(ingrain_base_dependencies INTERFACE ingrain_lib_z ingrain_lib_zstd ingrain_lib_pcre2 ingrain_lib_utf8proc Threads::Threads)
 

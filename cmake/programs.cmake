@@ -1,6 +1,7 @@
 # The program and what it alone has: the benchmarks, apart from the engine that other programs link, and the commands.
 add_library(ingrain_bench STATIC)
 ingrain_folders(ingrain_bench bench)
+ingrain_operation_benchmarks(ingrain_bench)
 target_link_libraries(ingrain_bench PUBLIC ingrain_engine PRIVATE ingrain_warnings)
 target_precompile_headers(ingrain_bench REUSE_FROM ingrain_engine)
 add_custom_target(ingrain_commit

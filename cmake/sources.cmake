@@ -3,12 +3,23 @@
 # _ingrain_group(SOURCES FOLDER): which of them a unity build compiles together: about ten of a folder, chosen by their
 # names, so that a new file moves no other. Kernels that Highway compiles once per instruction set (they include themselves
 # again) stay alone, as does what a test program replaces.
+#
+# What somebody works on stays alone, too: ./ingrain lists in loose-sources.txt what has changed since the first build, so
+# that the next change of a file compiles that file only.
+set(_loose_list ${CMAKE_BINARY_DIR}/loose-sources.txt)
+if(NOT EXISTS ${_loose_list})
+  file(TOUCH ${_loose_list})
+endif()
+file(STRINGS ${_loose_list} _loose_sources)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_loose_list})
+
 function(_ingrain_group sources folder)
   list(LENGTH sources count)
   math(EXPR groups "${count} / 10 + 1")
   foreach(source IN LISTS sources)
     file(STRINGS ${source} again REGEX "foreach_target.h" LIMIT_COUNT 1)
-    if(again OR source MATCHES "/ops/(backend|unbuilt_backends).cpp$|/bench/machine.cpp$")
+    file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${source})
+    if(again OR name IN_LIST _loose_sources OR source MATCHES "/ops/backend.cpp$|/ops/graph/no_cuda.cpp$|/bench/machine.cpp$")
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     else()
       file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/src ${source})
@@ -29,17 +40,4 @@ function(ingrain_folders target)
     _ingrain_group("${sources}" ${folder})
     target_sources(${target} PRIVATE ${sources})
   endforeach()
-endfunction()
-
-# ingrain_operations(TARGET): src/ops, by convention. Where CUDA is linked, the engine has each operation's cuda.cu and
-# cuda.cpp (or what lies in its folder cuda/); elsewhere ops/unbuilt_backends.cpp stands in for them.
-function(ingrain_operations target)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*.cpp)
-  file(GLOB_RECURSE cuda CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*.cu)
-  set(cuda_tensors ${sources})
-  list(FILTER cuda_tensors INCLUDE REGEX "/cuda(/[^/]*)?\\.cpp$|/cuda/[^/]*\\.cpp$")
-  list(REMOVE_ITEM sources ${cuda_tensors} ${CMAKE_SOURCE_DIR}/src/ops/unbuilt_backends.cpp)
-  _ingrain_group("${sources}" ops)
-  target_sources(${target} PRIVATE ${sources})
-  ingrain_cuda_sources(LINKED ${cuda} ${cuda_tensors} OTHERWISE ${CMAKE_SOURCE_DIR}/src/ops/unbuilt_backends.cpp)
 endfunction()

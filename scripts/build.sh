@@ -43,11 +43,23 @@ compile() {
   fi || die 1 "the build failed" "look above"
 }
 
+# The first build compiles many files as one (a unity build). A file that has changed since is compiled alone from then
+# on, as cmake/sources.cmake reads in this list.
+list_loose_sources() {
+  local whole=$build/release/ingrain-whole list=$build/release/loose-sources.txt changed
+  [[ -f $whole ]] || return 0
+  changed=$(cd "$root" && { cat "$list" 2>/dev/null || true
+    find src -name '*.cpp' -newer "$whole"; } | sort -u)
+  [[ -z $changed || $changed == "$(cat "$list" 2>/dev/null)" ]] || echo "$changed" >"$list"
+}
+
 build_program() {
   configure release
+  list_loose_sources
   local begun=$build/begun # its age is the program's: a file saved while the compiler runs counts as changed
   touch "$begun"
   compile release ingrain_cli
+  [[ -f $build/release/ingrain-whole ]] || touch -r "$begun" "$build/release/ingrain-whole"
   settings >"$built"
   touch -r "$begun" "$built"
 }

@@ -22,6 +22,26 @@ part_sanitize() {
   ctest --test-dir "$build/sanitize" -j "$(nproc)" --output-on-failure "$@"
 }
 
+# The formatter and the linter, in the versions that python/requirements-test.txt pins. The linter reads the library
+# without libtorch, as the sanitizers' build puts its files together.
+part_lint() {
+  if ! install_test_tools || [[ ! -x $venv/bin/clang-format ]]; then
+    say "lint: no clang-format here; skipped"
+    return $skipped_status
+  fi
+  local sources
+  mapfile -t sources < <(find "$root"/{src,include,tests,examples} \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \))
+  if ! printf '%s\0' "${sources[@]}" | xargs -0 -P "$(nproc)" -n 40 "$venv/bin/clang-format" --dry-run --Werror; then
+    say "lint: the files above are not as the formatter writes them: .venv/bin/clang-format -i FILE"
+    return 1
+  fi
+  configure sanitize
+  find "$build/sanitize/CMakeFiles/ingrain_base.dir/Unity" -name '*.cxx' -print0 |
+    xargs -0 -P "$(nproc)" -n 1 "$venv/bin/clang-tidy" --quiet --config-file="$root/.clang-tidy" \
+      --extra-arg=-Wno-everything -- -std=c++20 -I"$root/src" -I"$root/include" -DFMT_HEADER_ONLY=1 -DPCRE2_CODE_UNIT_WIDTH=8 \
+      2> >(grep -v 'warnings generated' >&2)
+}
+
 # The program from outside.
 part_python() {
   configure release
@@ -74,12 +94,12 @@ part_verify() {
 
 command_test() {
   local part status parts=() failed=() skipped=()
-  while [[ ${1-} =~ ^--(unit|sanitize|python|fuzz|verify)$ ]]; do
+  while [[ ${1-} =~ ^--(unit|sanitize|lint|python|fuzz|verify)$ ]]; do
     parts+=("${1#--}")
     shift
   done
   if ((${#parts[@]} == 0)); then
-    parts=(unit sanitize python fuzz verify)
+    parts=(unit sanitize lint python fuzz verify)
   fi
   install_packages tools libraries test-tools
   install_torch

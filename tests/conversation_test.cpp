@@ -173,5 +173,13 @@ TEST(Conversation, a_turn_that_forgets_is_read_again_from_where_it_differs) {
   EXPECT_EQ(tokenizer.decode_bytes(common.rest), "[three]>");
 }
 
+TEST(Conversation, a_template_sees_the_tokens_that_the_files_name_and_no_others) {
+  Form form{.source = "{{ bos_token }}{{ pad_token }}{{ image_token }}|{{ eos_token is defined }}"};
+  form.named = {{"pad_token", "<pad>"}, {"image_token", "<img>"}};
+  Conversation talk(form);
+  talk.add("user", "a");
+  EXPECT_EQ(text_of(talk.render(true)), "<pad><img>|False");
+}
+
 }  // namespace
 }  // namespace ingrain::chat

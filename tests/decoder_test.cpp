@@ -87,7 +87,7 @@ thread_local int CountOperations::operations_ = 0;
 struct Variant {
   const char* name;
   at::ScalarType type;
-  const ops::PackedFormat* format;
+  const ops::QuantizedFormat* format;
   TinyShape shape;
   bool biases, head_norms, interleaved;
   double tolerance;
@@ -111,7 +111,7 @@ Network variant_model(const Variant& variant) {
     if (kind == ParameterKind::norm || x.dim() == 1) x.add_(at::randn_like(x), 0.2);
   });
   Network model{c, convert(c, w, variant.type), "tiny"};
-  if (variant.format) pack_slow_weights(model, *variant.format);
+  if (variant.format) quantize_slow_weights(model, *variant.format);
   return model;
 }
 
@@ -261,7 +261,8 @@ TEST(Decoder, keeps_the_checkpoints_that_reading_keeps) {
   ReadOptions options;
   Memory expected = empty_memory(model);
   Checkpoints read_kept(1 << 20);
-  session::read(model, expected, read_kept, tokens, options);
+  InnerLoop loop(model, expected);
+  session::read(loop, read_kept, tokens, options);
   Session decoder(model, empty_memory(model), Checkpoints(1 << 20));
   decoder.read(tokens.narrow(1, 0, 3), options);
   for (int64_t i = 3; i < 30; ++i) decoder.write(tokens.narrow(1, i, 1), options);

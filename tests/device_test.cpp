@@ -56,7 +56,7 @@ TEST(Device, other_words_are_unknown_on_every_machine) {
   for (const char* word : {"auto", "cpu", "cuda", "cuda:0", "cuda:12"}) EXPECT_TRUE(is_device_name(word)) << word;
 }
 
-TEST(Device, packed_weights_are_for_the_cpu) {
+TEST(Device, quantized_weights_are_for_the_cpu) {
   const auto refusal_of = [](const LoadOptions& options) { return error_of([&] { open_model("/nowhere", options); }); };
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "cuda:1"}),
               HasSubstr("--weights q8_0 is for the CPU, not for --device cuda:1"));

@@ -1,5 +1,5 @@
 // Products with few rows: one sequence or several, weights as wide as the rows or wider, wherever they lie.
-#include "ops/linear/gemv.h"
+#include "ops/gemv/gemv.h"
 
 #include "instruction_sets.h"
 #include "ops/linear/linear.h"
@@ -42,9 +42,9 @@ void expect_exact(const Types& types, const Placing& placing, int64_t n, int64_t
     const auto sizes = [&](int64_t rows) { return batch > 0 ? std::vector{batch, rows, k} : std::vector{rows, k}; };
     const Tensor a = placing.place(normal(sizes(m), 1), types.rows),
                  b = placing.place(normal(sizes(n), 2), types.weights);
-    if (!ops::has_few_rows(a, b)) continue;
+    if (!ops::gemv_fits(a, b)) continue;
     ++taken;
-    const Tensor c = ops::few_rows_nt(a, b);
+    const Tensor c = ops::gemv_nt(a, b);
     EXPECT_EQ(c.scalar_type(), types.rows);
     expect_close(c, exact(a, b), types.tolerance);
   }
@@ -61,42 +61,41 @@ void expect_all_exact(const Placing& placing) {
   }
 }
 
-TEST(FewRows, kernels_are_exact) {
+TEST(Gemv, kernels_are_exact) {
   on_every_instruction_set([] {
     for (const Placing& placing : placings(at::kCPU)) expect_all_exact(placing);
   });
 }
-TEST(FewRows, kernels_are_exact_on_cuda) {
+TEST(Gemv, kernels_are_exact_on_cuda) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a torch without CUDA";
   for (const Placing& placing : placings(at::kCUDA)) expect_all_exact(placing);
 }
 
-TEST(FewRows, kernels_read_weights_where_they_lie) {
+TEST(Gemv, kernels_read_weights_where_they_lie) {
   const Placing placing;
   for (const Types& types : kTypes) {
     const Tensor a = placing.place(normal({3, 2, 64}, 1), types.rows),
                  all = placing.place(normal({3, 40, 96}, 2), types.weights);
     for (const Tensor& b : {all.narrow(2, 32, 64), all.narrow(2, 3, 64), all.narrow(1, 7, 9).narrow(2, 0, 64),
                             all.narrow(0, 1, 1).narrow(2, 0, 64).expand({3, 40, 64})}) {
-      ASSERT_TRUE(ops::has_few_rows(a, b));
-      expect_close(ops::few_rows_nt(a, b), exact(a, b), types.tolerance);
+      ASSERT_TRUE(ops::gemv_fits(a, b));
+      expect_close(ops::gemv_nt(a, b), exact(a, b), types.tolerance);
     }
-    EXPECT_FALSE(ops::has_few_rows(a, all.narrow(1, 0, 16).narrow(2, 0, 64).transpose(1, 2)))
-        << "rows that are columns";
+    EXPECT_FALSE(ops::gemv_fits(a, all.narrow(1, 0, 16).narrow(2, 0, 64).transpose(1, 2))) << "rows that are columns";
   }
 }
 
-TEST(FewRows, fp32_weights_meet_bf16_rows_as_if_rounded_before) {
+TEST(Gemv, fp32_weights_meet_bf16_rows_as_if_rounded_before) {
   on_every_instruction_set([] {
     for (const int64_t k : {5, 32, 100}) {
       const Tensor a = normal({3, k}, 4).to(at::kBFloat16), w = normal({9, k}, 5).to(at::kFloat);
-      ASSERT_TRUE(ops::has_few_rows(a, w));
-      EXPECT_TRUE(ops::few_rows_nt(a, w).equal(ops::few_rows_nt(a, w.to(at::kBFloat16))));
+      ASSERT_TRUE(ops::gemv_fits(a, w));
+      EXPECT_TRUE(ops::gemv_nt(a, w).equal(ops::gemv_nt(a, w.to(at::kBFloat16))));
     }
   });
 }
 
-TEST(FewRows, kernels_give_a_token_of_every_sequence_its_own_fast_weights) {
+TEST(Gemv, kernels_give_a_token_of_every_sequence_its_own_fast_weights) {
   const at::NoGradGuard no_grad;
   for (const int64_t P : {1, 2}) {
     const Tensor x = normal({P, 3, 1, 64}, 6).to(at::kBFloat16), w = normal({3, 20, 64}, 7).to(at::kFloat);

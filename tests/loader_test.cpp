@@ -66,7 +66,7 @@ TEST(SplitMix64, draws_below_a_range_are_uniform) {
 
 TEST_F(LoaderTest, a_batch_holds_consecutive_tokens_of_different_sequences) {
   const Corpus corpus = counting(1000);
-  for (const Order order : {Order::packed, Order::numpy}) {
+  for (const Order order : {Order::splitmix, Order::numpy}) {
     Loader loader(corpus, options(3, 10, order));
     std::set<int32_t> seen;
     const uint64_t batches = loader.batches_in_epoch();
@@ -104,7 +104,7 @@ TEST_F(LoaderTest, the_numpy_order_is_that_of_the_reference_run) {
 
 TEST_F(LoaderTest, a_resumed_loader_continues_exactly_where_it_stopped) {
   const Corpus corpus = counting(300);
-  for (const Order order : {Order::packed, Order::numpy}) {
+  for (const Order order : {Order::splitmix, Order::numpy}) {
     for (const int before : {0, 1, 5, 14, 15, 40}) {
       Loader whole(corpus, options(2, 10, order, 9)), resumed(corpus, options(2, 10, order, 9));
       for (int i = 0; i < before; ++i) whole.next();
@@ -121,10 +121,10 @@ TEST_F(LoaderTest, a_resumed_loader_continues_exactly_where_it_stopped) {
 TEST_F(LoaderTest, ranks_share_a_batch_without_overlap) {
   const Corpus corpus = counting(500);
   for (const int ranks : {1, 2, 4}) {
-    Loader whole(corpus, options(4, 10, Order::packed));
+    Loader whole(corpus, options(4, 10, Order::splitmix));
     std::vector<Loader> parts;
     for (int rank = 0; rank < ranks; ++rank) {
-      LoaderOptions o = options(4, 10, Order::packed);
+      LoaderOptions o = options(4, 10, Order::splitmix);
       o.rank = rank, o.ranks = ranks;
       parts.emplace_back(corpus, o);
     }
@@ -143,7 +143,7 @@ TEST_F(LoaderTest, ranks_share_a_batch_without_overlap) {
 
 TEST_F(LoaderTest, seeds_and_epochs_give_different_orders) {
   const Corpus corpus = counting(2000);
-  Loader one(corpus, options(2, 10, Order::packed, 1)), two(corpus, options(2, 10, Order::packed, 2));
+  Loader one(corpus, options(2, 10, Order::splitmix, 1)), two(corpus, options(2, 10, Order::splitmix, 2));
   const auto first = starts(one.next());
   EXPECT_NE(first, starts(two.next()));
   while (one.state().epoch == 0) {
@@ -157,13 +157,13 @@ TEST_F(LoaderTest, seeds_and_epochs_give_different_orders) {
 TEST_F(LoaderTest, what_cannot_work_is_refused_with_the_remedy) {
   const Corpus corpus = counting(100);
   const auto error = [&](LoaderOptions o) { return error_of([&] { Loader(corpus, o); }); };
-  EXPECT_EQ(error(options(9, 10, Order::packed)), "");
-  EXPECT_TRUE(contains(error(options(10, 10, Order::packed)), "smaller batch"));
-  EXPECT_TRUE(contains(error(options(1, 51, Order::packed)), "smaller length"));
-  EXPECT_TRUE(contains(error(options(INT64_MAX, INT64_MAX, Order::packed)), "too few"));
-  EXPECT_TRUE(contains(error(options(0, 10, Order::packed)), "positive"));
-  EXPECT_TRUE(contains(error(options(1, -1, Order::packed)), "positive"));
-  LoaderOptions shared = options(3, 10, Order::packed);
+  EXPECT_EQ(error(options(9, 10, Order::splitmix)), "");
+  EXPECT_TRUE(contains(error(options(10, 10, Order::splitmix)), "smaller batch"));
+  EXPECT_TRUE(contains(error(options(1, 51, Order::splitmix)), "smaller length"));
+  EXPECT_TRUE(contains(error(options(INT64_MAX, INT64_MAX, Order::splitmix)), "too few"));
+  EXPECT_TRUE(contains(error(options(0, 10, Order::splitmix)), "positive"));
+  EXPECT_TRUE(contains(error(options(1, -1, Order::splitmix)), "positive"));
+  LoaderOptions shared = options(3, 10, Order::splitmix);
   shared.ranks = 2;
   EXPECT_TRUE(contains(error(shared), "ranks"));
   shared.ranks = 3, shared.rank = 3;
@@ -175,17 +175,17 @@ TEST_F(LoaderTest, what_cannot_work_is_refused_with_the_remedy) {
 TEST_F(LoaderTest, every_epoch_has_a_batch_at_the_smallest_size_allowed) {
   const Corpus corpus = counting(30);
   for (uint64_t seed = 0; seed < 50; ++seed) {
-    Loader loader(corpus, options(2, 10, Order::packed, seed));
+    Loader loader(corpus, options(2, 10, Order::splitmix, seed));
     for (int i = 0; i < 5; ++i) EXPECT_EQ(loader.next().tokens.size(), 22u);
   }
 }
 
 TEST_F(LoaderTest, a_checkpoint_of_another_run_is_refused) {
   const Corpus corpus = counting(300);
-  Loader loader(corpus, options(2, 10, Order::packed));
+  Loader loader(corpus, options(2, 10, Order::splitmix));
   LoaderState state = loader.state();
-  for (const auto& other : {options(3, 10, Order::packed), options(2, 11, Order::packed), options(2, 10, Order::numpy),
-                            options(2, 10, Order::packed, 2)}) {
+  for (const auto& other : {options(3, 10, Order::splitmix), options(2, 11, Order::splitmix),
+                            options(2, 10, Order::numpy), options(2, 10, Order::splitmix, 2)}) {
     EXPECT_TRUE(contains(error_of([&] { Loader(corpus, other).resume(state); }), "other data"));
   }
   state.batch = 1000;
@@ -200,7 +200,7 @@ TEST_F(LoaderTest, an_id_beyond_int32_names_the_file) {
   const std::vector<uint32_t> ids(100, 0xFFFFFFFF);
   put(dir_ / "bad.bin", {reinterpret_cast<const char*>(ids.data()), 400});
   const Corpus corpus = Corpus::open(dir_ / "bad.bin", TokenType::U32);
-  EXPECT_TRUE(contains(error_of([&] { Loader(corpus, options(1, 10, Order::packed)).next(); }), "bad.bin"));
+  EXPECT_TRUE(contains(error_of([&] { Loader(corpus, options(1, 10, Order::splitmix)).next(); }), "bad.bin"));
 }
 
 }  // namespace

@@ -141,6 +141,26 @@ TEST_F(MemoryFile, a_memory_goes_from_one_compute_type_to_another_and_comes_back
   EXPECT_LT(test::max_difference(read(there, origin, next).nll_Bn, read(here, moved, next).nll_Bn), 0.2);
 }
 
+// As programs before 0.3 wrote them.
+TEST_F(MemoryFile, files_of_version_1_are_read_with_the_same_bits) {
+  const Network model = tiny_model({}, at::kFloat);
+  const auto path = saved(model, 21);
+  const Memory expected = load_memory(path, model);
+  Parts parts = take_apart(path), old;
+  for (const auto& [name, tensor] : parts.tensors)
+    old.tensors[name.starts_with("layer.") ? "window." + name.substr(6) : name] = tensor;
+  ASSERT_TRUE(old.tensors.contains("window.2.v"));
+  old.metadata = parts.metadata;
+  old.metadata["version"] = "1";
+  put_together_sealed(old, dir_ / "old.memory");
+  EXPECT_EQ(read_memory_info(dir_ / "old.memory").version, 1);
+  expect_identical(model, expected, load_memory(dir_ / "old.memory", model));
+  // Neither version's names are known in the other.
+  old.metadata["version"] = "2";
+  put_together_sealed(old, dir_ / "mixed.memory");
+  EXPECT_TRUE(contains(error_of([&] { load_memory(dir_ / "mixed.memory", model); }), "layer.0.k"));
+}
+
 TEST_F(MemoryFile, a_memory_of_another_model_is_refused_with_both_names) {
   const Network model = tiny_model({}, at::kFloat);
   Network other = tiny_model({}, at::kFloat, 6);
@@ -184,7 +204,7 @@ TEST_F(MemoryFile, hostile_counts_and_shapes_are_refused_before_anything_large_i
     EXPECT_NE(error([&](Parts& p) { p.tensors.erase(tensor_name); }), "") << name;
     EXPECT_NE(error([&](Parts& p) { p.tensors[tensor_name] = at::zeros({1}); }), "") << name;
   }
-  for (const char* name : {"fast.0.w13", "window.1.k", "last", "chunk.h"}) {
+  for (const char* name : {"fast.0.w13", "layer.1.k", "last", "chunk.h"}) {
     const auto spoilt = [&](double value) { return error([&](Parts& p) { p.tensors[name].view(-1)[0] = value; }); };
     EXPECT_TRUE(contains(spoilt(std::nan("")), name)) << spoilt(std::nan(""));
     EXPECT_NE(spoilt(INFINITY), "") << name;

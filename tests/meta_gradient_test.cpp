@@ -1,4 +1,5 @@
-// The tangent method against reverse over reverse and finite differences, in fp64 (DESIGN.md section 4).
+// The tangent method against reverse over reverse and finite differences, in fp64 (docs/mathematics.md, "Learning to
+// read").
 #include "reverse_over_reverse.h"
 #include "base/error.h"
 #include "tiny_model.h"

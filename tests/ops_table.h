@@ -3,6 +3,8 @@
 
 #include "ops/dual.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <functional>
 #include <ostream>
 #include <string>
@@ -32,8 +34,38 @@ struct Case {
   bool has_constant_tangent(size_t i) const;
 };
 
+/// Fills a case's inputs from one seeded stream, so that every run sees the same numbers.
+class Inputs {
+ public:
+  explicit Inputs(Case& c) : case_(c), generator_(at::make_generator<at::CPUGeneratorImpl>(1234)) {}
+
+  Tensor normal(at::IntArrayRef sizes, double scale = 1) { return at::randn(sizes, generator_, at::kDouble) * scale; }
+  void planed(at::IntArrayRef sizes, double scale = 1) {
+    case_.values.push_back(normal(sizes, scale));
+    case_.tangents.push_back(normal(sizes, scale));
+  }
+  void slow(const Tensor& x) { case_.slow.push_back(x); }
+  void wide(const Tensor& x) {
+    case_.wide.push_back(case_.slow.size());
+    slow(x);
+  }
+
+ private:
+  Case& case_;
+  at::Generator generator_;
+};
+
+/// Of an operation whose tangents are the formula's.
+Case new_case(const std::string& name, int64_t planes);
+
+constexpr double kEps = 1e-6;
+inline Tensor plain_norm(const Tensor& x, const Tensor& w) {
+  return x * (x.square().mean(-1, true) + kEps).rsqrt() * w;
+}
+
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
+/// Of all operations: what NAME_cases(P) in src/ops/NAME/test.cpp gives, for ordinary tensors and for duals.
 std::vector<Case> all_cases();
 
 }  // namespace ingrain::test

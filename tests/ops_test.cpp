@@ -4,6 +4,7 @@
 #include "ops_table.h"
 
 #include "ops/backend.h"
+#include "ops/checks.h"
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/simd/targets.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
@@ -189,7 +190,7 @@ void expect_bf16_equal(const Case& c, at::Device device) {
 TEST_P(Operations, kernels_equal_the_reference_in_fp32) { expect_fp32_equal(GetParam(), at::kCPU); }
 TEST_P(Operations, kernels_equal_the_reference_in_bf16) { expect_bf16_equal(GetParam(), at::kCPU); }
 
-TEST(FewQueries, by_several_threads_equal_the_reference) {
+TEST(DecodeAttention, by_several_threads_equal_the_reference) {
   const Threads threads(4);
   for (const Case& c : all_cases()) {
     if (c.name.find("decode") == std::string::npos) continue;

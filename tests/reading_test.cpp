@@ -1,6 +1,7 @@
-// Properties of reading (DESIGN.md section 3), on random small models in fp64.
+// Properties of reading (docs/mathematics.md, "Reading: the inner loop"), on random small models in fp64.
 #include "base/error.h"
 #include "same_memory.h"
+#include "ttt/steps/amortized.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -19,16 +20,27 @@ using test::TinyShape;
 constexpr double kExact = 1e-11;
 
 /// Reads in pieces of the given sizes (the last one repeated) and returns all scores.
-Tensor read_split(const Network& model, Memory& memory, const Tensor& tokens_Bn, const std::vector<int64_t>& sizes,
-                  const ReadOptions& options = {}) {
+Tensor read_pieces(const Tensor& tokens_Bn, const std::vector<int64_t>& sizes,
+                   const std::function<Tensor(const Tensor&)>& read_piece) {
   std::vector<Tensor> scores;
   size_t next = 0;
   for (int64_t first = 0; first < tokens_Bn.size(1);) {
     const int64_t n = std::min(sizes[std::min(next++, sizes.size() - 1)], tokens_Bn.size(1) - first);
-    scores.push_back(read(model, memory, tokens_Bn.narrow(1, first, n), options).nll_Bn);
+    scores.push_back(read_piece(tokens_Bn.narrow(1, first, n)));
     first += n;
   }
   return at::cat(scores, 1);
+}
+
+Tensor read_split(const Network& model, Memory& memory, const Tensor& tokens_Bn, const std::vector<int64_t>& sizes,
+                  const ReadOptions& options = {}) {
+  return read_pieces(tokens_Bn, sizes,
+                     [&](const Tensor& piece_Bn) { return read(model, memory, piece_Bn, options).nll_Bn; });
+}
+
+Tensor read_split(InnerLoop& loop, const Tensor& tokens_Bn, const std::vector<int64_t>& sizes,
+                  const ReadOptions& options) {
+  return read_pieces(tokens_Bn, sizes, [&](const Tensor& piece_Bn) { return loop.read(piece_Bn, options).nll_Bn; });
 }
 
 class Reading : public ::testing::TestWithParam<TinyShape> {};
@@ -57,10 +69,10 @@ TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
       expect_same_memory(model, whole, memory);
     }
   }
-  ReadOptions small_segments;
-  small_segments.segment = 5;
+  ReadOptions small_prefills;
+  small_prefills.prefill = 5;
   Memory memory = empty_memory(model, 2);
-  read(model, memory, tokens, small_segments);
+  read(model, memory, tokens, small_prefills);
   expect_same_memory(model, whole, memory);
 }
 
@@ -71,22 +83,42 @@ TEST_P(Reading, a_memory_without_the_work_done_ahead_goes_on_identically) {
   const Tensor tokens = random_tokens(model.config, 1, 45);
   ReadOptions options;
   options.ahead = 3;
-  Memory memory = empty_memory(model);
-  read_split(model, memory, tokens.narrow(1, 0, 11), {1}, options);
   for (const int64_t at : {11, 13, 15, 16}) {
-    if (at > memory.position)
-      read_split(model, memory, tokens.narrow(1, memory.position, at - memory.position), {1}, options);
-    Memory going_on = memory.fork(), without = memory.fork();
-    going_on.ahead = memory.ahead ? std::make_shared<ChunkAhead>(*memory.ahead) : nullptr;
+    Memory going_on = empty_memory(model);
+    InnerLoop loop(model, going_on);
+    read_split(loop, tokens.narrow(1, 0, at), {1}, options);
     if (model.config.suffix_len > 0 && at == 15 && model.config.chunk > 1) {
-      EXPECT_TRUE(going_on.ahead && going_on.ahead->done() > 0);
+      EXPECT_GT(loop.passed_ahead(), 0);
     }
+    Memory without = going_on.fork(), at_once = going_on.fork();
+    InnerLoop anew(model, without);
     const Tensor rest = tokens.narrow(1, at, 45 - at);
-    const Tensor a = read_split(model, going_on, rest, {1, 2, 1, 7, 1}, options),
-                 b = read_split(model, without, rest, {1, 2, 1, 7, 1}, options);
+    const Tensor a = read_split(loop, rest, {1, 2, 1, 7, 1}, options),
+                 b = read_split(anew, rest, {1, 2, 1, 7, 1}, options),
+                 c = read_split(model, at_once, rest, {1, 2, 1, 7, 1}, options);
     EXPECT_TRUE(a.equal(b)) << "from " << at;
+    EXPECT_TRUE(a.equal(c)) << "call by call from " << at;
     expect_same_memory(model, going_on, without, 0);
+    expect_same_memory(model, going_on, at_once, 0);
   }
+}
+
+/// A memory may be exchanged for another between two calls: what was done ahead for the one is of no use to the other.
+TEST(WorkAhead, is_dropped_where_the_memory_was_exchanged) {
+  const Network model = tiny_model({}, at::kFloat);
+  const Tensor tokens = random_tokens(model.config, 1, 45), others = random_tokens(model.config, 1, 45, 9);
+  ReadOptions options;
+  options.ahead = 3;
+  Memory memory = empty_memory(model), expected = empty_memory(model);
+  InnerLoop loop(model, memory);
+  read_split(loop, tokens.narrow(1, 0, 15), {1}, options);
+  ASSERT_GT(loop.passed_ahead(), 0);
+  read_split(model, expected, others.narrow(1, 0, 15), {1}, options);
+  memory = expected.fork();
+  EXPECT_EQ(loop.passed_ahead(), 0);
+  const Tensor rest = tokens.narrow(1, 15, 30);
+  EXPECT_TRUE(read_split(loop, rest, {1}, options).equal(read_split(model, expected, rest, {1}, options)));
+  expect_same_memory(model, expected, memory, 0);
 }
 
 /// Each part's work is spread over the tokens of the next part, so that no token carries much of it.
@@ -94,17 +126,17 @@ TEST(WorkAhead, is_spread_over_the_next_part) {
   TinyShape shape;
   shape.chunk = 64;
   const ModelConfig config = test::tiny_config(shape);
-  const ChunkAhead ahead(config, 16);                   // parts of 16, 16, 16, 8, 4, 2 and 2 tokens
-  const int64_t steps = SuffixPass::steps(config) + 1;  // so small a vocabulary is one step
+  const AmortizedChunk ahead(config, {}, 16);               // parts of 16, 16, 16, 8, 4, 2 and 2 tokens
+  const int64_t units = SuffixPass::sublayers(config) + 1;  // so small a vocabulary is one unit
   EXPECT_EQ(ahead.part_tokens(), 16);
-  for (int64_t filled = 0; filled < 16; ++filled) EXPECT_EQ(ahead.steps_due(filled), 0) << filled;
-  EXPECT_EQ(ahead.steps_due(16), (steps + 15) / 16);
+  for (int64_t filled = 0; filled < 16; ++filled) EXPECT_EQ(ahead.units_due(filled), 0) << filled;
+  EXPECT_EQ(ahead.units_due(16), (units + 15) / 16);
   for (int64_t filled = 17; filled < 64; ++filled) {
-    EXPECT_GE(ahead.steps_due(filled), ahead.steps_due(filled - 1));
-    EXPECT_LE(ahead.steps_due(filled), (steps + 1) / 2) << "a backlog is worked off gradually";
+    EXPECT_GE(ahead.units_due(filled), ahead.units_due(filled - 1));
+    EXPECT_LE(ahead.units_due(filled), (units + 1) / 2) << "a backlog is worked off gradually";
   }
-  EXPECT_EQ(ahead.steps_due(64), (steps + 1) / 2);
-  EXPECT_EQ(ChunkAhead(config, 1).part_tokens(), 1);
+  EXPECT_EQ(ahead.units_due(64), (units + 1) / 2);
+  EXPECT_EQ(AmortizedChunk(config, {}, 1).part_tokens(), 1);
 }
 
 TEST_P(Reading, scores_never_depend_on_later_tokens) {
@@ -209,7 +241,7 @@ TEST(ReadingLimits, stopping_leaves_the_memory_of_what_was_read) {
   const Network model = tiny_model({});
   const Tensor tokens = random_tokens(model.config, 1, 60);
   ReadOptions options;
-  options.segment = 8;
+  options.prefill = 8;
   options.keep_going = [](int64_t done) { return done < 16; };
   Memory stopped = empty_memory(model), straight = empty_memory(model);
   const int64_t n = read(model, stopped, tokens, options).tokens_read;
@@ -226,7 +258,7 @@ TEST(ReadingLimits, a_caller_that_throws_is_left_with_the_memory_of_what_was_rea
     for (const int64_t at_once : {1, 5, 120}) {
       int64_t calls = 0;
       ReadOptions options;
-      options.segment = 16;
+      options.prefill = 16;
       if (asked)
         options.keep_going = [&](int64_t) { return ++calls == 3 ? (enough(), true) : true; };
       else
@@ -235,7 +267,7 @@ TEST(ReadingLimits, a_caller_that_throws_is_left_with_the_memory_of_what_was_rea
         };
       Memory stopped = empty_memory(model), expected = empty_memory(model);
       const bool one_call = at_once == tokens.size(1);
-      if (asked && !one_call) continue;  // nothing is asked within one segment
+      if (asked && !one_call) continue;  // nothing is asked within one prefill
       EXPECT_THROW(read_split(model, stopped, tokens, {at_once}, options), std::runtime_error);
       EXPECT_EQ(calls, asked ? 3 : 5) << "none is called after it";
       EXPECT_LT(stopped.position, tokens.size(1));

@@ -7,7 +7,7 @@
 #include "scratch.h"
 #include "tiny_model.h"
 #include "train/run.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <gmock/gmock.h>
 

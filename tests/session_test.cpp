@@ -152,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Sessions,
                                            TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
                                            TinyShape{.tie = false, .post_norm = false}));
 
-Network wide_model(at::ScalarType type, const ops::PackedFormat* format = nullptr) {
+Network wide_model(at::ScalarType type, const ops::QuantizedFormat* format = nullptr) {
   ModelConfig c = test::tiny_config({});
   c.vocab_size = 48;
   c.hidden_size = c.mlp_size = 64;
@@ -160,14 +160,27 @@ Network wide_model(at::ScalarType type, const ops::PackedFormat* format = nullpt
   c.head_dim = 16;
   c.init_std = 0.1;
   Network model{c, convert(c, initial_weights(c, 5), type), "wide"};
-  if (format) pack_slow_weights(model, *format);
+  if (format) quantize_slow_weights(model, *format);
   return model;
+}
+
+TEST(SessionsByKernels, capture_a_token_or_say_what_stands_in_the_way) {
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const Network model = wide_model(type);
+    Session session(model, ttt::empty_memory(model));
+    session.read(test::random_tokens(model.config, 1, 20));
+    EXPECT_EQ(session.graph(), nullptr) << "no token was written";
+    for (uint64_t i = 0; i < 3; ++i) session.write(test::random_tokens(model.config, 1, 1, i));
+    ASSERT_NE(session.graph(), nullptr);
+    EXPECT_EQ(session.graph()->captured(), type != at::kDouble) << type << ": " << session.graph()->refusal();
+    EXPECT_EQ(session.graph()->refusal().empty(), type != at::kDouble);
+  }
 }
 
 /// With one thread, and few enough rows for the kernels of few rows, sums have one order.
 TEST(SessionsByKernels, in_one_batch_are_what_each_is_alone_to_the_last_bit) {
   const test::Threads one_thread(1);
-  for (const auto& [type, format] : {std::pair<at::ScalarType, const ops::PackedFormat*>(at::kFloat, nullptr),
+  for (const auto& [type, format] : {std::pair<at::ScalarType, const ops::QuantizedFormat*>(at::kFloat, nullptr),
                                      {at::kBFloat16, nullptr},
                                      {at::kFloat, &ops::q8_0}}) {
     const Network model = wide_model(type, format);
@@ -297,6 +310,7 @@ TEST(Session, what_cannot_be_done_is_refused_before_anything_is) {
   EXPECT_THROW(some.become(ttt::empty_memory(model, 2)), Error);
   Batch batch(model);
   EXPECT_THROW(batch.add(stranger), Error);
+  EXPECT_THROW(batch.remove(some), Error);
   const auto refused = [&](std::initializer_list<Batch::Turn> turns) {
     const std::vector<Batch::Turn> all(turns);
     EXPECT_THROW(batch.step(all), Error);

@@ -18,7 +18,7 @@ enum class Learn {
 struct GenerateOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 256;
-  std::vector<std::string> stop;  // ends before any of these; they are not given out
+  std::vector<std::string> stop;  // ends before any of these; they are not given out. A special token ends by its id
   Learn learn = Learn::all;
   std::function<bool()> keep_going;  // asked before each token; false ends the text
 };

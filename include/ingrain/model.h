@@ -46,6 +46,9 @@ class Model {
   /// Their text, as valid UTF-8.
   std::string decode(std::span<const int32_t> tokens) const;
 
+  /// What is odd about its files, in whole sentences for a user; it works all the same.
+  const std::vector<std::string>& warnings() const;
+
   /// What ingrain's own sources see of it (src/api/parts.h).
   struct Parts;
   const Parts& parts() const { return *parts_; }

@@ -24,10 +24,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 chat::Form form_of(const Model& model, bool special) {
   const tokenizer::Tokenizer& tokenizer = model.parts().tokenizer;
-  const auto text_of = [&](const std::optional<int32_t>& id) {
-    return id ? std::optional<std::string>(tokenizer.id_to_bytes(*id)) : std::nullopt;
-  };
-  chat::Form out{chat::find_chat_template(model.parts().folder), text_of(tokenizer.bos()), text_of(tokenizer.eos())};
+  chat::Form out{.source = chat::find_chat_template(model.parts().folder), .named = tokenizer.named_tokens()};
   if (special) return out;
   out.control = chat::control_tokens(tokenizer, out.source.value_or(""));
   return out;

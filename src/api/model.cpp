@@ -25,6 +25,7 @@ int64_t Model::chunk() const { return parts_->network.config.chunk; }
 std::vector<int32_t> Model::encode(std::string_view text, bool parse_special) const {
   return parts_->tokenizer.encode(text, {.parse_special = parse_special});
 }
+const std::vector<std::string>& Model::warnings() const { return parts_->tokenizer.warnings(); }
 std::string Model::decode(std::span<const int32_t> tokens) const {
   return parts_->tokenizer.decode(tokens, /*skip_special=*/true);
 }

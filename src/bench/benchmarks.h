@@ -4,7 +4,7 @@
 
 #include "bench/report.h"
 #include "bench/subject.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 namespace ingrain::bench {
 

@@ -26,6 +26,7 @@ struct Context {
   ttt::Memory memory;                // after them
   Blocks token_ms = {};              // block i of every context was measured at the same time
   std::vector<double> step_ms = {};  // of the tokens that made an inner step; they are in token_ms, too
+  std::string graph = {};            // whether a token's work was captured, and if not, why
 
   std::vector<double> all_ms() const {
     std::vector<double> out;
@@ -73,6 +74,7 @@ class Writer {
   }
 
   int64_t steps() const { return session_.steps(); }
+  const ops::Graph& graph() const { return *session_.graph(); }
 
  private:
   session::Session session_;
@@ -80,6 +82,11 @@ class Writer {
   const Tensor logits_V_;
   session::Sampler sampler_ = session::Sampler(greedy());
 };
+
+std::string said_of(const ops::Graph& graph) {
+  if (graph.captured()) return "captured, launched for every token";
+  return "done anew for every token: " + (graph.refusal().empty() ? "nothing was captured yet" : graph.refusal());
+}
 
 void write_measured(const Subject& subject, Writer& writer, Context& context) {
   const int64_t steps = writer.steps();
@@ -110,6 +117,7 @@ void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64
     }
     done += group;
   }
+  for (size_t i = 0; i < count; ++i) contexts[i].graph = said_of(writers[i].graph());
 }
 
 void report_context(const Subject& subject, const Context& context, int64_t middle, Report& report) {
@@ -125,6 +133,7 @@ void report_context(const Subject& subject, const Context& context, int64_t midd
     report.add(at + "inner steps", static_cast<double>(context.step_ms.size()), "tokens");
     report.add(at + "inner step token: median", median(context.step_ms), "ms");
   }
+  report.facts.push_back({at + "a token's work", context.graph});
   report.add(at + "GB/s", 1e-6 * decoding_bytes(subject.model, context.tokens + middle) / typical, "GB/s");
 }
 

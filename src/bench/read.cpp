@@ -3,7 +3,7 @@
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@ namespace ingrain::bench {
 namespace {
 
 constexpr int64_t kEarly = 32768;  // tokens after which memory's use has settled
-constexpr int64_t kCall = 32768;  // tokens given to a call; a multiple of the segment
+constexpr int64_t kCall = 32768;   // tokens given to a call; a multiple of the segment
 
 struct ReadRun {
   double seconds = 0;

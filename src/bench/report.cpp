@@ -39,6 +39,7 @@ json to_json(const Report& r) {
     if (f.was) entry.update({{"was", *f.was}, {"ratio", f.value / *f.was}});
     root["figures"].push_back(std::move(entry));
   }
+  for (const Fact& f : r.facts) root["facts"][f.name] = f.value;
   return root;
 }
 
@@ -83,6 +84,7 @@ std::string to_text(const Report& r) {
     if (f.was) out += fmt::format("   was {:.{}f}, now {:.3f} of it", *f.was, digits, f.value / *f.was);
     out += "\n";
   }
+  for (const Fact& f : r.facts) out += fmt::format("  {:<52} {}\n", f.name, f.value);
   return out;
 }
 

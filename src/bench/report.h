@@ -20,12 +20,18 @@ struct Figure {
   std::optional<double> was;  // the same figure in the earlier report
 };
 
+/// What is no figure: "a token's work" is "captured".
+struct Fact {
+  std::string name, value;
+};
+
 struct Report {
   std::string benchmark;    // "read", "decode", "train", "ops"
   std::string model, type;  // what was run and in which compute type; no model for "ops"
   Machine machine;
   Peaks peaks;
   std::vector<Figure> figures;
+  std::vector<Fact> facts;
 
   void add(std::string name, double value, std::string unit) {
     figures.push_back({std::move(name), value, std::move(unit), {}});

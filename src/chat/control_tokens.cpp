@@ -29,11 +29,15 @@ bool is_all_blank(std::string_view text) { return text.find_first_not_of(" \t\r\
 }  // namespace
 
 std::vector<std::string> control_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view source) {
-  const std::string literals = literals_of(source);
+  const auto& listed = tokenizer.chat_control_tokens();
+  const std::string literals = listed ? "" : literals_of(source);
+  const auto meant = [&](const std::string& content) {
+    if (listed) return std::find(listed->begin(), listed->end(), content) != listed->end();
+    return literals.find(content) != literals.npos && !is_all_blank(content);
+  };
   std::vector<std::string> out;
   for (const tokenizer::AddedToken& token : tokenizer.added_tokens())
-    if (token.special || (literals.find(token.content) != literals.npos && !is_all_blank(token.content)))
-      out.push_back(token.content);
+    if (token.special || meant(token.content)) out.push_back(token.content);
   return out;
 }
 
@@ -50,9 +54,9 @@ std::vector<int32_t> encode_part(const tokenizer::Tokenizer& tokenizer, std::str
     else
       out = tokenizer.encode(part, options);
   }
-  const auto control = literal ? tokenizer.token_to_id(part) : std::nullopt;
+  const int32_t control = literal ? tokenizer.token_to_id(part).value_or(-1) : -1;
   require(
-      !control || std::find(out.begin(), out.end(), *control) == out.end(),
+      control < 0 || std::find(out.begin(), out.end(), control) == out.end(),
       "the tokenizer makes the control token '{}' even of plain text, so that a message cannot say it; leave it out",
       printable(part));
   return out;

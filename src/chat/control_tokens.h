@@ -10,7 +10,8 @@
 namespace ingrain::chat {
 
 /// What a message may say, but not mean: the tokenizer's special tokens, and of its other added tokens those that the
-/// template `source` writes itself (<think>, <tool_call>). Error for a template that cannot be cut into tokens.
+/// template `source` writes itself (<think>, <tool_call>) or, where it has one, of its list chat_control_tokens. Error
+/// for a template that cannot be cut into tokens.
 std::vector<std::string> control_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view source);
 
 /// The ids of one part of a rendered conversation, cut where said control tokens begin and end. `literal`: such a

@@ -39,7 +39,7 @@ void for_each_text(nlohmann::ordered_json& json, const std::function<std::string
 
 /// Cuts at the marks. A mark alone (a template may cut a text between two) is dropped, and still cuts: what stands on
 /// its two sides does not join into a control token.
-Rendering pieces_of(std::string_view text) {
+Rendering pieces_of(std::string_view text, const std::vector<std::string>& control) {
   Rendering out;
   const auto give = [&](std::string_view part, bool literal) {
     if (!part.empty()) out.push_back({std::string(part), literal});
@@ -52,7 +52,8 @@ Rendering pieces_of(std::string_view text) {
     text.remove_prefix(mark + kSaid.size());
     if (mark == end) continue;
     const size_t close = text.find(kSaidEnd);
-    if (close == text.npos || text.find(kSaid) < close) continue;
+    if (close == text.npos || std::find(control.begin(), control.end(), text.substr(0, close)) == control.end())
+      continue;
     give(text.substr(0, close), true);
     text.remove_prefix(close + kSaidEnd.size());
   }
@@ -114,12 +115,13 @@ void Conversation::add_message(const nlohmann::ordered_json& message) {
 }
 
 Rendering Conversation::render(bool answer_follows) const {
-  if (!template_) return pieces_of(as_text());
+  if (!template_) return pieces_of(as_text(), form_.control);
   chat::ChatOptions options;
   options.add_generation_prompt = answer_follows;
   options.bos_token = form_.bos_token;
   options.eos_token = form_.eos_token;
-  return pieces_of(template_->render(messages_, options));
+  for (const auto& [name, token] : form_.named) options.extra[name] = token;
+  return pieces_of(template_->render(messages_, options), form_.control);
 }
 
 std::string Conversation::as_text() const {

@@ -16,6 +16,7 @@ struct Form {
   std::optional<std::string> source;                // of the template
   std::optional<std::string> bos_token, eos_token;  // as the template sees them
   std::vector<std::string> control = {};            // spellings of tokens that are text where a message says them
+  std::vector<std::pair<std::string, std::string>> named = {};  // what else a template sees: name and token
 };
 
 /// A part of a rendered conversation. `literal`: text, though it reads like a control token, because a message said it.

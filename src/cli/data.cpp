@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/warnings.h"
 #include "cli/file_options.h"
 #include "cli/ranges.h"
 #include "data/prepare.h"
@@ -57,6 +58,7 @@ void run_prepare(PrepareArguments arguments) {
   options.documents.files.ignore = !arguments.files.no_ignore;
   if (arguments.files.dry_run) return arguments.files.tell(data::find_sources(options.inputs, options.documents).files);
   const Tokenizer tokenizer = Tokenizer::load(arguments.tokenizer);
+  say_warnings(tokenizer);
   options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());
   options.bos = choose_bos(arguments, tokenizer);
   options.tokenizer = tokenizer.fingerprint();
@@ -108,7 +110,8 @@ void add_prepare(CLI::App& parent) {
   command->add_flag("--skip-bad", options.documents.skip_bad,
                     "Leave out and count JSONL lines that hold no document (default: the first one ends the work)");
   arguments->files.add_to(*command);
-  command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed");
+  command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed")
+      ->check(without_sign());
   command->add_option("--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded")
       ->capture_default_str()
       ->check(at_least(1));

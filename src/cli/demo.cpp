@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/ranges.h"
 #include "cli/model_options.h"
 #include "cli/paths.h"
 #include "cli/writing_options.h"
@@ -170,7 +171,9 @@ void add_demo_command(CLI::App& app) {
       ->capture_default_str();
   add_compute_options(*command, o->how);
   command->add_option("--output", o->output, "Folder for the page and the memory file")->capture_default_str();
-  command->add_option("--seed", o->seed, "Of the text that is written at the end")->capture_default_str();
+  command->add_option("--seed", o->seed, "Of the text that is written at the end")
+      ->check(without_sign())
+      ->capture_default_str();
   command->footer("Example: ingrain demo --text book.txt --tokens 100000");
   command->callback([o] { demo(*o); });
 }

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/warnings.h"
 #include "cli/ranges.h"
 
 #include "base/error.h"
@@ -47,7 +48,9 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Network& model,
     require(tokenizer.has_value(),
             "{}: no tokenizer there; put the model's own tokenizer.json beside its weights, or use --tokens",
             o.model.folder);
+    say_warnings(*tokenizer);
     tokens = document_tokens(model.config, *tokenizer, text, /*parse_special=*/true);
+    if (model.config.bos_id >= 0 && tokens.size() > 1) warn_of_double_bos(model.config, tokens[1]);
   }
   if (o.limit > 0 && tokens.size() > static_cast<size_t>(o.limit)) tokens.resize(static_cast<size_t>(o.limit));
   return tokens;

@@ -1,4 +1,5 @@
 #include "cli/model_options.h"
+#include "cli/warnings.h"
 
 #include "api/parts.h"
 #include "base/error.h"
@@ -112,10 +113,16 @@ void ModelOptions::add_folder_to(CLI::App& command) {
 
 Network ModelOptions::load() const { return open_model(resolve_model(folder), how); }
 
-Model ModelOptions::open() const { return Model::Parts::join(load(), resolve_model(folder)); }
+Model ModelOptions::open() const {
+  Model out = Model::Parts::join(load(), resolve_model(folder));
+  say_warnings(out.parts().tokenizer);
+  return out;
+}
 
 tokenizer::Tokenizer ModelOptions::tokenizer(const Network& model) const {
-  return load_tokenizer(resolve_model(folder), model.config);
+  tokenizer::Tokenizer out = load_tokenizer(resolve_model(folder), model.config);
+  say_warnings(out);
+  return out;
 }
 
 }  // namespace ingrain::cli

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/ranges.h"
 
 #include "base/error.h"
 #include "base/text.h"
@@ -60,7 +61,9 @@ void add_retrofit_command(CLI::App& app) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
       ->default_str("copied");
-  command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")->capture_default_str();
+  command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")
+      ->check(without_sign())
+      ->capture_default_str();
   command->add_flag("--full", o->full, "Write a whole model folder instead of an adapter");
   command->footer(
       "The fast MLPs start without effect; train them with train.parameters = \"fast\" (docs/retrofit.md).\n"

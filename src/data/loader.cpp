@@ -37,7 +37,7 @@ void check(const Corpus& corpus, const LoaderOptions& o) {
 }  // namespace
 
 Order order_from_name(std::string_view name) {
-  if (name == "packed") return Order::packed;
+  if (name == "packed") return Order::splitmix;
   if (name == "numpy") return Order::numpy;
   fail_usage("'{}' is not an order of batches; use packed or numpy", printable(name));
 }
@@ -89,7 +89,7 @@ void Loader::draw_epoch(Generator& generator) {
 }
 
 void Loader::begin_epoch(uint64_t epoch) {
-  if (options_.order == Order::packed) {
+  if (options_.order == Order::splitmix) {
     SplitMix64 generator(options_.seed, epoch);
     draw_epoch(generator);
   } else {

@@ -12,8 +12,8 @@ namespace ingrain::data {
 /// `length`, permute them and take `batch` at a time; a rest smaller than a batch is dropped. They differ in
 /// the generator:
 enum class Order {
-  packed,  // SplitMix64(seed, epoch): any epoch can be reached at once
-  numpy,   // one numpy default_rng(seed) through all epochs: integers(0, T), permutation((N-1-offset)/T)
+  splitmix,  // "packed": SplitMix64(seed, epoch): any epoch can be reached at once
+  numpy,     // one numpy default_rng(seed) through all epochs: integers(0, T), permutation((N-1-offset)/T)
 };
 
 /// "packed" or "numpy"; UsageError for any other word.
@@ -22,7 +22,7 @@ Order order_from_name(std::string_view name);
 struct LoaderOptions {
   int64_t batch = 1;      // B: sequences in a batch, over all ranks together
   int64_t length = 1024;  // T: predicted tokens per sequence; a sequence holds T + 1
-  Order order = Order::packed;
+  Order order = Order::splitmix;
   uint64_t seed = 1;
   uint64_t skip = 0;  // batches left out at the very beginning (the reference run used six to warm up)
   int rank = 0;       // this rank takes the batch's sequences rank, rank + ranks, ...

@@ -122,6 +122,7 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
   const int64_t unscored = memory.x_BD.defined() ? 0 : 1;
   const size_t step = at_once > 0 ? static_cast<size_t>(at_once) : std::max<size_t>(tokens.size(), 1);
   std::vector<float> nll;
+  ttt::InnerLoop loop(model, memory);
   bool going = true;
   const int64_t begun = memory.position;
   FiniteGuard guard(memory, model.config.chunk);
@@ -137,8 +138,7 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
       if (options.on_step) options.on_step(step, now, gradient);
     };
     piece.keep_going = [&](int64_t done) { return going = keep_going(static_cast<int64_t>(first) + done); };
-    const auto result =
-        ttt::read(model, memory, ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
+    const auto result = loop.read(ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
     const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
     nll.insert(nll.end(), nll_n.const_data_ptr<float>(), nll_n.const_data_ptr<float>() + nll_n.numel());
     FiniteGuard::check_losses(std::span(nll).subspan(first), begun + static_cast<int64_t>(first),

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tokenizer/tokenizer.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <optional>
 #include <span>

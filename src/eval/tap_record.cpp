@@ -4,7 +4,7 @@ namespace ingrain::eval {
 
 Tap TapRecord::tap() {
   return [this](const std::string& what, int64_t block, const Tensor& x_PBTD) {
-    pieces_[{what, block}].push_back(ops::value(x_PBTD).detach().clone());
+    pieces_[{what, block}].push_back(ops::primal(x_PBTD).detach().clone());
   };
 }
 

@@ -8,7 +8,7 @@
 #include "ops/linear/products.h"
 #include "train/adamw.h"
 #include "train/schedule.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 #include "ttt/outer_batch.h"
 #include "ttt/outer_gradient.h"
 
@@ -42,7 +42,7 @@ class GoldenCase {
     ttt::Memory memory = ttt::empty_memory(model, tokens_3BT1_.size(1));
     ttt::ReadOptions options;
     options.learn = learn;
-    options.segment = T_ + 1;
+    options.prefill = T_ + 1;
     options.rate_multiplier = rate_multiplier(0);
     options.tap = record.tap();
     std::vector<Tensor> norms;

@@ -5,7 +5,7 @@
 #include "store/reference_config.h"
 #include "store/reference_layout.h"
 #include "store/tensor_io.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 #include "ttt/outer_batch.h"
 
 #include <map>

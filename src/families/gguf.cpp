@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "formats/gguf_ends.h"
 #include "formats/gguf_quants.h"
 
 #include <algorithm>
@@ -125,15 +126,9 @@ RopeScaling read_gguf_scaling(const GgufKeys& keys, const ModelConfig& c) {
   return out;
 }
 
-std::vector<int64_t> token_ids(const Gguf& file, std::initializer_list<std::string_view> names) {
-  std::vector<int64_t> out;
-  for (const std::string_view name : names) {
-    const auto id = file.get<uint64_t>(fmt::format("tokenizer.ggml.{}_token_id", name));
-    const bool given = id && *id <= GgufKeys::kMaxSize;
-    if (given && std::find(out.begin(), out.end(), static_cast<int64_t>(*id)) == out.end())
-      out.push_back(static_cast<int64_t>(*id));
-  }
-  return out;
+int64_t bos_id(const Gguf& file) {
+  const auto id = file.get<uint64_t>("tokenizer.ggml.bos_token_id");
+  return id && *id <= GgufKeys::kMaxSize ? static_cast<int64_t>(*id) : -1;  // larger: "none" of some converters
 }
 
 }  // namespace
@@ -155,9 +150,8 @@ ModelConfig read_gguf(const Gguf& file) {
   c.o_bias = has("blk.0.attn_output.bias");
   c.mlp_bias = has("blk.0.ffn_gate.bias");
   c.tie_embeddings = !has("output.weight");
-  const auto bos = token_ids(file, {"bos"});
-  c.bos_id = bos.empty() ? -1 : bos.front();
-  c.eos_ids = token_ids(file, {"eos", "eot"});
+  c.bos_id = bos_id(file);
+  c.eos_ids = formats::gguf_end_ids(file);
   if (family.read_gguf) family.read_gguf(keys, c);
   validate(c, file.name());
   return c;

@@ -1,12 +1,9 @@
 #include "model/block.h"
 
-#include "model/rope.h"
 #include "ops/linear/linear.h"
 #include "ops/residual/residual.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/swiglu/swiglu.h"
-
-#include <cmath>
 
 namespace ingrain {
 namespace {
@@ -21,21 +18,11 @@ Tensor add_branch(const Tensor& h_P, const Tensor& y_P, const Tensor& post_norm_
 
 }  // namespace
 
-double attention_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
-
-Tensor attend_window(const ModelConfig& c, const ops::Heads& now, const ops::KvWindow& past) {
-  return ops::windowed_attention(now.q_PBTHd, now.k_PBTGd, now.v_PBTGd, past, c.window, attention_scale(c));
-}
-
-AttentionStep attention_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const Attend& attend,
-                             const ops::RopeTable& rope, const Tap& tap, int64_t block) {
+Tensor mixer_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const Carry& carry,
+                  const ops::RopeTable& rope, const Tap& tap, int64_t block) {
   const Tensor x_PBTD = ops::rms_norm(h_PBTD, w.attn_norm_D, c.rms_eps);
-  const Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
-  const auto heads = ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, c.layer(block).rotated ? rope : unrotated(rope),
-                                      {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
-  const Tensor o_PBTC = attend(block, heads).flatten(-2);
-  const Tensor y_PBTD = ops::linear(o_PBTC, w.wo_DC);
-  return {add_branch(h_PBTD, y_PBTD, w.attn_post_norm_D, c.rms_eps, tap, "attn", block), heads.k_PBTGd, heads.v_PBTGd};
+  const Tensor y_PBTD = mixer_of(c, block).mix({c, w, rope, carry, block}, x_PBTD);
+  return add_branch(h_PBTD, y_PBTD, w.attn_post_norm_D, c.rms_eps, tap, "attn", block);
 }
 
 Tensor fast_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const FastMlp& fast, const Tap& tap,

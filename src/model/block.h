@@ -1,13 +1,11 @@
-// One block in three residual steps, each a pure function of hidden states with planes (ops/dual.h):
+// One block in three residual sublayers, each a pure function of hidden states with planes (ops/dual.h):
 //
-//   h += post_norm(attention(norm(h)))
+//   h += post_norm(mix(norm(h)))               the layer's mixer, attention for one (model/mixers)
 //   h += post_norm'(swiglu(norm'(h); W))       suffix blocks: the fast MLP, before the ordinary one
 //   h += post_norm"(swiglu(norm"(h); θ))
 #pragma once
 
-#include "model/weights.h"
-#include "ops/qkv_rope/qkv_rope.h"
-#include "ops/windowed_attention/windowed_attention.h"
+#include "model/mixers/mixer.h"
 
 namespace ingrain {
 
@@ -15,23 +13,9 @@ namespace ingrain {
 /// addition; "block": a block's output). For verification; empty in production.
 using Tap = std::function<void(const std::string& what, int64_t block, const Tensor& x_PBTD)>;
 
-/// How a block's queries meet its keys and values (rotated, [P, B, T, ...]) and those before: returns [P, B, T, H, d].
-using Attend = std::function<Tensor(int64_t block, const ops::Heads& now)>;
-
-/// 1 / sqrt(head_dim).
-double attention_scale(const ModelConfig& config);
-
-/// The ordinary way. past: the window - 1 positions before, or fewer at the start.
-Tensor attend_window(const ModelConfig& config, const ops::Heads& now, const ops::KvWindow& past);
-
-struct AttentionStep {
-  Tensor h_PBTD;
-  Tensor k_PBTGd, v_PBTGd;  // this step's keys (rotated) and values, for later windows
-};
-
 /// h: [P, B, T, D]. rope: the T positions' angles.
-AttentionStep attention_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD,
-                             const Attend& attend, const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
+Tensor mixer_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Carry& carry,
+                  const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
 
 /// A fast MLP of B sequences and the direction in which its tangent is taken (undefined tensors: no tangent).
 struct FastMlp {

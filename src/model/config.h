@@ -26,7 +26,7 @@ struct RopeScaling {
   bool operator==(const RopeScaling&) const = default;
 };
 
-enum class Mixer { attention };
+enum class MixerKind { attention };
 enum class Activation { silu, gelu, gelu_tanh };
 
 /// One layer: what it does between its residual additions. More can be said than is computed: validate() refuses the
@@ -34,7 +34,7 @@ enum class Activation { silu, gelu, gelu_tanh };
 struct LayerSpec {
   static constexpr int64_t kFullAttention = std::numeric_limits<int64_t>::max() / 4;
 
-  Mixer mixer = Mixer::attention;
+  MixerKind mixer = MixerKind::attention;
   int64_t window = kFullAttention;  // k: a query sees itself and the k - 1 positions before it
   bool rotated = true;              // RoPE; without, nothing tells positions apart but the causal mask (NoPE)
   double rope_theta = 500000;

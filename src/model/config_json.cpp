@@ -17,7 +17,7 @@ constexpr std::pair<const char*, RopeScaling::Kind> kScalings[] = {{"none", Rope
                                                                    {"linear", RopeScaling::Kind::linear},
                                                                    {"llama3", RopeScaling::Kind::llama3},
                                                                    {"yarn", RopeScaling::Kind::yarn}};
-constexpr std::pair<const char*, Mixer> kMixers[] = {{"attention", Mixer::attention}};
+constexpr std::pair<const char*, MixerKind> kMixers[] = {{"attention", MixerKind::attention}};
 constexpr std::pair<const char*, Activation> kActivations[] = {
     {"silu", Activation::silu}, {"gelu", Activation::gelu}, {"gelu_pytorch_tanh", Activation::gelu_tanh}};
 
@@ -131,7 +131,7 @@ class FieldReader {
     else if (object_.contains(key))
       out = {};
   }
-  void read(const char* key, Mixer& out) { read_word(key, out, kMixers); }
+  void read(const char* key, MixerKind& out) { read_word(key, out, kMixers); }
   void read(const char* key, Activation& out) { read_word(key, out, kActivations); }
   void read(const char* key, RopeScaling::Kind& out) { read_word(key, out, kScalings); }
 
@@ -208,7 +208,7 @@ struct FieldWriter {
   static json to(double value) { return value; }
   static json to(const std::vector<int64_t>& value) { return value; }
   static json to(int64_t value) { return value >= ModelConfig::kFullAttention ? json(nullptr) : json(value); }
-  static json to(Mixer value) { return word(value, kMixers); }
+  static json to(MixerKind value) { return word(value, kMixers); }
   static json to(Activation value) { return word(value, kActivations); }
   static json to(const RopeScaling& s) {
     if (s.kind == RopeScaling::Kind::none) return nullptr;

@@ -12,12 +12,13 @@ namespace ingrain {
 struct Network {
   ModelConfig config;
   Weights weights;
-  std::string fingerprint;             // of the stored weights: a memory belongs to the model with the same one
-  std::optional<Weights> packed = {};  // the same with slow matrices in few bits, if pack_slow_weights() was called
+  std::string fingerprint;  // of the stored weights: a memory belongs to the model with the same one
+  std::optional<Weights> quantized =
+      {};  // the same with slow matrices in few bits, if quantize_slow_weights() was called
 
   /// The weights for a pass over `rows` tokens without gradients.
-  const Weights& weights_for(int64_t rows) const { return packed && rows <= kFewTokens ? *packed : weights; }
-  static constexpr int64_t kFewTokens = 8;  // above, products with unpacked matrices are faster
+  const Weights& weights_for(int64_t rows) const { return quantized && rows <= kFewTokens ? *quantized : weights; }
+  static constexpr int64_t kFewTokens = 8;  // above, products with dequantized matrices are faster
 };
 
 /// The fastest type that this processor multiplies natively: bf16 where it has AVX-512 bf16 or AMX, otherwise fp32.

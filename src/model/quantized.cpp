@@ -10,14 +10,14 @@
 namespace ingrain {
 namespace {
 
-/// Moves packed matrices into one piece of memory, in the order in which a token meets them.
-void gather(const ModelConfig& config, Weights& packed) {
+/// Moves quantized matrices into one piece of memory, in the order in which a token meets them.
+void gather(const ModelConfig& config, Weights& quantized) {
   std::vector<Tensor*> matrices;
   for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
-    if (p.quantizable && p.step != Step::head) matrices.push_back(&p.member(packed, layer));
+    if (p.quantizable && p.step != Step::head) matrices.push_back(&p.member(quantized, layer));
   });
-  matrices.push_back(&packed.head_VD);  // there even where it is tied
-  std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::packed_format(*m); });
+  matrices.push_back(&quantized.head_VD);  // there even where it is tied
+  std::erase_if(matrices, [](const Tensor* m) { return !m->defined() || !ops::quantized_format(*m); });
   std::vector<ops::cpu::Shape> shapes;
   for (const Tensor* m : matrices) shapes.push_back({m->sizes().vec(), m->scalar_type()});
   const std::vector<Tensor> moved = ops::cpu::empty_side_by_side(shapes);
@@ -26,43 +26,43 @@ void gather(const ModelConfig& config, Weights& packed) {
 
 }  // namespace
 
-void pack_slow_weights(Network& model, const ops::PackedFormat& format) {
+void quantize_slow_weights(Network& model, const ops::QuantizedFormat& format) {
   Weights& w = model.weights;
   require(w.device().is_cpu() && w.type() != at::kDouble,
           "{} weights are for fp32 and bf16 on the CPU; choose those, or native weights", format.name);
-  Weights packed = w;
-  const auto pack = [](Tensor& matrix, Tensor& target, const ops::PackedFormat& wanted) {
+  Weights quantized = w;
+  const auto quantize = [](Tensor& matrix, Tensor& target, const ops::QuantizedFormat& wanted) {
     if (!matrix.defined()) return;
-    const ops::PackedFormat& fitting = ops::can_pack(matrix.sizes(), wanted) ? wanted : ops::q8_0;
-    if (!ops::can_pack(matrix.sizes(), fitting)) return;
-    target = ops::pack(matrix, fitting);
-    matrix.copy_(ops::unpack(target));  // in place: what lies in an arena is not freed by itself
+    const ops::QuantizedFormat& fitting = ops::can_quantize(matrix.sizes(), wanted) ? wanted : ops::q8_0;
+    if (!ops::can_quantize(matrix.sizes(), fitting)) return;
+    target = ops::quantize(matrix, fitting);
+    matrix.copy_(ops::dequantize(target));  // in place: what lies in an arena is not freed by itself
   };
   for_each_parameter(model.config, [&](const Parameter& p, int64_t layer) {
-    if (p.quantizable && p.step != Step::head) pack(p.member(w, layer), p.member(packed, layer), format);
+    if (p.quantizable && p.step != Step::head) quantize(p.member(w, layer), p.member(quantized, layer), format);
   });
-  // The embedding is looked up, not multiplied: packed it serves as the head alone.
-  pack(w.head_VD.defined() ? w.head_VD : w.embedding_VD, packed.head_VD, ops::q8_0);
-  packed.embedding_VD = w.embedding_VD;
-  gather(model.config, packed);
-  model.packed = std::move(packed);
+  // The embedding is looked up, not multiplied: quantized it serves as the head alone.
+  quantize(w.head_VD.defined() ? w.head_VD : w.embedding_VD, quantized.head_VD, ops::q8_0);
+  quantized.embedding_VD = w.embedding_VD;
+  gather(model.config, quantized);
+  model.quantized = std::move(quantized);
 }
 
 std::vector<std::string> weight_forms() {
   std::vector<std::string> out{"native"};
-  for (const ops::PackedFormat* format : ops::kPackedFormats) out.emplace_back(format->name);
+  for (const ops::QuantizedFormat* format : ops::kQuantizedFormats) out.emplace_back(format->name);
   return out;
 }
 
-const ops::PackedFormat* packed_form(std::string_view form, std::string_view option) {
+const ops::QuantizedFormat* quantized_form(std::string_view form, std::string_view option) {
   if (form == "native") return nullptr;
-  for (const ops::PackedFormat* format : ops::kPackedFormats)
+  for (const ops::QuantizedFormat* format : ops::kQuantizedFormats)
     if (format->name == form) return format;
   fail_usage("{} '{}' is not known; choose {}", option, printable(form), fmt::join(weight_forms(), ", "));
 }
 
 void choose_weights(Network& model, std::string_view form) {
-  if (const ops::PackedFormat* const format = packed_form(form)) pack_slow_weights(model, *format);
+  if (const ops::QuantizedFormat* const format = quantized_form(form)) quantize_slow_weights(model, *format);
 }
 
 }  // namespace ingrain

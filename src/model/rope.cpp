@@ -1,6 +1,6 @@
 #include "model/rope.h"
 
-#include "ops/graph/graph.h"
+#include "ops/graph/capture.h"
 
 #include <cmath>
 #include <numbers>
@@ -44,12 +44,7 @@ Tensor rope_frequencies(const ModelConfig& c, at::Device device) {
 
 ops::RopeTable rope_table_at(const ModelConfig& config, const Tensor& position_T, const Tensor& frequency_R,
                              at::ScalarType type) {
-  const Tensor angles_TR = ops::again([=] { return position_T.to(at::kDouble).unsqueeze(1) * frequency_R; });
-  const auto finish = [a = amplitude(config.rope_scaling), type](const Tensor& x) {
-    return (a == 1 ? x : x * a).to(type);
-  };
-  return {ops::again([=] { return finish(angles_TR.cos()); }), ops::again([=] { return finish(angles_TR.sin()); }),
-          config.rope_interleaved};
+  return ops::rotations(position_T, frequency_R, amplitude(config.rope_scaling), type, config.rope_interleaved);
 }
 
 ops::RopeTable rope_table(const ModelConfig& config, int64_t first, int64_t count, at::ScalarType type,
@@ -68,7 +63,7 @@ ops::RopeTable rope_table_fp32(const ModelConfig& config, int64_t first, int64_t
 }
 
 ops::RopeTable unrotated(const ops::RopeTable& table) {
-  const ops::cpu::Recording::Scope aside(nullptr);  // constants: repeated work need not make them again
+  const ops::cpu::Capture::Scope aside(nullptr);  // constants: captured work need not make them again
   return {at::ones_like(table.cos_TR), at::zeros_like(table.sin_TR), table.interleaved};
 }
 

@@ -2,19 +2,20 @@
 
 namespace ingrain::ops {
 
-thread_local Tape* Tape::active_ = nullptr;
+thread_local ActivationCache* ActivationCache::active_ = nullptr;
 
-Tape::Scope::Scope(Tape& tape, Mode mode, int64_t first, int64_t count, size_t call) : outer_(active_) {
-  tape.mode_ = mode;
-  tape.first_ = first;
-  tape.count_ = count;
-  tape.next_ = call;
-  active_ = &tape;
+ActivationCache::Scope::Scope(ActivationCache& cache, Mode mode, int64_t first, int64_t count, size_t call)
+    : outer_(active_) {
+  cache.mode_ = mode;
+  cache.first_ = first;
+  cache.count_ = count;
+  cache.next_ = call;
+  active_ = &cache;
 }
 
-Tape::Scope::~Scope() { active_ = outer_; }
+ActivationCache::Scope::~Scope() { active_ = outer_; }
 
-std::vector<Tensor> Tape::put(std::vector<Tensor> results, const int64_t* token_axes) {
+std::vector<Tensor> ActivationCache::put(std::vector<Tensor> results, const int64_t* token_axes) {
   if (next_ == calls_.size()) {
     std::vector<Tensor>& whole = calls_.emplace_back();
     for (size_t i = 0; i < results.size(); ++i) {
@@ -33,8 +34,8 @@ std::vector<Tensor> Tape::put(std::vector<Tensor> results, const int64_t* token_
   return results;
 }
 
-std::vector<Tensor> Tape::take() {
-  TORCH_CHECK(next_ < calls_.size(), "a tape of ", calls_.size(), " results was asked for one more");
+std::vector<Tensor> ActivationCache::take() {
+  TORCH_CHECK(next_ < calls_.size(), "a cache of ", calls_.size(), " results was asked for one more");
   std::vector<Tensor> out;  // views, since autograd will make them part of its graph
   for (const Tensor& whole : calls_[next_++]) out.push_back(whole.defined() ? whole.detach() : whole);
   return out;

@@ -11,28 +11,28 @@
 namespace ingrain::ops {
 
 /// Results by the order of the calls. Copies share the tensors of those that stand on it.
-class Tape {
+class ActivationCache {
  public:
   /// For passes over parts of T tokens in all.
-  explicit Tape(int64_t tokens) : tokens_(tokens) {}
+  explicit ActivationCache(int64_t tokens) : tokens_(tokens) {}
 
-  enum class Mode { record, replay };
-  /// While it lives, the calling thread's operations put their results for tokens first .. first + count - 1 on the
-  /// tape; or take those of all tokens from it. A pass may be made in several scopes, each of which begins at the call
+  enum class Mode { store, reuse };
+  /// While it lives, the calling thread's operations keep their results for tokens first .. first + count - 1 in the
+  /// cache; or take those of all tokens from it. A pass may be made in several scopes, each of which begins at the call
   /// (0-based) that the one before ended at. REQUIRES: the same operations in the same order in every pass; c10::Error
-  /// where there are more of them in a replay.
+  /// where there are more of them when they are reused.
   class Scope {
    public:
-    Scope(Tape& tape, Mode mode, int64_t first, int64_t count, size_t call = 0);
+    Scope(ActivationCache& cache, Mode mode, int64_t first, int64_t count, size_t call = 0);
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
    private:
-    Tape* const outer_;
+    ActivationCache* const outer_;
   };
 
-  /// An operation's result, `compute`d or from the tape of the innermost scope. token_axis: where its tokens are,
+  /// An operation's result, `compute`d or from the cache of the innermost scope. token_axis: where its tokens are,
   /// counted from its last axis, -1.
   template <class Compute>
   static Tensor through(int64_t token_axis, const Compute& compute) {
@@ -43,7 +43,7 @@ class Tape {
   template <class Compute>
   static std::vector<Tensor> through(std::initializer_list<int64_t> token_axes, const Compute& compute) {
     if (!active_) return compute();
-    return active_->mode_ == Mode::record ? active_->put(compute(), token_axes.begin()) : active_->take();
+    return active_->mode_ == Mode::store ? active_->put(compute(), token_axes.begin()) : active_->take();
   }
 
   /// The call that the latest scope ended at.
@@ -53,10 +53,10 @@ class Tape {
   std::vector<Tensor> put(std::vector<Tensor> results, const int64_t* token_axes);
   std::vector<Tensor> take();
 
-  static thread_local Tape* active_;
+  static thread_local ActivationCache* active_;
   int64_t tokens_;
   std::vector<std::vector<Tensor>> calls_;
-  Mode mode_ = Mode::record;
+  Mode mode_ = Mode::store;
   int64_t first_ = 0, count_ = 0;
   size_t next_ = 0;
 };

@@ -56,6 +56,7 @@ void Batch::add(Session& session) {
 }
 
 void Batch::remove(Session& session) {
+  require(has(session), "a session that is not in this batch cannot leave it");
   session.leave();
   std::replace(seats_.begin(), seats_.end(), &session, static_cast<Session*>(nullptr));
   const int64_t rows = static_cast<int64_t>(seats_.size()),

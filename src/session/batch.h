@@ -3,7 +3,7 @@
 #pragma once
 
 #include "session/token_step.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <memory>
 #include <span>
@@ -29,7 +29,7 @@ class Batch {
   /// sequence, twice as many when they do not suffice; then all sessions' windows are copied anew. Error if it is of
   /// another model.
   void add(Session& session);
-  /// The session goes on by itself. REQUIRES: it is in this batch.
+  /// The session goes on by itself. Error if it is not in this batch.
   void remove(Session& session);
   bool has(const Session& session) const;
   int64_t sessions() const;

@@ -40,21 +40,23 @@ std::vector<int64_t> Checkpoints::positions() const {
   return out;
 }
 
-ttt::ReadResult read(const Network& model, ttt::Memory& memory, Checkpoints& checkpoints, const Tensor& tokens_Bn,
+ttt::ReadResult read(ttt::InnerLoop& loop, Checkpoints& checkpoints, const Tensor& tokens_Bn,
                      const ttt::ReadOptions& options) {
+  const Network& model = loop.model();
+  const ttt::Memory& memory = loop.memory();
   const int64_t chunk = model.config.chunk, begin = memory.position, end = begin + tokens_Bn.size(1);
   // The boundaries passed are multiples of the chunk in (begin, end].
   const int64_t last = end / chunk, passed = last - begin / chunk;
   // What a memory takes is counted only where there is something to keep.
   const int64_t kept = passed > 0 ? std::min(passed, checkpoints.capacity(ttt::memory_bytes(memory))) : 0;
-  if (kept == 0) return ttt::read(model, memory, tokens_Bn, options);
+  if (kept == 0) return loop.read(tokens_Bn, options);
   ttt::ReadResult result;
   result.nll_Bn = at::full(tokens_Bn.sizes(), std::nan(""), model.weights.final_norm_D.options());
   for (int64_t next = last - kept + 1; memory.position < end; ++next) {
     const int64_t first = memory.position - begin, count = std::min(next * chunk, end) - memory.position;
     ttt::ReadOptions part = options;
     if (options.keep_going) part.keep_going = [&](int64_t done) { return options.keep_going(first + done); };
-    const ttt::ReadResult read_part = ttt::read(model, memory, tokens_Bn.narrow(1, first, count), part);
+    const ttt::ReadResult read_part = loop.read(tokens_Bn.narrow(1, first, count), part);
     result.nll_Bn.narrow(1, first, count).copy_(read_part.nll_Bn);
     result.tokens_read += read_part.tokens_read;
     if (read_part.tokens_read < count) break;

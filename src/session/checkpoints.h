@@ -1,7 +1,7 @@
 // Going back: copies of a memory at its latest chunk boundaries, within a budget of bytes.
 #pragma once
 
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <deque>
 
@@ -38,7 +38,7 @@ class Checkpoints {
 
 /// ttt::read that keeps the boundaries which it passes, the latest of them: positions that are multiples of the chunk,
 /// where the chunk's step is pending. Reads in one go up to the first of those that will stay.
-ttt::ReadResult read(const Network& model, ttt::Memory& memory, Checkpoints& checkpoints, const Tensor& tokens_Bn,
+ttt::ReadResult read(ttt::InnerLoop& loop, Checkpoints& checkpoints, const Tensor& tokens_Bn,
                      const ttt::ReadOptions& options);
 
 }  // namespace ingrain::session

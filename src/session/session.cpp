@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "model/device.h"
 #include "model/vocabulary.h"
-#include "ttt/work_ahead.h"
 
 namespace ingrain::session {
 namespace {
@@ -15,7 +14,7 @@ int64_t most_by_token(at::Device device) { return device.is_cpu() ? 1 : 8; }
 }  // namespace
 
 Session::Session(const Network& model, ttt::Memory memory, Checkpoints checkpoints)
-    : model_(model), memory_(std::move(memory)), checkpoints_(std::move(checkpoints)) {}
+    : model_(model), memory_(std::move(memory)), inner_loop_(model, memory_), checkpoints_(std::move(checkpoints)) {}
 
 Session::~Session() {
   unsynced_.clear();  // nobody will ask
@@ -38,7 +37,7 @@ ttt::ReadResult Session::read(const Tensor& tokens_Bn, const ttt::ReadOptions& o
   sync();
   kept_.reset();
   output_is_there_ = false;
-  return session::read(model_, memory_, checkpoints_, tokens_Bn, options);
+  return session::read(inner_loop_, checkpoints_, tokens_Bn, options);
 }
 
 /// keep_going is not asked within so few. When on_step throws, the others are read all the same.
@@ -119,7 +118,12 @@ void Session::sync() {
   const at::Device device = model_.weights.device();
   const Tensor position_n = at::arange(memory_.position, position(), at::TensorOptions(device).dtype(at::kLong));
   for (int64_t i = 0; i < c.num_layers; ++i) {
-    ttt::KvCache& kv = memory_.kv_L[static_cast<size_t>(i)];
+    ttt::LayerState& layer = memory_.layer_L[static_cast<size_t>(i)];
+    if (layer.recurrent()) {
+      layer.set_now(step.state(rows_, i));
+      continue;
+    }
+    ttt::KvCache& kv = layer.kv();
     const ops::KvWindow fresh = step.keys(rows_, i, position_n);
     kv.append(fresh.k_BWGd, fresh.v_BWGd);
     // Suffix blocks but the first keep what the unfinished chunk's step will see, too.
@@ -143,7 +147,7 @@ std::exception_ptr Session::finish_chunk(const Tensor& token_B1, const ttt::Read
   if (unsynced_count_ != options.learn_these) sync();
   unsynced_count_ = options.learn_these;
   if (model_.config.suffix_len == 0 || memory_.filled < model_.config.chunk) return nullptr;
-  return ttt::finish_chunk(model_, memory_, upload(token_B1.select(1, 0), model_.weights.device()), options);
+  return inner_loop_.set_last_target(upload(token_B1.select(1, 0), model_.weights.device()), options);
 }
 
 /// What the rows lack: after reading, the keys of what was read; after an inner step, the fast weights.
@@ -179,15 +183,15 @@ void Session::has_read(const Tensor& token_B1, const ttt::ReadOptions& options) 
     sync();
     checkpoints_.keep(memory_);
   }
-  if (ttt::should_work_ahead(model_, options, 1)) work_ahead(options);
+  work_ahead(options);
 }
 
 /// As ttt::read does. The memory gets the tokens of a part all at once.
 void Session::work_ahead(const ttt::ReadOptions& options) {
   const int64_t known = memory_.filled + static_cast<int64_t>(unsynced_.size()) - 1;  // the newest one's target is not
-  const int64_t wanted = ttt::tokens_wanted_ahead(model_, memory_, options, known);
+  const int64_t wanted = inner_loop_.tokens_wanted(known, options);
   if (wanted > 0 && memory_.filled <= wanted) sync();
-  ttt::work_ahead(model_, memory_, options, known);
+  inner_loop_.work_ahead(known, options);
 }
 
 void Session::leave_rows() {
@@ -201,5 +205,7 @@ void Session::leave() {
   leave_rows();
   batch_ = nullptr;
 }
+
+const ops::Graph* Session::graph() const { return batch_ && batch_->step_ ? &batch_->step_->graph() : nullptr; }
 
 }  // namespace ingrain::session

@@ -51,6 +51,10 @@ class Session {
   Checkpoints& checkpoints() { return checkpoints_; }
   const Checkpoints& checkpoints() const { return checkpoints_; }
 
+  /// A token's work: whether it is captured by now, and if it cannot be, why. nullptr: no token was written yet. Valid
+  /// until the next one.
+  const ops::Graph* graph() const;
+
   /// In how many copies of windows to rings this session was loaded: all of a window, or what was read since.
   struct Loads {
     int64_t whole = 0, parts = 0;
@@ -74,6 +78,7 @@ class Session {
 
   const Network& model_;
   ttt::Memory memory_;
+  ttt::InnerLoop inner_loop_;  // of memory_, with what was done ahead
   Checkpoints checkpoints_;
   std::vector<Tensor> unsynced_;  // tokens [B, 1]
   bool unsynced_count_ = true;    // as targets

@@ -1,36 +1,57 @@
 #include "session/token_step.h"
 
+#include "model/mixers/attention.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
-#include "ttt/chunk.h"
+#include "ops/store/store.h"
 #include "ttt/prefix.h"
+#include "ttt/suffix.h"
 
 #include <algorithm>
 
 namespace ingrain::session {
 
 TokenStep::TokenStep(const Network& model, int64_t rows)
-    : config_(model.config), weights_(model.weights_for(rows)), rows_(rows), repeated_(weights_.device()) {}
+    : config_(model.config), weights_(model.weights_for(rows)), rows_(rows), graph_(weights_.device()) {}
 
 /// Room for what a query sees, and for the tokens of a chunk, which the memory gets at its end. A window that the text
-/// does not fill yet gets no more than is needed for a while.
+/// does not fill yet gets no more than is needed for a while. Where memory runs out there are no buffers: the next call
+/// makes them.
 void TokenStep::make_room(int64_t needed) {
   const ModelConfig& c = config_;
   const int64_t most = std::max(c.window, c.chunk), C = std::min(most, std::max(2 * needed, c.chunk)), B = rows_;
-  repeated_.forget();
+  graph_.forget();
   ring_L_.clear();
-  const auto options = weights_.embedding_VD.options(), whole = options.dtype(at::kLong);
+  state_L_.clear();
+  capacity_ = 0;
+  const auto options = weights_.embedding_VD.options();
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const auto make = [&] { return at::empty({B, C, c.num_kv_heads, c.head_dim}, options); };
-    ring_L_.push_back({make(), make()});
+    std::vector<Tensor>& state = state_L_.emplace_back();
+    if (!mixer_of(c, i).recurrent()) {
+      ring_L_.push_back({make(), make()});
+      continue;
+    }
+    ring_L_.emplace_back();
+    for (const StatePart& part : mixer_of(c, i).state(c, i))
+      state.push_back(at::zeros({B + 1, c10::multiply_integers(part.shape)},
+                                part.wide ? options.dtype(master_type(weights_.type())) : options));
   }
-  if (x_BD_.defined()) return;
-  // Zeros, so that rows which nobody has used compute nothing strange.
+  if (!logits_BV_.defined()) make_row_buffers();
+  capacity_ = C;
+}
+
+/// Zeros, so that rows which nobody has used compute nothing strange.
+void TokenStep::make_row_buffers() {
+  const ModelConfig& c = config_;
+  const int64_t B = rows_;
+  const auto options = weights_.embedding_VD.options();
+  fast_S_.clear();
   for (const Mlp& mlp : weights_.fast_S) {
     const auto of_each = [&](const Tensor& x) { return at::zeros({B, x.size(0), x.size(1)}, options); };
     fast_S_.push_back({{of_each(mlp.w13_FD), of_each(mlp.w2_DF)}, {}});
   }
-  input_3B_ = at::zeros({3, B}, whole);
+  input_4B_ = at::zeros({4, B}, options.dtype(at::kLong));
   frequency_R_ = rope_frequencies(c, weights_.device());
   h_ND_ = at::zeros({B * c.chunk + 1, c.hidden_size}, options);
   x_BD_ = at::zeros({B, c.hidden_size}, options);
@@ -40,7 +61,12 @@ void TokenStep::make_room(int64_t needed) {
 void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count) {
   const int64_t C = capacity();
   for (size_t i = 0; i < ring_L_.size(); ++i) {
-    const ops::KvWindow kept = memory.kv_L[i].last(std::min({count, config_.window - 1, C}));
+    if (memory.layer_L[i].recurrent()) {
+      const RecurrentState& now = memory.layer_L[i].now();
+      for (size_t part = 0; part < now.size(); ++part) rows.of(state_L_[i][part]).copy_(now[part].flatten(1));
+      continue;
+    }
+    const ops::KvWindow kept = memory.layer_L[i].kv().last(std::min({count, config_.window - 1, C}));
     const int64_t n = kept.length();
     if (n == 0) continue;
     const int64_t slot = (memory.position - n) % C, before_turn = std::min(n, C - slot);
@@ -65,23 +91,24 @@ void TokenStep::load_output(const Rows& rows, const ttt::Memory& memory) {
 }
 
 void TokenStep::run(std::span<const Input> inputs) {
-  const Tensor input_3B = at::empty({3, rows_}, at::kLong);
-  int64_t* const to = input_3B.data_ptr<int64_t>();
+  const Tensor input_4B = at::empty({4, rows_}, at::kLong);
+  int64_t* const to = input_4B.data_ptr<int64_t>();
   for (int64_t b = 0; b < rows_; ++b) {
     const auto [token, position] = inputs[static_cast<size_t>(b)];
     to[b] = token;
     to[rows_ + b] = position;
     to[2 * rows_ + b] = position < 0 ? rows_ * config_.chunk : b * config_.chunk + position % config_.chunk;
+    to[3 * rows_ + b] = position < 0 ? rows_ : b;
   }
-  input_3B_.copy_(input_3B, /*non_blocking=*/true);
-  repeated_.run([this] { step(); });
+  input_4B_.copy_(input_4B, /*non_blocking=*/true);
+  graph_.run([this] { step(); });
 }
 
-/// From input_3B_ to x_BD_ and logits_BV_.
+/// From input_4B_ to x_BD_ and logits_BV_.
 void TokenStep::step() {
   const ModelConfig& c = config_;
   const Weights& w = weights_;
-  const Tensor position_B = input_3B_.select(0, 1);
+  const Tensor position_B = input_4B_.select(0, 1);
   const auto rope = rope_table_at(c, position_B, frequency_R_, master_type(w.type()));
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
@@ -92,17 +119,36 @@ void TokenStep::step() {
         ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B, window, attention_scale(c));
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
-  const Tensor h_B1D = ttt::run_prefix(c, w, input_3B_.select(0, 0).unsqueeze(1), rope, rope, attend);
-  if (c.suffix_len > 0)
-    ops::again([h_BD = h_B1D.select(1, 0), h_ND = h_ND_, place_B = input_3B_.select(0, 2)] {
-      h_ND.index_copy_(0, place_B, h_BD);
-    });
-  const Tensor x_BD = ops::value(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, attend).x_PBTD).select(1, 0);
-  const Tensor logits_BV = ops::product_nt(x_BD, w.head());
-  ops::again([x_BD, logits_BV, x_out = x_BD_, logits_out = logits_BV_] {
-    x_out.copy_(x_BD);
-    logits_out.copy_(logits_BV);
-  });
+  const auto recur = [&](int64_t block, const auto& run) {
+    RecurrentState state = state_of(block);
+    const Tensor y_PB1D = run(state);
+    for (size_t i = 0; i < state.size(); ++i)
+      ops::store_rows(state[i].flatten(1), state_L_[static_cast<size_t>(block)][i], input_4B_.select(0, 3));
+    return y_PB1D;
+  };
+  const Carry carry{attend, recur};
+  const Tensor h_B1D = ttt::run_prefix(c, w, input_4B_.select(0, 0).unsqueeze(1), rope, rope, carry);
+  if (c.suffix_len > 0) ops::store_rows(h_B1D.select(1, 0), h_ND_, input_4B_.select(0, 2));
+  const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, carry)).select(1, 0);
+  ops::copy_to(x_BD, x_BD_);
+  ops::copy_to(ops::product_nt(x_BD, w.head()), logits_BV_);
+}
+
+RecurrentState TokenStep::state_of(int64_t block) const {
+  RecurrentState out;
+  const auto parts = mixer_of(config_, block).state(config_, block);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    std::vector<int64_t> shape{rows_};
+    shape.insert(shape.end(), parts[i].shape.begin(), parts[i].shape.end());
+    out.push_back(state_L_[static_cast<size_t>(block)][i].narrow(0, 0, rows_).view(shape));
+  }
+  return out;
+}
+
+RecurrentState TokenStep::state(const Rows& rows, int64_t block) const {
+  RecurrentState out;
+  for (const Tensor& x : state_of(block)) out.push_back(rows.of(x).clone());
+  return out;
 }
 
 ops::KvWindow TokenStep::keys(const Rows& rows, int64_t block, const Tensor& position_n) const {

@@ -25,13 +25,13 @@ class TokenStep {
   TokenStep(const Network& model, int64_t rows);
 
   int64_t rows() const { return rows_; }
-  int64_t capacity() const { return ring_L_.empty() ? 0 : ring_L_[0].k_BCGd.size(1); }  // slots of a ring
+  int64_t capacity() const { return capacity_; }  // slots of a ring
   /// Whether a token at position `needed` - 1 has no slot yet, although its window is not full.
   bool lacks_room(int64_t needed) const { return needed > capacity() && capacity() < config_.window; }
   /// Makes rings for so many positions and some more, up to what a window needs. All rows must be loaded again.
   void make_room(int64_t needed);
 
-  /// The newest `count` positions' keys and values, or those that a ring has slots for if they are fewer.
+  /// The newest `count` positions' keys and values, or those that a ring has slots for if they are fewer; and states.
   void load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count);
   /// Rounded to the compute type: once an inner step.
   void load_fast_weights(const Rows& rows, const ttt::Memory& memory);
@@ -48,6 +48,11 @@ class TokenStep {
   const Tensor& x_BD() const { return x_BD_; }
   const Tensor& logits_BV() const { return logits_BV_; }  // in the compute type or wider
 
+  /// A step's work: whether it is captured by now, and if it cannot be, why.
+  const ops::Graph& graph() const { return graph_; }
+
+  /// A copy of a recurrent layer's state.
+  RecurrentState state(const Rows& rows, int64_t block) const;
   /// Keys and values of some positions [n] (int64) of block i.
   ops::KvWindow keys(const Rows& rows, int64_t block, const Tensor& position_n) const;
   /// What the chunk's step starts from, of those positions: [B, n, D].
@@ -57,15 +62,20 @@ class TokenStep {
   struct Ring {
     Tensor k_BCGd, v_BCGd;
   };
+  void make_row_buffers();
   void step();
 
   const ModelConfig& config_;
   const Weights& weights_;  // for so many rows
   const int64_t rows_;
-  ops::Repeated repeated_;
-  std::vector<Ring> ring_L_;
+  ops::Graph graph_;
+  int64_t capacity_ = 0;
+  std::vector<Ring> ring_L_;  // of layers with attention
+  // Of recurrent layers, each part flat: [B + 1, ...]; the last row is for rows without a token.
+  std::vector<std::vector<Tensor>> state_L_;
+  RecurrentState state_of(int64_t block) const;  // views
   std::vector<FastMlp> fast_S_;
-  Tensor input_3B_;  // token, position, place in h
+  Tensor input_4B_;  // token, position, place in h, in states
   Tensor frequency_R_;
   Tensor h_ND_;  // prefix outputs of every row's unfinished chunk, [B * b + 1, D]; the last is for rows without a token
   Tensor x_BD_, logits_BV_;

@@ -1,3 +1,4 @@
+#include "model/parameters.h"
 #include "store/import_decoder.h"
 
 #include "base/error.h"

@@ -5,6 +5,8 @@
 #include "chat/chat_template_file.h"
 #include "tokenizer/gguf_tokenizer.h"
 
+#include <algorithm>
+
 namespace ingrain {
 
 namespace fs = std::filesystem;
@@ -12,11 +14,12 @@ namespace fs = std::filesystem;
 std::optional<tokenizer::Tokenizer> find_tokenizer(const fs::path& model, const ModelConfig& config) {
   std::optional<tokenizer::Tokenizer> tokenizer;
   fs::path file_of_it = model;
+  const auto rows = static_cast<int32_t>(std::min<int64_t>(config.vocab_size, tokenizer::kMaxTokenId));
   if (formats::is_gguf(model)) {
     const formats::Gguf file(model);
-    if (tokenizer::has_gguf_tokenizer(file)) tokenizer = tokenizer::gguf_tokenizer(file);
+    if (tokenizer::has_gguf_tokenizer(file)) tokenizer = tokenizer::gguf_tokenizer(file, rows);
   } else if (fs::exists(model / "tokenizer.json")) {
-    tokenizer = tokenizer::Tokenizer::load(model);
+    tokenizer = tokenizer::Tokenizer::load(model, rows);
     file_of_it /= "tokenizer.json";
   }
   require(!tokenizer || tokenizer->vocab_size() <= static_cast<size_t>(config.vocab_size),
@@ -56,9 +59,10 @@ void copy_tokenizer(const fs::path& from, const fs::path& folder) {
       write_file(folder / "tokenizer_config.json", config);
     }
   } else {
-    const fs::path tokenizer = file_alone ? from : from / "tokenizer.json", config = beside / "tokenizer_config.json";
+    const fs::path tokenizer = file_alone ? from : from / "tokenizer.json";
     if (fs::exists(tokenizer)) write_file(folder / "tokenizer.json", read_file(tokenizer, kMaxBytes));
-    if (fs::exists(config)) write_file(folder / "tokenizer_config.json", read_file(config, kMaxBytes));
+    for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"})
+      if (fs::exists(beside / name)) write_file(folder / name, read_file(beside / name, kMaxBytes));
   }
   if (const auto chat = chat::find_chat_template(beside)) write_file(folder / "chat_template.jinja", *chat);
 }

@@ -11,15 +11,15 @@
 
 namespace ingrain {
 
-/// The tokenizer of a model folder or GGUF file, if it has one. Error if it has ids that the model has no embedding
-/// for.
+/// The tokenizer of a model folder or GGUF file, if it has one. Added tokens that the model has no embedding for are
+/// left out with a warning; Error if others have none.
 std::optional<tokenizer::Tokenizer> find_tokenizer(const std::filesystem::path& model, const ModelConfig& config);
 
 /// The same; Error if there is none.
 tokenizer::Tokenizer load_tokenizer(const std::filesystem::path& model, const ModelConfig& config);
 
 /// Puts the tokenizer of `from` - a model, or a tokenizer.json of any name - and its chat template into `folder`:
-/// tokenizer.json, tokenizer_config.json, chat_template.jinja. What `from` does not have is left out.
+/// tokenizer.json and the files beside it that have a say, chat_template.jinja. What `from` does not have is left out.
 void copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& folder);
 
 /// Puts the model's beginning-of-text token before `tokens`, if it has one.

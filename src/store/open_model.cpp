@@ -15,7 +15,7 @@ std::string name(std::string_view where, const char* option) { return std::strin
 
 at::Device chosen_device(const LoadOptions& options, std::string_view where) {
   const std::string device = name(where, "device"), weights = name(where, "weights");
-  if (!packed_form(options.weights, weights)) return parse_device(options.device, device);
+  if (!quantized_form(options.weights, weights)) return parse_device(options.device, device);
   if (options.device == "auto") return at::kCPU;
   if (options.device != "cpu" && is_device_name(options.device))
     fail_usage("{} {} is for the CPU, not for {} {}; leave one of the two out", weights, options.weights, device,

@@ -1,4 +1,4 @@
-// tokenizer.json (and tokenizer_config.json beside it) to a TokenizerSpec.
+// tokenizer.json to a TokenizerSpec.
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/json_fields.h"
+#include "tokenizer/files_beside.h"
 #include "tokenizer/vocabulary.h"
 
 namespace ingrain::tokenizer {
@@ -16,7 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr uint64_t kMaxFileBytes = 256u << 20;
-constexpr size_t kMaxAddedBytes = 4096;
 
 void read_vocabulary(const Field& model, TokenizerSpec& spec) {
   const Field vocab = model.at("vocab");
@@ -174,50 +174,15 @@ void read_decoder(const Field& field, int depth) {
 }
 
 void read_added_tokens(const Field& list, TokenizerSpec& spec) {
-  for (const Field& field : list.elements()) {
-    AddedToken token;
-    token.id = static_cast<int32_t>(field.at("id").integer(0, kMaxTokenId - 1));
-    token.content = field.at("content").string();
-    require(token.content.size() <= kMaxAddedBytes, "{}: 'content' has {} bytes; at most {} are accepted", field.name(),
-            token.content.size(), kMaxAddedBytes);
-    token.special = field.flag("special");
-    token.normalized = field.flag("normalized", !token.special);
-    token.lstrip = field.flag("lstrip");
-    token.rstrip = field.flag("rstrip");
-    token.single_word = field.flag("single_word");
-    spec.added_tokens.push_back(std::move(token));
-  }
-}
-
-// The id of config[name], which is a token or an object with its content.
-std::optional<int32_t> configured(const Json& config, const char* name, const TokenizerSpec& spec) {
-  if (!config.is_object() || !config.contains(name)) return std::nullopt;
-  const Json& value = config[name];
-  const Json& content = value.is_object() && value.contains("content") ? value["content"] : value;
-  if (!content.is_string()) return std::nullopt;
-  for (const AddedToken& token : spec.added_tokens)
-    if (token.content == content.get_ref<const std::string&>()) return token.id;
-  return std::nullopt;
-}
-
-std::optional<int32_t> well_known(const TokenizerSpec& spec, std::initializer_list<std::string_view> names) {
-  for (const std::string_view name : names)
-    for (const AddedToken& token : spec.added_tokens)
-      if (token.special && token.content == name) return token.id;
-  return std::nullopt;
-}
-
-void find_ends(const Json& config, TokenizerSpec& spec) {
-  spec.bos = configured(config, "bos_token", spec);
-  if (!spec.bos && !spec.template_before.empty()) spec.bos = spec.template_before.front();
-  if (!spec.bos) spec.bos = well_known(spec, {"<|begin_of_text|>", "<|startoftext|>", "<s>", "<|endoftext|>"});
-  spec.eos = configured(config, "eos_token", spec);
-  if (!spec.eos) spec.eos = well_known(spec, {"<|end_of_text|>", "</s>", "<|endoftext|>", "<|im_end|>"});
+  for (const Field& field : list.elements())
+    spec.added_tokens.push_back(
+        read_added_token(field, static_cast<int32_t>(field.at("id").integer(0, kMaxTokenId - 1))));
 }
 
 }  // namespace
 
-Tokenizer Tokenizer::from_json(std::string_view json, std::string_view config, const std::string& source) {
+Tokenizer Tokenizer::from_json(std::string_view json, const FilesBeside& beside, const std::string& source,
+                               int32_t rows) {
   const Json document = parse_json(json, source);
   const Field root(document, source, Field::Root{});
   TokenizerSpec spec;
@@ -230,17 +195,22 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view config, c
           source);
   if (const auto field = root.find("post_processor")) read_post_processor(*field, 0, spec);
   if (const auto field = root.find("decoder")) read_decoder(*field, 0);
-  find_ends(config.empty() ? Json() : parse_json(config, source + "'s tokenizer_config.json"), spec);
+  read_files_beside(beside, spec);
+  drop_tokens_without_a_row(rows, spec);
   return Tokenizer(spec);
 }
 
-Tokenizer Tokenizer::load(const std::filesystem::path& path) {
+Tokenizer Tokenizer::load(const std::filesystem::path& path, int32_t rows) {
   const bool folder = std::filesystem::is_directory(path);
   const std::filesystem::path file = folder ? path / "tokenizer.json" : path;
   const std::string json = read_file(file, kMaxFileBytes);
-  const std::filesystem::path config_file = file.parent_path() / "tokenizer_config.json";
-  const std::string config = std::filesystem::exists(config_file) ? read_file(config_file, kMaxFileBytes) : "";
-  return from_json(json, config, file.string());
+  const auto text_beside = [&](const char* name) {
+    const std::filesystem::path beside = file.parent_path() / name;
+    return std::filesystem::exists(beside) ? read_file(beside, kMaxFileBytes) : std::string();
+  };
+  const std::string config = text_beside("tokenizer_config.json"), map = text_beside("special_tokens_map.json"),
+                    added = text_beside("added_tokens.json");
+  return from_json(json, {config, map, added}, file.string(), rows);
 }
 
 }  // namespace ingrain::tokenizer

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace ingrain::tokenizer {
@@ -21,17 +22,110 @@ constexpr std::string_view kO200k =
     R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
     R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+// What llama.cpp's names ask for, beyond the patterns above; of each, what the tokenizer.json of that family says.
+constexpr std::string_view kQwen35 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kTekken =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+)"
+    R"([\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kSeedCoder =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kBailing =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)";
+constexpr std::string_view kMiniCpm5 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kDeepSeek3 =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kUpToThreeNumbers = R"(\p{N}{1,3})", kCjk = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+)";
+
+using Patterns = std::array<std::string_view, 5>;  // one after the other; unused ones are empty
 struct Named {
   std::string_view name;
-  std::string_view pattern;
-  bool digits_apart;
+  Patterns patterns;
+  bool digits_apart = false;
+  NamedHabits habits = {};
 };
-constexpr std::array named = {
-    Named{"gpt2", kGpt2, false},    Named{"gpt-2", kGpt2, false},         Named{"r50k_base", kGpt2, false},
-    Named{"smollm", kGpt2, true},   Named{"llama3", kLlama3, false},      Named{"llama-bpe", kLlama3, false},
-    Named{"qwen2", kQwen2, false},  Named{"cl100k_base", kCl100k, false}, Named{"o200k_base", kO200k, false},
-    Named{"gpt-4o", kO200k, false},
+constexpr NamedHabits kLlamaHabits{.ignore_merges = true, .begins_with_bos = true};
+constexpr Patterns kDefault = {R"([\p{P}$+<=>^~|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"};
+constexpr Patterns kDeepSeekV3 = {kUpToThreeNumbers, kCjk, kDeepSeek3};
+constexpr Patterns kDeepSeekCoder = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)",
+                                     R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)", R"(\p{N})"};
+constexpr Named named[] = {
+    {"gpt2", {kGpt2}},
+    {"r50k_base", {kGpt2}},
+    {"cl100k_base", {kCl100k}},
+    {"o200k_base", {kO200k}},
+    {"default", kDefault},
+    {"gpt-2", {kGpt2}},
+    {"phi-2", {kGpt2}},
+    {"mpt", {kGpt2}},
+    {"olmo", {kGpt2}},
+    {"jais", {kGpt2}},
+    {"trillion", {kGpt2}},
+    {"granite-docling", {kGpt2}},
+    {"jina-es", {kGpt2}},
+    {"jina-de", {kGpt2}},
+    {"jina-v2-es", {kGpt2}},
+    {"jina-v2-de", {kGpt2}},
+    {"gigachat", {kGpt2}},
+    {"a.x-4.0", {kGpt2}},
+    {"mellum", {kGpt2}},
+    {"modern-bert", {kGpt2}},
+    {"exaone4", {kGpt2}},
+    {"smollm", {kGpt2}, true},
+    {"starcoder", {kGpt2}, true},
+    {"refact", {kGpt2}, true},
+    {"command-r", {kGpt2}, true},
+    {"codeshell", {kGpt2}, true},
+    {"exaone", {kGpt2}, true},
+    {"minerva-7b", {kGpt2}, true},
+    {"mellum2", {kGpt2}, true},
+    {"llama3", {kLlama3}, false, kLlamaHabits},
+    {"llama-v3", {kLlama3}, false, kLlamaHabits},
+    {"llama-bpe", {kLlama3}, false, kLlamaHabits},
+    {"falcon3", {kLlama3}, false, kLlamaHabits},
+    {"falcon-h1", {kLlama3}, false, kLlamaHabits},
+    {"pixtral", {kLlama3}, false, kLlamaHabits},
+    {"midm-2.0", {kLlama3}, false, kLlamaHabits},
+    {"lfm2", {kLlama3}, false, kLlamaHabits},
+    {"jina-v5-nano", {kLlama3}, false, kLlamaHabits},
+    {"dbrx", {kLlama3}},
+    {"smaug-bpe", {kLlama3}},
+    {"glm4", {kLlama3}},
+    {"chatglm-bpe", {kLlama3}},
+    {"minicpm5", {kUpToThreeNumbers, kMiniCpm5}, false, {.ignore_merges = true}},
+    {"qwen2", {kQwen2}},
+    {"deepseek-r1-qwen", {kQwen2}},
+    {"kormo", {kQwen2}},
+    {"f2llmv2", {kQwen2}},
+    {"megrez", {kQwen2}},
+    {"stablelm2", {kQwen2}},
+    {"hunyuan", {kQwen2}},
+    {"solar-open", {kQwen2}},
+    {"grok-2", {kQwen2}},
+    {"qwen35", {kQwen35}},
+    {"gpt-4o", {kO200k}},
+    {"llama4", {kO200k}},
+    {"kanana2", {kO200k}},
+    {"talkie", {kO200k}},
+    {"minimax-m2", {kO200k}},
+    {"tekken", {kTekken}, false, kLlamaHabits},
+    {"seed-coder", {kSeedCoder}},
+    {"bailingmoe", {kBailing}},
+    {"bailingmoe2", {kBailing}},
+    {"llada-moe", {kBailing}},
+    {"deepseek-coder", kDeepSeekCoder},
+    {"deepseek-v3", kDeepSeekV3},
+    {"hunyuan-dense", kDeepSeekV3},
+    {"joyai-llm", kDeepSeekV3},
+    {"hy_v4", kDeepSeekV3},
 };
+
+const Named* find_named(std::string_view name) {
+  const auto* const entry =
+      std::find_if(std::begin(named), std::end(named), [&](const Named& n) { return n.name == name; });
+  return entry == std::end(named) ? nullptr : entry;
+}
 
 }  // namespace
 
@@ -42,16 +136,22 @@ PreTokenizerStep digits_step(bool individual) {
 }
 
 std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const std::string& where) {
-  const auto entry = std::find_if(named.begin(), named.end(), [&](const Named& n) { return n.name == name; });
-  if (entry == named.end()) {
+  const Named* const entry = find_named(name);
+  if (!entry) {
     std::string known;
     for (const Named& n : named) known += (known.empty() ? "" : ", ") + std::string(n.name);
-    fail("{}: the pre-tokenizer '{}' is unknown; known are {}", where, name, known);
+    fail("{}: the pre-tokenizer '{}' is unknown; known are {}", where, printable(name), known);
   }
   std::vector<PreTokenizerStep> steps;
   if (entry->digits_apart) steps.push_back(digits_step(true));
-  steps.push_back({.pattern = std::string(entry->pattern), .dialect = Dialect::rust});
+  for (const std::string_view pattern : entry->patterns)
+    if (!pattern.empty()) steps.push_back({.pattern = std::string(pattern), .dialect = Dialect::rust});
   return steps;
+}
+
+NamedHabits named_habits(std::string_view name) {
+  const Named* const entry = find_named(name);
+  return entry ? entry->habits : NamedHabits{};
 }
 
 }  // namespace ingrain::tokenizer

@@ -11,7 +11,7 @@ namespace ingrain::tokenizer {
 namespace {
 
 constexpr size_t kMaxPatternBytes = 16 << 10;
-constexpr uint32_t kMinMatchLimit = 100'000, kHeapLimitKib = 256 << 10, kMaxParentheses = 64;
+constexpr uint32_t kMinMatchLimit = 100'000, kHeapLimitKib = 256 << 10, kMaxParentheses = 250;
 constexpr size_t kJitStackBytes = 8 << 20;
 
 std::string message_of(int code) {
@@ -56,6 +56,7 @@ SplitRegex::SplitRegex(std::string_view pattern, Dialect dialect, std::string wh
       pcre2_compile_context_create(nullptr));
   require(context != nullptr, "{}: out of memory for the split pattern", where_);
   pcre2_set_parens_nest_limit(context.get(), kMaxParentheses);
+  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C;
   // In Oniguruma's default syntax ^ and $ match at lines; in Rust's, $ matches at the very end only.
   options |= dialect == Dialect::oniguruma ? PCRE2_MULTILINE : PCRE2_DOLLAR_ENDONLY;

@@ -13,8 +13,8 @@ namespace ingrain::tokenizer {
 /// Whose rules a pattern follows: Hugging Face's tokenizer.json means Oniguruma's, tiktoken means Rust's.
 enum class Dialect { oniguruma, rust };
 
-/// The pattern in PCRE2's syntax. Error, beginning with `where`, for syntax whose meaning differs and is not
-/// translated (nested character classes, intersections).
+/// The pattern in PCRE2's syntax. Error, beginning with `where`, for syntax that is not known to mean the same or to
+/// have a translation (nested character classes, intersections, calls of groups).
 std::string translate_pattern(std::string_view pattern, Dialect dialect, const std::string& where);
 
 /// What one thread needs while it matches; usable with every SplitRegex, by one thread at a time.

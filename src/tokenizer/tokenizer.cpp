@@ -98,6 +98,9 @@ struct Tokenizer::Data {
     spec.template_before = full.template_before;
     spec.template_after = full.template_after;
     spec.bos = full.bos;
+    spec.named_tokens = full.named_tokens;
+    spec.chat_control_tokens = full.chat_control_tokens;
+    spec.warnings = full.warnings;
     spec.eos = full.eos;
     for (const auto* ids : {&spec.template_before, &spec.template_after})
       for (const int32_t id : *ids)
@@ -213,6 +216,11 @@ size_t Tokenizer::vocab_size() const { return data_->vocabulary.size(); }
 uint64_t Tokenizer::fingerprint() const { return data_->fingerprint; }
 std::optional<int32_t> Tokenizer::bos() const { return data_->spec.bos; }
 std::optional<int32_t> Tokenizer::eos() const { return data_->spec.eos; }
+const NamedTokens& Tokenizer::named_tokens() const { return data_->spec.named_tokens; }
+const std::optional<std::vector<std::string>>& Tokenizer::chat_control_tokens() const {
+  return data_->spec.chat_control_tokens;
+}
+const std::vector<std::string>& Tokenizer::warnings() const { return data_->spec.warnings; }
 
 std::string StreamDecoder::push(int32_t id) {
   if (skip_special_ && tokenizer_.is_special(id)) return {};

@@ -22,16 +22,24 @@ struct EncodeOptions {
   bool parse_added = true;          // false: no added token is looked for, whether special or not
 };
 
+/// The texts of the files beside a tokenizer.json that have a say; "" where there is none.
+struct FilesBeside {
+  std::string_view config = {};              // tokenizer_config.json
+  std::string_view special_tokens_map = {};  // special_tokens_map.json, which transformers wrote until 2023
+  std::string_view added_tokens = {};        // added_tokens.json, likewise
+};
+
 /// Immutable and cheap to copy; every member is safe to call from many threads at once.
 class Tokenizer {
  public:
-  /// A Hugging Face tokenizer.json, or a folder that holds one. bos and eos come from the
-  /// tokenizer_config.json beside it if there is one, else from the template or well-known names.
-  /// Error naming file and field for whatever is missing, malformed or not supported.
-  static Tokenizer load(const std::filesystem::path& path);
-  /// The same from the text of a tokenizer.json (and of its tokenizer_config.json, or ""). `source` names it in
-  /// errors.
-  static Tokenizer from_json(std::string_view json, std::string_view config, const std::string& source);
+  /// A Hugging Face tokenizer.json, or a folder that holds one, and the files beside it. bos and eos come from these;
+  /// where they say nothing, from the template or well-known names. Error naming file and field for whatever is
+  /// missing, malformed or not supported. `rows`: of added tokens with ids from there on there is no embedding, so that
+  /// they are no tokens, with a warning.
+  static Tokenizer load(const std::filesystem::path& path, int32_t rows = kMaxTokenId);
+  /// The same from the text of a tokenizer.json. `source` names it in errors.
+  static Tokenizer from_json(std::string_view json, const FilesBeside& beside, const std::string& source,
+                             int32_t rows = kMaxTokenId);
 
   /// A tiktoken rank file: lines of a base64 token and its rank. `name` picks the split pattern and the special
   /// tokens: gpt2, r50k_base, cl100k_base, o200k_base, llama3; `special_tokens`, if not empty, replaces the latter.
@@ -67,6 +75,10 @@ class Tokenizer {
   size_t vocab_size() const;
   std::optional<int32_t> bos() const;
   std::optional<int32_t> eos() const;
+  /// TokenizerSpec's members of these names.
+  const NamedTokens& named_tokens() const;
+  const std::optional<std::vector<std::string>>& chat_control_tokens() const;
+  const std::vector<std::string>& warnings() const;
 
  private:
   struct Data;

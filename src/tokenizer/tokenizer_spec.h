@@ -13,6 +13,9 @@
 
 namespace ingrain::tokenizer {
 
+/// Ids are below this: no vocabulary comes near, and a hostile file must not ask for more memory.
+constexpr int32_t kMaxTokenId = 1 << 21;
+
 /// What happens to the matches of a split pattern; the names are Hugging Face's.
 enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
 
@@ -30,6 +33,12 @@ struct PreTokenizerStep {
 /// gpt2, r50k_base, smollm, llama-bpe, cl100k_base, qwen2, o200k_base and their synonyms.
 /// Error naming the known ones for any other; `where` begins its text.
 std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const std::string& where);
+/// Whether tokenizers of this name take a piece that is a token whole; and begin a text with bos unless a file denies
+/// it.
+struct NamedHabits {
+  bool ignore_merges = false, begins_with_bos = false;
+};
+NamedHabits named_habits(std::string_view name);
 
 /// The step that sets numbers apart from all else: every digit alone, or runs of them (Hugging Face's Digits).
 PreTokenizerStep digits_step(bool individual);
@@ -44,6 +53,8 @@ struct AddedToken {
   bool rstrip = false;       // takes white space after it
   bool single_word = false;  // only where no word character touches it
 };
+
+using NamedTokens = std::vector<std::pair<std::string, std::string>>;  // name and content, in the files' order
 
 struct TokenizerSpec {
   std::string source;  // file name or the like; begins every error's text
@@ -69,6 +80,14 @@ struct TokenizerSpec {
   /// What EncodeOptions::add_special_tokens puts around a text.
   std::vector<int32_t> template_before, template_after;
   std::optional<int32_t> bos, eos;
+
+  /// What a chat template sees by name: "bos_token", "pad_token", "image_token" - what the files say, nothing guessed.
+  NamedTokens named_tokens;
+  /// Of the added tokens that are not special, those that a message may not mean; none: what the template writes
+  /// itself.
+  std::optional<std::vector<std::string>> chat_control_tokens;
+  /// What is odd about the files, in whole sentences; it works all the same.
+  std::vector<std::string> warnings;
 };
 
 }  // namespace ingrain::tokenizer

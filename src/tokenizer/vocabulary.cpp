@@ -53,14 +53,27 @@ void Vocabulary::add_added(const TokenizerSpec& spec) {
             spec.source, printable(token.content), token.id, known.value_or(0));
     require(bytes_[id].empty() || known == token.id, "{}: the ids of '{}' and of the added token '{}' are both {}",
             spec.source, printable(bytes_[id]), printable(token.content), token.id);
-    // An ordinary token that is added too is found as what it says, not as what its alphabet spells.
-    if (bytes_[id] != token.content) {
+    // An ordinary token that is added too is found as what it says. It still stands for what its alphabet spells
+    // ("ä" for the byte E4, which other characters have, too) if BPE can make it.
+    if (bytes_[id] != token.content && !bpe_makes(token.id, spec)) {
       if (find_piece(bytes_[id]) == token.id) by_bytes_.erase(bytes_[id]);
       bytes_[id] = token.content;
     }
-    by_added_[bytes_[id]] = token.id;
+    by_added_[contents_.emplace_back(token.content)] = token.id;
     special_[id] = special_[id] || token.special;
   }
+}
+
+// Whether the ordinary token `id` is a byte, or what two others become together.
+bool Vocabulary::bpe_makes(int32_t id, const TokenizerSpec& spec) const {
+  const std::string& bytes = bytes_[static_cast<size_t>(id)];
+  if (bytes.empty() || find_piece(bytes) != id) return false;
+  if (bytes.size() == 1 || spec.merges_by_rank) return true;
+  const std::string& written = spec.tokens[static_cast<size_t>(id)];
+  return std::any_of(spec.merges.begin(), spec.merges.end(), [&](const auto& merge) {
+    const auto& [left, right] = merge;
+    return left.size() + right.size() == written.size() && written.starts_with(left) && written.ends_with(right);
+  });
 }
 
 std::optional<int32_t> Vocabulary::find_piece(std::string_view piece) const { return find_in(by_bytes_, piece); }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,9 +14,6 @@
 #include "tokenizer/tokenizer_spec.h"
 
 namespace ingrain::tokenizer {
-
-/// Ids are below this: no vocabulary comes near, and a hostile file must not ask for more memory.
-constexpr int32_t kMaxTokenId = 1 << 21;
 
 /// Immutable, thread-safe.
 class Vocabulary {
@@ -41,13 +39,15 @@ class Vocabulary {
   int32_t unk(const TokenizerSpec& spec) const;
 
  private:
-  using Index = std::unordered_map<std::string_view, int32_t>;  // views of bytes_
+  using Index = std::unordered_map<std::string_view, int32_t>;  // views of bytes_ and contents_
 
   void add_ordinary(const TokenizerSpec& spec);
   void add_added(const TokenizerSpec& spec);
+  bool bpe_makes(int32_t id, const TokenizerSpec& spec) const;
   std::vector<Merge> merges_of_ranks() const;
 
   std::vector<std::string> bytes_;
+  std::deque<std::string> contents_;  // of the added tokens
   std::vector<bool> special_;
   Index by_bytes_, by_literal_, by_added_;
 };

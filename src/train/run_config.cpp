@@ -31,7 +31,7 @@ void read_data(SettingReader& in, RunConfig::Data& data) {
   in.read("data.tokenizer", data.tokenizer);
   size_t order = 0, type = 0;
   in.read_word("data.order", order, {"packed", "numpy"});
-  data.order = order == 0 ? data::Order::packed : data::Order::numpy;
+  data.order = order == 0 ? data::Order::splitmix : data::Order::numpy;
   in.read_word("data.raw_type", type, {"u16", "u32"});
   data.raw_type = type == 0 ? data::TokenType::U16 : data::TokenType::U32;
   int64_t seed = 1, skip = 0;
@@ -245,7 +245,7 @@ std::string resolved_toml(const RunConfig& run) {
   path("train", run.data.train);
   path("tokenizer", run.data.tokenizer);
   line("raw_type", data::token_type_name(run.data.raw_type));
-  line("order", run.data.order == data::Order::packed ? "packed" : "numpy");
+  line("order", run.data.order == data::Order::splitmix ? "packed" : "numpy");
   line("seed", run.data.seed), line("skip", run.data.skip), line("sequence_length", run.data.length);
   section("train");
   const RunConfig::Train& t = run.train;

@@ -25,7 +25,7 @@ struct RunConfig {
     std::filesystem::path train;  // a prepared folder, a shard, or a raw file of tokens
     data::TokenType raw_type = data::TokenType::U16;
     std::filesystem::path tokenizer;  // copied into the model's folder; may be empty
-    data::Order order = data::Order::packed;
+    data::Order order = data::Order::splitmix;
     uint64_t seed = 1, skip = 0;  // skip: batches left out at the beginning
     int64_t length = 0;           // T, a multiple of the chunk
   } data;

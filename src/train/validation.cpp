@@ -1,7 +1,7 @@
 #include "train/validation.h"
 
 #include "base/error.h"
-#include "ttt/memory.h"
+#include "ttt/read.h"
 
 #include <algorithm>
 

@@ -1,10 +1,12 @@
 #include "ttt/block_stack.h"
 
+#include "model/mixers/attention.h"
+
 namespace ingrain::ttt {
 
-BlockStack::BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool attention_of_next,
+BlockStack::BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool mixer_of_next,
                        Recompute recompute)
-    : c_(config), gradients_(gradients), blocks_(blocks), attention_of_next_(attention_of_next), recompute_(recompute) {
+    : c_(config), gradients_(gradients), blocks_(blocks), mixer_of_next_(mixer_of_next), recompute_(recompute) {
   // Below the lowest trained parameter the backward pass has nothing to compute, and the forward pass nothing to keep.
   if (gradients.sums().embedding_VD.defined()) return;
   while (lowest_ < stages() && !any_trained(entries_of(lowest_))) ++lowest_;
@@ -12,8 +14,12 @@ BlockStack::BlockStack(const ModelConfig& config, const GradientSums& gradients,
 
 Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const {
   const BlockWeights& block = w.blocks[static_cast<size_t>(stage)];
-  const auto attend = [&](int64_t, const ops::Heads& now) { return attend_window(c_, now, {}); };
-  Tensor h = attention_step(c_, block, h_PBTD, attend, rope_, tap, stage).h_PBTD;
+  const Carry nothing_before{[&](int64_t, const ops::Heads& now) { return attend_window(c_, now, {}); },
+                             [](int64_t, const auto& run) {
+                               RecurrentState state;
+                               return run(state);
+                             }};
+  Tensor h = mixer_step(c_, block, h_PBTD, nothing_before, rope_, tap, stage);
   if (stage == blocks_) return h;
   if (stage >= c_.prefix_len())
     h = fast_step(c_, block, h, {w.fast_S[static_cast<size_t>(stage - c_.prefix_len())], {}}, tap, stage);
@@ -49,7 +55,7 @@ Tensor BlockStack::forward(const Tensor& tokens_BT, const ops::RopeTable& rope, 
       h_PBTD = run(i, h_PBTD, gradients_.leaves(), tap);
     }
   }
-  return ops::value(h_PBTD);
+  return ops::primal(h_PBTD);
 }
 
 void BlockStack::backward(const Tensor& g_BTD) {
@@ -65,7 +71,7 @@ void BlockStack::backward(const Tensor& g_BTD) {
     stage = {};
   }
   if (embedding_sum.defined()) {
-    const Tensor g_ND = ops::value(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());
+    const Tensor g_ND = ops::primal(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());
     embedding_sum.index_add_(0, tokens_BT_.flatten(), g_ND);
   }
   kept_.clear();

@@ -10,10 +10,10 @@ namespace ingrain::ttt {
 enum class Recompute { never, always };
 
 /// The embedding and the first `blocks` blocks; a suffix block among them uses its initial fast weights, unlearning.
-/// With `attention_of_next`, the next block's attention step too (where the suffix begins).
+/// With `mixer_of_next`, the next block's mixer too (where the suffix begins).
 class BlockStack {
  public:
-  BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool attention_of_next,
+  BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool mixer_of_next,
              Recompute recompute);
 
   /// tokens: [B, T]. Returns [B, T, D].
@@ -26,14 +26,14 @@ class BlockStack {
   struct Stage {
     Tensor in_PBTD, out_PBTD;  // out undefined where it is to be computed again
   };
-  int64_t stages() const { return blocks_ + (attention_of_next_ ? 1 : 0); }
+  int64_t stages() const { return blocks_ + (mixer_of_next_ ? 1 : 0); }
   Tensor run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const;
   std::vector<GradientSums::Entry> entries_of(int64_t stage) const;
 
   const ModelConfig& c_;
   const GradientSums& gradients_;
   int64_t blocks_;
-  bool attention_of_next_;
+  bool mixer_of_next_;
   Recompute recompute_;
   int64_t lowest_ = 0;  // stage with a trained parameter
   Tensor tokens_BT_;

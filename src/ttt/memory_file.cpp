@@ -19,27 +19,11 @@ namespace fs = std::filesystem;
 using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* kFormat = "ingrain-memory";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;  // of version 1, keys and values were called "window", not "layer"
 
-/// A memory's tensors by their names in a file; the unfinished chunk's cut to the tokens that are there.
-std::map<std::string, Tensor> named_tensors(const Memory& m) {
+std::map<std::string, Tensor> named_tensors(const Memory& memory) {
   std::map<std::string, Tensor> out;
-  for (size_t s = 0; s < m.W_S.size(); ++s) {
-    out[fmt::format("fast.{}.w13", s)] = m.W_S[s].w13_FD;
-    out[fmt::format("fast.{}.w2", s)] = m.W_S[s].w2_DF;
-  }
-  for (size_t l = 0; l < m.kv_L.size(); ++l) {
-    if (m.kv_L[l].length() == 0) continue;
-    const ops::KvWindow kv = m.kv_L[l].last(m.kv_L[l].length());
-    out[fmt::format("window.{}.k", l)] = kv.k_BWGd;
-    out[fmt::format("window.{}.v", l)] = kv.v_BWGd;
-  }
-  if (m.filled > 0) {
-    out["chunk.h"] = m.h_BbD.narrow(1, 0, m.filled);
-    out["chunk.target"] = m.target_Bb.narrow(1, 0, m.filled);
-    out["chunk.valid"] = m.valid_Bb.narrow(1, 0, m.filled);
-  }
-  if (m.x_BD.defined()) out["last"] = m.x_BD;
+  memory.visit([&](const std::string& name, const Tensor& x) { out[name] = x; });
   return out;
 }
 
@@ -100,8 +84,8 @@ MemoryInfo parse_info(const formats::SafetensorsFile& file) {
           path.string(), weights ? "the weights of a model, not a memory: " : "");
   MemoryInfo info;
   info.version = integer(metadata, "version", path);
-  require(info.version == kVersion, "{}: memory file of version {}; this program knows version {}", path.string(),
-          info.version, kVersion);
+  require(info.version >= 1 && info.version <= kVersion, "{}: memory file of version {}; this program knows 1 to {}",
+          path.string(), info.version, kVersion);
   info.position = integer(metadata, "position", path);
   info.filled = integer(metadata, "filled", path);
   info.steps = integer(metadata, "steps", path);
@@ -129,7 +113,7 @@ class Loader {
     m.filled = info_.filled;
     m.steps = info_.steps;
     load_fast_weights(m);
-    load_windows(m);
+    load_layers(m);
     if (m.filled > 0) load_chunk(m);
     if (m.position > 0) m.x_BD = take("last", {info_.batch, c_.hidden_size}, model_.weights.type());
     require(taken_ == file_.tensors().size(), "{}: holds {} tensors where {} belong to such a memory", name(),
@@ -184,17 +168,13 @@ class Loader {
     }
   }
 
-  /// Blocks whose attention does not depend on fast weights keep the window; the others also the unfinished chunk.
-  void load_windows(Memory& m) {
-    for (int64_t l = 0; l < c_.num_layers; ++l) {
-      const int64_t own = l > c_.prefix_len() ? info_.filled : 0;
-      const int64_t n = std::min(info_.position - own, c_.window - 1) + own;
-      if (n == 0) continue;
-      const std::vector<int64_t> shape{info_.batch, n, c_.num_kv_heads, c_.head_dim};
-      const Tensor k = take(fmt::format("window.{}.k", l), shape, model_.weights.type());
-      const Tensor v = take(fmt::format("window.{}.v", l), shape, model_.weights.type());
-      m.kv_L[static_cast<size_t>(l)].append(k, v);
-    }
+  void load_layers(Memory& m) {
+    const char* const layer = info_.version == 1 ? "window" : "layer";
+    for (size_t l = 0; l < m.layer_L.size(); ++l)
+      m.layer_L[l].load(c_, {info_.batch, info_.position, info_.filled}, model_.weights.type(),
+                        [&](const std::string& part, const std::vector<int64_t>& shape, at::ScalarType type) {
+                          return take(fmt::format("{}.{}.{}", layer, l, part), shape, type);
+                        });
   }
 
   void load_chunk(Memory& m) {
@@ -286,7 +266,7 @@ MemoryInfo read_memory_info(const fs::path& path) {
 
 uint64_t memory_bytes(const Memory& memory) {
   uint64_t bytes = 0;
-  for (const auto& [name, tensor] : named_tensors(memory)) bytes += tensor.nbytes();
+  memory.visit([&](const std::string&, const Tensor& x) { bytes += x.nbytes(); });
   return bytes;
 }
 

@@ -1,8 +1,10 @@
-// The tangent method of DESIGN.md section 4, with its letters: lambda is the cotangent of the fast weights, nu that of
-// keys and values, u = eta * lambda, and lambda' (here `direction`) the clip's transpose applied to u.
+// The tangent method of docs/mathematics.md ("Learning to read"), with its letters: lambda is the cotangent of the fast
+// weights, nu that of keys and values, u = eta * lambda, and lambda' (here `direction`) the clip's transpose applied to
+// u.
+#include "base/error.h"
 #include "model/rope.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
-#include "ttt/chunk.h"
+#include "ttt/inner_step.h"
 #include "ttt/outer_batch.h"
 #include "ttt/outer_gradient.h"
 
@@ -54,9 +56,15 @@ class MetaGradient {
         n_(T_ / c_.chunk),
         type_(master_type(w_.type())),
         rope_(rope_table(c_, 0, T_, type_, w_.device())),
-        prefix_(c_, gradients_, c_.prefix_len(), /*attention_of_next=*/true, options.recompute) {}
+        prefix_(c_, gradients_, c_.prefix_len(), /*mixer_of_next=*/true, options.recompute) {}
 
   OuterLoss run() {
+    for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i)
+      require(
+          !mixer_of(c_, i).recurrent(),
+          "train.mode = \"meta\" needs attention in the suffix's blocks after the first, but block {} has a recurrent "
+          "mixer; train it with train.mode = \"standard\"",
+          i);
     h_BTD_ = prefix_.forward(batch_.input_BT, rope_, options_.tap);
     prepare();
     forward_sweep();
@@ -122,7 +130,7 @@ class MetaGradient {
   }
 
   ChunkInput input(int64_t t) const {
-    ChunkInput in{chunk_of(h_BTD_, t), {}, slice(rope_, t * c_.chunk, c_.chunk)};
+    ChunkInput in{chunk_of(h_BTD_, t), {}, {}, slice(rope_, t * c_.chunk, c_.chunk)};
     for (const auto& kv : kv_S1_) {
       const Tensor k = past_of(kv.k_BWGd, t);
       in.past_S1.push_back(k.size(1) > 0 ? ops::KvWindow{k, past_of(kv.v_BWGd, t)} : ops::KvWindow{});
@@ -137,8 +145,8 @@ class MetaGradient {
         chunk_gradient(c_, w_, now.W_S, input(t), chunk_of(batch_.target_BT, t), chunk_of(batch_.valid_BT, t));
     if (first_time) {
       for (size_t s = 0; s < kv_S1_.size(); ++s) {
-        chunk_of(kv_S1_[s].k_BWGd, t).copy_(ops::value(pass.kv_S1[s].k_PBTGd));
-        chunk_of(kv_S1_[s].v_BWGd, t).copy_(ops::value(pass.kv_S1[s].v_PBTGd));
+        chunk_of(kv_S1_[s].k_BWGd, t).copy_(ops::primal(pass.kv_S1[s].k_PBTGd));
+        chunk_of(kv_S1_[s].v_BWGd, t).copy_(ops::primal(pass.kv_S1[s].v_PBTGd));
       }
     }
     std::vector<Mlp> next = empty_like(now.W_S);
@@ -217,7 +225,7 @@ class MetaGradient {
 
     std::vector<Tensor> outputs{J.objective}, cotangents{at::ones_like(J.objective)};
     for (size_t s = 0; s < suffix.kv_S1.size(); ++s) {
-      outputs.insert(outputs.end(), {ops::value(suffix.kv_S1[s].k_PBTGd), ops::value(suffix.kv_S1[s].v_PBTGd)});
+      outputs.insert(outputs.end(), {ops::primal(suffix.kv_S1[s].k_PBTGd), ops::primal(suffix.kv_S1[s].v_PBTGd)});
       cotangents.insert(cotangents.end(), {chunk_of(nu_S1_[s].k_BWGd, t).to(h_BTD_.scalar_type()),
                                            chunk_of(nu_S1_[s].v_BWGd, t).to(h_BTD_.scalar_type())});
     }

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/device.h"
 #include "model/vocabulary.h"
-#include "ttt/chunk.h"
+#include "ttt/inner_step.h"
 
 namespace ingrain::ttt {
 

@@ -1,6 +1,6 @@
 // The gradient of the outer loop: d(mean over sequences and chunks of L_t) / d(every parameter).
 //
-// meta:     through every inner step, by the tangent method (DESIGN.md section 4)
+// meta:     through every inner step, by the tangent method (docs/mathematics.md, "Learning to read")
 // standard: the same model with its fast weights held at W_0, an ordinary backward pass
 #pragma once
 

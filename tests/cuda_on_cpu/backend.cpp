@@ -6,6 +6,7 @@
 #include "ops/simd/targets.h"
 #include "ops/cuda/device.h"
 #include "ops/graph/graph.h"
+#include "ops/linear/products.h"
 
 #include <hwy/targets.h>
 
@@ -29,8 +30,11 @@ Backend backend_for(const Tensor& x) {
 ReferenceScope::ReferenceScope() { ++g_reference_scopes; }
 ReferenceScope::~ReferenceScope() { --g_reference_scopes; }
 
+/// In place of cuBLAS.
+const ProductKernels product_cuda = product_cpu;
+
 /// Nothing is captured here: work is done anew every time.
-std::unique_ptr<Replayer> make_cuda_replayer(at::Device) { return nullptr; }
+std::unique_ptr<GraphExec> make_cuda_graph_exec(at::Device) { return nullptr; }
 
 namespace cuda {
 

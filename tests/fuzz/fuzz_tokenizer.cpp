@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // Patterns that backtrack end by PCRE2's limit; short texts keep that quick.
   const std::string_view text = input.substr(end).substr(0, 64);
   try {
-    const auto tokenizer = tokenizer::Tokenizer::from_json(input.substr(0, end), "", "fuzz.json");
+    const auto tokenizer = tokenizer::Tokenizer::from_json(input.substr(0, end), {}, "fuzz.json");
     for (const bool parse : {false, true}) {
       const auto ids = tokenizer.encode(text, {.add_special_tokens = true, .parse_special = parse});
       tokenizer::StreamDecoder stream(tokenizer);

@@ -2,7 +2,7 @@
 #include "ops/graph/graph.h"
 #include "other_device/recorder.h"
 #include "other_device/there.h"
-#include "ttt/chunk_graph.h"
+#include "ttt/steps/chunk_graph.h"
 #include "session/session.h"
 #include "ttt/memory_file.h"
 
@@ -17,7 +17,7 @@ using test::OtherDevice;
 class Graph : public OtherDevice {
  protected:
   const at::TensorOptions options_ = at::TensorOptions(kOther).dtype(at::kDouble);
-  ops::Repeated repeated_{kOther};
+  ops::Graph graph_{kOther};
 };
 
 TEST_F(Graph, replays_what_the_second_run_did_on_the_tensors_of_then) {
@@ -32,23 +32,23 @@ TEST_F(Graph, replays_what_the_second_run_did_on_the_tensors_of_then) {
   const int64_t before = test::replays();
   for (int64_t i = 1; i <= 5; ++i) {
     x.fill_(i);
-    repeated_.run(work);
+    graph_.run(work);
     expect_same(at::full({3}, 3.0 * i * i, at::kDouble), y);
     expect_same(at::full({2}, 3.0 * i * i + 1, at::kDouble), result);
   }
   EXPECT_EQ(test::replays(), before + 3);
   x = at::full({3}, 7, options_);  // a graph does not know of it
-  repeated_.run(work);
+  graph_.run(work);
   expect_same(at::full({3}, 75, at::kDouble), y);
-  repeated_.forget();
-  repeated_.run(work);
+  graph_.forget();
+  graph_.run(work);
   expect_same(at::full({3}, 147, at::kDouble), y);
 }
 
 TEST_F(Graph, keeps_a_number_that_the_host_counts) {
   const Tensor x = at::zeros({1}, options_);
   int64_t count = 0;
-  for (int64_t i = 0; i < 4; ++i) repeated_.run([&] { x.add_(count++); });
+  for (int64_t i = 0; i < 4; ++i) graph_.run([&] { x.add_(count++); });
   EXPECT_EQ(x.item<double>(), 0 + 1 + 1 + 1);
 }
 
@@ -61,10 +61,10 @@ TEST_F(Graph, of_work_that_waits_or_copies_or_moves_memory_is_an_error) {
       [&] { x.resize_({4}); },
   };
   for (const auto& work : wrong) {
-    repeated_.forget();
-    EXPECT_NO_THROW(repeated_.run(work));
-    EXPECT_THROW(repeated_.run(work), c10::Error);
-    EXPECT_THROW(repeated_.run(work), c10::Error) << "it was not recorded";
+    graph_.forget();
+    EXPECT_NO_THROW(graph_.run(work));
+    EXPECT_THROW(graph_.run(work), c10::Error);
+    EXPECT_THROW(graph_.run(work), c10::Error) << "it was not recorded";
   }
   EXPECT_NO_THROW(x.sum().item<double>()) << "and nothing is recorded after it";
 }
@@ -203,7 +203,7 @@ int64_t repeated_chunks(const ModelConfig& c, int64_t begin, int64_t tokens) {
   const int64_t end = begin + tokens;
   int64_t count = 0;
   for (int64_t q = (begin + c.chunk - 1) / c.chunk * c.chunk; q + c.chunk < end; q += c.chunk)
-    if ((c.suffix_len == 1 || q >= c.window) && (count > 0 || end - q >= ttt::ChunkStep::kWorthwhile * c.chunk))
+    if ((c.suffix_len == 1 || q >= c.window) && (count > 0 || end - q >= ttt::ChunkGraph::kWorthwhile * c.chunk))
       ++count;
   return count;
 }
@@ -217,7 +217,7 @@ TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
   std::vector<Tensor> norms_a, norms_b, losses_a, losses_b;
   const auto options = [](std::vector<Tensor>& norms, std::vector<Tensor>& losses) {
     ttt::ReadOptions out;
-    out.segment = 40;
+    out.prefill = 40;
     out.rate_multiplier = 0.9;
     out.on_step = [&](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>& g_S) {
       norms.push_back(step.norm_B.clone());
@@ -237,9 +237,10 @@ TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
   expect_same(at::stack(norms_a), at::stack(norms_b));
   expect_same(at::stack(losses_a), at::stack(losses_b));
   for (size_t s = 0; s < a.W_S.size(); ++s) expect_same(a.W_S[s].w13_FD, b.W_S[s].w13_FD);
-  for (size_t i = 0; i < a.kv_L.size(); ++i) {
-    ASSERT_EQ(a.kv_L[i].length(), b.kv_L[i].length());
-    if (a.kv_L[i].length() > 0) expect_same(a.kv_L[i].last(1000).k_BWGd, b.kv_L[i].last(1000).k_BWGd);
+  for (size_t i = 0; i < a.layer_L.size(); ++i) {
+    ASSERT_EQ(a.layer_L[i].kv().length(), b.layer_L[i].kv().length());
+    if (a.layer_L[i].kv().length() > 0)
+      expect_same(a.layer_L[i].kv().last(1000).k_BWGd, b.layer_L[i].kv().last(1000).k_BWGd);
   }
   expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b));
 }
@@ -272,7 +273,7 @@ TEST_F(Graph, of_a_chunk_is_left_with_a_memory_that_goes_on) {
   const Tensor tokens_Bn = test::random_tokens(here.config, 1, 200);
   ttt::Memory a = ttt::empty_memory(here), b = ttt::empty_memory(there), fork;
   ttt::ReadOptions options;
-  options.segment = 8;
+  options.prefill = 8;
   options.keep_going = [](int64_t done) { return done < 120; };
   options.on_step = [&](const ttt::StepReport& step, const ttt::Memory& m, const std::vector<Mlp>&) {
     if (step.step == 9) fork = m.fork();
@@ -297,7 +298,7 @@ TEST_F(Graph, of_a_chunk_leaves_a_whole_memory_when_the_caller_throws) {
   const Tensor tokens_Bn = test::random_tokens(here.config, 2, 200);
   ttt::Memory a = ttt::empty_memory(here, 2), b = ttt::empty_memory(there, 2);
   ttt::ReadOptions options;
-  options.segment = here.config.chunk;
+  options.prefill = here.config.chunk;
   options.on_step = [](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>&) {
     if (step.step == 12) throw std::runtime_error("enough");
   };
@@ -309,7 +310,8 @@ TEST_F(Graph, of_a_chunk_leaves_a_whole_memory_when_the_caller_throws) {
   const Tensor more_Bn = tokens_Bn.narrow(1, b.position, 40);
   expect_same(ttt::read(here, a, more_Bn).nll_Bn, ttt::read(there, b, more_Bn).nll_Bn);
   for (size_t s = 0; s < a.W_S.size(); ++s) expect_same(a.W_S[s].w13_FD, b.W_S[s].w13_FD);
-  expect_same(a.kv_L.back().last(here.config.window - 1).v_BWGd, b.kv_L.back().last(here.config.window - 1).v_BWGd);
+  expect_same(a.layer_L.back().kv().last(here.config.window - 1).v_BWGd,
+              b.layer_L.back().kv().last(here.config.window - 1).v_BWGd);
 }
 
 }  // namespace

@@ -51,8 +51,8 @@ TEST_F(OtherDevice, reading_gives_the_same_numbers_there_and_waits_for_none_of_t
   expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b.fork()));
   session::Checkpoints checkpoints(uint64_t{1} << 20);
   const Tensor more_Bn = test::random_tokens(here.config, 1, 20, 8);
-  expect_same(ttt::read(here, a, more_Bn, options).nll_Bn,
-              session::read(there, b, checkpoints, more_Bn, options).nll_Bn);
+  ttt::InnerLoop loop(there, b);
+  expect_same(ttt::read(here, a, more_Bn, options).nll_Bn, session::read(loop, checkpoints, more_Bn, options).nll_Bn);
   EXPECT_FALSE(checkpoints.positions().empty());
 }
 

@@ -21,7 +21,7 @@ std::atomic<Recording*> g_recording{nullptr};
 std::atomic<int64_t> g_replays{0};
 thread_local int t_within = 0;
 
-class Recorder final : public ops::Replayer {
+class Recorder final : public ops::GraphExec {
  public:
   void run(const std::function<void()>& work) override {
     if (runs_++ == 0) return work();
@@ -30,6 +30,7 @@ class Recorder final : public ops::Replayer {
     for (const auto& step : steps_) step();
     ++g_replays;
   }
+  bool captured() const override { return recorded_; }
 
  private:
   void first_time(const std::function<void()>& work) {
@@ -52,8 +53,8 @@ class Recorder final : public ops::Replayer {
 };
 
 const bool g_registered =
-    (ops::register_replayer(kOther.type(),
-                            [](at::Device) -> std::unique_ptr<ops::Replayer> { return std::make_unique<Recorder>(); }),
+    (ops::register_graph_exec(
+         kOther.type(), [](at::Device) -> std::unique_ptr<ops::GraphExec> { return std::make_unique<Recorder>(); }),
      true);
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A CUDA graph, acted out: the replayer (ops/graph/graph.h) of the device that device.h acts out. The first run is an
+// A CUDA graph, acted out: the graph_exec (ops/graph/graph.h) of the device that device.h acts out. The first run is an
 // ordinary one; the second notes every operation that reaches the device; later ones do these again, on the same
 // tensors, without calling the work. What would differ from run to run on the host alone is therefore frozen, as in a
 // graph: a number, a shape, a tensor.

@@ -21,6 +21,8 @@ def test_each_benchmark_gives_figures_on_a_described_machine_and_compares(ingrai
     done = ingrain(*command, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
+    if benchmark == "decode":
+        assert len(result["facts"]) == 2 and all(said.startswith("captured") for said in result["facts"].values()), result["facts"]
     assert result["benchmark"] == benchmark and result["dtype"] == "fp32" and result["machine"]["threads"] == 1
     assert result["machine"]["processor"] and result["machine"]["commit"]
     assert result["machine"]["device"] == "cpu" and not result["machine"]["gpu"]

@@ -75,6 +75,11 @@ struct OpsRows {
   }
 };
 
+/// Adds an operation's rows: NAME_rows in src/ops/NAME/bench.cpp.
+using AddRows = void(const OpsRows& to);
+/// Of every operation that has some, in the order of their names (cmake/operations.cmake).
+extern const std::vector<AddRows*> kOperationsRows;
+
 /// The device's kernels and the reference's, called the same way.
 template <class Kernels, class Call>
 Contenders of_kernels(const Tensor& x, const Kernels& reference, const Kernels& cpu, const Kernels& cuda, Call call) {

@@ -10,29 +10,9 @@
 
 namespace ingrain::bench {
 
-// An operation's rows, added by one function (in the other files of this folder). A new one is declared here and named
-// in kOperations.
-using AddRows = void(const OpsRows& to);
-AddRows add_rms_norm, add_residual_rows, add_heads, add_swiglu, add_attention, add_ring_attention, add_products,
-    add_packed, add_fast_linear, add_cross_entropy_rows, add_linear_cross_entropy, add_clipped_sgd, add_adamw;
+AddRows adamw_rows;  // which is no operation of src/ops
 
 namespace {
-
-constexpr AddRows* kOperations[] = {
-    add_rms_norm,
-    add_residual_rows,
-    add_heads,
-    add_swiglu,
-    add_attention,
-    add_ring_attention,
-    add_products,
-    add_packed,
-    add_fast_linear,
-    add_cross_entropy_rows,
-    add_linear_cross_entropy,
-    add_clipped_sgd,
-    add_adamw,
-};
 
 using Pass = OpsShape::Pass;
 
@@ -77,7 +57,9 @@ Run backward_of(const Tensor& y, const Tensor& gy, std::vector<Tensor> inputs) {
 std::vector<OpsRow> ops_rows(const OpsOptions& o) {
   const std::regex filter = compile(o.filter);
   std::vector<OpsRow> all, out;
-  for (AddRows* const add : kOperations)
+  std::vector<AddRows*> operations = kOperationsRows;
+  operations.push_back(adamw_rows);
+  for (AddRows* const add : operations)
     for (const OpsShape& shape : kShapes)
       for (const at::ScalarType type : o.types)
         if (o.all_shapes || (o.device.is_cpu() ? shape.on_cpu : shape.on_gpu)) add({shape, {type, o.device}, all});

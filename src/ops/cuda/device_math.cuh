@@ -28,7 +28,7 @@ __device__ float rounded(float x) {
 
 /// N neighbours in memory, moved at once.
 template <class T, int N>
-struct alignas(sizeof(T) * N) Pack {
+struct alignas(sizeof(T) * N) Vec {
   T x[N];
 };
 template <int N>
@@ -40,22 +40,22 @@ struct Floats {
 
 template <int N, class T>
 __device__ Floats<N> load(const T* from) {
-  const auto pack = *reinterpret_cast<const Pack<T, N>*>(from);
+  const auto vec = *reinterpret_cast<const Vec<T, N>*>(from);
   Floats<N> out;
 #pragma unroll
-  for (int i = 0; i < N; ++i) out[i] = to_float(pack.x[i]);
+  for (int i = 0; i < N; ++i) out[i] = to_float(vec.x[i]);
   return out;
 }
 /// What is read once, by nobody else: the first to leave the caches again.
 template <int N, class T>
-__device__ Pack<T, N> load_once(const T* from) {
-  if constexpr (sizeof(Pack<T, N>) == sizeof(int4)) {
+__device__ Vec<T, N> load_once(const T* from) {
+  if constexpr (sizeof(Vec<T, N>) == sizeof(int4)) {
     const int4 bits = __ldcs(reinterpret_cast<const int4*>(from));
-    Pack<T, N> out;
+    Vec<T, N> out;
     memcpy(&out, &bits, sizeof bits);
     return out;
   } else {
-    return *reinterpret_cast<const Pack<T, N>*>(from);
+    return *reinterpret_cast<const Vec<T, N>*>(from);
   }
 }
 /// fp32 operands beside narrower ones: only known to be aligned like a float, but mostly on 16 bytes.
@@ -79,10 +79,10 @@ __device__ Floats<N> load_each(const float* from) {
 }
 template <int N, class T>
 __device__ void store(const Floats<N>& from, T* to) {
-  Pack<T, N> pack;
+  Vec<T, N> vec;
 #pragma unroll
-  for (int i = 0; i < N; ++i) pack.x[i] = from_float<T>(from[i]);
-  *reinterpret_cast<Pack<T, N>*>(to) = pack;
+  for (int i = 0; i < N; ++i) vec.x[i] = from_float<T>(from[i]);
+  *reinterpret_cast<Vec<T, N>*>(to) = vec;
 }
 
 __device__ inline float warp_sum(float x) {

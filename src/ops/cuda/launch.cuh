@@ -72,16 +72,16 @@ void for_planes(int64_t planes, Run&& run) {
 
 /// run(type, planes, elements a thread moves at once: 16 bytes of them, or one).
 template <class Run>
-void for_row_kernel(Number type, int64_t planes, bool packs, Run&& run) {
+void for_row_kernel(Number type, int64_t planes, bool vectors, Run&& run) {
   for_type(type, [&](auto tag) {
-    constexpr int kPack = 16 / sizeof(typename decltype(tag)::type);
-    for_planes(planes, [&](auto P) { packs ? run(tag, P, Constant<kPack>{}) : run(tag, P, Constant<1>{}); });
+    constexpr int kVec = 16 / sizeof(typename decltype(tag)::type);
+    for_planes(planes, [&](auto P) { vectors ? run(tag, P, Constant<kVec>{}) : run(tag, P, Constant<1>{}); });
   });
 }
 
-/// Threads for a block that shares one row: whole warps, a few packs each.
-inline int threads_for_row(int64_t width, int pack) {
-  const int64_t warps = divide_up(divide_up(width, pack), 32);
+/// Threads for a block that shares one row: whole warps, a few vectors each.
+inline int threads_for_row(int64_t width, int vec) {
+  const int64_t warps = divide_up(divide_up(width, vec), 32);
   return static_cast<int>(32 * (warps < 8 ? (warps < 1 ? 1 : warps) : 8));
 }
 

@@ -1,6 +1,8 @@
 // What the host and the device side of a CUDA operation share: plain types, no torch and no CUDA header.
 #pragma once
 
+#include "ops/number.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -11,13 +13,9 @@ namespace ingrain::ops::cuda {
 
 using Stream = CUstream_st*;  // cudaStream_t
 
-/// The element type of a kernel's activations.
-enum class Number { fp32, bf16 };
-constexpr size_t size_of(Number type) { return type == Number::fp32 ? 4 : 2; }
-
 /// Whether kernels may read and write 16 bytes at once: every pointer (null ones aside) and every row starts on 16
 /// bytes.
-inline bool in_packs(Number type, int64_t row_elements, std::initializer_list<const void*> pointers) {
+inline bool in_vectors(Number type, int64_t row_elements, std::initializer_list<const void*> pointers) {
   if (row_elements * size_of(type) % 16 != 0) return false;
   for (const void* p : pointers)
     if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;

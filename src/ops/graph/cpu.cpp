@@ -1,5 +1,5 @@
-// Work that repeats on the CPU (ops/graph/graph.h): its recording, and what makes sure that nothing is missing from it.
-#include "ops/graph/recording.h"
+// Work that repeats on the CPU (ops/graph/graph.h): its capture, and what makes sure that nothing is missing from it.
+#include "ops/graph/capture.h"
 #include "ops/graph/graph.h"
 
 #include <ATen/record_function.h>
@@ -25,12 +25,12 @@ bool computes_nothing(std::string_view operation) {
 }
 
 std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& operation) {
-  Recording* const recording = Recording::current();
-  if (recording && !computes_nothing(operation.name())) recording->refuse(operation.name());
+  Capture* const capture = Capture::current();
+  if (capture && !computes_nothing(operation.name())) capture->refuse(operation.name());
   return nullptr;
 }
 
-/// Tells the calling thread's recordings what libtorch computes: they would lack it.
+/// Tells the calling thread's capture what libtorch computes: it would lack it.
 class Watch {
  public:
   Watch()
@@ -44,33 +44,41 @@ class Watch {
   const at::CallbackHandle handle_;
 };
 
-/// The first run is recorded, later ones are replayed. Work that asks libtorch for anything but memory and views is
+/// The first run is captured, later ones are launches. Work that asks libtorch for anything but memory and views is
 /// done every time.
-class CpuReplayer : public Replayer {
+class CpuGraphExec : public GraphExec {
  public:
   void run(const std::function<void()>& work) override {
-    refuse_recording("work that repeats by itself");
-    if (state_ == State::recorded) return recording_.replay();
+    refuse_capture("work that repeats by itself");
+    if (state_ == State::captured) return capture_.launch();
     if (state_ == State::refused) return work();
-    recording_ = {};  // of a first run that failed
+    capture_ = {};  // of a first run that failed
     {
       const Watch watch;
-      const Recording::Scope scope(&recording_);
+      const Capture::Scope scope(&capture_);
       work();
     }
-    state_ = recording_.refusal().empty() ? State::recorded : State::refused;
-    if (state_ == State::refused) recording_ = {};
+    if (capture_.refusal().empty()) {
+      state_ = State::captured;
+    } else {
+      state_ = State::refused;
+      refusal_ = capture_.refusal() + " cannot be part of a graph";
+      capture_ = {};
+    }
   }
+  bool captured() const override { return state_ == State::captured; }
+  std::string refusal() const override { return refusal_; }
 
  private:
-  enum class State { fresh, recorded, refused };
+  enum class State { fresh, captured, refused };
   State state_ = State::fresh;
-  Recording recording_;
+  std::string refusal_;
+  Capture capture_;
 };
 
 }  // namespace
 }  // namespace cpu
 
-std::unique_ptr<Replayer> make_cpu_replayer(c10::Device) { return std::make_unique<cpu::CpuReplayer>(); }
+std::unique_ptr<GraphExec> make_cpu_graph_exec(c10::Device) { return std::make_unique<cpu::CpuGraphExec>(); }
 
 }  // namespace ingrain::ops

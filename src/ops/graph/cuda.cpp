@@ -70,10 +70,10 @@ class LentStream {
 
 /// Capturing wants a stream of its own, which the first run shares: by then libraries have their handles and workspaces
 /// there. Work that cannot be captured is launched every time.
-class CudaReplayer : public Replayer {
+class CudaGraphExec : public GraphExec {
  public:
-  explicit CudaReplayer(std::unique_ptr<LentStream> stream) : lent_(std::move(stream)) {}
-  ~CudaReplayer() override {
+  explicit CudaGraphExec(std::unique_ptr<LentStream> stream) : lent_(std::move(stream)) {}
+  ~CudaGraphExec() override {
     // Whoever gets the stream next gets its memory, too, which the current stream may still read.
     succeeds([&] {
       at::cuda::CUDAEvent done;
@@ -81,8 +81,8 @@ class CudaReplayer : public Replayer {
       done.block(stream());
     });
   }
-  CudaReplayer(const CudaReplayer&) = delete;
-  CudaReplayer& operator=(const CudaReplayer&) = delete;
+  CudaGraphExec(const CudaGraphExec&) = delete;
+  CudaGraphExec& operator=(const CudaGraphExec&) = delete;
 
   void run(const std::function<void()>& work) override {
     const c10::cuda::CUDAGuard device(stream().device_index());
@@ -94,6 +94,8 @@ class CudaReplayer : public Replayer {
     }
     if (state_ == State::captured) graph_->replay();
   }
+  bool captured() const override { return state_ == State::captured; }
+  std::string refusal() const override { return refusal_; }
 
  private:
   enum class State { fresh, launched, captured, refused };
@@ -117,14 +119,19 @@ class CudaReplayer : public Replayer {
       return;
     } catch (const c10::OutOfMemoryError&) {
       once_more = !std::exchange(was_short_of_memory_, true);
-      if (!once_more) TORCH_WARN("there is no memory for a CUDA graph, so that its work is launched kernel by kernel");
+      if (!once_more) refuse("there is no memory for a CUDA graph");
     } catch (const std::exception& e) {
-      TORCH_WARN("a CUDA graph could not be captured, so that its work is launched kernel by kernel: ", e.what());
+      refuse(std::string("a CUDA graph could not be captured: ") + e.what());
     }
-    if (!once_more) state_ = State::refused;
     abandon(pool);
     if (once_more) allocator::emptyCache();
     work();
+  }
+
+  void refuse(std::string why) {
+    TORCH_WARN(why, "; its work is launched kernel by kernel");
+    state_ = State::refused;
+    refusal_ = std::move(why);
   }
 
   static bool succeeds(const auto& step) {
@@ -180,14 +187,15 @@ class CudaReplayer : public Replayer {
   const std::unique_ptr<LentStream> lent_;
   std::unique_ptr<at::cuda::CUDAGraph> graph_;
   State state_ = State::fresh;
+  std::string refusal_;
   bool was_short_of_memory_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Replayer> make_cuda_replayer(at::Device device) {
+std::unique_ptr<GraphExec> make_cuda_graph_exec(at::Device device) {
   auto stream = LentStream::take(device.index());
-  return stream ? std::make_unique<CudaReplayer>(std::move(stream)) : nullptr;
+  return stream ? std::make_unique<CudaGraphExec>(std::move(stream)) : nullptr;
 }
 
 }  // namespace ingrain::ops

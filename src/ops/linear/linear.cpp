@@ -1,9 +1,9 @@
 #include "ops/linear/linear.h"
 
-#include "ops/linear/gemv.h"
+#include "ops/checks.h"
+#include "ops/gemv/gemv.h"
 #include "ops/quantized/quantized.h"
 #include "ops/linear/products.h"
-#include "ops/graph/graph.h"
 #include "ops/activation_cache.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -23,7 +23,7 @@ Tensor with_last(const Tensor& y_NF, const Tensor& like) {
 }
 
 Tensor linear_forward(const Tensor& x, const Tensor& w_FD) {
-  return Tape::through(-2, [&] { return with_last(product_nt(rows(x), w_FD), x); });
+  return ActivationCache::through(-2, [&] { return with_last(product_nt(rows(x), w_FD), x); });
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
@@ -39,90 +39,51 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   }
 };
 
-/// A product per sequence, x_BTD with w_BFD. One at a time on the CPU, where that is as fast; batched on a GPU.
-Tensor batched_nt(const Tensor& x_BTD, const Tensor& w_BFD) {
-  if (has_few_rows(x_BTD, w_BFD)) return few_rows_nt(x_BTD, w_BFD);
-  if (!x_BTD.is_cpu()) return at::bmm(x_BTD, w_BFD.transpose(1, 2));
-  if (x_BTD.size(0) == 1) return product_nt(x_BTD[0], w_BFD[0]).unsqueeze(0);
-  std::vector<Tensor> parts;
-  for (int64_t b = 0; b < x_BTD.size(0); ++b) parts.push_back(product_nt(x_BTD[b], w_BFD[b]));
-  return at::stack(parts);
-}
-/// y_BTF = or += x wᵀ, without a tensor in between on a GPU.
-void put_batched_nt(Tensor y_BTF, const Tensor& x_BTD, const Tensor& w_BFD) {
-  if (x_BTD.is_cpu() || has_few_rows(x_BTD, w_BFD))
-    y_BTF.copy_(batched_nt(x_BTD, w_BFD));
-  else
-    at::bmm_out(y_BTF, x_BTD, w_BFD.transpose(1, 2));
-}
-void add_batched_nt(const Tensor& y_BTF, const Tensor& x_BTD, const Tensor& w_BFD) {
-  if (x_BTD.is_cpu())
-    y_BTF.add_(batched_nt(x_BTD, w_BFD));
-  else
-    y_BTF.baddbmm_(x_BTD, w_BFD.transpose(1, 2));
-}
-
-Tensor batched_tn(const Tensor& g_BTF, const Tensor& x_BTD) {
-  if (!g_BTF.is_cpu()) return at::bmm(g_BTF.transpose(1, 2), x_BTD);
-  if (g_BTF.size(0) == 1) return product_tn(g_BTF[0], x_BTD[0]).unsqueeze(0);
-  std::vector<Tensor> parts;
-  for (int64_t b = 0; b < g_BTF.size(0); ++b) parts.push_back(product_tn(g_BTF[b], x_BTD[b]));
-  return at::stack(parts);
-}
-
 /// The planes of a sequence that is alone, as rows of one product.
 Tensor planes_as_rows(const Tensor& x_P1TD) { return x_P1TD.reshape({1, -1, x_P1TD.size(3)}); }
 
 /// gᵀ x over both planes, in `type`: the weight's, which may have more digits than the operands.
 Tensor weight_gradient(const Tensor& g_PBTF, const Tensor& x_PBTD, at::ScalarType type) {
-  const bool alone = x_PBTD.size(1) == 1, wider = type != x_PBTD.scalar_type() && x_PBTD.is_cuda();
-  const auto product = [&](const Tensor& g_BTF, const Tensor& x_BTD) {
-    // On a GPU the product's own sums, without a rounding and a pass between.
-    return wider ? at::bmm(g_BTF.transpose(1, 2), x_BTD, type) : batched_tn(g_BTF, x_BTD).to(type);
-  };
-  if (planes(x_PBTD) == 1) return product(value(g_PBTF), value(x_PBTD));
-  if (alone) return product(planes_as_rows(g_PBTF), planes_as_rows(x_PBTD));
-  Tensor gw_BFD = product(value(g_PBTF), value(x_PBTD));
-  const Tensor g_BTF = tangent(g_PBTF), x_BTD = tangent(x_PBTD);
-  if (wider)
-    at::baddbmm_out(gw_BFD, gw_BFD, g_BTF.transpose(1, 2), x_BTD, type);
-  else if (g_BTF.is_cuda())
-    gw_BFD.baddbmm_(g_BTF.transpose(1, 2), x_BTD);
-  else
-    gw_BFD.add_(batched_tn(g_BTF, x_BTD));
+  const ProductKernels& k = products_for(x_PBTD);
+  if (!is_dual(x_PBTD)) return k.batched_tn(primal(g_PBTF), primal(x_PBTD), type);
+  if (x_PBTD.size(1) == 1) return k.batched_tn(planes_as_rows(g_PBTF), planes_as_rows(x_PBTD), type);
+  const Tensor gw_BFD = k.batched_tn(primal(g_PBTF), primal(x_PBTD), type);
+  k.add_batched_tn(gw_BFD, tangent(g_PBTF), tangent(x_PBTD));
   return gw_BFD;
 }
 
 /// Both planes through the same weight: one product where the sequence is alone, one a plane otherwise.
 Tensor each_plane(const Tensor& x_PBTD, const Tensor& w_BFD) {
   const int64_t P = x_PBTD.size(0), B = x_PBTD.size(1), T = x_PBTD.size(2), F = w_BFD.size(1);
-  if (B == 1) return batched_nt(planes_as_rows(x_PBTD), w_BFD).view({P, 1, T, F});
-  if (P == 1) return batched_nt(x_PBTD[0], w_BFD).unsqueeze(0);
+  const ProductKernels& k = products_for(x_PBTD);
+  if (B == 1) return k.batched_nt(planes_as_rows(x_PBTD), w_BFD).view({P, 1, T, F});
+  if (P == 1) return k.batched_nt(x_PBTD[0], w_BFD).unsqueeze(0);
   const Tensor y_PBTF = at::empty({P, B, T, F}, x_PBTD.options());
-  for (int64_t p = 0; p < P; ++p) put_batched_nt(y_PBTF[p], x_PBTD[p], w_BFD);
+  for (int64_t p = 0; p < P; ++p) k.put_batched_nt(y_PBTF[p], x_PBTD[p], w_BFD);
   return y_PBTF;
 }
 
 /// Whether each_plane rounds a weight of more digits as it reads it, so that nobody need copy it first.
 bool rounds_in_place(const Tensor& x_PBTD, const Tensor& w_BFD) {
-  return has_few_rows(x_PBTD.size(1) == 1 ? planes_as_rows(x_PBTD) : x_PBTD[0], w_BFD);
+  return gemv_fits(x_PBTD.size(1) == 1 ? planes_as_rows(x_PBTD) : x_PBTD[0], w_BFD);
 }
 
 Tensor fast_product(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
   if (!dw_BFD) return each_plane(x_PBTD, w_BFD);
-  if (planes(x_PBTD) == 1) {
+  const ProductKernels& k = products_for(x_PBTD);
+  if (!is_dual(x_PBTD)) {
     const Tensor y_PBTF = at::empty({2, x_PBTD.size(1), x_PBTD.size(2), w_BFD.size(1)}, x_PBTD.options());
-    put_batched_nt(value(y_PBTF), value(x_PBTD), w_BFD);
-    put_batched_nt(tangent(y_PBTF), value(x_PBTD), *dw_BFD);
+    k.put_batched_nt(primal(y_PBTF), primal(x_PBTD), w_BFD);
+    k.put_batched_nt(tangent(y_PBTF), primal(x_PBTD), *dw_BFD);
     return y_PBTF;
   }
   const Tensor y_PBTF = each_plane(x_PBTD, w_BFD);
-  add_batched_nt(tangent(y_PBTF), value(x_PBTD), *dw_BFD);
+  k.add_batched_nt(tangent(y_PBTF), primal(x_PBTD), *dw_BFD);
   return y_PBTF;
 }
 
 Tensor fast_forward(const Tensor& x_PBTD, const Tensor& w_BFD, const std::optional<Tensor>& dw_BFD) {
-  return Tape::through(-2, [&] { return fast_product(x_PBTD, w_BFD, dw_BFD); });
+  return ActivationCache::through(-2, [&] { return fast_product(x_PBTD, w_BFD, dw_BFD); });
 }
 
 /// y = x wᵀ; dy = dx wᵀ + x dwᵀ, with g | gdy their cotangents:
@@ -143,7 +104,7 @@ struct FastLinearFunction : torch::autograd::Function<FastLinearFunction> {
     Tensor gx_P, gw_BFD;
     if (ctx->needs_input_grad(0)) {
       gx_P = each_plane(g_of_x_P, w_BFD.transpose(1, 2));
-      if (dw_BFD.defined()) add_batched_nt(value(gx_P), tangent(g_P), dw_BFD.transpose(1, 2));
+      if (dw_BFD.defined()) products_for(x_P).add_batched_nt(primal(gx_P), tangent(g_P), dw_BFD.transpose(1, 2));
     }
     if (ctx->needs_input_grad(1)) gw_BFD = weight_gradient(g_of_x_P, x_P, ctx->saved_data["type"].toScalarType());
     return {gx_P, gw_BFD, Tensor(), Tensor()};
@@ -168,12 +129,12 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
       x.dim() >= 2 && w_FD.dim() == 2 && (!bias_F.defined() || (bias_F.dim() == 1 && bias_F.size(0) == w_FD.size(0))),
       "linear: rows ", x.sizes(), " and weights ", w_FD.sizes(),
       " do not fit each other or the bias");  // columns: the product
-  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || packed_format(w_FD),
+  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || quantized_format(w_FD),
               "linear: rows and weights must have one type");
   const Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
-  if (planes(y) == 1) return again([=] { return y + bias_F; });
-  return at::stack({value(y) + bias_F, tangent(y)});
+  const ProductKernels& k = products_for(x);
+  return is_dual(y) ? at::stack({k.add_bias(primal(y), bias_F), tangent(y)}) : k.add_bias(y, bias_F);
 }
 
 Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const Tensor& rounded) {

@@ -1,25 +1,10 @@
 // The rows of linear-cross-entropy on the CPU. This file is compiled once per instruction set.
-#ifndef INGRAIN_OPS_CROSS_ENTROPY_CPU  // what all of them share
-#define INGRAIN_OPS_CROSS_ENTROPY_CPU
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/simd/targets.h"
+#include "ops/checks.h"
 #include "ops/graph/parallel.h"
+#include "ops/linear_cross_entropy/call.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
-
-namespace ingrain::ops {
-
-struct CrossEntropyCall {
-  at::ScalarType type;
-  int64_t planes, rows, vocabulary;
-  void* z;  // [planes, rows, vocabulary]; becomes its own cotangent
-  const int64_t* target;
-  const float *a, *c;  // c null where P = 1
-  bool want_gradient;
-  float *nll, *tangent_nll;
-};
-
-}  // namespace ingrain::ops
-#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linear_cross_entropy/cpu.cpp"
@@ -112,7 +97,7 @@ void RowsAs(const CrossEntropyCall& call, int64_t begin, int64_t end) {
 }
 
 void CrossEntropyRows(const CrossEntropyCall& call, int64_t begin, int64_t end) {
-  call.type == at::kFloat ? RowsAs<float>(call, begin, end) : RowsAs<BFloat16>(call, begin, end);
+  call.type == Number::fp32 ? RowsAs<float>(call, begin, end) : RowsAs<BFloat16>(call, begin, end);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
@@ -129,7 +114,7 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
   const int64_t P = planes(z_PNV), N = z_PNV.size(1), V = z_PNV.size(2);
   const Tensor target = target_N.contiguous(), a = a_N.contiguous(), c = P == 2 ? c_N.contiguous() : Tensor();
   TORCH_CHECK(z_PNV.is_contiguous() && nll_N.is_contiguous(), "cross-entropy rows are written in place");
-  const CrossEntropyCall call{z_PNV.scalar_type(),
+  const CrossEntropyCall call{number(z_PNV),
                               P,
                               N,
                               V,
@@ -141,7 +126,7 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
                               nll_N.data_ptr<float>(),
                               P == 2 ? tangent_nll_N.data_ptr<float>() : nullptr};
   const auto run = HWY_DYNAMIC_DISPATCH(CrossEntropyRows);
-  cpu::parallel_unrecorded(N, cpu::grain(P * V), [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  cpu::parallel_uncaptured(N, cpu::grain(P * V), [&](int64_t begin, int64_t end) { run(call, begin, end); });
 }
 
 }  // namespace

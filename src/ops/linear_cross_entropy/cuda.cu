@@ -49,7 +49,7 @@ __device__ Softmax block_softmax(Softmax mine) {
   return all;
 }
 
-/// A pack's maximum is taken first, so that the sums are rescaled once a pack and not once an element.
+/// A vec's maximum is taken first, so that the sums are rescaled once a vec and not once an element.
 template <class T, int P, int N>
 __device__ Softmax softmax_of(const T* z, const T* dz, int64_t n) {
   Softmax mine;
@@ -110,11 +110,13 @@ __global__ void each_row(CrossEntropyCall call) {
 }  // namespace
 
 void cross_entropy_rows(const CrossEntropyCall& call, Stream stream) {
-  for_row_kernel(call.type, call.planes, in_packs(call.type, call.vocabulary, {call.z}), [&](auto tag, auto P, auto N) {
-    const int64_t warps = divide_up(divide_up(call.vocabulary, N()), 32);
-    launch("cross_entropy_rows", each_row<typename decltype(tag)::type, P(), N()>,
-           {dim3(static_cast<unsigned>(call.rows)), static_cast<int>(32 * (warps < 16 ? warps : 16))}, stream, call);
-  });
+  for_row_kernel(call.type, call.planes, in_vectors(call.type, call.vocabulary, {call.z}),
+                 [&](auto tag, auto P, auto N) {
+                   const int64_t warps = divide_up(divide_up(call.vocabulary, N()), 32);
+                   launch("cross_entropy_rows", each_row<typename decltype(tag)::type, P(), N()>,
+                          {dim3(static_cast<unsigned>(call.rows)), static_cast<int>(32 * (warps < 16 ? warps : 16))},
+                          stream, call);
+                 });
 }
 
 }  // namespace ingrain::ops::cuda

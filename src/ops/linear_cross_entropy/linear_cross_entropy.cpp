@@ -1,5 +1,6 @@
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 #include "ops/linear/products.h"
 

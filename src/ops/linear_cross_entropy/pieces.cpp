@@ -1,5 +1,6 @@
 #include "ops/linear_cross_entropy/pieces.h"
 
+#include "ops/checks.h"
 #include "ops/linear/products.h"
 
 #include <limits>

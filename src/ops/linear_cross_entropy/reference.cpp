@@ -1,5 +1,7 @@
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 
+#include "ops/checks.h"
+
 namespace ingrain::ops {
 namespace {
 
@@ -7,19 +9,19 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
           Tensor& nll_N, Tensor& tangent_nll_N) {
   const Tensor z_P = z_PNV.to(accumulate_type(z_PNV.scalar_type()));
   const Tensor target_N1 = target_N.unsqueeze(1), a_N1 = a_N.unsqueeze(1);
-  const Tensor log_p = value(z_P).log_softmax(-1), p = log_p.exp();
+  const Tensor log_p = primal(z_P).log_softmax(-1), p = log_p.exp();
   nll_N.copy_(-log_p.gather(1, target_N1).squeeze(1));
   Tensor minus_y = p.clone();
   minus_y.scatter_add_(1, target_N1, at::full_like(target_N1, -1, p.options()));  // p - y
   Tensor gz = a_N1 * minus_y;
-  if (planes(z_P) == 2) {
+  if (is_dual(z_P)) {
     const Tensor dz = tangent(z_P), c_N1 = c_N.unsqueeze(1);
     const Tensor mean_dz = (p * dz).sum(-1, /*keepdim=*/true);
     tangent_nll_N.copy_((mean_dz - dz.gather(1, target_N1)).squeeze(1));
     gz = gz - c_N1 * p * (dz - mean_dz);
     if (want_gradient) tangent(z_PNV).copy_(-c_N1 * minus_y);
   }
-  if (want_gradient) value(z_PNV).copy_(gz);
+  if (want_gradient) primal(z_PNV).copy_(gz);
 }
 
 }  // namespace

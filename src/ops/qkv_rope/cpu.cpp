@@ -198,10 +198,10 @@ struct Operands {
 
   Operands(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope)
       : qkv(qkv_PBTC.contiguous()),
-        q_norm(packed(q_norm_d)),
-        k_norm(packed(k_norm_d)),
-        cos(packed(rope.cos_TR)),
-        sin(packed(rope.sin_TR)) {}
+        q_norm(contiguous(q_norm_d)),
+        k_norm(contiguous(k_norm_d)),
+        cos(contiguous(rope.cos_TR)),
+        sin(contiguous(rope.sin_TR)) {}
 
   HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     return {qkv.scalar_type(),
@@ -221,7 +221,7 @@ struct Operands {
   }
 
  private:
-  static Tensor packed(const Tensor& x) { return x.defined() ? x.contiguous() : x; }
+  static Tensor contiguous(const Tensor& x) { return x.defined() ? x.contiguous() : x; }
   static const float* floats(const Tensor& x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
 };
 
@@ -243,11 +243,12 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   return out;
 }
 
-HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d,
-                                 const RopeTable& rope, const HeadShape& shape, double eps, bool want_norms) {
+QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d,
+                                   const Tensor& k_norm_d, const RopeTable& rope, const HeadShape& shape, double eps,
+                                   bool want_norms) {
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
   HeadsCall call = in.call(rope, shape, eps);
-  HeadsKernels::Gradients out{at::empty_like(in.qkv), {}, {}};
+  QkvRopeKernels::Gradients out{at::empty_like(in.qkv), {}, {}};
   call.gqkv = out.qkv_PBTC.data_ptr();
   Tensor g_parts[] = {g.q_PBTHd, g.k_PBTGd, g.v_PBTGd};
   for (size_t p = 0; p < 3; ++p) {
@@ -257,7 +258,7 @@ HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const T
   }
   const auto run = HWY_DYNAMIC_DISPATCH(HeadsBackward);
   if (!want_norms || !q_norm_d.defined()) {
-    cpu::parallel_unrecorded(call.rows, cpu::grain(call.planes * shape.width()),
+    cpu::parallel_uncaptured(call.rows, cpu::grain(call.planes * shape.width()),
                              [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
     return out;
   }
@@ -270,7 +271,7 @@ HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const T
 
 }  // namespace
 
-const HeadsKernels heads_cpu{forward, backward};
+const QkvRopeKernels qkv_rope_cpu{forward, backward};
 
 }  // namespace ingrain::ops
 #endif

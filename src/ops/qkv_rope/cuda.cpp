@@ -17,10 +17,10 @@ struct Operands {
 
   Operands(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope)
       : qkv(qkv_PBTC.contiguous()),
-        q_norm(cuda::packed(q_norm_d)),
-        k_norm(cuda::packed(k_norm_d)),
-        cos(cuda::packed(rope.cos_TR)),
-        sin(cuda::packed(rope.sin_TR)) {}
+        q_norm(cuda::contiguous(q_norm_d)),
+        k_norm(cuda::contiguous(k_norm_d)),
+        cos(cuda::contiguous(rope.cos_TR)),
+        sin(cuda::contiguous(rope.sin_TR)) {}
 
   cuda::HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     TORCH_CHECK(qkv.numel() / (planes(qkv) * shape.head_dim) < int64_t{1} << 31,
@@ -49,7 +49,7 @@ struct Operands {
 Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
               const HeadShape& shape, double eps) {
   if (shape.head_dim > cuda::kLargestHead)
-    return heads_reference.forward(qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps);
+    return qkv_rope_reference.forward(qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps);
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
   cuda::HeadsCall call = in.call(rope, shape, eps);
   const auto part = [&](int64_t heads) {
@@ -65,16 +65,17 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   return out;
 }
 
-HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d,
-                                 const RopeTable& rope, const HeadShape& shape, double eps, bool want_norms) {
+QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d,
+                                   const Tensor& k_norm_d, const RopeTable& rope, const HeadShape& shape, double eps,
+                                   bool want_norms) {
   const int64_t d = shape.head_dim;
   if (d > cuda::kLargestHead || qkv_PBTC.numel() == 0)
-    return heads_reference.backward(g, qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps, want_norms);
+    return qkv_rope_reference.backward(g, qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps, want_norms);
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
   cuda::HeadsCall call = in.call(rope, shape, eps);
-  HeadsKernels::Gradients out{at::empty_like(in.qkv), {}, {}};
+  QkvRopeKernels::Gradients out{at::empty_like(in.qkv), {}, {}};
   call.gqkv = out.qkv_PBTC.data_ptr();
-  const Tensor g_parts[] = {cuda::packed(g.q_PBTHd), cuda::packed(g.k_PBTGd), cuda::packed(g.v_PBTGd)};
+  const Tensor g_parts[] = {cuda::contiguous(g.q_PBTHd), cuda::contiguous(g.k_PBTGd), cuda::contiguous(g.v_PBTGd)};
   for (size_t p = 0; p < 3; ++p)
     if (g_parts[p].defined()) call.parts[p] = g_parts[p].data_ptr();
   call.slices = std::min(kSlices, call.rows);
@@ -94,6 +95,6 @@ HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const T
 
 }  // namespace
 
-const HeadsKernels heads_cuda{forward, backward};
+const QkvRopeKernels qkv_rope_cuda{forward, backward};
 
 }  // namespace ingrain::ops

@@ -1,5 +1,6 @@
 #include "ops/qkv_rope/qkv_rope.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -10,7 +11,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const HeadsKernels& qkv_rope_kernels(const Tensor& x) { return select(x, heads_reference, heads_cpu, heads_cuda); }
+const QkvRopeKernels& qkv_rope_kernels(const Tensor& x) {
+  return select(x, qkv_rope_reference, qkv_rope_cpu, qkv_rope_cuda);
+}
 
 struct HeadsFunction : torch::autograd::Function<HeadsFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& qkv_PBTC, const std::optional<Tensor>& q_norm_d,

@@ -12,6 +12,11 @@ struct RopeTable {
   bool interleaved = true;  // pairs (x[2i], x[2i+1]); otherwise (x[i], x[i + head_dim/2])
 };
 
+/// The rotations of any positions [T], int64, each pair by position times its frequency [R], fp64 on the same device.
+/// amplitude: what cos and sin are multiplied by. type: the table's. Not differentiable.
+RopeTable rotations(const Tensor& position_T, const Tensor& frequency_R, double amplitude, at::ScalarType type,
+                    bool interleaved);
+
 /// REQUIRES: an even head_dim.
 struct HeadShape {
   int64_t q_heads, kv_heads, head_dim;
@@ -28,7 +33,7 @@ struct Heads {
 Heads split_heads(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
                   const HeadShape& shape, double eps);
 
-struct HeadsKernels {
+struct QkvRopeKernels {
   Heads (*forward)(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
                    const HeadShape& shape, double eps);
   struct Gradients {
@@ -38,6 +43,6 @@ struct HeadsKernels {
   Gradients (*backward)(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d,
                         const RopeTable& rope, const HeadShape& shape, double eps, bool want_norms);
 };
-extern const HeadsKernels heads_reference, heads_cpu, heads_cuda;
+extern const QkvRopeKernels qkv_rope_reference, qkv_rope_cpu, qkv_rope_cuda;
 
 }  // namespace ingrain::ops

@@ -1,4 +1,5 @@
 #include "ops/qkv_rope/qkv_rope.h"
+#include "ops/checks.h"
 #include "ops/rms_norm/rms_norm.h"
 
 namespace ingrain::ops {
@@ -40,12 +41,13 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   return {norm_and_rotate(q, q_norm_d), norm_and_rotate(k, k_norm_d), v.to(type).contiguous()};
 }
 
-HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d,
-                                 const RopeTable& rope, const HeadShape& shape, double eps, bool want_norms) {
+QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const Tensor& q_norm_d,
+                                   const Tensor& k_norm_d, const RopeTable& rope, const HeadShape& shape, double eps,
+                                   bool want_norms) {
   const auto type = qkv_PBTC.scalar_type(), acc = accumulate_type(type);
   const Tensor gqkv = at::zeros(qkv_PBTC.sizes(), qkv_PBTC.options().dtype(acc));
   const Parts x = split(qkv_PBTC.to(acc), shape), gx = split(gqkv, shape);
-  HeadsKernels::Gradients out;
+  QkvRopeKernels::Gradients out;
   const auto back = [&](const Tensor& g_out, const Tensor& x, const Tensor& w_d, const Tensor& gx, Tensor& gw_d) {
     if (!g_out.defined()) {
       if (want_norms && w_d.defined()) gw_d = at::zeros_like(w_d);
@@ -68,6 +70,6 @@ HeadsKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const T
 
 }  // namespace
 
-const HeadsKernels heads_reference{forward, backward};
+const QkvRopeKernels qkv_rope_reference{forward, backward};
 
 }  // namespace ingrain::ops

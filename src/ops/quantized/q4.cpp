@@ -19,7 +19,7 @@ inline constexpr int64_t kQ4Rows = 16;
 /// 1 lie in bits 0-3 and 16-19, columns 2 and 3 in bits 4-7 and 20-23. So one mask makes a pair of 16-bit numbers.
 struct Q4Group {
   c10::Half scale[kQ4Rows], least[kQ4Rows];
-  uint32_t words[kPackedBlock / 8][kQ4Rows];
+  uint32_t words[kQuantizedBlock / 8][kQ4Rows];
 };
 static_assert(sizeof(Q4Group) == 20 * kQ4Rows);
 
@@ -29,7 +29,7 @@ static_assert(sizeof(Q4Group) == 20 * kQ4Rows);
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/quantized/q4.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/linear/stream-inl.h"
+#include "ops/simd/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -71,8 +71,8 @@ struct PairSums {
 
 /// c[i] = <a_i, w_j> for M rows of a and a group of rows of w.
 template <int M, class T>
-HWY_INLINE void Q4Dots(const PackedCall& call, int64_t row, const Q4Group* w, T* c) {
-  const int64_t K = call.blocks * kPackedBlock;
+HWY_INLINE void Q4Dots(const QuantizedCall& call, int64_t row, const Q4Group* w, T* c) {
+  const int64_t K = call.blocks * kQuantizedBlock;
   const int16_t* const a = call.a + row * K;
   const float *const a_scale = call.a_scale + row * call.blocks, *const a_sum = call.a_sum + row * call.blocks;
   V sum[M][kVectors];
@@ -81,14 +81,14 @@ HWY_INLINE void Q4Dots(const PackedCall& call, int64_t row, const Q4Group* w, T*
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) sum[i][j] = Zero();
   for (int64_t b = 0; b < call.blocks; ++b) {
-    const int16_t* const x = a + b * kPackedBlock;
-    AskForBytes<Cache::first, sizeof(Q4Group)>(reinterpret_cast<const char*>(w + b) + kStreamAhead);
+    const int16_t* const x = a + b * kQuantizedBlock;
+    PrefetchBytes<Cache::first, sizeof(Q4Group)>(reinterpret_cast<const char*>(w + b) + kStreamAhead);
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
       const int64_t lane = j * int64_t(Lanes());
       PairSums ones[M], sixteens[M];  // of weights, and of weights times 16, which saves shifting them
 #pragma GCC unroll 4
-      for (int p = 0; p < kPackedBlock; p += 8) {
+      for (int p = 0; p < kQuantizedBlock; p += 8) {
         const VI low = hn::LoadU(DI(), reinterpret_cast<const int32_t*>(w[b].words[p / 8]) + lane),
                  high = hn::ShiftRight<8>(low);
         const VI mask = hn::Set(DI(), 0x000f000f), mask16 = hn::Set(DI(), 0x00f000f0);
@@ -117,7 +117,7 @@ HWY_INLINE void Q4Dots(const PackedCall& call, int64_t row, const Q4Group* w, T*
 }
 
 template <class T>
-void Q4GroupsAs(const PackedCall& call, int64_t begin, int64_t end) {
+void Q4GroupsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
   for (int64_t g = begin; g < end; ++g) {
     const Q4Group* const w = static_cast<const Q4Group*>(call.w) + g * call.blocks;
     T* const c = static_cast<T*>(call.c) + g * kQ4Rows;
@@ -128,7 +128,7 @@ void Q4GroupsAs(const PackedCall& call, int64_t begin, int64_t end) {
   }
 }
 
-void Q4Groups(const PackedCall& call, int64_t begin, int64_t end) {
+void Q4Groups(const QuantizedCall& call, int64_t begin, int64_t end) {
   call.type == at::kFloat ? Q4GroupsAs<float>(call, begin, end) : Q4GroupsAs<BFloat16>(call, begin, end);
 }
 
@@ -144,41 +144,43 @@ HWY_EXPORT(Q4Groups);
 /// Where column p (of 32) of a row lies in its words.
 int shift_of(int64_t p) { return static_cast<int>(p % 8 / 2 * 4 + p % 2 * 16); }
 
-void pack_block(const float* w, Q4Group& to, int64_t r) {
-  const auto [least, most] = std::minmax_element(w, w + kPackedBlock);
+void quantize_block(const float* w, Q4Group& to, int64_t r) {
+  const auto [least, most] = std::minmax_element(w, w + kQuantizedBlock);
   const float m = to.least[r] = *least, d = to.scale[r] = (*most - *least) / 15;
-  for (int64_t p = 0; p < kPackedBlock; ++p) {
+  for (int64_t p = 0; p < kQuantizedBlock; ++p) {
     // A scale of 0 stands for weights that are all alike, or nearly.
     const float q = d == 0 ? 0.0f : std::clamp(std::nearbyint((w[p] - m) / d), 0.0f, 15.0f);
     to.words[p / 8][r] |= static_cast<uint32_t>(q) << shift_of(p);
   }
 }
 
-void pack_group(const float* w, int64_t blocks, void* group) {
+void quantize_group(const float* w, int64_t blocks, void* group) {
   for (int64_t b = 0; b < blocks; ++b) {
     Q4Group& to = static_cast<Q4Group*>(group)[b] = {};
-    for (int64_t r = 0; r < kQ4Rows; ++r) pack_block(w + (r * blocks + b) * kPackedBlock, to, r);
+    for (int64_t r = 0; r < kQ4Rows; ++r) quantize_block(w + (r * blocks + b) * kQuantizedBlock, to, r);
   }
 }
 
-void unpack_group(const void* group, int64_t blocks, float* w) {
+void dequantize_group(const void* group, int64_t blocks, float* w) {
   for (int64_t b = 0; b < blocks; ++b) {
     const Q4Group& from = static_cast<const Q4Group*>(group)[b];
     for (int64_t r = 0; r < kQ4Rows; ++r)
-      for (int64_t p = 0; p < kPackedBlock; ++p) {
+      for (int64_t p = 0; p < kQuantizedBlock; ++p) {
         const uint32_t q = from.words[p / 8][r] >> shift_of(p) & 15;
         const float d = from.scale[r], m = from.least[r];
-        w[(r * blocks + b) * kPackedBlock + p] = d * static_cast<float>(q) + m;
+        w[(r * blocks + b) * kQuantizedBlock + p] = d * static_cast<float>(q) + m;
       }
   }
 }
 
-void multiply(const PackedCall& call, int64_t begin, int64_t end) { HWY_DYNAMIC_DISPATCH(Q4Groups)(call, begin, end); }
+void multiply(const QuantizedCall& call, int64_t begin, int64_t end) {
+  HWY_DYNAMIC_DISPATCH(Q4Groups)(call, begin, end);
+}
 
 }  // namespace
 
-const PackedFormat q4_1{"q4_1", at::kChar,  kQ4Rows,      sizeof(Q4Group) / kQ4Rows,
-                        65504,  pack_group, unpack_group, multiply};
+const QuantizedFormat q4_1{"q4_1", at::kChar,      kQ4Rows,          sizeof(Q4Group) / kQ4Rows,
+                           65504,  quantize_group, dequantize_group, multiply};
 
 }  // namespace ingrain::ops
 #endif

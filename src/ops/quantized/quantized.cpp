@@ -19,9 +19,9 @@ namespace ingrain::ops::HWY_NAMESPACE {
 template <class T>
 HWY_INLINE void RoundBlocks(const T* a, int64_t blocks, int16_t* out, float* scale, float* scaled_sum) {
   const hn::Rebind<int16_t, D> half16;
-  for (int64_t b = 0; b < blocks; ++b, a += kPackedBlock, out += kPackedBlock) {
+  for (int64_t b = 0; b < blocks; ++b, a += kQuantizedBlock, out += kQuantizedBlock) {
     V largest = Zero(), sum = Zero();
-    for (size_t p = 0; p < kPackedBlock; p += Lanes()) {
+    for (size_t p = 0; p < kQuantizedBlock; p += Lanes()) {
       const V magnitude = hn::Abs(Load(a + p));
       largest = hn::Max(largest, magnitude);
       sum = hn::Add(sum, magnitude);
@@ -32,7 +32,7 @@ HWY_INLINE void RoundBlocks(const T* a, int64_t blocks, int16_t* out, float* sca
     scale[b] = finite ? (zero ? 0.0f : most / 32767) : std::numeric_limits<float>::quiet_NaN();
     const V inverse = Set(finite && !zero ? 32767 / most : 0.0f);
     V rounded_sum = Zero();  // exact: 32 * 32767 < 2^24
-    for (size_t p = 0; p < kPackedBlock; p += Lanes()) {
+    for (size_t p = 0; p < kQuantizedBlock; p += Lanes()) {
       const auto rounded = hn::NearestInt(hn::Mul(Load(a + p), inverse));
       rounded_sum = hn::Add(rounded_sum, hn::ConvertTo(D(), rounded));
       hn::StoreU(hn::DemoteTo(half16, rounded), half16, out + p);
@@ -57,33 +57,35 @@ namespace {
 HWY_EXPORT(Round);
 
 /// Of a matrix that its kernels can read.
-const PackedFormat& format_of(const Tensor& packed) {
-  const PackedFormat* const format = packed_format(packed);
-  TORCH_CHECK(format && packed.dim() == 2 && packed.is_cpu() && packed.is_contiguous() &&
-                  packed.size(0) % format->rows == 0 && packed.size(1) % format->bytes == 0,
-              "a matrix of ", packed.scalar_type(), " ", packed.sizes(), " is not one that pack() made");
+const QuantizedFormat& format_of(const Tensor& quantized) {
+  const QuantizedFormat* const format = quantized_format(quantized);
+  TORCH_CHECK(format && quantized.dim() == 2 && quantized.is_cpu() && quantized.is_contiguous() &&
+                  quantized.size(0) % format->rows == 0 && quantized.size(1) % format->bytes == 0,
+              "a matrix of ", quantized.scalar_type(), " ", quantized.sizes(), " is not one that quantize() made");
   return *format;
 }
 
-int64_t blocks_of_row(const Tensor& packed, const PackedFormat& format) { return packed.size(1) / format.bytes; }
+int64_t blocks_of_row(const Tensor& quantized, const QuantizedFormat& format) {
+  return quantized.size(1) / format.bytes;
+}
 
 }  // namespace
 
-const PackedFormat* packed_format(const Tensor& w) {
-  for (const PackedFormat* format : kPackedFormats)
+const QuantizedFormat* quantized_format(const Tensor& w) {
+  for (const QuantizedFormat* format : kQuantizedFormats)
     if (format->type == w.scalar_type()) return format;
   return nullptr;
 }
 
-bool can_pack(at::IntArrayRef sizes_NK, const PackedFormat& format) {
-  return sizes_NK.size() == 2 && sizes_NK[0] % format.rows == 0 && sizes_NK[1] % kPackedBlock == 0;
+bool can_quantize(at::IntArrayRef sizes_NK, const QuantizedFormat& format) {
+  return sizes_NK.size() == 2 && sizes_NK[0] % format.rows == 0 && sizes_NK[1] % kQuantizedBlock == 0;
 }
 
-Tensor pack(const Tensor& w_NK, const PackedFormat& format) {
-  TORCH_CHECK(can_pack(w_NK.sizes(), format) && w_NK.is_cpu(), "weights ", w_NK.sizes(), " on ", w_NK.device(),
-              " cannot be packed as ", format.name, ": that is in blocks of ", kPackedBlock, " and groups of ",
+Tensor quantize(const Tensor& w_NK, const QuantizedFormat& format) {
+  TORCH_CHECK(can_quantize(w_NK.sizes(), format) && w_NK.is_cpu(), "weights ", w_NK.sizes(), " on ", w_NK.device(),
+              " cannot be quantized as ", format.name, ": that is in blocks of ", kQuantizedBlock, " and groups of ",
               format.rows, " rows, on the CPU");
-  const int64_t N = w_NK.size(0), K = w_NK.size(1), blocks = K / kPackedBlock;
+  const int64_t N = w_NK.size(0), K = w_NK.size(1), blocks = K / kQuantizedBlock;
   const Tensor w = w_NK.detach().to(at::kFloat).contiguous();
   const float largest = w.numel() == 0 ? 0 : w.abs().max().item<float>();
   require(largest <= format.largest,
@@ -91,31 +93,31 @@ Tensor pack(const Tensor& w_NK, const PackedFormat& format) {
           format.name, format.largest);
   const Tensor out = at::empty({N, format.bytes * blocks}, format.type);
   auto* const bytes = static_cast<char*>(out.data_ptr());
-  cpu::parallel_unrecorded(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+  cpu::parallel_uncaptured(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
-      format.pack(w.const_data_ptr<float>() + row * K, blocks, bytes + row * blocks * format.bytes);
+      format.quantize(w.const_data_ptr<float>() + row * K, blocks, bytes + row * blocks * format.bytes);
   });
   return out;
 }
 
-Tensor unpack(const Tensor& packed) {
-  const PackedFormat& format = format_of(packed);
-  const int64_t N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
+Tensor dequantize(const Tensor& quantized) {
+  const QuantizedFormat& format = format_of(quantized);
+  const int64_t N = quantized.size(0), blocks = blocks_of_row(quantized, format), K = blocks * kQuantizedBlock;
   const Tensor out = at::empty({N, K}, at::kFloat);
-  const auto* const bytes = static_cast<const char*>(packed.const_data_ptr());
-  cpu::parallel_unrecorded(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
+  const auto* const bytes = static_cast<const char*>(quantized.const_data_ptr());
+  cpu::parallel_uncaptured(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
-      format.unpack(bytes + row * blocks * format.bytes, blocks, out.data_ptr<float>() + row * K);
+      format.dequantize(bytes + row * blocks * format.bytes, blocks, out.data_ptr<float>() + row * K);
   });
   return out;
 }
 
-Tensor packed_nt(const Tensor& a_MK, const Tensor& packed) {
-  const PackedFormat& format = format_of(packed);
-  const int64_t N = packed.size(0), blocks = blocks_of_row(packed, format), K = blocks * kPackedBlock;
+Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized) {
+  const QuantizedFormat& format = format_of(quantized);
+  const int64_t N = quantized.size(0), blocks = blocks_of_row(quantized, format), K = blocks * kQuantizedBlock;
   const bool has_kernel = a_MK.is_cpu() && (a_MK.scalar_type() == at::kFloat || a_MK.scalar_type() == at::kBFloat16);
-  TORCH_CHECK(has_kernel && a_MK.dim() == 2 && a_MK.size(1) == K, "packed_nt: rows ", a_MK.scalar_type(), " ",
-              a_MK.sizes(), " on ", a_MK.device(), " do not fit a packed matrix of ", K,
+  TORCH_CHECK(has_kernel && a_MK.dim() == 2 && a_MK.size(1) == K, "quantized_nt: rows ", a_MK.scalar_type(), " ",
+              a_MK.sizes(), " on ", a_MK.device(), " do not fit a quantized matrix of ", K,
               " columns, for fp32 and bf16 on the CPU");
   const int64_t M = a_MK.size(0);
   const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
@@ -123,13 +125,14 @@ Tensor packed_nt(const Tensor& a_MK, const Tensor& packed) {
   float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
   const auto round = [type = a.scalar_type(), from = static_cast<const char*>(a.const_data_ptr()),
                       size = a.element_size(), to = a16.data_ptr<int16_t>(), scale, sum](int64_t begin, int64_t end) {
-    const int64_t first = begin * kPackedBlock;
+    const int64_t first = begin * kQuantizedBlock;
     HWY_DYNAMIC_DISPATCH(Round)(type, from + first * size, end - begin, to + first, scale + begin, sum + begin);
   };
-  cpu::parallel({a, a16, scale_sum}, M * blocks, cpu::grain(kPackedBlock), round);
-  const PackedCall call{a.scalar_type(),         M,           N, blocks, a16.const_data_ptr<int16_t>(), scale, sum,
-                        packed.const_data_ptr(), c.data_ptr()};
-  cpu::parallel({a16, scale_sum, packed, c}, N / format.rows, cpu::grain(format.rows * K),
+  cpu::parallel({a, a16, scale_sum}, M * blocks, cpu::grain(kQuantizedBlock), round);
+  const QuantizedCall call{
+      a.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale, sum, quantized.const_data_ptr(),
+      c.data_ptr()};
+  cpu::parallel({a16, scale_sum, quantized, c}, N / format.rows, cpu::grain(format.rows * K),
                 [call, multiply = format.multiply](int64_t begin, int64_t end) { multiply(call, begin, end); });
   return c;
 }

@@ -1,5 +1,6 @@
 #include "ops/residual/residual.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 
 namespace ingrain::ops {

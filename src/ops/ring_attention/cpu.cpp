@@ -32,7 +32,7 @@ struct Ring {
 
 /// What a sequence's query sees, in the order of positions, so that sums do not depend on where the ring begins.
 /// `shape` has the rest.
-FewQueries seen_by(FewQueries shape, const Ring& ring, int64_t sequence, const char* q) {
+DecodeAttention seen_by(DecodeAttention shape, const Ring& ring, int64_t sequence, const char* q) {
   const int64_t position = std::max<int64_t>(ring.position[sequence], -1),  // -1: it has no token, and sees nothing
       n = std::min(position + 1, shape.window), start = (position + 1 - n) % ring.slots;
   shape.before = n - 1;
@@ -51,25 +51,25 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
   if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
-  const FewQueries shape{.type = q.scalar_type(),
-                         .queries = 1,
-                         .q_heads = q.size(1),
-                         .kv_heads = k_BCGd.size(2),
-                         .head_dim = q.size(2),
-                         .window = window,
-                         .scale = static_cast<float>(scale),
-                         .before = 0,
-                         .first_rows = 0,
-                         .q = nullptr,
-                         .k = {},
-                         .v = {}};
+  const DecodeAttention shape{.type = q.scalar_type(),
+                              .queries = 1,
+                              .q_heads = q.size(1),
+                              .kv_heads = k_BCGd.size(2),
+                              .head_dim = q.size(2),
+                              .window = window,
+                              .scale = static_cast<float>(scale),
+                              .before = 0,
+                              .first_rows = 0,
+                              .q = nullptr,
+                              .k = {},
+                              .v = {}};
   const Ring ring(k_BCGd, v_BCGd, position_B);
   const int64_t batch = q.size(0), parts = at::ceil_div(int64_t{at::get_num_threads()}, batch);
   const auto call_of = [shape, ring, q, k_BCGd, v_BCGd,
                         position_B](int64_t sequence) {  // holds the tensors that the ring points at
     return seen_by(shape, ring, sequence, static_cast<const char*>(q.const_data_ptr()));
   };
-  attend_few(batch, parts, 1, call_of, o, Tensor());
+  decode_attention(batch, parts, 1, call_of, o, Tensor());
   return o;
 }
 

@@ -15,17 +15,17 @@ constexpr int kWarps = 4, kThreads = 32 * kWarps;
 constexpr int64_t kFewestKeys = 64;  // of a segment that is worth a block
 constexpr int kCombineThreads = 256;
 
-/// How a head's row is spread over a team: kPacks packs of N neighbours for each of kLanes lanes. kHeads: query heads
+/// How a head's row is spread over a team: kVecs vectors of N neighbours for each of kLanes lanes. kHeads: query heads
 /// of a block.
-template <class T_, int N_, int kLanes_, int kPacks_, int kHeads_>
+template <class T_, int N_, int kLanes_, int kVecs_, int kHeads_>
 struct Team {
   using T = T_;
-  static constexpr int N = N_, kLanes = kLanes_, kPacks = kPacks_, kHeads = kHeads_;
-  static constexpr int kTeams = kThreads / kLanes, kWidth = N * kLanes * kPacks;
+  static constexpr int N = N_, kLanes = kLanes_, kVecs = kVecs_, kHeads = kHeads_;
+  static constexpr int kTeams = kThreads / kLanes, kWidth = N * kLanes * kVecs;
   // Registers are few: keys whose rows are under way at once, and blocks that a large GPU runs at once, without a
   // second round.
-  static constexpr int kUnroll = kHeads * kPacks * N > 32 ? 2 : 4, kBlocks = kHeads * kPacks * N < 32 ? 512 : 256;
-  __device__ static int column(int pack) { return (pack * kLanes + threadIdx.x % kLanes) * N; }
+  static constexpr int kUnroll = kHeads * kVecs * N > 32 ? 2 : 4, kBlocks = kHeads * kVecs * N < 32 ? 512 : 256;
+  __device__ static int column(int vec) { return (vec * kLanes + threadIdx.x % kLanes) * N; }
   /// Blocks that share a head of keys.
   static int64_t chunks(const RingCall& call) { return divide_up(call.groups, kHeads); }
 };
@@ -33,15 +33,15 @@ struct Team {
 /// A lane's part of a row; beyond the row's end, something of the row.
 template <class Team>
 struct Row {
-  Pack<typename Team::T, Team::N> pack[Team::kPacks];
+  Vec<typename Team::T, Team::N> vec[Team::kVecs];
 
   /// No branches: many rows are asked for before the first is used.
   __device__ void load(const typename Team::T* from, int d) {
 #pragma unroll
-    for (int i = 0; i < Team::kPacks; ++i)
-      pack[i] = load_once<Team::N>(from + (Team::column(i) < d ? Team::column(i) : 0));
+    for (int i = 0; i < Team::kVecs; ++i)
+      vec[i] = load_once<Team::N>(from + (Team::column(i) < d ? Team::column(i) : 0));
   }
-  __device__ float operator[](int i) const { return to_float(pack[i / Team::N].x[i % Team::N]); }
+  __device__ float operator[](int i) const { return to_float(vec[i / Team::N].x[i % Team::N]); }
 };
 
 /// What is relative to one maximum times this is relative to a higher one. Where there was no key yet, both may be
@@ -54,7 +54,7 @@ __device__ inline float mean(float o, float sum) { return sum == 0 ? 0 : o / sum
 /// What a team knows of one head: the softmax's maximum and sum, and its part of the unnormalized output.
 template <class Team>
 struct Softmax {
-  static constexpr int kMine = Team::kPacks * Team::N;
+  static constexpr int kMine = Team::kVecs * Team::N;
   float max = -INFINITY, sum = 0, o[kMine] = {};
 
   __device__ void scale(float factor) {
@@ -244,19 +244,19 @@ __global__ void store_rows(RingStoreCall call) {
     if (position < 0) continue;
     const int64_t from = entry * call.width + i, to = (entry * call.slots + position % call.slots) * call.width + i;
     const auto copy = [&](const void* x, void* ring) {
-      *reinterpret_cast<Pack<T, N>*>(static_cast<T*>(ring) + to) =
-          *reinterpret_cast<const Pack<T, N>*>(static_cast<const T*>(x) + from);
+      *reinterpret_cast<Vec<T, N>*>(static_cast<T*>(ring) + to) =
+          *reinterpret_cast<const Vec<T, N>*>(static_cast<const T*>(x) + from);
     };
     copy(call.k_new, call.k);
     copy(call.v_new, call.v);
   }
 }
 
-/// run(team) for heads in packs: as few lanes as hold a row, as many heads as share it (up to eight).
+/// run(team) for heads in vectors: as few lanes as hold a row, as many heads as share it (up to eight).
 template <class T, class Run>
-void for_packed_team(const RingCall& call, Run&& run) {
+void for_vector_team(const RingCall& call, Run&& run) {
   constexpr int N = 16 / sizeof(T);
-  const int64_t packs = divide_up(call.head_dim, N), groups = call.groups;
+  const int64_t vectors = divide_up(call.head_dim, N), groups = call.groups;
   const auto for_heads = [&](auto lanes, auto each) {
     if (groups == 1)
       run(Team<T, N, lanes(), each(), 1>{});
@@ -267,11 +267,11 @@ void for_packed_team(const RingCall& call, Run&& run) {
     else
       run(Team<T, N, lanes(), each(), 8>{});
   };
-  if (packs <= 8)
+  if (vectors <= 8)
     for_heads(Constant<8>{}, Constant<1>{});
-  else if (packs <= 16)
+  else if (vectors <= 16)
     for_heads(Constant<16>{}, Constant<1>{});
-  else if (packs <= 32)
+  else if (vectors <= 32)
     for_heads(Constant<32>{}, Constant<1>{});
   else
     for_heads(Constant<32>{}, Constant<kLargestRingHead / (32 * N)>{});
@@ -281,8 +281,8 @@ template <class Run>
 void for_team(const RingCall& call, Run&& run) {
   for_type(call.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if (in_packs(call.type, call.head_dim, {call.q, call.k, call.v}))
-      for_packed_team<T>(call, run);
+    if (in_vectors(call.type, call.head_dim, {call.q, call.k, call.v}))
+      for_vector_team<T>(call, run);
     else
       run(Team<T, 1, 32, kLargestRingHead / 32, 1>{});  // right, but reads keys once a query head, element by element
   });
@@ -313,7 +313,7 @@ void ring_attention(const RingCall& call, Stream stream) {
 }
 
 void ring_store(const RingStoreCall& call, Stream stream) {
-  for_row_kernel(call.type, 1, in_packs(call.type, call.width, {call.k_new, call.v_new, call.k, call.v}),
+  for_row_kernel(call.type, 1, in_vectors(call.type, call.width, {call.k_new, call.v_new, call.k, call.v}),
                  [&](auto tag, auto, auto N) {
                    const int threads = threads_for_row(call.width, N());
                    const dim3 grid(static_cast<unsigned>(divide_up(divide_up(call.width, N()), threads)),

@@ -1,5 +1,7 @@
 #include "ops/ring_attention/ring_attention.h"
 
+#include "ops/checks.h"
+
 namespace ingrain::ops {
 namespace {
 

@@ -1,5 +1,6 @@
 #include "ops/ring_attention/ring_attention.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 
 namespace ingrain::ops {

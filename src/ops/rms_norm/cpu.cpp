@@ -1,24 +1,10 @@
 // RMSNorm on the CPU. This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
-#ifndef INGRAIN_OPS_RMS_NORM_CPU  // what all of them share
-#define INGRAIN_OPS_RMS_NORM_CPU
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/simd/targets.h"
+#include "ops/checks.h"
 #include "ops/graph/parallel.h"
+#include "ops/rms_norm/call.h"
 #include "ops/rms_norm/rms_norm.h"
-
-namespace ingrain::ops {
-
-struct RmsNormCall {
-  at::ScalarType type;
-  int64_t planes, residual_planes, rows, width;
-  const void *x, *residual, *gy;  // [planes, rows, width]
-  const float* w;
-  float eps;
-  void* out;  // y or gx
-};
-
-}  // namespace ingrain::ops
-#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/rms_norm/cpu.cpp"
@@ -52,10 +38,10 @@ void BackwardAs(const RmsNormCall& call, int64_t begin, int64_t end, float* gw) 
 }
 
 void RmsNormForward(const RmsNormCall& call, int64_t begin, int64_t end) {
-  call.type == at::kFloat ? ForwardAs<float>(call, begin, end) : ForwardAs<BFloat16>(call, begin, end);
+  call.type == Number::fp32 ? ForwardAs<float>(call, begin, end) : ForwardAs<BFloat16>(call, begin, end);
 }
 void RmsNormBackward(const RmsNormCall& call, int64_t begin, int64_t end, float* gw) {
-  call.type == at::kFloat ? BackwardAs<float>(call, begin, end, gw) : BackwardAs<BFloat16>(call, begin, end, gw);
+  call.type == Number::fp32 ? BackwardAs<float>(call, begin, end, gw) : BackwardAs<BFloat16>(call, begin, end, gw);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
@@ -70,7 +56,7 @@ HWY_EXPORT(RmsNormBackward);
 
 RmsNormCall call_on(const Tensor& x_PND, const Tensor& w_D, double eps, const Tensor& out) {
   const int64_t width = w_D.size(0), P = planes(x_PND);
-  return {x_PND.scalar_type(),    P,       0,       x_PND.numel() / (P * width), width,
+  return {number(x_PND),          P,       0,       x_PND.numel() / (P * width), width,
           x_PND.const_data_ptr(), nullptr, nullptr, w_D.const_data_ptr<float>(), static_cast<float>(eps),
           out.data_ptr()};
 }
@@ -100,7 +86,7 @@ RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, co
   if (want_w)
     return {gx, cpu::sum_over_slices(call.rows, call.width,
                                      [&](int64_t begin, int64_t end, float* gw) { run(call, begin, end, gw); })};
-  cpu::parallel_unrecorded(call.rows, cpu::grain(call.planes * call.width),
+  cpu::parallel_uncaptured(call.rows, cpu::grain(call.planes * call.width),
                            [&](int64_t begin, int64_t end) { run(call, begin, end, nullptr); });
   return {gx, Tensor()};
 }

@@ -11,7 +11,7 @@ namespace {
 /// Blocks that share the rows where a sum over rows is wanted: several for every multiprocessor of a large GPU.
 constexpr int64_t kSlices = 512;
 
-cuda::RmsNormCall call_on(const Tensor& x_PND, const Tensor& w_D, double eps, const Tensor& out) {
+RmsNormCall call_on(const Tensor& x_PND, const Tensor& w_D, double eps, const Tensor& out) {
   const int64_t width = w_D.size(0), P = planes(x_PND), rows = x_PND.numel() / (P * width);
   return {cuda::number(x_PND),
           P,
@@ -32,7 +32,7 @@ Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, d
   const Tensor x = x_PND.contiguous(), w = w_D.contiguous(), y = at::empty_like(x);
   const Tensor r = residual.defined() ? residual.contiguous() : residual;
   if (y.numel() == 0) return y;
-  cuda::RmsNormCall call = call_on(x, w, eps, y);
+  RmsNormCall call = call_on(x, w, eps, y);
   if (r.defined()) {
     call.residual = r.const_data_ptr();
     call.residual_planes = planes(r);
@@ -50,7 +50,7 @@ RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, co
   constexpr size_t kOfKernel = 1024;  // at most so much shared memory is the kernel's own
   if (want_w && w.nbytes() + kOfKernel > device.shared_memory())
     return rms_norm_reference.backward(gy_PND, x_PND, w_D, eps, want_w);
-  cuda::RmsNormCall call = call_on(x, w, eps, gx);
+  RmsNormCall call = call_on(x, w, eps, gx);
   call.gy = gy.const_data_ptr();
   Tensor partial_gw;
   if (want_w) {

@@ -136,17 +136,17 @@ __global__ void backward_rows(RmsNormCall call) {
 }  // namespace
 
 void rms_norm_forward(const RmsNormCall& call, Stream stream) {
-  const bool packs = in_packs(call.type, call.width, {call.x, call.residual, call.out});
-  for_row_kernel(call.type, call.planes, packs, [&](auto tag, auto P, auto N) {
+  const bool vectors = in_vectors(call.type, call.width, {call.x, call.residual, call.out});
+  for_row_kernel(call.type, call.planes, vectors, [&](auto tag, auto P, auto N) {
     launch("rms_norm_forward", forward_rows<typename decltype(tag)::type, P(), N()>,
            {dim3(static_cast<unsigned>(call.rows)), threads_for_row(call.width, N())}, stream, call);
   });
 }
 
 void rms_norm_backward(const RmsNormCall& call, Stream stream) {
-  const bool packs = in_packs(call.type, call.width, {call.x, call.gy, call.out});
+  const bool vectors = in_vectors(call.type, call.width, {call.x, call.gy, call.out});
   const size_t shared = call.partial_gw ? call.width * sizeof(float) : 0;
-  for_row_kernel(call.type, call.planes, packs, [&](auto tag, auto P, auto N) {
+  for_row_kernel(call.type, call.planes, vectors, [&](auto tag, auto P, auto N) {
     launch("rms_norm_backward", backward_rows<typename decltype(tag)::type, P(), N()>,
            {dim3(static_cast<unsigned>(call.slices)), threads_for_row(call.width, N()), shared}, stream, call);
   });

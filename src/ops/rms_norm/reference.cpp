@@ -7,10 +7,10 @@ Tensor mean_of_product(const Tensor& a, const Tensor& b) { return (a * b).mean(-
 
 Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, double eps) {
   const Tensor x_P = x_PND.to(w_D.scalar_type());
-  const Tensor x = value(x_P);
+  const Tensor x = primal(x_P);
   const Tensor r = (mean_of_product(x, x) + eps).rsqrt();
   Tensor y_P = (x * r * w_D).unsqueeze(0);
-  if (planes(x_P) == 2) {
+  if (is_dual(x_P)) {
     const Tensor dx = tangent(x_P);
     const Tensor dy = r * (dx - x * (r * r * mean_of_product(x, dx))) * w_D;
     y_P = at::cat({y_P, dy.unsqueeze(0)});
@@ -23,12 +23,12 @@ Tensor forward(const Tensor& residual, const Tensor& x_PND, const Tensor& w_D, d
 RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, const Tensor& w_D, double eps,
                                    bool want_w) {
   const Tensor x_P = x_PND.to(w_D.scalar_type()), gy_P = gy_PND.to(w_D.scalar_type());
-  const Tensor x = value(x_P);
+  const Tensor x = primal(x_P);
   const Tensor r = (mean_of_product(x, x) + eps).rsqrt();
-  const Tensor a = value(gy_P) * w_D;
+  const Tensor a = primal(gy_P) * w_D;
   Tensor gx_P = (r * (a - x * (r * r * mean_of_product(x, a)))).unsqueeze(0);
-  Tensor gw_ND = want_w ? value(gy_P) * x * r : Tensor();
-  if (planes(x_P) == 2) {
+  Tensor gw_ND = want_w ? primal(gy_P) * x * r : Tensor();
+  if (is_dual(x_P)) {
     const Tensor dx = tangent(x_P), c = tangent(gy_P) * w_D;
     const Tensor x_dx = mean_of_product(x, dx), x_c = mean_of_product(x, c), c_dx = mean_of_product(c, dx);
     const Tensor r3 = r * r * r;

@@ -1,5 +1,6 @@
 #include "ops/rms_norm/rms_norm.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 #include "ops/residual/residual.h"
 
@@ -11,7 +12,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const RmsNormKernels& rms_norm_kernels(const Tensor& x) { return select(x, rms_norm_reference, rms_norm_cpu, rms_norm_cuda); }
+const RmsNormKernels& rms_norm_kernels(const Tensor& x) {
+  return select(x, rms_norm_reference, rms_norm_cpu, rms_norm_cuda);
+}
 
 void check(const char* operation, const Tensor& x, const Tensor& w_D) {
   TORCH_CHECK(x.dim() >= 2 && (planes(x) == 1 || planes(x) == 2) && w_D.dim() == 1 && w_D.size(0) == x.size(-1),

@@ -1,8 +1,11 @@
 // The clipped SGD step on the CPU: one pass over the gradients for the norm, one over everything for the step.
 // This file is compiled once per instruction set.
+#include "ops/simd/targets.h"
+#include "ops/graph/parallel.h"
+#include "ops/sgd/sgd.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/sgd/cpu.cpp"
-#include "ops/simd/targets.h"
 #include <hwy/foreach_target.h>
 #include "ops/simd/vec-inl.h"
 
@@ -34,9 +37,6 @@ void Step(const float* w, const float* g, float rate, float* out, int64_t n) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "ops/graph/parallel.h"
-#include "ops/sgd/sgd.h"
-
 namespace ingrain::ops {
 namespace {
 
@@ -72,7 +72,7 @@ Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_in_B, c
   // A block's sum has its own place, and the sums are added in order: the result does not depend on the threads.
   std::vector<double> squares(blocks.size());
   const auto sum = HWY_DYNAMIC_DISPATCH(SumOfSquares);
-  cpu::parallel_unrecorded(count, 2, [&](int64_t begin, int64_t end) {
+  cpu::parallel_uncaptured(count, 2, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       squares[static_cast<size_t>(i)] =
           sum(g_B[block(i).tensor].const_data_ptr<float>() + block(i).first, block(i).size);
@@ -85,7 +85,7 @@ Tensor step(const std::vector<Tensor>& w_B, const std::vector<Tensor>& g_in_B, c
 
   const Tensor eta = eta_N.to(at::kDouble).contiguous();
   const auto move = HWY_DYNAMIC_DISPATCH(Step);
-  cpu::parallel_unrecorded(count, 2, [&](int64_t begin, int64_t end) {
+  cpu::parallel_uncaptured(count, 2, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Block at = block(i);
       const double n = norm[static_cast<size_t>(at.sequence)], scale = n > clip ? clip / n : 1;

@@ -27,14 +27,14 @@ __device__ bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) %
 __global__ void squares_of_blocks(const __grid_constant__ SgdTensors tensors, float* partial, int64_t stride) {
   const Run run = run_of(tensors, blockIdx.x, blockIdx.y);
   const float* const g = tensors.g[run.tensor] + run.offset;
-  const int64_t packed = aligned(g) ? run.size / 4 * 4 : 0;
+  const int64_t in_vecs = aligned(g) ? run.size / 4 * 4 : 0;
   float sum[1] = {};
-  for (int64_t i = threadIdx.x * 4; i < packed; i += kThreads * 4) {
+  for (int64_t i = threadIdx.x * 4; i < in_vecs; i += kThreads * 4) {
     const auto x = load<4>(g + i);
 #pragma unroll
     for (int j = 0; j < 4; ++j) sum[0] += x[j] * x[j];
   }
-  for (int64_t i = packed + threadIdx.x; i < run.size; i += kThreads) sum[0] += g[i] * g[i];
+  for (int64_t i = in_vecs + threadIdx.x; i < run.size; i += kThreads) sum[0] += g[i] * g[i];
   block_sum(sum);
   if (threadIdx.x == 0) partial[blockIdx.y * stride + blockIdx.x] = sum[0];
 }
@@ -56,10 +56,10 @@ __global__ void step_of_blocks(const __grid_constant__ SgdTensors tensors, const
   auto* const rounded = static_cast<__nv_bfloat16*>(tensors.rounded[run.tensor]);     // of the whole tensor
   const float n = norm[blockIdx.y], scale = n > clip ? clip / n : n <= clip ? 1 : n;  // not a number stays none
   const float rate = scale * eta[run.tensor];
-  const bool packs =
+  const bool vectors =
       aligned(w) && aligned(g) && aligned(out) && reinterpret_cast<uintptr_t>(rounded + run.offset) % 8 == 0;
-  const int64_t packed = packs ? run.size / 4 * 4 : 0;
-  for (int64_t i = threadIdx.x * 4; i < packed; i += kThreads * 4) {
+  const int64_t in_vecs = vectors ? run.size / 4 * 4 : 0;
+  for (int64_t i = threadIdx.x * 4; i < in_vecs; i += kThreads * 4) {
     auto w_i = load<4>(w + i);
     const auto g_i = load<4>(g + i);
 #pragma unroll
@@ -67,7 +67,7 @@ __global__ void step_of_blocks(const __grid_constant__ SgdTensors tensors, const
     store(w_i, out + i);
     if (rounded) store(w_i, rounded + run.offset + i);
   }
-  for (int64_t i = packed + threadIdx.x; i < run.size; i += kThreads) {
+  for (int64_t i = in_vecs + threadIdx.x; i < run.size; i += kThreads) {
     const float moved = w[i] - rate * g[i];
     out[i] = moved;
     if (rounded) rounded[run.offset + i] = from_float<__nv_bfloat16>(moved);

@@ -1,5 +1,6 @@
 #include "ops/sgd/sgd.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 
 namespace ingrain::ops {

@@ -13,21 +13,21 @@ namespace ingrain::ops {
 enum class Cache { first, second };
 
 template <Cache to>
-HWY_INLINE void AskForLine(const void* p) {
+HWY_INLINE void PrefetchLine(const void* p) {
   __builtin_prefetch(p, 0, to == Cache::first ? 3 : 2);
 }
 
 /// n elements from p on.
 template <Cache to, class T>
-HWY_INLINE void AskFor(const T* p, int64_t n) {
-  for (int64_t i = 0; i < n; i += 64 / int64_t(sizeof(T))) AskForLine<to>(p + i);
+HWY_INLINE void Prefetch(const T* p, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / int64_t(sizeof(T))) PrefetchLine<to>(p + i);
 }
 
 /// The same for a number of bytes that is known: up to eight lines without a loop.
 template <Cache to, size_t bytes>
-HWY_INLINE void AskForBytes(const char* p) {
+HWY_INLINE void PrefetchBytes(const char* p) {
 #pragma GCC unroll 8
-  for (size_t i = 0; i < bytes; i += 64) AskForLine<to>(p + i);
+  for (size_t i = 0; i < bytes; i += 64) PrefetchLine<to>(p + i);
 }
 
 }  // namespace ingrain::ops

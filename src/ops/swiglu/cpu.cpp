@@ -1,22 +1,10 @@
 // The gate of SwiGLU on the CPU. This file is compiled once per instruction set.
-#ifndef INGRAIN_OPS_SWIGLU_CPU  // what all of them share
-#define INGRAIN_OPS_SWIGLU_CPU
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/simd/targets.h"
+#include "ops/checks.h"
 #include "ops/graph/parallel.h"
+#include "ops/swiglu/call.h"
 #include "ops/swiglu/swiglu.h"
-
-namespace ingrain::ops {
-
-struct SwigluCall {
-  at::ScalarType type;
-  int64_t planes, rows, width;  // width: F
-  const void *ab, *gu;          // [planes, rows, 2F], [planes, rows, F]
-  void* out;                    // u [planes, rows, F] or gab [planes, rows, 2F]
-};
-
-}  // namespace ingrain::ops
-#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/swiglu/cpu.cpp"
@@ -91,10 +79,10 @@ void BackwardAs(const SwigluCall& call, int64_t begin, int64_t end) {
 }
 
 void SwigluForward(const SwigluCall& call, int64_t begin, int64_t end) {
-  call.type == at::kFloat ? ForwardAs<float>(call, begin, end) : ForwardAs<BFloat16>(call, begin, end);
+  call.type == Number::fp32 ? ForwardAs<float>(call, begin, end) : ForwardAs<BFloat16>(call, begin, end);
 }
 void SwigluBackward(const SwigluCall& call, int64_t begin, int64_t end) {
-  call.type == at::kFloat ? BackwardAs<float>(call, begin, end) : BackwardAs<BFloat16>(call, begin, end);
+  call.type == Number::fp32 ? BackwardAs<float>(call, begin, end) : BackwardAs<BFloat16>(call, begin, end);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
@@ -109,7 +97,7 @@ HWY_EXPORT(SwigluBackward);
 
 SwigluCall call_on(const Tensor& ab, const Tensor& out) {
   const int64_t F = ab.size(-1) / 2, P = planes(ab);
-  return {ab.scalar_type(), P, F == 0 ? 0 : ab.numel() / (P * 2 * F), F, ab.const_data_ptr(), nullptr, out.data_ptr()};
+  return {number(ab), P, F == 0 ? 0 : ab.numel() / (P * 2 * F), F, ab.const_data_ptr(), nullptr, out.data_ptr()};
 }
 
 Tensor forward(const Tensor& ab_in) {
@@ -129,7 +117,7 @@ Tensor backward(const Tensor& gu_in, const Tensor& ab_in) {
   SwigluCall call = call_on(ab, gab);
   call.gu = gu.const_data_ptr();
   const auto run = HWY_DYNAMIC_DISPATCH(SwigluBackward);
-  cpu::parallel_unrecorded(call.rows, cpu::grain(2 * call.planes * call.width),
+  cpu::parallel_uncaptured(call.rows, cpu::grain(2 * call.planes * call.width),
                            [&](int64_t begin, int64_t end) { run(call, begin, end); });
   return gab;
 }

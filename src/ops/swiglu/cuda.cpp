@@ -6,7 +6,7 @@
 namespace ingrain::ops {
 namespace {
 
-cuda::SwigluCall call_on(const Tensor& ab, const Tensor& out) {
+SwigluCall call_on(const Tensor& ab, const Tensor& out) {
   const int64_t F = ab.size(-1) / 2, P = planes(ab);
   return {cuda::number(ab), P, ab.numel() / (P * 2 * F), F, ab.const_data_ptr(), nullptr, out.data_ptr()};
 }
@@ -25,7 +25,7 @@ Tensor forward(const Tensor& ab_in) {
 Tensor backward(const Tensor& gu_in, const Tensor& ab_in) {
   const Tensor ab = ab_in.contiguous(), gu = gu_in.contiguous(), gab = at::empty_like(ab);
   if (gab.numel() == 0) return gab;
-  cuda::SwigluCall call = call_on(ab, gab);
+  SwigluCall call = call_on(ab, gab);
   call.gu = gu.const_data_ptr();
   const cuda::DeviceScope device(ab.device().index());
   cuda::swiglu_backward(call, device.stream());

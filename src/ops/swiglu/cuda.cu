@@ -70,16 +70,16 @@ __global__ void backward_elements(SwigluCall call) {
   }
 }
 
-LaunchShape shape_of(const SwigluCall& call, int pack) {
-  const int threads = threads_for_row(call.width, pack);
-  const int64_t columns = divide_up(divide_up(call.width, pack), threads), rows = call.rows < 65535 ? call.rows : 65535;
+LaunchShape shape_of(const SwigluCall& call, int vec) {
+  const int threads = threads_for_row(call.width, vec);
+  const int64_t columns = divide_up(divide_up(call.width, vec), threads), rows = call.rows < 65535 ? call.rows : 65535;
   return {dim3(static_cast<unsigned>(columns), static_cast<unsigned>(rows)), threads};
 }
 
 }  // namespace
 
 void swiglu_forward(const SwigluCall& call, Stream stream) {
-  for_row_kernel(call.type, call.planes, in_packs(call.type, call.width, {call.ab, call.out}),
+  for_row_kernel(call.type, call.planes, in_vectors(call.type, call.width, {call.ab, call.out}),
                  [&](auto tag, auto P, auto N) {
                    launch("swiglu_forward", forward_elements<typename decltype(tag)::type, P(), N()>,
                           shape_of(call, N()), stream, call);
@@ -87,8 +87,8 @@ void swiglu_forward(const SwigluCall& call, Stream stream) {
 }
 
 void swiglu_backward(const SwigluCall& call, Stream stream) {
-  const bool packs = in_packs(call.type, call.width, {call.ab, call.gu, call.out});
-  for_row_kernel(call.type, call.planes, packs, [&](auto tag, auto P, auto N) {
+  const bool vectors = in_vectors(call.type, call.width, {call.ab, call.gu, call.out});
+  for_row_kernel(call.type, call.planes, vectors, [&](auto tag, auto P, auto N) {
     launch("swiglu_backward", backward_elements<typename decltype(tag)::type, P(), N()>, shape_of(call, N()), stream,
            call);
   });

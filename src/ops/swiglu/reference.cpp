@@ -1,5 +1,7 @@
 #include "ops/swiglu/swiglu.h"
 
+#include "ops/checks.h"
+
 namespace ingrain::ops {
 namespace {
 
@@ -17,10 +19,10 @@ struct Silu {
 Tensor forward(const Tensor& ab_P) {
   const auto halves = ab_P.to(accumulate_type(ab_P.scalar_type())).chunk(2, -1);
   const Tensor &a_P = halves[0], &b_P = halves[1];
-  const Silu silu(value(a_P));
-  Tensor u_P = (silu.f.to(ab_P.scalar_type()) * value(b_P)).unsqueeze(0);
-  if (planes(ab_P) == 2) {
-    const Tensor du = silu.d1 * tangent(a_P) * value(b_P) + silu.f * tangent(b_P);
+  const Silu silu(primal(a_P));
+  Tensor u_P = (silu.f.to(ab_P.scalar_type()) * primal(b_P)).unsqueeze(0);
+  if (is_dual(ab_P)) {
+    const Tensor du = silu.d1 * tangent(a_P) * primal(b_P) + silu.f * tangent(b_P);
     u_P = at::cat({u_P, du.unsqueeze(0)});
   }
   return u_P.to(ab_P.scalar_type());
@@ -31,10 +33,10 @@ Tensor backward(const Tensor& gu_P, const Tensor& ab_P) {
   const auto halves = ab_P.to(acc).chunk(2, -1);
   const Tensor &a_P = halves[0], &b_P = halves[1];
   const Tensor g_P = gu_P.to(acc);
-  const Tensor b = value(b_P), gu = value(g_P);
-  const Silu silu(value(a_P));
+  const Tensor b = primal(b_P), gu = primal(g_P);
+  const Silu silu(primal(a_P));
   Tensor ga = gu * silu.d1 * b, gb = gu * silu.f;
-  if (planes(ab_P) == 1) return at::cat({ga, gb}, -1).unsqueeze(0).to(ab_P.scalar_type());
+  if (!is_dual(ab_P)) return at::cat({ga, gb}, -1).unsqueeze(0).to(ab_P.scalar_type());
   const Tensor da = tangent(a_P), db = tangent(b_P), gdu = tangent(g_P);
   ga = ga + gdu * (silu.d2 * da * b + silu.d1 * db);
   gb = gb + gdu * silu.d1 * da;

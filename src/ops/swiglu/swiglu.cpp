@@ -1,5 +1,6 @@
 #include "ops/swiglu/swiglu.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 
 #include <torch/csrc/autograd/custom_function.h>

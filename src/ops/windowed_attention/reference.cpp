@@ -1,5 +1,7 @@
 #include "ops/windowed_attention/windowed_attention.h"
 
+#include "ops/checks.h"
+
 #include <algorithm>
 
 namespace ingrain::ops {
@@ -26,7 +28,7 @@ struct Inputs {
     const auto with_past = [&](const Tensor& x_P, const Tensor& past_B) {
       if (past == 0) return x_P;
       Tensor first = past_B.unsqueeze(0);
-      if (planes(x_P) == 2) first = at::cat({first, at::zeros_like(first)});
+      if (is_dual(x_P)) first = at::cat({first, at::zeros_like(first)});
       return at::cat({first, x_P}, 2);
     };
     q_P = q_PBTHd.to(acc).transpose(2, 3);
@@ -41,8 +43,8 @@ struct Inputs {
     t.first_key = std::max<int64_t>(0, past + first_query - window + 1);
     t.keys = past + first_query + t.queries - t.first_key;
     const auto pick = [](const Tensor& x_P, int64_t first, int64_t n, Tensor& x, Tensor& dx) {
-      x = value(x_P).narrow(2, first, n);
-      if (planes(x_P) == 2) dx = tangent(x_P).narrow(2, first, n);
+      x = primal(x_P).narrow(2, first, n);
+      if (is_dual(x_P)) dx = tangent(x_P).narrow(2, first, n);
     };
     pick(q_P, t.first_query, t.queries, t.q_BHQd, t.dq_BHQd);
     pick(k_P, t.first_key, t.keys, t.k_BHKd, t.dk_BHKd);
@@ -83,8 +85,8 @@ AttentionKernels::Output forward(const Tensor& q_PBTHd, const Tensor& k_PBTGd, c
     const Tile t = in.tile(first);
     const Scores s = scores(t, scale);
     const Tensor p = s.p.to(q_PBTHd.scalar_type()).to(s.p.scalar_type());  // weights are rounded like activations
-    value(o_P).narrow(2, first, t.queries).copy_(p.matmul(t.v_BHKd));
-    if (planes(o_P) == 2) {
+    primal(o_P).narrow(2, first, t.queries).copy_(p.matmul(t.v_BHKd));
+    if (is_dual(o_P)) {
       const Tensor dp = s.p * (s.ds - s.r);
       tangent(o_P).narrow(2, first, t.queries).copy_(dp.matmul(t.v_BHKd) + s.p.matmul(t.dv_BHKd));
     }
@@ -103,25 +105,25 @@ AttentionKernels::Gradients backward(const Tensor& go_PBTHd, const Tensor& q_PBT
     const auto queries = [&](const Tensor& x) { return x.narrow(2, first, t.queries); };
     const auto keys = [&](const Tensor& x) { return x.narrow(2, t.first_key, t.keys); };
     const auto [p, ds, r] = scores(t, scale);
-    const Tensor go = queries(value(go_P));
+    const Tensor go = queries(primal(go_P));
     Tensor gp = times_transposed(go, t.v_BHKd);
-    keys(value(gv_P)).add_(transposed_times(p, go));
+    keys(primal(gv_P)).add_(transposed_times(p, go));
     if (go_P.size(0) == 2) {
       // dp = p (ds - r) with r = <p, ds>; c is the cotangent of dp, and <p, c> is taken out of it by the softmax.
       const Tensor gdo = queries(tangent(go_P));
       const Tensor c = times_transposed(gdo, t.v_BHKd), p_c = (p * c).sum(-1, /*keepdim=*/true);
       gp = gp + times_transposed(gdo, t.dv_BHKd) + c * (ds - r) - p_c * ds;
-      keys(value(gv_P)).add_(transposed_times(p * (ds - r), gdo));
+      keys(primal(gv_P)).add_(transposed_times(p * (ds - r), gdo));
       keys(tangent(gv_P)).add_(transposed_times(p, gdo));
       const Tensor gds = p * (c - p_c) * scale;
-      queries(value(gq_P)).add_(gds.matmul(t.dk_BHKd));
+      queries(primal(gq_P)).add_(gds.matmul(t.dk_BHKd));
       queries(tangent(gq_P)).add_(gds.matmul(t.k_BHKd));
-      keys(value(gk_P)).add_(transposed_times(gds, t.dq_BHQd));
+      keys(primal(gk_P)).add_(transposed_times(gds, t.dq_BHQd));
       keys(tangent(gk_P)).add_(transposed_times(gds, t.q_BHQd));
     }
     const Tensor gs = p * (gp - (p * gp).sum(-1, /*keepdim=*/true)) * scale;
-    queries(value(gq_P)).add_(gs.matmul(t.k_BHKd));
-    keys(value(gk_P)).add_(transposed_times(gs, t.q_BHQd));
+    queries(primal(gq_P)).add_(gs.matmul(t.k_BHKd));
+    keys(primal(gk_P)).add_(transposed_times(gs, t.q_BHQd));
   }
   const auto type = q_PBTHd.scalar_type();
   // Sums the heads that share a key, and splits off the past.
@@ -136,8 +138,8 @@ AttentionKernels::Gradients backward(const Tensor& go_PBTHd, const Tensor& q_PBT
                                   {},
                                   {}};
   if (want_past) {
-    out.past_k_BWGd = value(gk).narrow(1, 0, in.past).contiguous();
-    out.past_v_BWGd = value(gv).narrow(1, 0, in.past).contiguous();
+    out.past_k_BWGd = primal(gk).narrow(1, 0, in.past).contiguous();
+    out.past_v_BWGd = primal(gv).narrow(1, 0, in.past).contiguous();
   }
   return out;
 }

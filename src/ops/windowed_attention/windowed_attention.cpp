@@ -1,5 +1,6 @@
 #include "ops/windowed_attention/windowed_attention.h"
 
+#include "ops/checks.h"
 #include "ops/backend.h"
 #include "ops/activation_cache.h"
 
@@ -38,7 +39,7 @@ void check(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& pa
 
 AttentionKernels::Output attend(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window,
                                 double scale) {
-  const auto out = Tape::through({-3, -1}, [&] {
+  const auto out = ActivationCache::through({-3, -1}, [&] {
     const auto computed = windowed_attention_kernels(q).forward(q, k, v, past, window, scale);
     return std::vector<Tensor>{computed.o_PBTHd, computed.stats};
   });
@@ -61,9 +62,9 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     const auto s = ctx->get_saved_variables();
     const KvWindow past{s[3], s[4]};
     const bool want_past = s[3].defined() && ctx->needs_input_grad(3);
-    const auto g =
-        windowed_attention_kernels(s[0]).backward(grads[0].contiguous(), s[0], s[1], s[2], past, {s[5], s[6]},
-                               ctx->saved_data["window"].toInt(), ctx->saved_data["scale"].toDouble(), want_past);
+    const auto g = windowed_attention_kernels(s[0]).backward(grads[0].contiguous(), s[0], s[1], s[2], past,
+                                                             {s[5], s[6]}, ctx->saved_data["window"].toInt(),
+                                                             ctx->saved_data["scale"].toDouble(), want_past);
     return {g.q_PBTHd, g.k_PBTGd, g.v_PBTGd, g.past_k_BWGd, g.past_v_BWGd, Tensor(), Tensor()};
   }
 };

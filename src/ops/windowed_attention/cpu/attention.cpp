@@ -47,7 +47,7 @@ HWY_EXPORT(PrepareBackward);
 HWY_EXPORT(BackwardOfBlock);
 HWY_EXPORT(StoreQueryGradient);
 
-/// Up to so many rows (queries times the heads that share a key) k and v are used as they lie, without packing.
+/// Up to so many rows (queries times the heads that share a key) k and v are used as they lie, without tiles.
 constexpr int64_t kMostRowsAsTheyLie = 16;
 
 Tensor floats(int64_t n) { return at::empty({n}, at::kFloat); }
@@ -97,7 +97,7 @@ class Problem {
   int64_t skipped_;
 };
 
-FewQueries few_queries(const AttentionCall& c, int64_t sequence) {
+DecodeAttention decode_call(const AttentionCall& c, int64_t sequence) {
   const int64_t row = c.kv_heads * c.head_dim, element = static_cast<int64_t>(c10::elementSize(c.type));
   const auto at = [&](const void* base, int64_t elements) {
     return static_cast<const char*>(base) + elements * element;
@@ -124,9 +124,9 @@ AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, co
   const AttentionCall& c = problem.call;
   const int64_t parts =
       std::clamp<int64_t>(c.keys() / kFewKeys, 1, at::ceil_div(int64_t{at::get_num_threads()}, c.batch));
-  attend_few(
+  decode_attention(
       c.batch, parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim),
-      [problem](int64_t sequence) { return few_queries(problem.call, sequence); }, o[0], stats[0]);
+      [problem](int64_t sequence) { return decode_call(problem.call, sequence); }, o[0], stats[0]);
   return {o, stats};
 }
 
@@ -192,18 +192,12 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
 
   const int64_t tasks = c.batch * c.q_heads * c.tiles(), tile_total = tasks * c.tile_floats();
   const int64_t rows = c.batch * c.q_heads * c.tokens, splits = splits_for(c);
-  const Tensor packed_q = floats(tile_total), packed_go = floats(tile_total), sums = floats(2 * rows);
+  const Tensor tiles_q = floats(tile_total), tiles_go = floats(tile_total), sums = floats(2 * rows);
   const Tensor gq = at::zeros({splits, tile_total}, at::kFloat);
   const float* const lse = output.stats.const_data_ptr<float>();
   float* const sum = sums.data_ptr<float>();
-  const BackwardOperands tiles{c,
-                               lse,
-                               lse + rows,
-                               sum,
-                               sum + rows,
-                               packed_q.data_ptr<float>(),
-                               packed_go.data_ptr<float>(),
-                               gq.data_ptr<float>()};
+  const BackwardOperands tiles{
+      c, lse, lse + rows, sum, sum + rows, tiles_q.data_ptr<float>(), tiles_go.data_ptr<float>(), gq.data_ptr<float>()};
   const auto prepare = HWY_DYNAMIC_DISPATCH(PrepareBackward);
   cpu::for_each_task(tasks, 0, [&](int64_t task, float*) {
     prepare(tiles, go.const_data_ptr(), output.o_PBTHd.const_data_ptr(), task / c.tiles(), task % c.tiles());
@@ -217,7 +211,7 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
       run(tiles, head, block, gq_of_split, scratch, gk, gv);
   });
   const auto store = HWY_DYNAMIC_DISPATCH(StoreQueryGradient);
-  cpu::parallel_unrecorded(tasks, 1, [&](int64_t begin, int64_t end) {
+  cpu::parallel_uncaptured(tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task)
       store(tiles, splits, tile_total, task / c.tiles(), task % c.tiles(), out.q_PBTHd.data_ptr());
   });

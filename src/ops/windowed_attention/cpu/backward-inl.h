@@ -40,7 +40,7 @@ float Dot(const T* a, const T* b, size_t n) {
   return Sum(sum);
 }
 
-/// Packs a tile's queries and output cotangents, and takes the rows' sums E and C.
+/// Copies a tile's queries and output cotangents, and takes the rows' sums E and C.
 template <class T>
 void PrepareBackwardAs(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile) {
   using E = Element<T>;
@@ -48,8 +48,8 @@ void PrepareBackwardAs(const BackwardOperands& t, const void* go, const void* o,
   const int64_t n = c.queries_of(tile), first = tile * c.tile_queries(), rows = PlaneRows<E>(c, tile);
   const int64_t offset = (head * c.tiles() + tile) * c.tile_floats();
   const TileOperand<E> q(c, t.q + offset), cotangent(c, t.go + offset);
-  PackTile<T>(c, c.q, head, tile, QueryScale<E>(c), rows, q.rows);
-  PackTile<T>(c, go, head, tile, 1, rows, cotangent.rows);
+  MakeTile<T>(c, c.q, head, tile, QueryScale<E>(c), rows, q.rows);
+  MakeTile<T>(c, go, head, tile, 1, rows, cotangent.rows);
   OverRows(q.rows, c.planes * rows, c.padded(), q.over_rows);
   OverRows(cotangent.rows, c.planes * rows, c.padded(), cotangent.over_rows);
   for (int64_t i = 0; i < n; ++i) {
@@ -144,7 +144,7 @@ void DualCotangentsOfGroup(Visible columns, int64_t row, const BackwardRow* of, 
 /// A block of keys as the backward needs it, and the sums of its gradients, [plane][key][padded].
 template <class E>
 struct BackwardBlock {
-  PackedBlock<E> k_over_keys, k_over_dim, v_over_dim;
+  TileBlock<E> k_over_keys, k_over_dim, v_over_dim;
   float *gk, *gv;  // null where nobody wants them
 };
 
@@ -204,7 +204,7 @@ void PassStrip(const BackwardStrip<E>& s, Visible all, const BackwardBlock<E>& k
   if (!s.columns.any()) return;
   ClearColumns(s, s.columns.end, all.end, x);
   const int64_t padded = s.c.padded(), at = s.columns.first, width = s.columns.end - s.columns.first;
-  const auto add_scores = [&](const E* left, int64_t left_plane, const PackedBlock<E>& right, int64_t right_plane,
+  const auto add_scores = [&](const E* left, int64_t left_plane, const TileBlock<E>& right, int64_t right_plane,
                               float* to, bool add) {
     Product(s.rows, width, s.c.head_dim,
             LeftView<E>{left + (left_plane * s.plane_rows + s.begin) * padded, size_t(padded), kGroup<E>},
@@ -297,8 +297,8 @@ void BackwardBlockAs(const BackwardOperands& t, int64_t kv_head, int64_t block, 
   const auto operand = [&](int64_t i) { return reinterpret_cast<E*>(room(i)); };
   const bool want_keys = k_gradient.past != nullptr || start + n > c.past;
   BackwardBlock<E> keys;
-  keys.v_over_dim = OverDim(c, PackRows<T>(c, c.v, kv_head, block, operand(0)), block, operand(1));
-  const auto k_rows = PackRows<T>(c, c.k, kv_head, block, operand(0));
+  keys.v_over_dim = OverDim(c, TileRows<T>(c, c.v, kv_head, block, operand(0)), block, operand(1));
+  const auto k_rows = TileRows<T>(c, c.k, kv_head, block, operand(0));
   keys.k_over_dim = OverDim(c, k_rows, block, operand(2));
   keys.k_over_keys = OverKeys(c, k_rows, block, operand(0) + c.block_floats());  // bf16 rows take half the room
   keys.gk = want_keys ? room(3) : nullptr;

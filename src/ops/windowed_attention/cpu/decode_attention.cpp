@@ -28,7 +28,7 @@ template <class T>
 struct Rows {
   const T *first, *rest;
   int64_t first_rows, first_stride, rest_stride;
-  Rows(const FewQueries& c, const KeyRuns& runs, int64_t kv_head)
+  Rows(const DecodeAttention& c, const KeyRuns& runs, int64_t kv_head)
       : first(static_cast<const T*>(runs.first) + kv_head * c.head_dim),
         rest(static_cast<const T*>(runs.rest) + kv_head * c.head_dim),
         first_rows(c.first_rows),
@@ -60,7 +60,7 @@ HWY_INLINE void Scores(const float* q, int64_t padded, const T* k, int64_t strid
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) row[i] = k + HWY_MIN(j + i, n - 1) * stride;
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) AskFor<Cache::second>(row[i] + kFewKeys * stride, d);
+    for (int i = 0; i < 4; ++i) Prefetch<Cache::second>(row[i] + kFewKeys * stride, d);
     V sum[R][4];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
@@ -93,7 +93,7 @@ HWY_INLINE void AddValuesAt(const float* p, const T* v, int64_t stride, int64_t 
 #pragma GCC unroll 4
     for (int i = 0; i < Vectors; ++i) sum[r][i] = Load(o + r * padded + i * L);
   for (int64_t j = 0; j < n; ++j) {
-    AskFor<Cache::second>(v + (j + kFewKeys) * stride, Vectors * L);
+    Prefetch<Cache::second>(v + (j + kFewKeys) * stride, Vectors * L);
     V value[Vectors];
 #pragma GCC unroll 4
     for (int i = 0; i < Vectors; ++i) value[i] = LoadUpTo(v + j * stride + i * L, left - i * L);
@@ -150,7 +150,7 @@ struct HeadsAtOnce {
 
 /// Rows from .. to, at most kFewKeys, for R heads that see them all.
 template <int R, class T>
-void MeetRows(const FewQueries& c, const Rows<T>& k, const Rows<T>& v, int64_t from, int64_t to,
+void MeetRows(const DecodeAttention& c, const Rows<T>& k, const Rows<T>& v, int64_t from, int64_t to,
               const HeadsAtOnce& heads) {
   const int64_t padded = c.padded(), d = c.head_dim;
   k.in_one_place(from, to, [&](int64_t begin, int64_t end) {
@@ -165,8 +165,8 @@ void MeetRows(const FewQueries& c, const Rows<T>& k, const Rows<T>& v, int64_t f
 
 /// Of `heads` heads that share a key, as many as meet it together; returns how many that were.
 template <int R = kHeadsAtOnce, class T>
-int64_t MeetRowsAtOnce(int64_t heads, const FewQueries& c, const Rows<T>& k, const Rows<T>& v, int64_t from, int64_t to,
-                       const HeadsAtOnce& of) {
+int64_t MeetRowsAtOnce(int64_t heads, const DecodeAttention& c, const Rows<T>& k, const Rows<T>& v, int64_t from,
+                       int64_t to, const HeadsAtOnce& of) {
   if constexpr (R > 1)
     if (heads < R) return MeetRowsAtOnce<R - 1>(heads, c, k, v, from, to, of);
   MeetRows<R>(c, k, v, from, to, of);
@@ -174,14 +174,14 @@ int64_t MeetRowsAtOnce(int64_t heads, const FewQueries& c, const Rows<T>& k, con
 }
 
 template <class T>
-void MeetKeysAs(const FewQueries& c, int64_t begin, int64_t end, float* range) {
+void MeetKeysAs(const DecodeAttention& c, int64_t begin, int64_t end, float* range) {
   const int64_t outputs = c.outputs(), padded = c.padded(), d = c.head_dim, groups = c.groups();
   float *const o = range, *const max = o + outputs * padded, *const sum = max + outputs, *const q = sum + outputs,
                *const s = q + outputs * padded;
   std::fill(o, max, 0.0f);
   std::fill(max, sum, -std::numeric_limits<float>::infinity());
   std::fill(sum, q, 0.0f);
-  for (int64_t i = 0; i < outputs; ++i) PackRow(static_cast<const T*>(c.q) + i * d, d, c.scale, q + i * padded, padded);
+  for (int64_t i = 0; i < outputs; ++i) TileRow(static_cast<const T*>(c.q) + i * d, d, c.scale, q + i * padded, padded);
   for (int64_t first = begin; first < end; first += kFewKeys) {
     const int64_t last = std::min(first + kFewKeys, end);
     for (int64_t kv_head = 0; kv_head < c.kv_heads; ++kv_head) {
@@ -199,7 +199,7 @@ void MeetKeysAs(const FewQueries& c, int64_t begin, int64_t end, float* range) {
 }
 
 template <class T>
-void MergeRangesAs(const FewQueries& c, int64_t count, float* ranges, T* o, float* lse) {
+void MergeRangesAs(const DecodeAttention& c, int64_t count, float* ranges, T* o, float* lse) {
   const int64_t outputs = c.outputs(), padded = c.padded(), stride = c.range_floats();
   if (c.before < 0) return std::fill(o, o + outputs * c.head_dim, T());
   for (int64_t i = 0; i < outputs; ++i) {
@@ -221,10 +221,10 @@ void MergeRangesAs(const FewQueries& c, int64_t count, float* ranges, T* o, floa
   }
 }
 
-void MeetKeys(const FewQueries& c, int64_t begin, int64_t end, float* range) {
+void MeetKeys(const DecodeAttention& c, int64_t begin, int64_t end, float* range) {
   c.type == at::kFloat ? MeetKeysAs<float>(c, begin, end, range) : MeetKeysAs<BFloat16>(c, begin, end, range);
 }
-void MergeRanges(const FewQueries& c, int64_t count, float* ranges, void* o, float* lse) {
+void MergeRanges(const DecodeAttention& c, int64_t count, float* ranges, void* o, float* lse) {
   c.type == at::kFloat ? MergeRangesAs(c, count, ranges, static_cast<float*>(o), lse)
                        : MergeRangesAs(c, count, ranges, static_cast<BFloat16*>(o), lse);
 }
@@ -242,26 +242,27 @@ HWY_EXPORT(MeetKeys);
 HWY_EXPORT(MergeRanges);
 
 /// Rows begin .. end, of before + queries in all, into `range` [range_floats].
-void meet_keys(const FewQueries& call, int64_t begin, int64_t end, float* range) {
+void meet_keys(const DecodeAttention& call, int64_t begin, int64_t end, float* range) {
   HWY_DYNAMIC_DISPATCH(MeetKeys)(call, begin, end, range);
 }
 
 /// o [queries, q_heads, head_dim] of the call's type, from `count` ranges that cover all rows, range_floats apart; the
 /// first one's memory is used for the sums. lse: [q_heads, queries], or null.
-void merge_ranges(const FewQueries& call, int64_t count, float* ranges, void* o, float* lse) {
+void merge_ranges(const DecodeAttention& call, int64_t count, float* ranges, void* o, float* lse) {
   HWY_DYNAMIC_DISPATCH(MergeRanges)(call, count, ranges, o, lse);
 }
 
 }  // namespace
 
-void attend_few(int64_t batch, int64_t parts, int64_t grain, const std::function<FewQueries(int64_t sequence)>& call_of,
-                const Tensor& o, const Tensor& lse) {
+void decode_attention(int64_t batch, int64_t parts, int64_t grain,
+                      const std::function<DecodeAttention(int64_t sequence)>& call_of, const Tensor& o,
+                      const Tensor& lse) {
   const int64_t floats = call_of(0).range_floats(), o_bytes = o.stride(0) * o.element_size();
   const Tensor ranges = at::empty({batch, parts, floats}, at::kFloat);
   float *const range = ranges.data_ptr<float>(), *const lse_out = lse.defined() ? lse.data_ptr<float>() : nullptr;
   cpu::parallel({ranges}, batch * parts, grain, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const FewQueries call = call_of(i / parts);
+      const DecodeAttention call = call_of(i / parts);
       const int64_t rows = call.before + call.queries, part = i % parts;
       meet_keys(call, rows * part / parts, rows * (part + 1) / parts, range + i * floats);
     }
@@ -269,7 +270,7 @@ void attend_few(int64_t batch, int64_t parts, int64_t grain, const std::function
   cpu::parallel({ranges, o, lse}, batch, cpu::grain(parts * floats),
                 [=, out = static_cast<char*>(o.data_ptr())](int64_t begin, int64_t end) {
                   for (int64_t b = begin; b < end; ++b) {
-                    const FewQueries call = call_of(b);
+                    const DecodeAttention call = call_of(b);
                     merge_ranges(call, parts, range + b * parts * floats, out + b * o_bytes,
                                  lse_out ? lse_out + b * call.outputs() : nullptr);
                   }

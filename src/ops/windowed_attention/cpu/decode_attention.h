@@ -16,7 +16,7 @@ constexpr int64_t kScoreRow =
     kFewKeys + 16;  // room for a step's scores of a head: they are written by fours and read by vectors
 
 /// Keys or values of one sequence by position. A row has all heads, [kv_heads, head_dim]; strides in elements. The
-/// first FewQueries::first_rows rows lie in one place, the others in another.
+/// first DecodeAttention::first_rows rows lie in one place, the others in another.
 struct KeyRuns {
   const void *first, *rest;
   int64_t first_stride, rest_stride;
@@ -24,7 +24,7 @@ struct KeyRuns {
 
 /// Queries of one sequence. Query i, whose own row is before + i, sees that one and the window - 1 rows before it. One
 /// with before = -1 sees nothing and gets 0 (no lse then).
-struct FewQueries {
+struct DecodeAttention {
   at::ScalarType type;
   int64_t queries, q_heads, kv_heads, head_dim, window;
   float scale;
@@ -43,7 +43,8 @@ struct FewQueries {
 /// time. call_of( sequence) is asked whenever the kernel runs, holds what it points at, and always gives the same
 /// shape. o: [batch, queries, q_heads, head_dim], contiguous, of the calls' type; lse: [batch, q_heads, queries] fp32,
 /// or undefined.
-void attend_few(int64_t batch, int64_t parts, int64_t grain, const std::function<FewQueries(int64_t sequence)>& call_of,
-                const Tensor& o, const Tensor& lse);
+void decode_attention(int64_t batch, int64_t parts, int64_t grain,
+                      const std::function<DecodeAttention(int64_t sequence)>& call_of, const Tensor& o,
+                      const Tensor& lse);
 
 }  // namespace ingrain::ops

@@ -87,7 +87,7 @@ struct ForwardScratch {
 /// Adds one block of keys to the outputs of queries [begin, end) of a tile.
 template <class E>
 void AddBlock(const AttentionCall& c, ForwardTile<E>& t, int64_t begin, int64_t end, int64_t block,
-              const PackedBlock<E>& k_over_dim, const PackedBlock<E>& v_over_keys, const ForwardScratch<E>& x) {
+              const TileBlock<E>& k_over_dim, const TileBlock<E>& v_over_keys, const ForwardScratch<E>& x) {
   const Visible columns = VisibleColumns(c, t.first + begin, t.first + end, block);
   if (!columns.any()) return;
   const int64_t padded = c.padded(), rows = end - begin, at = columns.first, width = columns.end - columns.first;
@@ -141,7 +141,7 @@ void FinishTile(const AttentionCall& c, const ForwardTile<E>& t, void* o_out, fl
   }
 }
 
-/// Some tiles of the heads that share a key: every block of keys is packed once and meets all of them in the cache.
+/// Some tiles of the heads that share a key: every block of keys is tiled once and meets all of them in the cache.
 /// scratch: one tile of scores, 3 blocks, then for every tile its queries and outputs.
 template <class T>
 void ForwardItemsAs(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o,
@@ -158,14 +158,14 @@ void ForwardItemsAs(const AttentionCall& c, int64_t kv_head, int64_t begin, int6
     ForwardTile<E>& t = tiles[item - begin];
     t.head = kv_head * c.groups() + item / c.tiles(), t.first = tile * c.tile_queries(), t.n = c.queries_of(tile);
     t.q = reinterpret_cast<E*>(next), t.o = next + c.tile_floats();
-    PackTile<T>(c, c.q, t.head, tile, QueryScale<E>(c), t.n, t.q);
+    MakeTile<T>(c, c.q, t.head, tile, QueryScale<E>(c), t.n, t.q);
     std::fill_n(t.o, c.planes * t.n * c.padded(), 0.0f);
     first_block = std::min(first_block, c.first_key(t.first) / kTileKeys);
     last_block = std::max(last_block, c.last_key(t.first + t.n - 1) / kTileKeys);
   }
   for (int64_t block = first_block; block <= last_block; ++block) {
-    const auto k = OverDim(c, PackRows<T>(c, c.k, kv_head, block, rows), block, k_room);
-    const auto v = OverKeys(c, PackRows<T>(c, c.v, kv_head, block, rows), block, v_room);
+    const auto k = OverDim(c, TileRows<T>(c, c.k, kv_head, block, rows), block, k_room);
+    const auto v = OverKeys(c, TileRows<T>(c, c.v, kv_head, block, rows), block, v_room);
     for (ForwardTile<E>& t : tiles)
       for (int64_t i = 0; i < t.n; i += kStripQueries)
         AddBlock(c, t, i, std::min(i + kStripQueries, t.n), block, k, v, scores);

@@ -1,4 +1,4 @@
-// Operands of windowed attention's products: blocks of keys and tiles of queries, packed. Per instruction set.
+// Operands of windowed attention's products: blocks of keys and tiles of queries, tiled. Per instruction set.
 #if defined(INGRAIN_OPS_ATTENTION_OPERANDS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef INGRAIN_OPS_ATTENTION_OPERANDS_INL_H_
 #undef INGRAIN_OPS_ATTENTION_OPERANDS_INL_H_
@@ -71,11 +71,11 @@ struct KeyRows {
   const T* operator[](int64_t key) const { return key < past ? old + key * old_stride : now + (key - past) * stride; }
 };
 
-// ---- Packing
+// ---- Tiles
 
 /// One block of k or v, plane by plane; padding and the past's tangent are zero.
 template <class E>
-struct PackedBlock {
+struct TileBlock {
   E* data;
   int64_t plane_size;
   const E* plane(int64_t p) const { return data + p * plane_size; }
@@ -85,23 +85,23 @@ constexpr int64_t kRowsAhead = 16;
 
 /// The rows as they are, [kTileKeys][padded].
 template <class T, class E>
-PackedBlock<E> PackRows(const AttentionCall& c, const KeySource& source, int64_t kv_head, int64_t block, E* to) {
+TileBlock<E> TileRows(const AttentionCall& c, const KeySource& source, int64_t kv_head, int64_t block, E* to) {
   const int64_t first = block * kTileKeys, n = c.keys_of(block), padded = c.padded();
-  const PackedBlock<E> packed{to, kTileKeys * padded};
+  const TileBlock<E> tiled{to, kTileKeys * padded};
   for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane) {
     const KeyRows<T> rows(c, source, kv_head, plane);
     for (int64_t j = 0; j < kTileKeys; ++j) {
-      E* const row = to + plane * packed.plane_size + j * padded;
+      E* const row = to + plane * tiled.plane_size + j * padded;
       if (j + kRowsAhead < n)
-        AskFor<Cache::first>(rows[first + j + kRowsAhead], c.head_dim);  // they lie apart: nobody sees them coming
+        Prefetch<Cache::first>(rows[first + j + kRowsAhead], c.head_dim);  // they lie apart: nobody sees them coming
       if (j < n && (plane == 0 || first + j >= c.past)) {
-        PackRow(rows[first + j], c.head_dim, 1, row, padded);
+        TileRow(rows[first + j], c.head_dim, 1, row, padded);
       } else {
         std::fill(row, row + padded, E(0.0f));
       }
     }
   }
-  return packed;
+  return tiled;
 }
 
 /// A matrix of 32 bits, [rows][columns], to its transpose; both multiples of four.
@@ -129,7 +129,7 @@ inline void Transpose(const uint32_t* from, int64_t rows, int64_t columns, uint3
 
 /// The right operand of sums over d: [padded / group][kTileKeys][group].
 template <class E>
-PackedBlock<E> OverDim(const AttentionCall& c, const PackedBlock<E>& rows, int64_t block, E* to) {
+TileBlock<E> OverDim(const AttentionCall& c, const TileBlock<E>& rows, int64_t block, E* to) {
   for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane)
     Transpose(reinterpret_cast<const uint32_t*>(rows.plane(plane)), kTileKeys, c.padded() / kGroup<E>,
               reinterpret_cast<uint32_t*>(to + plane * rows.plane_size));
@@ -155,7 +155,7 @@ inline const BFloat16* OverRows(const BFloat16* rows, int64_t n, int64_t padded,
   return to;
 }
 template <class E>
-PackedBlock<E> OverKeys(const AttentionCall& c, const PackedBlock<E>& rows, int64_t block, E* to) {
+TileBlock<E> OverKeys(const AttentionCall& c, const TileBlock<E>& rows, int64_t block, E* to) {
   if (std::is_same_v<E, float>) return rows;
   for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane)
     OverRows(rows.plane(plane), kTileKeys, c.padded(), to + plane * rows.plane_size);
@@ -164,13 +164,13 @@ PackedBlock<E> OverKeys(const AttentionCall& c, const PackedBlock<E>& rows, int6
 
 /// A tile's rows of a query-shaped tensor, [planes][plane_rows][padded]; rows beyond the queries are zero.
 template <class T, class E>
-void PackTile(const AttentionCall& c, const void* from, int64_t head, int64_t tile, float scale, int64_t plane_rows,
+void MakeTile(const AttentionCall& c, const void* from, int64_t head, int64_t tile, float scale, int64_t plane_rows,
               E* to) {
   const int64_t n = c.queries_of(tile), first = tile * c.tile_queries(), padded = c.padded();
   for (int64_t plane = 0; plane < c.planes; ++plane)
     for (int64_t i = 0; i < plane_rows; ++i, to += padded) {
       if (i < n)
-        PackRow(static_cast<const T*>(from) + RowOffset(c, plane, head, c.q_heads, first + i), c.head_dim, scale, to,
+        TileRow(static_cast<const T*>(from) + RowOffset(c, plane, head, c.q_heads, first + i), c.head_dim, scale, to,
                 padded);
       else
         std::fill(to, to + padded, E(0.0f));

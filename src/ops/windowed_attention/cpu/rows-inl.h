@@ -1,4 +1,4 @@
-// Rows of attention's operands and sums: packed, scaled, narrowed. Per instruction set.
+// Rows of attention's operands and sums: tiled, scaled, narrowed. Per instruction set.
 #if defined(INGRAIN_OPS_ATTENTION_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef INGRAIN_OPS_ATTENTION_ROWS_INL_H_
 #undef INGRAIN_OPS_ATTENTION_ROWS_INL_H_
@@ -15,12 +15,12 @@ namespace ingrain::ops::HWY_NAMESPACE {
 
 /// A row of n numbers to fp32, times `scale`, padded with zeros to `padded`.
 template <class T>
-void PackRow(const T* from, size_t n, float scale, float* to, size_t padded) {
+void TileRow(const T* from, size_t n, float scale, float* to, size_t padded) {
   for (size_t i = 0; i < n; i += Lanes()) StoreUpTo(hn::Mul(LoadUpTo(from + i, n - i), Set(scale)), to + i, padded - i);
   std::fill(to + n, to + padded, 0.0f);
 }
 /// Copied: whoever keeps bf16 scales later.
-inline void PackRow(const BFloat16* from, size_t n, float, BFloat16* to, size_t padded) {
+inline void TileRow(const BFloat16* from, size_t n, float, BFloat16* to, size_t padded) {
   const D16 d;
   size_t i = 0;
   for (; i + Lanes() <= n; i += Lanes())

@@ -1,4 +1,4 @@
-// How windowed attention on the CPU cuts its work: tiles of queries against blocks of keys, both packed.
+// How windowed attention on the CPU cuts its work: tiles of queries against blocks of keys.
 // The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
 #pragma once
 

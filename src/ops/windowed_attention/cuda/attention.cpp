@@ -30,20 +30,21 @@ class Problem {
             .past = past.length() - skipped_,
             .window = window,
             .scale = static_cast<float>(scale),
-            .packs = false,
+            .vectors = false,
             .q = q_.const_data_ptr(),
             .k = source(k_, past_k_),
             .v = source(v_, past_v_)};
-    call.packs = cuda::in_packs(call.type, call.head_dim, {call.q, call.k.past, call.k.now, call.v.past, call.v.now}) &&
-                 past_in_packs(call.k) && past_in_packs(call.v);
+    call.vectors =
+        cuda::in_vectors(call.type, call.head_dim, {call.q, call.k.past, call.k.now, call.v.past, call.v.now}) &&
+        past_in_vectors(call.k) && past_in_vectors(call.v);
   }
 
   cuda::AttentionCall call;
   int64_t skipped() const { return skipped_; }  // past keys that no query sees
 
   /// `also` are tensors like q that a kernel moves, too.
-  void require_packs(std::initializer_list<const void*> also) {
-    call.packs = call.packs && cuda::in_packs(call.type, call.head_dim, also);
+  void require_vectors(std::initializer_list<const void*> also) {
+    call.vectors = call.vectors && cuda::in_vectors(call.type, call.head_dim, also);
   }
 
  private:
@@ -58,8 +59,8 @@ class Problem {
         static_cast<const char*>(past.const_data_ptr()) + skipped_ * past.stride(1) * past.element_size();
     return {first, past.stride(0), past.stride(1), now.const_data_ptr()};
   }
-  bool past_in_packs(const cuda::KeySource& s) const {
-    return cuda::in_packs(call.type, s.past_stride, {}) && cuda::in_packs(call.type, s.past_batch_stride, {});
+  bool past_in_vectors(const cuda::KeySource& s) const {
+    return cuda::in_vectors(call.type, s.past_stride, {}) && cuda::in_vectors(call.type, s.past_batch_stride, {});
   }
 
   Tensor q_, k_, v_, past_k_, past_v_;
@@ -82,7 +83,7 @@ AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor&
   const Tensor o = at::empty(q.sizes(), q.options());
   const Tensor stats = at::empty({c.planes, c.batch, c.q_heads, c.tokens}, q.options().dtype(at::kFloat));
   if (o.numel() == 0) return {o, stats};
-  problem.require_packs({o.data_ptr()});
+  problem.require_vectors({o.data_ptr()});
   float* const lse = stats.data_ptr<float>();
   cuda::attention_forward({c, o.data_ptr(), lse, c.planes == 2 ? lse + stats.stride(0) : nullptr}, device.stream());
   return {o, stats};
@@ -114,7 +115,7 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
     out.past_v_BWGd = past_gradient(past.v_BWGd, q, problem.skipped(), gv);
   }
   if (q.numel() == 0) return out;
-  problem.require_packs({go.const_data_ptr(), out.q_PBTHd.data_ptr(), gk.now, gk.past, gv.now, gv.past});
+  problem.require_vectors({go.const_data_ptr(), out.q_PBTHd.data_ptr(), gk.now, gk.past, gv.now, gv.past});
   const Tensor sums = at::empty_like(output.stats);
   const float* const lse = output.stats.const_data_ptr<float>();
   float* const sum = sums.data_ptr<float>();

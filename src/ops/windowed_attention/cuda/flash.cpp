@@ -16,7 +16,7 @@ struct Operands {
 
   Operands(const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& past, int64_t window)
       : keys(k_PBTGd, v_PBTGd, past, window),
-        q(with_aligned_rows(value(q_PBTHd))),
+        q(with_aligned_rows(primal(q_PBTHd))),
         k(with_aligned_rows(keys.k_BKGd)),
         v(with_aligned_rows(keys.v_BKGd)) {
     // Masks that hide nothing are left out: with none, a single query's heads that share keys are computed together.
@@ -54,7 +54,7 @@ AttentionKernels::Gradients flash_backward(const Tensor& go, const Tensor& q, co
   const Operands in(q, k, v, past, window);
   const auto no_dropout = at::empty({2}, q.options().dtype(at::kUInt64));
   const auto [gq, gk, gv] = at::_flash_attention_backward(
-      with_aligned_rows(value(go)), in.q, in.k, in.v, value(output.o_PBTHd), output.stats, Tensor(), Tensor(),
+      with_aligned_rows(primal(go)), in.q, in.k, in.v, primal(output.o_PBTHd), output.stats, Tensor(), Tensor(),
       in.q.size(1), in.k.size(1), /*dropout_p=*/0.0, /*is_causal=*/true, no_dropout,
       at::empty({}, no_dropout.options()), scale, in.left, in.right);
   const auto now = [&](const Tensor& g) { return g.narrow(1, in.keys.past, k.size(2)).contiguous().unsqueeze(0); };

@@ -25,7 +25,7 @@ JoinedKeys::JoinedKeys(const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWin
     : unseen(std::max<int64_t>(0, kv.length() - window + 1)) {
   past = kv.length() - unseen;
   const auto with_past = [&](const Tensor& old_BWGd, const Tensor& now_PBTGd) {
-    return past == 0 ? value(now_PBTGd) : joined(old_BWGd.narrow(1, unseen, past), value(now_PBTGd));
+    return past == 0 ? primal(now_PBTGd) : joined(old_BWGd.narrow(1, unseen, past), primal(now_PBTGd));
   };
   k_BKGd = with_past(kv.k_BWGd, k_PBTGd);
   v_BKGd = with_past(kv.v_BWGd, v_PBTGd);

@@ -18,9 +18,9 @@ struct Tile {
   static constexpr bool kHalf = sizeof(T) == 2;
   static constexpr int kStrips = kHalf ? 4 : 2, kRows = 16 * kStrips;  // a strip: 16 rows of the tile that is kept
   static constexpr int kStream = kHalf ? 64 : 16;                      // rows of the other kind in shared memory
-  static constexpr int kThreads = 32 * kStrips, kPack = 16 / sizeof(T);
+  static constexpr int kThreads = 32 * kStrips, kVec = 16 / sizeof(T);
   // Rows are 16 bytes longer than they need be, so that the same column of several rows lies in several banks.
-  static constexpr int kLd = D + kPack;
+  static constexpr int kLd = D + kVec;
   static constexpr int kKept = P * kRows * kLd, kStreamed = P * kStream * kLd;  // elements in shared memory
   /// Strips of the stream whose scores are in registers at once: as many as leave room for the sums.
   static constexpr int kAtOnce = kHalf && D <= 64 ? 2 : 1;
@@ -83,22 +83,22 @@ template <class Tile, int kRows>
 __device__ void load_rows(const AttentionCall& c, const Rows<typename Tile::T>& low, int64_t split,
                           const Rows<typename Tile::T>& high, typename Tile::T* to) {
   using T = typename Tile::T;
-  constexpr int kPacks = Tile::D / Tile::kPack;
+  constexpr int kVecs = Tile::D / Tile::kVec;
 #pragma unroll 4
-  for (int i = threadIdx.x; i < kRows * kPacks; i += blockDim.x) {
-    const int row = i / kPacks, column = i % kPacks * Tile::kPack;
+  for (int i = threadIdx.x; i < kRows * kVecs; i += blockDim.x) {
+    const int row = i / kVecs, column = i % kVecs * Tile::kVec;
     const bool is_low = row < split;
     const int64_t place = is_low ? row : row - split;
     const T* const from = (is_low ? low.first : high.first) + place * (is_low ? low.stride : high.stride) + column;
     const bool exists = place < (is_low ? low.count : high.count);
-    Pack<T, Tile::kPack> x{};
-    if (c.packs) {
-      if (exists && column < c.head_dim) x = *reinterpret_cast<const Pack<T, Tile::kPack>*>(from);
+    Vec<T, Tile::kVec> x{};
+    if (c.vectors) {
+      if (exists && column < c.head_dim) x = *reinterpret_cast<const Vec<T, Tile::kVec>*>(from);
     } else {
-      for (int j = 0; j < Tile::kPack; ++j)
+      for (int j = 0; j < Tile::kVec; ++j)
         if (exists && column + j < c.head_dim) x.x[j] = from[j];
     }
-    *reinterpret_cast<Pack<T, Tile::kPack>*>(to + row * Tile::kLd + column) = x;
+    *reinterpret_cast<Vec<T, Tile::kVec>*>(to + row * Tile::kLd + column) = x;
   }
 }
 /// A tensor like q from query `first` on.
@@ -156,7 +156,7 @@ __device__ void store_row(const AttentionCall& c, const Sum& sum, int row, int s
   for (int j = 0; j < 4; j += 2) {
     const int i = element(row, j), column = slab * 16 + column_of(i);
     const Floats<2> pair{factor * sum.x[i], factor * sum.x[i + 1]};
-    if (c.packs) {
+    if (c.vectors) {
       if (column < c.head_dim) store(pair, to + column);
     } else {
       if (column < c.head_dim) to[column] = from_float<T>(pair[0]);

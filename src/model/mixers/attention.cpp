@@ -1,0 +1,32 @@
+#include "model/mixers/attention.h"
+
+#include "model/rope.h"
+#include "ops/linear/linear.h"
+
+#include <cmath>
+
+namespace ingrain {
+namespace {
+
+Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
+  const ModelConfig& c = pass.config;
+  const BlockWeights& w = pass.w;
+  const Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
+  const auto heads =
+      ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, c.layer(pass.layer).rotated ? pass.rope : unrotated(pass.rope),
+                       {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
+  const Tensor o_PBTC = pass.carry.attend(pass.layer, heads).flatten(-2);
+  return ops::linear(o_PBTC, w.wo_DC);
+}
+
+}  // namespace
+
+const LayerMixer attention_mixer{.mix = attention, .state = nullptr};
+
+double attention_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
+
+Tensor attend_window(const ModelConfig& c, const ops::Heads& now, const ops::KvWindow& past) {
+  return ops::windowed_attention(now.q_PBTHd, now.k_PBTGd, now.v_PBTGd, past, c.window, attention_scale(c));
+}
+
+}  // namespace ingrain

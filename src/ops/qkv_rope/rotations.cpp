@@ -1,0 +1,20 @@
+#include "ops/checks.h"
+#include "ops/graph/captured.h"
+#include "ops/qkv_rope/qkv_rope.h"
+
+namespace ingrain::ops {
+
+RopeTable rotations(const Tensor& position_T, const Tensor& frequency_R, double amplitude, at::ScalarType type,
+                    bool interleaved) {
+  TORCH_CHECK(
+      position_T.scalar_type() == at::kLong && position_T.dim() == 1 && frequency_R.scalar_type() == at::kDouble &&
+          frequency_R.dim() == 1 && position_T.device() == frequency_R.device(),
+      "rotations: positions ", position_T.scalar_type(), " ", position_T.sizes(), " on ", position_T.device(),
+      " do not fit frequencies ", frequency_R.scalar_type(), " ", frequency_R.sizes(), " on ", frequency_R.device());
+  const Tensor angles_TR = captured([=] { return position_T.to(at::kDouble).unsqueeze(1) * frequency_R; });
+  const auto finish = [amplitude, type](const Tensor& x) { return (amplitude == 1 ? x : x * amplitude).to(type); };
+  return {captured([=] { return finish(angles_TR.cos()); }), captured([=] { return finish(angles_TR.sin()); }),
+          interleaved};
+}
+
+}  // namespace ingrain::ops

@@ -1,0 +1,166 @@
+#include "ttt/steps/amortized.h"
+
+#include "model/mixers/attention.h"
+#include "model/rope.h"
+#include "ttt/steps/plain.h"
+
+#include <ATen/ceil_div.h>
+
+#include <algorithm>
+
+namespace ingrain::ttt {
+namespace {
+
+constexpr int64_t kHeadRows = 4096;  // of the head in a unit
+
+AmortizedChunk& chunk_of(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead) {
+  const auto& [model, memory, options] = context;
+  if (!ahead || !ahead->belongs_to(memory))
+    ahead = std::make_unique<AmortizedChunk>(model.config, memory, options.ahead);
+  return *ahead;
+}
+
+class AmortizedSteps : public PlainSteps {
+ public:
+  AmortizedSteps(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead)
+      : PlainSteps(context), context_(context), ahead_(ahead) {}
+
+  void advance(int64_t known) override {
+    AmortizedChunk& chunk = chunk_of(context_, ahead_);
+    for (int64_t units = chunk.units_due(known); units > 0; --units) chunk.make_unit(w_, m_);
+  }
+
+ protected:
+  ChunkGradient gradient(const ChunkInput& input, const Tap& tap) override {
+    if (m_.filled < c_.chunk) return PlainSteps::gradient(input, tap);  // it came whole
+    AmortizedChunk& chunk = chunk_of(context_, ahead_);
+    while (chunk.done() < c_.chunk) chunk.make_unit(w_, m_);
+    return chunk.gradient(w_, m_.W_S, input, m_.valid_Bb);
+  }
+
+ private:
+  const StepContext context_;
+  std::unique_ptr<AmortizedChunk>& ahead_;
+};
+
+}  // namespace
+
+bool amortizes(const Network& model, const ReadOptions& options, int64_t tokens) {
+  return options.learn && model.config.suffix_len > 0 && tokens <= options.ahead && model.weights.device().is_cpu();
+}
+
+std::unique_ptr<StepEngine> make_amortized_steps(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead) {
+  return std::make_unique<AmortizedSteps>(context, ahead);
+}
+
+AmortizedChunk::AmortizedChunk(const ModelConfig& config, const Memory& memory, int64_t most)
+    : config_(config), most_(most), chunk_of_(memory.h_BbD), begin_(memory.chunk_begin()), activations_(config.chunk) {}
+
+bool AmortizedChunk::belongs_to(const Memory& memory) const {
+  return chunk_of_.is_same(memory.h_BbD) && begin_ == memory.chunk_begin();
+}
+
+/// Half of what is left, so that the last part, which the chunk's end waits for, is small; but not so small that
+/// reading the weights is all its work.
+int64_t AmortizedChunk::part_tokens_at(int64_t first) const {
+  const int64_t left = config_.chunk - first, least = std::max<int64_t>(most_ / 8, 1);
+  return std::min(left, std::clamp(left / 2, least, most_));
+}
+
+int64_t AmortizedChunk::units_a_part() const {
+  return SuffixPass::sublayers(config_) + at::ceil_div(config_.vocab_size, kHeadRows);
+}
+
+int64_t AmortizedChunk::units_made() const {
+  if (!part_) return 0;
+  return part_->suffix.passed() + (part_->head ? at::ceil_div(part_->head->added(), kHeadRows) : 0);
+}
+
+int64_t AmortizedChunk::whole_parts(int64_t filled) const {
+  int64_t end = done_;
+  while (end < config_.chunk && end + part_tokens_at(end) <= filled) end += part_tokens_at(end);
+  return end;
+}
+
+int64_t AmortizedChunk::units_due(int64_t filled) const {
+  const int64_t units = units_a_part();
+  int64_t due = -units_made();
+  for (int64_t end = done_ + part_tokens(); end <= filled && end < config_.chunk;) {
+    const int64_t next = part_tokens_at(end),
+                  tokens = std::min(filled - end + 1, next);  // of those that the work is spread over
+    due += at::ceil_div(units * tokens, next);
+    end += next;
+  }
+  return std::clamp<int64_t>(due, 0, (units + 1) / 2);
+}
+
+void AmortizedChunk::make_unit(const Weights& w, const Memory& memory) {
+  if (!part_) begin_part(w, memory);
+  if (part_->suffix.passed() < SuffixPass::sublayers(config_)) return suffix_unit(w, memory);
+  head_unit(w);
+  if (part_->head->added() == config_.vocab_size) finish_part(w);
+}
+
+void AmortizedChunk::begin_part(const Weights& w, const Memory& memory) {
+  const auto of_part = [&](const Tensor& x_Bb) { return x_Bb.narrow(1, done_, part_tokens()); };
+  const auto rope = rope_table(config_, begin_ + done_, part_tokens(), master_type(w.type()), w.device());
+  if (done_ == 0)
+    for (int64_t i = config_.prefix_len() + 1; i < config_.num_layers; ++i) {
+      const LayerState& layer = memory.layer_L[static_cast<size_t>(i)];
+      state_S1_.push_back(layer.recurrent() ? layer.before_chunk() : RecurrentState());
+    }
+  part_.emplace(Part{rope, of_part(memory.target_Bb), of_part(memory.valid_Bb), SuffixPass(of_part(memory.h_BbD))});
+}
+
+void AmortizedChunk::suffix_unit(const Weights& w, const Memory& memory) {
+  std::vector<FastMlp> fast_S;
+  for (const Mlp& mlp : memory.W_S) fast_S.push_back({mlp});
+  const auto attend = [&](int64_t block, const ops::Heads& now) {
+    const KvCache& kv = memory.layer_L[static_cast<size_t>(block)].kv();
+    return attend_window(config_, now, kv.before(memory.filled - done_, config_.window - 1));
+  };
+  const auto recur = [&](int64_t block, const auto& run) {
+    return run(state_S1_[static_cast<size_t>(block - config_.prefix_len() - 1)]);
+  };
+  const at::NoGradGuard no_grad;
+  const size_t call = part_->suffix.passed() == 0 ? 0 : activations_.next_call();
+  const ops::ActivationCache::Scope storing(activations_, ops::ActivationCache::Mode::store, done_, part_tokens(),
+                                            call);
+  part_->suffix.next(config_, w, fast_S, part_->rope, {attend, recur});
+}
+
+void AmortizedChunk::head_unit(const Weights& w) {
+  if (!part_->head) part_->head.emplace(ops::primal(part_->suffix.x_PBTD()).flatten(0, 1), part_->target_BT.flatten());
+  part_->head->add(w.head(), std::min(kHeadRows, config_.vocab_size - part_->head->added()));
+}
+
+void AmortizedChunk::finish_part(const Weights& w) {
+  const Tensor& valid_BT = part_->valid_BT;
+  const Tensor nll_N = part_->head->nll_N(),
+               gx_ND = part_->head->gradient_ND(w.head()) * valid_BT.flatten().unsqueeze(1);
+  const int64_t B = valid_BT.size(0), n = valid_BT.size(1);
+  if (done_ == 0) {
+    gx_PBTD_ = at::empty({1, B, config_.chunk, config_.hidden_size}, gx_ND.options());
+    nll_BT_ = at::empty({B, config_.chunk}, nll_N.options());
+  }
+  gx_PBTD_.narrow(2, done_, n).copy_(gx_ND.view({1, B, n, -1}));
+  nll_BT_.narrow(1, done_, n).copy_(nll_N.view({B, n}));
+  part_.reset();
+  done_ += n;
+}
+
+ChunkGradient AmortizedChunk::gradient(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
+                                       const Tensor& valid_BT) {
+  const ops::ActivationCache::Scope reusing(activations_, ops::ActivationCache::Mode::reuse, 0, config_.chunk);
+  const Tensor weight_BT = mean_weights(valid_BT, nll_BT_.scalar_type());
+  // The parts' gradients are of sums; those of a mean are so many times smaller, in every sequence its own.
+  const Tensor mean_B = weight_BT.amax(1);
+  ChunkGradient out = differentiate(config_, w, W_S, in, {}, [&](const Tensor& x_PBTD) {
+    return Start{x_PBTD, (gx_PBTD_ * mean_B.view({1, -1, 1, 1})).to(x_PBTD.scalar_type())};
+  });
+  out.nll_BT = nll_BT_;
+  out.loss_B = (weight_BT * nll_BT_).sum(1);
+  return out;
+}
+
+}  // namespace ingrain::ttt

@@ -1,0 +1,73 @@
+// The amortized step: the forward passes of a chunk's inner step are made while its tokens come.
+#pragma once
+
+#include "ops/activation_cache.h"
+#include "ops/linear_cross_entropy/pieces.h"
+#include "ttt/inner_step.h"
+#include "ttt/memory.h"
+#include "ttt/read.h"
+
+#include <optional>
+
+namespace ingrain::ttt {
+
+/// Whether reading `tokens` tokens a call makes amortized steps.
+bool amortizes(const Network& model, const ReadOptions& options, int64_t tokens);
+
+/// chunk_gradient of a memory's unfinished chunk, which is passed forward ahead of its end, a part at a time: suffix,
+/// head, and the loss's gradient at the head; what is left is one backward pass. A part's work is spread, in units,
+/// over the tokens until the next part is whole. Which parts there are, and what goes into them, depends on the memory
+/// alone: it does not matter when their units are made.
+///
+/// Invariants: tokens 0 .. done - 1 of the chunk are passed, in whole parts; a part under way has begun with token
+/// done.
+class AmortizedChunk {
+ public:
+  /// most: tokens of a part. The last ones of a chunk are smaller, since its end waits for the last.
+  AmortizedChunk(const ModelConfig& config, const Memory& memory, int64_t most);
+
+  /// Whether this is the work of the memory's unfinished chunk, not that of an earlier one or of another memory.
+  bool belongs_to(const Memory& memory) const;
+
+  int64_t done() const { return done_; }
+  /// The part under way, or the next one, is that of tokens done() .. done() + part_tokens() - 1.
+  int64_t part_tokens() const { return part_tokens_at(done_); }
+  /// How many tokens the parts have that are whole with `filled` tokens.
+  int64_t whole_parts(int64_t filled) const;
+  /// How many units should be made once `filled` tokens of the chunk are there. A backlog is worked off gradually.
+  int64_t units_due(int64_t filled) const;
+  /// The next one. REQUIRES: the memory it belongs to has its part's tokens and their targets.
+  void make_unit(const Weights& weights, const Memory& memory);
+  /// The whole chunk's, once done() is its length. `in`, `valid` as for chunk_gradient.
+  ChunkGradient gradient(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& in,
+                         const Tensor& valid_BT);
+
+ private:
+  struct Part {
+    ops::RopeTable rope;
+    Tensor target_BT, valid_BT;
+    SuffixPass suffix;
+    std::optional<ops::CrossEntropyInPieces> head = {};  // once the suffix is passed
+  };
+  int64_t part_tokens_at(int64_t first) const;
+  /// Those of the suffix, then the head in pieces that take about as long.
+  int64_t units_a_part() const;
+  int64_t units_made() const;
+  void begin_part(const Weights& weights, const Memory& memory);
+  void suffix_unit(const Weights& weights, const Memory& memory);
+  void head_unit(const Weights& weights);
+  void finish_part(const Weights& weights);
+
+  const ModelConfig config_;
+  const int64_t most_;
+  const Tensor chunk_of_;  // the memory's h_BbD, by which it is known,
+  const int64_t begin_;    // and the chunk's first position
+  ops::ActivationCache activations_;
+  int64_t done_ = 0;
+  std::optional<Part> part_;
+  std::vector<RecurrentState> state_S1_;  // of suffix blocks 1 .. S-1 that are recurrent, as far as they are passed
+  Tensor gx_PBTD_;                        // d(sum of nll) / d(suffix's output)
+  Tensor nll_BT_;
+};
+
+}  // namespace ingrain::ttt

@@ -1,0 +1,23 @@
+// The plain step, which the other two fall back on.
+#pragma once
+
+#include "ttt/steps/step_engine.h"
+
+namespace ingrain::ttt {
+
+class PlainSteps : public StepEngine {
+ public:
+  explicit PlainSteps(const StepContext& context);
+  InnerStep step(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) override;
+
+ protected:
+  virtual ChunkGradient gradient(const ChunkInput& chunk, const Tap& tap);
+
+  const Network& model_;
+  const ModelConfig& c_;
+  const Weights& w_;
+  Memory& m_;
+  const ReadOptions& options_;
+};
+
+}  // namespace ingrain::ttt
