@@ -55,7 +55,8 @@ bool is_in(Runtime& rt, const Value& x, const CallArguments& a) { return contain
 
 bool is_same(Runtime& rt, const Value& x, const CallArguments& a) {
   const Value& other = one_argument(a);
-  if (x.as_list() || x.as_dict() || x.as_namespace() || x.as_generator() || x.as_loop()) return identical(x, other);
+  if (x.is_undefined() || x.as_list() || x.as_dict() || x.as_namespace() || x.as_generator() || x.as_loop())
+    return identical(x, other);
   return x.data().index() == other.data().index() && x.is_safe() == other.is_safe() && equal(rt, x, other);
 }
 
@@ -85,7 +86,8 @@ bool is_lower_text(Runtime& rt, const Value& x, const CallArguments& a) {
 
 bool is_filter(Runtime&, const Value& x, const CallArguments& a) {
   no_arguments(a);
-  require(!x.as_dict() && !(x.as_list() && (x.as_list()->is_list() || x.as_list()->is_view())),
+  require(!x.as_dict() && !(x.as_list() && (x.as_list()->is_list() || x.as_list()->kind == List::Kind::Keys ||
+                                            x.as_list()->kind == List::Kind::Items)),
           "filter: not a name but {}", type_name(x));
   return x.as_text() && is_filter_name(*x.as_text());
 }
@@ -137,7 +139,8 @@ const std::map<std::string, TestFunction, std::less<>>& table() {
 
 bool is_test(Runtime&, const Value& x, const CallArguments& a) {
   no_arguments(a);
-  require(!x.as_dict() && !(x.as_list() && (x.as_list()->is_list() || x.as_list()->is_view())),
+  require(!x.as_dict() && !(x.as_list() && (x.as_list()->is_list() || x.as_list()->kind == List::Kind::Keys ||
+                                            x.as_list()->kind == List::Kind::Items)),
           "test: not a name but {}", type_name(x));
   return x.as_text() && table().contains(*x.as_text());
 }

@@ -68,7 +68,7 @@ def rename_tensors(folder, rename):
 @pytest.mark.parametrize("where", ["rope_scaling", "rope_parameters"])
 def test_theta_counts_inside_the_ropes_object(ingrain, tmp_path, where):
     model = save(make("llama"), tmp_path)
-    change(tmp_path, rope_parameters=None, **{where: {"rope_type": "default", "rope_theta": 500000.0}})
+    change(tmp_path, **{"rope_parameters": None, where: {"rope_type": "default", "rope_theta": 500000.0}})
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
 
 
