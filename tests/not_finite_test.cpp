@@ -63,7 +63,7 @@ TEST_F(NotFinite, a_long_text_is_not_read_to_its_end_after_such_a_step) {
   const Tensor drawn = tokens_with_36_at(model, 20).to(at::kInt);
   ttt::Memory memory = ttt::empty_memory(model);
   ttt::ReadOptions options;
-  options.segment = 16;
+  options.prefill = 16;
   EXPECT_THAT(
       error_of([&] { eval::read_and_score(model, memory, {drawn.const_data_ptr<int32_t>(), 60}, options, nullptr); }),
       HasSubstr("is not finite, so reading has stopped"));

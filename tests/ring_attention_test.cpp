@@ -2,6 +2,8 @@
 // slots that are not seen.
 #include "ops/ring_attention/ring_attention.h"
 
+#include "ops/checks.h"
+
 #include "ops/qkv_rope/qkv_rope.h"
 #include "ops/windowed_attention/windowed_attention.h"
 #include "instruction_sets.h"

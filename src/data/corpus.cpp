@@ -21,7 +21,11 @@ bool looks_like_text(const std::filesystem::path& path) {
   const MappedFile file(path);
   const std::string_view start = file.bytes().substr(0, 4096);
   constexpr size_t kEnough = 64;
-  const auto of_text = [](char c) { return static_cast<uint8_t>(c) >= ' ' || (c >= '\t' && c <= '\r') || c == '\x1b'; };
+  const auto of_text = [](char c) {
+    const auto byte = static_cast<uint8_t>(c);
+    const bool never_in_utf8 = byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;
+    return (byte >= ' ' && !never_in_utf8) || (c >= '\t' && c <= '\r') || c == '\x1b';
+  };
   return start.size() >= kEnough && std::all_of(start.begin(), start.end(), of_text);
 }
 
