@@ -12,6 +12,7 @@
 namespace ingrain::eval {
 namespace {
 
+constexpr int64_t kTile = 64;  // at most so many tokens share one of attention's products
 constexpr double kNoMean = std::numeric_limits<double>::quiet_NaN();
 
 /// A sum that leaves out what is not finite, and counts it.
@@ -104,9 +105,11 @@ class FiniteGuard {
  private:
   [[noreturn]] static void stop(int64_t position, const char* what) {
     fail(
-        "position {}: {} is not finite, so reading has stopped; compute in fp32 if this was another type; if it was "
-        "fp32, the model cannot read this text beyond its first {} tokens",
-        position, what, position);
+        "position {}: {} is not finite, so reading has stopped (the token that spoils it is there or up to {} before "
+        "or "
+        "after: attention takes tokens by tiles); compute in fp32 if this was another type; if it was fp32, the model "
+        "cannot read this text",
+        position, what, kTile);
   }
 
   const ttt::Memory& memory_;

@@ -21,7 +21,8 @@ struct DeltaInputs {
 
 void gated_delta_rows(const OpsRows& to) {
   constexpr int64_t d = 128;
-  const int64_t T = std::min<int64_t>(to.shape.T, 1024), H = std::max<int64_t>(to.shape.D / d, 1);
+  if (to.shape.T > 1024) return;
+  const int64_t T = to.shape.T, H = std::max<int64_t>(to.shape.D / d, 1);
   const auto sizes = fmt::format("{}xH{}d{}", T, H, d);
   const double state = 4.0 * static_cast<double>(H * d * d);
   if (to.is(OpsShape::Pass::token)) {
@@ -34,7 +35,9 @@ void gated_delta_rows(const OpsRows& to) {
            });
     return;
   }
-  to.add("gated_delta", 1, "forward", sizes, {}, [=](const OpsInputs& in) {
+  // In chunks of 64: keys with keys, queries with keys, three products with the state.
+  const double work = static_cast<double>(T * H) * (3.0 * d * d + 2.0 * 64 * d);
+  to.add("gated_delta", 1, "forward", sizes, {work, 0}, [=](const OpsInputs& in) {
     const DeltaInputs x(in, T, H, d);
     const Run ours = [=] { ops::gated_delta(x.q, x.k, x.v, x.g, x.beta, x.state, 0.1); };
     return Contenders{ours, by_reference(ours)};
