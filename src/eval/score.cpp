@@ -107,7 +107,8 @@ class FiniteGuard {
     fail(
         "position {}: {} is not finite, so reading has stopped (the token that spoils it is there or up to {} before "
         "or "
-        "after: attention takes tokens by tiles); compute in fp32 if this was another type; if it was fp32, the model "
+        "after it: attention takes tokens by tiles); compute in fp32 if this was another type; if it was fp32, the "
+        "model "
         "cannot read this text",
         position, what, kTile);
   }

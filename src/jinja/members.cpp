@@ -190,7 +190,8 @@ Value slice_of_text(Runtime& runtime, const Value& subject, const std::string& t
 }  // namespace
 
 Value member(Runtime& runtime, const Value& subject, const std::string& name) {
-  if (subject.is_undefined() && name == "__class__") return missing(subject, name);  // even this has one, kept from view
+  if (subject.is_undefined() && name == "__class__")
+    return missing(subject, name);  // even this has one, kept from view
   refuse_undefined(subject);
   if (const auto space = subject.as_namespace(); space && space->kind == Namespace::Kind::Self) {
     const Value* block = space->values.find(name);

@@ -47,7 +47,8 @@ void time(const tokenizer::Tokenizer& tokenizer, const std::string& file) {
 void run(const std::vector<std::string>& args) {
   if (args.size() < 2) fail_usage("tokenizer_probe: see the head of tests/tools/tokenizer_probe.cpp for its commands");
   const bool ranks = args.size() >= 4 && args[args.size() - 2] == "tiktoken";
-  const tokenizer::Tokenizer tokenizer = ranks ? tokenizer::Tokenizer::load_tiktoken(args[1], args.back()) : tokenizer::Tokenizer::load(args[1]);
+  const tokenizer::Tokenizer tokenizer =
+      ranks ? tokenizer::Tokenizer::load_tiktoken(args[1], args.back()) : tokenizer::Tokenizer::load(args[1]);
   if (args[0] == "encode") {
     const tokenizer::EncodeOptions options{.add_special_tokens = args.size() > 2 && args[2] == "special"};
     while (const auto text = read_record<char>()) {
