@@ -105,11 +105,10 @@ class FiniteGuard {
  private:
   [[noreturn]] static void stop(int64_t position, const char* what) {
     fail(
-        "position {}: {} is not finite, so reading has stopped (the token that spoils it is there or up to {} before "
-        "or "
-        "after it: attention takes tokens by tiles); compute in fp32 if this was another type; if it was fp32, the "
-        "model "
-        "cannot read this text",
+        "position {}: {} is not finite, so reading has stopped (what spoils it is there or up to {} tokens later: "
+        "attention "
+        "takes tokens by tiles); compute in fp32 if this was another type; if it was fp32, the model cannot read this "
+        "text",
         position, what, kTile);
   }
 
