@@ -1,4 +1,4 @@
-// AdamW with a global clip, over all parameters at once (DESIGN.md section 5).
+// AdamW with a global clip, over all parameters at once (docs/training.md).
 #pragma once
 
 #include "model/weights.h"

@@ -1,4 +1,4 @@
-// Learning rates over the outer loop (DESIGN.md section 5).
+// Learning rates over the outer loop (docs/training.md).
 #pragma once
 
 #include <cstdint>

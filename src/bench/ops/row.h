@@ -12,7 +12,7 @@
 
 namespace ingrain::bench {
 
-/// The sizes of a pass over a model, in DESIGN.md's letters.
+/// The sizes of a pass over a model, in the letters of docs/mathematics.md.
 struct OpsShape {
   enum class Pass { token, chunk, prefix };  // writing; a chunk of the suffix, with duals; a long pass of the prefix
   const char* name;

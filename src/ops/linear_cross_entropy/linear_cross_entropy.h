@@ -7,7 +7,7 @@
 namespace ingrain::ops {
 
 struct CrossEntropy {
-  /// The objective J of DESIGN.md section 4: sum over rows of  value_weight * nll - tangent_weight * d nll
+  /// The objective J of docs/mathematics.md: sum over rows of  value_weight * nll - tangent_weight * d nll
   /// (the second term only where x has two planes). A scalar, fp32 (fp64). Differentiable once in x and E;
   /// the gradients are computed together with the value, since J is where every backward starts.
   Tensor objective;
