@@ -111,13 +111,27 @@ def test_texts_that_cannot_be_scored(ingrain, tmp_path):
     refused(ingrain("eval", READER, "--tokens", tmp_path / "beyond.bin"), 1, "another tokenizer")
 
 
-def test_a_tokenizer_of_another_model_is_refused(ingrain, tmp_path):
+def folder_with_tokenizer(folder, change):
     for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).symlink_to(READER / name)
+        (folder / name).symlink_to(READER / name)
     tokenizer = json.loads((READER / "tokenizer.json").read_text())
-    tokenizer["added_tokens"].append({**tokenizer["added_tokens"][0], "id": 9000, "content": "<|later|>"})
-    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
-    refused(ingrain("eval", tmp_path, EMMA), 1, "tokenizer.json", "another model")
+    change(tokenizer)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    return folder
+
+
+def test_a_tokenizer_of_another_model_is_refused(ingrain, tmp_path):
+    folder = folder_with_tokenizer(tmp_path, lambda t: t["model"]["vocab"].update({"zqzqz": 9000}))
+    refused(ingrain("eval", folder, EMMA), 1, "tokenizer.json", "another model")
+
+
+def test_an_added_token_without_an_embedding_is_text_and_said(ingrain, tmp_path):
+    later = {"id": 8192, "content": "<|later|>"}
+    folder = folder_with_tokenizer(tmp_path, lambda t: t["added_tokens"].append({**t["added_tokens"][0], **later}))
+    (tmp_path / "short.txt").write_text("He said <|later|> and went. " * 9)
+    done = ingrain("eval", folder, tmp_path / "short.txt", "--learning", "off")
+    assert done.returncode == 0, done.stderr
+    assert "<|later|>" in done.stderr and "no embedding" in done.stderr
 
 
 def test_eval_scores_text_and_tokens_alike(ingrain, tmp_path):
