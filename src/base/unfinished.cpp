@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -82,8 +83,8 @@ UnfinishedFolder::UnfinishedFolder(fs::path final_path, bool may_hold_files) : f
   remove_dead_unfinished(folder_of(final_));
   for (int tries = 0; tries < 3; ++tries) {
     unfinished_ = unfinished_name(final_, "partial");
-    require(::mkdir(unfinished_.c_str(), 0777) == 0, "{}: cannot write there: {}; choose another place",
-            final_.string(), std::strerror(errno));
+    const bool made = ::mkdir(unfinished_.c_str(), 0777) == 0;  // apart: arguments have no order, and errno needs one
+    require(made, "{}: cannot write there: {}; choose another place", final_.string(), std::strerror(errno));
     lock_ = ::open(unfinished_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock_ >= 0 && lock_unfinished(lock_, unfinished_)) return;
     if (lock_ >= 0) ::close(std::exchange(lock_, -1));

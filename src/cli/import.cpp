@@ -33,7 +33,8 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string name = (fs::temp_directory_path() / "ingrain-XXXXXX").string();
-    require(::mkdtemp(name.data()) != nullptr, "{}: cannot make a folder there: {}", name, std::strerror(errno));
+    const bool made = ::mkdtemp(name.data()) != nullptr;
+    require(made, "{}: cannot make a folder there: {}", name, std::strerror(errno));
     path_ = name;
   }
   ~TemporaryFolder() {

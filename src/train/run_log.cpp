@@ -29,8 +29,9 @@ RunLog::RunLog(const std::filesystem::path& path, uint64_t keep_bytes) : path_(p
 
 void RunLog::write(const json& line) {
   const std::string text = line.dump() + "\n";
-  require(std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size() && std::fflush(file_.get()) == 0,
-          "{}: cannot write the log: {}", path_.string(), std::strerror(errno));
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size() && std::fflush(file_.get()) == 0;
+  require(written, "{}: cannot write the log: {}", path_.string(), std::strerror(errno));
   bytes_ += text.size();
 }
 
