@@ -13,7 +13,7 @@ namespace {
 
 /// Checksums would refuse almost every mutation: repair them, so that the checks behind them are reached.
 void repair_checksums(std::string& bytes) {
-  using ingrain::data::checksum;
+  using ingrain::checksum;
   const auto load = [&](size_t offset) {
     uint64_t value;
     std::memcpy(&value, bytes.data() + offset, sizeof value);
