@@ -61,7 +61,7 @@ def test_a_real_file_is_described(probe, smollm2):
     expected = {
         "vocab_size": 49152, "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
         "head_dim": 64, "intermediate_size": 1536, "rms_norm_eps": pytest.approx(1e-5), "rope_theta": 100000.0,
-        "rope_interleaved": True, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": [2],
+        "rope_interleaved": True, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": [2, 0, 4],  # llama.cpp's, too
         "trained_sequence_length": 8192}
     assert {key: config[key] for key in expected} == expected
 

@@ -92,6 +92,6 @@ def test_what_cannot_be_retrofitted_is_refused_with_its_reason(ingrain, base, tm
         assert not (tmp_path / "reader").exists()
     assert ingrain("retrofit", base, "-o", tmp_path / "reader", *SHAPE).returncode == 0
     again = ingrain("retrofit", base, "-o", tmp_path / "reader", *SHAPE)
-    assert again.returncode == 1 and "not empty" in again.stderr
+    assert again.returncode == 1 and "exists already" in again.stderr
     twice = ingrain("retrofit", tmp_path / "reader", "-o", tmp_path / "twice", *SHAPE)
     assert twice.returncode == 1 and "already" in twice.stderr
