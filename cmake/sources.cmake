@@ -41,3 +41,10 @@ function(ingrain_folders target)
     target_sources(${target} PRIVATE ${sources})
   endforeach()
 endfunction()
+
+# ingrain_share_header(PROGRAM LIBRARY): the program uses the library's precompiled header, so it must be compiled as
+# position-independent as that is (-fPIC; a program's own is -fPIE).
+function(ingrain_share_header program library)
+  target_compile_options(${program} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fPIC>)
+  target_precompile_headers(${program} REUSE_FROM ${library})
+endfunction()
