@@ -73,7 +73,7 @@ void wait_readable(int fd, const std::string& name) {
     pollfd one{fd, POLLIN, 0};
     const int ready = ::poll(&one, 1, kAskAgain);
     stop_if_interrupted(name + ": stopped while waiting for it");  // what came with the signal is no text's end
-    if (ready > 0 || (ready < 0 && errno != EINTR)) return;  // what is wrong with it, read() says
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return;        // what is wrong with it, read() says
   }
 }
 

@@ -5,12 +5,13 @@
 #include <CLI/CLI.hpp>
 
 /// Every command, in the order in which --help shows them.
-#define INGRAIN_COMMANDS(COMMAND)                                                                               \
-  COMMAND(demo)                                                                                                 \
-  COMMAND(read)                                                                                                 \
-  COMMAND(ask)                                                                                                  \
-  COMMAND(chat) COMMAND(generate) COMMAND(memory) COMMAND(models) COMMAND(eval) COMMAND(import) COMMAND(export) \
-      COMMAND(retrofit) COMMAND(data) COMMAND(train) COMMAND(bench) COMMAND(verify) COMMAND(completion) COMMAND(man)
+#define INGRAIN_COMMANDS(COMMAND)                                                                                   \
+  COMMAND(demo)                                                                                                     \
+  COMMAND(read)                                                                                                     \
+  COMMAND(ask)                                                                                                      \
+  COMMAND(chat)                                                                                                     \
+  COMMAND(generate) COMMAND(memory) COMMAND(models) COMMAND(eval) COMMAND(import) COMMAND(export) COMMAND(retrofit) \
+      COMMAND(data) COMMAND(train) COMMAND(bench) COMMAND(verify) COMMAND(completion) COMMAND(man)
 
 namespace ingrain::cli {
 
