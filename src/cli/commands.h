@@ -5,13 +5,12 @@
 #include <CLI/CLI.hpp>
 
 /// Every command, in the order in which --help shows them.
-#define INGRAIN_COMMANDS(COMMAND)                                                                                   \
-  COMMAND(demo)                                                                                                     \
-  COMMAND(read)                                                                                                     \
-  COMMAND(ask)                                                                                                      \
-  COMMAND(chat)                                                                                                     \
-  COMMAND(generate) COMMAND(memory) COMMAND(models) COMMAND(eval) COMMAND(import) COMMAND(export) COMMAND(retrofit) \
-      COMMAND(data) COMMAND(train) COMMAND(bench) COMMAND(verify) COMMAND(completion) COMMAND(man)
+// clang-format off: it never settles on one form of this
+#define INGRAIN_COMMANDS(COMMAND) \
+  COMMAND(demo) COMMAND(read) COMMAND(ask) COMMAND(chat) COMMAND(generate) COMMAND(memory) COMMAND(models) \
+  COMMAND(eval) COMMAND(import) COMMAND(export) COMMAND(retrofit) COMMAND(data) COMMAND(train) COMMAND(bench) \
+  COMMAND(verify) COMMAND(completion) COMMAND(man)
+// clang-format on
 
 namespace ingrain::cli {
 
