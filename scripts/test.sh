@@ -37,7 +37,7 @@ part_lint() {
   fi
   configure sanitize
   find "$build/sanitize/CMakeFiles/ingrain_base.dir/Unity" -name '*.cxx' -print0 |
-    xargs -0 -P "$(nproc)" -n 1 "$venv/bin/clang-tidy" --quiet --config-file="$root/.clang-tidy" \
+    xargs -0 -P "$(nproc)" -I{} "$venv/bin/clang-tidy" --quiet {} --config-file="$root/.clang-tidy" \
       --extra-arg=-Wno-everything -- -std=c++20 -I"$root/src" -I"$root/include" -DFMT_HEADER_ONLY=1 -DPCRE2_CODE_UNIT_WIDTH=8 \
       2> >(grep -v 'warnings generated' >&2)
 }
