@@ -115,7 +115,7 @@ fs::path place_of(const fs::path& path) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(fs::path path) : path_(place_of(path)) {
+AtomicFile::AtomicFile(const fs::path& path) : path_(place_of(path)) {
   remove_dead_unfinished(folder_of(path_));
   for (int tries = 0; tries < 3; ++tries) {
     temporary_ = unfinished_name(path_);

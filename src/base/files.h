@@ -37,7 +37,7 @@ class MappedFile {
 /// Destroyed without commit(), it leaves nothing behind. Every failure (no space, read-only folder) is an Error.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);
+  explicit AtomicFile(const std::filesystem::path& path);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();

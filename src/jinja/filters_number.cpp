@@ -64,7 +64,7 @@ Value truncated(double number) {
 Value filter_int(Runtime& rt, const Value& x, const CallArguments& a) {
   const Parameters p("int", a, {"default", "base"});
   refuse_undefined(x);
-  const Value otherwise = p[0] ? *p[0] : Value(int64_t{0});
+  Value otherwise = p[0] ? *p[0] : Value(int64_t{0});
   if (is_integer(x)) return positive(x);
   if (const double* d = x.as_double()) {
     require(!std::isinf(*d), "int: infinity is no integer");

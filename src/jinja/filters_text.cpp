@@ -63,7 +63,6 @@ Value filter_replace(Runtime& rt, const Value& x, const CallArguments& a) {
 
 /// Plain lines with a safe indention: what is joined to it is escaped, the rest only where it meets a safe text.
 Value indent_safely(const std::string& indent, const std::vector<std::string_view>& lines, bool first, bool blank) {
-  std::string rest;
   bool any = blank || first;
   for (size_t i = 1; i < lines.size(); ++i) any = any || !lines[i].empty();
   if (!any) {

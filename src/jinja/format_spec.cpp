@@ -44,7 +44,7 @@ std::string zero_filled(std::string_view digits, char separator, size_t size, in
 }
 
 /// Puts a number's parts together: sign and prefix, integer digits, and what follows them.
-std::string assemble(Runtime& runtime, std::string prefix, std::string_view digits, std::string_view rest,
+std::string assemble(Runtime& runtime, const std::string& prefix, std::string_view digits, std::string_view rest,
                      const FormatSpec& spec, size_t group = 3) {
   if (spec.width > 0) runtime.charge(static_cast<uint64_t>(spec.width));
   runtime.charge(digits.size() * 2);

@@ -125,7 +125,7 @@ std::optional<int64_t> slice_bound(const Value& value) {
   require(is_integer(value), "a slice's bounds must be integers, not {}", type_name(value));
   if (const BigInteger* big = value.as_big())
     return big->digits->front() == '-' ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
-  return *integer_of(value);
+  return integer_of(value);
 }
 
 /// First and last (exclusive) position and the stride of [start:stop:step] among `count`.
