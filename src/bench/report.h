@@ -31,7 +31,7 @@ struct Report {
   Machine machine;
   Peaks peaks;
   std::vector<Figure> figures;
-  std::vector<Fact> facts;
+  std::vector<Fact> facts = {};
 
   void add(std::string name, double value, std::string unit) {
     figures.push_back({std::move(name), value, std::move(unit), {}});

@@ -13,9 +13,9 @@ namespace ingrain::chat {
 
 /// The form of a conversation: the model's own template, or, for models without one, questions and answers as text.
 struct Form {
-  std::optional<std::string> source;                // of the template
-  std::optional<std::string> bos_token, eos_token;  // as the template sees them
-  std::vector<std::string> control = {};            // spellings of tokens that are text where a message says them
+  std::optional<std::string> source;                          // of the template
+  std::optional<std::string> bos_token = {}, eos_token = {};  // as the template sees them
+  std::vector<std::string> control = {};  // spellings of tokens that are text where a message says them
   std::vector<std::pair<std::string, std::string>> named = {};  // what else a template sees: name and token
 };
 
