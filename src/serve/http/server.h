@@ -1,0 +1,85 @@
+// HTTP/1.1 for one server: bounded requests in, whole or streamed replies out. Knows no model and no JSON.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ingrain::serve {
+
+struct NoCase {
+  bool operator()(const std::string& a, const std::string& b) const;
+};
+using Headers = std::map<std::string, std::string, NoCase>;
+
+struct Request {
+  std::string method;  // "GET"
+  std::string path;    // decoded, without the query: "/v1/models"; no "..", no NUL
+  std::map<std::string, std::string> query;
+  Headers headers;  // a header given twice is joined by ", "
+  std::string body;
+  std::string peer;  // address of the client
+  std::string id;    // of this request, for logs and X-Request-Id
+};
+
+/// A request and its reply. A handler has it on a thread of its own and may block; gone() may be asked by any thread.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual const Request& request() const = 0;
+
+  /// The whole reply. Once, and not after begin().
+  virtual void reply(int status, std::string_view content_type, std::string body, const Headers& more = {}) = 0;
+  /// The head of a reply that comes in parts (chunked).
+  virtual void begin(int status, std::string_view content_type, const Headers& more = {}) = 0;
+  /// A part of it, sent at once. Waits while the client takes nothing, up to the limit for slow clients. False once the
+  /// client is gone: what is written then goes nowhere.
+  virtual bool write(std::string_view bytes) = 0;
+  virtual void end() = 0;
+
+  virtual bool gone() const = 0;   // the client has closed, or was too slow
+  virtual int status() const = 0;  // what was replied; 0: nothing yet
+};
+
+struct HttpOptions {
+  std::string address = "127.0.0.1";
+  uint16_t port = 8080;  // 0: any that is free
+  std::vector<std::string>
+      hosts;  // names that Host may say besides the address, localhost, 127.0.0.1 and [::1]; "*": any
+  std::vector<std::string> origins;  // that CORS allows; empty: none; "*": any
+  uint64_t max_body = uint64_t{64} << 20;
+  uint32_t max_header = 16 << 10;
+  uint32_t max_target = 8 << 10;
+  int max_connections = 512;   // more are told 503 with Retry-After
+  double header_seconds = 10;  // a request's head must be there by then
+  double body_seconds = 60;    // without a byte of the body
+  double idle_seconds = 75;    // between two requests of a connection
+  double write_seconds = 30;   // a client that takes nothing for so long is gone
+};
+
+/// Called for each request, each on a thread of its own. What it throws becomes a 500; a handler that returns without a
+/// reply, too.
+using Handler = std::function<void(Exchange&)>;
+
+/// Listens from construction (Error: the address cannot be bound, naming it and the remedy) until stop().
+class HttpServer {
+ public:
+  HttpServer(const HttpOptions& options, Handler handler);
+  ~HttpServer();  // stop(0)
+  uint16_t port() const;
+
+  /// Takes no more requests; those in work have so many seconds to end, then their clients are gone() and they are
+  /// waited for. Idempotent, from any thread but a handler's.
+  void stop(double grace_seconds);
+  int64_t connections() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ingrain::serve

@@ -1,0 +1,82 @@
+// What the server knows, in rows: responses, conversations, memories, and the states that they name. Durable where the
+// implementation is: a call that returned is there after kill -9.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ingrain::serve {
+
+/// An object of an API. `body` is its JSON; the store reads nothing in it.
+struct Record {
+  std::string owner, kind, id;  // kind: "response", "conversation", "item", "memory", ...; (owner, kind, id) is the key
+  std::string parent;           // what it belongs to, or goes on from ("item" -> its conversation)
+  std::string name;             // what people call it (a memory's name), unique in (owner, kind) where not empty
+  std::string state;            // the state that it names, or ""
+  std::string body;
+  int64_t created = 0, updated = 0;  // unix seconds
+  int64_t order = 0;                 // rises with every insertion; set by the store
+};
+
+/// A state of a model's memory: its tensors lie in a file of this id, or in RAM alone.
+struct StateRow {
+  std::string id, owner, parent;  // parent: the state that its tokens follow on ("": the first)
+  std::string base;               // the named memory's state that the text began from, or ""
+  std::string model;              // fingerprint
+  std::string tokens;  // those after the parent's: int32 little endian, then one byte each: 1 if the model wrote it
+  uint64_t length = 0, hash_high = 0, hash_low = 0;  // of all bytes since the base, as the state index counts them
+  int64_t position = 0, steps = 0;
+  uint64_t bytes = 0;             // of its tensors
+  int64_t created = 0, used = 0;  // unix seconds
+  bool has_file = false;
+  int64_t order = 0;  // rises with every insertion; set by the store
+};
+
+/// Thread-safe. Errors: what the database says, with the remedy.
+class Records {
+ public:
+  virtual ~Records() = default;
+
+  /// All of it or nothing. `states` come first. A record of a key that is there replaces it (its order stays).
+  virtual void put(const std::vector<StateRow>& states, const std::vector<Record>& records) = 0;
+  void put(const Record& record) { put({}, {record}); }
+
+  virtual std::optional<Record> get(const std::string& owner, const std::string& kind, const std::string& id) = 0;
+  virtual std::optional<Record> by_name(const std::string& owner, const std::string& kind, const std::string& name) = 0;
+  /// In rising order of insertion (`descending`: falling), those after `after` (an id; "": from the beginning) of this
+  /// parent ("": of any).
+  struct List {
+    std::string parent = {}, after = {};
+    int64_t limit = 100;
+    bool descending = false;
+  };
+  virtual std::vector<Record> list(const std::string& owner, const std::string& kind, const List& which) = 0;
+  /// Whether it was there.
+  virtual bool remove(const std::string& owner, const std::string& kind, const std::string& id) = 0;
+
+  virtual std::optional<StateRow> state(const std::string& id) = 0;
+  /// Without their tokens: this owner's, of this model, inserted after `order`.
+  virtual std::vector<StateRow> states_after(const std::string& owner, const std::string& model, int64_t order) = 0;
+  /// All states' rows without tokens, by rising time of use: for eviction.
+  virtual std::vector<StateRow> states_by_use() = 0;
+  virtual void touch(const std::string& id, int64_t used) = 0;
+  virtual void set_file(const std::string& id, bool has_file) = 0;
+  virtual bool named(const std::string& state) = 0;  // whether any record names it
+  virtual void remove_state(const std::string& id) = 0;
+
+  /// A lease on a name, so that two servers never go on with one conversation: true if it is `holder`'s now, until
+  /// `seconds` from now. Taken again by its holder, it is longer.
+  virtual bool lease(const std::string& name, const std::string& holder, double seconds) = 0;
+  virtual void release(const std::string& name, const std::string& holder) = 0;
+};
+
+/// In a file; ":memory:" is nowhere. Made if it is not there. Error for a file of a newer or of another kind.
+std::shared_ptr<Records> open_sqlite(const std::filesystem::path& file);
+/// "postgresql://user@host/database". Error where this build has no libpq.
+std::shared_ptr<Records> open_postgresql(const std::string& url);
+
+}  // namespace ingrain::serve
