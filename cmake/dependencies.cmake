@@ -62,6 +62,18 @@ endif()
 target_compile_definitions(ingrain_base_dependencies INTERFACE FMT_HEADER_ONLY=1 PCRE2_CODE_UNIT_WIDTH=8)
 target_link_libraries(ingrain_base_dependencies INTERFACE ingrain_lib_z ingrain_lib_zstd ingrain_lib_pcre2 ingrain_lib_utf8proc Threads::Threads)
 
+# The server: SQLite, Boost's headers (Beast), and libpq where it is. A bundle, whose libraries are static, goes without libpq.
+ingrain_find_library(sqlite3 sqlite3)
+add_library(ingrain_serve_dependencies INTERFACE)
+target_link_libraries(ingrain_serve_dependencies INTERFACE ingrain_lib_sqlite3 ${CMAKE_DL_LIBS})
+find_library(INGRAIN_LIBPQ pq)
+find_path(INGRAIN_LIBPQ_INCLUDE libpq-fe.h PATH_SUFFIXES postgresql)
+if(INGRAIN_LIBPQ AND INGRAIN_LIBPQ_INCLUDE AND NOT INGRAIN_DEPS)
+  target_compile_definitions(ingrain_serve_dependencies INTERFACE INGRAIN_LIBPQ=1)
+  target_include_directories(ingrain_serve_dependencies SYSTEM INTERFACE ${INGRAIN_LIBPQ_INCLUDE})
+  target_link_libraries(ingrain_serve_dependencies INTERFACE ${INGRAIN_LIBPQ})
+endif()
+
 if(INGRAIN_ENGINE AND NOT INGRAIN_FUZZ)
   include(cmake/torch.cmake)
   include(cmake/cuda.cmake)

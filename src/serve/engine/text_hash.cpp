@@ -1,0 +1,42 @@
+#include "serve/engine/text_hash.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace ingrain::serve {
+
+struct TextHasher::State {
+  XXH3_state_t xxh;
+  uint64_t length = 0;
+
+  void add(std::string_view bytes) {
+    XXH3_128bits_update(&xxh, bytes.data(), bytes.size());
+    length += bytes.size();
+  }
+};
+
+TextHasher::TextHasher(std::string_view base) : state_(std::make_unique<State>()) {
+  XXH3_128bits_reset(&state_->xxh);
+  if (!base.empty()) state_->add(base);
+}
+TextHasher::TextHasher(const TextHasher& other) : state_(std::make_unique<State>(*other.state_)) {}
+TextHasher& TextHasher::operator=(const TextHasher& other) {
+  *state_ = *other.state_;
+  return *this;
+}
+TextHasher::~TextHasher() = default;
+
+void TextHasher::add(const tokenizer::Tokenizer& tokenizer, int32_t token) {
+  if (!tokenizer.is_special(token)) return state_->add(tokenizer.id_to_bytes(token));
+  // 0xFF is in no UTF-8 text.
+  char bytes[5] = {'\xff', static_cast<char>(token), static_cast<char>(token >> 8), static_cast<char>(token >> 16),
+                   static_cast<char>(token >> 24)};
+  state_->add({bytes, sizeof bytes});
+}
+
+TextHash TextHasher::hash() const {
+  const XXH128_hash_t digest = XXH3_128bits_digest(&state_->xxh);
+  return {state_->length, digest.high64, digest.low64};
+}
+
+}  // namespace ingrain::serve
