@@ -65,7 +65,7 @@ class Records {
   virtual std::vector<StateRow> states_by_use() = 0;
   virtual void touch(const std::string& id, int64_t used) = 0;
   virtual void set_file(const std::string& id, bool has_file) = 0;
-  virtual bool named(const std::string& state) = 0;  // whether any record names it
+  virtual bool named(const std::string& state, const std::string& kind) = 0;  // whether a record of this kind does
   virtual void remove_state(const std::string& id) = 0;
 
   /// A lease on a name, so that two servers never go on with one conversation: true if it is `holder`'s now, until
