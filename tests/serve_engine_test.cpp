@@ -100,7 +100,7 @@ TEST_F(Serving, conversations_share_their_instructions_and_nothing_else) {
   const Json system = message("system", "you are a careful librarian who knows every book in the house");
   e->run(prompt(Json::array({system, message("user", "first question")})), writing(5));
   const Outcome other = e->run(prompt(Json::array({system, message("user", "something else")})), writing(5));
-  EXPECT_EQ(other.prompt_tokens - other.cached_tokens, 27);  // "something else|<assistant>"
+  EXPECT_EQ(other.prompt_tokens - other.cached_tokens, 26);  // "something else|<assistant>"
 }
 
 TEST_F(Serving, every_branch_is_kept) {
@@ -124,7 +124,6 @@ TEST_F(Serving, what_one_owner_said_is_unknown_to_others) {
   const Outcome mine = e->run(prompt(messages, "alice"), writing(5));
   const Outcome theirs = e->run(prompt(messages, "bob"), writing(5));
   EXPECT_EQ(theirs.cached_tokens, 0);
-  EXPECT_EQ(theirs.miss, "nothing that begins so is known");
   EXPECT_THROW(e->info("bob", mine.choices[0].state), NotFound);
   EXPECT_EQ(e->info("alice", mine.choices[0].state).position, mine.position);
   Prompt stolen = prompt(messages, "bob");
@@ -173,7 +172,9 @@ TEST_F(Serving, what_does_not_fit_into_ram_comes_back_from_disk) {
   Json messages = Json::array({message("user", "hello there")});
   for (int turn = 0; turn < 3; ++turn) {
     const Outcome out = e->run(prompt(messages), writing(9));
-    if (turn > 0) EXPECT_EQ(out.prompt_tokens - out.cached_tokens, 28);
+    if (turn > 0) {
+      EXPECT_EQ(out.prompt_tokens - out.cached_tokens, 28);
+    }
     messages = next(messages, out.choices[0].text, "and then?");
   }
   EXPECT_EQ(e->stats().states_in_memory, 0);
