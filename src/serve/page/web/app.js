@@ -1,0 +1,331 @@
+// The page: who is shown, what is asked, and what becomes of it.
+import { answer } from "./answering.js";
+import * as api from "./api.js";
+import { showLearning } from "./chart.js";
+import { announce, ask, find, visible } from "./dom.js";
+import { drawConversations, drawMemories } from "./lists.js";
+import { acceptDrops, readFiles } from "./reading.js";
+import { openSettings, switchTheme } from "./settings.js";
+import { Tree } from "./tree.js";
+import { drawTree } from "./tree_view.js";
+import { TurnView } from "./turn_view.js";
+
+const kTitle = 60;
+const state = {
+  conversations: [], // {id, title, memory, tree (null: not loaded), steps, about, running (an AbortController)}
+  memories: [],
+  current: null, // null: a new one, not yet begun
+  base: "", // the memory that a new one begins from
+  readSteps: [], // of files
+  views: new Map(), // turns shown -> TurnView
+};
+const say = find("say");
+
+// What goes wrong is said in one place, until it is closed.
+function complain(error) {
+  if (error.status === 401) return openSettings("This server wants an API key.", start);
+  find("problem-text").textContent = visible(error.message ?? String(error));
+  find("problem").hidden = false;
+}
+const guarded = (act) => async (...args) => {
+  try {
+    await act(...args);
+  } catch (error) {
+    complain(error);
+  }
+};
+
+// ---- what is shown
+
+function drawLists() {
+  drawConversations(state.conversations, state.current, { open: guarded(openConversation), rename: guarded(renameConversation), remove: guarded(removeConversation) });
+  drawMemories(state.memories, state.base, { begin: beginFrom, rename: guarded(renameMemory), remove: guarded(removeMemory), download: guarded(downloadMemory) });
+}
+
+function drawLearning() {
+  const { current } = state;
+  showLearning(current ? current.steps : state.readSteps, current?.about ?? memoryAbout());
+}
+
+function memoryAbout() {
+  const memory = state.memories.find((each) => each.id === state.base);
+  return memory ? { memory_bytes: memory.bytes, position: memory.tokens } : null;
+}
+
+function drawControls() {
+  const running = Boolean(state.current?.running);
+  find("send").hidden = running;
+  find("stop").hidden = !running;
+  find("base-field").hidden = Boolean(state.current);
+  const memory = state.memories.find((each) => each.id === state.current?.memory);
+  find("base-shown").textContent = memory ? `Begun from “${visible(memory.name)}”` : "";
+  document.title = state.current ? `${visible(state.current.title)} · ingrain` : "ingrain";
+}
+
+function drawThread() {
+  const tree = state.current?.tree, log = find("log");
+  state.views.clear();
+  const acts = { choose, retry, edit: (turn, question) => begin(question, turn.parent), keep: guarded(keepMemory) };
+  for (const turn of tree?.path() ?? []) state.views.set(turn, new TurnView(tree, turn, acts));
+  log.replaceChildren(...[...state.views.values()].flatMap((view) => view.nodes()));
+  find("welcome").hidden = state.views.size > 0;
+  drawTree(tree, choose);
+  log.scrollTop = log.scrollHeight;
+}
+
+function draw() {
+  drawLists();
+  drawThread();
+  drawLearning();
+  drawControls();
+}
+
+function choose(turn) {
+  state.current.tree.visit(turn);
+  drawThread();
+  const view = state.views.get(turn);
+  view?.asked.scrollIntoView({ block: "nearest" });
+}
+
+// ---- conversations
+
+async function openConversation(conversation) {
+  if (!conversation.tree) conversation.tree = Tree.of(await api.conversations.responses(conversation.id));
+  state.current = conversation;
+  conversation.about ??= conversation.tree.leaf?.about ?? null;
+  closeDrawers();
+  draw();
+  say.focus();
+}
+
+function newConversation() {
+  state.current = null;
+  closeDrawers();
+  draw();
+  say.focus();
+}
+
+async function renameConversation(conversation) {
+  const title = await ask({ title: "Rename the conversation", value: conversation.title });
+  if (!title) return;
+  conversation.title = title;
+  await api.conversations.update(conversation.id, metadata(conversation));
+  draw();
+}
+
+async function removeConversation(conversation) {
+  if (!(await ask({ title: "Delete the conversation?", text: `“${visible(conversation.title)}” and its branches cannot be brought back.`, accept: "Delete" }))) return;
+  conversation.running?.abort();
+  await api.conversations.remove(conversation.id);
+  state.conversations.splice(state.conversations.indexOf(conversation), 1);
+  if (state.current === conversation) state.current = null;
+  draw();
+}
+
+const metadata = (conversation) => ({ title: conversation.title, ...(conversation.memory && { memory: conversation.memory }) });
+
+async function createConversation(question) {
+  const line = question.trim().split("\n", 1)[0];
+  const title = [...line].slice(0, kTitle).join("") + ([...line].length > kTitle ? "…" : "");
+  const conversation = { title, memory: state.base, tree: new Tree(), steps: [], about: null, running: null };
+  conversation.id = (await api.conversations.create(metadata(conversation))).id;
+  state.conversations.unshift(conversation);
+  return conversation;
+}
+
+// ---- asking
+
+/// Asks `question` after `parent` (null: first), as a new branch where there is one already.
+const begin = guarded(async (question, parent) => {
+  if (state.current?.running) return;
+  state.current ??= await createConversation(question);
+  const conversation = state.current, turn = conversation.tree.add(parent, question);
+  conversation.running = new AbortController();
+  draw();
+  announce("Writing");
+  const view = () => state.views.get(turn);
+  const stay = (act) => {
+    const log = find("log"), below = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+    act();
+    if (below) log.scrollTop = log.scrollHeight;
+  };
+  try {
+    await answer(conversation, turn, conversation.running.signal, {
+      text: (delta) => view() && stay(() => view().append(delta)),
+      progress: (text) => view()?.progress(text),
+      step: (step) => {
+        conversation.steps.push(step);
+        if (state.current === conversation) drawLearning();
+      },
+      about: (about) => (conversation.about = about),
+    });
+  } catch (error) {
+    conversation.tree.remove(turn);
+    say.value = question;
+    throw error;
+  } finally {
+    conversation.running = null;
+    finished(conversation, turn);
+  }
+});
+
+function finished(conversation, turn) {
+  drawLists();
+  drawControls();
+  if (state.current !== conversation) return;
+  if (!state.views.has(turn) || conversation.tree.leaf !== turn) drawThread();
+  else {
+    const log = find("log"), below = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+    state.views.get(turn).update();
+    drawTree(conversation.tree, choose);
+    if (below) log.scrollTop = log.scrollHeight;
+  }
+  drawLearning();
+  announce(turn.status === "completed" ? `Answer: ${turn.answer.slice(0, 1000)}` : turn.note);
+}
+
+const retry = (turn) => begin(turn.question, turn.parent);
+const stop = () => state.current?.running?.abort();
+
+function send() {
+  const question = say.value;
+  if (!question.trim() || state.current?.running) return;
+  say.value = "";
+  grow();
+  begin(question, state.current?.tree.leaf ?? null);
+}
+
+function grow() {
+  say.style.height = "auto";
+  say.style.height = `${Math.min(say.scrollHeight + 2, innerHeight * 0.4)}px`;
+}
+
+// ---- memories
+
+async function loadMemories() {
+  state.memories = await api.memories.list();
+  if (!state.memories.some((memory) => memory.id === state.base)) state.base = "";
+  drawLists();
+  drawControls();
+}
+
+function beginFrom(memory) {
+  state.base = memory.id;
+  newConversation();
+}
+
+async function renameMemory(memory) {
+  const name = await ask({ title: "Rename the memory", value: memory.name });
+  if (name) await api.memories.rename(memory.id, name), await loadMemories();
+}
+
+async function removeMemory(memory) {
+  if (!(await ask({ title: "Delete the memory?", text: `“${visible(memory.name)}” cannot be brought back. Conversations that began from it stay.`, accept: "Delete" }))) return;
+  await api.memories.remove(memory.id);
+  await loadMemories();
+}
+
+async function downloadMemory(memory) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await api.memories.file(memory.id));
+  link.download = `${memory.name || memory.id}.memory`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+async function keepMemory(turn) {
+  const name = await ask({ title: "Keep what it remembers now", text: "A memory that new conversations can begin from.", value: state.current.title.slice(0, 40) });
+  if (name) await api.memories.keep(name, turn.id), await loadMemories();
+}
+
+const take = (files) => {
+  state.readSteps = [];
+  return readFiles(files, state.memories, {
+    step: (step) => {
+      state.readSteps.push(step);
+      if (!state.current) drawLearning();
+    },
+    done: guarded(async (memory) => {
+      await loadMemories();
+      beginFrom(memory);
+    }),
+    failed: (message) => complain(new Error(message)),
+  });
+};
+
+// ---- drawers of small screens
+
+const drawers = [["side", "show-side"], ["panel", "show-panel"]];
+const small = { side: matchMedia("(max-width: 760px)"), panel: matchMedia("(max-width: 1100px)") };
+
+function setDrawer(id, open) {
+  const [, opener] = drawers.find(([drawer]) => drawer === id);
+  find(id).classList.toggle("open", open);
+  find(id).inert = small[id].matches && !open;
+  find(opener).setAttribute("aria-expanded", open || !small[id].matches);
+  find("veil").hidden = !drawers.some(([drawer]) => find(drawer).classList.contains("open"));
+}
+const closeDrawers = () => drawers.forEach(([id]) => setDrawer(id, false));
+
+for (const [id, opener] of drawers) {
+  find(opener).onclick = () => {
+    const open = !find(id).classList.contains("open");
+    closeDrawers();
+    setDrawer(id, open);
+    if (open) find(id).querySelector("button, [tabindex]")?.focus();
+  };
+  small[id].addEventListener("change", closeDrawers);
+}
+find("veil").onclick = closeDrawers;
+
+// ---- the controls
+
+find("composer").onsubmit = (event) => {
+  event.preventDefault();
+  send();
+};
+say.oninput = grow;
+say.onkeydown = (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) event.preventDefault(), send();
+  if (event.key === "ArrowUp" && say.value === "" && state.current?.tree.leaf && !state.current.running) {
+    event.preventDefault();
+    state.views.get(state.current.tree.leaf)?.edit();
+  }
+};
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  const open = drawers.find(([id]) => find(id).classList.contains("open"));
+  if (open) closeDrawers(), find(open[1]).focus();
+  else stop();
+});
+find("stop").onclick = stop;
+find("new").onclick = newConversation;
+find("theme").onclick = switchTheme;
+find("open-settings").onclick = () => openSettings("", start);
+find("problem-close").onclick = () => (find("problem").hidden = true);
+find("base").onchange = () => {
+  state.base = find("base").value;
+  drawLearning();
+};
+find("read").onclick = () => find("files").click();
+find("files").onchange = () => {
+  const files = [...find("files").files];
+  find("files").value = "";
+  take(files);
+};
+acceptDrops(take);
+
+const start = guarded(async () => {
+  const { data } = await api.models();
+  find("model").textContent = visible(data[0]?.id ?? "");
+  const known = new Map(state.conversations.map((conversation) => [conversation.id, conversation]));
+  state.conversations = (await api.conversations.list()).map((each) => known.get(each.id) ??
+    { id: each.id, title: each.metadata?.title ?? "Without a title", memory: each.metadata?.memory ?? "", tree: null, steps: [], about: null, running: null });
+  if (!state.conversations.includes(state.current)) state.current = null;
+  await loadMemories();
+  draw();
+});
+
+closeDrawers();
+draw();
+start();
