@@ -247,6 +247,11 @@ void States::keep_budget() {
   }
 }
 
+void States::trim() {
+  std::lock_guard lock(mutex_);
+  keep_budget();
+}
+
 void States::persist(const NodePtr& node) {
   if (options_.folder.empty()) return;
   std::shared_ptr<const ttt::Memory> memory;
