@@ -8,7 +8,8 @@ namespace {
 // Trusted types: the browser itself refuses innerHTML and its like.
 constexpr const char* kPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types "
+    "'none'";
 
 /// Whether a list of If-None-Match names this tag. A weak one is as good: a proxy that compresses makes it so.
 bool names(std::string_view list, std::string_view etag) {

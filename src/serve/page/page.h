@@ -20,8 +20,8 @@ std::span<const PageFile> page_files();
 /// nullptr where there is none.
 const PageFile* page_file(std::string_view path);
 
-/// Replies with the file: 200, or 304 where the client has it. Scripts and styles come from this server alone, nothing is
-/// framed, and no text becomes markup.
+/// Replies with the file: 200, or 304 where the client has it. Scripts and styles come from this server alone, nothing
+/// is framed, and no text becomes markup.
 void reply_page(Exchange& exchange, const PageFile& file);
 
 }  // namespace ingrain::serve

@@ -12,14 +12,15 @@ import { TurnView } from "./turn_view.js";
 
 const kTitle = 60;
 const state = {
-  conversations: [], // {id, title, memory, tree (null: not loaded), steps, about, running (an AbortController)}
+  conversations: [], // {id, title, memory, tree (null: not loaded), about, running (an AbortController)}
   memories: [],
   current: null, // null: a new one, not yet begun
   base: "", // the memory that a new one begins from
-  readSteps: [], // of files
+  reading: false,
+  readSteps: [], // of the files that were read last
   views: new Map(), // turns shown -> TurnView
 };
-const say = find("say");
+const say = find("say"), welcome = find("welcome");
 
 // What goes wrong is said in one place, until it is closed.
 function complain(error) {
@@ -44,7 +45,9 @@ function drawLists() {
 
 function drawLearning() {
   const { current } = state;
-  showLearning(current ? current.steps : state.readSteps, current?.about ?? memoryAbout());
+  // Of a conversation: the steps of the branch that is shown, which its memory has made one after another.
+  const steps = state.reading || !current ? state.readSteps : (current.tree?.path() ?? []).flatMap((turn) => turn.steps);
+  showLearning(steps, state.reading ? null : current ? current.tree?.leaf?.about ?? current.about : memoryAbout());
 }
 
 function memoryAbout() {
@@ -62,13 +65,20 @@ function drawControls() {
   document.title = state.current ? `${visible(state.current.title)} · ingrain` : "ingrain";
 }
 
+/// Who looks at the end goes on looking at the end.
+function stay(act) {
+  const log = find("log"), below = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  act();
+  if (below) log.scrollTop = log.scrollHeight;
+}
+
 function drawThread() {
   const tree = state.current?.tree, log = find("log");
   state.views.clear();
-  const acts = { choose, retry, edit: (turn, question) => begin(question, turn.parent), keep: guarded(keepMemory) };
+  const acts = { stay, choose, retry, edit: (turn, question) => begin(question, turn.parent), keep: guarded(keepMemory) };
   for (const turn of tree?.path() ?? []) state.views.set(turn, new TurnView(tree, turn, acts));
-  log.replaceChildren(...[...state.views.values()].flatMap((view) => view.nodes()));
-  find("welcome").hidden = state.views.size > 0;
+  const nodes = [...state.views.values()].flatMap((view) => view.nodes());
+  log.replaceChildren(...(nodes.length ? nodes : [welcome]));
   drawTree(tree, choose);
   log.scrollTop = log.scrollHeight;
 }
@@ -83,6 +93,7 @@ function draw() {
 function choose(turn) {
   state.current.tree.visit(turn);
   drawThread();
+  drawLearning();
   const view = state.views.get(turn);
   view?.asked.scrollIntoView({ block: "nearest" });
 }
@@ -127,7 +138,7 @@ const metadata = (conversation) => ({ title: conversation.title, ...(conversatio
 async function createConversation(question) {
   const line = question.trim().split("\n", 1)[0];
   const title = [...line].slice(0, kTitle).join("") + ([...line].length > kTitle ? "…" : "");
-  const conversation = { title, memory: state.base, tree: new Tree(), steps: [], about: null, running: null };
+  const conversation = { title, memory: state.base, tree: new Tree(), about: null, running: null };
   conversation.id = (await api.conversations.create(metadata(conversation))).id;
   state.conversations.unshift(conversation);
   return conversation;
@@ -144,20 +155,15 @@ const begin = guarded(async (question, parent) => {
   draw();
   announce("Writing");
   const view = () => state.views.get(turn);
-  const stay = (act) => {
-    const log = find("log"), below = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-    act();
-    if (below) log.scrollTop = log.scrollHeight;
-  };
   try {
     await answer(conversation, turn, conversation.running.signal, {
-      text: (delta) => view() && stay(() => view().append(delta)),
+      text: (delta) => view()?.append(delta),
       progress: (text) => view()?.progress(text),
       step: (step) => {
-        conversation.steps.push(step);
+        turn.steps.push(step);
         if (state.current === conversation) drawLearning();
       },
-      about: (about) => (conversation.about = about),
+      about: (about) => (conversation.about = about), // what was last known, while the next is written
     });
   } catch (error) {
     conversation.tree.remove(turn);
@@ -175,10 +181,8 @@ function finished(conversation, turn) {
   if (state.current !== conversation) return;
   if (!state.views.has(turn) || conversation.tree.leaf !== turn) drawThread();
   else {
-    const log = find("log"), below = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-    state.views.get(turn).update();
+    stay(() => state.views.get(turn).update());
     drawTree(conversation.tree, choose);
-    if (below) log.scrollTop = log.scrollHeight;
   }
   drawLearning();
   announce(turn.status === "completed" ? `Answer: ${turn.answer.slice(0, 1000)}` : turn.note);
@@ -239,11 +243,15 @@ async function keepMemory(turn) {
 }
 
 const take = (files) => {
-  state.readSteps = [];
   return readFiles(files, state.memories, {
+    reading: (now) => {
+      state.reading = now;
+      if (now) state.readSteps = [];
+      drawLearning();
+    },
     step: (step) => {
       state.readSteps.push(step);
-      if (!state.current) drawLearning();
+      drawLearning();
     },
     done: guarded(async (memory) => {
       await loadMemories();
@@ -320,7 +328,7 @@ const start = guarded(async () => {
   find("model").textContent = visible(data[0]?.id ?? "");
   const known = new Map(state.conversations.map((conversation) => [conversation.id, conversation]));
   state.conversations = (await api.conversations.list()).map((each) => known.get(each.id) ??
-    { id: each.id, title: each.metadata?.title ?? "Without a title", memory: each.metadata?.memory ?? "", tree: null, steps: [], about: null, running: null });
+    { id: each.id, title: each.metadata?.title ?? "Without a title", memory: each.metadata?.memory ?? "", tree: null, about: null, running: null });
   if (!state.conversations.includes(state.current)) state.current = null;
   await loadMemories();
   draw();

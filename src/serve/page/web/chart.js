@@ -63,9 +63,9 @@ export function showLearning(steps, about) {
     else find("chart").replaceChildren(), find("chart").setAttribute("aria-label", "Inner loss: no step yet");
     const last = known[known.length - 1];
     find("fact-loss").textContent = last ? `${last.loss.toFixed(3)} nats a token` : "none yet";
-    find("fact-steps").textContent = last ? number(last.step + 1) : "0";
+    find("fact-steps").textContent = last ? number(last.step + 1) : "none yet";
     find("fact-size").textContent = about?.memory_bytes ? bytes(about.memory_bytes) : "none yet";
-    find("fact-position").textContent = about?.position ? `${number(about.position)} tokens` : "0 tokens";
+    find("fact-position").textContent = about?.position ? `${number(about.position)} tokens` : "none yet";
   };
   clearTimeout(waiting);
   waiting = setTimeout(show, waiting ? 100 : 0);

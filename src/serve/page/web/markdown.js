@@ -59,8 +59,10 @@ function blockElement(block, levels) {
 }
 
 export class MarkdownView {
-  constructor(element) {
+  /// `around`: calls what it is given, which draws.
+  constructor(element, around = (draw) => draw()) {
     this.element = element;
+    this.around = around;
     this.text = "";
     this.frozen = 0; // characters whose blocks are drawn for good
     this.levels = { last: 2 };
@@ -72,7 +74,7 @@ export class MarkdownView {
   append(text) {
     this.text += text;
     // Drawing takes a fifth of the time at most, however long the block is that is drawn again.
-    this.timer ??= setTimeout(() => this.draw(), Math.max(30, 4 * this.cost));
+    this.timer ??= setTimeout(() => this.around(() => this.draw()), Math.max(30, 4 * this.cost));
   }
 
   finish() {

@@ -19,7 +19,7 @@ function suggestedName(files, taken) {
   return name;
 }
 
-/// Asks for a name and where to begin, then reads. `memories`: those there are; `told`: {step(step), done(memory), failed(message)}.
+/// Asks for a name and where to begin, then reads. `memories`: those there are; `told`: {reading(now), step(step), done(memory), failed(message)}.
 export async function readFiles(files, memories, told) {
   if (running || files.length === 0) return;
   for (const file of files) {
@@ -41,6 +41,7 @@ export async function readFiles(files, memories, told) {
 
 async function read(name, from, files, told) {
   running = new AbortController();
+  told.reading(true);
   const bar = find("reading-bar"), text = find("reading-text"), box = find("reading");
   const begun = performance.now();
   find("reading-name").textContent = `Reading into “${visible(name)}”`;
@@ -59,7 +60,8 @@ async function read(name, from, files, told) {
         const rate = progress.read / ((performance.now() - begun) / 1000);
         bar.max = Math.max(1, progress.of);
         bar.value = progress.read;
-        text.textContent = `${number(progress.read)} of ${number(progress.of)} tokens · ${number(Math.round(rate))} tokens/s`;
+        const which = event.texts > 1 ? `file ${event.text + 1} of ${event.texts}: ` : "";
+        text.textContent = `${which}${number(progress.read)} of ${number(progress.of)} tokens · ${number(Math.round(rate))} tokens/s`;
       }
       if (event.memory ?? (event.object === "memory" && event)) memory = event.memory ?? event;
     }
@@ -71,6 +73,7 @@ async function read(name, from, files, told) {
   } finally {
     running = null;
     box.hidden = true;
+    told.reading(false);
   }
 }
 

@@ -11,6 +11,7 @@ export class Turn {
     this.note = ""; // why it is not completed
     this.about = null; // the memory's size and position, passages
     this.usage = null;
+    this.steps = []; // inner steps while it was read and written, since the page was opened
     this.seen = 0; // when it was looked at: a branch is entered where it was left
   }
 }
@@ -112,7 +113,7 @@ Turn.prototype.take = function (response) {
   this.status = response.status;
   if (response.status === "incomplete") {
     this.note = response.incomplete_details?.reason === "max_output_tokens"
-      ? "It ended at the most tokens that the settings allow." : "It ended early.";
+      ? "It ended at the most tokens that the settings allow." : "Stopped.";
   }
   if (response.status === "failed") this.note = response.error?.message ?? "It failed.";
 };

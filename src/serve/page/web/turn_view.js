@@ -31,14 +31,14 @@ function facts(turn) {
 }
 
 export class TurnView {
-  /// `acts`: choose(turn), retry(turn), edit(turn, question), keep(turn).
+  /// `acts`: stay(draw), choose(turn), retry(turn), edit(turn, question), keep(turn).
   constructor(tree, turn, acts) {
     Object.assign(this, { tree, turn, acts });
     this.questionTools = el("div", { class: "tools" });
     this.question = el("div", { class: "text", dir: "auto" }, visible(turn.question));
     this.asked = el("article", { class: "question", "aria-label": "You" }, this.question, this.questionTools);
     this.text = el("div", { class: "markdown" });
-    this.markdown = new MarkdownView(this.text);
+    this.markdown = new MarkdownView(this.text, acts.stay);
     this.note = el("p", { class: "note" });
     this.extra = el("div");
     this.answerTools = el("div", { class: "tools" });
