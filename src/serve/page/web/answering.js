@@ -19,7 +19,7 @@ function beginning(turn) {
 export async function answer(conversation, turn, signal, told) {
   const from = beginning(turn);
   const body = {
-    ...requestOptions(), ...from, thread: conversation.id,
+    ...requestOptions(Boolean(conversation.memory)), ...from, thread: conversation.id,
     ...(!from.previous_response_id && conversation.memory && { memory: conversation.memory }),
   };
   let id = null;

@@ -327,8 +327,11 @@ const start = guarded(async () => {
   const { data } = await api.models();
   find("model").textContent = visible(data[0]?.id ?? "");
   const known = new Map(state.conversations.map((conversation) => [conversation.id, conversation]));
-  state.conversations = (await api.conversations.list()).map((each) => known.get(each.id) ??
+  const listed = await api.conversations.list();
+  const begun = state.conversations.filter((conversation) => !known.has(conversation.id)); // meanwhile
+  const there = listed.filter((each) => !begun.some((other) => other.id === each.id)).map((each) => known.get(each.id) ??
     { id: each.id, title: each.metadata?.title ?? "Without a title", memory: each.metadata?.memory ?? "", tree: null, about: null, running: null });
+  state.conversations = [...begun, ...there];
   if (!state.conversations.includes(state.current)) state.current = null;
   await loadMemories();
   draw();

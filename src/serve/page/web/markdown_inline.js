@@ -86,7 +86,8 @@ const wordly = (c) => c !== undefined && /[\p{L}\p{N}]/u.test(c);
 
 function emphasis(writer, text, at, run) {
   const before = text[at - 1], after = text[at + run.length];
-  const within = run[0] === "_" && wordly(before) && wordly(after);
+  // snake_case and 2*3*4 are no emphasis.
+  const within = (run[0] === "_" && wordly(before) && wordly(after)) || (/^\d$/.test(before) && /^\d$/.test(after));
   const size = run[0] === "~" ? 2 : Math.min(run.length, 3);
   if (within || run.length !== size) return void (writer.text += run);
   const index = space(before) ? -1 : writer.find(run);

@@ -27,12 +27,12 @@ function applyTheme() {
   else document.documentElement.dataset.theme = settings.theme;
 }
 
-/// What a request for an answer says of them.
-export function requestOptions() {
+/// What a request for an answer says of them. Passages are looked up in what a named memory has read.
+export function requestOptions(has_memory) {
   return {
     temperature: settings.temperature, max_output_tokens: settings.max_tokens, learn: settings.learn,
     ...(settings.instructions.trim() && { instructions: settings.instructions }),
-    ...(settings.notepad && { notepad: { enabled: true, passages: settings.passages } }),
+    ...(settings.notepad && has_memory && { notepad: { enabled: true, passages: settings.passages } }),
   };
 }
 
