@@ -12,9 +12,9 @@ add_dependencies(ingrain_bench ingrain_commit)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/bench/machine.cpp
   PROPERTIES INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated)
 
-# The server's engine: what lies between its APIs and the model.
+# The server's engine: what lies between its APIs and the model. Its routes: what is done at an endpoint.
 add_library(ingrain_serve_engine STATIC)
-ingrain_folders(ingrain_serve_engine serve/engine)
+ingrain_folders(ingrain_serve_engine serve/engine serve/routes)
 target_link_libraries(ingrain_serve_engine PUBLIC ingrain_serve ingrain_engine PRIVATE ingrain_warnings)
 target_precompile_headers(ingrain_serve_engine REUSE_FROM ingrain_engine)
 

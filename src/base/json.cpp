@@ -20,12 +20,12 @@ Json parse_bounded(std::string_view text, const std::string& source, const char*
   // The parser takes a zero byte for the end of the text and would not see what follows.
   require(text.find('\0') == text.npos, "{}: no valid JSON: a zero byte{}", source, remedy);
   std::vector<std::set<std::string>> open_objects;  // the keys seen so far in every object that is still open
-  const auto watch = [&](int depth, typename Json::parse_event_t event, Json& value) {
-    using enum Json::parse_event_t;
+  using Parsed = typename Json::parse_event_t;
+  const auto watch = [&](int depth, Parsed event, Json& value) {
     if (depth > kMaxDepth) fail("{}: nested deeper than {} levels{}", source, kMaxDepth, remedy);
-    if (event == object_start) open_objects.emplace_back();
-    if (event == object_end) open_objects.pop_back();
-    if (event != key) return true;
+    if (event == Parsed::object_start) open_objects.emplace_back();
+    if (event == Parsed::object_end) open_objects.pop_back();
+    if (event != Parsed::key) return true;
     if (!open_objects.back().insert(value.template get<std::string>()).second)
       fail("{}: '{}' is given twice in one object; keep one of them", source,
            printable(value.template get<std::string>()));

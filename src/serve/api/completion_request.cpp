@@ -30,7 +30,7 @@ Prompt read_one(const Json& prompt, const std::string& path) {
 }
 
 std::vector<Prompt> read_prompts(const Json* prompt) {
-  if (prompt == nullptr) return {Prompt{.text = ""}};
+  if (prompt == nullptr) return {read_one("", "prompt")};
   const bool several = prompt->is_array() && !prompt->empty() && !(*prompt)[0].is_number();
   if (!several) return {read_one(*prompt, "prompt")};
   if (prompt->size() > kMostPrompts)
