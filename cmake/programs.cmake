@@ -33,7 +33,7 @@ else()
   target_sources(ingrain_commands PRIVATE src/cli/line_editor_plain.cpp)
 endif()
 target_link_libraries(ingrain_commands PUBLIC ingrain_serve_engine ingrain_bench ingrain_engine PRIVATE ingrain_warnings)
-target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
+target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}" INGRAIN_SERVE_VERSION="${PROJECT_VERSION}")
 target_precompile_headers(ingrain_commands REUSE_FROM ingrain_engine)
 
 add_executable(ingrain_cli src/cli/main.cpp)

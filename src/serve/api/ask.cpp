@@ -110,6 +110,7 @@ AnswerForm read_form(const Json& format, const std::string& path) {
     inner.accept({"type", "name", "description", "strict"});
     inner.need("schema");
     out.schema = *inner.object("schema");
+    out.where = inner.path("schema");
     inner.finish();
     fields.accept({"name", "description", "strict", "schema"});
   }

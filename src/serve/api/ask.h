@@ -14,7 +14,8 @@ namespace ingrain::serve::api {
 struct AnswerForm {
   enum class Kind { text, json_object, json_schema };
   Kind kind = Kind::text;
-  Json schema;  // json_schema
+  Json schema = nullptr;  // json_schema
+  std::string where = {};  // the schema's path in the request
 };
 
 /// Tools that the model may call, in the form of /v1/chat/completions: {"type": "function", "function": {...}}.
@@ -35,7 +36,7 @@ struct NotepadUse {
 
 struct Ask {
   std::string model;   // as the request names it; empty: the one that is served
-  std::string memory;  // a named memory that the answer begins from; empty: none
+  std::string memory;  // a named memory that the answer begins from, by name or id; empty: none
   Prompt prompt;       // without owner and base
   Writing writing;     // without constraint
   AnswerForm form;

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "serve/routes/forms.h"
+#include "serve/routes/noting.h"
 #include "serve/store/ids.h"
 
 #include <algorithm>
@@ -107,11 +108,11 @@ api::ReplyHead reply_head(const Call& call, const char* prefix) {
 
 Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std::function<void()>& on_wait) {
   check_model(call, ask.model);
-  if (ask.notepad.enabled) api::refuse_unsupported("notepad");
   Prompt prompt = ask.prompt;
   prompt.owner = call.owner;
   if (prompt.base.empty()) prompt.base = memory_state(call, ask.memory, "memory");
   if (ask.tools.any()) prompt.tools = ask.tools.tools;
+  const Json passages = ask.notepad.enabled ? look_up(call, ask, prompt) : Json(nullptr);
   Writing writing = ask.writing;
   writing.constraint = constraint_of(call, ask);
   const api::RateLimits::Place place(call.service.rates(), call.owner);
@@ -121,7 +122,7 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   listener.begin();
   Answered out;
   out.usage = api::usage_of(outcome);
-  out.about = api::about_memory(outcome, nullptr);
+  out.about = api::about_memory(outcome, passages);
   out.held_back = ask.tools.any();
   out.interrupted = outcome.choices.size() != static_cast<size_t>(ask.writing.choices);
   for (size_t i = 0; i < outcome.choices.size(); ++i) {

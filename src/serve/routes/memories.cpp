@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "serve/routes/answering.h"
 #include "serve/routes/conversation_store.h"
+#include "serve/routes/noting.h"
 #include "serve/store/ids.h"
 
 #include <cmath>
@@ -164,6 +165,8 @@ void post_memories(Call& call) {
     if (base.empty()) api::refuse("response", "'response': nothing was kept of this one's memory");
   }
   set_state(call, record, ask.file ? upload_file(call, *ask.file) : read_texts(call, ask, base), ask.sources);
+  note_fork(call, ask.from.empty() ? std::string() : record.parent, record.id);
+  note_texts(call, record.id, ask);
   keep_memory(call, record, /*anew=*/true);
   reply_memory(call, record, ask.stream);
 }
@@ -175,6 +178,7 @@ void read_into_memory(Call& call) {
   const ConversationLease lease(call.service, call.owner, record.id);
   const std::string before = record.state;
   set_state(call, record, read_texts(call, ask, before), ask.sources);
+  note_texts(call, record.id, ask);
   keep_memory(call, record, /*anew=*/false);
   reply_memory(call, record, ask.stream);
 }
@@ -209,6 +213,7 @@ void fork_memory(Call& call) {
   const Record from = memory_record(call, call.variables[0], "memory_id");
   Record record = new_memory(call, change.name, from.id);
   record.body = from.body;
+  note_fork(call, from.id, record.id);
   record.state = from.state;  // a state never changes: both go on from it
   keep_memory(call, record, /*anew=*/true);
   call.reply(memory_json(record));
@@ -217,6 +222,7 @@ void fork_memory(Call& call) {
 void delete_memory(Call& call) {
   const Record record = memory_record(call, call.variables[0], "memory_id");
   call.service.records().remove(call.owner, "memory", record.id);
+  call.service.notes().of(call.owner)->remove(record.id);
   forget_state(call, record.state);
   call.reply({{"id", record.id}, {"object", "memory.deleted"}, {"deleted", true}});
 }

@@ -20,15 +20,20 @@ class Responding {
     Json items = Json::array();
     if (!asked_.previous_response_id.empty()) {
       const Record previous = response_record(call, asked_.previous_response_id, "previous_response_id");
-      base_ = Json::parse(previous.body).value("base", "");
+      begin_from(Json::parse(previous.body));
       items = chain_items(call, previous);
     } else if (!asked_.conversation.empty()) {
       conversation_ = conversation_record(call, asked_.conversation, "conversation");
       lease_.emplace(call.service, call.owner, asked_.conversation);
-      base_ = Json::parse(conversation_->body).value("base", "");
+      begin_from(Json::parse(conversation_->body));
       items = conversation_items(call, asked_.conversation);
     }
-    if (!ask.memory.empty()) base_ = memory_state(call, ask.memory, "memory");
+    if (!ask.memory.empty()) {
+      const Record memory = memory_record(call, ask.memory, "memory");
+      base_ = memory.state;
+      memory_ = memory.id;
+    }
+    ask.memory = memory_;
     ask.prompt.base = base_;
     for (const Json& item : asked_.input) items.push_back(item);
     ask.prompt.messages = Json::array();
@@ -59,6 +64,11 @@ class Responding {
   }
 
  private:
+  void begin_from(const Json& body) {
+    base_ = body.value("base", "");
+    memory_ = body.value("memory", "");
+  }
+
   void keep(const Json& response, const Json& output, const std::string& state, bool whole) {
     const auto now = static_cast<int64_t>(std::time(nullptr));
     std::vector<Record> records;
@@ -72,7 +82,8 @@ class Responding {
       record.created = head_.created;
       record.updated = now;
       record.body =
-          api::dump({{"response", response}, {"input", asked_.input}, {"output", output}, {"base", base_}});
+          api::dump({{"response", response}, {"input", asked_.input}, {"output", output}, {"base", base_},
+                     {"memory", memory_}});
       records.push_back(std::move(record));
     }
     if (conversation_ && whole) {
@@ -80,6 +91,7 @@ class Responding {
         for (Record& item : item_records(call_, conversation_->id, *items)) records.push_back(std::move(item));
       Json body = Json::parse(conversation_->body);
       body["base"] = base_;
+      body["memory"] = memory_;
       conversation_->body = api::dump(body);
       conversation_->state = state;
       conversation_->updated = now;
@@ -90,7 +102,7 @@ class Responding {
 
   Call& call_;
   api::ResponsesAsk asked_;
-  std::string base_;
+  std::string base_, memory_;  // the state that all began from, and the named memory whose it was
   std::optional<Record> conversation_;
   std::optional<ConversationLease> lease_;
   api::ReplyHead head_;

@@ -1,5 +1,6 @@
 #include "serve/routes/service.h"
 
+#include "api/parts.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -99,7 +100,14 @@ Service::Service(std::shared_ptr<Engine> engine, std::shared_ptr<Records> record
       options_(std::move(options)),
       rates_(options_.requests_per_minute, options_.answers_at_once),
       log_(options_.log),
+      notes_(options_.notes),
       created_(static_cast<int64_t>(std::time(nullptr))) {}
+
+std::shared_ptr<const TokenTrie> Service::trie() {
+  std::call_once(trie_made_,
+                 [&] { trie_ = std::make_shared<const TokenTrie>(engine_->model().parts().tokenizer); });
+  return trie_;
+}
 
 void Service::handle(Exchange& exchange) {
   const Request& request = exchange.request();

@@ -6,7 +6,9 @@
 #include "serve/api/metrics.h"
 #include "serve/api/request_log.h"
 #include "serve/engine/engine.h"
+#include "serve/grammar/token_trie.h"
 #include "serve/http/server.h"
+#include "serve/notes/notepad.h"
 
 #include <chrono>
 #include <memory>
@@ -26,6 +28,7 @@ struct ServiceOptions {
   double lease_seconds = 60;        // after which a conversation that a dead server held may be gone on with
   std::filesystem::path log;        // empty: standard error
   std::filesystem::path scratch;    // memory files on their way in and out; made if it is not there
+  std::filesystem::path notes;      // passages of what was read; empty: in RAM
 };
 
 /// All members may be called by many threads at once.
@@ -41,6 +44,8 @@ class Service {
   const ServiceOptions& options() const { return options_; }
   api::Metrics& metrics() { return metrics_; }
   api::RateLimits& rates() { return rates_; }
+  OwnerNotes& notes() { return notes_; }
+  std::shared_ptr<const TokenTrie> trie();  // of the model's tokenizer; made when it is first wanted
   std::mutex& memory_names() { return memory_names_; }  // held while a memory's name is looked for and taken
   int64_t created() const { return created_; }          // unix seconds
 
@@ -55,6 +60,9 @@ class Service {
   api::Metrics metrics_;
   api::RateLimits rates_;
   api::RequestLog log_;
+  OwnerNotes notes_;
+  std::once_flag trie_made_;
+  std::shared_ptr<const TokenTrie> trie_;
   std::mutex memory_names_;
   int64_t created_;
 };
