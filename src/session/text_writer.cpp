@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 
 namespace ingrain::session {
 
@@ -35,13 +34,7 @@ TextWriter::TextWriter(const ModelConfig& config, tokenizer::Tokenizer tokenizer
 
 int32_t TextWriter::draw(std::span<const float> logits, std::span<const uint64_t> allowed) {
   require_finite_logits(logits);
-  if (!allowed.empty()) {
-    masked_.assign(logits.begin(), logits.end());
-    for (size_t i = 0; i < masked_.size(); ++i)
-      if (i / 64 >= allowed.size() || (allowed[i / 64] >> (i % 64) & 1) == 0) masked_[i] = -INFINITY;
-    logits = masked_;
-  }
-  const int32_t token = sampler_.sample(logits);
+  const int32_t token = sampler_.sample(logits, allowed);
   sampler_.accept(token);
   tokens_.push_back(token);
   return token;

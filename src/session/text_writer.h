@@ -42,7 +42,6 @@ class TextWriter {
   StopStrings stops_;
   int64_t max_tokens_;
   std::vector<int32_t> tokens_;
-  std::vector<float> masked_;
   std::optional<StopReason> reason_;
 };
 

@@ -35,7 +35,7 @@ namespace {
 std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& prompt, const States::Found& found) {
   size_t bytes = 0;
   for (const int32_t token : found.rest) bytes += tokenizer.id_to_bytes(token).size();
-  constexpr size_t kForm = 64;  // a template's words between two messages
+  constexpr size_t kForm = 32;  // a template's words between two messages
   if (bytes <= prompt.newest_bytes + kForm) return {};
   if (!found.node) return "nothing that begins so is known";
   return fmt::format("what is known agrees with {} of {} tokens only", prompt.tokens.size() - found.rest.size(),
@@ -117,6 +117,9 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
     out.memory_bytes = written.node->bytes;
     out.position = written.node->position;
   }
+  job->written.clear();
+  job->memory.reset();
+  p.states.trim();
   return out;
 }
 

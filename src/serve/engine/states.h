@@ -71,6 +71,8 @@ class States {
   /// It outlives the server: file, then row. Nothing if there is no folder.
   void persist(const NodePtr& node);
   void forget(const NodePtr& node);
+  /// RAM's budget once more, after somebody let go of tensors.
+  void trim();
 
   void count(EngineStats& stats) const;
 

@@ -184,6 +184,23 @@ void Database::execute(const char* sql) {
 
 int64_t Database::changes() const { return ::sqlite3_changes64(database_); }
 
+int64_t Database::last_row() const { return ::sqlite3_last_insert_rowid(database_); }
+
+std::string Database::bytes() const {
+  sqlite3_int64 size = 0;
+  const std::unique_ptr<unsigned char, decltype(&::sqlite3_free)> image(
+      ::sqlite3_serialize(database_, "main", &size, 0), &::sqlite3_free);
+  require(image != nullptr, "{}: {} bytes do not fit into memory", name_, size);
+  return {reinterpret_cast<const char*>(image.get()), static_cast<size_t>(size)};
+}
+
+void Database::become(const Database& other) {
+  sqlite3_backup* copy = ::sqlite3_backup_init(database_, "main", other.database_, "main");
+  if (!copy) fail_sqlite(database_, ::sqlite3_errcode(database_), name_);
+  ::sqlite3_backup_step(copy, -1);
+  if (const int code = ::sqlite3_backup_finish(copy)) fail_sqlite(nullptr, code, other.name_);
+}
+
 Transaction::~Transaction() {
   if (!database_) return;
   try {

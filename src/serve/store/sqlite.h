@@ -65,7 +65,7 @@ struct DatabaseKind {
 
 enum class Open {
   shared,     // write-ahead log: others may read and write; a commit is on the disk
-  alone,      // a file that nobody else has yet: made at once, synced by whoever renames it
+  alone,      // nobody else has it yet, and nothing is synced
   read_only,  // must be there
 };
 
@@ -84,8 +84,13 @@ class Database {
     return Query(database_, prepared(sql), name_, values...);
   }
   void execute(const char* sql);
-  int64_t changes() const;  // rows of the last statement
-  const std::string& name() const { return name_; }
+  int64_t changes() const;   // rows of the last statement
+  int64_t last_row() const;  // the number of the row that was inserted last
+
+  /// The file that it would be.
+  std::string bytes() const;
+  /// All that another of the same kind has, in place of what it had.
+  void become(const Database& other);
 
  private:
   sqlite3_stmt* prepared(const char* sql);
