@@ -52,9 +52,8 @@ struct OpenStore {
 OpenStore open_store(const ServeSettings& o) {
   if (o.store == "none") return {serve::open_sqlite(":memory:"), {}};
   if (o.store.starts_with("postgresql://") || o.store.starts_with("postgres://"))
-    fail_usage(
-        "--store '{}': the tensors need a shared folder, too: --store FOLDER=postgresql://user@host/database",
-        printable(o.store.substr(0, 40)));
+    fail_usage("--store '{}': the tensors need a shared folder, too: --store FOLDER=postgresql://user@host/database",
+               printable(o.store.substr(0, 40)));
   std::string folder = o.store, url;
   if (const size_t at = o.store.find("=postgres"); at != std::string::npos) {
     folder = o.store.substr(0, at);
@@ -115,12 +114,13 @@ void say_started(const ServeSettings& o, const serve::ServiceOptions& options, u
   const std::string shown = o.host == "0.0.0.0" || o.host == "::" ? "127.0.0.1" : o.host;
   const std::string url = fmt::format("http://{}:{}", shown.find(':') == shown.npos ? shown : "[" + shown + "]", port);
   if (!keys && !is_local(o.host))
-    fmt::print(stderr, "ingrain: warning: anybody who reaches {} may use this server: no API keys (--keys FILE)\n", o.host);
+    fmt::print(stderr, "ingrain: warning: anybody who reaches {} may use this server: no API keys (--keys FILE)\n",
+               o.host);
   fmt::print(stderr, "ingrain: {} at {} (OpenAI's API at {}/v1{}); {}\n", options.model, url, url,
-             keys ? ", with an API key" : "",
-             folder.empty() ? "nothing is kept" : "kept in " + folder.string());
-  fmt::print(stderr, "  curl {}/v1/responses -H 'Content-Type: application/json'{} -d '{{\"input\": \"Who is Emma?\"}}'\n",
-             url, keys ? " -H 'Authorization: Bearer KEY'" : "");
+             keys ? ", with an API key" : "", folder.empty() ? "nothing is kept" : "kept in " + folder.string());
+  fmt::print(stderr,
+             "  curl {}/v1/responses -H 'Content-Type: application/json'{} -d '{{\"input\": \"Who is Emma?\"}}'\n", url,
+             keys ? " -H 'Authorization: Bearer KEY'" : "");
   std::fflush(stderr);
 }
 

@@ -107,8 +107,7 @@ void ServeSettings::read_config(const CLI::App& command) {
   };
   const auto count = [&](const char* name, int64_t& out, int64_t least, int64_t greatest) {
     int64_t value = 0;
-    if (file.read(std::string("serve.") + name, value, least, greatest) &&
-        !given((std::string("--") + name).c_str()))
+    if (file.read(std::string("serve.") + name, value, least, greatest) && !given((std::string("--") + name).c_str()))
       out = value;
   };
   const auto number = [&](const char* name, double& out) {

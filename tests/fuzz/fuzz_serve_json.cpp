@@ -1,5 +1,5 @@
-// Requests from hostile hands: the first byte says which endpoint's parser reads the rest. What is refused is refused by
-// an ApiError; what is taken has messages that a template can be given.
+// Requests from hostile hands: the first byte says which endpoint's parser reads the rest. What is refused is refused
+// by an ApiError; what is taken has messages that a template can be given.
 #include "serve/api/chat_request.h"
 #include "serve/api/completion_request.h"
 #include "serve/api/conversations_api.h"

@@ -73,7 +73,8 @@ TEST(ApiReply, usage_counts_every_choice) {
 TEST(ApiReply, a_chat_answer_has_its_reason) {
   const Json call = {{"id", "c"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{}"}}}};
   const Json reply = chat_reply(
-      kHead, {{{"Hi"}, StopReason::end_of_text}, {{"Hi"}, StopReason::max_tokens}, {{"", Json::array({call})}}}, {}, {});
+      kHead, {{{"Hi"}, StopReason::end_of_text}, {{"Hi"}, StopReason::max_tokens}, {{"", Json::array({call})}}}, {},
+      {});
   EXPECT_EQ(reply["choices"][0]["finish_reason"], "stop");
   EXPECT_EQ(reply["choices"][1]["finish_reason"], "length");
   EXPECT_EQ(reply["choices"][2]["finish_reason"], "tool_calls");
@@ -117,7 +118,8 @@ TEST(ApiReply, text_that_was_held_back_is_told_at_the_end_and_an_empty_answer_to
     ResponseEvents events(begun);
     std::vector<std::string> ids;
     const Json output = output_items({text, Json::array()}, nullptr, true, ids);
-    const auto told = events_of(events.end(response_done(begun, response_end(StopReason::stop_string), output, {}, {})));
+    const auto told =
+        events_of(events.end(response_done(begun, response_end(StopReason::stop_string), output, {}, {})));
     EXPECT_EQ(told.size(), text.empty() ? 6u : 7u);
     EXPECT_EQ(told[0].second["item"]["id"], ids.at(0));
   }
@@ -136,8 +138,8 @@ TEST(ApiReply, what_a_limit_ends_is_incomplete_and_says_why) {
 TEST(ApiReply, events_of_a_message_come_in_anthropics_order) {
   AnthropicEvents events(kHead);
   const Said said{"Hi"};
-  const std::string bytes =
-      events.begin() + events.text("Hi") + events.end(said, anthropic_end(StopReason::stop_string, said, {"x"}), {}, {});
+  const std::string bytes = events.begin() + events.text("Hi") +
+                            events.end(said, anthropic_end(StopReason::stop_string, said, {"x"}), {}, {});
   const auto told = events_of(bytes);
   EXPECT_THAT(names_of(told), ElementsAre("message_start", "ping", "content_block_start", "content_block_delta",
                                           "content_block_stop", "message_delta", "message_stop"));
@@ -146,9 +148,7 @@ TEST(ApiReply, events_of_a_message_come_in_anthropics_order) {
   EXPECT_EQ(anthropic_end(StopReason::stop_string, said, {}).reason, "end_turn") << "by a text of the model's own";
 }
 
-TEST(ApiReply, bytes_that_are_no_text_do_not_break_json) {
-  EXPECT_NO_THROW(Json::parse(dump({{"a", "\xff\xfe"}})));
-}
+TEST(ApiReply, bytes_that_are_no_text_do_not_break_json) { EXPECT_NO_THROW(Json::parse(dump({{"a", "\xff\xfe"}}))); }
 
 TEST(ApiPages, go_on_after_an_item) {
   Json items = Json::array();
@@ -228,7 +228,8 @@ TEST(ApiMetrics, buckets_count_all_below_them) {
 }
 
 TEST(ApiLog, a_line_is_json) {
-  const Json line = Json::parse(log_text({"req", "anna", "POST", "/v1/x\n", "::1", 200, 1.26, {{"prompt_tokens", 3}}}, 0.5));
+  const Json line =
+      Json::parse(log_text({"req", "anna", "POST", "/v1/x\n", "::1", 200, 1.26, {{"prompt_tokens", 3}}}, 0.5));
   EXPECT_EQ(line["time"], "1970-01-01T00:00:00.500Z");
   EXPECT_EQ(line["path"], "/v1/x\n");
   EXPECT_EQ(line["prompt_tokens"], 3);

@@ -173,14 +173,15 @@ TEST(ApiResponses, an_answer_that_was_kept_is_handed_on_as_it_was_written_and_no
 }
 
 TEST(ApiMessages, blocks_become_messages) {
-  const Ask ask = read_messages_request(parse_body(R"({"max_tokens": 5, "system": [{"type": "text", "text": "Be kind."}],
+  const Ask ask =
+      read_messages_request(parse_body(R"({"max_tokens": 5, "system": [{"type": "text", "text": "Be kind."}],
     "messages": [{"role": "user", "content": "Add."},
       {"role": "assistant", "content": [{"type": "text", "text": "So."},
         {"type": "tool_use", "id": "t1", "name": "add", "input": {"a": 1}}]},
       {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "3"},
         {"type": "text", "text": "And?"}]}],
     "tools": [{"name": "add", "input_schema": {"type": "object"}}], "stop_sequences": ["x"]})"),
-                                        kLimits, false);
+                            kLimits, false);
   ASSERT_EQ(ask.prompt.messages.size(), 5u);
   EXPECT_EQ(ask.prompt.messages[0]["role"], "system");
   EXPECT_EQ(ask.prompt.messages[2]["tool_calls"][0]["function"]["arguments"], "{\"a\":1}");

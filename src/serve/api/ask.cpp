@@ -102,6 +102,7 @@ AnswerForm read_form(const Json& format, const std::string& path) {
   const auto type = fields.word("type", {"text", "json_object", "json_schema"});
   if (!type) fields.need("type");
   AnswerForm out;
+  out.where = path;
   if (*type == "json_object") out.kind = AnswerForm::Kind::json_object;
   if (*type == "json_schema") {
     out.kind = AnswerForm::Kind::json_schema;

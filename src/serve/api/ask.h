@@ -14,7 +14,7 @@ namespace ingrain::serve::api {
 struct AnswerForm {
   enum class Kind { text, json_object, json_schema };
   Kind kind = Kind::text;
-  Json schema = nullptr;  // json_schema
+  Json schema = nullptr;   // json_schema
   std::string where = {};  // the schema's path in the request
 };
 

@@ -88,10 +88,15 @@ Json operation_json(const Operation& operation) {
   }
   Json& responses = out["responses"];
   responses["200"] = {{"description", "What was asked for"}, {"content", std::move(ok)}};
-  for (const auto& [status, what] : {std::pair("400", "Refused, naming the field"), {"401", "No valid key"},
-                                     {"404", "Not there, or another's"}, {"405", "Another method"},
-                                     {"409", "Taken, or in use"}, {"413", "Too large"}, {"429", "Too many requests"},
-                                     {"500", "The server failed"}, {"503", "Full or stopping"}})
+  for (const auto& [status, what] : {std::pair("400", "Refused, naming the field"),
+                                     {"401", "No valid key"},
+                                     {"404", "Not there, or another's"},
+                                     {"405", "Another method"},
+                                     {"409", "Taken, or in use"},
+                                     {"413", "Too large"},
+                                     {"429", "Too many requests"},
+                                     {"500", "The server failed"},
+                                     {"503", "Full or stopping"}})
     responses[status] = {{"description", what}, {"content", content("application/json", reference("Error"))}};
   const bool open = path == "/" || path == "/health" || path == "/openapi.json";
   out["security"] = open ? Json::array() : Json::parse(R"([{}, {"bearer": []}, {"key": []}])");

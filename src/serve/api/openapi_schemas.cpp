@@ -118,8 +118,8 @@ Json openapi_schemas() {
   Json out = Json::parse(kOthers);
   out["Chat"] = request_schema({kCommonFields, kOpenAiFields, kChatFields}, Json::array({"messages"}));
   out["Completion"] = request_schema({kCommonFields, kOpenAiFields, kCompletionFields}, Json::array());
-  for (const char* name : {"metadata", "tools", "tool_choice", "parallel_tool_calls", "service_tier", "safety_identifier",
-                           "prompt_cache_key", "prompt_cache_retention"})
+  for (const char* name : {"metadata", "tools", "tool_choice", "parallel_tool_calls", "service_tier",
+                           "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
     out["Completion"]["properties"].erase(name);
   out["Response"] = request_schema({kCommonFields, kOpenAiFields, kResponsesFields}, Json::array({"input"}));
   out["Message"] = request_schema({kCommonFields, kMessagesFields}, Json::array({"messages", "max_tokens"}));

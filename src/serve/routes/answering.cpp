@@ -18,8 +18,9 @@ using api::Json;
 class Listener {
  public:
   Listener(Call& call, const Ask& ask, const AnswerHooks& hooks, const std::function<void()>& on_wait)
-      : call_(call), hooks_(hooks), on_wait_(on_wait), progress_(ask.progress), hold_(ask.tools.any()) {
+      : call_(call), hooks_(hooks), on_wait_(on_wait), progress_(ask.progress) {
     tokens_.resize(static_cast<size_t>(ask.writing.choices));
+    for (int64_t i = 0; i < ask.writing.choices; ++i) splits_.emplace_back(call, ask);
   }
 
   bool hear(const Event& event) {
@@ -41,18 +42,30 @@ class Listener {
   double first_text = -1;  // seconds from the request
   std::vector<std::vector<WrittenToken>>& tokens() { return tokens_; }
 
+  /// The end of a choice's text, and all of what it says.
+  api::Said said(int64_t choice) {
+    AnswerSplit& split = splits_.at(static_cast<size_t>(choice));
+    tell(choice, split.finish(), {});
+    return split.said();
+  }
+
  private:
+  void tell(int64_t choice, const std::string& text, const std::vector<WrittenToken>& tokens) {
+    if (hooks_.text && (!text.empty() || !tokens.empty())) hooks_.text(choice, text, tokens);
+  }
+
   void hear_text(const Event& event) {
     if (first_text < 0) first_text = call_.seconds();
     auto& tokens = tokens_.at(static_cast<size_t>(event.choice));
     tokens.insert(tokens.end(), event.tokens.begin(), event.tokens.end());
-    if (!hold_ && hooks_.text) hooks_.text(event.choice, event.text, event.tokens);
+    tell(event.choice, splits_.at(static_cast<size_t>(event.choice)).push(event.text), event.tokens);
   }
 
   Call& call_;
   const AnswerHooks& hooks_;
   const std::function<void()>& on_wait_;
-  bool progress_, hold_, begun_ = false;
+  bool progress_, begun_ = false;
+  std::vector<AnswerSplit> splits_;
   std::vector<std::vector<WrittenToken>> tokens_;
 };
 
@@ -123,12 +136,11 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   Answered out;
   out.usage = api::usage_of(outcome);
   out.about = api::about_memory(outcome, passages);
-  out.held_back = ask.tools.any();
   out.interrupted = outcome.choices.size() != static_cast<size_t>(ask.writing.choices);
   for (size_t i = 0; i < outcome.choices.size(); ++i) {
     const Choice& choice = outcome.choices[i];
-    out.choices.push_back(
-        {said_of(ask, choice), choice.reason, std::move(listener.tokens().at(i)), choice.state, choice.message});
+    out.choices.push_back({listener.said(static_cast<int64_t>(i)), choice.reason, std::move(listener.tokens().at(i)),
+                           choice.state, choice.message});
     out.interrupted = out.interrupted || choice.reason == StopReason::interrupted;
   }
   call.service.metrics().answer(outcome, listener.first_text);

@@ -6,8 +6,8 @@
 
 namespace ingrain::serve {
 
-/// What streams tell on the way. Text comes with the scores of its tokens, where they are asked for; it is held back
-/// where tools may be called, since what is a call shows at its end only.
+/// What streams tell on the way. Text comes with the scores of its tokens, where they are asked for; what may become a
+/// call of a tool is held back until that is known.
 struct AnswerHooks {
   std::function<void()> begun = {};
   std::function<void(int64_t choice, const std::string& text, const std::vector<WrittenToken>& tokens)> text = {};
@@ -26,7 +26,6 @@ struct Answered {
   std::vector<AnsweredChoice> choices;
   api::Usage usage;
   api::Json about;
-  bool held_back = false;    // no hook was called for the text
   bool interrupted = false;  // the server stops, or the client is gone
 };
 

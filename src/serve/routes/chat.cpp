@@ -26,7 +26,6 @@ void stream_chat(Call& call, const api::Ask& ask) {
   for (size_t i = 0; i < answered.choices.size(); ++i) {
     const AnsweredChoice& choice = answered.choices[i];
     const auto index = static_cast<int64_t>(i);
-    if (answered.held_back && !choice.said.text.empty()) hooks.text(index, choice.said.text, choice.tokens);
     int64_t calls = 0;
     for (const Json& tool_call : choice.said.calls) call.send(api::sse(chunks.call(index, calls++, tool_call)));
     call.send(api::sse(chunks.end(index, api::finish_reason(choice.reason, choice.said))));

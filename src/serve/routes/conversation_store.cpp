@@ -104,7 +104,9 @@ void ConversationLease::renew() {
 }
 
 void forget_state(Call& call, const std::string& state) {
-  if (state.empty() || call.service.records().named(state)) return;
+  if (state.empty()) return;
+  for (const char* kind : {"memory", "response", "conversation"})
+    if (call.service.records().named(state, kind)) return;
   try {
     call.service.engine().forget(call.owner, state);
   } catch (const NotFound&) {

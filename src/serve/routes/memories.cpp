@@ -189,7 +189,8 @@ void get_memories(Call& call) {
   page.descending = false;
   if (!call.request().query.empty()) page = api::read_page(call.request().query);
   auto records = call.service.records().list(
-      call.owner, "memory", {.parent = "", .after = page.after, .limit = page.limit + 1, .descending = page.descending});
+      call.owner, "memory",
+      {.parent = "", .after = page.after, .limit = page.limit + 1, .descending = page.descending});
   const bool more = static_cast<int64_t>(records.size()) > page.limit;
   if (more) records.pop_back();
   Json data = Json::array();
@@ -236,8 +237,7 @@ void download_memory(Call& call) {
                       {{"Content-Disposition", fmt::format("attachment; filename=\"{}.memory\"", record.id)}});
   call.streaming = true;
   constexpr size_t kPart = size_t{1} << 20;
-  for (size_t at = 0; at < file.size() && call.exchange.write(file.bytes().substr(at, kPart)); at += kPart) {
-  }
+  for (size_t at = 0; at < file.size() && call.exchange.write(file.bytes().substr(at, kPart)); at += kPart) {}
 }
 
 }  // namespace ingrain::serve

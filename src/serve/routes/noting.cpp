@@ -35,7 +35,8 @@ Json look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
   const auto found = call.service.notes().of(call.owner)->search(memory, *question, ask.notepad.passages);
   Json out = Json::array();
   for (const Passage& passage : found)
-    out.push_back({{"source", passage.source}, {"offset", passage.offset}, {"score", passage.score}, {"text", passage.text}});
+    out.push_back(
+        {{"source", passage.source}, {"offset", passage.offset}, {"score", passage.score}, {"text", passage.text}});
   if (!found.empty()) *question = notes_text(found) + "\n\n" + *question;
   return out;
 }

@@ -81,9 +81,8 @@ class Responding {
       record.state = state;
       record.created = head_.created;
       record.updated = now;
-      record.body =
-          api::dump({{"response", response}, {"input", asked_.input}, {"output", output}, {"base", base_},
-                     {"memory", memory_}});
+      record.body = api::dump(
+          {{"response", response}, {"input", asked_.input}, {"output", output}, {"base", base_}, {"memory", memory_}});
       records.push_back(std::move(record));
     }
     if (conversation_ && whole) {

@@ -88,9 +88,7 @@ void Call::send(std::string_view events) {
   exchange.write(events);
 }
 
-double Call::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+double Call::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
 
 Service::Service(std::shared_ptr<Engine> engine, std::shared_ptr<Records> records, api::ApiKeys keys,
                  ServiceOptions options)
@@ -104,8 +102,7 @@ Service::Service(std::shared_ptr<Engine> engine, std::shared_ptr<Records> record
       created_(static_cast<int64_t>(std::time(nullptr))) {}
 
 std::shared_ptr<const TokenTrie> Service::trie() {
-  std::call_once(trie_made_,
-                 [&] { trie_ = std::make_shared<const TokenTrie>(engine_->model().parts().tokenizer); });
+  std::call_once(trie_made_, [&] { trie_ = std::make_shared<const TokenTrie>(engine_->model().parts().tokenizer); });
   return trie_;
 }
 
@@ -129,7 +126,8 @@ void Service::handle(Exchange& exchange) {
       if (!owner) throw api::invalid_key();
       call.owner = log.owner = *owner;
     }
-    if (!matched.route->open) rates_.request(call.owner, std::chrono::duration<double>(call.start.time_since_epoch()).count());
+    if (!matched.route->open)
+      rates_.request(call.owner, std::chrono::duration<double>(call.start.time_since_epoch()).count());
     matched.route->handle(call);
   } catch (...) {
     const ApiError error = told(std::current_exception(), log);

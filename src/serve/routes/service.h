@@ -45,7 +45,7 @@ class Service {
   api::Metrics& metrics() { return metrics_; }
   api::RateLimits& rates() { return rates_; }
   OwnerNotes& notes() { return notes_; }
-  std::shared_ptr<const TokenTrie> trie();  // of the model's tokenizer; made when it is first wanted
+  std::shared_ptr<const TokenTrie> trie();              // of the model's tokenizer; made when it is first wanted
   std::mutex& memory_names() { return memory_names_; }  // held while a memory's name is looked for and taken
   int64_t created() const { return created_; }          // unix seconds
 
