@@ -3,6 +3,7 @@ import { answer } from "./answering.js";
 import * as api from "./api.js";
 import { showLearning } from "./chart.js";
 import { announce, ask, find, visible } from "./dom.js";
+import { closeDrawers, leaveDrawer } from "./drawers.js";
 import { drawConversations, drawMemories } from "./lists.js";
 import { acceptDrops, readFiles } from "./reading.js";
 import { openSettings, switchTheme } from "./settings.js";
@@ -261,31 +262,6 @@ const take = (files) => {
   });
 };
 
-// ---- drawers of small screens
-
-const drawers = [["side", "show-side"], ["panel", "show-panel"]];
-const small = { side: matchMedia("(max-width: 760px)"), panel: matchMedia("(max-width: 1100px)") };
-
-function setDrawer(id, open) {
-  const [, opener] = drawers.find(([drawer]) => drawer === id);
-  find(id).classList.toggle("open", open);
-  find(id).inert = small[id].matches && !open;
-  find(opener).setAttribute("aria-expanded", open || !small[id].matches);
-  find("veil").hidden = !drawers.some(([drawer]) => find(drawer).classList.contains("open"));
-}
-const closeDrawers = () => drawers.forEach(([id]) => setDrawer(id, false));
-
-for (const [id, opener] of drawers) {
-  find(opener).onclick = () => {
-    const open = !find(id).classList.contains("open");
-    closeDrawers();
-    setDrawer(id, open);
-    if (open) find(id).querySelector("button, [tabindex]")?.focus();
-  };
-  small[id].addEventListener("change", closeDrawers);
-}
-find("veil").onclick = closeDrawers;
-
 // ---- the controls
 
 find("composer").onsubmit = (event) => {
@@ -302,9 +278,7 @@ say.onkeydown = (event) => {
 };
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
-  const open = drawers.find(([id]) => find(id).classList.contains("open"));
-  if (open) closeDrawers(), find(open[1]).focus();
-  else stop();
+  if (!leaveDrawer()) stop();
 });
 find("stop").onclick = stop;
 find("new").onclick = newConversation;
@@ -337,6 +311,5 @@ const start = guarded(async () => {
   draw();
 });
 
-closeDrawers();
 draw();
 start();
