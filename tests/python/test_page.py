@@ -379,11 +379,11 @@ def test_settings_reach_the_request_and_the_key_stays_in_the_tab(visit):
 
 
 def test_a_server_with_keys_asks_for_one(chromium, visit, tmp_path):
-    with Server(tmp_path / "store", environment={"INGRAIN_API_KEYS": "alice:sk-alice"}) as locked:
+    with Server(tmp_path / "store", environment={"INGRAIN_API_KEYS": "alice:sk-alice-0123456789"}) as locked:
         page = visit(locked.url, expect=("401",))
         page.locator("#settings").wait_for()
         assert "API key" in page.locator("#settings-why").inner_text()
-        page.fill("#settings-form [name=key]", "sk-alice")
+        page.fill("#settings-form [name=key]", "sk-alice-0123456789")
         page.click("#settings-form .primary")
         until(page, "document.querySelector('#model').textContent !== ''")
 
