@@ -115,5 +115,6 @@ Turn.prototype.take = function (response) {
     this.note = response.incomplete_details?.reason === "max_output_tokens"
       ? "It ended at the most tokens that the settings allow." : "Stopped.";
   }
+  if (response.status === "completed" && this.answer.trim() === "") this.note = "It said nothing.";
   if (response.status === "failed") this.note = response.error?.message ?? "It failed.";
 };
