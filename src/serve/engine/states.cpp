@@ -10,9 +10,12 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <set>
 
 namespace ingrain::serve {
 namespace {
+
+constexpr const char* kExtension = ".memory";
 
 int64_t now() { return static_cast<int64_t>(std::time(nullptr)); }
 
@@ -52,11 +55,27 @@ States::States(const Model& model, std::shared_ptr<Records> records, const Engin
   if (options_.folder.empty()) return;
   std::filesystem::create_directories(options_.folder);
   remove_dead_unfinished(options_.folder);
-  for (const StateRow& row : records_->states_by_use())
-    if (row.has_file) bytes_on_disk_ += row.bytes;
+  std::set<std::string> filed;
+  for (const StateRow& row : records_->states_by_use()) {
+    if (!row.has_file) continue;
+    if (std::filesystem::exists(file_of(row.id))) {
+      filed.insert(row.id);
+      bytes_on_disk_ += row.bytes;
+    } else {
+      records_->set_file(row.id, false);
+    }
+  }
+  // A server that was killed between a state's file and its row leaves the file. Another server that shares the folder
+  // may be between the two just now.
+  const auto an_hour_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.folder))
+    if (entry.path().extension() == kExtension && !filed.contains(entry.path().stem().string()) &&
+        entry.last_write_time(ignored) < an_hour_ago)
+      std::filesystem::remove(entry.path(), ignored);
 }
 
-std::filesystem::path States::file_of(const std::string& id) const { return options_.folder / (id + ".memory"); }
+std::filesystem::path States::file_of(const std::string& id) const { return options_.folder / (id + kExtension); }
 
 void States::enter(const NodePtr& node) {
   by_id_[node->id] = node;
@@ -75,9 +94,11 @@ NodePtr States::from_row(const StateRow& row) {
     node->parent = from_row(*parent);
     if (!node->parent) return nullptr;
   }
-  const auto whole = records_->state(row.id);
-  if (!whole) return nullptr;
-  node->tokens = unpacked(whole->tokens);
+  // Lists of rows come without tokens.
+  if (const auto whole = row.tokens.empty() ? records_->state(row.id) : std::optional(row))
+    node->tokens = unpacked(whole->tokens);
+  else
+    return nullptr;
   node->hash = {row.length, row.hash_high, row.hash_low};
   node->position = row.position;
   node->steps = row.steps;
