@@ -13,6 +13,33 @@ class JsonWriter {
  public:
   JsonWriter(Runtime& runtime, const CallArguments& arguments)
       : runtime_(runtime), p_("tojson", arguments, {"ensure_ascii", "indent", "separators", "sort_keys"}) {
+    ascii_ = p_.flag(0, false);
+    sorted_ = p_.flag(3, false);
+  }
+
+  void write(const Value& value, int depth) {
+    runtime_.charge(16);
+    if (const std::string* text = value.as_text()) return write_text(*text);
+    if (value.as_generator()) return write(Value::list(iterate(runtime_, value)), depth);  // Python refuses; see docs
+    if (value.as_list() || value.as_dict()) {
+      if (depth == 0) read_layout();
+      return write_container(value, depth);
+    }
+    require(value.is_none() || value.is_number(), "tojson: a value of type {} has no JSON form", type_name(value));
+    out += scalar(value);
+  }
+
+  std::string out;
+
+ private:
+  Runtime& runtime_;
+  Parameters p_;
+  std::optional<std::string> indent_;
+  std::string comma_ = ", ", colon_ = ": ";
+  bool ascii_ = false, sorted_ = false;
+
+  /// What only lists and objects are laid out by; Python looks at it where there are some.
+  void read_layout() {
     if (p_[1] && !p_[1]->is_none()) {
       const bool text = p_[1]->as_text() != nullptr;
       require(text || (is_integer(*p_[1]) && p_.integer(1, 0) <= 1000),
@@ -28,27 +55,7 @@ class JsonWriter {
       comma_ = *pair->items[0].as_text();
       colon_ = *pair->items[1].as_text();
     }
-    ascii_ = p_.flag(0, false);
-    sorted_ = p_.flag(3, false);
   }
-
-  void write(const Value& value, int depth) {
-    runtime_.charge(16);
-    if (const std::string* text = value.as_text()) return write_text(*text);
-    if (value.as_generator()) return write(Value::list(iterate(runtime_, value)), depth);  // Python refuses; see docs
-    if (value.as_list() || value.as_dict()) return write_container(value, depth);
-    require(value.is_none() || value.is_number(), "tojson: a value of type {} has no JSON form", type_name(value));
-    out += scalar(value);
-  }
-
-  std::string out;
-
- private:
-  Runtime& runtime_;
-  Parameters p_;
-  std::optional<std::string> indent_;
-  std::string comma_ = ", ", colon_ = ": ";
-  bool ascii_ = false, sorted_ = false;
 
   static std::string scalar(const Value& value) {
     if (value.is_none()) return "null";
