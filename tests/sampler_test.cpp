@@ -158,6 +158,52 @@ TEST(Sampler, nan_is_never_drawn_and_nothing_left_is_an_error) {
 
 TEST(Sampler, infinite_logits_win) { EXPECT_EQ(drawn({}, {1, INFINITY, 2}), (Ids{1})); }
 
+std::vector<int32_t> draw_masked(const SamplingOptions& options, const std::vector<float>& logits,
+                                 const std::vector<uint64_t>& allowed) {
+  Sampler sampler(options);
+  std::vector<int32_t> out;
+  for (int i = 0; i < 300; ++i) out.push_back(sampler.sample(logits, allowed));
+  return out;
+}
+
+TEST(Sampler, a_mask_draws_what_minus_infinite_logits_would_draw) {
+  std::vector<float> logits(150);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = std::sin(static_cast<float>(i)) * 3;
+  const std::vector<uint64_t> allowed{0x8000000000000001, 0x00F0, 0xFFFFFFFFFF000001};  // bits beyond 150 mean nothing
+  std::vector<float> masked = logits;
+  for (size_t i = 0; i < masked.size(); ++i)
+    if (!(allowed[i / 64] >> i % 64 & 1)) masked[i] = -INFINITY;
+  SamplingOptions greedy, cut, biased;
+  greedy.temperature = 0;
+  cut.top_k = 4;
+  cut.top_p = 0.9;
+  cut.min_p = 0.1;
+  biased.logit_bias = {{1, 50.0}, {63, 2.0}, {0, -INFINITY}};
+  for (const SamplingOptions& options : {SamplingOptions{}, greedy, cut, biased}) {
+    const auto ids = draw_masked(options, logits, allowed);
+    EXPECT_EQ(ids, draw(options, masked, 300));
+    for (const int32_t id : ids) EXPECT_TRUE(allowed[static_cast<size_t>(id) / 64] >> id % 64 & 1) << id;
+  }
+}
+
+TEST(Sampler, no_bias_and_no_logit_overrules_a_mask) {
+  SamplingOptions o;
+  o.logit_bias = {{0, 1000.0}};
+  const auto only = [&](const std::vector<float>& logits, uint64_t mask) {
+    const auto ids = draw_masked(o, logits, {mask});
+    return Ids(ids.begin(), ids.end());
+  };
+  EXPECT_EQ(only({5, INFINITY, 0, NAN}, 0b1100), (Ids{2}));
+  EXPECT_TRUE(contains(error_of([&] { only({1, 2}, 0b100); }), "every token is forbidden"));
+  EXPECT_TRUE(contains(error_of([&] { only({1, 2}, 0); }), "a grammar"));
+}
+
+TEST(Sampler, a_token_beyond_the_mask_is_forbidden) {
+  std::vector<float> logits(70, 1);
+  logits[69] = 100;
+  for (const int32_t id : draw_masked({}, logits, {~uint64_t{0}})) EXPECT_LT(id, 64);
+}
+
 TEST(Sampler, options_out_of_range_are_named) {
   const auto error = [](auto change) {
     SamplingOptions o;

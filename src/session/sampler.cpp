@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 
@@ -15,7 +16,7 @@ bool comes_later(const Sampler::Candidate& a, const Sampler::Candidate& b) {
 }
 
 constexpr const char* kAllForbidden =
-    "every token is forbidden (logit bias, or a model that computes NaN); there is nothing to sample";
+    "every token is forbidden (logit bias, a grammar, or a model that computes NaN); there is nothing to sample";
 
 /// NaN is passed over. Several maxima side by side: one alone would wait for itself at every element.
 float largest_of(std::span<const float> x) {
@@ -27,6 +28,17 @@ float largest_of(std::span<const float> x) {
     for (size_t j = 0; j < kLanes; ++j) best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
   for (; i < x.size(); ++i) best[0] = x[i] > best[0] ? x[i] : best[0];
   return *std::max_element(best, best + kLanes);
+}
+
+std::vector<float> only_allowed(std::span<const float> logits, std::span<const uint64_t> allowed) {
+  std::vector<float> out(logits.size(), -INFINITY);
+  const size_t n = std::min(logits.size(), allowed.size() * 64);
+  for (size_t word = 0; word * 64 < n; ++word)
+    for (uint64_t left = allowed[word]; left; left &= left - 1) {
+      const size_t i = word * 64 + static_cast<size_t>(std::countr_zero(left));
+      if (i < n) out[i] = logits[i];
+    }
+  return out;
 }
 
 /// Candidates in falling order, brought out one at a time: few of them carry most of the probability, and sorting a
@@ -125,7 +137,11 @@ int32_t Sampler::likeliest(std::span<const float> logits) const {
   return best.id;
 }
 
-int32_t Sampler::sample(std::span<const float> logits) {
+int32_t Sampler::sample(std::span<const float> logits, std::span<const uint64_t> allowed) {
+  return allowed.empty() ? draw(logits) : draw(only_allowed(logits, allowed));
+}
+
+int32_t Sampler::draw(std::span<const float> logits) {
   if (options_.temperature == 0) return likeliest(logits);
   std::vector<Candidate> candidates = adjusted(logits);
   // Probabilities are weights over their sum; the likeliest token's weight is 1.

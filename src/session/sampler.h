@@ -32,9 +32,12 @@ class Sampler {
   /// Counts a token of the text (given or sampled) for the penalties.
   void accept(int32_t token);
   /// Draws one token. Does not accept() it. NaN logits are forbidden tokens. Error if every token is forbidden.
-  int32_t sample(std::span<const float> logits);
+  /// `allowed`, if not empty: bit i % 64 of word i / 64 says whether token i is possible at all (a grammar's mask); the
+  /// others, and those it has no bit for, count as -infinity before everything else.
+  int32_t sample(std::span<const float> logits, std::span<const uint64_t> allowed = {});
 
  private:
+  int32_t draw(std::span<const float> logits);
   /// The tokens that biases and penalties change, by rising id.
   std::vector<Candidate> changed(std::span<const float> logits) const;
   /// All tokens that are not forbidden.
