@@ -46,7 +46,9 @@ void print_json(const std::string& question, const Answer& answer, const Memory&
 
 void ask(const AskCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  watch_interrupts(o.save.empty() ? "what was written is shown, the memory file stays as it was"
+                                  : "what was written is shown and kept in the memory that --save names",
+                   Said::after_text);
   const auto folder = model_for_memory(o.memory, o.model);
   const Model model = ModelOptions{folder.string(), o.how}.open();
   Dialogue dialogue(Memory::load(o.memory, model), {.special = o.special, .keep = 0});

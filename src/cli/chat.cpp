@@ -86,6 +86,12 @@ void offer_to_save(ChatSession& session) {
   }
 }
 
+/// Before an answer: Ctrl-C ends it alone.
+void watch_conversation() {
+  watch_interrupts("what was said is kept, 'ingrain chat --last' goes on with it", Said::after_text,
+                   "this answer ends, the conversation goes on");
+}
+
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
   bool once = false;  // Ctrl-C was the last thing pressed
   while (session.open()) {
@@ -102,14 +108,14 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
       continue;
     }
     once = false;
-    watch_interrupts();
+    watch_conversation();
     try {
       session.take(line.said);
       if (session.unsaved()) keep_last(start, session.dialogue());
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }
-    if (interrupt_signal() == SIGINT) watch_interrupts();  // it ended the answer, not the conversation
+    if (interrupt_signal() == SIGINT) watch_conversation();  // it ended the answer, not the conversation
   }
   if (!session.unsaved()) return;
   keep_last(start, session.dialogue());
@@ -119,7 +125,7 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
 
 void chat(const ChatCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  watch_interrupts("nothing was said yet");
   if (o.last && (!o.memory.empty() || !o.model.empty() || !o.system.empty()))
     fail_usage("--last goes on with the latest conversation: its model, memory and instructions; leave the others out");
   std::optional<LastConversation> last;
