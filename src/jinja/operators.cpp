@@ -29,7 +29,8 @@ WideInteger integer_power(WideInteger base, WideInteger exponent) {
   while (exponent > 0 && !overflow) {
     if (exponent & 1) overflow = __builtin_mul_overflow(out, base, &out);
     exponent >>= 1;
-    if (base == 0 || base == 1) return exponent > 0 ? base : out;
+    if (base == 0 && exponent > 0) return 0;
+    if (base == 0 || base == 1) break;
     if (exponent > 0 && !overflow) overflow = __builtin_mul_overflow(base, base, &base);
   }
   require(!overflow, "{}", kTooLarge);
