@@ -31,6 +31,7 @@ bool begins_as_jsonl(const fs::path& path, const std::string& field) {
 }
 
 Source make_source(const fs::path& path, const DocumentOptions& options) {
+  if (options.files.standard_input && path == "-") return {path};
   std::error_code error;
   const bool regular = fs::is_regular_file(path, error);
   const uint64_t bytes = regular ? fs::file_size(path, error) : 0;
