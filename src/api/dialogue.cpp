@@ -17,7 +17,9 @@ namespace ingrain {
 namespace {
 
 constexpr size_t kUndoable = 16;     // exchanges
-constexpr size_t kWorthACopy = 256;  // tokens: fewer are sooner read again than every answer waits for a copy
+// Before an answer, a copy is what its first token waits for; fewer tokens than that are sooner read again, if ever.
+constexpr size_t kWorthACopy = 256;
+constexpr uint64_t kQuicklyCopied = 1 << 20;  // bytes
 constexpr const char* kStateKind = "ingrain dialogue 1";
 
 using Clock = std::chrono::steady_clock;
@@ -256,7 +258,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
     }
     out.tokens_read = static_cast<int64_t>(read->size());
     out.seconds_reading = seconds_since(start);
-    if (read->size() >= kWorthACopy) s.keep_copy();
+    if (read->size() >= kWorthACopy || s.memory.bytes() <= kQuicklyCopied) s.keep_copy();
     GenerateOptions writing = options;
     for (const std::string& stop : s.conversation.stops()) writing.stop.push_back(stop);
     bool begun = false;  // blanks before the answer are read, but not shown

@@ -161,9 +161,8 @@ void add_chat_command(CLI::App& app) {
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");
   // bench/results/defaults.md says why.
-  o->writing.options.sampling.temperature = 0.7;
-  o->writing.options.sampling.top_p = 0.9;
-  o->writing.options.sampling.repetition_penalty = 1.1;
+  o->writing.options.sampling.temperature = 1;
+  o->writing.options.sampling.top_p = 0.95;
   o->writing.add_to(*command);
   command->footer(
       "Examples:\n  ingrain chat --memory book.memory\n  ingrain chat models/reader-17m --temperature 0.5\n"
