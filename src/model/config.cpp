@@ -82,8 +82,16 @@ void ModelConfig::join_layers() {
   layers.clear();
 }
 
+bool ModelConfig::has(MixerKind kind) const {
+  if (layers.empty()) return mixer == kind;
+  return std::any_of(layers.begin(), layers.end(), [&](const LayerSpec& one) { return one.mixer == kind; });
+}
+
 void validate(const ModelConfig& c, std::string_view where) {
   validate_sizes(c, where);
+  each_mixer(c.mixers, [&](MixerKind kind, const auto& sizes) {
+    if (c.has(kind)) sizes.validate(where);
+  });
   validate_layer(c, where);
   refuse_uncomputed(c, c, where);
   for (size_t i = 0; i < c.layers.size(); ++i) {

@@ -236,7 +236,7 @@ class MetaGradient {
   std::vector<GradientSums::Entry> suffix_entries() const {
     auto entries = gradients_.slow(Step::final_norm);
     for (int64_t i = c_.prefix_len(); i < c_.num_layers; ++i) {
-      if (i > c_.prefix_len()) append(entries, gradients_.slow(Step::attention, i));
+      if (i > c_.prefix_len()) append(entries, gradients_.slow(Step::mixer, i));
       append(entries, gradients_.slow(Step::fast, i));
       append(entries, gradients_.slow(Step::mlp, i));
     }

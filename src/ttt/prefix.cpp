@@ -1,6 +1,6 @@
 #include "ttt/prefix.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 #include "ops/embedding/embedding.h"
 
 namespace ingrain::ttt {

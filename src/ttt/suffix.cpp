@@ -1,6 +1,6 @@
 #include "ttt/suffix.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 #include "ops/rms_norm/rms_norm.h"
 
 #include <torch/csrc/autograd/custom_function.h>

@@ -4,7 +4,7 @@
 // IN and OUT: a dictionary of tensors as torch.save writes it.
 #include "base/error.h"
 #include "base/files.h"
-#include "model/mixers/gated_delta_net.h"
+#include "model/mixers/gated_delta_net/gated_delta_net.h"
 #include "ops/gated_delta/gated_delta.h"
 
 #include <torch/csrc/jit/serialization/pickle.h>

@@ -1,6 +1,6 @@
 #include "ttt/steps/amortized.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 #include "model/rope.h"
 #include "ttt/steps/plain.h"
 

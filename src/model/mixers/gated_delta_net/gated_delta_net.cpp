@@ -1,4 +1,4 @@
-#include "model/mixers/gated_delta_net.h"
+#include "model/mixers/gated_delta_net/gated_delta_net.h"
 
 #include "ops/gated_delta/gated_delta.h"
 #include "ops/gated_delta/parts.h"

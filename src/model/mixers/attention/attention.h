@@ -5,7 +5,7 @@
 
 namespace ingrain {
 
-extern const LayerMixer attention_mixer;
+std::span<const Parameter> attention_parameters();
 
 /// 1 / sqrt(head_dim).
 double attention_scale(const ModelConfig& config);
