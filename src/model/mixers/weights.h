@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/mixers/attention/weights.h"
+#include "model/mixers/gated_delta_net/weights.h"
 #include "model/mixers/kinds.h"
 
 namespace ingrain {
