@@ -93,6 +93,8 @@ struct ModelConfig : LayerSpec {
   void join_layers();
 
   bool has(MixerKind mixer) const;
+  /// Of the layer whose attention sees furthest; 1 if none has attention.
+  int64_t widest_window() const;
   /// Index of the first suffix block.
   int64_t prefix_len() const { return num_layers - suffix_len; }
 };

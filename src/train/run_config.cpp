@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "tokenizer/tokenizer.h"
 #include "model/device.h"
+#include "ttt/outer_gradient.h"
 
 #include <fnmatch.h>
 
@@ -218,6 +219,7 @@ RunConfig parse_run_config(const SettingMap& settings, const std::string& source
   require(run.train.mode == Mode::standard || run.model.config.suffix_len > 0,
           "{}: mode \"meta\" needs a model with fast weights: set model.suffix_len, or train.mode = \"standard\"",
           source);
+  if (run.train.mode == Mode::meta) ttt::require_meta_trainable(run.model.config, source);
   check_train_only(run, in);
   return run;
 }

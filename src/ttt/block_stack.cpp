@@ -14,7 +14,7 @@ BlockStack::BlockStack(const ModelConfig& config, const GradientSums& gradients,
 
 Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const {
   const BlockWeights& block = w.blocks[static_cast<size_t>(stage)];
-  const Carry nothing_before{[&](int64_t, const ops::Heads& now) { return attend_window(c_, now, {}); },
+  const Carry nothing_before{[&](int64_t layer, const ops::Heads& now) { return attend_window(c_, layer, now, {}); },
                              [](int64_t, const auto& run) {
                                RecurrentState state;
                                return run(state);

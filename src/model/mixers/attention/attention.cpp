@@ -25,8 +25,9 @@ const LayerMixer attention_mixer{.mix = attention, .state = nullptr, .parameters
 
 double attention_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
 
-Tensor attend_window(const ModelConfig& c, const ops::Heads& now, const ops::KvWindow& past) {
-  return ops::windowed_attention(now.q_PBTHd, now.k_PBTGd, now.v_PBTGd, past, c.window, attention_scale(c));
+Tensor attend_window(const ModelConfig& c, int64_t layer, const ops::Heads& now, const ops::KvWindow& past) {
+  return ops::windowed_attention(now.q_PBTHd, now.k_PBTGd, now.v_PBTGd, past, c.layer(layer).window,
+                                 attention_scale(c));
 }
 
 }  // namespace ingrain
