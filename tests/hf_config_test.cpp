@@ -211,7 +211,8 @@ TEST(ModelConfig, a_layer_may_have_a_window_or_a_mixer_of_its_own) {
     }
     return std::string("accepted");
   };
-  EXPECT_THAT(refused(json::object()), HasSubstr("'linear_num_key_heads' is 0; layers with a Gated DeltaNet need 1 to"));
+  EXPECT_THAT(refused(json::object()),
+              HasSubstr("'linear_num_key_heads' is 0; layers with a Gated DeltaNet need 1 to"));
   file.update({{"linear_num_key_heads", 2}, {"linear_num_value_heads", 4}, {"linear_key_head_dim", 8}});
   file["linear_value_head_dim"] = 16;
   const ModelConfig c = parse_config(file, "config.json");

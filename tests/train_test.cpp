@@ -163,9 +163,12 @@ std::vector<std::string> with_delta_net(std::vector<std::string> overrides) {
 }
 
 TEST_F(Training, ten_steps_are_five_a_resume_and_five_bit_for_bit) {
-  const std::vector<std::vector<std::string>> variants{
-      {}, {"train.mode=standard"}, {"train.dtype=bf16"}, {"data.order=numpy", "train.accumulation=2"},
-      with_delta_net({"train.mode=standard", "model.suffix_len=2"}), with_delta_net({"train.dtype=bf16"})};
+  const std::vector<std::vector<std::string>> variants{{},
+                                                       {"train.mode=standard"},
+                                                       {"train.dtype=bf16"},
+                                                       {"data.order=numpy", "train.accumulation=2"},
+                                                       with_delta_net({"train.mode=standard", "model.suffix_len=2"}),
+                                                       with_delta_net({"train.dtype=bf16"})};
   for (size_t i = 0; i < variants.size(); ++i) {
     Trainer whole(config_in(fmt::format("whole{}", i), variants[i]));
     while (!whole.done()) whole.advance();

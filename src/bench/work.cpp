@@ -121,8 +121,7 @@ Work meta_step_work(const ModelConfig& c, int64_t T) {
   for (int64_t first = 0; first < T; first += c.chunk) {
     const auto seen = [&](int64_t i) { return meeting(c, i, first, c.chunk, first); };
     if (first + c.chunk == T) {  // the last chunk makes no step and needs no tangent
-      const double met =
-          sum_of_mixers(c, next, [&](int64_t i) { return seen(i).forward() + seen(i).backward(true); });
+      const double met = sum_of_mixers(c, next, [&](int64_t i) { return seen(i).forward() + seen(i).backward(true); });
       out += {0, 3 * linear + met, 3 * b * p.head};
       continue;
     }

@@ -14,9 +14,7 @@ namespace ingrain::session {
 TokenStep::TokenStep(const Network& model, int64_t rows)
     : config_(model.config), weights_(model.weights_for(rows)), rows_(rows), graph_(weights_.device()) {}
 
-bool TokenStep::lacks_room(int64_t needed) const {
-  return needed > room_ && room_ < config_.widest_window();
-}
+bool TokenStep::lacks_room(int64_t needed) const { return needed > room_ && room_ < config_.widest_window(); }
 
 /// Room for what a query sees, and for the tokens of a chunk, which the memory gets at its end. A window that the text
 /// does not fill yet gets no more than is needed for a while. Where memory runs out there are no buffers: the next call

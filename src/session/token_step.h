@@ -18,8 +18,8 @@ struct Rows {
   Tensor of(const Tensor& x_B) const { return x_B.narrow(0, first, count); }
 };
 
-/// Invariant: where a row was loaded, its ring holds the keys and values of its layer's newest window - 1 positions (as far as
-/// there are any, and as many as the ring has slots) before its next token. Not thread-safe.
+/// Invariant: where a row was loaded, its ring holds the keys and values of its layer's newest window - 1 positions (as
+/// far as there are any, and as many as the ring has slots) before its next token. Not thread-safe.
 class TokenStep {
  public:
   TokenStep(const Network& model, int64_t rows);
@@ -69,7 +69,7 @@ class TokenStep {
   const Weights& weights_;  // for so many rows
   const int64_t rows_;
   ops::Graph graph_;
-  int64_t room_ = 0;           // positions that rings have slots for, unless a window needs fewer
+  int64_t room_ = 0;          // positions that rings have slots for, unless a window needs fewer
   std::vector<Ring> ring_L_;  // of layers with attention
   // Of recurrent layers, each part flat: [B + 1, ...]; the last row is for rows without a token.
   std::vector<std::vector<Tensor>> state_L_;

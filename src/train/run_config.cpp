@@ -20,11 +20,23 @@ constexpr double kHuge = 1e12;
 
 /// The fields of config.json that fix which tensors there are, and their shapes.
 std::vector<std::string> shape_keys() {
-  std::vector<std::string> keys{
-      "vocab_size", "hidden_size",       "num_hidden_layers", "num_attention_heads",    "num_key_value_heads",
-      "head_dim",   "intermediate_size", "suffix_len",        "fast_intermediate_size", "qk_norm",
-      "post_norm",  "fast_post_norm",    "attention_bias",    "tie_word_embeddings",    "learned_inner_rates",
-      "layers",     "mixer"};
+  std::vector<std::string> keys{"vocab_size",
+                                "hidden_size",
+                                "num_hidden_layers",
+                                "num_attention_heads",
+                                "num_key_value_heads",
+                                "head_dim",
+                                "intermediate_size",
+                                "suffix_len",
+                                "fast_intermediate_size",
+                                "qk_norm",
+                                "post_norm",
+                                "fast_post_norm",
+                                "attention_bias",
+                                "tie_word_embeddings",
+                                "learned_inner_rates",
+                                "layers",
+                                "mixer"};
   each_mixer(MixerSizes{}, [&](MixerKind, const auto& sizes) {
     sizes.fields([&](const char* key, auto) { keys.emplace_back(key); });
   });

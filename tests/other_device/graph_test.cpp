@@ -205,8 +205,7 @@ int64_t repeated_chunks(const ModelConfig& c, int64_t begin, int64_t tokens) {
   int64_t count = 0, widest = 0;
   for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i) widest = std::max(widest, c.layer(i).window);
   for (int64_t q = (begin + c.chunk - 1) / c.chunk * c.chunk; q + c.chunk < end; q += c.chunk)
-    if (q >= widest && (count > 0 || end - q >= ttt::ChunkGraph::kWorthwhile * c.chunk))
-      ++count;
+    if (q >= widest && (count > 0 || end - q >= ttt::ChunkGraph::kWorthwhile * c.chunk)) ++count;
   return count;
 }
 
@@ -247,17 +246,14 @@ TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
   expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAChunk,
-                         ::testing::Values(Reading{{}, 1, {150}},
-                                           Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
-                                           Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
-                                           Reading{{.window = 5}, 2, {130, 71}},
-                                           Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
-                                           Reading{{.window = 8}, 1, {100, 100}},
-                                           Reading{{.layers = 4, .suffix = 3, .window = 5, .full = 2, .full_window = 21},
-                                                   1,
-                                                   {110, 100}},
-                                           Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, GraphOfAChunk,
+    ::testing::Values(Reading{{}, 1, {150}}, Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
+                      Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
+                      Reading{{.window = 5}, 2, {130, 71}}, Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
+                      Reading{{.window = 8}, 1, {100, 100}},
+                      Reading{{.layers = 4, .suffix = 3, .window = 5, .full = 2, .full_window = 21}, 1, {110, 100}},
+                      Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
 
 TEST_F(Graph, of_a_chunk_rounds_the_weights_that_it_has_moved) {
   const Network here = test::tiny_model({}, at::kBFloat16), there = this->there(here);

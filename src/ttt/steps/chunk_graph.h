@@ -19,7 +19,8 @@ class ChunkGraph {
   /// eta_S: inner_rates(). All but eta must outlive it.
   ChunkGraph(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S);
 
-  /// Whether the next chunk is the same work as all after it: the memory is at a chunk's start, and its windows are full.
+  /// Whether the next chunk is the same work as all after it: the memory is at a chunk's start, and its windows are
+  /// full.
   static bool repeats(const ModelConfig& config, const Memory& memory);
 
   /// Valid until the next run.

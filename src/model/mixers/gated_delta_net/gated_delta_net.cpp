@@ -14,7 +14,7 @@ constexpr double kUnitEps = 1e-6;  // of the keys' and queries' lengths
 
 /// Channels of x [B, T, C] from `first` on, as heads [B, T, heads, d].
 Tensor heads_of(const Tensor& x_BTC, int64_t first, int64_t heads, int64_t d) {
-  return x_BTC.narrow(2, first, heads * d).unflatten(2, {heads, d});
+  return x_BTC.narrow(2, first, heads * d).view({x_BTC.size(0), x_BTC.size(1), heads, d});
 }
 
 Tensor mix_by_delta(const MixerPass& pass, const Tensor& x_PBTD) {
@@ -28,8 +28,7 @@ Tensor mix_by_delta(const MixerPass& pass, const Tensor& x_PBTD) {
 
 std::vector<StatePart> delta_state(const ModelConfig& c, int64_t) {
   const GatedDeltaNetSizes& s = c.mixers.gated_delta_net;
-  return {{"conv", {s.kernel - 1, s.convolved()}, false},
-          {"delta", {s.value_heads, s.key_dim, s.value_dim}, true}};
+  return {{"conv", {s.kernel - 1, s.convolved()}, false}, {"delta", {s.value_heads, s.key_dim, s.value_dim}, true}};
 }
 
 /// Sᵀ k, k uᵀ and Sᵀ q.
@@ -40,10 +39,8 @@ double delta_work(const ModelConfig& c) {
 
 }  // namespace
 
-const LayerMixer gated_delta_net_mixer{.mix = mix_by_delta,
-                                       .state = delta_state,
-                                       .parameters = gated_delta_net_parameters,
-                                       .state_work = delta_work};
+const LayerMixer gated_delta_net_mixer{
+    .mix = mix_by_delta, .state = delta_state, .parameters = gated_delta_net_parameters, .state_work = delta_work};
 
 Tensor gated_delta_net(const GatedDeltaNetSizes& s, const GatedDeltaNetWeights& w, double eps, const Tensor& x_BTD,
                        RecurrentState& state) {
