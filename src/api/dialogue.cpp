@@ -1,8 +1,8 @@
 #include "ingrain/dialogue.h"
 
+#include "api/chat_form.h"
 #include "api/parts.h"
 #include "base/error.h"
-#include "chat/chat_template_file.h"
 #include "chat/common_prefix.h"
 #include "chat/control_tokens.h"
 #include "chat/conversation.h"
@@ -21,14 +21,6 @@ constexpr const char* kStateKind = "ingrain dialogue 1";
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-chat::Form form_of(const Model& model, bool special) {
-  const tokenizer::Tokenizer& tokenizer = model.parts().tokenizer;
-  chat::Form out{.source = chat::find_chat_template(model.parts().folder), .named = tokenizer.named_tokens()};
-  if (special) return out;
-  out.control = chat::control_tokens(tokenizer, out.source.value_or(""));
-  return out;
-}
 
 /// Of the tokens `old` that gave way to `now`, how many `now` does not read again at its beginning: what was dropped.
 int64_t dropped_of(std::span<const int32_t> old, std::span<const int32_t> now) {
@@ -81,18 +73,14 @@ struct Dialogue::State {
       : memory(std::move(from)),
         options(how),
         base(memory.position()),
-        conversation(form_of(memory.model(), options.special)) {
+        conversation(chat_form(memory.model(), options.special)) {
     if (options.keep > 0) copies[0] = std::make_shared<const Memory>(memory);
   }
 
   const tokenizer::Tokenizer& tokenizer() const { return memory.model().parts().tokenizer; }
 
   std::vector<int32_t> tokens_of(const chat::Rendering& rendering) const {
-    std::vector<int32_t> out;
-    for (const chat::Piece& piece : rendering) {
-      const auto tokens = chat::encode_part(tokenizer(), piece.text, piece.literal, &piece == rendering.data());
-      out.insert(out.end(), tokens.begin(), tokens.end());
-    }
+    std::vector<int32_t> out = chat::encode(tokenizer(), rendering);
     // A template writes its own beginning.
     const int64_t bos = memory.state().network().config.bos_id;
     if (!conversation.has_template() && base == 0 && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));

@@ -2,10 +2,9 @@
 
 #include "api/parts.h"
 #include "base/error.h"
+#include "session/step_numbers.h"
 #include "tokenizer/stream_encoder.h"
 #include "store/model_tokenizer.h"
-
-#include <limits>
 
 namespace ingrain {
 
@@ -26,12 +25,7 @@ ttt::ReadOptions engine_options(const ReaderOptions& options) {
   out.keep_going = options.keep_going;
   if (options.on_step)
     out.on_step = [&options](const ttt::StepReport& step, const ttt::Memory&, const std::vector<Mlp>&) {
-      // Together: on a GPU each number that is asked for waits for all that is queued there.
-      std::vector<Tensor> numbers{step.loss_B[0], step.norm_B[0]};
-      if (step.loss_after_B.defined()) numbers.push_back(step.loss_after_B[0]);
-      const Tensor host = at::stack(numbers).to(at::kCPU, at::kDouble);
-      const double* x = host.data_ptr<double>();
-      options.on_step({step.step, x[0], host.numel() > 2 ? x[2] : std::numeric_limits<double>::quiet_NaN(), x[1]});
+      options.on_step(session::numbers_of(step));
     };
   return out;
 }

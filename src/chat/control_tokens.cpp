@@ -62,4 +62,13 @@ std::vector<int32_t> encode_part(const tokenizer::Tokenizer& tokenizer, std::str
   return out;
 }
 
+std::vector<int32_t> encode(const tokenizer::Tokenizer& tokenizer, const Rendering& rendering) {
+  std::vector<int32_t> out;
+  for (const Piece& piece : rendering) {
+    const auto tokens = encode_part(tokenizer, piece.text, piece.literal, &piece == rendering.data());
+    out.insert(out.end(), tokens.begin(), tokens.end());
+  }
+  return out;
+}
+
 }  // namespace ingrain::chat

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "chat/conversation.h"
 #include "tokenizer/tokenizer.h"
 
 namespace ingrain::chat {
@@ -20,5 +21,8 @@ std::vector<std::string> control_tokens(const tokenizer::Tokenizer& tokenizer, s
 /// text.
 std::vector<int32_t> encode_part(const tokenizer::Tokenizer& tokenizer, std::string_view part, bool literal,
                                  bool is_first);
+
+/// All of a rendered conversation: encode_part() of each piece.
+std::vector<int32_t> encode(const tokenizer::Tokenizer& tokenizer, const Rendering& rendering);
 
 }  // namespace ingrain::chat

@@ -114,12 +114,19 @@ void Conversation::add_message(const nlohmann::ordered_json& message) {
   messages_.push_back(std::move(said));
 }
 
+void Conversation::set_tools(const nlohmann::ordered_json& tools) {
+  tools_ = tools;
+  for_each_text(tools_, [&](std::string_view text) { return marked(text); });
+}
+
 Rendering Conversation::render(bool answer_follows) const {
   if (!template_) return pieces_of(as_text(), form_.control);
   chat::ChatOptions options;
   options.add_generation_prompt = answer_follows;
   options.bos_token = form_.bos_token;
   options.eos_token = form_.eos_token;
+  options.tools = tools_;
+  options.extra = extra_;
   for (const auto& [name, token] : form_.named) options.extra[name] = token;
   return pieces_of(template_->render(messages_, options), form_.control);
 }

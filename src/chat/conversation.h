@@ -43,6 +43,10 @@ class Conversation {
   void add_answer(const Rendering& answer);
   /// The next message whatever its members ("tool_calls", content in parts); every string in it is said, not meant.
   void add_message(const nlohmann::ordered_json& message);
+  /// What the template sees besides the messages: the tools that may be called (a list, or null) and more variables (an
+  /// object, or null). Strings in the tools are said, not meant.
+  void set_tools(const nlohmann::ordered_json& tools);
+  void set_extra(nlohmann::ordered_json variables) { extra_ = std::move(variables); }
 
   /// The whole conversation as the model is to read it. `answer_follows`: up to where the next answer begins. Error:
   /// what the template itself refuses, in its words.
@@ -67,7 +71,7 @@ class Conversation {
 
   Form form_;
   std::shared_ptr<const chat::ChatTemplate> template_;
-  nlohmann::ordered_json messages_;
+  nlohmann::ordered_json messages_, tools_, extra_;
 };
 
 }  // namespace ingrain::chat

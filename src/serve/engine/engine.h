@@ -3,6 +3,7 @@
 // pass, and long reading is cut so that nobody's stream stalls.
 #pragma once
 
+#include "ingrain/error.h"
 #include "ingrain/generate.h"
 #include "ingrain/model.h"
 #include "ingrain/reader.h"
@@ -100,7 +101,7 @@ struct EngineOptions {
   double max_age_seconds = 0;                  // of states that nobody used; 0: no limit
   int64_t max_running = 64;                    // answers at once; more wait
   int64_t max_waiting = 512;                   // more are Busy
-  int64_t read_slice = 256;                    // tokens read at once between two tokens of others
+  int64_t read_slice = 0;                      // tokens read at once between two tokens of others; 0: a chunk
 };
 
 struct EngineStats {

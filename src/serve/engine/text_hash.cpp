@@ -34,6 +34,8 @@ void TextHasher::add(const tokenizer::Tokenizer& tokenizer, int32_t token) {
   state_->add({bytes, sizeof bytes});
 }
 
+void TextHasher::add_bytes(std::string_view text) { state_->add(text); }
+
 TextHash TextHasher::hash() const {
   const XXH128_hash_t digest = XXH3_128bits_digest(&state_->xxh);
   return {state_->length, digest.high64, digest.low64};

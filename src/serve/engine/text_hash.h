@@ -1,4 +1,5 @@
-// What a memory has read, as bytes, in a number: texts that read alike have the same, however they were cut into tokens.
+// What a memory has read, as bytes, in a number: texts that read alike have the same, however they were cut into
+// tokens.
 #pragma once
 
 #include "tokenizer/tokenizer.h"
@@ -15,7 +16,8 @@ struct TextHash {
   auto operator<=>(const TextHash&) const = default;
 };
 
-/// Takes tokens one by one. A special token is itself, never the characters that spell it. A copy goes on independently.
+/// Takes tokens one by one. A special token is itself, never the characters that spell it. A copy goes on
+/// independently.
 class TextHasher {
  public:
   /// `base`: what was read before, as a name; texts after different bases differ.
@@ -25,6 +27,7 @@ class TextHasher {
   ~TextHasher();
 
   void add(const tokenizer::Tokenizer& tokenizer, int32_t token);
+  void add_bytes(std::string_view text);  // of a token that is not special
   TextHash hash() const;
 
  private:

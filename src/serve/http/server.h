@@ -17,10 +17,10 @@ struct NoCase {
 using Headers = std::map<std::string, std::string, NoCase>;
 
 struct Request {
-  std::string method;  // "GET"
-  std::string path;    // decoded, without the query: "/v1/models"; no "..", no NUL
-  std::map<std::string, std::string> query;
-  Headers headers;  // a header given twice is joined by ", "
+  std::string method;                        // "GET"
+  std::string path;                          // decoded, without the query: "/v1/models"; no "..", no NUL; valid UTF-8
+  std::map<std::string, std::string> query;  // as above; a name given twice is joined by ","
+  Headers headers;                           // a header given twice is joined by ", "
   std::string body;
   std::string peer;  // address of the client
   std::string id;    // of this request, for logs and X-Request-Id
@@ -33,6 +33,8 @@ class Exchange {
   virtual const Request& request() const = 0;
 
   /// The whole reply. Once, and not after begin().
+  /// `more` goes to the client with X-Request-Id, Date, X-Content-Type-Options, Cache-Control (no-store, if `more` has
+  /// none) and what CORS asks for; of the headers that frame a message it may hold none. Error: reply given twice.
   virtual void reply(int status, std::string_view content_type, std::string body, const Headers& more = {}) = 0;
   /// The head of a reply that comes in parts (chunked).
   virtual void begin(int status, std::string_view content_type, const Headers& more = {}) = 0;
@@ -41,28 +43,36 @@ class Exchange {
   virtual bool write(std::string_view bytes) = 0;
   virtual void end() = 0;
 
-  virtual bool gone() const = 0;   // the client has closed, or was too slow
+  virtual bool gone() const = 0;   // the client has closed (its sending side is enough), or was too slow; or stop()
   virtual int status() const = 0;  // what was replied; 0: nothing yet
 };
 
 struct HttpOptions {
   std::string address = "127.0.0.1";
   uint16_t port = 8080;  // 0: any that is free
-  std::vector<std::string>
-      hosts;  // names that Host may say besides the address, localhost, 127.0.0.1 and [::1]; "*": any
-  std::vector<std::string> origins;  // that CORS allows; empty: none; "*": any
+  /// Names that Host may say besides the address and localhost; "*": any. An IP address may always be said: what DNS
+  /// rebinding needs is a name.
+  std::vector<std::string> hosts = {};
+  /// Origins ("https://chat.example.com") of other sites' pages that may call; empty: none; "*": any. Browsers say
+  /// Origin, and one that is neither listed nor this server's own is refused, whether or not CORS would ask first.
+  std::vector<std::string> origins = {};
   uint64_t max_body = uint64_t{64} << 20;
+  uint64_t max_bodies = uint64_t{512} << 20;  // of all requests in work together; more are told 503
   uint32_t max_header = 16 << 10;
   uint32_t max_target = 8 << 10;
   int max_connections = 512;   // more are told 503 with Retry-After
   double header_seconds = 10;  // a request's head must be there by then
-  double body_seconds = 60;    // without a byte of the body
+  double body_seconds = 60;    // without a byte of the body, or, beyond them, below 1 KiB a second
   double idle_seconds = 75;    // between two requests of a connection
   double write_seconds = 30;   // a client that takes nothing for so long is gone
+  /// What was answered here, without a handler (a limit, a bad head) or for one (it threw): for logs and metrics.
+  /// Called on any thread; must neither block nor throw. Of the request, as much is there as was understood.
+  std::function<void(const Request& request, int status, const std::string& why)> on_refusal = {};
 };
 
-/// Called for each request, each on a thread of its own. What it throws becomes a 500; a handler that returns without a
-/// reply, too.
+/// Called for each request, each on a thread of its own. What it throws becomes a 500 that doesn't tell why (on_refusal
+/// does); a handler that returns without a reply, too. A reply in parts that isn't ended is cut, so that the client
+/// knows.
 using Handler = std::function<void(Exchange&)>;
 
 /// Listens from construction (Error: the address cannot be bound, naming it and the remedy) until stop().

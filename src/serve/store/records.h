@@ -2,6 +2,8 @@
 // implementation is: a call that returned is there after kill -9.
 #pragma once
 
+#include "ingrain/error.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -25,9 +27,9 @@ struct Record {
 /// A state of a model's memory: its tensors lie in a file of this id, or in RAM alone.
 struct StateRow {
   std::string id, owner, parent;  // parent: the state that its tokens follow on ("": the first)
-  std::string base;               // the named memory's state that the text began from, or ""
+  std::string base;               // what its text began from, and how it learns, in the engine's words
   std::string model;              // fingerprint
-  std::string tokens;  // those after the parent's: int32 little endian, then one byte each: 1 if the model wrote it
+  std::string tokens;  // those after the parent's: int32, little endian
   uint64_t length = 0, hash_high = 0, hash_low = 0;  // of all bytes since the base, as the state index counts them
   int64_t position = 0, steps = 0;
   uint64_t bytes = 0;             // of its tensors
@@ -36,19 +38,27 @@ struct StateRow {
   int64_t order = 0;  // rises with every insertion; set by the store
 };
 
-/// Thread-safe. Errors: what the database says, with the remedy.
+/// Another record of this owner and kind has this name.
+class NameTaken : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Thread-safe. Errors: what the database says, with the remedy. Owners, kinds, ids, parents, names and models have at
+/// most 512 bytes, none of them NUL; a body at most 64 MiB, tokens 256 MiB.
 class Records {
  public:
   virtual ~Records() = default;
 
-  /// All of it or nothing. `states` come first. A record of a key that is there replaces it (its order stays).
+  /// All of it or nothing, and on the disk. `states` come first. A record or state of a key that is there replaces it
+  /// (its order stays). Error for what is too long; NameTaken.
   virtual void put(const std::vector<StateRow>& states, const std::vector<Record>& records) = 0;
   void put(const Record& record) { put({}, {record}); }
 
   virtual std::optional<Record> get(const std::string& owner, const std::string& kind, const std::string& id) = 0;
   virtual std::optional<Record> by_name(const std::string& owner, const std::string& kind, const std::string& name) = 0;
   /// In rising order of insertion (`descending`: falling), those after `after` (an id; "": from the beginning) of this
-  /// parent ("": of any).
+  /// parent ("": of any). Nothing if there is no `after`.
   struct List {
     std::string parent = {}, after = {};
     int64_t limit = 100;
@@ -63,9 +73,11 @@ class Records {
   virtual std::vector<StateRow> states_after(const std::string& owner, const std::string& model, int64_t order) = 0;
   /// All states' rows without tokens, by rising time of use: for eviction.
   virtual std::vector<StateRow> states_by_use() = 0;
+  /// Not synced: power loss may take it.
   virtual void touch(const std::string& id, int64_t used) = 0;
   virtual void set_file(const std::string& id, bool has_file) = 0;
   virtual bool named(const std::string& state, const std::string& kind) = 0;  // whether a record of this kind does
+  /// Those that follow on it, and records that name it, stay.
   virtual void remove_state(const std::string& id) = 0;
 
   /// A lease on a name, so that two servers never go on with one conversation: true if it is `holder`'s now, until

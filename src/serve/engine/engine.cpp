@@ -1,0 +1,189 @@
+#include "serve/engine/engine.h"
+
+#include "api/parts.h"
+#include "base/error.h"
+#include "serve/engine/prompt_tokens.h"
+#include "serve/engine/scheduler.h"
+#include "session/sampler.h"
+#include "store/model_tokenizer.h"
+#include "ttt/memory_file.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace ingrain::serve {
+
+struct Engine::Parts {
+  Model model;
+  PromptReader prompts;
+  States states;
+  Scheduler scheduler;
+  mutable std::mutex mutex;
+  int64_t prompt_count = 0, known_count = 0, tokens_cached = 0;
+
+  Parts(Model of, std::shared_ptr<Records> records, const EngineOptions& options)
+      : model(std::move(of)),
+        prompts(model),
+        states(model, std::move(records), options),
+        scheduler(model, states, options) {}
+};
+
+namespace {
+
+/// Why an earlier part of the conversation has to be read again; "" if only what is new is read.
+std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& prompt, const States::Found& found) {
+  size_t bytes = 0;
+  for (const int32_t token : found.rest) bytes += tokenizer.id_to_bytes(token).size();
+  constexpr size_t kForm = 32;  // a template's words between two messages
+  if (bytes <= prompt.newest_bytes + kForm) return {};
+  if (!found.node) return "nothing that begins so is known";
+  return fmt::format("what is known agrees with {} of {} tokens only", prompt.tokens.size() - found.rest.size(),
+                     prompt.tokens.size());
+}
+
+void check(const Writing& writing) {
+  session::validate(writing.sampling);
+  if (writing.choices < 1 || writing.choices > 128) fail_usage("n is {}; it must be 1 to 128", writing.choices);
+  if (writing.top_logprobs > 20) fail_usage("top_logprobs is {}; it must be at most 20", writing.top_logprobs);
+}
+
+/// Passes on events until all is done; a false answer of on_event ends the job.
+void follow(Job& job, const std::function<bool(const Event&)>& on_event) {
+  try {
+    while (const std::optional<Event> event = job.next())
+      if (on_event && !job.cancelled && !on_event(*event)) job.cancelled = true;
+  } catch (...) {
+    job.cancelled = true;
+    throw;
+  }
+}
+
+}  // namespace
+
+Engine::Engine(Model model, std::shared_ptr<Records> records, const EngineOptions& options)
+    : parts_(std::make_unique<Parts>(std::move(model), std::move(records), options)) {}
+
+Engine::~Engine() { finish(0); }
+
+const Model& Engine::model() const { return parts_->model; }
+
+Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::function<bool(const Event&)>& on_event) {
+  Parts& p = *parts_;
+  check(writing);
+  const PromptTokens read = p.prompts.read(prompt);
+  if (read.tokens.empty() && prompt.base.empty()) fail_usage("prompt: empty; there is nothing to go on from");
+  const auto job = std::make_shared<Job>();
+  job->root = {prompt.owner, prompt.base, writing.learn};
+  States::Found found = p.states.find(job->root, read.tokens);
+  if (found.node) job->memory = p.states.memory(found.node);
+  job->from = found.node;
+  const std::string miss = miss_of(p.model.parts().tokenizer, read, found);
+  const int64_t cached =
+      std::max<int64_t>(0, static_cast<int64_t>(read.tokens.size()) - static_cast<int64_t>(found.rest.size()));
+  job->shared = read.shared > static_cast<size_t>(cached) ? read.shared - static_cast<size_t>(cached) : 0;
+  job->tokens = std::move(found.rest);
+  // The same whatever is known of the prompt.
+  const size_t window = static_cast<size_t>(std::max<int64_t>(writing.sampling.penalty_window, 0));
+  job->seen.assign(read.tokens.end() - static_cast<std::ptrdiff_t>(std::min(window, read.tokens.size())),
+                   read.tokens.end());
+  job->writing = writing;
+  job->how.sampling = writing.sampling;
+  job->how.max_tokens = writing.max_tokens < 0 ? std::numeric_limits<int64_t>::max() : writing.max_tokens;
+  job->how.stop = writing.stop;
+  job->how.stop.insert(job->how.stop.end(), read.stops.begin(), read.stops.end());
+  {
+    std::lock_guard lock(p.mutex);
+    ++p.prompt_count;
+    p.known_count += miss.empty();
+    p.tokens_cached += cached;
+  }
+  p.scheduler.submit(job);
+  follow(*job, on_event);
+
+  Outcome out;
+  out.prompt_tokens = static_cast<int64_t>(read.tokens.size());
+  out.cached_tokens = cached;
+  out.miss = miss;
+  out.seconds_queued = job->seconds_queued;
+  out.seconds_reading = job->seconds_reading;
+  out.seconds_writing = job->seconds_writing;
+  for (const Job::Written& written : job->written) {
+    if (written.node && writing.keep) p.states.persist(written.node);
+    out.choices.push_back({written.text, written.reason, static_cast<int64_t>(written.tokens.size()),
+                           written.node ? written.node->id : "",
+                           p.prompts.answer(written.tokens, written.reason, written.text)});
+    if (!written.node) continue;
+    out.memory_bytes = written.node->bytes;
+    out.position = written.node->position;
+  }
+  job->written.clear();
+  job->memory.reset();
+  p.states.trim();
+  return out;
+}
+
+Engine::ReadOutcome Engine::read(const Owner& owner, const std::string& base, std::string_view text,
+                                 const std::function<bool(const Event&)>& on_event) {
+  Parts& p = *parts_;
+  const auto job = std::make_shared<Job>();
+  job->writes = false;
+  job->root = {owner, base, Learn::all};
+  if (!base.empty()) {
+    job->from = p.states.get(owner, base);
+    job->memory = p.states.memory(job->from);
+  }
+  const ModelConfig& config = p.model.parts().network.config;
+  job->tokens = job->memory ? p.model.encode(text) : document_tokens(config, p.model.parts().tokenizer, text);
+  if (text.empty()) fail_usage("text: empty; there is nothing to read");
+  p.scheduler.submit(job);
+  follow(*job, on_event);
+  require(job->result.has_value(), "nothing was read");
+  const auto [node, memory] = p.states.add_base(owner, std::move(*job->result));
+  p.states.persist(node);
+  return {node->id,
+          job->tokens_read,
+          node->position,
+          node->steps,
+          job->nll_count > 0 ? job->nll_sum / static_cast<double>(job->nll_count)
+                             : std::numeric_limits<double>::quiet_NaN(),
+          node->bytes,
+          job->stopped_reading};
+}
+
+Engine::StateInfo Engine::info(const Owner& owner, const std::string& state) const {
+  const NodePtr node = parts_->states.get(owner, state);
+  return {node->position, node->steps, node->bytes};
+}
+
+void Engine::download(const Owner& owner, const std::string& state, const std::filesystem::path& file) {
+  const auto memory = parts_->states.memory(parts_->states.get(owner, state));
+  ttt::save_memory(file, parts_->model.parts().network, *memory);
+}
+
+std::string Engine::upload(const Owner& owner, const std::filesystem::path& file) {
+  ttt::Memory memory = ttt::load_memory(file, parts_->model.parts().network);
+  require(memory.batch() == 1, "a memory of {} sequences; the server's are of one", memory.batch());
+  const auto [node, kept] = parts_->states.add_base(owner, std::move(memory));
+  parts_->states.persist(node);
+  return node->id;
+}
+
+void Engine::forget(const Owner& owner, const std::string& state) {
+  parts_->states.forget(parts_->states.get(owner, state));
+}
+
+EngineStats Engine::stats() const {
+  EngineStats out;
+  parts_->scheduler.count(out);
+  parts_->states.count(out);
+  std::lock_guard lock(parts_->mutex);
+  out.prompts = parts_->prompt_count;
+  out.prompts_known = parts_->known_count;
+  out.tokens_cached = parts_->tokens_cached;
+  return out;
+}
+
+void Engine::finish(double grace_seconds) { parts_->scheduler.finish(grace_seconds); }
+
+}  // namespace ingrain::serve

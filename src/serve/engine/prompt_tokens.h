@@ -1,0 +1,42 @@
+// A prompt as the model reads it: the conversation in the model's own template, or a text as it is.
+#pragma once
+
+#include "chat/conversation.h"
+#include "serve/engine/engine.h"
+
+namespace ingrain::serve {
+
+struct PromptTokens {
+  std::vector<int32_t> tokens;
+  /// So many of them say nothing of what the first user asks: instructions and tools, which conversations share.
+  size_t shared = 0;
+  /// Bytes of what comes after the last answer in it; all, where there is none.
+  size_t newest_bytes = 0;
+  std::vector<std::string> stops;  // texts before which an answer ends, besides end-of-text tokens
+};
+
+/// Prompts of one model. Safe to use by many threads at once.
+class PromptReader {
+ public:
+  explicit PromptReader(const Model& model);
+
+  /// Messages are taken as OpenAI's API has them: null members are dropped, arguments of tool calls that are JSON in a
+  /// string become objects, content in parts of text becomes one text where the model has no template. Error: what the
+  /// template refuses, in its words; UsageError for ids that the model does not have, or a prompt of nothing.
+  PromptTokens read(const Prompt& prompt) const;
+
+  /// The answer as a message: text that the model wrote is text, a control token is one. In JSON: a list of
+  /// {"text", "literal"}.
+  nlohmann::ordered_json answer(std::span<const int32_t> tokens, StopReason reason, std::string_view text) const;
+
+ private:
+  std::vector<int32_t> encode(const chat::Conversation& conversation, bool answer_follows, bool first) const;
+  chat::Conversation conversation_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
+  size_t newest_bytes(const Prompt& prompt, const chat::Conversation& conversation) const;
+  size_t shared_of(const Prompt& prompt, std::span<const int32_t> tokens) const;
+
+  Model model_;
+  chat::Conversation empty_;  // holds the parsed template
+};
+
+}  // namespace ingrain::serve

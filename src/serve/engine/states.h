@@ -1,0 +1,98 @@
+// What memories have become, to go on from: every branch of every conversation, in RAM while it is used and on disk.
+#pragma once
+
+#include "serve/engine/engine.h"
+#include "serve/engine/text_hash.h"
+#include "ttt/memory.h"
+
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+namespace ingrain::serve {
+
+/// Which texts may go on from each other: same owner, same beginning, same kind of learning.
+struct Root {
+  Owner owner;
+  std::string base;  // id of a state, or ""
+  Learn learn = Learn::all;
+  auto operator<=>(const Root&) const = default;
+};
+
+/// A state. What is not mutable never changes.
+struct Node {
+  std::string id;
+  Root root;
+  std::shared_ptr<const Node> parent;  // its tokens follow the parent's; nullptr: they are all there are
+  std::vector<int32_t> tokens;
+  TextHash hash;  // of all tokens since the base
+  int64_t position = 0, steps = 0;
+  uint64_t bytes = 0;
+  // Under the States' lock:
+  mutable std::shared_ptr<const ttt::Memory> memory;  // nullptr: not in RAM
+  mutable bool on_disk = false, in_records = false;
+  mutable int64_t used = 0;  // rises with every use
+
+  /// All tokens since the base.
+  std::vector<int32_t> text() const;
+};
+using NodePtr = std::shared_ptr<const Node>;
+
+/// Thread-safe. A node that somebody holds stays usable until he lets go, unless its tensors have to be loaded and the
+/// file is gone.
+class States {
+ public:
+  States(const Model& model, std::shared_ptr<Records> records, const EngineOptions& options);
+
+  /// The known state that has read the longest beginning of `tokens` (after root.base), and what is left to read; of
+  /// none: nullptr and all tokens. Compared by bytes, in the end all of them.
+  struct Found {
+    NodePtr node;
+    std::vector<int32_t> rest;
+  };
+  Found find(const Root& root, std::span<const int32_t> tokens);
+
+  /// This owner's state of that name. NotFound otherwise.
+  NodePtr get(const Owner& owner, const std::string& id);
+
+  /// Its tensors, loaded if they must be: shared, never to be written to. NotFound if they are gone.
+  std::shared_ptr<const ttt::Memory> memory(const NodePtr& node);
+
+  /// A new state in RAM: `tokens` were read after `parent` (nullptr: after the root's base). Where an equal text is
+  /// known, that one stays and is returned.
+  struct Added {
+    NodePtr node;
+    std::shared_ptr<const ttt::Memory> memory;  // as long as somebody holds it, it stays in RAM
+  };
+  Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens, ttt::Memory memory);
+  /// One that begins anew: nothing but a base.
+  Added add_base(const Owner& owner, ttt::Memory memory);
+
+  /// It outlives the server: file, then row. Nothing if there is no folder.
+  void persist(const NodePtr& node);
+  void forget(const NodePtr& node);
+  /// RAM's budget once more, after somebody let go of tensors.
+  void trim();
+
+  void count(EngineStats& stats) const;
+
+ private:
+  NodePtr from_row(const StateRow& row);
+  void learn_of(const Owner& owner);
+  void enter(const NodePtr& node);
+  void keep_budget();
+  void keep_disk_budget();
+  std::filesystem::path file_of(const std::string& id) const;
+
+  const Model model_;
+  const std::shared_ptr<Records> records_;
+  const EngineOptions options_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, NodePtr> by_id_;
+  std::map<Root, std::multimap<uint64_t, NodePtr>> by_text_;  // by length
+  std::map<Owner, int64_t> known_;                            // rows up to this order
+  int64_t clock_ = 0;
+  uint64_t bytes_in_memory_ = 0, bytes_on_disk_ = 0;
+};
+
+}  // namespace ingrain::serve

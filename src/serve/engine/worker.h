@@ -1,0 +1,77 @@
+// The computing thread's own: what is being read, what is being written, and whose turn it is.
+#pragma once
+
+#include "serve/engine/job.h"
+#include "session/batch.h"
+#include "session/session.h"
+#include "session/text_writer.h"
+
+namespace ingrain::serve {
+
+/// Reading is cut at multiples of a slice of the memory's position, whether others wait or not, so that what becomes of
+/// a memory does not depend on who else was there. While some write, reading gets half of the time. One thread.
+class Worker {
+ public:
+  Worker(const Model& model, States& states, int64_t slice);
+  ~Worker();
+
+  void begin(const std::shared_ptr<Job>& job);
+  bool idle() const { return readings_.empty() && texts_.empty(); }
+  int64_t jobs() const;
+  /// A slice of one reading, or a token of all texts, as it is due. What goes wrong ends the jobs that it concerns.
+  void step();
+
+  struct Counts {
+    int64_t read = 0, written = 0, steps = 0;
+    double seconds = 0;
+  };
+  const Counts& counts() const { return counts_; }
+
+ private:
+  struct Reading {
+    std::shared_ptr<Job> job;
+    std::unique_ptr<session::Session> session;
+    size_t done = 0;     // tokens
+    NodePtr node;        // the newest state kept
+    size_t node_at = 0;  // tokens that were read by then
+    ttt::ReadOptions options;
+  };
+  struct Text {
+    std::shared_ptr<Job> job;
+    size_t choice = 0;
+    std::unique_ptr<session::Session> session;
+    std::unique_ptr<session::TextWriter> writer;
+    std::unique_ptr<Constraint> constraint;
+    NodePtr node;  // what it goes on from
+    ttt::ReadOptions options;
+    std::vector<WrittenToken> scores;
+    bool over = false;
+  };
+
+  void read_slice(Reading& reading);
+  void keep(Reading& reading);
+  void has_read(Reading& reading);
+  void begin_writing(Reading& reading);
+  void write_step();
+  int32_t draw(Text& text);
+  void end(Text& text);
+  void fail(const std::shared_ptr<Job>& job, std::exception_ptr error);
+  void clean();
+  ttt::ReadOptions options_of(Job& job, bool written, int64_t choice);
+  WrittenToken score_of(const Job& job, int32_t token) const;
+
+  const Model model_;
+  const Network& network_;
+  States& states_;
+  const int64_t slice_;
+  session::Batch batch_;
+  std::deque<Reading> readings_;  // the first is next
+  std::vector<std::unique_ptr<Text>> texts_;
+  std::vector<std::shared_ptr<Job>> failed_;
+  double reading_owes_ = 0;  // seconds that texts have before the next slice
+  Tensor logits_V_;          // on the CPU
+  std::vector<uint64_t> allowed_;
+  Counts counts_;
+};
+
+}  // namespace ingrain::serve

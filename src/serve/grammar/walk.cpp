@@ -1,0 +1,507 @@
+#include "serve/grammar/walk.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+
+namespace ingrain::serve {
+namespace {
+
+constexpr uint16_t kDeep = 64;       // beyond, only what must be is written
+constexpr size_t kMaxReadings = 64;  // followed at once
+constexpr uint8_t kMaxIndentation = 40;
+
+/// White space read since the last other byte: 0 none, 1 a blank, 2 + n a new line and n blanks.
+bool step_blank(uint8_t& blanks, uint8_t byte, bool may_break = true) {
+  if (byte == '\n' && blanks == 0 && may_break) {
+    blanks = 2;
+    return true;
+  }
+  if (byte != ' ' && !(byte == '\t' && blanks >= 2)) return false;
+  if (blanks == 1 || blanks >= 2 + kMaxIndentation) return false;
+  ++blanks;
+  return true;
+}
+
+bool is_blank(uint8_t byte) { return byte == ' ' || byte == '\n' || byte == '\t'; }
+
+}  // namespace
+
+GrammarWalk::GrammarWalk(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenTrie> trie)
+    : grammar_(std::move(grammar)), trie_(std::move(trie)), frames_(1) {
+  // The whole text is a sequence of one part, whose form is not asked for: it ends at frame 0.
+  Frame whole;
+  whole.kind = Frame::Kind::sequence;
+  whole.form = kNothing;
+  threads_ = {push(whole)};
+  reachable_ = frames_.size();
+}
+
+GrammarWalk::At GrammarWalk::push(const Frame& frame) {
+  frames_.push_back(frame);
+  return static_cast<At>(frames_.size() - 1);
+}
+
+void GrammarWalk::step(At at, uint8_t byte, Threads& out) {
+  const Frame frame = frames_[at];
+  switch (frame.kind) {
+    case Frame::Kind::end:
+    case Frame::Kind::used: return;
+    case Frame::Kind::words: return step_words(frame, byte, out);
+    case Frame::Kind::string: return step_string(frame, byte, out);
+    case Frame::Kind::key: return step_key(frame, byte, out);
+    case Frame::Kind::number: return step_number(frame, byte, out);
+    case Frame::Kind::object: return step_object(frame, byte, out);
+    case Frame::Kind::array: return step_array(frame, byte, out);
+    case Frame::Kind::free: out.push_back(at); return;
+    case Frame::Kind::sequence: {
+      if (frame.form == kNothing) return begin(grammar_->root(), at, frame.depth, byte, out);
+      const auto& sequence = std::get<SequenceForm>(grammar_->form(frame.form));
+      return begin(sequence.parts[frame.count], at, frame.depth, byte, out);
+    }
+  }
+}
+
+void GrammarWalk::begin(Slot slot, At below, uint16_t depth, uint8_t byte, Threads& out) {
+  const uint32_t least = grammar_->height_of(slot);
+  for (const uint32_t id : grammar_->forms_at(slot))
+    if (depth < kDeep || grammar_->height(id) == least) begin_form(id, below, depth, byte, out);
+}
+
+void GrammarWalk::begin_form(uint32_t id, At below, uint16_t depth, uint8_t byte, Threads& out) {
+  Frame frame;
+  frame.form = id;
+  frame.below = below;
+  frame.depth = depth;
+  const Form& form = grammar_->form(id);
+  if (std::holds_alternative<WordsForm>(form)) {
+    frame.kind = Frame::Kind::words;
+    return step_words(frame, byte, out);
+  }
+  if (std::holds_alternative<StringForm>(form)) {
+    frame.kind = Frame::Kind::string;
+    if (byte == '"') out.push_back(push(frame));
+  } else if (std::holds_alternative<NumberForm>(form)) {
+    frame.kind = Frame::Kind::number;
+    step_number(frame, byte, out);
+  } else if (std::holds_alternative<ObjectForm>(form)) {
+    frame.kind = Frame::Kind::object;
+    ++frame.depth;
+    if (byte == '{') out.push_back(push(frame));
+  } else if (std::holds_alternative<ArrayForm>(form)) {
+    frame.kind = Frame::Kind::array;
+    ++frame.depth;
+    if (byte == '[') out.push_back(push(frame));
+  } else if (const auto* sequence = std::get_if<SequenceForm>(&form)) {
+    frame.kind = Frame::Kind::sequence;
+    begin(sequence->parts[0], push(frame), depth, byte, out);
+  } else if (std::holds_alternative<FreeForm>(form)) {
+    frame.kind = Frame::Kind::free;
+    out.push_back(push(frame));
+  }
+}
+
+void GrammarWalk::ended(At below, Threads& out) {
+  Frame frame = frames_[below];
+  if (frame.kind == Frame::Kind::object || frame.kind == Frame::Kind::array) {
+    frame.phase = Frame::Phase::after;
+    frame.blanks = 0;
+    out.push_back(push(frame));
+  } else if (frame.kind == Frame::Kind::sequence) {
+    if (frame.form == kNothing) return out.push_back(0);
+    const auto& sequence = std::get<SequenceForm>(grammar_->form(frame.form));
+    if (frame.count == sequence.end) ended(frame.below, out);
+    ++frame.count;
+    if (frame.count == sequence.parts.size()) {
+      if (!sequence.loops) return;
+      frame.count = 0;
+    }
+    out.push_back(push(frame));
+  } else if (frame.kind == Frame::Kind::words) {
+    ended(frame.below, out);  // what stands after a word
+  }
+}
+
+void GrammarWalk::step_words(const Frame& frame, uint8_t byte, Threads& out) {
+  const auto& form = std::get<WordsForm>(grammar_->form(frame.form));
+  if (frame.phase == Frame::Phase::value) {  // after a word
+    const At here = push(frame);
+    return begin(form.then[form.words.value(frame.node)], here, frame.depth, byte, out);
+  }
+  Frame next = frame;
+  next.node = form.words.next(frame.node, byte);
+  if (next.node == kNothing) return;
+  const uint32_t value = form.words.value(next.node);
+  if (value != kNothing) {
+    if (value < form.then.size()) {
+      Frame word = next;
+      word.phase = Frame::Phase::value;
+      out.push_back(push(word));
+    } else {
+      ended(frame.below, out);
+    }
+  }
+  if (!form.words.is_leaf(next.node)) out.push_back(push(next));
+}
+
+void GrammarWalk::step_string(const Frame& frame, uint8_t byte, Threads& out) {
+  const auto& form = std::get<StringForm>(grammar_->form(frame.form));
+  if (frame.string.between_characters() && byte != '"' && frame.string.characters >= form.max) return;
+  Frame next = frame;
+  switch (next.string.step(byte)) {
+    case JsonString::Step::no: return;
+    case JsonString::Step::on: out.push_back(push(next)); return;
+    case JsonString::Step::end:
+      if (frame.string.characters >= form.min) ended(frame.below, out);
+  }
+}
+
+void GrammarWalk::step_number(const Frame& frame, uint8_t byte, Threads& out) {
+  const auto& form = std::get<NumberForm>(grammar_->form(frame.form));
+  Frame next = frame;
+  if (next.number.step(form, byte)) {
+    out.push_back(push(next));
+  } else if (frame.number.may_end(form)) {  // nothing that a number may go on with can follow one
+    Threads after;
+    ended(frame.below, after);
+    for (const At at : after) step(at, byte, out);
+  }
+}
+
+/// Whether a name of a property that may come now begins as `node` does.
+bool GrammarWalk::has_next_property(const Frame& frame, const ObjectForm& object, uint32_t node) const {
+  const uint32_t required = object.required_from[frame.count];
+  const auto below = object.names.values_below(node);
+  if (frame.depth >= kDeep) return std::binary_search(below.begin(), below.end(), required);
+  const auto first = std::lower_bound(below.begin(), below.end(), frame.count);
+  return first != below.end() && *first <= required;
+}
+
+bool GrammarWalk::has_next_name(const Frame& frame, const ObjectForm& object) const {
+  if (has_next_property(frame, object, WordTrie::kRoot)) return true;
+  return object.additional != kNothing && frame.depth < kDeep &&
+         object.required_from[frame.count] == object.properties.size();
+}
+
+bool GrammarWalk::is_used(const Frame& object, const ObjectForm& form, uint64_t hash) const {
+  if (std::binary_search(form.hashes.begin(), form.hashes.end(), hash)) return true;
+  for (At at = object.used; at != 0; at = frames_[at].below)
+    if (frames_[at].string.hash == hash) return true;
+  return false;
+}
+
+void GrammarWalk::step_object_name(Frame frame, bool first, uint8_t byte, Threads& out) {
+  const auto& object = std::get<ObjectForm>(grammar_->form(frame.form));
+  if (first) {
+    if (byte != '"') return;
+    frame.blanks = 0;
+    frame.node = WordTrie::kRoot;
+    frame.phase = Frame::Phase::name;
+    const bool of_property = has_next_property(frame, object, WordTrie::kRoot);
+    if (of_property) out.push_back(push(frame));
+    if (object.additional != kNothing && frame.depth < kDeep &&
+        object.required_from[frame.count] == object.properties.size()) {
+      Frame key;
+      key.kind = Frame::Kind::key;
+      key.form = frame.form;
+      key.below = push(frame);
+      key.depth = frame.depth;
+      out.push_back(push(key));
+    }
+    return;
+  }
+  frame.node = object.names.next(frame.node, byte);
+  if (frame.node == kNothing || !has_next_property(frame, object, frame.node)) return;
+  if (const uint32_t property = object.names.value(frame.node); property != kNothing) {  // the closing quote
+    frame.phase = Frame::Phase::colon;
+    frame.node = property;
+    frame.count = property + 1;
+  }
+  out.push_back(push(frame));
+}
+
+void GrammarWalk::step_key(const Frame& frame, uint8_t byte, Threads& out) {
+  Frame next = frame;
+  const JsonString::Step what = next.string.step(byte);
+  if (what == JsonString::Step::on) out.push_back(push(next));
+  if (what != JsonString::Step::end) return;
+  Frame object = frames_[frame.below];
+  const auto& form = std::get<ObjectForm>(grammar_->form(frame.form));
+  if (is_used(object, form, frame.string.hash)) return;
+  Frame used;
+  used.kind = Frame::Kind::used;
+  used.below = object.used;
+  used.string.hash = frame.string.hash;
+  object.used = push(used);
+  object.phase = Frame::Phase::colon;
+  object.node = kNothing;
+  object.count = static_cast<uint32_t>(form.properties.size());
+  out.push_back(push(object));
+}
+
+void GrammarWalk::step_object(const Frame& frame, uint8_t byte, Threads& out) {
+  using Phase = Frame::Phase;
+  const auto& object = std::get<ObjectForm>(grammar_->form(frame.form));
+  const bool may_close = object.required_from[frame.count] == object.properties.size();
+  Frame next = frame;
+  switch (frame.phase) {
+    case Phase::opened:
+    case Phase::next:
+    case Phase::after:
+      if (frame.phase != Phase::next && byte == '}' && may_close) return ended(frame.below, out);
+      if (is_blank(byte)) {
+        if (frame.phase == Phase::after && !may_close) return;
+        if (step_blank(next.blanks, byte)) out.push_back(push(next));
+        return;
+      }
+      if (frame.phase != Phase::after) {
+        step_object_name(frame, true, byte, out);
+      } else if (byte == ',' && frame.blanks == 0 && has_next_name(frame, object)) {
+        next.phase = Phase::next;
+        out.push_back(push(next));
+      }
+      return;
+    case Phase::name: return step_object_name(frame, false, byte, out);
+    case Phase::colon:
+      if (byte != ':') return;
+      next.phase = Phase::value;
+      out.push_back(push(next));
+      return;
+    case Phase::value:
+      if (is_blank(byte)) {
+        if (step_blank(next.blanks, byte, false)) out.push_back(push(next));
+        return;
+      }
+      begin(frame.node == kNothing ? object.additional : object.properties[frame.node].value, push(frame), frame.depth,
+            byte, out);
+      return;
+  }
+}
+
+bool GrammarWalk::may_have_more(const Frame& frame, const ArrayForm& array) const {
+  return frame.count < (frame.depth >= kDeep ? array.min : array.max);
+}
+
+void GrammarWalk::step_array(const Frame& frame, uint8_t byte, Threads& out) {
+  using Phase = Frame::Phase;
+  const auto& array = std::get<ArrayForm>(grammar_->form(frame.form));
+  const bool may_close = frame.count >= array.min && frame.phase != Phase::next;
+  Frame next = frame;
+  if (byte == ']' && may_close) return ended(frame.below, out);
+  if (is_blank(byte)) {
+    const bool leads_on = frame.phase == Phase::after ? may_close : may_close || may_have_more(frame, array);
+    if (leads_on && step_blank(next.blanks, byte)) out.push_back(push(next));
+    return;
+  }
+  if (frame.phase == Phase::after) {
+    if (byte != ',' || frame.blanks != 0 || !may_have_more(frame, array)) return;
+    next.phase = Phase::next;
+    out.push_back(push(next));
+    return;
+  }
+  if (!may_have_more(frame, array)) return;
+  const Slot slot = frame.count < array.prefix.size() ? array.prefix[frame.count] : array.items;
+  ++next.count;
+  next.phase = Phase::value;
+  begin(slot, push(next), frame.depth, byte, out);
+}
+
+void GrammarWalk::control(At at, int32_t token, Threads& out) {
+  const Frame frame = frames_[at];
+  if (frame.kind == Frame::Kind::free) {
+    if (std::get<FreeForm>(grammar_->form(frame.form)).until == token) ended(frame.below, out);
+    return;
+  }
+  Slot slot = kNothing;
+  if (frame.kind == Frame::Kind::sequence)
+    slot = frame.form == kNothing ? grammar_->root()
+                                  : std::get<SequenceForm>(grammar_->form(frame.form)).parts[frame.count];
+  if (slot == kNothing) return;
+  for (const uint32_t id : grammar_->forms_at(slot)) {
+    const Form& form = grammar_->form(id);
+    if (const auto* only = std::get_if<TokenForm>(&form)) {
+      if (only->id == token) ended(at, out);
+    } else if (const auto* free = std::get_if<FreeForm>(&form)) {
+      if (free->until == token) ended(at, out);
+    } else if (std::holds_alternative<SequenceForm>(form)) {
+      Frame inner;
+      inner.kind = Frame::Kind::sequence;
+      inner.form = id;
+      inner.below = at;
+      inner.depth = frame.depth;
+      control(push(inner), token, out);
+    }
+  }
+}
+
+/// Whether what follows is the same; where is not asked for.
+bool GrammarWalk::equal(At a, At b) const {
+  for (; a != b; a = frames_[a].below, b = frames_[b].below) {
+    const Frame &x = frames_[a], &y = frames_[b];
+    if (x.form != y.form || x.kind != y.kind || x.phase != y.phase || x.blanks != y.blanks || x.depth != y.depth ||
+        x.count != y.count || x.node != y.node)
+      return false;
+    if (x.string.phase != y.string.phase || x.string.left != y.string.left || x.string.unit != y.string.unit ||
+        x.string.characters != y.string.characters || x.string.hash != y.string.hash)
+      return false;
+    if (x.number.phase != y.number.phase || x.number.count != y.number.count || x.number.value != y.number.value)
+      return false;
+    if (x.used != y.used && !equal(x.used, y.used)) return false;
+  }
+  return true;
+}
+
+/// Of equal readings among threads[begin..] one stays, and of all so many.
+void GrammarWalk::tidy(Threads& threads, size_t begin, size_t most) const {
+  if (threads.size() - begin < 2) return;
+  size_t kept = begin;
+  for (size_t i = begin; i < threads.size() && kept - begin < most; ++i) {
+    const auto first = threads.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto last = threads.begin() + static_cast<std::ptrdiff_t>(kept);
+    const At thread = threads[i];
+    if (std::none_of(first, last, [&](At other) { return equal(other, thread); })) threads[kept++] = thread;
+  }
+  threads.resize(kept);
+}
+
+GrammarWalk::Threads GrammarWalk::after(At thread, std::string_view bytes) {
+  Threads now{thread}, next;
+  for (const char byte : bytes) {
+    next.clear();
+    for (const At at : now) step(at, static_cast<uint8_t>(byte), next);
+    tidy(next, 0, kMaxReadings);
+    std::swap(now, next);
+  }
+  return now;
+}
+
+void GrammarWalk::walk(std::span<const TokenTrie::Node> nodes, At thread, std::span<uint64_t> bits) {
+  Threads threads{thread};
+  // [d]: where the readings after d bytes begin, and how many frames there were once they were made.
+  std::vector<size_t> begins{0, 1}, made{frames_.size()};
+  for (uint32_t i = 0; i < nodes.size();) {
+    const TokenTrie::Node& node = nodes[i];
+    const size_t d = node.depth;
+    begins.resize(d + 2);
+    made.resize(d + 1);
+    threads.resize(begins[d + 1]);
+    frames_.resize(made[d]);
+    for (size_t t = begins[d]; t < begins[d + 1]; ++t) step(threads[t], node.byte, threads);
+    tidy(threads, begins[d + 1], kMaxReadings);
+    if (threads.size() == begins[d + 1]) {
+      i = node.end;
+      continue;
+    }
+    if (node.token >= 0) set_bit(bits, node.token);
+    begins.push_back(threads.size());
+    made.push_back(frames_.size());
+    ++i;
+  }
+  frames_.resize(made[0]);
+}
+
+void GrammarWalk::allow_thread(At thread, std::span<uint64_t> bits) {
+  const Frame frame = frames_[thread];
+  if (frame.kind == Frame::Kind::end) return;
+  if (frame.kind == Frame::Kind::free) {
+    trie_->add_text(bits);
+    set_bit(bits, std::get<FreeForm>(grammar_->form(frame.form)).until);
+    return;
+  }
+  const bool is_key = frame.kind == Frame::Kind::key;
+  if ((is_key || frame.kind == Frame::Kind::string) && frame.string.between_characters()) {
+    uint64_t left = std::numeric_limits<uint64_t>::max();
+    if (!is_key) left = std::get<StringForm>(grammar_->form(frame.form)).max - frame.string.characters;
+    trie_->add_plain(bits, left);
+    return walk(trie_->not_plain(), thread, bits);
+  }
+  walk(trie_->all(), thread, bits);
+}
+
+void GrammarWalk::allow(std::span<uint64_t> bits) {
+  std::fill(bits.begin(), bits.end(), 0);
+  for (const At thread : threads_) allow_thread(thread, bits);
+  trie_->add_equals(bits);
+  const size_t frames = frames_.size();
+  Threads out;
+  for (const int32_t id : grammar_->control_tokens()) {
+    out.clear();
+    for (const At thread : threads_) control(thread, id, out);
+    if (!out.empty()) set_bit(bits, id);
+    frames_.resize(frames);
+  }
+}
+
+void GrammarWalk::accept(int32_t token) {
+  Threads out;
+  const std::string_view bytes = trie_->bytes(token);
+  for (const At thread : threads_) {
+    if (bytes.empty()) {
+      control(thread, token, out);
+    } else {
+      const Threads readings = after(thread, bytes);
+      out.insert(out.end(), readings.begin(), readings.end());
+    }
+  }
+  require(!out.empty(), "token {} cannot come next: the grammar does not allow it", token);
+  settle(std::move(out));
+}
+
+bool GrammarWalk::accept_bytes(std::string_view bytes) {
+  Threads out;
+  for (const At thread : threads_) {
+    const Threads readings = after(thread, bytes);
+    out.insert(out.end(), readings.begin(), readings.end());
+  }
+  if (out.empty()) return false;
+  settle(std::move(out));
+  return true;
+}
+
+void GrammarWalk::settle(Threads threads) {
+  tidy(threads, 0, kMaxReadings);
+  threads_ = std::move(threads);
+  if (frames_.size() > 2 * reachable_ + 4096) forget_unreachable();
+}
+
+/// What frames refer to is older than they are.
+void GrammarWalk::forget_unreachable() {
+  std::vector<At> place(frames_.size(), 0);
+  for (const At thread : threads_) place[thread] = 1;
+  for (size_t i = frames_.size(); i-- > 1;)
+    if (place[i]) place[frames_[i].below] = place[frames_[i].used] = 1;
+  std::vector<Frame> kept(1);
+  place[0] = 0;
+  for (size_t i = 1; i < frames_.size(); ++i) {
+    if (!place[i]) continue;
+    Frame frame = frames_[i];
+    frame.below = place[frame.below];
+    frame.used = place[frame.used];
+    place[i] = static_cast<At>(kept.size());
+    kept.push_back(frame);
+  }
+  for (At& thread : threads_) thread = place[thread];
+  frames_ = std::move(kept);
+  reachable_ = frames_.size();
+}
+
+bool GrammarWalk::may_end() const {
+  return std::any_of(threads_.begin(), threads_.end(), [&](At at) {
+    const Frame* frame = &frames_[at];
+    if (frame->kind == Frame::Kind::end) return true;
+    if (frame->kind != Frame::Kind::number) return false;
+    if (!frame->number.may_end(std::get<NumberForm>(grammar_->form(frame->form)))) return false;
+    for (frame = &frames_[frame->below];; frame = &frames_[frame->below]) {
+      if (frame->kind == Frame::Kind::words) continue;
+      if (frame->kind != Frame::Kind::sequence) return false;
+      if (frame->form == kNothing) return true;
+      if (frame->count != std::get<SequenceForm>(grammar_->form(frame->form)).end) return false;
+    }
+  });
+}
+
+bool GrammarWalk::complete() const {
+  return std::all_of(threads_.begin(), threads_.end(), [&](At at) { return at == 0; });
+}
+
+}  // namespace ingrain::serve
