@@ -110,12 +110,11 @@ void GrammarWalk::ended(At below, Threads& out) {
   } else if (frame.kind == Frame::Kind::sequence) {
     if (frame.form == kNothing) return out.push_back(0);
     const auto& sequence = std::get<SequenceForm>(grammar_->form(frame.form));
-    if (frame.count == sequence.end) ended(frame.below, out);
-    ++frame.count;
-    if (frame.count == sequence.parts.size()) {
+    if (frame.count == sequence.end) {
+      ended(frame.below, out);
       if (!sequence.loops) return;
-      frame.count = 0;
     }
+    frame.count = (frame.count + 1) % static_cast<uint32_t>(sequence.parts.size());
     out.push_back(push(frame));
   } else if (frame.kind == Frame::Kind::words) {
     ended(frame.below, out);  // what stands after a word

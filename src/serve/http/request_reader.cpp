@@ -32,8 +32,8 @@ struct RequestReader::Parts {
 
   void next() {
     parser.emplace();
-    // Beast's limit holds for what lies before it at once; that of the whole head is counted in put().
-    parser->header_limit(std::max(options.max_header, options.max_target + 64));
+    // Beast asks what lies before it at once; the whole head is counted in put().
+    parser->header_limit(options.max_header + options.max_target);
     parser->body_limit(options.max_body);
     state = State::head;
     begun = false;

@@ -1,0 +1,28 @@
+// An answer that must be calls of tools; and thoughts that may come before what a grammar says.
+#pragma once
+
+#include "serve/grammar/json_schema.h"
+#include "serve/grammar/tool_calls.h"
+
+namespace ingrain::serve {
+
+/// What stands before the text that a constraint is about: nothing; thoughts, if the model wants to; the rest of
+/// thoughts that the prompt has opened. Where <think> and </think> are no tokens of the tokenizer, nothing.
+enum class Thinking { none, may, begun };
+
+/// tool_choice "required" (`name` empty) or a named function: calls in the model's format and nothing else, one or, if
+/// `parallel`, more, with arguments that satisfy the schemas. ("none" and "auto" need no constraint.) `tools`: a list
+/// of
+/// {"type": "function", "function": {"name", "parameters"}}. UsageError for schemas that are not supported, by their
+/// path ("tools[0].function.parameters..."), a name that is not there, and a format that is not known.
+std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const nlohmann::ordered_json& tools,
+                                                  const std::string& name, bool parallel,
+                                                  std::shared_ptr<const TokenTrie> trie,
+                                                  Thinking thinking = Thinking::none);
+
+/// json_constraint() after thoughts.
+std::shared_ptr<const Constraint> json_constraint(const nlohmann::ordered_json& schema,
+                                                  std::shared_ptr<const TokenTrie> trie, Thinking thinking,
+                                                  const std::string& where = "response_format.json_schema.schema");
+
+}  // namespace ingrain::serve
