@@ -68,6 +68,7 @@ struct Dialogue::State {
   std::optional<chat::Conversation> pending;  // the conversation before what was said since the last answer
   std::deque<Before> before;                  // the latest exchanges
   std::map<size_t, Copy> copies;              // by the log's size: to go back to
+  std::string aside;                          // for the next answer
 
   State(Memory from, DialogueOptions how)
       : memory(std::move(from)),
@@ -84,6 +85,23 @@ struct Dialogue::State {
     // A template writes its own beginning.
     const int64_t bos = memory.state().network().config.bos_id;
     if (!conversation.has_template() && base == 0 && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
+    return out;
+  }
+
+  /// The conversation as the next answer sees it.
+  chat::Conversation with_aside() const {
+    if (aside.empty() || conversation.size() == 0) return conversation;
+    chat::Conversation out = conversation;
+    out.add("system", aside);
+    nlohmann::ordered_json said = out.marked_messages().back();
+    nlohmann::ordered_json messages = conversation.marked_messages();
+    nlohmann::ordered_json& last = messages.back();
+    if (conversation.has_template() && last.contains("content") && last["content"].is_string()) {
+      last["content"] = said["content"].get<std::string>() + "\n\n" + last["content"].get<std::string>();
+    } else {
+      messages.insert(messages.end() - 1, std::move(said));
+    }
+    out.restore(std::move(messages));
     return out;
   }
 
@@ -186,6 +204,15 @@ struct Dialogue::State {
     return tokens;
   }
 
+  /// Reads the last question and an answer that was written elsewhere. It is given out already, so nothing stops this.
+  void read_exchange(std::span<const int32_t> answer, GenerateOptions how,
+                     const std::function<void(const InnerStep&)>& on_step) {
+    how.keep_going = {};
+    become(tokens_of(conversation.render(/*answer_follows=*/true)), how, on_step);
+    keep_copy();
+    read(answer, std::vector<bool>(answer.size(), true), how, on_step);
+  }
+
   void remember(Before&& was) {
     before.push_back(std::move(was));
     const auto too_many = [&] { return before.size() > 1 && before.size() * memory.bytes() > options.keep; };
@@ -238,8 +265,13 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
   State::Before was{std::make_shared<const Memory>(s.memory), s.log, s.pending ? *s.pending : s.conversation, s.open};
   if (s.options.keep > 0) s.copies[s.log.size()] = was.memory;
   Answer out;
+  std::optional<State> apart;  // what reads the aside
+  if (!s.aside.empty()) apart.emplace(s);
+  s.aside.clear();
+  State& now = apart ? *apart : s;
   try {
-    const auto read = s.become(s.tokens_of(s.conversation.render(/*answer_follows=*/true)), options, on_step);
+    const auto prompt = now.tokens_of(now.with_aside().render(/*answer_follows=*/true));
+    const auto read = now.become(prompt, options, apart ? std::function<void(const InnerStep&)>() : on_step);
     if (!read) {
       s.become(std::move(was));
       out.reason = StopReason::interrupted;
@@ -247,7 +279,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
     }
     out.tokens_read = static_cast<int64_t>(read->size());
     out.seconds_reading = seconds_since(start);
-    s.keep_copy();
+    if (!apart) s.keep_copy();
     GenerateOptions writing = options;
     for (const std::string& stop : s.conversation.stops()) writing.stop.push_back(stop);
     bool begun = false;  // blanks before the answer are read, but not shown
@@ -256,20 +288,42 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
       begun = begun || !text.empty();
       if (!text.empty() && on_text) on_text(text);
     };
-    const Generated generated = generate(s.memory, writing, show, *read);
-    s.log.add(generated.tokens, /*by_model=*/true);
+    const Generated generated = generate(now.memory, writing, show, *read);
+    out.seconds_writing = seconds_since(start) - out.seconds_reading;
+    if (apart)
+      s.read_exchange(generated.tokens, options, on_step);
+    else
+      s.log.add(generated.tokens, /*by_model=*/true);
     s.conversation.add_answer(s.message_of(generated));
     s.open = generated.reason != StopReason::end_of_text;
     out.text = generated.text;
     out.reason = generated.reason;
     out.tokens_written = static_cast<int64_t>(generated.tokens.size());
-    out.seconds_writing = seconds_since(start) - out.seconds_reading;
   } catch (...) {
     s.become(std::move(was));
     throw;
   }
   s.pending.reset();
   s.remember(std::move(was));
+  return out;
+}
+
+void Dialogue::aside(std::string_view text) { state_->aside = text; }
+
+std::vector<double> Dialogue::scores(const std::vector<std::string>& answers, const GenerateOptions& options) const {
+  State now = *state_;
+  std::vector<double> out;
+  require(now.become(now.tokens_of(now.with_aside().render(/*answer_follows=*/true)), options, {}).has_value(),
+          "stopped before the question was read");
+  for (const std::string& answer : answers) {
+    require(!answer.empty(), "an empty answer has no score; leave it out");
+    const bool blank = !now.conversation.has_template() && !answer.starts_with(' ');  // "Answer: ..."
+    const std::vector<int32_t> tokens = now.memory.model().encode((blank ? " " : "") + answer);
+    Memory copy = now.memory;
+    double sum = 0;
+    for (const float nll : Reader(copy, now.reading(options, /*written=*/true)).read(tokens).nll) sum -= nll;
+    out.push_back(sum);
+  }
   return out;
 }
 

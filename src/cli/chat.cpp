@@ -21,6 +21,7 @@ struct ChatCommand {
   std::string model, memory, system;
   LoadOptions how;
   WritingOptions writing;
+  NotepadOptions notepad;
   bool show_learning = false, last = false, special = false;
 };
 
@@ -125,6 +126,7 @@ void chat(const ChatCommand& o) {
   std::optional<LastConversation> last;
   if (o.last) last = last_conversation();
   const ConversationStart start = last ? last->start : start_of(o);
+  if (o.notepad.on && !start.memory.empty()) open_notes(start.memory);  // that they are there
   Dialogue dialogue = last ? reopen_dialogue(*last, o.how, options) : open_dialogue(start, o.how);
   if (!o.system.empty()) dialogue.say("system", o.system);
   const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
@@ -134,7 +136,9 @@ void chat(const ChatCommand& o) {
               position > 0 ? (", having read " + with_commas(position) + " tokens").c_str() : "");
   for (const Message& message : dialogue.messages())
     if (last) std::printf("%s%s\n", message.role == "user" ? "> " : "", message.content.c_str());
-  ChatSession session(std::move(dialogue), options, {.show_learning = o.show_learning, .terminal = terminal});
+  ChatSession session(
+      std::move(dialogue), options,
+      {.show_learning = o.show_learning, .terminal = terminal, .notepad = o.notepad, .memory = start.memory});
   converse(session, start, terminal);
 }
 
@@ -149,6 +153,7 @@ void add_chat_command(CLI::App& app) {
   command->add_option("--memory", o->memory, "Begin with this memory file (it is not changed)");
   command->add_flag("--last", o->last, "Go on with the latest conversation that was not saved");
   command->add_option("--system", o->system, "Instructions that come before the conversation");
+  o->notepad.add_to(*command);
   add_special_flag(*command, o->special);
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
@@ -161,7 +166,8 @@ void add_chat_command(CLI::App& app) {
   o->writing.add_to(*command);
   command->footer(
       "Examples:\n  ingrain chat --memory book.memory\n  ingrain chat models/reader-17m --temperature 0.5\n"
-      "In the conversation: /read FILE, /system TEXT, /undo, /retry, /save FILE, /fork FILE, /stats, /help, /quit;\n"
+      "In the conversation: /read FILE, /system TEXT, /undo, /retry, /save FILE, /fork FILE, /notes on|off, /stats, "
+      "/help, /quit;\n"
       "a pasted text of several lines is one question, as is what stands between two lines of \"\"\".");
   command->callback([o] { chat(*o); });
 }

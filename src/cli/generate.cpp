@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/notes.h"
 #include "cli/writing_options.h"
 
 #include "api/parts.h"
@@ -40,7 +41,10 @@ void generate_command(const GenerateCommand& o) {
   };
   const Generated out = generate(memory, options, show, prompt);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (!o.save.empty()) memory.save(o.save);
+  if (!o.save.empty()) {
+    carry_notes(o.memory, o.save);
+    memory.save(o.save);
+  }
   if (o.as_json) {
     nlohmann::json root{{"prompt", o.prompt},
                         {"text", out.text},

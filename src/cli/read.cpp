@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/file_options.h"
 #include "cli/model_options.h"
+#include "cli/notes.h"
 #include "cli/ranges.h"
 
 #include "base/error.h"
@@ -29,25 +30,51 @@ struct ReadCommand {
   std::string output, memory;
   FileOptions choice;
   int64_t limit = 0;
-  bool no_learning = false, compact = false, as_json = false, special = false;
+  bool no_learning = false, compact = false, as_json = false, special = false, no_notes = false;
+};
+
+/// A file's text and where its tokens are among those of all.
+struct ReadDocument {
+  std::string name, text;
+  size_t header = 0;  // bytes of the line that stands before it
+  size_t first = 0, tokens = 0;
 };
 
 /// All tokens of the files, each a document of its own; several files get a header line each.
 std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
-                             const data::FileList& list) {
+                             const data::FileList& list, std::vector<ReadDocument>& documents) {
   std::vector<int32_t> out;
   for (const auto& file : list.files) {
     std::string text = data::read_text(file, kMaxTextBytes);
     if (text.empty()) continue;
-    if (list.files.size() > 1) text.insert(0, data::reading_header(file));
+    const std::string header = list.files.size() > 1 ? data::reading_header(file) : "";
+    text.insert(0, header);
     const auto tokens = document_tokens(model.config, tokenizer, text, o.special);
     if (tokens.size() > 1) warn_of_double_bos(model.config, tokens[1]);
+    if (!o.no_notes)
+      documents.push_back(
+          {file == "-" ? "standard input" : file.string(), std::move(text), header.size(), out.size(), tokens.size()});
     out.insert(out.end(), tokens.begin(), tokens.end());
     if (o.limit > 0 && out.size() >= static_cast<size_t>(o.limit)) break;
   }
   require(!out.empty(), "{}: empty; there is nothing to read", o.files[0]);
   if (o.limit > 0 && out.size() > static_cast<size_t>(o.limit)) out.resize(static_cast<size_t>(o.limit));
   return out;
+}
+
+/// Notes of what was read: of a document that a limit or a signal cut, its beginning.
+void take_notes(serve::Notepad& notes, const std::vector<ReadDocument>& documents, std::span<const int32_t> read,
+                const Network& model, const tokenizer::Tokenizer& tokenizer) {
+  for (const ReadDocument& document : documents) {
+    if (document.first >= read.size()) break;
+    std::string_view text = document.text;
+    if (read.size() - document.first < document.tokens) {
+      std::vector<int32_t> part(read.begin() + static_cast<std::ptrdiff_t>(document.first), read.end());
+      std::erase(part, static_cast<int32_t>(model.config.bos_id));
+      text = text.substr(0, tokenizer.decode(part).size());
+    }
+    if (text.size() > document.header) notes.add("", document.name, text.substr(document.header));
+  }
 }
 
 eval::Score read_tokens(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
@@ -63,7 +90,7 @@ eval::Score read_tokens(const ReadCommand& o, const Network& model, const tokeni
 }
 
 void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList& list, const eval::Score& score,
-           int64_t given) {
+           int64_t given, int64_t passages) {
   const uint64_t bytes = std::filesystem::file_size(o.output);
   const int64_t read = static_cast<int64_t>(score.nll.size());
   const double rate = static_cast<double>(read) / score.seconds;
@@ -74,6 +101,10 @@ void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList
                         {"tokens_read", read},         {"tokens_given", given},
                         {"mean_nll", score.mean_nll},  {"seconds", score.seconds},
                         {"tokens_per_second", rate}};
+    if (!o.no_notes) {
+      root["notes"] = serve::notes_file(o.output).string();
+      root["passages"] = passages;
+    }
     std::printf("%s\n", root.dump(2).c_str());
     return;
   }
@@ -86,6 +117,9 @@ void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList
               format_duration(score.seconds).c_str(), rate, mean_text(score.mean_nll).c_str());
   std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position).c_str(),
               with_commas(memory.steps).c_str(), format_bytes(bytes).c_str());
+  if (!o.no_notes)
+    std::printf("%s: %s passages, for 'ask --notepad'\n", serve::notes_file(o.output).c_str(),
+                with_commas(passages).c_str());
 }
 
 void read_command(const ReadCommand& o) {
@@ -95,15 +129,24 @@ void read_command(const ReadCommand& o) {
   o.choice.tell(list);
   if (o.choice.dry_run) return;
   require_writable(o.output);  // known before hours of reading
+  if (!o.no_notes) require_notes_writable(o.output);
+  const std::unique_ptr<serve::Notepad> notes = o.no_notes ? nullptr : notes_to_go_on(o.memory);
   const Network model = o.model.load();
   const tokenizer::Tokenizer tokenizer = o.model.tokenizer(model);
   ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
   require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
-  const std::vector<int32_t> tokens = collect(o, model, tokenizer, list);
+  std::vector<ReadDocument> documents;
+  const std::vector<int32_t> tokens = collect(o, model, tokenizer, list, documents);
   stop_if_interrupted("stopped before anything was read; nothing was written");
   const eval::Score score = read_tokens(o, model, tokenizer, tokens, memory);
+  if (notes) {
+    take_notes(*notes, documents, std::span(tokens).first(score.nll.size()), model, tokenizer);
+    save_notes(*notes, o.output);
+  } else {
+    carry_notes(o.memory, o.output);
+  }
   ttt::save_memory(o.output, model, memory, o.compact ? MemoryForm::compact : MemoryForm::working);
-  print(o, memory, list, score, static_cast<int64_t>(tokens.size()));
+  print(o, memory, list, score, static_cast<int64_t>(tokens.size()), notes ? notes->passages("") : 0);
 }
 
 }  // namespace
@@ -125,6 +168,8 @@ void add_read_command(CLI::App& app) {
   command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
   command->add_flag("--compact", o->compact,
                     "Write the compact form: rounded to bf16, half the size of an fp32 memory");
+  command->add_flag("--no-notes", o->no_notes,
+                    "Write no notes beside the memory (OUTPUT.notes: what was read as passages, for ask --notepad)");
   command->add_flag("--json", o->as_json, "Print JSON");
   command->footer(
       "Examples:\n  ingrain read models/reader-17m examples/data/emma.txt -o emma.memory\n"
