@@ -127,7 +127,7 @@ void Session::sync() {
     const ops::KvWindow fresh = step.keys(rows_, i, position_n);
     kv.append(fresh.k_BWGd, fresh.v_BWGd);
     // Suffix blocks but the first keep what the unfinished chunk's step will see, too.
-    if (i <= c.prefix_len()) kv.keep_last(c.window - 1);
+    if (i <= c.prefix_len()) kv.keep_last(c.layer(i).window - 1);
   }
   if (c.suffix_len > 0) {
     unsynced_.push_back(at::full_like(unsynced_[0], ttt::kUnknownTarget));

@@ -151,7 +151,7 @@ class SchemaCompiler {
       if (kAnnotations.contains(keyword) || keyword == "type" || keyword == "enum" || keyword == "const") continue;
       if (keyword == "uniqueItems" && value == false) continue;
       const auto known = std::find_if(std::begin(kOfTypes), std::end(kOfTypes),
-                                      [&](const OfType& one) { return one.keyword == keyword; });
+                                      [&name = keyword](const OfType& one) { return one.keyword == name; });
       if (known == std::end(kOfTypes)) refuse(below(path, keyword), "is not supported; leave it out");
       if (std::find(out.begin(), out.end(), known->type) == out.end()) out.push_back(known->type);
     }
