@@ -12,9 +12,9 @@ add_dependencies(ingrain_bench ingrain_commit)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/bench/machine.cpp
   PROPERTIES INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated)
 
-# The server's engine: what lies between its APIs and the model.
+# The server's engine: what lies between its APIs and the model. Its routes: what is done at an endpoint.
 add_library(ingrain_serve_engine STATIC)
-ingrain_folders(ingrain_serve_engine serve/engine)
+ingrain_folders(ingrain_serve_engine serve/engine serve/routes)
 target_link_libraries(ingrain_serve_engine PUBLIC ingrain_serve ingrain_engine PRIVATE ingrain_warnings)
 target_precompile_headers(ingrain_serve_engine REUSE_FROM ingrain_engine)
 
@@ -33,7 +33,7 @@ else()
   target_sources(ingrain_commands PRIVATE src/cli/line_editor_plain.cpp)
 endif()
 target_link_libraries(ingrain_commands PUBLIC ingrain_serve_engine ingrain_bench ingrain_engine PRIVATE ingrain_warnings)
-target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
+target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}" INGRAIN_SERVE_VERSION="${PROJECT_VERSION}")
 target_precompile_headers(ingrain_commands REUSE_FROM ingrain_engine)
 
 add_executable(ingrain_cli src/cli/main.cpp)

@@ -13,27 +13,40 @@ namespace {
 
 constexpr int kMaxDepth = 64;
 
-}  // namespace
-
-nlohmann::json parse_json(std::string_view text, const std::string& source) {
-  using Json = nlohmann::json;
+/// `remedy`: what ends an error about form, "; the file is damaged". `max_keys`: of an object; a member of an ordered
+/// object is found by looking at all before it.
+template <class Json>
+Json parse_bounded(std::string_view text, const std::string& source, const char* remedy, size_t max_keys) {
   // The parser takes a zero byte for the end of the text and would not see what follows.
-  require(text.find('\0') == text.npos, "{}: no valid JSON: a zero byte; the file is damaged", source);
+  require(text.find('\0') == text.npos, "{}: no valid JSON: a zero byte{}", source, remedy);
   std::vector<std::set<std::string>> open_objects;  // the keys seen so far in every object that is still open
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > kMaxDepth) fail("{}: nested deeper than {} levels; the file is damaged", source, kMaxDepth);
-    if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
-    if (event == Json::parse_event_t::object_end) open_objects.pop_back();
-    if (event == Json::parse_event_t::key && !open_objects.back().insert(value.get<std::string>()).second) {
-      fail("{}: '{}' is given twice in one object; keep one of them", source, printable(value.get<std::string>()));
-    }
+  using Parsed = typename Json::parse_event_t;
+  const auto watch = [&](int depth, Parsed event, Json& value) {
+    if (depth > kMaxDepth) fail("{}: nested deeper than {} levels{}", source, kMaxDepth, remedy);
+    if (event == Parsed::object_start) open_objects.emplace_back();
+    if (event == Parsed::object_end) open_objects.pop_back();
+    if (event != Parsed::key) return true;
+    if (!open_objects.back().insert(value.template get<std::string>()).second)
+      fail("{}: '{}' is given twice in one object; keep one of them", source,
+           printable(value.template get<std::string>()));
+    require(open_objects.back().size() <= max_keys, "{}: an object of more than {} members", source, max_keys);
     return true;
   };
   try {
     return Json::parse(text.begin(), text.end(), watch);
-  } catch (const Json::exception& e) {
+  } catch (const typename Json::exception& e) {
     fail("{}: no valid JSON: {}", source, printable(e.what(), 300));
   }
+}
+
+}  // namespace
+
+nlohmann::json parse_json(std::string_view text, const std::string& source) {
+  return parse_bounded<nlohmann::json>(text, source, "; the file is damaged", std::string::npos);
+}
+
+nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::string& source) {
+  return parse_bounded<nlohmann::ordered_json>(text, source, "", 1024);
 }
 
 nlohmann::json read_json(const std::filesystem::path& path, uint64_t max_bytes) {

@@ -123,6 +123,10 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
   return out;
 }
 
+int64_t Engine::count(const Prompt& prompt) const {
+  return static_cast<int64_t>(parts_->prompts.read(prompt).tokens.size());
+}
+
 Engine::ReadOutcome Engine::read(const Owner& owner, const std::string& base, std::string_view text,
                                  const std::function<bool(const Event&)>& on_event) {
   Parts& p = *parts_;

@@ -124,6 +124,9 @@ class Engine {
   /// Busy, NotFound (base), Error for what the model's template refuses, in its words.
   Outcome run(const Prompt& prompt, const Writing& writing, const std::function<bool(const Event&)>& on_event = {});
 
+  /// How many tokens run() would read of it, were nothing of it known.
+  int64_t count(const Prompt& prompt) const;
+
   /// Reads a text into a copy of state `base` ("" the model as it is), and keeps the result. Its id. Stopped by
   /// on_event, it keeps what was read.
   struct ReadOutcome {

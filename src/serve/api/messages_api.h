@@ -1,0 +1,37 @@
+// POST /v1/messages and /v1/messages/count_tokens: Anthropic's shape.
+#pragma once
+
+#include "serve/api/ask.h"
+#include "serve/api/reply.h"
+
+namespace ingrain::serve::api {
+
+/// `counting`: of count_tokens, where max_tokens is not required.
+Ask read_messages_request(const Json& body, const AskLimits& limits, bool counting);
+
+struct AnthropicEnd {
+  std::string reason;  // "end_turn", "max_tokens", "stop_sequence", "tool_use"
+  Json sequence;       // the text that ended it, or null
+};
+/// `stops`: of the request. Which of several texts ended an answer is not known; then it is null.
+AnthropicEnd anthropic_end(StopReason reason, const Said& said, const std::vector<std::string>& stops);
+
+Json anthropic_reply(const ReplyHead& head, const Said& said, const AnthropicEnd& end, const Usage& usage,
+                     const Json& about);
+
+/// One stream's events, as bytes to send.
+class AnthropicEvents {
+ public:
+  explicit AnthropicEvents(ReplyHead head) : head_(std::move(head)) {}
+  std::string begin() const;
+  std::string text(const std::string& delta);
+  /// Closes what is open, tells of calls and of the end.
+  std::string end(const Said& said, const AnthropicEnd& end, const Usage& usage, const Json& about);
+  std::string progress(const Json& progress) const;
+
+ private:
+  ReplyHead head_;
+  bool open_ = false;
+};
+
+}  // namespace ingrain::serve::api

@@ -1,0 +1,135 @@
+#include "serve/api/messages_api.h"
+
+#include "base/text.h"
+
+namespace ingrain::serve::api {
+namespace {
+
+constexpr size_t kMostTurns = 100'000;
+
+/// A turn's blocks: its text, and what becomes messages of their own.
+struct Turn {
+  std::string text;
+  Json calls = Json::array(), results = Json::array();
+};
+
+void read_tool_use(Fields& block, Turn& turn) {
+  block.need("input");
+  turn.calls.push_back(
+      {{"id", block.need_string("id")},
+       {"type", "function"},
+       {"function", {{"name", block.need_string("name")}, {"arguments", dump(*block.object("input"))}}}});
+}
+
+void read_tool_result(Fields& block, Turn& turn) {
+  const Json* content = block.take("content");
+  const std::string text = content ? read_content(*content, block.path("content"), {"text"}) : std::string();
+  const bool failed = block.boolean("is_error").value_or(false);
+  turn.results.push_back({{"role", "tool"},
+                          {"content", failed ? "error: " + text : text},
+                          {"tool_call_id", block.need_string("tool_use_id")}});
+}
+
+Turn read_turn(const Json& content, const std::string& path, bool assistant) {
+  Turn out;
+  if (content.is_string()) {
+    out.text = content.get<std::string>();
+    return out;
+  }
+  if (!content.is_array()) refuse(path, "'{}' must be a string or a list of blocks", path);
+  for (size_t i = 0; i < content.size(); ++i) {
+    Fields block(content[i], element(path, i));
+    const std::string type = block.need_string("type");
+    if (type == "text")
+      out.text += block.need_string("text");
+    else if (type == "tool_use" && assistant)
+      read_tool_use(block, out);
+    else if (type == "tool_result" && !assistant)
+      read_tool_result(block, out);
+    else
+      refuse_unsupported(block.path("type"), fmt::format("a block of type '{}' in this role", printable(type)));
+    block.accept({"cache_control", "citations"});
+    block.finish();
+  }
+  return out;
+}
+
+void add_turn(Json& messages, const Json& message, const std::string& path) {
+  Fields fields(message, path);
+  fields.need("role");
+  const std::string role = *fields.word("role", {"user", "assistant"});
+  Turn turn = read_turn(fields.need("content"), fields.path("content"), role == "assistant");
+  fields.finish();
+  for (Json& result : turn.results) messages.push_back(std::move(result));
+  if (!turn.results.empty() && turn.text.empty()) return;
+  messages.push_back({{"role", role}, {"content", turn.text}});
+  if (!turn.calls.empty()) messages.back()["tool_calls"] = std::move(turn.calls);
+}
+
+Json read_anthropic_messages(Fields& fields) {
+  Json out = Json::array();
+  if (const Json* system = fields.take("system"))
+    out.push_back({{"role", "system"}, {"content", read_content(*system, "system", {"text"})}});
+  fields.need("messages");
+  const Json& messages = *fields.array("messages", kMostTurns);
+  if (messages.empty()) refuse("messages", "'messages' must hold at least one message");
+  for (size_t i = 0; i < messages.size(); ++i) add_turn(out, messages[i], element("messages", i));
+  if (out.back()["role"] == "assistant")
+    refuse_unsupported("messages", "a last message of the assistant's; the last is the user's");
+  return out;
+}
+
+void read_anthropic_choice(Fields& fields, ToolUse& tools) {
+  const Json* choice = fields.object("tool_choice");
+  if (choice == nullptr) return;
+  Fields inner(*choice, "tool_choice");
+  inner.need("type");
+  const std::string type = *inner.word("type", {"auto", "any", "tool", "none"});
+  tools.choice = type == "auto"   ? ToolUse::Choice::automatic
+                 : type == "any"  ? ToolUse::Choice::required
+                 : type == "none" ? ToolUse::Choice::none
+                                  : ToolUse::Choice::named;
+  if (type == "tool") tools.name = inner.need_string("name");
+  tools.parallel = !inner.boolean("disable_parallel_tool_use").value_or(false);
+  inner.finish();
+  bool known = type != "tool";
+  for (const Json& tool : tools.tools) known = known || tool["function"]["name"] == tools.name;
+  if (!known || (type == "any" && tools.tools.empty()))
+    refuse("tool_choice", "'tool_choice' wants a tool that is not in 'tools'");
+}
+
+void read_thinking(Fields& fields) {
+  const Json* thinking = fields.object("thinking");
+  if (thinking == nullptr) return;
+  Fields inner(*thinking, "thinking");
+  inner.accept_only("type", {"disabled"});
+  inner.finish();
+}
+
+}  // namespace
+
+Ask read_messages_request(const Json& body, const AskLimits& limits, bool counting) {
+  Fields fields(body);
+  Ask ask;
+  read_common(fields, ask);
+  read_sampling(fields, ask, 1);
+  read_stop(fields, "stop_sequences", ask);
+  ask.prompt.messages = read_anthropic_messages(fields);
+  if (!counting) fields.need("max_tokens");
+  const auto most = fields.integer("max_tokens", 1, static_cast<int64_t>(limits.longest));
+  ask.writing.max_tokens = most.value_or(limits.max_tokens);
+  if (const Json* tools = fields.array("tools", 128)) ask.tools.tools = read_anthropic_tools(*tools);
+  read_anthropic_choice(fields, ask.tools);
+  read_thinking(fields);
+  if (const Json* metadata = fields.object("metadata")) {
+    Fields inner(*metadata, "metadata");
+    inner.accept({"user_id"});
+    inner.finish();
+  }
+  fields.accept_only("service_tier", {"auto", "standard_only"});
+  fields.accept({"cache_control"});
+  fields.finish();
+  return ask;
+}
+
+}  // namespace ingrain::serve::api

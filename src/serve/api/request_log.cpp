@@ -1,0 +1,50 @@
+#include "serve/api/request_log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <ctime>
+
+namespace ingrain::serve::api {
+
+std::string log_text(const LogLine& line, double unix_seconds) {
+  const auto seconds = static_cast<std::time_t>(unix_seconds);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char date[32];
+  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+  const auto milliseconds = static_cast<int>((unix_seconds - std::floor(unix_seconds)) * 1000);
+  Json out = {{"time", fmt::format("{}.{:03}Z", date, milliseconds)},
+              {"id", line.id},
+              {"owner", line.owner},
+              {"peer", line.peer},
+              {"method", line.method},
+              {"path", line.path},
+              {"status", line.status},
+              {"ms", std::round(line.milliseconds * 10) / 10}};
+  out.update(line.more);
+  return dump(out);
+}
+
+RequestLog::RequestLog(const std::filesystem::path& file) : fd_(STDERR_FILENO) {
+  if (file.empty()) return;
+  fd_ = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+  require(fd_ >= 0, "{}: cannot write this log: {}; name another with --log", file.string(), std::strerror(errno));
+}
+
+RequestLog::~RequestLog() {
+  if (fd_ != STDERR_FILENO) ::close(fd_);
+}
+
+void RequestLog::write(const LogLine& line) {
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const std::string text = log_text(line, now) + "\n";
+  const std::lock_guard lock(mutex_);
+  if (::write(fd_, text.data(), text.size()) < 0) return;  // a full disk ends no answer
+}
+
+}  // namespace ingrain::serve::api

@@ -1,0 +1,40 @@
+// Conversations and responses in the records: how they are kept, found and gone on with.
+#pragma once
+
+#include "serve/api/items.h"
+#include "serve/routes/service.h"
+
+namespace ingrain::serve {
+
+/// The record, or 404 naming `param`.
+Record conversation_record(Call& call, const std::string& id, const std::string& param);
+Record response_record(Call& call, const std::string& id, const std::string& param);
+
+/// All items of a conversation, as they are kept.
+api::Json conversation_items(Call& call, const std::string& id);
+std::vector<Record> item_records(Call& call, const std::string& conversation, const api::Json& items);
+
+/// Items of all responses up to this one, first to last. 404 where one of them was deleted.
+api::Json chain_items(Call& call, Record response);
+
+/// A conversation is one request's while this lives. ApiError 409 if it is another's: two that go on at once would both
+/// be right, and one of them lost.
+class ConversationLease {
+ public:
+  ConversationLease(Service& service, const Owner& owner, const std::string& id);
+  ~ConversationLease();
+  ConversationLease(const ConversationLease&) = delete;
+  ConversationLease& operator=(const ConversationLease&) = delete;
+  /// To be called now and then while the answer is made. Error if it was lost.
+  void renew();
+
+ private:
+  Service& service_;
+  std::string name_, holder_;
+  std::chrono::steady_clock::time_point taken_;
+};
+
+/// Forgets a state that no record names any more.
+void forget_state(Call& call, const std::string& state);
+
+}  // namespace ingrain::serve

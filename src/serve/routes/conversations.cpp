@@ -1,0 +1,108 @@
+#include "base/text.h"
+#include "serve/api/conversations_api.h"
+#include "serve/routes/conversation_store.h"
+#include "serve/routes/threads.h"
+#include "serve/store/ids.h"
+
+#include <ctime>
+
+namespace ingrain::serve {
+namespace {
+
+using api::Json;
+
+Json conversation_of(const Record& record) {
+  return api::conversation_json(record.id, record.created, Json::parse(record.body)["metadata"]);
+}
+
+Json shown_items(const Json& items) {
+  Json out = Json::array();
+  for (const Json& item : items) out.push_back(api::shown(item));
+  return out;
+}
+
+Record item_record(Call& call) {
+  const Record conversation = conversation_record(call, call.variables[0], "conversation_id");
+  auto out = call.service.records().get(call.owner, "item", call.variables[1]);
+  if (!out || out->parent != conversation.id)
+    api::refuse_missing("item_id", fmt::format("the item '{}'", printable(call.variables[1])));
+  return *out;
+}
+
+}  // namespace
+
+void post_conversations(Call& call) {
+  const api::ConversationAsk ask = api::read_conversation_request(call.request().body);
+  Record record;
+  record.owner = call.owner;
+  record.kind = "conversation";
+  record.id = random_id("conv_");
+  record.created = record.updated = static_cast<int64_t>(std::time(nullptr));
+  record.body = api::dump({{"metadata", ask.metadata}});
+  std::vector<Record> records = item_records(call, record.id, ask.items);
+  records.insert(records.begin(), record);
+  call.service.records().put({}, records);
+  call.reply(conversation_of(record));
+}
+
+void get_conversation(Call& call) {
+  call.reply(conversation_of(conversation_record(call, call.variables[0], "conversation_id")));
+}
+
+void update_conversation(Call& call) {
+  const Json metadata = api::read_conversation_update(call.body());
+  conversation_record(call, call.variables[0], "conversation_id");
+  const ConversationLease lease(call.service, call.owner, call.variables[0]);
+  Record record = conversation_record(call, call.variables[0], "conversation_id");
+  Json body = Json::parse(record.body);
+  body["metadata"] = metadata;
+  record.body = api::dump(body);
+  record.updated = static_cast<int64_t>(std::time(nullptr));
+  call.service.records().put(record);
+  call.reply(conversation_of(record));
+}
+
+void delete_conversation(Call& call) {
+  const std::string id = call.variables[0];
+  const Record record = conversation_record(call, id, "conversation_id");
+  const ConversationLease lease(call.service, call.owner, id);
+  for (const Json& item : conversation_items(call, id)) call.service.records().remove(call.owner, "item", item["id"]);
+  delete_thread(call, id);
+  call.service.records().remove(call.owner, "conversation", id);
+  forget_state(call, record.state);
+  call.reply({{"id", id}, {"object", "conversation.deleted"}, {"deleted", true}});
+}
+
+void get_conversation_items(Call& call) {
+  const api::Page page = api::read_page(call.request().query);
+  conversation_record(call, call.variables[0], "conversation_id");
+  if (!page.after.empty() && !call.service.records().get(call.owner, "item", page.after))
+    api::refuse("after", "'after': there is no item '{}'", printable(page.after));
+  auto records = call.service.records().list(
+      call.owner, "item",
+      {.parent = call.variables[0], .after = page.after, .limit = page.limit + 1, .descending = page.descending});
+  const bool more = static_cast<int64_t>(records.size()) > page.limit;
+  if (more) records.pop_back();
+  Json data = Json::array();
+  for (const Record& record : records) data.push_back(api::shown(Json::parse(record.body)));
+  call.reply(api::list_of(std::move(data), more));
+}
+
+void post_conversation_items(Call& call) {
+  const Json items = api::read_conversation_items(call.body());
+  conversation_record(call, call.variables[0], "conversation_id");
+  const ConversationLease lease(call.service, call.owner, call.variables[0]);
+  call.service.records().put({}, item_records(call, call.variables[0], items));
+  call.reply(api::list_of(shown_items(items), false));
+}
+
+void get_conversation_item(Call& call) { call.reply(api::shown(Json::parse(item_record(call).body))); }
+
+void delete_conversation_item(Call& call) {
+  const Record item = item_record(call);
+  const ConversationLease lease(call.service, call.owner, call.variables[0]);
+  call.service.records().remove(call.owner, "item", item.id);
+  call.reply(conversation_of(conversation_record(call, call.variables[0], "conversation_id")));
+}
+
+}  // namespace ingrain::serve

@@ -1,0 +1,231 @@
+#include "serve/api/chat_request.h"
+#include "serve/api/completion_request.h"
+#include "serve/api/memories_api.h"
+#include "serve/api/items.h"
+#include "serve/api/messages_api.h"
+#include "serve/api/responses_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ingrain::serve::api {
+namespace {
+
+using ::testing::HasSubstr;
+
+const AskLimits kLimits;
+
+Json with(const char* base, const char* more) {
+  Json out = parse_body(base);
+  out.update(parse_body(more));
+  return out;
+}
+
+Json chat_with(const char* more) { return with(R"({"messages": [{"role": "user", "content": "Hi"}]})", more); }
+
+/// What is refused, or an error of status 0 if nothing is.
+template <class Read>
+ApiError refusal(const Read& read) {
+  try {
+    read();
+  } catch (const ApiError& e) {
+    return e;
+  }
+  return {0, "", "", "", "nothing was refused"};
+}
+
+ApiError refused_chat(const char* more) {
+  return refusal([&] { read_chat_request(chat_with(more), kLimits); });
+}
+
+TEST(ApiBody, is_bounded_json_without_a_key_twice) {
+  EXPECT_EQ(refusal([] { parse_body("[]"); }).status, 400);
+  EXPECT_EQ(refusal([] { parse_body("{"); }).status, 400);
+  EXPECT_EQ(refusal([] { parse_body("{\"a\": 1, \"a\": 2}"); }).status, 400);
+  EXPECT_EQ(refusal([] { parse_body("{\"a\": \"\xff\"}"); }).status, 400);
+  const std::string deep = "{\"a\":" + std::string(80, '[') + std::string(80, ']') + "}";
+  EXPECT_THAT(refusal([&] { parse_body(deep); }).what(), HasSubstr("64 levels"));
+  std::string wide = "{";
+  for (int i = 0; i < 1100; ++i) wide += fmt::format("\"k{}\": 0,", i);
+  wide.back() = '}';
+  EXPECT_THAT(refusal([&] { parse_body(wide); }).what(), HasSubstr("1024"));
+}
+
+TEST(ApiChat, a_field_that_is_not_known_is_refused_by_name) {
+  const ApiError error = refused_chat(R"({"frobnicate": 1})");
+  EXPECT_EQ(error.status, 400);
+  EXPECT_EQ(error.param, "frobnicate");
+  EXPECT_EQ(error.code, "unsupported_parameter");
+  EXPECT_THAT(error.what(), HasSubstr("not supported"));
+}
+
+TEST(ApiChat, errors_name_the_field_by_its_path) {
+  EXPECT_EQ(refused_chat(R"({"temperature": "hot"})").param, "temperature");
+  EXPECT_EQ(refused_chat(R"({"temperature": 2.5})").param, "temperature");
+  EXPECT_EQ(refused_chat(R"({"n": 0})").param, "n");
+  EXPECT_EQ(refused_chat(R"({"top_logprobs": 2})").param, "top_logprobs");
+  EXPECT_EQ(refused_chat(R"({"max_tokens": 1, "max_completion_tokens": 2})").param, "max_tokens");
+  EXPECT_EQ(refused_chat(R"({"stream_options": {}})").param, "stream_options");
+  EXPECT_EQ(refused_chat(R"({"logit_bias": {"a": 1}})").param, "logit_bias");
+  EXPECT_EQ(refused_chat(R"({"messages": []})").param, "messages");
+  EXPECT_EQ(refused_chat(R"({"messages": [{"content": "x"}]})").param, "messages[0].role");
+  EXPECT_EQ(refused_chat(R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})").param,
+            "messages[0].content[0].type");
+  EXPECT_EQ(refused_chat(R"({"tool_choice": {"type": "function", "function": {"name": "f"}}})").param, "tool_choice");
+}
+
+TEST(ApiChat, what_changes_nothing_is_taken) {
+  const Ask ask = read_chat_request(
+      chat_with(R"({"user": "u", "metadata": {"a": "b"}, "store": false, "service_tier": "auto", "unknown": null,
+                    "parallel_tool_calls": true, "modalities": ["text"]})"),
+      kLimits);
+  EXPECT_EQ(ask.writing.max_tokens, kLimits.max_tokens);
+  EXPECT_EQ(refused_chat(R"({"store": true})").param, "store");
+}
+
+TEST(ApiChat, options_are_the_writers) {
+  const Ask ask = read_chat_request(
+      chat_with(R"({"max_completion_tokens": 0, "temperature": 0, "top_p": 0.5, "seed": -1, "n": 2, "logprobs": true,
+                    "top_logprobs": 3, "stop": ["a", "b"], "logit_bias": {"5": -100}, "memory": "book",
+                    "presence_penalty": 1, "frequency_penalty": -1, "learn": "input", "stream": true,
+                    "stream_options": {"include_usage": true}, "notepad": {"enabled": true, "passages": 2}})"),
+      kLimits);
+  EXPECT_EQ(ask.writing.max_tokens, 0);
+  EXPECT_EQ(ask.writing.choices, 2);
+  EXPECT_EQ(ask.writing.top_logprobs, 3);
+  EXPECT_EQ(ask.writing.sampling.seed, UINT64_MAX);
+  EXPECT_EQ(ask.writing.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(ask.writing.sampling.logit_bias.at(5), -100);
+  EXPECT_EQ(ask.writing.learn, Learn::input);
+  EXPECT_TRUE(ask.stream && ask.usage_in_stream && ask.notepad.enabled);
+  EXPECT_EQ(ask.notepad.passages, 2);
+  EXPECT_EQ(ask.memory, "book");
+}
+
+TEST(ApiChat, without_a_seed_texts_differ) {
+  EXPECT_NE(read_chat_request(chat_with("{}"), kLimits).writing.sampling.seed,
+            read_chat_request(chat_with("{}"), kLimits).writing.sampling.seed);
+}
+
+TEST(ApiChat, messages_are_as_templates_take_them) {
+  const Json messages = read_chat_messages(Json::parse(R"([
+    {"role": "developer", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": null, "tool_calls": [
+      {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+    {"role": "tool", "tool_call_id": "c1", "content": "3"}])"));
+  EXPECT_EQ(messages[0], Json({{"role", "system"}, {"content", "Be brief."}}));
+  EXPECT_EQ(messages[2]["tool_calls"][0]["function"]["name"], "f");
+  EXPECT_EQ(messages[3], Json({{"role", "tool"}, {"content", "3"}, {"tool_call_id", "c1"}}));
+}
+
+TEST(ApiCompletions, a_prompt_is_a_text_tokens_or_several_of_them) {
+  const auto read = [](const char* body) { return read_completion_request(parse_body(body), kLimits); };
+  EXPECT_EQ(read(R"({"prompt": "a"})").at(0).prompt.text, "a");
+  EXPECT_EQ(read(R"({"prompt": [1, 2]})").at(0).prompt.tokens, (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(read(R"({"prompt": ["a", "b"]})").size(), 2u);
+  EXPECT_EQ(read(R"({"prompt": [[1], [2, 3]]})").at(1).prompt.tokens, (std::vector<int32_t>{2, 3}));
+  EXPECT_EQ(read(R"({"prompt": "a"})").at(0).writing.max_tokens, 16);
+  EXPECT_EQ(refusal([&] { read(R"({"prompt": "a", "echo": true})"); }).param, "echo");
+  EXPECT_EQ(refusal([&] { read(R"({"prompt": "a", "suffix": "b"})"); }).param, "suffix");
+  EXPECT_EQ(refusal([&] { read(R"({"prompt": [1.5]})"); }).status, 400);
+  EXPECT_EQ(refusal([&] { read(R"({"prompt": [-1]})"); }).status, 400);
+}
+
+TEST(ApiResponses, what_is_not_served_is_refused_by_name) {
+  const auto refused = [](const char* more) {
+    return refusal([&] { read_responses_request(with(R"({"input": "Hi"})", more), kLimits); }).param;
+  };
+  EXPECT_EQ(refused(R"({"background": true})"), "background");
+  EXPECT_EQ(refused(R"({"reasoning": {"effort": "high"}})"), "reasoning");
+  EXPECT_EQ(refused(R"({"tools": [{"type": "web_search"}]})"), "tools[0].type");
+  EXPECT_EQ(refused(R"({"prompt": {"id": "p"}})"), "prompt");
+  EXPECT_EQ(refused(R"({"include": ["file_search_call.results"]})"), "include");
+  EXPECT_EQ(refused(R"({"previous_response_id": "a", "conversation": "b"})"), "previous_response_id");
+  EXPECT_EQ(refused(R"({"input": [{"type": "reasoning"}]})"), "input[0].type");
+  EXPECT_EQ(refused(R"({"input": []})"), "input");
+}
+
+TEST(ApiResponses, items_are_messages_in_chats_shape) {
+  const ResponsesAsk ask = read_responses_request(parse_body(R"({"input": [
+    {"role": "user", "content": [{"type": "input_text", "text": "Add."}]},
+    {"type": "function_call", "call_id": "c1", "name": "add", "arguments": "{\"a\": 1}"},
+    {"type": "function_call", "call_id": "c2", "name": "add", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c1", "output": "3"}], "conversation": {"id": "conv_x"}})"),
+                                                  kLimits);
+  EXPECT_EQ(ask.conversation, "conv_x");
+  const Json messages = messages_of(ask.input);
+  ASSERT_EQ(messages.size(), 3u);
+  EXPECT_EQ(messages[0], Json({{"role", "user"}, {"content", "Add."}}));
+  EXPECT_EQ(messages[1]["tool_calls"].size(), 2u);
+  EXPECT_EQ(messages[2]["tool_call_id"], "c1");
+}
+
+TEST(ApiResponses, an_answer_that_was_kept_is_handed_on_as_it_was_written_and_not_shown) {
+  std::vector<std::string> ids;
+  Json items = output_items({"Hello", Json::array()}, nullptr, true, ids);
+  items[0]["ingrain_answer"] = Json::array({{{"text", "Hello"}, {"literal", true}}});
+  const Json messages = messages_of(items);
+  EXPECT_EQ(messages[0]["content"], "Hello");
+  EXPECT_EQ(messages[0]["ingrain_answer"], items[0]["ingrain_answer"]);
+  EXPECT_FALSE(shown(items[0]).contains("ingrain_answer"));
+  EXPECT_EQ(shown(items[0])["id"], ids.at(0));
+}
+
+TEST(ApiMessages, blocks_become_messages) {
+  const Ask ask =
+      read_messages_request(parse_body(R"({"max_tokens": 5, "system": [{"type": "text", "text": "Be kind."}],
+    "messages": [{"role": "user", "content": "Add."},
+      {"role": "assistant", "content": [{"type": "text", "text": "So."},
+        {"type": "tool_use", "id": "t1", "name": "add", "input": {"a": 1}}]},
+      {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "3"},
+        {"type": "text", "text": "And?"}]}],
+    "tools": [{"name": "add", "input_schema": {"type": "object"}}], "stop_sequences": ["x"]})"),
+                            kLimits, false);
+  ASSERT_EQ(ask.prompt.messages.size(), 5u);
+  EXPECT_EQ(ask.prompt.messages[0]["role"], "system");
+  EXPECT_EQ(ask.prompt.messages[2]["tool_calls"][0]["function"]["arguments"], "{\"a\":1}");
+  EXPECT_EQ(ask.prompt.messages[3], Json({{"role", "tool"}, {"content", "3"}, {"tool_call_id", "t1"}}));
+  EXPECT_EQ(ask.prompt.messages[4]["content"], "And?");
+  EXPECT_EQ(ask.tools.tools[0]["function"]["name"], "add");
+  const auto refused = [](const char* body) {
+    return refusal([&] { read_messages_request(parse_body(body), kLimits, false); }).param;
+  };
+  EXPECT_EQ(refused(R"({"messages": [{"role": "user", "content": "a"}]})"), "max_tokens");
+  EXPECT_EQ(refused(R"({"max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "image"}]}]})"),
+            "messages[0].content[0].type");
+  EXPECT_EQ(refused(R"({"max_tokens": 1, "thinking": {"type": "enabled", "budget_tokens": 9},
+                        "messages": [{"role": "user", "content": "a"}]})"),
+            "thinking.type");
+}
+
+Request form(const std::string& body) {
+  Request out;
+  out.headers["Content-Type"] = "multipart/form-data; boundary=\"B\"";
+  out.body = body;
+  return out;
+}
+
+TEST(ApiMemories, files_come_as_form_data) {
+  const MemoryAsk ask = read_memory_request(
+      form("--B\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nbook\r\n"
+           "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../../etc/a;b.txt\"\r\n\r\n"
+           "Once\r\n--upon\r\n\r\n--B--\r\n"));
+  EXPECT_EQ(ask.name, "book");
+  ASSERT_EQ(ask.texts.size(), 1u);
+  EXPECT_EQ(ask.texts[0], "Once\r\n--upon\r\n");
+  EXPECT_EQ(ask.sources[0], "../../etc/a;b.txt") << "a name for people, never a path";
+}
+
+TEST(ApiMemories, damaged_forms_and_bad_names_are_refused) {
+  const std::string head = "--B\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\n";
+  for (const std::string& body : {std::string("x"), std::string("--B"), head, head + "a", head + "a\r\n--C--",
+                                  std::string("--B\r\nno colon\r\n\r\na\r\n--B--"), std::string("--B--")})
+    EXPECT_EQ(refusal([&] { read_memory_request(form(body)); }).status, 400) << body;
+  for (const char* name : {"", "a/b", "mem_x", "a\nb", "\xff"})
+    EXPECT_EQ(refusal([&] { check_memory_name(name, "name"); }).status, 400) << name;
+  EXPECT_EQ(refusal([] { check_memory_name("Emma, first half", "name"); }).status, 0);
+}
+
+}  // namespace
+}  // namespace ingrain::serve::api
