@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "serve/api/conversations_api.h"
 #include "serve/routes/conversation_store.h"
+#include "serve/routes/threads.h"
 #include "serve/store/ids.h"
 
 #include <ctime>
@@ -66,6 +67,7 @@ void delete_conversation(Call& call) {
   const Record record = conversation_record(call, id, "conversation_id");
   const ConversationLease lease(call.service, call.owner, id);
   for (const Json& item : conversation_items(call, id)) call.service.records().remove(call.owner, "item", item["id"]);
+  delete_thread(call, id);
   call.service.records().remove(call.owner, "conversation", id);
   forget_state(call, record.state);
   call.reply({{"id", id}, {"object", "conversation.deleted"}, {"deleted", true}});
