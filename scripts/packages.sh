@@ -39,6 +39,7 @@ install_packages() {
     for name in $line; do
       is_installed "$name" && continue 2
     done
+    [[ $line == *' none' && -z $(known_names "$line") ]] && continue
     missing+=("$line")
   done < <(list_packages "$@")
   ((${#missing[@]})) || return 0
@@ -54,11 +55,12 @@ install_packages() {
   apt_install
 }
 
-# The first name of each line that apt knows.
+# The first name of each line that apt knows; nothing for a line that ends in 'none' if it knows no name of it.
 known_names() {
   local line name names=()
   for line in "$@"; do
     for name in $line; do
+      [[ $name == none ]] && continue 2
       [[ $(apt-cache policy "$name" 2>/dev/null) == *Candidate:\ [0-9]* ]] && break
       name=${line%% *}
     done

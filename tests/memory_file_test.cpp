@@ -1,8 +1,8 @@
 #include "ttt/memory_file.h"
 
-#include "store/tensor_io.h"
 #include "same_memory.h"
 #include "scratch.h"
+#include "tensor_file.h"
 
 #include <gmock/gmock.h>
 
@@ -28,10 +28,7 @@ class MemoryFile : public ScratchTest {
     return out;
   }
   static void put_together(const Parts& parts, const std::filesystem::path& path) {
-    TensorWriter writer;
-    for (const auto& [name, tensor] : parts.tensors) writer.add(name, tensor);
-    for (const auto& [key, value] : parts.metadata) writer.metadata(key, value);
-    writer.write(path);
+    test::write_tensors(parts.tensors, path, parts.metadata);
   }
   /// With the right checksum, as somebody who means harm would write it.
   static void put_together_sealed(Parts parts, const std::filesystem::path& path) {

@@ -271,6 +271,8 @@ TEST_F(Training, what_is_not_finite_is_skipped_counted_and_in_the_end_stops_the_
   EXPECT_TRUE(trainer.advance().skipped);
   EXPECT_TRUE(trainer.advance().skipped);
   EXPECT_THAT(error_of([&] { trainer.advance(); }), HasSubstr("3 steps in a row"));
+  EXPECT_THAT(error_of([&] { save_checkpoint(trainer, 0); }), HasSubstr("'final_norm' holds a NaN or an infinity"));
+  EXPECT_TRUE(list_checkpoints(trainer.run().checkpoint.folder).empty()) << "the ones before stay, and no broken one";
 }
 
 TEST_F(Training, a_truncated_newest_checkpoint_is_named_and_the_one_before_is_used) {

@@ -16,7 +16,10 @@
 namespace ingrain {
 namespace {
 
-constexpr size_t kUndoable = 16;  // exchanges
+constexpr size_t kUndoable = 16;     // exchanges
+// Before an answer, a copy is what its first token waits for; fewer tokens than that are sooner read again, if ever.
+constexpr size_t kWorthACopy = 256;
+constexpr uint64_t kQuicklyCopied = 1 << 20;  // bytes
 constexpr const char* kStateKind = "ingrain dialogue 1";
 
 using Clock = std::chrono::steady_clock;
@@ -136,10 +139,19 @@ struct Dialogue::State {
     return out;
   }
 
+  /// The memory as it is, copied unless that was done before: after an answer, so that no question waits for it.
+  Copy copy_now() {
+    if (const auto found = copies.find(log.size()); found != copies.end()) return found->second;
+    const Copy out = std::make_shared<const Memory>(memory);
+    if (options.keep > 0) copies[log.size()] = out;
+    return out;
+  }
+
+  /// Keeps a copy to go back to, if there is room.
   void keep_copy() {
     const uint64_t bytes = memory.bytes();
     if (bytes > options.keep / 4) return;
-    copies[log.size()] = std::make_shared<const Memory>(memory);
+    copy_now();
     while (copies.size() > 2 && copies.size() * bytes > options.keep) copies.erase(std::next(copies.begin()));
   }
 
@@ -262,8 +274,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
                         const std::function<void(const InnerStep&)>& on_step) {
   State& s = *state_;
   const auto start = Clock::now();
-  State::Before was{std::make_shared<const Memory>(s.memory), s.log, s.pending ? *s.pending : s.conversation, s.open};
-  if (s.options.keep > 0) s.copies[s.log.size()] = was.memory;
+  State::Before was{s.copy_now(), s.log, s.pending ? *s.pending : s.conversation, s.open};
   Answer out;
   std::optional<State> apart;  // what reads the aside
   if (!s.aside.empty()) apart.emplace(s);
@@ -279,7 +290,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
     }
     out.tokens_read = static_cast<int64_t>(read->size());
     out.seconds_reading = seconds_since(start);
-    if (!apart) s.keep_copy();
+    if (!apart && (read->size() >= kWorthACopy || s.memory.bytes() <= kQuicklyCopied)) s.keep_copy();
     GenerateOptions writing = options;
     for (const std::string& stop : s.conversation.stops()) writing.stop.push_back(stop);
     bool begun = false;  // blanks before the answer are read, but not shown
@@ -305,6 +316,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
   }
   s.pending.reset();
   s.remember(std::move(was));
+  s.keep_copy();
   return out;
 }
 
@@ -392,6 +404,7 @@ void Dialogue::restore(std::string_view text, const GenerateOptions& options, co
       as_left->model().fingerprint() == s.memory.model().fingerprint()) {
     s.memory = *as_left;
     s.log = std::move(log);
+    s.copies.erase(s.copies.upper_bound(0), s.copies.end());
   } else {
     s.log = {};
     s.log.dropped = log.dropped;

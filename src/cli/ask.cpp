@@ -106,7 +106,9 @@ void ask(const AskCommand& o) {
   if (o.question.empty() == o.questions.empty()) fail_usage("ask needs a QUESTION or --questions FILE, and not both");
   if (!o.questions.empty() && !o.save.empty())
     fail_usage("--save keeps one question and its answer; --questions asks each of the memory as it is");
-  watch_interrupts();
+  watch_interrupts(o.save.empty() ? "what was written is shown, the memory file stays as it was"
+                                  : "what was written is shown and kept in the memory that --save names",
+                   Said::after_text);
   const std::unique_ptr<serve::Notepad> notes = o.notepad.on ? open_notes(o.memory) : nullptr;
   const auto folder = model_for_memory(o.memory, o.model);
   const Model model = ModelOptions{folder.string(), o.how}.open();

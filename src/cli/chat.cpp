@@ -87,6 +87,12 @@ void offer_to_save(ChatSession& session) {
   }
 }
 
+/// Before an answer: Ctrl-C ends it alone.
+void watch_conversation() {
+  watch_interrupts("what was said is kept, 'ingrain chat --last' goes on with it", Said::after_text,
+                   "this answer ends, the conversation goes on");
+}
+
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
   bool once = false;  // Ctrl-C was the last thing pressed
   while (session.open()) {
@@ -103,14 +109,14 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
       continue;
     }
     once = false;
-    watch_interrupts();
+    watch_conversation();
     try {
       session.take(line.said);
       if (session.unsaved()) keep_last(start, session.dialogue());
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }
-    if (interrupt_signal() == SIGINT) watch_interrupts();  // it ended the answer, not the conversation
+    if (interrupt_signal() == SIGINT) watch_conversation();  // it ended the answer, not the conversation
   }
   if (!session.unsaved()) return;
   keep_last(start, session.dialogue());
@@ -120,7 +126,7 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
 
 void chat(const ChatCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  watch_interrupts("nothing was said yet");
   if (o.last && (!o.memory.empty() || !o.model.empty() || !o.system.empty()))
     fail_usage("--last goes on with the latest conversation: its model, memory and instructions; leave the others out");
   std::optional<LastConversation> last;
@@ -160,9 +166,8 @@ void add_chat_command(CLI::App& app) {
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");
   // bench/results/defaults.md says why.
-  o->writing.options.sampling.temperature = 0.7;
-  o->writing.options.sampling.top_p = 0.9;
-  o->writing.options.sampling.repetition_penalty = 1.1;
+  o->writing.options.sampling.temperature = 1;
+  o->writing.options.sampling.top_p = 0.95;
   o->writing.add_to(*command);
   command->footer(
       "Examples:\n  ingrain chat --memory book.memory\n  ingrain chat models/reader-17m --temperature 0.5\n"

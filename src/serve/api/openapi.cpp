@@ -25,9 +25,11 @@ constexpr Operation kOperations[] = {
     {"get", "/v1/responses/{id}/input_items", "What was asked", "", "List"},
     {"post", "/v1/responses/{id}/cancel", "Refused: no response runs in the background", "", "Object"},
     {"post", "/v1/conversations", "A new conversation", "Conversation", "Object"},
+    {"get", "/v1/conversations", "Conversations (ours)", "", "List"},
     {"get", "/v1/conversations/{id}", "A conversation", "", "Object"},
     {"post", "/v1/conversations/{id}", "Other metadata", "Metadata", "Object"},
     {"delete", "/v1/conversations/{id}", "Deletes a conversation and its items", "", "Object"},
+    {"get", "/v1/conversations/{id}/responses", "Responses of its thread, with their input (ours)", "", "List"},
     {"get", "/v1/conversations/{id}/items", "What was said", "", "List"},
     {"post", "/v1/conversations/{id}/items", "Adds items", "Items", "List"},
     {"get", "/v1/conversations/{id}/items/{item}", "An item", "", "Object"},
@@ -48,6 +50,7 @@ constexpr Operation kOperations[] = {
     {"get", "/metrics", "Figures for Prometheus", "", "text/plain"},
     {"get", "/openapi.json", "This document", "", "Object"},
     {"get", "/", "The page", "", "text/html"},
+    {"get", "/page/{file}", "A file of the page", "", "text/javascript"},
 };
 
 Json reference(std::string_view schema) { return {{"$ref", fmt::format("#/components/schemas/{}", schema)}}; }
@@ -98,7 +101,7 @@ Json operation_json(const Operation& operation) {
                                      {"500", "The server failed"},
                                      {"503", "Full or stopping"}})
     responses[status] = {{"description", what}, {"content", content("application/json", reference("Error"))}};
-  const bool open = path == "/" || path == "/health" || path == "/openapi.json";
+  const bool open = path == "/" || path.starts_with("/page/") || path == "/health" || path == "/openapi.json";
   out["security"] = open ? Json::array() : Json::parse(R"([{}, {"bearer": []}, {"key": []}])");
   return out;
 }

@@ -60,7 +60,7 @@ constexpr const char* kCompletionFields = R"({
 
 constexpr const char* kResponsesFields = R"({
   "input": {"oneOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
-  "instructions": {"type": ["string", "null"]}, "previous_response_id": {"type": ["string", "null"]},
+  "instructions": {"type": ["string", "null"]}, "previous_response_id": {"type": ["string", "null"]}, "thread": {"type": ["string", "null"]},
   "conversation": {"oneOf": [{"type": "null"}, {"type": "string"}, {"type": "object", "required": ["id"]}]},
   "store": {"type": ["boolean", "null"]}, "max_output_tokens": {"type": ["integer", "null"], "minimum": 1},
   "text": {"type": ["object", "null"]}, "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},

@@ -79,6 +79,8 @@ ResponsesAsk read_responses_request(const Json& body, const AskLimits& limits) {
   if (!out.previous_response_id.empty() && !out.conversation.empty())
     refuse("previous_response_id", "'previous_response_id' and 'conversation' exclude each other");
   out.store = fields.boolean("store").value_or(true);
+  out.thread = fields.string("thread").value_or("");
+  if (!out.thread.empty() && !out.store) refuse("thread", "'thread' keeps the response: it excludes 'store': false");
   ask.writing.keep = out.store;
   const auto most = fields.integer("max_output_tokens", 1, static_cast<int64_t>(limits.longest));
   ask.writing.max_tokens = most.value_or(limits.max_tokens);

@@ -1,5 +1,7 @@
 // What is asked of the server itself: models, tokens, health, figures.
+#include "base/text.h"
 #include "serve/api/completion_request.h"
+#include "serve/page/page.h"
 #include "serve/routes/answering.h"
 
 namespace ingrain::serve {
@@ -55,8 +57,9 @@ void get_metrics(Call& call) {
 }
 
 void get_page(Call& call) {
-  call.exchange.reply(200, "text/plain; charset=utf-8",
-                      "ingrain serves " + call.service.options().model + "; what is here: /openapi.json\n");
+  const PageFile* file = page_file(call.request().path);
+  if (file == nullptr) api::refuse_missing("", fmt::format("the page's '{}'", printable(call.request().path)));
+  reply_page(call.exchange, *file);
 }
 
 }  // namespace ingrain::serve

@@ -2,6 +2,7 @@
 #include "serve/api/responses_request.h"
 #include "serve/routes/answering.h"
 #include "serve/routes/conversation_store.h"
+#include "serve/routes/threads.h"
 
 #include <ctime>
 
@@ -28,6 +29,7 @@ class Responding {
       begin_from(Json::parse(conversation_->body));
       items = conversation_items(call, asked_.conversation);
     }
+    if (!asked_.thread.empty()) conversation_record(call, asked_.thread, "thread");
     if (!ask.memory.empty()) {
       const Record memory = memory_record(call, ask.memory, "memory");
       base_ = memory.state;
@@ -50,16 +52,23 @@ class Responding {
     if (lease_) lease_->renew();
   }
 
+  /// Whether to keep what a client left behind: in a thread it is gone on from.
+  bool keeps_what_was_stopped(const Answered& answered) const {
+    return !asked_.thread.empty() && !answered.choices.empty() && !answered.choices[0].state.empty();
+  }
+
   /// The response as it is now, kept. `ids`: that items were told under.
   Json finish(const Answered& answered, std::vector<std::string> ids) {
     const AnsweredChoice choice = answered.choices.empty() ? AnsweredChoice{} : answered.choices[0];
     const StopReason reason = answered.interrupted ? StopReason::interrupted : choice.reason;
-    const api::ResponseEnd end = api::response_end(reason);
+    api::ResponseEnd end = api::response_end(reason);
+    if (call_.exchange.gone()) end = {"incomplete", {{"reason", "stopped"}}, nullptr};
     const Json scores = ask().writing.top_logprobs >= 0 ? api::chat_logprobs(choice.tokens) : Json(nullptr);
     Json output = api::output_items(choice.said, scores, end.status == "completed", ids);
     const Json response = api::response_done(begun_, end, output, answered.usage, answered.about);
     for (size_t i = 0; i < output.size(); ++i) output[i][kWritten] = i == 0 ? choice.message : Json(nullptr);
-    keep(response, output, choice.state, end.status != "failed");
+    keep(response, output, choice.state, end.status != "failed" && !call_.exchange.gone());
+    lease_.reset();  // before the client is told, who may go on at once
     return response;
   }
 
@@ -84,6 +93,7 @@ class Responding {
       record.body = api::dump(
           {{"response", response}, {"input", asked_.input}, {"output", output}, {"base", base_}, {"memory", memory_}});
       records.push_back(std::move(record));
+      if (!asked_.thread.empty()) records.push_back(thread_record(call_.owner, asked_.thread, head_.id));
     }
     if (conversation_ && whole) {
       for (const Json* items : {&std::as_const(asked_.input), &output})
@@ -121,7 +131,7 @@ void stream_response(Call& call, Responding& responding) {
   };
   hooks.progress = [&](const Json& progress) { call.send(events.progress(progress)); };
   const Answered answered = answer(call, responding.ask(), hooks, [&] { responding.renew(); });
-  if (call.exchange.gone()) return;
+  if (call.exchange.gone() && !responding.keeps_what_was_stopped(answered)) return;
   const Json response = responding.finish(answered, events.ids());
   call.send(events.end(response));
 }
@@ -149,6 +159,7 @@ void get_response(Call& call) {
 void delete_response(Call& call) {
   const Record record = response_record(call, call.variables[0], "response_id");
   call.service.records().remove(call.owner, "response", record.id);
+  leave_thread(call, record.id);
   forget_state(call, record.state);
   call.reply({{"id", record.id}, {"object", "response"}, {"deleted", true}});
 }

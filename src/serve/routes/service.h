@@ -107,6 +107,8 @@ void get_response_input(Call& call);
 void cancel_response(Call& call);
 void post_conversations(Call& call);
 void get_conversation(Call& call);
+void get_conversations(Call& call);
+void get_conversation_responses(Call& call);
 void update_conversation(Call& call);
 void delete_conversation(Call& call);
 void get_conversation_items(Call& call);

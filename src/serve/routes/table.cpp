@@ -15,9 +15,11 @@ const std::vector<Route>& routes() {
       {"GET", "/v1/responses/{id}/input_items", false, get_response_input},
       {"POST", "/v1/responses/{id}/cancel", false, cancel_response},
       {"POST", "/v1/conversations", false, post_conversations},
+      {"GET", "/v1/conversations", false, get_conversations},
       {"GET", "/v1/conversations/{id}", false, get_conversation},
       {"POST", "/v1/conversations/{id}", false, update_conversation},
       {"DELETE", "/v1/conversations/{id}", false, delete_conversation},
+      {"GET", "/v1/conversations/{id}/responses", false, get_conversation_responses},
       {"GET", "/v1/conversations/{id}/items", false, get_conversation_items},
       {"POST", "/v1/conversations/{id}/items", false, post_conversation_items},
       {"GET", "/v1/conversations/{id}/items/{item}", false, get_conversation_item},
@@ -38,6 +40,7 @@ const std::vector<Route>& routes() {
       {"GET", "/metrics", false, get_metrics},
       {"GET", "/openapi.json", true, get_openapi},
       {"GET", "/", true, get_page},
+      {"GET", "/page/{file}", true, get_page},
   };
   return out;
 }

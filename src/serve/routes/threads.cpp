@@ -1,0 +1,86 @@
+#include "serve/routes/threads.h"
+
+#include "base/text.h"
+#include "serve/api/conversations_api.h"
+#include "serve/routes/conversation_store.h"
+
+#include <ctime>
+
+namespace ingrain::serve {
+namespace {
+
+using api::Json;
+
+constexpr const char* kKind = "turn";
+
+/// A page of records of a kind, and whether there are more.
+std::pair<std::vector<Record>, bool> page_of_records(Call& call, const char* kind, const std::string& parent) {
+  const api::Page page = api::read_page(call.request().query);
+  if (!page.after.empty() && !call.service.records().get(call.owner, kind, page.after))
+    api::refuse("after", "'after': there is no '{}' here", printable(page.after));
+  auto records = call.service.records().list(
+      call.owner, kind,
+      {.parent = parent, .after = page.after, .limit = page.limit + 1, .descending = page.descending});
+  const bool more = static_cast<int64_t>(records.size()) > page.limit;
+  if (more) records.pop_back();
+  return {std::move(records), more};
+}
+
+}  // namespace
+
+Record thread_record(const Owner& owner, const std::string& conversation, const std::string& response) {
+  Record out;
+  out.owner = owner;
+  out.kind = kKind;
+  out.id = response;
+  out.parent = conversation;
+  out.body = "{}";
+  out.created = out.updated = static_cast<int64_t>(std::time(nullptr));
+  return out;
+}
+
+void leave_thread(Call& call, const std::string& response) {
+  call.service.records().remove(call.owner, kKind, response);
+}
+
+void delete_thread(Call& call, const std::string& conversation) {
+  Records& records = call.service.records();
+  for (;;) {
+    const auto turns = records.list(call.owner, kKind, {.parent = conversation});
+    if (turns.empty()) return;
+    for (const Record& turn : turns) {
+      const auto response = records.get(call.owner, "response", turn.id);
+      records.remove(call.owner, "response", turn.id);
+      records.remove(call.owner, kKind, turn.id);
+      if (response) forget_state(call, response->state);
+    }
+  }
+}
+
+void get_conversations(Call& call) {
+  const auto [records, more] = page_of_records(call, "conversation", "");
+  Json data = Json::array();
+  for (const Record& record : records)
+    data.push_back(api::conversation_json(record.id, record.created, Json::parse(record.body)["metadata"]));
+  call.reply(api::list_of(std::move(data), more));
+}
+
+void get_conversation_responses(Call& call) {
+  conversation_record(call, call.variables[0], "conversation_id");
+  const auto [turns, more] = page_of_records(call, kKind, call.variables[0]);
+  Json data = Json::array();
+  for (const Record& turn : turns) {
+    const auto record = call.service.records().get(call.owner, "response", turn.id);
+    if (!record) continue;
+    Json body = Json::parse(record->body);
+    Json response = std::move(body["response"]);
+    response["input"] = Json::array();
+    for (const Json& item : body["input"]) response["input"].push_back(api::shown(item));
+    data.push_back(std::move(response));
+  }
+  Json out = api::list_of(std::move(data), more);
+  if (!turns.empty()) out["last_id"] = turns.back().id;  // where the next page begins, whatever is shown of this one
+  call.reply(out);
+}
+
+}  // namespace ingrain::serve
