@@ -16,7 +16,7 @@
 namespace ingrain {
 namespace {
 
-constexpr size_t kUndoable = 16;     // exchanges
+constexpr size_t kUndoable = 16;  // exchanges
 // Before an answer, a copy is what its first token waits for; fewer tokens than that are sooner read again, if ever.
 constexpr size_t kWorthACopy = 256;
 constexpr uint64_t kQuicklyCopied = 1 << 20;  // bytes
@@ -111,24 +111,9 @@ struct Dialogue::State {
   /// The answer as a message: what the model wrote as text is text, a control token is one.
   chat::Rendering message_of(const Generated& generated) const {
     if (generated.reason == StopReason::stop_string) return {{generated.text, true}};
-    chat::Rendering out;
-    std::vector<int32_t> run;
-    const auto flush = [&] {
-      if (!run.empty()) out.push_back({tokenizer().decode(run), true});
-      run.clear();
-    };
-    for (size_t i = 0; i < generated.tokens.size(); ++i) {
-      const int32_t token = generated.tokens[i];
-      if (generated.reason == StopReason::end_of_text && i + 1 == generated.tokens.size()) break;
-      if (!tokenizer().is_special(token)) {
-        run.push_back(token);
-        continue;
-      }
-      flush();
-      out.push_back({std::string(tokenizer().id_to_bytes(token)), false});
-    }
-    flush();
-    return out;
+    std::span<const int32_t> tokens = generated.tokens;
+    if (generated.reason == StopReason::end_of_text) tokens = tokens.first(tokens.size() - 1);
+    return chat::pieces_of_answer(tokenizer(), conversation.control(), tokens);
   }
 
   ReaderOptions reading(const GenerateOptions& how, bool written) const {
