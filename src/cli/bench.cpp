@@ -180,7 +180,8 @@ void add_bench_command(CLI::App& app) {
     measure_model(*o, "chat", [&](const auto& subject, auto& report) { bench_chat(subject, o->chat, report); });
   });
 
-  auto* streams = add_benchmark(*bench, o, "streams", "Conversations that write in one batch, each at its own position");
+  auto* streams =
+      add_benchmark(*bench, o, "streams", "Conversations that write in one batch, each at its own position");
   streams->add_option("--streams", o->streams.streams, "How many, separated by commas")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024))
@@ -195,7 +196,8 @@ void add_bench_command(CLI::App& app) {
   add_weights_option(*streams, o->how);
   runs(streams, o->streams.runs, kMedians);
   streams->callback([o] {
-    measure_model(*o, "streams", [&](const auto& subject, auto& report) { bench_streams(subject, o->streams, report); });
+    measure_model(*o, "streams",
+                  [&](const auto& subject, auto& report) { bench_streams(subject, o->streams, report); });
   });
 
   auto* train = add_benchmark(*bench, o, "train", "The outer gradient: meta-learning beside ordinary training");
