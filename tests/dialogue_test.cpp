@@ -193,6 +193,93 @@ TEST_F(Dialogues, state_goes_on_where_it_ended_with_the_memory_or_without) {
   EXPECT_THROW(other.restore(state.substr(0, state.size() / 2), writing(6)), Error);
 }
 
+TEST_F(Dialogues, an_aside_is_read_before_the_answer_and_is_not_in_the_memory) {
+  for (const char* source : kTemplates) {
+    SCOPED_TRACE(source);
+    const Model m = model(source);
+    Dialogue talk((Memory(m))), plain((Memory(m))), told((Memory(m)));
+    for (int turn = 0; turn < 3; ++turn) {
+      const std::string question = "question " + std::to_string(turn * turn);
+      talk.say("user", question);
+      talk.aside("notes: the <moon> is made of cheese");
+      const std::vector<double> expected = talk.scores({"a", "b"}, writing(9));
+      const Answer answer = talk.answer(writing(9));
+      EXPECT_EQ(answer.tokens_written, 9);
+      // The copy had read the aside as the beginning of the question.
+      told.set_messages([&] {
+        auto messages = talk.messages();
+        messages.pop_back();
+        messages.back().content = "notes: the <moon> is made of cheese\n\n" + question;
+        return messages;
+      }());
+      const std::vector<double> known = told.scores({"a", "b"}, writing(9));
+      EXPECT_NEAR(expected[0], known[0], 1e-4);
+      EXPECT_NEAR(expected[1], known[1], 1e-4);
+      // The memory reads what it would have read without, the same answer given.
+      std::vector<Message> messages = talk.messages();
+      EXPECT_EQ(messages[messages.size() - 2].content, question);
+      EXPECT_EQ(messages.back().content, answer.text);
+      talk.say("user", "and");
+      const Answer none = talk.answer(writing(0));
+      messages.push_back({"user", "and"});
+      expect_same(talk.memory(), fresh(m, source, messages, true));
+      EXPECT_EQ(none.tokens_written, 0);
+      ASSERT_TRUE(talk.undo());
+    }
+  }
+}
+
+TEST_F(Dialogues, an_aside_is_for_one_answer) {
+  const Model m = model(kTemplates[0]);
+  Dialogue talk((Memory(m))), plain((Memory(m)));
+  talk.say("user", "one");
+  talk.aside("notes");
+  const Answer first = talk.answer(writing(6));
+  plain.say("user", "one");
+  plain.answer(writing(0));
+  EXPECT_GT(first.tokens_read, plain.memory().position());
+  ASSERT_TRUE(talk.undo());
+  ASSERT_TRUE(plain.undo());
+  talk.say("user", "one");
+  plain.say("user", "one");
+  EXPECT_EQ(talk.answer(writing(6)).text, plain.answer(writing(6)).text);
+  EXPECT_EQ(scores(talk.memory()), scores(plain.memory()));
+}
+
+TEST_F(Dialogues, without_a_template_an_aside_stands_before_the_question) {
+  const Model m = model();
+  Dialogue talk((Memory(m))), told((Memory(m)));
+  talk.say("user", "Who?");
+  talk.aside("Notes.");
+  told.set_messages({{"system", "Notes."}, {"user", "Who?"}});
+  EXPECT_EQ(talk.scores({"abc"}, writing(4)), told.scores({"abc"}, writing(4)));
+  EXPECT_EQ(talk.answer(writing(4)).tokens_read, 1 + 24 + 8);
+  EXPECT_EQ(talk.memory().position(), 1 + 24 + 4);
+}
+
+TEST_F(Dialogues, scores_of_answers_are_their_tokens_log_probabilities) {
+  const Model m = model(kTemplates[0]);
+  Dialogue talk((Memory(m)));
+  talk.say("user", "one");
+  std::vector<std::string> letters, words{"ab", "a"};
+  for (char c = 'a'; c <= 'z'; ++c) letters.emplace_back(1, c);
+  const std::vector<double> of_letters = talk.scores(letters, writing(1)), of_words = talk.scores(words, writing(1));
+  EXPECT_NEAR(of_words[1], of_letters[0], 1e-6);
+  EXPECT_LT(of_words[0], of_words[1]);
+  double sum = 0;
+  for (const double x : of_letters) sum += std::exp(x);
+  EXPECT_LT(sum, 1);
+  EXPECT_GT(sum, 0.01);
+  EXPECT_EQ(talk.memory().position(), 0);
+  const std::string best =
+      letters[static_cast<size_t>(std::max_element(of_letters.begin(), of_letters.end()) - of_letters.begin())];
+  EXPECT_EQ(talk.answer(writing(1)).text, best);
+  Memory read = fresh(m, kTemplates[0], {{"user", "one"}}, true);
+  const auto nll = Reader(read).read(std::vector<int32_t>{'a' + 1, 'b' + 1}).nll;
+  EXPECT_NEAR(of_words[0], -nll[0] - nll[1], 1e-5);
+  EXPECT_THROW(talk.scores({""}, writing(1)), Error);
+}
+
 TEST_F(Dialogues, models_without_a_template_get_questions_and_answers_after_a_beginning_of_text) {
   const Model m = model();
   Dialogue talk((Memory(m)));

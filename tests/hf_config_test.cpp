@@ -179,7 +179,6 @@ TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
     }
   }
   json layers = std::vector<json>(30, json::object());
-  layers[7] = {{"sliding_window", 64}};
   const auto refused = [&] {
     try {
       parse_config(with(plain, {{"layers", layers}}), "config.json");
@@ -188,7 +187,6 @@ TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
     }
     return std::string("accepted");
   };
-  EXPECT_THAT(refused(), HasSubstr("layer 7: 'sliding_window'"));
   layers[7] = {{"rope_theta", 5e5}};
   EXPECT_THAT(refused(), HasSubstr("layer 7: 'rope_theta'"));
   layers[7] = {{"rop", false}};
@@ -202,13 +200,41 @@ TEST(HfConfig, eos_ids_of_the_generation_config_win) {
   EXPECT_THAT(parse(smollm2(), "{}").eos_ids, ElementsAre(2));
 }
 
-TEST(HfConfig, a_window_counts_only_where_the_family_has_one_in_all_layers) {
+TEST(ModelConfig, a_layer_may_have_a_window_or_a_mixer_of_its_own) {
+  json file = to_json(parse(with(smollm2(), {{"num_hidden_layers", 4}})));
+  file["layers"] = json::parse(R"([{}, {"mixer": "gated_delta_net"}, {"sliding_window": 64}, {}])");
+  const auto refused = [&](const json& changes) {
+    try {
+      parse_config(with(file, changes), "config.json");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(refused(json::object()),
+              HasSubstr("'linear_num_key_heads' is 0; layers with a Gated DeltaNet need 1 to"));
+  file.update({{"linear_num_key_heads", 2}, {"linear_num_value_heads", 4}, {"linear_key_head_dim", 8}});
+  file["linear_value_head_dim"] = 16;
+  const ModelConfig c = parse_config(file, "config.json");
+  EXPECT_EQ(c.layer(1).mixer, MixerKind::gated_delta_net);
+  EXPECT_EQ(c.layer(2).window, 64);
+  EXPECT_TRUE(c.layer(0).full_attention() && c.layer(3).full_attention());
+  EXPECT_EQ(c.mixers.gated_delta_net.convolved(), 2 * 16 + 64);
+  EXPECT_EQ(to_json(parse_config(to_json(c), "config.json")), to_json(c));
+  EXPECT_THAT(refused({{"linear_num_value_heads", 3}}), HasSubstr("must be a multiple of 'linear_num_key_heads' (2)"));
+  EXPECT_THAT(refused({{"linear_conv_kernel_dim", 1}}), HasSubstr("'linear_conv_kernel_dim' is 1"));
+  EXPECT_THAT(refused({{"mixer", "mamba"}}), HasSubstr("'mamba' is not known; known are: attention, gated_delta_net"));
+}
+
+TEST(HfConfig, a_window_counts_only_where_the_family_has_one) {
   const json qwen =
       with(smollm2(), {{"architectures", {"Qwen2ForCausalLM"}}, {"sliding_window", 4096}, {"max_window_layers", 0}});
   EXPECT_TRUE(parse(qwen).full_attention());
   EXPECT_EQ(parse(with(qwen, {{"use_sliding_window", true}})).window, 4096);
   EXPECT_TRUE(parse(with(qwen, {{"use_sliding_window", true}, {"max_window_layers", 30}})).full_attention());
-  EXPECT_THROW(parse(with(qwen, {{"use_sliding_window", true}, {"max_window_layers", 10}})), Error);
+  const auto some = parse(with(qwen, {{"use_sliding_window", true}, {"max_window_layers", 10}}));
+  for (int64_t i = 0; i < 30; ++i)
+    EXPECT_EQ(some.layer(i).window, i < 10 ? ModelConfig::kFullAttention : 4096) << "layer " << i;
   const json full = std::vector<std::string>(30, "full_attention");
   EXPECT_TRUE(parse(with(qwen, {{"use_sliding_window", true}, {"layer_types", full}})).full_attention());
   const json sliding = std::vector<std::string>(30, "sliding_attention");

@@ -4,6 +4,7 @@
 #include "store/reference_layout.h"
 #include "store/tensor_io.h"
 #include "scratch.h"
+#include "tensor_file.h"
 
 namespace ingrain {
 namespace {
@@ -51,11 +52,10 @@ TEST_F(ImportReference, export_gives_back_what_import_read_bit_for_bit) {
 TEST_F(ImportReference, a_missing_misshaped_or_infinite_tensor_is_named) {
   write_checkpoint(at::kFloat);
   const auto error_with = [&](const std::string& name, std::optional<Tensor> tensor) {
-    TensorWriter writer;
-    for (const auto& [key, value] : source_)
-      if (key != name) writer.add(key, value);
-    if (tensor) writer.add(name, *tensor);
-    writer.write(dir_ / "params.safetensors");
+    std::map<std::string, Tensor> tensors(source_.begin(), source_.end());
+    tensors.erase(name);
+    if (tensor) tensors[name] = *tensor;
+    test::write_tensors(tensors, dir_ / "params.safetensors");
     return error_of([&] { load_reference_checkpoint(dir_, dir_ / "model.json"); });
   };
   const std::string name = "language_model.model.h.blocks.feed_forward.w2.weight";

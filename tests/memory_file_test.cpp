@@ -1,8 +1,10 @@
 #include "ttt/memory_file.h"
 
-#include "store/tensor_io.h"
 #include "same_memory.h"
 #include "scratch.h"
+#include "tensor_file.h"
+
+#include <gmock/gmock.h>
 
 namespace ingrain::ttt {
 namespace {
@@ -26,10 +28,7 @@ class MemoryFile : public ScratchTest {
     return out;
   }
   static void put_together(const Parts& parts, const std::filesystem::path& path) {
-    TensorWriter writer;
-    for (const auto& [name, tensor] : parts.tensors) writer.add(name, tensor);
-    for (const auto& [key, value] : parts.metadata) writer.metadata(key, value);
-    writer.write(path);
+    test::write_tensors(parts.tensors, path, parts.metadata);
   }
   /// With the right checksum, as somebody who means harm would write it.
   static void put_together_sealed(Parts parts, const std::filesystem::path& path) {
@@ -82,6 +81,44 @@ TEST_F(MemoryFile, the_same_holds_for_batches_full_attention_and_models_without_
   expect_exact_continuation(tiny_model({.window = ModelConfig::kFullAttention}, at::kFloat), 21, dir_ / "m.memory");
   expect_exact_continuation(tiny_model({.suffix = 0}, at::kFloat), 21, dir_ / "m.memory");
   expect_exact_continuation(tiny_model({.suffix = 3, .window = 1}, at::kFloat), 21, dir_ / "m.memory");
+}
+
+TEST_F(MemoryFile, the_same_holds_for_windows_that_differ_and_for_recurrent_states) {
+  for (const auto type : {at::kFloat, at::kBFloat16})
+    for (const TinyShape& shape : {TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
+                                   TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2}, TinyShape{.delta = 1},
+                                   TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3},
+                                   TinyShape{.layers = 2, .suffix = 0, .delta = 1}}) {
+      const Network model = tiny_model(shape, type);
+      for (const int64_t before : {0, 1, 5, 8, 9, 16, 21})
+        expect_exact_continuation(model, before, dir_ / "m.memory", before == 21 ? 3 : 1);
+    }
+}
+
+TEST_F(MemoryFile, a_recurrent_state_takes_the_same_room_after_any_text_and_is_checked) {
+  const Network model = tiny_model({.layers = 4, .suffix = 3, .delta = 1}, at::kFloat);
+  const auto bytes = [&](int64_t tokens) {
+    Memory memory = empty_memory(model);
+    read(model, memory, random_tokens(model.config, 1, tokens));
+    return memory_bytes(memory);
+  };
+  EXPECT_EQ(bytes(13), bytes(1005));  // both within a chunk
+  const Parts whole = take_apart(saved(model, 21));
+  EXPECT_TRUE(whole.tensors.contains("layer.3.delta") && whole.tensors.contains("layer.3.before_chunk.conv"));
+  EXPECT_FALSE(whole.tensors.contains("layer.1.before_chunk.delta")) << "the first suffix block needs none";
+  const auto refusal = [&](const char* name, const Tensor& x) {
+    Parts parts = whole;
+    if (x.defined())
+      parts.tensors[name] = x;
+    else
+      parts.tensors.erase(name);
+    put_together_sealed(parts, dir_ / "changed.memory");
+    return error_of([&] { load_memory(dir_ / "changed.memory", model); });
+  };
+  EXPECT_THAT(refusal("layer.3.delta", {}), ::testing::HasSubstr("layer.3.delta"));
+  EXPECT_THAT(refusal("layer.3.delta", at::zeros({1, 2, 4, 5})), ::testing::HasSubstr("[1, 2, 4, 6] belongs there"));
+  EXPECT_THAT(refusal("layer.0.conv", at::full({1, 2, 20}, NAN)), ::testing::HasSubstr("layer.0.conv"));
+  EXPECT_THAT(refusal("layer.0.k", at::zeros({1, 2, 2, 8})), ::testing::HasSubstr("tensors where"));
 }
 
 TEST_F(MemoryFile, a_fork_never_changes_its_origin) {

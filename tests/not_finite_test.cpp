@@ -2,6 +2,8 @@
 #include "base/mean_text.h"
 #include "eval/score.h"
 #include "scratch.h"
+#include "session/session.h"
+#include "store/model_files.h"
 #include "tiny_model.h"
 #include "train/validation.h"
 #include "ttt/memory_file.h"
@@ -47,15 +49,41 @@ TEST_F(NotFinite, reading_stops_at_such_a_loss_and_names_its_position_in_any_spl
       ttt::Memory memory = ttt::empty_memory(model);
       const std::string said = error_of([&] {
         for (size_t first = 0; first < 60; first += piece)
-          eval::read_and_score(model, memory, tokens.subspan(first, std::min(piece, 60 - first)), {}, nullptr);
+          ttt::read(model, memory, ttt::as_batch(tokens.subspan(first, std::min(piece, 60 - first))));
       });
       ASSERT_THAT(said, HasSubstr(": the loss is not finite")) << "pieces of " << piece;
       const size_t at = std::stoul(said.substr(said.find("position ") + 9));
       EXPECT_LE(at, place + 1) << "pieces of " << piece;
       EXPECT_GT(at + 64, place + 1) << "pieces of " << piece;
       // A few tokens at a time are no tile, so that the position is the token's.
-      if (piece < 60) EXPECT_EQ(at, place + 1) << "pieces of " << piece;
+      if (piece < 60) {
+        EXPECT_EQ(at, place + 1) << "pieces of " << piece;
+      }
     }
+  }
+}
+
+TEST_F(NotFinite, a_session_stops_too_however_its_tokens_come) {
+  Network model = broken_after_36();
+  model.config.tie_embeddings = false;
+  model.weights.head_VD = tiny_model({}, at::kFloat).weights.embedding_VD.clone();
+  const Tensor tokens = tokens_with_36_at(model, 20);
+  for (const bool written : {false, true}) {
+    session::Session session(model, ttt::empty_memory(model));
+    session.read(tokens.narrow(1, 0, 18));
+    int64_t at = 18;
+    const std::string said = error_of([&] {
+      for (; at < 60; ++at) {
+        const Tensor token = tokens.narrow(1, at, 1);
+        if (written)
+          session.write(token);
+        else
+          session.read(token);
+      }
+    });
+    // One token's score is known when it is read; what is only written shows in the step at its chunk's end.
+    EXPECT_THAT(said, HasSubstr(written ? "position 16: the loss or its gradient" : "position 21: the loss"));
+    EXPECT_EQ(at, written ? 24 : 21);
   }
 }
 
@@ -81,6 +109,22 @@ TEST_F(NotFinite, no_file_is_written_that_its_loader_would_refuse) {
                 HasSubstr("'fast.0.w2' holds a NaN or an infinity"));
   }
   EXPECT_FALSE(std::filesystem::exists(dir_ / "x.memory"));
+}
+
+TEST_F(NotFinite, no_model_is_written_that_loading_would_refuse) {
+  Network model = tiny_model({}, at::kFloat);
+  const auto refusal = [&](const std::string& folder, at::ScalarType store) {
+    return error_of([&] { save_model(dir_ / folder, model.config, model.weights, store); });
+  };
+  EXPECT_EQ(refusal("whole", at::kFloat), "");
+  model.weights.final_norm_D = model.weights.final_norm_D.clone();
+  model.weights.final_norm_D[3] = 1e30F;
+  EXPECT_EQ(refusal("wide", at::kBFloat16), "");
+  EXPECT_THAT(refusal("narrow", at::kHalf), HasSubstr("holds a NaN or an infinity")) << "rounded it is infinite";
+  model.weights.final_norm_D[3] = kNaN;
+  EXPECT_THAT(refusal("spoilt", at::kFloat), HasSubstr("holds a NaN or an infinity"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "spoilt" / "model.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "narrow" / "model.safetensors"));
 }
 
 TEST_F(NotFinite, losses_are_counted_and_left_out_of_means_and_a_mean_of_nothing_is_none) {

@@ -168,11 +168,12 @@ TEST_P(QuantizedModel, only_slow_matrices_change) {
   ASSERT_TRUE(model.quantized.has_value());
   EXPECT_EQ(ops::quantized_format(model.quantized->head()), &ops::q8_0) << "a tied head is quantized, in eight bits";
   EXPECT_FALSE(ops::quantized_format(model.quantized->embedding_VD)) << "the embedding is looked up";
-  EXPECT_EQ(ops::quantized_format(model.quantized->blocks[0].wqkv_CD), &format);
+  EXPECT_EQ(ops::quantized_format(model.quantized->blocks[0].attention.wqkv_CD), &format);
   EXPECT_FALSE(ops::quantized_format(model.quantized->blocks[0].mlp.w2_DF)) << "rows of 24";
   EXPECT_TRUE(model.weights.fast_S[0].w13_FD.equal(native.weights.fast_S[0].w13_FD));
-  EXPECT_FALSE(model.weights.blocks[0].wqkv_CD.equal(native.weights.blocks[0].wqkv_CD));
-  EXPECT_TRUE(model.weights.blocks[0].wqkv_CD.equal(ops::dequantize(model.quantized->blocks[0].wqkv_CD)));
+  EXPECT_FALSE(model.weights.blocks[0].attention.wqkv_CD.equal(native.weights.blocks[0].attention.wqkv_CD));
+  EXPECT_TRUE(
+      model.weights.blocks[0].attention.wqkv_CD.equal(ops::dequantize(model.quantized->blocks[0].attention.wqkv_CD)));
 }
 
 TEST_P(QuantizedModel, is_of_fp32_or_bf16) { EXPECT_THROW(quantized_model(at::kDouble, format), Error); }

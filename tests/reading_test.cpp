@@ -178,15 +178,19 @@ TEST_P(Reading, a_fork_never_changes_its_origin) {
   expect_same_memory(model, fork, origin, 1e-300);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Reading,
-                         ::testing::Values(TinyShape{}, TinyShape{.suffix = 1}, TinyShape{.window = 1},
-                                           TinyShape{.window = 5}, TinyShape{.window = 37, .chunk = 24},
-                                           TinyShape{.window = 10, .chunk = 32},
-                                           TinyShape{.window = 100, .kv_heads = 1}, TinyShape{.suffix = 3, .chunk = 1},
-                                           TinyShape{.layers = 2, .suffix = 0},
-                                           TinyShape{.tie = false, .post_norm = false},
-                                           TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
-                                           TinyShape{.layers = 4, .suffix = 3, .unrotated = 2}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Reading,
+    ::testing::Values(TinyShape{}, TinyShape{.suffix = 1}, TinyShape{.window = 1}, TinyShape{.window = 5},
+                      TinyShape{.window = 37, .chunk = 24}, TinyShape{.window = 10, .chunk = 32},
+                      TinyShape{.window = 100, .kv_heads = 1}, TinyShape{.suffix = 3, .chunk = 1},
+                      TinyShape{.layers = 2, .suffix = 0}, TinyShape{.tie = false, .post_norm = false},
+                      TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
+                      TinyShape{.layers = 4, .suffix = 3, .unrotated = 2},
+                      TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
+                      TinyShape{.layers = 4, .suffix = 2, .window = 20, .full = 3}, TinyShape{.delta = 1},
+                      TinyShape{.suffix = 0, .delta = 1}, TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2},
+                      TinyShape{.layers = 4, .suffix = 3, .chunk = 5, .delta = 2, .full = 3},
+                      TinyShape{.layers = 2, .suffix = 1, .chunk = 1, .delta = 2}));
 
 TEST(ReadingMasks, a_chunk_without_targets_that_count_changes_no_weight) {
   const Network model = tiny_model({});

@@ -107,6 +107,11 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
   narrow.window = 8;
   EXPECT_THAT(error_of([&] { retrofit_config(narrow, small_options(), "models/x"); }),
               HasSubstr("made for a window of 8"));
+  // Layers that see less already stay as they are.
+  ModelConfig mixed = base;
+  mixed.each_layer([](LayerSpec& layer, int64_t i) { layer.window = i % 2 ? LayerSpec::kFullAttention : 8; });
+  const ModelConfig narrowed = retrofit_config(mixed, small_options(), "models/x");
+  for (int64_t i = 0; i < narrowed.num_layers; ++i) EXPECT_EQ(narrowed.layer(i).window, i % 2 ? 12 : 8);
   const ModelConfig once = retrofit_config(base, small_options(), "models/x");
   EXPECT_THAT(error_of([&] { retrofit_config(once, small_options(), "models/x"); }),
               HasSubstr("has fast MLPs in its last 2 blocks already"));

@@ -29,11 +29,11 @@ struct Kv {
 Tensor attention(const ModelConfig& c, const LayerSpec& layer, const BlockWeights& w, const Tensor& x, Kv& kv,
                  int64_t first) {
   const auto turned = [&](const Tensor& heads) { return layer.rotated ? rope(c, heads, first) : heads; };
-  const Tensor qkv = x.matmul(w.wqkv_CD.t());
+  const Tensor qkv = x.matmul(w.attention.wqkv_CD.t());
   const auto parts =
       qkv.split_with_sizes({c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim}, -1);
-  const Tensor q = turned(norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.q_norm_d, c.rms_eps));
-  const Tensor k = turned(norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.k_norm_d, c.rms_eps));
+  const Tensor q = turned(norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.attention.q_norm_d, c.rms_eps));
+  const Tensor k = turned(norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.attention.k_norm_d, c.rms_eps));
   const Tensor v = parts[2].unflatten(-1, {c.num_kv_heads, c.head_dim});
   kv = kv.k.defined() ? Kv{at::cat({kv.k, k}), at::cat({kv.v, v})} : Kv{k, v};
   const int64_t groups = c.num_heads / c.num_kv_heads;
@@ -42,7 +42,7 @@ Tensor attention(const ModelConfig& c, const LayerSpec& layer, const BlockWeight
   const Tensor s =
       at::einsum("qhd,khd->hqk", {q, kv.k.repeat_interleave(groups, 1)}) / std::sqrt(static_cast<double>(c.head_dim));
   const Tensor p = s.masked_fill(hidden, -INFINITY).softmax(-1);
-  return at::einsum("hqk,khd->qhd", {p, kv.v.repeat_interleave(groups, 1)}).flatten(1).matmul(w.wo_DC.t());
+  return at::einsum("hqk,khd->qhd", {p, kv.v.repeat_interleave(groups, 1)}).flatten(1).matmul(w.attention.wo_DC.t());
 }
 
 Tensor mlp(const Tensor& x, const Tensor& w13, const Tensor& w2) {

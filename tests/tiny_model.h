@@ -12,6 +12,9 @@ struct TinyShape {
   bool tie = true, post_norm = true, learned_rates = false;
   double inner_lr = 0.7, inner_clip = 0.5;
   int64_t unrotated = 0;  // every so manieth layer is without RoPE
+  int64_t delta = 0;      // every so manieth layer has a Gated DeltaNet
+  int64_t full = 0;       // every so manieth layer has full attention, or another window
+  int64_t full_window = LayerSpec::kFullAttention;
 };
 
 inline ModelConfig tiny_config(const TinyShape& shape) {
@@ -34,18 +37,25 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
   c.inner_clip = shape.inner_clip;
   c.bos_id = 1;
   c.init_std = 0.3;
-  if (shape.unrotated > 0)
-    c.each_layer([&](LayerSpec& layer, int64_t i) { layer.rotated = (i + 1) % shape.unrotated != 0; });
+  if (shape.delta > 0)
+    c.mixers.gated_delta_net = {.key_heads = 1, .value_heads = 2, .key_dim = 4, .value_dim = 6, .kernel = 3};
+  c.each_layer([&](LayerSpec& layer, int64_t i) {
+    const auto this_one = [&](int64_t every) { return every > 0 && (i + 1) % every == 0; };
+    layer.rotated = !this_one(shape.unrotated);
+    if (this_one(shape.delta)) layer.mixer = MixerKind::gated_delta_net;
+    if (this_one(shape.full)) layer.window = shape.full_window;
+  });
   return c;
 }
 
-/// Weights with norms and rates away from 1, so that no factor is invisible.
+/// Weights with norms and rates away from 1, so that no factor is invisible, and states that do not forget at once.
 inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDouble, uint64_t seed = 5) {
   Network model{tiny_config(shape), {}, "tiny"};
   Weights w = initial_weights(model.config, seed);
   at::manual_seed(seed);
-  visit_parameters(model.config, w, [](const std::string&, Tensor& x, ParameterKind kind) {
+  visit_parameters(model.config, w, [](const std::string& name, Tensor& x, ParameterKind kind) {
     if (kind == ParameterKind::norm || kind == ParameterKind::rate) x.add_(at::randn_like(x), 0.2);
+    if (name.ends_with("A_log")) x.sub_(4);
   });
   model.weights = convert(model.config, w, type);
   return model;

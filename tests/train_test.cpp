@@ -154,9 +154,21 @@ TEST_F(Training, schedules_have_the_values_of_their_formulas) {
   EXPECT_DOUBLE_EQ(inner.multiplier(500), 1);
 }
 
+const std::vector<std::string> kDeltaNet{"model.mixer=gated_delta_net", "model.linear_num_key_heads=2",
+                                         "model.linear_num_value_heads=2", "model.linear_key_head_dim=8",
+                                         "model.linear_value_head_dim=8"};
+std::vector<std::string> with_delta_net(std::vector<std::string> overrides) {
+  overrides.insert(overrides.end(), kDeltaNet.begin(), kDeltaNet.end());
+  return overrides;
+}
+
 TEST_F(Training, ten_steps_are_five_a_resume_and_five_bit_for_bit) {
-  const std::vector<std::vector<std::string>> variants{
-      {}, {"train.mode=standard"}, {"train.dtype=bf16"}, {"data.order=numpy", "train.accumulation=2"}};
+  const std::vector<std::vector<std::string>> variants{{},
+                                                       {"train.mode=standard"},
+                                                       {"train.dtype=bf16"},
+                                                       {"data.order=numpy", "train.accumulation=2"},
+                                                       with_delta_net({"train.mode=standard", "model.suffix_len=2"}),
+                                                       with_delta_net({"train.dtype=bf16"})};
   for (size_t i = 0; i < variants.size(); ++i) {
     Trainer whole(config_in(fmt::format("whole{}", i), variants[i]));
     while (!whole.done()) whole.advance();
@@ -188,6 +200,37 @@ TEST_F(Training, the_loss_of_repeated_text_falls) {
   while (!trainer.done()) after = trainer.advance().loss;
   EXPECT_NEAR(before, std::log(60), 0.2);
   EXPECT_LT(after, 1);
+}
+
+TEST_F(Training, of_gated_delta_nets_learns_and_is_refused_where_it_cannot_be_meta) {
+  std::string bytes;
+  for (int i = 0; i < 4000; ++i) bytes += static_cast<char>(i % 10 + 1), bytes += '\0';
+  put(dir_ / "tokens.bin", bytes);
+  for (const char* mode : {"train.mode=standard", "train.mode=meta"}) {  // the first suffix block's mixer may be one
+    Trainer trainer(config_in(mode, with_delta_net({"train.steps=100", mode})));
+    const double before = trainer.advance().loss;
+    double after = before;
+    while (!trainer.done()) after = trainer.advance().loss;
+    EXPECT_NEAR(before, std::log(60), 0.2);
+    EXPECT_LT(after, 1) << mode;
+  }
+  EXPECT_THAT(refusal(with_delta_net({"model.suffix_len=2"})),
+              AllOf(HasSubstr("block 2 has a recurrent mixer"), HasSubstr("set train.mode = \"standard\"")));
+}
+
+TEST_F(Training, a_model_of_layers_that_differ_can_be_described_and_reads_back) {
+  const std::vector<std::string> overrides = with_delta_net(
+      {"model.mixer=attention", "model.sliding_window=8",
+       "model.layers=[{ mixer = \"gated_delta_net\" }, { sliding_window = \"full\" }, { rope = false }]"});
+  auto differing = overrides;
+  std::erase(differing, "model.mixer=gated_delta_net");
+  const RunConfig run = config(differing);
+  EXPECT_EQ(run.model.config.layer(0).mixer, MixerKind::gated_delta_net);
+  EXPECT_TRUE(run.model.config.layer(1).full_attention());
+  EXPECT_EQ(run.model.config.layer(2).window, 8);
+  const std::string text = resolved_toml(run);
+  put(dir_ / "again.toml", text);
+  EXPECT_EQ(resolved_toml(load_run_config(dir_ / "again.toml")), text);
 }
 
 TEST_F(Training, micro_batches_add_up_to_the_whole_batch) {
@@ -228,6 +271,8 @@ TEST_F(Training, what_is_not_finite_is_skipped_counted_and_in_the_end_stops_the_
   EXPECT_TRUE(trainer.advance().skipped);
   EXPECT_TRUE(trainer.advance().skipped);
   EXPECT_THAT(error_of([&] { trainer.advance(); }), HasSubstr("3 steps in a row"));
+  EXPECT_THAT(error_of([&] { save_checkpoint(trainer, 0); }), HasSubstr("'final_norm' holds a NaN or an infinity"));
+  EXPECT_TRUE(list_checkpoints(trainer.run().checkpoint.folder).empty()) << "the ones before stay, and no broken one";
 }
 
 TEST_F(Training, a_truncated_newest_checkpoint_is_named_and_the_one_before_is_used) {

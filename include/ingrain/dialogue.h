@@ -42,11 +42,20 @@ class Dialogue {
   void set_messages(const std::vector<Message>& messages);
   std::vector<Message> messages() const;
 
+  /// What the next answer may know and the memory is not to keep: it is read before the last question (at the beginning
+  /// of its turn, where the model has a template) in a copy of the memory, which writes the answer. The memory itself
+  /// then reads question and answer as if there had been nothing else.
+  void aside(std::string_view text);
+
   /// Reads what is new and writes the answer, which becomes the next message. Error (what the template refuses, in its
   /// words, or no copy to go back to) leaves memory and messages as they were after the last answer. So does
   /// options.keep_going that ends the reading before the answer: then the answer is empty.
   Answer answer(const GenerateOptions& options, const std::function<void(std::string_view)>& on_text = {},
                 const std::function<void(const InnerStep&)>& on_step = {});
+
+  /// The log-probability, in nats, that the next answer begins with each of these texts, as its own tokens are; the
+  /// aside is known. Changes nothing: neither memory nor messages nor aside.
+  std::vector<double> scores(const std::vector<std::string>& answers, const GenerateOptions& options) const;
 
   /// Becomes what it was before the last question: memory and messages. False if that is not kept.
   bool undo();

@@ -37,7 +37,7 @@ class Model {
   const std::string& fingerprint() const;
   int64_t parameter_count() const;
   std::string device() const;             // where it is: "cpu", "cuda:0"
-  std::optional<int64_t> window() const;  // tokens that attention sees; none: all that were read
+  std::optional<int64_t> window() const;  // tokens that attention sees, in the layer that sees most; none: all
   int64_t chunk() const;                  // tokens of an inner step
 
   /// The token ids of `text`; nothing is added in front. Special tokens written in it ("<|im_end|>") are text like any

@@ -35,8 +35,10 @@ struct Reading {
   bool stopped = false;    // keep_going said so: the rest was not read
 };
 
-/// Reads text or tokens into a memory, which must outlive it. Any split of a text into calls gives the same memory, up
-/// to the order of floating-point sums; a token's score never depends on later ones. One thread at a time.
+/// Reads text or tokens into a memory, which must outlive it. Error, naming the position, at the first loss or inner
+/// gradient that is not finite: the memory is spoilt then, so keep a copy where that may happen. Any split of a text
+/// into calls gives the same memory, up to the order of floating-point sums; a token's score never depends on later
+/// ones. One thread at a time.
 class Reader {
  public:
   explicit Reader(Memory& memory, ReaderOptions options = {});

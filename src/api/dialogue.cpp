@@ -17,6 +17,9 @@ namespace ingrain {
 namespace {
 
 constexpr size_t kUndoable = 16;  // exchanges
+// Before an answer, a copy is what its first token waits for; fewer tokens than that are sooner read again, if ever.
+constexpr size_t kWorthACopy = 256;
+constexpr uint64_t kQuicklyCopied = 1 << 20;  // bytes
 constexpr const char* kStateKind = "ingrain dialogue 1";
 
 using Clock = std::chrono::steady_clock;
@@ -68,6 +71,7 @@ struct Dialogue::State {
   std::optional<chat::Conversation> pending;  // the conversation before what was said since the last answer
   std::deque<Before> before;                  // the latest exchanges
   std::map<size_t, Copy> copies;              // by the log's size: to go back to
+  std::string aside;                          // for the next answer
 
   State(Memory from, DialogueOptions how)
       : memory(std::move(from)),
@@ -87,27 +91,29 @@ struct Dialogue::State {
     return out;
   }
 
+  /// The conversation as the next answer sees it.
+  chat::Conversation with_aside() const {
+    if (aside.empty() || conversation.size() == 0) return conversation;
+    chat::Conversation out = conversation;
+    out.add("system", aside);
+    nlohmann::ordered_json said = out.marked_messages().back();
+    nlohmann::ordered_json messages = conversation.marked_messages();
+    nlohmann::ordered_json& last = messages.back();
+    if (conversation.has_template() && last.contains("content") && last["content"].is_string()) {
+      last["content"] = said["content"].get<std::string>() + "\n\n" + last["content"].get<std::string>();
+    } else {
+      messages.insert(messages.end() - 1, std::move(said));
+    }
+    out.restore(std::move(messages));
+    return out;
+  }
+
   /// The answer as a message: what the model wrote as text is text, a control token is one.
   chat::Rendering message_of(const Generated& generated) const {
     if (generated.reason == StopReason::stop_string) return {{generated.text, true}};
-    chat::Rendering out;
-    std::vector<int32_t> run;
-    const auto flush = [&] {
-      if (!run.empty()) out.push_back({tokenizer().decode(run), true});
-      run.clear();
-    };
-    for (size_t i = 0; i < generated.tokens.size(); ++i) {
-      const int32_t token = generated.tokens[i];
-      if (generated.reason == StopReason::end_of_text && i + 1 == generated.tokens.size()) break;
-      if (!tokenizer().is_special(token)) {
-        run.push_back(token);
-        continue;
-      }
-      flush();
-      out.push_back({std::string(tokenizer().id_to_bytes(token)), false});
-    }
-    flush();
-    return out;
+    std::span<const int32_t> tokens = generated.tokens;
+    if (generated.reason == StopReason::end_of_text) tokens = tokens.first(tokens.size() - 1);
+    return chat::pieces_of_answer(tokenizer(), conversation.control(), tokens);
   }
 
   ReaderOptions reading(const GenerateOptions& how, bool written) const {
@@ -118,10 +124,19 @@ struct Dialogue::State {
     return out;
   }
 
+  /// The memory as it is, copied unless that was done before: after an answer, so that no question waits for it.
+  Copy copy_now() {
+    if (const auto found = copies.find(log.size()); found != copies.end()) return found->second;
+    const Copy out = std::make_shared<const Memory>(memory);
+    if (options.keep > 0) copies[log.size()] = out;
+    return out;
+  }
+
+  /// Keeps a copy to go back to, if there is room.
   void keep_copy() {
     const uint64_t bytes = memory.bytes();
     if (bytes > options.keep / 4) return;
-    copies[log.size()] = std::make_shared<const Memory>(memory);
+    copy_now();
     while (copies.size() > 2 && copies.size() * bytes > options.keep) copies.erase(std::next(copies.begin()));
   }
 
@@ -186,6 +201,15 @@ struct Dialogue::State {
     return tokens;
   }
 
+  /// Reads the last question and an answer that was written elsewhere. It is given out already, so nothing stops this.
+  void read_exchange(std::span<const int32_t> answer, GenerateOptions how,
+                     const std::function<void(const InnerStep&)>& on_step) {
+    how.keep_going = {};
+    become(tokens_of(conversation.render(/*answer_follows=*/true)), how, on_step);
+    keep_copy();
+    read(answer, std::vector<bool>(answer.size(), true), how, on_step);
+  }
+
   void remember(Before&& was) {
     before.push_back(std::move(was));
     const auto too_many = [&] { return before.size() > 1 && before.size() * memory.bytes() > options.keep; };
@@ -235,11 +259,15 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
                         const std::function<void(const InnerStep&)>& on_step) {
   State& s = *state_;
   const auto start = Clock::now();
-  State::Before was{std::make_shared<const Memory>(s.memory), s.log, s.pending ? *s.pending : s.conversation, s.open};
-  if (s.options.keep > 0) s.copies[s.log.size()] = was.memory;
+  State::Before was{s.copy_now(), s.log, s.pending ? *s.pending : s.conversation, s.open};
   Answer out;
+  std::optional<State> apart;  // what reads the aside
+  if (!s.aside.empty()) apart.emplace(s);
+  s.aside.clear();
+  State& now = apart ? *apart : s;
   try {
-    const auto read = s.become(s.tokens_of(s.conversation.render(/*answer_follows=*/true)), options, on_step);
+    const auto prompt = now.tokens_of(now.with_aside().render(/*answer_follows=*/true));
+    const auto read = now.become(prompt, options, apart ? std::function<void(const InnerStep&)>() : on_step);
     if (!read) {
       s.become(std::move(was));
       out.reason = StopReason::interrupted;
@@ -247,7 +275,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
     }
     out.tokens_read = static_cast<int64_t>(read->size());
     out.seconds_reading = seconds_since(start);
-    s.keep_copy();
+    if (!apart && (read->size() >= kWorthACopy || s.memory.bytes() <= kQuicklyCopied)) s.keep_copy();
     GenerateOptions writing = options;
     for (const std::string& stop : s.conversation.stops()) writing.stop.push_back(stop);
     bool begun = false;  // blanks before the answer are read, but not shown
@@ -256,20 +284,43 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
       begun = begun || !text.empty();
       if (!text.empty() && on_text) on_text(text);
     };
-    const Generated generated = generate(s.memory, writing, show, *read);
-    s.log.add(generated.tokens, /*by_model=*/true);
+    const Generated generated = generate(now.memory, writing, show, *read);
+    out.seconds_writing = seconds_since(start) - out.seconds_reading;
+    if (apart)
+      s.read_exchange(generated.tokens, options, on_step);
+    else
+      s.log.add(generated.tokens, /*by_model=*/true);
     s.conversation.add_answer(s.message_of(generated));
     s.open = generated.reason != StopReason::end_of_text;
     out.text = generated.text;
     out.reason = generated.reason;
     out.tokens_written = static_cast<int64_t>(generated.tokens.size());
-    out.seconds_writing = seconds_since(start) - out.seconds_reading;
   } catch (...) {
     s.become(std::move(was));
     throw;
   }
   s.pending.reset();
   s.remember(std::move(was));
+  s.keep_copy();
+  return out;
+}
+
+void Dialogue::aside(std::string_view text) { state_->aside = text; }
+
+std::vector<double> Dialogue::scores(const std::vector<std::string>& answers, const GenerateOptions& options) const {
+  State now = *state_;
+  std::vector<double> out;
+  require(now.become(now.tokens_of(now.with_aside().render(/*answer_follows=*/true)), options, {}).has_value(),
+          "stopped before the question was read");
+  for (const std::string& answer : answers) {
+    require(!answer.empty(), "an empty answer has no score; leave it out");
+    const bool blank = !now.conversation.has_template() && !answer.starts_with(' ');  // "Answer: ..."
+    const std::vector<int32_t> tokens = now.memory.model().encode((blank ? " " : "") + answer);
+    Memory copy = now.memory;
+    double sum = 0;
+    for (const float nll : Reader(copy, now.reading(options, /*written=*/true)).read(tokens).nll) sum -= nll;
+    out.push_back(sum);
+  }
   return out;
 }
 
@@ -338,6 +389,7 @@ void Dialogue::restore(std::string_view text, const GenerateOptions& options, co
       as_left->model().fingerprint() == s.memory.model().fingerprint()) {
     s.memory = *as_left;
     s.log = std::move(log);
+    s.copies.erase(s.copies.upper_bound(0), s.copies.end());
   } else {
     s.log = {};
     s.log.dropped = log.dropped;

@@ -18,8 +18,8 @@ const std::string& Model::fingerprint() const { return parts_->network.fingerpri
 int64_t Model::parameter_count() const { return ingrain::parameter_count(parts_->network.config); }
 std::string Model::device() const { return parts_->network.weights.device().str(); }
 std::optional<int64_t> Model::window() const {
-  const ModelConfig& config = parts_->network.config;
-  return config.full_attention() ? std::nullopt : std::optional(config.window);
+  const int64_t widest = parts_->network.config.widest_window();
+  return widest >= LayerSpec::kFullAttention ? std::nullopt : std::optional(widest);
 }
 int64_t Model::chunk() const { return parts_->network.config.chunk; }
 std::vector<int32_t> Model::encode(std::string_view text, bool parse_special) const {

@@ -17,8 +17,22 @@ constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
 volatile std::sig_atomic_t g_signal = 0;
 volatile time_t g_first_second = 0;
-char g_said[200];  // written before the handlers are set
-volatile std::sig_atomic_t g_said_size = 0;
+/// What is said of a signal; written before the handlers are set.
+struct Notice {
+  char text[200];
+  volatile std::sig_atomic_t size = 0;
+
+  void set(std::string_view keeps, Said where) {
+    size = 0;
+    if (keeps.empty()) return;
+    const char* const begin = !::isatty(STDERR_FILENO) ? "" : where == Said::after_text ? "\n" : "\r\033[K";
+    const std::string said = fmt::format("{}ingrain: stopping; {}\n", begin, keeps);
+    const size_t length = std::min(said.size(), sizeof text);
+    std::memcpy(text, said.data(), length);
+    size = static_cast<std::sig_atomic_t>(length);
+  }
+};
+Notice g_ends, g_ctrl_c;
 
 time_t monotonic_seconds() {
   timespec now{};
@@ -31,8 +45,9 @@ void on_signal(int signal) {
   if (g_signal == 0) {
     g_first_second = monotonic_seconds();
     g_signal = signal;
-    const auto size = static_cast<size_t>(g_said_size);
-    if (size > 0 && ::write(STDERR_FILENO, g_said, size) < 0) errno = error;  // nobody listens: no matter
+    const Notice& said = signal == SIGINT ? g_ctrl_c : g_ends;
+    const auto size = static_cast<size_t>(said.size);
+    if (size > 0 && ::write(STDERR_FILENO, said.text, size) < 0) errno = error;  // nobody listens: no matter
   } else if (monotonic_seconds() - g_first_second > kFinalAfter) {
     std::signal(signal, SIG_DFL);
     ::raise(signal);  // delivered when this handler returns
@@ -42,14 +57,9 @@ void on_signal(int signal) {
 
 }  // namespace
 
-void watch_interrupts(std::string_view keeps) {
-  g_said_size = 0;
-  if (!keeps.empty()) {
-    const std::string said = fmt::format("{}ingrain: stopping; {}\n", ::isatty(STDERR_FILENO) ? "\r\033[K" : "", keeps);
-    const size_t size = std::min(said.size(), sizeof g_said);
-    std::memcpy(g_said, said.data(), size);
-    g_said_size = static_cast<std::sig_atomic_t>(size);
-  }
+void watch_interrupts(std::string_view keeps, Said where, std::string_view ctrl_c) {
+  g_ends.set(keeps, where);
+  g_ctrl_c.set(ctrl_c.empty() ? keeps : ctrl_c, where);
   g_signal = 0;
   for (const int signal : kSignals) {
     struct sigaction now{};

@@ -35,6 +35,14 @@ struct ChatOptions {
 /// question and of the later ones, the time of the other tokens, and how often windows were copied whole.
 void bench_chat(const Subject& subject, const ChatOptions& options, Report& report);
 
+struct StreamsOptions {
+  std::vector<int64_t> streams = {1, 4, 16, 64};
+  int64_t context = 64, tokens = 64, runs = 3;  // tokens read before, and written by each
+  bool learn = true;
+};
+/// So many conversations, each at a position of its own, that write in one batch: tokens/s of all together.
+void bench_streams(const Subject& subject, const StreamsOptions& options, Report& report);
+
 struct TrainOptions {
   std::vector<std::string> modes = {"meta", "standard"};
   int64_t length = 8192, batch = 1, runs = 3;

@@ -8,7 +8,7 @@ namespace ingrain::bench {
 /// Multiply-adds (one counts as two FLOP). Products with weights, attention's two products over visible keys, the head.
 /// Norms, RoPE, softmax, the optimizer and whatever is computed a second time to save memory are not counted.
 struct Work {
-  double prefix = 0;  // the prefix blocks, and the first suffix block's attention step
+  double prefix = 0;  // the prefix blocks, and the first suffix block's mixer
   double suffix = 0;  // the rest of the suffix
   double head = 0;
   double total() const { return prefix + suffix + head; }
@@ -45,7 +45,7 @@ Work standard_step_work(const ModelConfig& config, int64_t T);
 Work meta_step_work(const ModelConfig& config, int64_t T);
 
 /// Bytes that writing one token at `position` must read: every weight once (fast ones in the compute type), one row of
-/// the embedding, the windows.
+/// the embedding, the windows, the recurrent states.
 double decoding_bytes(const Network& model, int64_t position);
 
 }  // namespace ingrain::bench

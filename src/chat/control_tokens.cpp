@@ -71,4 +71,27 @@ std::vector<int32_t> encode(const tokenizer::Tokenizer& tokenizer, const Renderi
   return out;
 }
 
+Rendering pieces_of_answer(const tokenizer::Tokenizer& tokenizer, std::span<const std::string> control,
+                           std::span<const int32_t> tokens) {
+  std::vector<int32_t> ids;
+  for (const std::string& written : control)
+    if (const auto id = tokenizer.token_to_id(written)) ids.push_back(*id);
+  Rendering out;
+  std::vector<int32_t> run;
+  const auto flush = [&] {
+    if (!run.empty()) out.push_back({tokenizer.decode(run), true});
+    run.clear();
+  };
+  for (const int32_t token : tokens) {
+    if (!tokenizer.is_special(token) && std::find(ids.begin(), ids.end(), token) == ids.end()) {
+      run.push_back(token);
+      continue;
+    }
+    flush();
+    out.push_back({std::string(tokenizer.id_to_bytes(token)), false});
+  }
+  flush();
+  return out;
+}
+
 }  // namespace ingrain::chat

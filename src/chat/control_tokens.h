@@ -1,6 +1,7 @@
 // Control tokens that a template writes are tokens; the same words in what somebody says are text.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,5 +25,9 @@ std::vector<int32_t> encode_part(const tokenizer::Tokenizer& tokenizer, std::str
 
 /// All of a rendered conversation: encode_part() of each piece.
 std::vector<int32_t> encode(const tokenizer::Tokenizer& tokenizer, const Rendering& rendering);
+
+/// What the model wrote, told apart: text, and control tokens (special ones, and those in `control`), not literal.
+Rendering pieces_of_answer(const tokenizer::Tokenizer& tokenizer, std::span<const std::string> control,
+                           std::span<const int32_t> tokens);
 
 }  // namespace ingrain::chat

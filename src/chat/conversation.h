@@ -54,6 +54,8 @@ class Conversation {
 
   size_t size() const { return messages_.size(); }
   void remove_last() { messages_.erase(messages_.size() - 1); }
+  /// The control tokens, as they are spelt, that are text where a message says them.
+  const std::vector<std::string>& control() const { return form_.control; }
   bool has_template() const { return template_ != nullptr; }
 
   /// Texts before which an answer ends, besides the model's end-of-text tokens.

@@ -1,9 +1,12 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/notes.h"
 #include "cli/writing_options.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/interrupt.h"
+#include "base/json.h"
 #include "ingrain/dialogue.h"
 
 #include <nlohmann/json.hpp>
@@ -12,14 +15,18 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <sstream>
 
 namespace ingrain::cli {
 namespace {
 
+constexpr uint64_t kMaxQuestions = 256 << 20;
+
 struct AskCommand {
-  std::string memory, question, model, system, save;
+  std::string memory, question, questions, model, system, save;
   LoadOptions how;
   WritingOptions writing;
+  NotepadOptions notepad;
   bool as_json = false, special = false;
 };
 
@@ -32,37 +39,99 @@ std::string question_of(const AskCommand& o) {
   return out;
 }
 
-void print_json(const std::string& question, const Answer& answer, const Memory& memory, const std::string& model) {
-  const nlohmann::json root{{"question", question},
-                            {"answer", answer.text},
-                            {"stopped_by", describe(answer.reason)},
-                            {"tokens_read", answer.tokens_read},
-                            {"tokens_written", answer.tokens_written},
-                            {"seconds", answer.seconds_reading + answer.seconds_writing},
-                            {"position", memory.position()},
-                            {"model", model}};
-  std::printf("%s\n", root.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+nlohmann::json as_json(const std::string& question, const Answer& answer, const Memory& memory,
+                       const std::string& model) {
+  return nlohmann::json{{"question", question},
+                        {"answer", answer.text},
+                        {"stopped_by", describe(answer.reason)},
+                        {"tokens_read", answer.tokens_read},
+                        {"tokens_written", answer.tokens_written},
+                        {"seconds", answer.seconds_reading + answer.seconds_writing},
+                        {"position", memory.position()},
+                        {"model", model}};
+}
+
+void print_json(const nlohmann::json& root, int indent) {
+  std::printf("%s\n", root.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+/// The question as said, and what the notes have to it read before it.
+std::vector<serve::Passage> say(const AskCommand& o, const serve::Notepad* notes, const std::string& question,
+                                Dialogue& dialogue) {
+  if (!o.system.empty()) dialogue.say("system", o.system);
+  dialogue.say("user", question);
+  if (!notes) return {};
+  std::vector<serve::Passage> passages = notes->search("", question, o.notepad.passages);
+  dialogue.aside(serve::notes_text(passages));
+  return passages;
+}
+
+/// Every line of a file asked of the memory as it is, a line of JSON each.
+void ask_all(const AskCommand& o, const GenerateOptions& options, const Model& model, const std::string& folder,
+             const serve::Notepad* notes) {
+  const Memory memory = Memory::load(o.memory, model);
+  std::istringstream lines(read_file(o.questions, kMaxQuestions));
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == line.npos) continue;
+    const std::string where = fmt::format("{}: line {}", o.questions, number);
+    const nlohmann::json asked = parse_json(line, where);
+    require(asked.is_object() && asked.contains("question") && asked["question"].is_string(),
+            "{}: is not an object with a text 'question'", where);
+    std::vector<std::string> candidates;
+    if (asked.contains("candidates")) {
+      require(asked["candidates"].is_array(), "{}: 'candidates' is not a list of texts", where);
+      for (const auto& candidate : asked["candidates"]) {
+        require(candidate.is_string() && candidate != "", "{}: 'candidates' is not a list of texts", where);
+        candidates.push_back(candidate);
+      }
+    }
+    Dialogue dialogue(memory, {.special = o.special, .keep = 0});
+    const std::string question = asked["question"];
+    const auto passages = say(o, notes, question, dialogue);
+    std::vector<double> scores;
+    if (!candidates.empty()) scores = dialogue.scores(candidates, options);
+    const Answer answer = dialogue.answer(options);
+    nlohmann::json root = as_json(question, answer, dialogue.memory(), folder);
+    if (notes) root["sources"] = sources_json(passages);
+    if (!candidates.empty()) root["log_probabilities"] = scores;
+    print_json(root, -1);
+    std::fflush(stdout);
+    stop_if_interrupted("stopped; the answers so far are written");
+  }
 }
 
 void ask(const AskCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  if (o.question.empty() == o.questions.empty()) fail_usage("ask needs a QUESTION or --questions FILE, and not both");
+  if (!o.questions.empty() && !o.save.empty())
+    fail_usage("--save keeps one question and its answer; --questions asks each of the memory as it is");
+  watch_interrupts(o.save.empty() ? "what was written is shown, the memory file stays as it was"
+                                  : "what was written is shown and kept in the memory that --save names",
+                   Said::after_text);
+  const std::unique_ptr<serve::Notepad> notes = o.notepad.on ? open_notes(o.memory) : nullptr;
   const auto folder = model_for_memory(o.memory, o.model);
   const Model model = ModelOptions{folder.string(), o.how}.open();
+  if (!o.questions.empty()) return ask_all(o, options, model, folder.string(), notes.get());
   Dialogue dialogue(Memory::load(o.memory, model), {.special = o.special, .keep = 0});
   const std::string question = question_of(o);
-  if (!o.system.empty()) dialogue.say("system", o.system);
-  dialogue.say("user", question);
+  const auto passages = say(o, notes.get(), question, dialogue);
   const Answer answer = dialogue.answer(options, [&](std::string_view text) {
     if (!o.as_json) show_text(text);
   });
   const Memory& memory = dialogue.memory();
   if (!o.save.empty()) {
     dialogue.close();
+    carry_notes(o.memory, o.save);
     memory.save(o.save);
   }
-  if (o.as_json) return print_json(question, answer, memory, folder.string());
+  if (o.as_json) {
+    nlohmann::json root = as_json(question, answer, memory, folder.string());
+    if (notes) root["sources"] = sources_json(passages);
+    return print_json(root, 2);
+  }
   std::printf("\n");
+  print_sources(passages);
   std::fflush(stdout);
   if (answer.reason == StopReason::max_tokens)
     std::fprintf(stderr, "[stopped at --max-tokens %lld]\n", static_cast<long long>(options.max_tokens));
@@ -77,7 +146,11 @@ void add_ask_command(CLI::App& app) {
   auto* command = app.add_subcommand("ask", "Ask a memory a question; the memory file stays as it is");
   auto o = std::make_shared<AskCommand>();
   command->add_option("MEMORY", o->memory, "A memory file that 'ingrain read' made")->required();
-  command->add_option("QUESTION", o->question, "What to ask it; -: standard input, of any number of lines")->required();
+  command->add_option("QUESTION", o->question, "What to ask it; -: standard input, of any number of lines");
+  command->add_option(
+      "--questions", o->questions,
+      "Ask every line of this file, {\"question\": ..., \"candidates\": [...]}, of the memory as it is; "
+      "prints a line of JSON each, with the candidates' log-probabilities as answers");
   command->add_option("--model", o->model,
                       "The memory's model folder (default: found by its fingerprint in models/ and INGRAIN_MODELS)");
   command->add_option("--system", o->system, "Instructions that come before the question");
@@ -88,6 +161,7 @@ void add_ask_command(CLI::App& app) {
   command->add_flag("--json", o->as_json, "Print JSON when done");
   o->writing.options.sampling.temperature = 0;
   o->writing.options.sampling.repetition_penalty = 1.2;  // bench/results/defaults.md
+  o->notepad.add_to(*command);
   o->writing.add_to(*command);
   command->footer(
       "Example:\n  ingrain read models/reader-17m book.txt -o book.memory\n  ingrain ask book.memory \"Who is Mr. "

@@ -25,6 +25,7 @@ struct BenchCommand {
   bench::ReadOptions read;
   bench::DecodeOptions decode;
   bench::ChatOptions chat;
+  bench::StreamsOptions streams;
   bench::TrainOptions train;
   bench::OpsOptions ops;
   std::vector<std::string> ops_types;
@@ -125,6 +126,7 @@ void add_bench_command(CLI::App& app) {
       "Examples:\n  ingrain bench read models/reader-17m --text examples/data/emma.txt\n"
       "  ingrain bench decode models/reader-17m --contexts 0,8192 --json > before.json\n"
       "  ingrain bench chat models/reader-17m --context 8192 --turns 20\n"
+      "  ingrain bench streams models/reader-17m --streams 1,16\n"
       "  ingrain bench train models/reader-17m --mode meta,standard\n"
       "  ingrain bench ops --filter attention/17m\n"
       "docs/benchmarks.md says what is counted.");
@@ -176,6 +178,26 @@ void add_bench_command(CLI::App& app) {
   runs(chat, o->chat.runs, "Conversations; the figures are of all their turns");
   chat->callback([o] {
     measure_model(*o, "chat", [&](const auto& subject, auto& report) { bench_chat(subject, o->chat, report); });
+  });
+
+  auto* streams =
+      add_benchmark(*bench, o, "streams", "Conversations that write in one batch, each at its own position");
+  streams->add_option("--streams", o->streams.streams, "How many, separated by commas")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  streams->add_option("--context", o->streams.context, "Tokens read before")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  streams->add_option("--tokens", o->streams.tokens, "Tokens that each writes")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  streams->add_flag("!--no-learning", o->streams.learn, "Make no inner steps");
+  add_weights_option(*streams, o->how);
+  runs(streams, o->streams.runs, kMedians);
+  streams->callback([o] {
+    measure_model(*o, "streams",
+                  [&](const auto& subject, auto& report) { bench_streams(subject, o->streams, report); });
   });
 
   auto* train = add_benchmark(*bench, o, "train", "The outer gradient: meta-learning beside ordinary training");

@@ -21,6 +21,7 @@ struct ChatCommand {
   std::string model, memory, system;
   LoadOptions how;
   WritingOptions writing;
+  NotepadOptions notepad;
   bool show_learning = false, last = false, special = false;
 };
 
@@ -86,6 +87,12 @@ void offer_to_save(ChatSession& session) {
   }
 }
 
+/// Before an answer: Ctrl-C ends it alone.
+void watch_conversation() {
+  watch_interrupts("what was said is kept, 'ingrain chat --last' goes on with it", Said::after_text,
+                   "this answer ends, the conversation goes on");
+}
+
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
   bool once = false;  // Ctrl-C was the last thing pressed
   while (session.open()) {
@@ -102,14 +109,14 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
       continue;
     }
     once = false;
-    watch_interrupts();
+    watch_conversation();
     try {
       session.take(line.said);
       if (session.unsaved()) keep_last(start, session.dialogue());
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }
-    if (interrupt_signal() == SIGINT) watch_interrupts();  // it ended the answer, not the conversation
+    if (interrupt_signal() == SIGINT) watch_conversation();  // it ended the answer, not the conversation
   }
   if (!session.unsaved()) return;
   keep_last(start, session.dialogue());
@@ -119,12 +126,13 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
 
 void chat(const ChatCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts();
+  watch_interrupts("nothing was said yet");
   if (o.last && (!o.memory.empty() || !o.model.empty() || !o.system.empty()))
     fail_usage("--last goes on with the latest conversation: its model, memory and instructions; leave the others out");
   std::optional<LastConversation> last;
   if (o.last) last = last_conversation();
   const ConversationStart start = last ? last->start : start_of(o);
+  if (o.notepad.on && !start.memory.empty()) open_notes(start.memory);  // that they are there
   Dialogue dialogue = last ? reopen_dialogue(*last, o.how, options) : open_dialogue(start, o.how);
   if (!o.system.empty()) dialogue.say("system", o.system);
   const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
@@ -134,7 +142,9 @@ void chat(const ChatCommand& o) {
               position > 0 ? (", having read " + with_commas(position) + " tokens").c_str() : "");
   for (const Message& message : dialogue.messages())
     if (last) std::printf("%s%s\n", message.role == "user" ? "> " : "", message.content.c_str());
-  ChatSession session(std::move(dialogue), options, {.show_learning = o.show_learning, .terminal = terminal});
+  ChatSession session(
+      std::move(dialogue), options,
+      {.show_learning = o.show_learning, .terminal = terminal, .notepad = o.notepad, .memory = start.memory});
   converse(session, start, terminal);
 }
 
@@ -149,19 +159,20 @@ void add_chat_command(CLI::App& app) {
   command->add_option("--memory", o->memory, "Begin with this memory file (it is not changed)");
   command->add_flag("--last", o->last, "Go on with the latest conversation that was not saved");
   command->add_option("--system", o->system, "Instructions that come before the conversation");
+  o->notepad.add_to(*command);
   add_special_flag(*command, o->special);
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");
   // bench/results/defaults.md says why.
-  o->writing.options.sampling.temperature = 0.7;
-  o->writing.options.sampling.top_p = 0.9;
-  o->writing.options.sampling.repetition_penalty = 1.1;
+  o->writing.options.sampling.temperature = 1;
+  o->writing.options.sampling.top_p = 0.95;
   o->writing.add_to(*command);
   command->footer(
       "Examples:\n  ingrain chat --memory book.memory\n  ingrain chat models/reader-17m --temperature 0.5\n"
-      "In the conversation: /read FILE, /system TEXT, /undo, /retry, /save FILE, /fork FILE, /stats, /help, /quit;\n"
+      "In the conversation: /read FILE, /system TEXT, /undo, /retry, /save FILE, /fork FILE, /notes on|off, /stats, "
+      "/help, /quit;\n"
       "a pasted text of several lines is one question, as is what stands between two lines of \"\"\".");
   command->callback([o] { chat(*o); });
 }

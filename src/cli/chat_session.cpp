@@ -19,12 +19,13 @@ constexpr const char* kHelp =
     "  /retry         another answer to the last question\n"
     "  /save [FILE]   write the memory; ingrain chat --memory FILE goes on with it\n"
     "  /fork FILE     write a copy and go on in it\n"
+    "  /notes on|off  look each question up in the notes of what was read, and read the best passages before it\n"
     "  /stats         what was read and learnt, time a token\n"
     "  /quit          end; 'ingrain chat --last' goes on with what was not saved\n"
     "  \"\"\"            begins and ends a question of several lines\n";
 
-const std::vector<std::string> kCommands{"read", "system", "undo", "forget", "retry", "save",
-                                         "fork", "stats",  "quit", "exit",   "help"};
+const std::vector<std::string> kCommands{"read", "system", "undo",  "forget", "retry", "save",
+                                         "fork", "notes",  "stats", "quit",   "exit",  "help"};
 
 void print_step(const InnerStep& step) {
   std::printf("  step %lld: %.3f nats a token before its step, %.3f after\n", static_cast<long long>(step.step),
@@ -34,7 +35,7 @@ void print_step(const InnerStep& step) {
 }  // namespace
 
 ChatSession::ChatSession(Dialogue dialogue, GenerateOptions options, ChatFaces faces)
-    : dialogue_(std::move(dialogue)), options_(std::move(options)), faces_(faces) {}
+    : dialogue_(std::move(dialogue)), options_(std::move(options)), faces_(std::move(faces)) {}
 
 void ChatSession::take(const std::string& said) {
   const size_t first = said.find_first_not_of(" \t\n");
@@ -50,6 +51,8 @@ void ChatSession::take(const std::string& said) {
 
 void ChatSession::answer(const std::string& question) {
   const size_t known = steps_.size();
+  std::vector<serve::Passage> passages;
+  if (faces_.notepad.on) look_up(question, passages);
   try {
     dialogue_.say("user", read_ + question);
     const Answer out = dialogue_.answer(options_, show_text, [&](const InnerStep& step) { steps_.push_back(step); });
@@ -57,6 +60,7 @@ void ChatSession::answer(const std::string& question) {
     written_ += out.tokens_written;
     seconds_ += out.seconds_reading + out.seconds_writing;
     print_end(out);
+    print_sources(passages);
     unsaved_ = true;
   } catch (...) {
     steps_.erase(steps_.begin() + static_cast<std::ptrdiff_t>(known), steps_.end());
@@ -93,6 +97,8 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
     add_file(argument);
   } else if (name == "system") {
     set_system(argument);
+  } else if (name == "notes") {
+    set_notepad(argument);
   } else if (name == "stats") {
     print_stats();
   } else {
@@ -104,11 +110,37 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
 
 void ChatSession::save(const std::string& file) {
   dialogue_.close();
+  if (notes_ && notes_->passages("") > 0) {
+    require_notes_writable(file);
+    save_notes(*notes_, file);
+  } else {
+    carry_notes(faces_.memory, file);
+  }
   dialogue_.memory().save(file);
   file_ = file;
   unsaved_ = false;
   std::printf("%s: %s tokens read, %s\n", file.c_str(), with_commas(dialogue_.memory().position()).c_str(),
               format_bytes(std::filesystem::file_size(file)).c_str());
+}
+
+/// The notes of what the memory had read when the conversation began, and of what was read in it.
+serve::Notepad& ChatSession::notes() {
+  if (!notes_) notes_ = notes_to_go_on(faces_.memory);
+  return *notes_;
+}
+
+void ChatSession::look_up(const std::string& question, std::vector<serve::Passage>& passages) {
+  passages = notes().search("", question, faces_.notepad.passages);
+  dialogue_.aside(serve::notes_text(passages));
+}
+
+void ChatSession::set_notepad(const std::string& argument) {
+  if (argument == "on" || argument == "off")
+    faces_.notepad.on = argument == "on";
+  else if (!argument.empty())
+    fail_usage("/notes on, or /notes off");
+  std::printf("the notepad is %s; %s passages\n", faces_.notepad.on ? "on" : "off",
+              with_commas(notes().passages("")).c_str());
 }
 
 void ChatSession::add_file(const std::string& file) {
@@ -117,6 +149,7 @@ void ChatSession::add_file(const std::string& file) {
   require(text.find('\0') == text.npos, "{}: it is not text", file);
   require(read_.size() + text.size() <= kMaxReadBytes,
           "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
+  notes().add("", file, text);
   read_ += fmt::format("{}:\n\n{}\n\n", std::filesystem::path(file).filename().string(), text);
   std::printf("%s: %s, read with the next question\n", file.c_str(), format_bytes(text.size()).c_str());
 }

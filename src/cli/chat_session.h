@@ -1,6 +1,7 @@
 // The state of `ingrain chat`: a dialogue with a memory, and the commands that begin with a slash.
 #pragma once
 
+#include "cli/notes.h"
 #include "cli/writing_options.h"
 #include "ingrain/dialogue.h"
 
@@ -13,6 +14,8 @@ namespace ingrain::cli {
 struct ChatFaces {
   bool show_learning = false;
   bool terminal = false;  // rates are shown, and what only a person needs
+  NotepadOptions notepad = {};
+  std::string memory = {};  // the file that it began with, whose notes go along; or empty
 };
 
 class ChatSession {
@@ -30,6 +33,9 @@ class ChatSession {
  private:
   void answer(const std::string& question);
   void command(const std::string& name, const std::string& argument);
+  void look_up(const std::string& question, std::vector<serve::Passage>& passages);
+  void set_notepad(const std::string& argument);
+  serve::Notepad& notes();
   void add_file(const std::string& file);
   void set_system(const std::string& text);
   void retry();
@@ -41,9 +47,10 @@ class ChatSession {
   GenerateOptions options_;
   ChatFaces faces_;
   bool open_ = true, unsaved_ = false;
-  std::string read_;              // texts of /read, for the next question
-  std::vector<InnerStep> steps_;  // of the questions read in this session
-  std::string file_;              // of the last /save or /fork
+  std::string read_;                       // texts of /read, for the next question
+  std::vector<InnerStep> steps_;           // of the questions read in this session
+  std::string file_;                       // of the last /save or /fork
+  std::unique_ptr<serve::Notepad> notes_;  // once needed
   int64_t written_ = 0;
   double seconds_ = 0;
 };

@@ -100,15 +100,7 @@ void add_prepare(CLI::App& parent) {
       ->required();
   command->add_option("-o,--out", options.output, "Folder to make")->required();
   command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")->required();
-  command->add_option("--field", options.documents.field, "Field of a JSONL line that holds the text")
-      ->capture_default_str();
-  command
-      ->add_option("--ext", options.documents.files.extensions, "In folders, read only these extensions: --ext md,txt")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->transform([](const std::string& name) { return name.starts_with('.') ? name : "." + name; });
-  command->add_flag("--skip-bad", options.documents.skip_bad,
-                    "Leave out and count JSONL lines that hold no document (default: the first one ends the work)");
+  add_document_options(*command, options.documents);
   arguments->files.add_to(*command);
   command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed")
       ->check(without_sign());

@@ -26,4 +26,14 @@ void FileOptions::tell(const data::FileList& list) const {
                  list.left_out.empty() ? "" : ("; left out: " + data::count_left_out(list)).c_str());
 }
 
+void add_document_options(CLI::App& command, data::DocumentOptions& documents) {
+  command.add_option("--field", documents.field, "Field of a JSONL line that holds the text")->capture_default_str();
+  command.add_option("--ext", documents.files.extensions, "In folders, read only these extensions: --ext md,txt")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->transform([](const std::string& name) { return name.starts_with('.') ? name : "." + name; });
+  command.add_flag("--skip-bad", documents.skip_bad,
+                   "Leave out and count JSONL lines that hold no document (default: the first one ends the work)");
+}
+
 }  // namespace ingrain::cli

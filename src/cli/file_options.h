@@ -1,7 +1,7 @@
 // What the commands that read files and folders share: which files, and saying which.
 #pragma once
 
-#include "data/text_files.h"
+#include "data/documents.h"
 
 #include <CLI/CLI.hpp>
 
@@ -16,5 +16,8 @@ struct FileOptions {
   /// nowhere, files that cannot be read), each with its reason, on standard error (with --dry-run standard output).
   void tell(const data::FileList& list) const;
 };
+
+/// Adds --field, --skip-bad and --ext: which documents, of which files of folders.
+void add_document_options(CLI::App& command, data::DocumentOptions& documents);
 
 }  // namespace ingrain::cli

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/notes.h"
 #include "cli/writing_options.h"
 
 #include "api/parts.h"
@@ -25,13 +26,16 @@ struct GenerateCommand {
 
 void generate_command(const GenerateCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts(o.save.empty() ? "what was written is shown" : "what was written is kept in the memory file");
+  watch_interrupts(o.save.empty() ? "what was written is shown" : "what was written is kept in the memory file",
+                   Said::after_text);
   if (!o.save.empty()) require_writable(o.save);
   const Model model = o.model.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   const std::vector<int32_t> prompt = model.encode(o.prompt, /*parse_special=*/true);
   if (memory.position() == 0 && !prompt.empty()) warn_of_double_bos(model.parts().network.config, prompt[0]);
-  Reader(memory, {.learn = options.learn != Learn::off, .parse_special = true}).read(std::string_view(o.prompt));
+  const auto keep_going = [](int64_t) { return !interrupted(); };
+  Reader(memory, {.learn = options.learn != Learn::off, .parse_special = true, .keep_going = keep_going})
+      .read(std::string_view(o.prompt));
   require(memory.position() > 0, "there is nothing to continue; give --prompt or --memory");
   if (!o.as_json) show_text(o.prompt);
   const auto start = std::chrono::steady_clock::now();
@@ -40,7 +44,10 @@ void generate_command(const GenerateCommand& o) {
   };
   const Generated out = generate(memory, options, show, prompt);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (!o.save.empty()) memory.save(o.save);
+  if (!o.save.empty()) {
+    carry_notes(o.memory, o.save);
+    memory.save(o.save);
+  }
   if (o.as_json) {
     nlohmann::json root{{"prompt", o.prompt},
                         {"text", out.text},

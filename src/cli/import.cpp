@@ -1,15 +1,18 @@
 #include "cli/commands.h"
 #include "cli/paths.h"
+#include "cli/warnings.h"
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "base/unfinished.h"
 #include "model/parameters.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
 #include "store/model_files.h"
+#include "store/model_tokenizer.h"
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -150,16 +153,32 @@ void put_in_place(UnfinishedFolder& made, const fs::path& target) {
   fs::remove(target / (whole_gguf ? "model.safetensors" : kGgufInFolder));
 }
 
+/// " (did you mean ...?)": names beside a path that is not there.
+std::string nearest_beside(const fs::path& path) {
+  const fs::path whole = fs::absolute(path).lexically_normal();
+  const fs::path wanted = whole.has_filename() ? whole : whole.parent_path();
+  std::vector<std::string> names;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(wanted.parent_path(), none)) {
+    names.push_back(entry.path().filename().string());
+    if (names.size() == 1000) break;
+  }
+  return did_you_mean(wanted.filename().string(), names);
+}
+
 void import_model(const ImportOptions& o) {
   check_places(o);
   { const UnfinishedFolder probe(o.target, /*may_hold_files=*/true); }  // known before a large model is read
   if (!o.tokenizer.empty()) require(fs::is_regular_file(o.tokenizer), "{}: there is no such file", o.tokenizer);
+  require(fs::exists(o.source), "{}: no such file or folder{}", printable(o.source, 4096), nearest_beside(o.source));
   const auto decoder = open_decoder(o.source);
   if (!decoder) return import_reference(o);
   if (!o.config.empty())
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
   for (const std::string& note : decoder->notes()) std::fprintf(stderr, "%s: %s\n", o.source.c_str(), note.c_str());
+  if (o.tokenizer.empty())
+    if (const auto tokenizer = find_tokenizer(o.source, decoder->config())) say_warnings(*tokenizer);
   const int64_t weights = parameter_count(decoder->config());
   UnfinishedFolder made(o.target, /*may_hold_files=*/true);
   Progress progress("importing", static_cast<uint64_t>(weights), "weights");

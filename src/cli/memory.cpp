@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/notes.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -91,6 +92,7 @@ void print_difference(const MemoryCommand& o) {
 
 void fork_memory(const MemoryCommand& o) {
   check_file(o.first);
+  carry_notes(o.first, o.output);
   write_file(o.output, read_file(o.first, kMaxMemoryFile));
   std::printf("%s\n", o.output.c_str());
 }
@@ -98,6 +100,7 @@ void fork_memory(const MemoryCommand& o) {
 void compact_memory(const MemoryCommand& o) {
   require_writable(o.output);
   const Network model = o.model.load();
+  carry_notes(o.first, o.output);
   ttt::save_memory(o.output, model, ttt::load_memory(o.first, model), MemoryForm::compact);
   std::printf("%s: %s, %s before\n", o.output.c_str(), format_bytes(std::filesystem::file_size(o.output)).c_str(),
               format_bytes(std::filesystem::file_size(o.first)).c_str());

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/file_options.h"
 #include "cli/model_options.h"
+#include "cli/notes.h"
 #include "cli/ranges.h"
 
 #include "base/error.h"
@@ -10,7 +11,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/unfinished.h"
-#include "data/text_files.h"
+#include "data/documents.h"
 #include "eval/score.h"
 #include "ttt/memory_file.h"
 
@@ -28,26 +29,73 @@ struct ReadCommand {
   std::vector<std::string> files;
   std::string output, memory;
   FileOptions choice;
+  data::DocumentOptions documents;
   int64_t limit = 0;
-  bool no_learning = false, compact = false, as_json = false, special = false;
+  bool no_learning = false, compact = false, as_json = false, special = false, no_notes = false;
 };
 
-/// All tokens of the files, each a document of its own; several files get a header line each.
-std::vector<int32_t> collect(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
-                             const data::FileList& list) {
-  std::vector<int32_t> out;
-  for (const auto& file : list.files) {
-    std::string text = data::read_text(file, kMaxTextBytes);
-    if (text.empty()) continue;
-    if (list.files.size() > 1) text.insert(0, data::reading_header(file));
-    const auto tokens = document_tokens(model.config, tokenizer, text, o.special);
-    if (tokens.size() > 1) warn_of_double_bos(model.config, tokens[1]);
-    out.insert(out.end(), tokens.begin(), tokens.end());
-    if (o.limit > 0 && out.size() >= static_cast<size_t>(o.limit)) break;
+/// A file's text and where its tokens are among those of all.
+struct ReadDocument {
+  std::string name, text;
+  size_t header = 0;  // bytes of the line that stands before it
+  size_t first = 0, tokens = 0;
+};
+
+struct Collected {
+  std::vector<int32_t> tokens;
+  int64_t documents = 0;
+  data::BadLines bad;
+  std::vector<ReadDocument> noted;  // none with --no-notes
+};
+
+/// What a document is called: by its file, and by its number where that holds several.
+std::string name_of(const data::Source& source, int64_t number) {
+  const std::string file = source.path == "-" ? "standard input" : source.path.string();
+  return source.jsonl ? fmt::format("{}:{}", file, number) : file;
+}
+
+/// The tokens of all documents, one after the other; a file of several that is one document has its name before it.
+Collected collect(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
+                  const std::vector<data::Source>& sources) {
+  Collected out;
+  const size_t most = o.limit > 0 ? static_cast<size_t>(o.limit) : SIZE_MAX;
+  for (const data::Source& source : sources) {
+    const std::string header = sources.size() > 1 && !source.jsonl ? data::reading_header(source.path) : "";
+    int64_t number = 0;
+    data::for_each_document(source, o.documents, out.bad, [&](std::string_view document, uint64_t) {
+      ++number;
+      if (document.empty()) return true;
+      std::string text = header + std::string(document);
+      const auto tokens = document_tokens(model.config, tokenizer, text, o.special);
+      if (tokens.size() > 1) warn_of_double_bos(model.config, tokens[1]);
+      if (!o.no_notes)
+        out.noted.push_back(
+            {name_of(source, number), std::move(text), header.size(), out.tokens.size(), tokens.size()});
+      out.tokens.insert(out.tokens.end(), tokens.begin(), tokens.end());
+      ++out.documents;
+      return out.tokens.size() < most && !interrupted();
+    });
+    if (out.tokens.size() >= most || interrupted()) break;
   }
-  require(!out.empty(), "{}: empty; there is nothing to read", o.files[0]);
-  if (o.limit > 0 && out.size() > static_cast<size_t>(o.limit)) out.resize(static_cast<size_t>(o.limit));
+  stop_if_interrupted("stopped before anything was read; nothing was written");
+  require(!out.tokens.empty(), "{}: empty; there is nothing to read", o.files[0]);
+  out.tokens.resize(std::min(out.tokens.size(), most));
   return out;
+}
+
+/// Notes of what was read: of a document that a limit or a signal cut, its beginning.
+void take_notes(serve::Notepad& notes, const std::vector<ReadDocument>& documents, std::span<const int32_t> read,
+                const Network& model, const tokenizer::Tokenizer& tokenizer) {
+  for (const ReadDocument& document : documents) {
+    if (document.first >= read.size()) break;
+    std::string_view text = document.text;
+    if (read.size() - document.first < document.tokens) {
+      std::vector<int32_t> part(read.begin() + static_cast<std::ptrdiff_t>(document.first), read.end());
+      std::erase(part, static_cast<int32_t>(model.config.bos_id));
+      text = text.substr(0, tokenizer.decode(part).size());
+    }
+    if (text.size() > document.header) notes.add("", document.name, text.substr(document.header));
+  }
 }
 
 eval::Score read_tokens(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
@@ -62,18 +110,30 @@ eval::Score read_tokens(const ReadCommand& o, const Network& model, const tokeni
   return eval::read_and_score(model, memory, tokens, options, &tokenizer);
 }
 
-void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList& list, const eval::Score& score,
-           int64_t given) {
+void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList& list, const Collected& collected,
+           const eval::Score& score, int64_t passages) {
+  const auto given = static_cast<int64_t>(collected.tokens.size());
   const uint64_t bytes = std::filesystem::file_size(o.output);
   const int64_t read = static_cast<int64_t>(score.nll.size());
   const double rate = static_cast<double>(read) / score.seconds;
   if (o.as_json) {
-    nlohmann::json root{{"memory", o.output},          {"bytes", bytes},
-                        {"position", memory.position}, {"steps", memory.steps},
-                        {"files", list.files.size()},  {"skipped", list.files_left_out()},
-                        {"tokens_read", read},         {"tokens_given", given},
-                        {"mean_nll", score.mean_nll},  {"seconds", score.seconds},
+    nlohmann::json root{{"memory", o.output},
+                        {"bytes", bytes},
+                        {"position", memory.position},
+                        {"steps", memory.steps},
+                        {"files", list.files.size()},
+                        {"skipped", list.files_left_out()},
+                        {"documents", collected.documents},
+                        {"bad_lines", collected.bad.count},
+                        {"tokens_read", read},
+                        {"tokens_given", given},
+                        {"mean_nll", score.mean_nll},
+                        {"seconds", score.seconds},
                         {"tokens_per_second", rate}};
+    if (!o.no_notes) {
+      root["notes"] = serve::notes_file(o.output).string();
+      root["passages"] = passages;
+    }
     std::printf("%s\n", root.dump(2).c_str());
     return;
   }
@@ -82,28 +142,45 @@ void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList
                 with_commas(given).c_str());
   if (!list.left_out.empty())
     std::printf("left out: %s (--verbose names them and says why)\n", data::count_left_out(list).c_str());
+  if (collected.bad.count > 0)
+    std::printf("left out: %s bad lines; the first: %s\n",
+                with_commas(static_cast<int64_t>(collected.bad.count)).c_str(), collected.bad.first.c_str());
   std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %s nats a token\n", with_commas(read).c_str(),
               format_duration(score.seconds).c_str(), rate, mean_text(score.mean_nll).c_str());
   std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position).c_str(),
               with_commas(memory.steps).c_str(), format_bytes(bytes).c_str());
+  if (!o.no_notes)
+    std::printf("%s: %s passages, for 'ask --notepad'\n", serve::notes_file(o.output).c_str(),
+                with_commas(passages).c_str());
 }
 
-void read_command(const ReadCommand& o) {
+void read_command(ReadCommand& o) {
+  o.documents.files.ignore = !o.choice.no_ignore;
+  o.documents.files.standard_input = true;
+  o.documents.max_document_bytes = kMaxTextBytes;
   watch_interrupts("what is read by the end of this segment is kept in the memory file");
-  const data::FileList list =
-      data::find_text_files(o.files, {.extensions = {}, .ignore = !o.choice.no_ignore, .standard_input = true});
+  const data::SourceList found = data::find_sources({o.files.begin(), o.files.end()}, o.documents);
+  const data::FileList& list = found.files;
   o.choice.tell(list);
   if (o.choice.dry_run) return;
   require_writable(o.output);  // known before hours of reading
+  if (!o.no_notes) require_notes_writable(o.output);
+  const std::unique_ptr<serve::Notepad> notes = o.no_notes ? nullptr : notes_to_go_on(o.memory);
   const Network model = o.model.load();
   const tokenizer::Tokenizer tokenizer = o.model.tokenizer(model);
   ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
   require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
-  const std::vector<int32_t> tokens = collect(o, model, tokenizer, list);
-  stop_if_interrupted("stopped before anything was read; nothing was written");
+  const Collected collected = collect(o, model, tokenizer, found.sources);
+  const std::vector<int32_t>& tokens = collected.tokens;
   const eval::Score score = read_tokens(o, model, tokenizer, tokens, memory);
+  if (notes) {
+    take_notes(*notes, collected.noted, std::span(tokens).first(score.nll.size()), model, tokenizer);
+    save_notes(*notes, o.output);
+  } else {
+    carry_notes(o.memory, o.output);
+  }
   ttt::save_memory(o.output, model, memory, o.compact ? MemoryForm::compact : MemoryForm::working);
-  print(o, memory, list, score, static_cast<int64_t>(tokens.size()));
+  print(o, memory, list, collected, score, notes ? notes->passages("") : 0);
 }
 
 }  // namespace
@@ -113,18 +190,23 @@ void add_read_command(CLI::App& app) {
   auto o = std::make_shared<ReadCommand>();
   o->model.add_to(*command);
   command
-      ->add_option("FILES", o->files,
-                   "Files, folders, patterns in quotes, or - for standard input; .gz and .zst are expanded")
+      ->add_option(
+          "FILES", o->files,
+          "Files, folders, patterns in quotes, or - for standard input; .jsonl holds a document per line; .gz and "
+          ".zst are expanded")
       ->required();
   command->add_option("-o,--output", o->output, "The memory file to write")->required();
   command->add_option("--memory", o->memory,
                       "Go on from this memory (it is not changed, unless it is also the output)");
   command->add_option("--limit", o->limit, "Read at most N tokens")->check(at_least(1));
+  add_document_options(*command, o->documents);
   o->choice.add_to(*command);
   add_special_flag(*command, o->special);
   command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
   command->add_flag("--compact", o->compact,
                     "Write the compact form: rounded to bf16, half the size of an fp32 memory");
+  command->add_flag("--no-notes", o->no_notes,
+                    "Write no notes beside the memory (OUTPUT.notes: what was read as passages, for ask --notepad)");
   command->add_flag("--json", o->as_json, "Print JSON");
   command->footer(
       "Examples:\n  ingrain read models/reader-17m examples/data/emma.txt -o emma.memory\n"

@@ -39,7 +39,7 @@ void retrofit(const RetrofitCommand& o) {
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
               o.target.c_str(), with_commas(parameter_count(config) - parameter_count(base.config)).c_str(),
               with_commas(parameter_count(config)).c_str(), config.suffix_len, config.num_layers,
-              with_commas(config.window).c_str(), with_commas(config.chunk).c_str());
+              with_commas(config.widest_window()).c_str(), with_commas(config.chunk).c_str());
   if (!o.full) std::printf("it refers to %s, which must stay where it is (base.json)\n", o.model.c_str());
 }
 

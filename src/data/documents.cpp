@@ -31,6 +31,7 @@ bool begins_as_jsonl(const fs::path& path, const std::string& field) {
 }
 
 Source make_source(const fs::path& path, const DocumentOptions& options) {
+  if (options.files.standard_input && path == "-") return {path};
   std::error_code error;
   const bool regular = fs::is_regular_file(path, error);
   const uint64_t bytes = regular ? fs::file_size(path, error) : 0;
@@ -88,10 +89,11 @@ SourceList find_sources(const std::vector<fs::path>& inputs, const DocumentOptio
 
 void for_each_document(const Source& source, const DocumentOptions& options, BadLines& bad,
                        const std::function<bool(std::string_view, uint64_t)>& visit) {
-  const auto reader = open_bytes(source.path);
+  const bool standard_input = options.files.standard_input && source.path == "-";
+  const auto reader = standard_input ? open_standard_input() : open_bytes(source.path);
   if (source.jsonl) return one_document_per_line(source, options, bad, *reader, visit);
   const std::string text =
-      read_to_end(*reader, options.max_document_bytes, source.path.string(),
+      read_to_end(*reader, options.max_document_bytes, standard_input ? "standard input" : source.path.string(),
                   "as one document that is too much: split it, or make it JSONL with a document per line");
   visit(text, reader->consumed());
 }

@@ -170,11 +170,6 @@ std::string plain_name(const fs::path& path) {
   return name.extension() == ".gz" || name.extension() == ".zst" ? name.stem().string() : name.string();
 }
 
-std::string read_text(const fs::path& file, uint64_t max_bytes) {
-  const auto reader = file == "-" ? open_standard_input() : open_bytes(file);
-  return read_to_end(*reader, max_bytes, file == "-" ? "standard input" : file.string(), "split it");
-}
-
 std::string reading_header(const fs::path& file) {
   return fmt::format("=== {} ===\n", file == "-" ? "standard input" : file.lexically_normal().generic_string());
 }

@@ -45,9 +45,6 @@ std::string count_left_out(const FileList& list);
 /// The name in small letters without .gz or .zst: what says how a file is read.
 std::string plain_name(const std::filesystem::path& path);
 
-/// The whole text of a listed file ("-" is standard input), expanded where it is compressed. Error beyond `max_bytes`.
-std::string read_text(const std::filesystem::path& file, uint64_t max_bytes);
-
 /// The line that stands before a file where several are read: "=== src/main.cpp ===" and a line end.
 std::string reading_header(const std::filesystem::path& file);
 

@@ -12,7 +12,6 @@
 namespace ingrain::eval {
 namespace {
 
-constexpr int64_t kTile = 64;  // at most so many tokens share one of attention's products
 constexpr double kNoMean = std::numeric_limits<double>::quiet_NaN();
 
 /// A sum that leaves out what is not finite, and counts it.
@@ -77,48 +76,6 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
   return out;
 }
 
-namespace {
-
-/// Looks at inner steps and losses as they come; a GPU is waited for once a segment.
-class FiniteGuard {
- public:
-  FiniteGuard(const ttt::Memory& memory, int64_t chunk) : memory_(memory), chunk_(chunk) {}
-
-  void step(const ttt::StepReport& report) { steps_.push_back(at::cat({report.loss_B, report.norm_B})); }
-
-  /// Error, naming the chunk's position, if a step since the last call was not finite.
-  void check_steps() {
-    const auto steps = static_cast<int64_t>(steps_.size());
-    if (steps == 0) return;
-    const Tensor bad = at::stack(std::exchange(steps_, {})).isfinite().all(1).logical_not().nonzero().cpu();
-    if (bad.numel() > 0)
-      stop(memory_.position - memory_.filled - (steps - bad[0].item<int64_t>()) * chunk_,
-           "the loss or its gradient in the chunk that begins there");
-  }
-
-  /// The same for losses of the tokens from position `first` on, the first `unscored` left out.
-  static void check_losses(std::span<const float> nll, int64_t first, int64_t unscored) {
-    for (size_t i = static_cast<size_t>(unscored); i < nll.size(); ++i)
-      if (!std::isfinite(nll[i])) stop(first + static_cast<int64_t>(i), "the loss");
-  }
-
- private:
-  [[noreturn]] static void stop(int64_t position, const char* what) {
-    fail(
-        "position {}: {} is not finite, so reading has stopped (what spoils it is there or up to {} tokens later: "
-        "attention "
-        "takes tokens by tiles); compute in fp32 if this was another type; if it was fp32, the model cannot read this "
-        "text",
-        position, what, kTile);
-  }
-
-  const ttt::Memory& memory_;
-  int64_t chunk_;
-  std::vector<Tensor> steps_;
-};
-
-}  // namespace
-
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
                      const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once) {
   const auto start = std::chrono::steady_clock::now();
@@ -127,27 +84,17 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
   std::vector<float> nll;
   ttt::InnerLoop loop(model, memory);
   bool going = true;
-  const int64_t begun = memory.position;
-  FiniteGuard guard(memory, model.config.chunk);
-  const auto keep_going = [&](int64_t done) {
-    guard.check_steps();
-    return !options.keep_going || options.keep_going(done);
-  };
   while (going && nll.size() < tokens.size()) {
     const size_t first = nll.size();
     ttt::ReadOptions piece = options;
-    piece.on_step = [&](const ttt::StepReport& step, const ttt::Memory& now, const std::vector<Mlp>& gradient) {
-      guard.step(step);
-      if (options.on_step) options.on_step(step, now, gradient);
+    piece.keep_going = [&](int64_t done) {
+      return going = !options.keep_going || options.keep_going(static_cast<int64_t>(first) + done);
     };
-    piece.keep_going = [&](int64_t done) { return going = keep_going(static_cast<int64_t>(first) + done); };
     const auto result = loop.read(ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
     const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
     nll.insert(nll.end(), nll_n.const_data_ptr<float>(), nll_n.const_data_ptr<float>() + nll_n.numel());
-    FiniteGuard::check_losses(std::span(nll).subspan(first), begun + static_cast<int64_t>(first),
-                              first == 0 ? unscored : 0);
-    guard.check_steps();
-    if (going && nll.size() < tokens.size()) going = keep_going(static_cast<int64_t>(nll.size()));
+    if (going && nll.size() < tokens.size() && options.keep_going)
+      going = options.keep_going(static_cast<int64_t>(nll.size()));
   }
   // Only now: a GPU works on after read() has returned, and the copies wait for it.
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -39,9 +39,8 @@ std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t fi
 /// Bins of equal length.
 std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length);
 
-/// Reads `tokens` into `memory` and scores them as they are read. Error, naming the position, once a loss or an inner
-/// gradient is not finite: at the end of a segment with inner steps, else of the call. nll is shorter than `tokens` if
-/// options.keep_going stopped.
+/// Reads `tokens` into `memory` and scores them as they are read; errors as ttt::read's. nll is shorter than `tokens`
+/// if options.keep_going stopped.
 Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
                      const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once = 0);
 

@@ -104,7 +104,7 @@ Value filter_join(Runtime& rt, const Value& x, const CallArguments& a) {
 Value filter_dictsort(Runtime& rt, const Value& x, const CallArguments& a) {
   const Parameters p("dictsort", a, {"case_sensitive", "by", "reverse"});
   require(x.as_dict() != nullptr, "dictsort: not a dictionary but {}", type_name(x));
-  const std::string_view by = p.text(1).value_or("key");
+  const std::string_view by = p[1] && p[1]->is_none() ? "none" : p.text(1).value_or("key");
   require(by == "key" || by == "value", "dictsort: by '{}'; 'key' and 'value' are known", by);
   std::vector<Keyed> keyed;
   for (const auto& [key, value] : x.as_dict()->items)
@@ -128,7 +128,7 @@ Value filter_extreme(Runtime& rt, const Value& x, const CallArguments& a) {
   std::optional<Keyed> best;
   for (const Value& item : iterate(rt, x)) {
     Keyed next{sort_key(rt, item, p[1], p.flag(0, false)), item};
-    if (!best || (kMax ? less(rt, best->key, next.key) : less(rt, next.key, best->key))) best = std::move(next);
+    if (!best || ordered(rt, kMax ? ">" : "<", next.key, best->key)) best = std::move(next);
   }
   return best ? best->item : Value::undefined("the extreme of an empty sequence is undefined");
 }

@@ -83,7 +83,8 @@ class PercentFormatter {
       const Value& value = next_value();
       require(is_integer(value), "'*' in a format string needs an integer");
       const auto number = integer_of(value);
-      require(number && std::abs(*number) < (int64_t{1} << 31), "a format's width is too large");
+      constexpr int64_t kBound = int64_t{1} << 31;
+      require(number && *number < kBound && *number > -kBound, "a format's width is too large");
       left = left || *number < 0;
       return std::abs(*number);
     }

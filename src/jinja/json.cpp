@@ -13,28 +13,18 @@ class JsonWriter {
  public:
   JsonWriter(Runtime& runtime, const CallArguments& arguments)
       : runtime_(runtime), p_("tojson", arguments, {"ensure_ascii", "indent", "separators", "sort_keys"}) {
-    if (p_[1] && !p_[1]->is_none()) {
-      const bool text = p_[1]->as_text() != nullptr;
-      require(text || (is_integer(*p_[1]) && p_.integer(1, 0) <= 1000),
-              "tojson: indent must be a small integer or a string");
-      indent_ =
-          text ? *p_[1]->as_text() : std::string(static_cast<size_t>(std::max<int64_t>(p_.integer(1, 0), 0)), ' ');
-      comma_.pop_back();  // no blank before a line break
-    }
-    if (p_[2] && !p_[2]->is_none()) {
-      const List* pair = p_[2]->as_list();
-      require(pair && pair->items.size() == 2 && pair->items[0].as_text() && pair->items[1].as_text(),
-              "tojson: separators must be two strings");
-      comma_ = *pair->items[0].as_text();
-      colon_ = *pair->items[1].as_text();
-    }
     ascii_ = p_.flag(0, false);
     sorted_ = p_.flag(3, false);
+    if (!p_[2] || p_[2]->is_none()) return;
+    refuse_undefined(*p_[2]);
+    separators_ = iterate(runtime, *p_[2]);
+    require(separators_.size() == 2, "tojson: separators must be two strings");
   }
 
   void write(const Value& value, int depth) {
     runtime_.charge(16);
     if (const std::string* text = value.as_text()) return write_text(*text);
+    if (depth == 0 && !layout_known_) read_layout();
     if (value.as_generator()) return write(Value::list(iterate(runtime_, value)), depth);  // Python refuses; see docs
     if (value.as_list() || value.as_dict()) return write_container(value, depth);
     require(value.is_none() || value.is_number(), "tojson: a value of type {} has no JSON form", type_name(value));
@@ -48,7 +38,25 @@ class JsonWriter {
   Parameters p_;
   std::optional<std::string> indent_;
   std::string comma_ = ", ", colon_ = ": ";
-  bool ascii_ = false, sorted_ = false;
+  std::vector<Value> separators_;
+  bool ascii_ = false, sorted_ = false, layout_known_ = false;
+
+  /// What lists and objects are laid out by. Python does not look at it for a text alone.
+  void read_layout() {
+    layout_known_ = true;
+    if (p_[1] && !p_[1]->is_none()) {
+      const bool text = p_[1]->as_text() != nullptr;
+      require(text || (is_integer(*p_[1]) && p_.integer(1, 0) <= 1000),
+              "tojson: indent must be a small integer or a string");
+      indent_ =
+          text ? *p_[1]->as_text() : std::string(static_cast<size_t>(std::max<int64_t>(p_.integer(1, 0), 0)), ' ');
+      comma_.pop_back();  // no blank before a line break
+    }
+    if (separators_.empty()) return;
+    require(separators_[0].as_text() && separators_[1].as_text(), "tojson: separators must be two strings");
+    comma_ = *separators_[0].as_text();
+    colon_ = *separators_[1].as_text();
+  }
 
   static std::string scalar(const Value& value) {
     if (value.is_none()) return "null";

@@ -75,12 +75,12 @@ Value list_count(Runtime& rt, const Value& self, const CallArguments& a) {
 Value is_disjoint(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("isdisjoint", a, {"other"}, 1);
   const List* other = p[0]->as_list();
-  const bool set = other && (other->kind == List::Kind::Keys || other->kind == List::Kind::Items);
+  const bool set = other && other->is_set();
   const bool swapped = set && other->items.size() > self.as_list()->items.size();
   const Value &container = swapped ? *p[0] : self, &items = swapped ? self : *p[0];
   for (const Value& item : iterate(rt, items)) {
     rt.charge_key(item);
-    if (container.as_list()->kind == List::Kind::Keys) Dict().set(item, None{});
+    if (container.as_list()->kind != List::Kind::Items) Dict().set(item, None{});
     if (contains(rt, container, item)) return false;
   }
   return true;

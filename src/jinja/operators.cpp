@@ -29,6 +29,7 @@ WideInteger integer_power(WideInteger base, WideInteger exponent) {
   while (exponent > 0 && !overflow) {
     if (exponent & 1) overflow = __builtin_mul_overflow(out, base, &out);
     exponent >>= 1;
+    if (base == 0 && exponent > 0) return 0;
     if (base == 0 || base == 1) break;
     if (exponent > 0 && !overflow) overflow = __builtin_mul_overflow(base, base, &base);
   }
@@ -133,6 +134,26 @@ std::optional<Value> sequence_arithmetic(Runtime& runtime, std::string_view op, 
   return Value::list(std::move(items), left->is_tuple());
 }
 
+/// Keys or items without what is in something else, as a set; or something without keys or items.
+std::optional<Value> set_difference(Runtime& runtime, const Value& a, const Value& b) {
+  const auto is_set = [](const Value& x, bool view) {
+    return x.as_list() && x.as_list()->is_set() && (!view || x.as_list()->kind != List::Kind::Set);
+  };
+  const bool both = is_set(a, false) && is_set(b, false);
+  if (a.is_undefined() || (!both && !is_set(a, true) && !is_set(b, true))) return std::nullopt;
+  Dict without, out;
+  for (const Value& item : iterate(runtime, b)) runtime.charge_key(item), without.set(item, None{});
+  for (const Value& item : iterate(runtime, a)) {
+    runtime.charge_key(item);
+    const bool gone = without.find(item) != nullptr;
+    if (!gone && !out.find(item)) out.set(item, None{});
+  }
+  List set;
+  set.kind = List::Kind::Set;
+  for (auto& [item, none] : out.items) set.items.push_back(std::move(item));
+  return Value::list(std::move(set));
+}
+
 bool equal_items(Runtime& runtime, const List& a, const List& b) {
   if (a.items.size() != b.items.size()) return false;
   for (size_t i = 0; i < a.items.size(); ++i)
@@ -144,8 +165,7 @@ bool equal_items(Runtime& runtime, const List& a, const List& b) {
 bool equal_lists(Runtime& runtime, const Value& x, const Value& y) {
   using Kind = List::Kind;
   const List &a = *x.as_list(), &b = *y.as_list();
-  const auto is_set = [](const List& list) { return list.kind == Kind::Keys || list.kind == Kind::Items; };
-  if (is_set(a) && is_set(b)) {
+  if (a.is_set() && b.is_set()) {
     if (a.items.size() != b.items.size()) return false;
     for (const Value& item : a.items)
       if (!contains(runtime, y, item)) return false;
@@ -206,10 +226,7 @@ std::partial_ordering compare(Runtime& runtime, std::string_view op, const Value
 /// Sets are ordered by what they contain.
 std::optional<bool> ordered_views(Runtime& runtime, std::string_view op, const Value& a, const Value& b) {
   const List *left = a.as_list(), *right = b.as_list();
-  const auto is_set = [](const List* list) {
-    return list && (list->kind == List::Kind::Keys || list->kind == List::Kind::Items);
-  };
-  if (!is_set(left) || !is_set(right)) return std::nullopt;
+  if (!left || !right || !left->is_set() || !right->is_set()) return std::nullopt;
   if (op[0] == '>') return ordered_views(runtime, op == ">" ? "<" : "<=", b, a);
   if (left->items.size() > right->items.size() || (op == "<" && left->items.size() == right->items.size()))
     return false;
@@ -273,6 +290,10 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
   }
   if (const Dict* dict = container.as_dict()) return runtime.charge_key(item), dict->find(item) != nullptr;
   if (const List* list = container.as_list()) {
+    if (list->kind == List::Kind::Keys || list->kind == List::Kind::Set) {
+      runtime.charge_key(item);
+      Dict().set(item, None{});  // what can be no key is looked for in vain nowhere: an error
+    }
     if (list->kind == List::Kind::Items &&
         !(item.as_list() && item.as_list()->is_tuple() && item.as_list()->items.size() == 2))
       return false;
@@ -296,6 +317,8 @@ Value arithmetic(Runtime& runtime, std::string_view op, const Value& a, const Va
   if (a.is_number() && b.is_number()) return float_arithmetic(op, finite_number(a), finite_number(b));
   if (op == "%" && a.as_text()) return format_percent(runtime, a, b);
   if (auto out = sequence_arithmetic(runtime, op, a, b)) return *std::move(out);
+  if (op == "-")
+    if (auto out = set_difference(runtime, a, b)) return *std::move(out);
   refuse_types(op, a, b);
 }
 

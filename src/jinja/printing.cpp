@@ -88,12 +88,20 @@ class ReprWriter {
       out += list.step == 1 ? ")" : fmt::format(", {})", list.step);
       return;
     }
+    if (list.kind == List::Kind::Set) return write_set(list);
     if (list.is_view()) out += fmt::format("{}(", type_name(list));
     out += list.is_tuple() ? '(' : '[';
     write_items(list.items);
     if (list.is_tuple() && list.items.size() == 1) out += ',';
     out += list.is_tuple() ? ')' : ']';
     if (list.is_view()) out += ')';
+  }
+
+  void write_set(const List& set) {
+    if (set.items.empty()) return void(out += "set()");
+    out += '{';
+    write_items(set.items);
+    out += '}';
   }
 
   static std::string_view type_name(const List& view) {

@@ -86,9 +86,7 @@ bool is_lower_text(Runtime& rt, const Value& x, const CallArguments& a) {
 
 bool is_filter(Runtime&, const Value& x, const CallArguments& a) {
   no_arguments(a);
-  require(!x.as_dict() && !(x.as_list() && (x.as_list()->is_list() || x.as_list()->kind == List::Kind::Keys ||
-                                            x.as_list()->kind == List::Kind::Items)),
-          "filter: not a name but {}", type_name(x));
+  if (x.as_dict() || x.as_list()) Dict().set(x, None{});  // only what can be a key is looked for
   return x.as_text() && is_filter_name(*x.as_text());
 }
 
@@ -139,9 +137,7 @@ const std::map<std::string, TestFunction, std::less<>>& table() {
 
 bool is_test(Runtime&, const Value& x, const CallArguments& a) {
   no_arguments(a);
-  require(!x.as_dict() && !(x.as_list() && (x.as_list()->is_list() || x.as_list()->kind == List::Kind::Keys ||
-                                            x.as_list()->kind == List::Kind::Items)),
-          "test: not a name but {}", type_name(x));
+  if (x.as_dict() || x.as_list()) Dict().set(x, None{});
   return x.as_text() && table().contains(*x.as_text());
 }
 

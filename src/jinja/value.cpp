@@ -198,8 +198,8 @@ bool truth(const Value& value) {
 }
 
 std::string_view type_name(const Value& value) {
-  static constexpr std::string_view kLists[] = {"list",      "tuple",       "tuple",     "range",
-                                                "dict_keys", "dict_values", "dict_items"};
+  static constexpr std::string_view kLists[] = {"list",      "tuple",       "tuple",      "range",
+                                                "dict_keys", "dict_values", "dict_items", "set"};
   static constexpr std::string_view kNames[] = {"undefined", "none", "bool",     "int", "float",     "str", "list",
                                                 "dict",      "",     "function", "int", "generator", "loop"};
   if (const List* list = value.as_list()) return kLists[static_cast<size_t>(list->kind)];

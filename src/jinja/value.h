@@ -97,7 +97,7 @@ class Value {
 /// What has items in order: lists, tuples, range() and the views of dictionaries. `depth` is how deep containers
 /// nest below and including it.
 struct List {
-  enum class Kind { List, Tuple, Group, Range, Keys, Values, Items };
+  enum class Kind { List, Tuple, Group, Range, Keys, Values, Items, Set };
   std::vector<Value> items;
   Kind kind = Kind::List;
   int depth = 1;
@@ -105,7 +105,10 @@ struct List {
 
   bool is_list() const { return kind == Kind::List; }
   bool is_tuple() const { return kind == Kind::Tuple || kind == Kind::Group; }
-  bool is_view() const { return kind >= Kind::Keys; }
+  bool is_view() const {
+    return kind >= Kind::Keys;
+  }  // has no places: a view of a dictionary, or what '-' makes of two
+  bool is_set() const { return kind == Kind::Keys || kind == Kind::Items || kind == Kind::Set; }
 };
 
 /// A dictionary in insertion order.

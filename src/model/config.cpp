@@ -67,7 +67,6 @@ void refuse_uncomputed(const LayerSpec& l, const ModelConfig& c, std::string_vie
   refuse(l.mlp_bias, "mlp_bias", "biases in the MLPs are");
   refuse(!l.pre_norm, "pre_norm", "blocks without a norm before each branch are");
   refuse(l.activation != Activation::silu, "hidden_act", "activations other than SiLU are");
-  refuse(l.window != c.window, "sliding_window", "a window in some of the layers only is");
   refuse(l.rotated && (l.rope_theta != c.rope_theta || l.rope_scaling != c.rope_scaling), "rope_theta",
          "RoPE that differs from layer to layer is");
 }
@@ -82,8 +81,23 @@ void ModelConfig::join_layers() {
   layers.clear();
 }
 
+bool ModelConfig::has(MixerKind kind) const {
+  if (layers.empty()) return mixer == kind;
+  return std::any_of(layers.begin(), layers.end(), [&](const LayerSpec& one) { return one.mixer == kind; });
+}
+
+int64_t ModelConfig::widest_window() const {
+  int64_t widest = 1;
+  for (int64_t i = 0; i < num_layers; ++i)
+    if (layer(i).mixer == MixerKind::attention) widest = std::max(widest, layer(i).window);
+  return widest;
+}
+
 void validate(const ModelConfig& c, std::string_view where) {
   validate_sizes(c, where);
+  each_mixer(c.mixers, [&](MixerKind kind, const auto& sizes) {
+    if (c.has(kind)) sizes.validate(where);
+  });
   validate_layer(c, where);
   refuse_uncomputed(c, c, where);
   for (size_t i = 0; i < c.layers.size(); ++i) {

@@ -2,6 +2,8 @@
 // (docs/mathematics.md); what a family's files say becomes one of these in src/families.
 #pragma once
 
+#include "model/mixers/kinds.h"
+
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
@@ -26,7 +28,6 @@ struct RopeScaling {
   bool operator==(const RopeScaling&) const = default;
 };
 
-enum class MixerKind { attention };
 enum class Activation { silu, gelu, gelu_tanh };
 
 /// One layer: what it does between its residual additions. More can be said than is computed: validate() refuses the
@@ -71,6 +72,7 @@ struct ModelConfig : LayerSpec {
   double inner_lr = 1, inner_clip = 1;  // eta and c of the inner step
   double init_std = 0.02;
   int64_t trained_length = 8192;
+  MixerSizes mixers;
   std::vector<LayerSpec> layers;  // empty where all layers are alike, otherwise num_layers
 
   const LayerSpec& layer(int64_t i) const { return layers.empty() ? *this : layers[static_cast<size_t>(i)]; }
@@ -90,6 +92,9 @@ struct ModelConfig : LayerSpec {
   /// Empties `layers` if they are alike, and makes the model what they are.
   void join_layers();
 
+  bool has(MixerKind mixer) const;
+  /// Of the layer whose attention sees furthest; 1 if none has attention.
+  int64_t widest_window() const;
   /// Index of the first suffix block.
   int64_t prefix_len() const { return num_layers - suffix_len; }
 };
@@ -102,6 +107,8 @@ void validate(const ModelConfig& config, std::string_view where);
 ModelConfig parse_config(const nlohmann::json& json, std::string_view where);
 nlohmann::json to_json(const ModelConfig& config);
 ModelConfig load_config(const std::filesystem::path& path);
+/// Every key that config.json may have.
+std::vector<std::string> config_keys();
 
 /// A preset of docs/training.md: "125m", "350m", "760m", "1b", "3b". UsageError if there is none of that name.
 ModelConfig preset(std::string_view name);

@@ -17,7 +17,9 @@ constexpr std::pair<const char*, RopeScaling::Kind> kScalings[] = {{"none", Rope
                                                                    {"linear", RopeScaling::Kind::linear},
                                                                    {"llama3", RopeScaling::Kind::llama3},
                                                                    {"yarn", RopeScaling::Kind::yarn}};
-constexpr std::pair<const char*, MixerKind> kMixers[] = {{"attention", MixerKind::attention}};
+#define INGRAIN_MIXER_WORD(name, Type) {#name, MixerKind::name},
+constexpr std::pair<const char*, MixerKind> kMixers[] = {INGRAIN_MIXERS(INGRAIN_MIXER_WORD)};
+#undef INGRAIN_MIXER_WORD
 constexpr std::pair<const char*, Activation> kActivations[] = {
     {"silu", Activation::silu}, {"gelu", Activation::gelu}, {"gelu_pytorch_tanh", Activation::gelu_tanh}};
 
@@ -65,6 +67,10 @@ void model_fields(Model& m, Visit& visit) {
   always("chunk_size", m.chunk);
   always("rms_norm_eps", m.rms_eps);
   layer_fields(m, usual, visit);
+  each_mixer(m.mixers, [&](MixerKind, auto& sizes) {
+    const std::remove_cvref_t<decltype(sizes)> usual_sizes{};
+    sizes.fields([&](const char* key, auto member) { unusual(key, sizes.*member, usual_sizes.*member); });
+  });
   always("fast_post_norm", m.fast_post_norm);
   always("tie_word_embeddings", m.tie_embeddings);
   always("learned_inner_rates", m.learned_inner_rates);
@@ -227,6 +233,15 @@ struct FieldWriter {
   }
 };
 
+/// Notes which fields there are.
+struct FieldLister {
+  std::vector<std::string> keys{"model_type", "layers"};
+  template <class T, class U>
+  void operator()(const char* key, const T&, const U&, Written) {
+    keys.emplace_back(key);
+  }
+};
+
 /// "layers": an object for each, with what it has otherwise than the model.
 void parse_layers(const json& list, ModelConfig& c, std::string_view where) {
   require(list.is_array() && static_cast<int64_t>(list.size()) == c.num_layers,
@@ -274,6 +289,13 @@ json to_json(const ModelConfig& c) {
     writer.out["layers"] = std::move(list);
   }
   return std::move(writer.out);
+}
+
+std::vector<std::string> config_keys() {
+  const ModelConfig any;
+  FieldLister lister;
+  model_fields(any, lister);
+  return std::move(lister.keys);
 }
 
 ModelConfig load_config(const std::filesystem::path& path) {

@@ -1,5 +1,7 @@
 #include "model/parameters.h"
 
+#include "model/mixers/mixer.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,9 +29,6 @@ Tensor& fast(Weights& w, int64_t layer) {
 using C = const ModelConfig&;
 int64_t V(C c) { return c.vocab_size; }
 int64_t D(C c) { return c.hidden_size; }
-int64_t Q(C c) { return c.num_heads * c.head_dim; }
-int64_t KV(C c) { return c.num_kv_heads * c.head_dim; }
-int64_t d(C c) { return c.head_dim; }
 int64_t F(C c) { return c.mlp_size; }
 int64_t F_fast(C c) { return c.fast_mlp_size; }
 int64_t S(C c) { return c.suffix_len; }
@@ -37,8 +36,6 @@ constexpr Size kVector = nullptr;
 
 bool always(C, int64_t) { return true; }
 bool untied(C c, int64_t) { return !c.tie_embeddings; }
-bool qkv_bias(C c, int64_t layer) { return c.layer(layer).qkv_bias; }
-bool qk_norm(C c, int64_t layer) { return c.layer(layer).qk_norm; }
 bool post_norm(C c, int64_t layer) { return c.layer(layer).post_norm; }
 bool suffix(C c, int64_t layer) { return layer >= c.prefix_len(); }
 bool fast_post_norm(C c, int64_t layer) { return suffix(c, layer) && c.fast_post_norm; }
@@ -49,7 +46,8 @@ using B = BlockWeights;
 using Kind = ParameterKind;
 constexpr bool kQuantizable = true, kAsItIs = false;
 
-constexpr Parameter kTable[] = {
+/// Before the rows of mixers.
+constexpr Parameter kBeforeMixer[] = {
     {"embedding",
      whole<&W::embedding_VD>,
      Kind::embedding,
@@ -62,59 +60,19 @@ constexpr Parameter kTable[] = {
     {"attn_norm",
      block<&B::attn_norm_D>,
      Kind::norm,
-     Step::attention,
+     Step::mixer,
      kAsItIs,
      always,
      kVector,
      {{{"input_layernorm.weight", "attn_norm.weight", "seq_norm.weight", D}}}},
-    {"wqkv",
-     block<&B::wqkv_CD>,
-     Kind::matrix,
-     Step::attention,
-     kQuantizable,
-     always,
-     D,
-     {{{"self_attn.q_proj.weight", "attn_q.weight", "seq_modeling_block.wq.weight", Q},
-       {"self_attn.k_proj.weight", "attn_k.weight", "seq_modeling_block.wk.weight", KV},
-       {"self_attn.v_proj.weight", "attn_v.weight", "seq_modeling_block.wv.weight", KV}}}},
-    {"bqkv",
-     block<&B::bqkv_C>,
-     Kind::bias,
-     Step::attention,
-     kAsItIs,
-     qkv_bias,
-     kVector,
-     {{{"self_attn.q_proj.bias", "attn_q.bias", "", Q},
-       {"self_attn.k_proj.bias", "attn_k.bias", "", KV},
-       {"self_attn.v_proj.bias", "attn_v.bias", "", KV}}}},
-    {"q_norm",
-     block<&B::q_norm_d>,
-     Kind::norm,
-     Step::attention,
-     kAsItIs,
-     qk_norm,
-     kVector,
-     {{{"self_attn.q_norm.weight", "attn_q_norm.weight", "seq_modeling_block.q_norm.weight", d}}}},
-    {"k_norm",
-     block<&B::k_norm_d>,
-     Kind::norm,
-     Step::attention,
-     kAsItIs,
-     qk_norm,
-     kVector,
-     {{{"self_attn.k_norm.weight", "attn_k_norm.weight", "seq_modeling_block.k_norm.weight", d}}}},
-    {"wo",
-     block<&B::wo_DC>,
-     Kind::matrix,
-     Step::attention,
-     kQuantizable,
-     always,
-     Q,
-     {{{"self_attn.o_proj.weight", "attn_output.weight", "seq_modeling_block.wo.weight", D}}}},
+};
+
+/// After the mixer.
+constexpr Parameter kAfterMixer[] = {
     {"attn_post_norm",
      block<&B::attn_post_norm_D>,
      Kind::norm,
-     Step::attention,
+     Step::mixer,
      kAsItIs,
      post_norm,
      kVector,
@@ -214,21 +172,35 @@ constexpr Parameter kTable[] = {
      {{{"lm_head.weight", "output.weight", "lm_head.weight", V}}}},
 };
 
+std::vector<Parameter> all_rows() {
+  std::vector<Parameter> out(std::begin(kBeforeMixer), std::end(kBeforeMixer));
+  each_mixer(MixerSizes{}, [&](MixerKind kind, const auto&) {
+    const std::span<const Parameter> rows = mixer_of(kind).parameters();
+    out.insert(out.end(), rows.begin(), rows.end());
+  });
+  out.insert(out.end(), std::begin(kAfterMixer), std::end(kAfterMixer));
+  return out;
+}
+
 }  // namespace
 
-std::span<const Parameter> parameter_table() { return kTable; }
+std::span<const Parameter> parameter_table() {
+  static const std::vector<Parameter> table = all_rows();
+  return table;
+}
 
 void for_each_parameter(const ModelConfig& config, const std::function<void(const Parameter&, int64_t)>& visit) {
   const auto of_a_block = [](const Parameter& p) { return p.of_a_block(); };
-  const auto first = std::find_if(std::begin(kTable), std::end(kTable), of_a_block);
-  const auto last = std::find_if_not(first, std::end(kTable), of_a_block);
-  const auto some = [&](const Parameter* begin, const Parameter* end, int64_t layer) {
+  const std::span<const Parameter> table = parameter_table();
+  const auto first = std::find_if(table.begin(), table.end(), of_a_block);
+  const auto last = std::find_if_not(first, table.end(), of_a_block);
+  const auto some = [&](auto begin, auto end, int64_t layer) {
     for (; begin != end; ++begin)
       if (begin->exists(config, layer)) visit(*begin, layer);
   };
-  some(std::begin(kTable), first, 0);
+  some(table.begin(), first, 0);
   for (int64_t layer = 0; layer < config.num_layers; ++layer) some(first, last, layer);
-  some(last, std::end(kTable), 0);
+  some(last, table.end(), 0);
 }
 
 std::string full_name(const Parameter& p, int64_t layer) {

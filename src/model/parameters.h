@@ -1,6 +1,6 @@
 // Every parameter that a model can have, one row each: shapes, names in files, sums of gradients, counts and what may
 // be quantized follow from the table. A new parameter is a member of BlockWeights (model/weights.h), a row, and its use
-// in the formula (model/block.cpp).
+// in the formula (model/block.cpp). Mixers bring their own rows.
 #pragma once
 
 #include "model/weights.h"
@@ -11,8 +11,8 @@
 
 namespace ingrain {
 
-/// The part of the computation that a parameter belongs to; attention, fast and mlp are a block's residual steps.
-enum class Step { embedding, attention, fast, mlp, inner, final_norm, head };
+/// The part of the computation that a parameter belongs to; mixer, fast and mlp are a block's residual steps.
+enum class Step { embedding, mixer, fast, mlp, inner, final_norm, head };
 
 /// A number of rows or columns.
 using Size = int64_t (*)(const ModelConfig& config);
@@ -34,8 +34,10 @@ struct Parameter {
   bool (*exists)(const ModelConfig&, int64_t layer);
   Size columns;  // null: a vector
   std::array<ParameterPart, 3> parts;
+  /// Its first values; nullptr: those of its kind.
+  void (*initial)(const Tensor& x, const at::Generator& generator) = nullptr;
 
-  bool of_a_block() const { return step == Step::attention || step == Step::fast || step == Step::mlp; }
+  bool of_a_block() const { return step == Step::mixer || step == Step::fast || step == Step::mlp; }
 };
 
 /// In visit order: the embedding, what a block has, the rest.

@@ -62,8 +62,11 @@ Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Devi
 }
 
 void fill_initial(const ModelConfig& config, Weights& weights, const at::Generator& generator) {
-  visit_parameters(config, weights, [&](const std::string&, Tensor& tensor, ParameterKind kind) {
-    switch (kind) {
+  resize(config, weights);
+  for_each_parameter(config, [&](const Parameter& parameter, int64_t layer) {
+    Tensor& tensor = parameter.member(weights, layer);
+    if (parameter.initial) return parameter.initial(tensor, generator);
+    switch (parameter.kind) {
       case ParameterKind::norm:
       case ParameterKind::rate: tensor.fill_(1); break;
       case ParameterKind::bias: tensor.zero_(); break;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/config.h"
+#include "model/mixers/weights.h"
 #include "ops/dual.h"
 
 #include <functional>
@@ -17,8 +18,8 @@ struct Mlp {
 };
 
 /// One block. Norms keep fp32 (fp64 in fp64 models), the matrices have the compute type. Undefined: not in this family.
-struct BlockWeights {
-  Tensor attn_norm_D, wqkv_CD, bqkv_C, q_norm_d, k_norm_d, wo_DC, attn_post_norm_D;
+struct BlockWeights : MixerWeights {
+  Tensor attn_norm_D, attn_post_norm_D;  // around the mixer
   Tensor fast_norm_D, fast_post_norm_D;  // suffix blocks
   Tensor mlp_norm_D;
   Mlp mlp;

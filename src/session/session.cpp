@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "model/device.h"
 #include "model/vocabulary.h"
+#include "ttt/finite.h"
 
 namespace ingrain::session {
 namespace {
@@ -65,6 +66,12 @@ ttt::ReadResult Session::read_by_token(const Tensor& tokens_Bn, const ttt::ReadO
     ++result.tokens_read;
   }
   if (thrown) std::rethrow_exception(thrown);
+  if (options.finite) {
+    const int64_t first = options.score ? 0 : 1;
+    const std::string problem = ttt::FiniteCheck().problem(result.nll_Bn.narrow(1, first, result.tokens_read - first),
+                                                           position() - result.tokens_read + first);
+    require(problem.empty(), "{}", problem);
+  }
   return result;
 }
 
@@ -127,7 +134,7 @@ void Session::sync() {
     const ops::KvWindow fresh = step.keys(rows_, i, position_n);
     kv.append(fresh.k_BWGd, fresh.v_BWGd);
     // Suffix blocks but the first keep what the unfinished chunk's step will see, too.
-    if (i <= c.prefix_len()) kv.keep_last(c.window - 1);
+    if (i <= c.prefix_len()) kv.keep_last(c.layer(i).window - 1);
   }
   if (c.suffix_len > 0) {
     unsynced_.push_back(at::full_like(unsynced_[0], ttt::kUnknownTarget));

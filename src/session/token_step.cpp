@@ -1,6 +1,6 @@
 #include "session/token_step.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 #include "ops/linear/products.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/store/store.h"
@@ -14,18 +14,21 @@ namespace ingrain::session {
 TokenStep::TokenStep(const Network& model, int64_t rows)
     : config_(model.config), weights_(model.weights_for(rows)), rows_(rows), graph_(weights_.device()) {}
 
+bool TokenStep::lacks_room(int64_t needed) const { return needed > room_ && room_ < config_.widest_window(); }
+
 /// Room for what a query sees, and for the tokens of a chunk, which the memory gets at its end. A window that the text
 /// does not fill yet gets no more than is needed for a while. Where memory runs out there are no buffers: the next call
 /// makes them.
 void TokenStep::make_room(int64_t needed) {
   const ModelConfig& c = config_;
-  const int64_t most = std::max(c.window, c.chunk), C = std::min(most, std::max(2 * needed, c.chunk)), B = rows_;
+  const int64_t room = std::max(2 * needed, c.chunk), B = rows_;
   graph_.forget();
   ring_L_.clear();
   state_L_.clear();
-  capacity_ = 0;
+  room_ = 0;
   const auto options = weights_.embedding_VD.options();
   for (int64_t i = 0; i < c.num_layers; ++i) {
+    const int64_t C = std::min(std::max(c.layer(i).window, c.chunk), room);
     const auto make = [&] { return at::empty({B, C, c.num_kv_heads, c.head_dim}, options); };
     std::vector<Tensor>& state = state_L_.emplace_back();
     if (!mixer_of(c, i).recurrent()) {
@@ -38,7 +41,7 @@ void TokenStep::make_room(int64_t needed) {
                                 part.wide ? options.dtype(master_type(weights_.type())) : options));
   }
   if (!logits_BV_.defined()) make_row_buffers();
-  capacity_ = C;
+  room_ = room;
 }
 
 /// Zeros, so that rows which nobody has used compute nothing strange.
@@ -59,14 +62,14 @@ void TokenStep::make_row_buffers() {
 }
 
 void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count) {
-  const int64_t C = capacity();
   for (size_t i = 0; i < ring_L_.size(); ++i) {
     if (memory.layer_L[i].recurrent()) {
       const RecurrentState& now = memory.layer_L[i].now();
       for (size_t part = 0; part < now.size(); ++part) rows.of(state_L_[i][part]).copy_(now[part].flatten(1));
       continue;
     }
-    const ops::KvWindow kept = memory.layer_L[i].kv().last(std::min({count, config_.window - 1, C}));
+    const int64_t C = ring_L_[i].slots(), others = config_.layer(static_cast<int64_t>(i)).window - 1;
+    const ops::KvWindow kept = memory.layer_L[i].kv().last(std::min({count, others, C}));
     const int64_t n = kept.length();
     if (n == 0) continue;
     const int64_t slot = (memory.position - n) % C, before_turn = std::min(n, C - slot);
@@ -114,7 +117,7 @@ void TokenStep::step() {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
     const auto only = [](const Tensor& x_PBTHd) { return x_PBTHd.select(2, 0).select(0, 0); };
     ops::ring_store(only(now.k_PBTGd), only(now.v_PBTGd), ring.k_BCGd, ring.v_BCGd, position_B);
-    const int64_t window = std::min(c.window, capacity());
+    const int64_t window = std::min(c.layer(block).window, ring.slots());
     const Tensor o_BHd =
         ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B, window, attention_scale(c));
     return o_BHd.unsqueeze(1).unsqueeze(0);
@@ -153,7 +156,7 @@ RecurrentState TokenStep::state(const Rows& rows, int64_t block) const {
 
 ops::KvWindow TokenStep::keys(const Rows& rows, int64_t block, const Tensor& position_n) const {
   const Ring& ring = ring_L_[static_cast<size_t>(block)];
-  const Tensor slot_n = position_n.remainder(capacity());
+  const Tensor slot_n = position_n.remainder(ring.slots());
   return {rows.of(ring.k_BCGd).index_select(1, slot_n), rows.of(ring.v_BCGd).index_select(1, slot_n)};
 }
 

@@ -18,17 +18,16 @@ struct Rows {
   Tensor of(const Tensor& x_B) const { return x_B.narrow(0, first, count); }
 };
 
-/// Invariant: where a row was loaded, its ring holds the keys and values of the newest window - 1 positions (as far as
-/// there are any, and as many as the ring has slots) before its next token. Not thread-safe.
+/// Invariant: where a row was loaded, its ring holds the keys and values of its layer's newest window - 1 positions (as
+/// far as there are any, and as many as the ring has slots) before its next token. Not thread-safe.
 class TokenStep {
  public:
   TokenStep(const Network& model, int64_t rows);
 
   int64_t rows() const { return rows_; }
-  int64_t capacity() const { return capacity_; }  // slots of a ring
-  /// Whether a token at position `needed` - 1 has no slot yet, although its window is not full.
-  bool lacks_room(int64_t needed) const { return needed > capacity() && capacity() < config_.window; }
-  /// Makes rings for so many positions and some more, up to what a window needs. All rows must be loaded again.
+  /// Whether a token at position `needed` - 1 has no slot yet in some layer, although that one's window is not full.
+  bool lacks_room(int64_t needed) const;
+  /// Makes rings for so many positions and some more, up to what a layer's window needs. All rows must be loaded again.
   void make_room(int64_t needed);
 
   /// The newest `count` positions' keys and values, or those that a ring has slots for if they are fewer; and states.
@@ -61,6 +60,7 @@ class TokenStep {
  private:
   struct Ring {
     Tensor k_BCGd, v_BCGd;
+    int64_t slots() const { return k_BCGd.size(1); }
   };
   void make_row_buffers();
   void step();
@@ -69,7 +69,7 @@ class TokenStep {
   const Weights& weights_;  // for so many rows
   const int64_t rows_;
   ops::Graph graph_;
-  int64_t capacity_ = 0;
+  int64_t room_ = 0;          // positions that rings have slots for, unless a window needs fewer
   std::vector<Ring> ring_L_;  // of layers with attention
   // Of recurrent layers, each part flat: [B + 1, ...]; the last row is for rows without a token.
   std::vector<std::vector<Tensor>> state_L_;

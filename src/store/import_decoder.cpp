@@ -8,6 +8,7 @@
 #include "store/assemble_weights.h"
 #include "store/model_files.h"
 #include "store/model_tokenizer.h"
+#include "store/tensor_io.h"
 
 #include <nlohmann/json.hpp>
 
@@ -22,6 +23,18 @@ bool is_small_gguf(const fs::path& path, const ModelConfig& config) {
   return formats::is_gguf(path) && fs::file_size(path) < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
 }
 
+/// Nothing is copied that loading would refuse.
+void require_finite_weights(const DecoderSource& source, const fs::path& path,
+                            const std::function<void(int64_t done)>& on_progress) {
+  int64_t done = 0;
+  for_each_parameter(source.config(), [&](const Parameter& parameter, int64_t layer) {
+    for (const StoredPart& part : stored_parts(parameter, source.config(), layer)) {
+      done += require_finite(source.read(part.name), path, part.name).numel();
+      on_progress(done);
+    }
+  });
+}
+
 /// `on_progress` as import_decoder(): in weights, of `weights`.
 void copy_whole(const fs::path& from, const fs::path& to, int64_t weights,
                 const std::function<void(int64_t done)>& on_progress) {
@@ -31,7 +44,7 @@ void copy_whole(const fs::path& from, const fs::path& to, int64_t weights,
   for (size_t at = 0; at < in.size(); at += kPiece) {
     out.write(in.bytes().substr(at, kPiece));
     const double share = static_cast<double>(std::min(in.size(), at + kPiece)) / static_cast<double>(in.size());
-    if (on_progress) on_progress(static_cast<int64_t>(share * static_cast<double>(weights)));
+    on_progress(static_cast<int64_t>(share * static_cast<double>(weights)));
   }
   out.commit();
 }
@@ -45,8 +58,14 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
   copy_tokenizer(path, folder);        // first: what is not supported shows before the long part
   fs::remove(folder / kGgufInFolder);  // of an import before
   if (!store && is_small_gguf(path, source.config())) {
+    const int64_t all = parameter_count(source.config());
+    require_finite_weights(source, path, [&](int64_t done) {
+      if (on_progress) on_progress(done / 2);
+    });
     fs::remove(folder / "model.safetensors");
-    copy_whole(path, folder / kGgufInFolder, parameter_count(source.config()), on_progress);
+    copy_whole(path, folder / kGgufInFolder, all - all / 2, [&](int64_t done) {
+      if (on_progress) on_progress(all / 2 + done);
+    });
     write_file(folder / "config.json", to_json(source.config()).dump(2) + "\n");
     return;
   }

@@ -20,7 +20,8 @@ std::string reference_name(const Parameter& p, const ParameterPart& part) {
 }
 
 std::vector<Stack> stacks(const ModelConfig& c) {
-  require(c.layers.empty() && c.rotated, "the reference's format has no place for layers without RoPE");
+  require(c.layers.empty() && c.rotated && c.mixer == MixerKind::attention,
+          "the reference's format has no place for layers without RoPE, or with another mixer than attention");
   std::map<const Parameter*, std::vector<int64_t>> layers;
   for_each_parameter(c, [&](const Parameter& p, int64_t layer) { layers[&p].push_back(layer); });
   std::vector<Stack> out;

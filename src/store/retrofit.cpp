@@ -26,10 +26,11 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
                c.fast_mlp_size, where, base.mlp_size);
   if (c.suffix_len > base.num_layers)
     fail_usage("--suffix is {}; {} has {} blocks", c.suffix_len, where, base.num_layers);
-  if (o.window > base.window)
-    fail_usage("--window is {}; {} was made for a window of {}", o.window, where, base.window);
+  if (o.window > base.widest_window())
+    fail_usage("--window is {}; {} was made for a window of {}", o.window, where, base.widest_window());
   if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr)) fail_usage("--inner-lr is {}; it must be positive", o.inner_lr);
-  c.change_layers([&](LayerSpec& layer) { layer.window = o.window; });
+  c.change_layers([&](LayerSpec& layer) { layer.window = std::min(layer.window, o.window); });
+  c.join_layers();
   c.chunk = o.chunk;
   c.inner_lr = o.inner_lr;
   c.fast_post_norm = false;

@@ -12,6 +12,9 @@ namespace ingrain {
 /// The tensors' type for a file's. Error naming `name` for dtypes that tensors lack.
 at::ScalarType scalar_type(formats::DType dtype, std::string_view name);
 
+/// The file's type for tensors of `type`. Error naming `name` where files have none.
+formats::DType stored_type(at::ScalarType type, std::string_view name);
+
 /// A copy of the bytes as a CPU tensor (always owning, aligned). Error naming `name` for dtypes that tensors lack.
 Tensor to_tensor(const formats::TensorEntry& entry, std::span<const uint8_t> bytes, std::string_view name);
 Tensor read_tensor(const formats::SafetensorsFile& file, std::string_view name);
@@ -20,16 +23,17 @@ Tensor read_tensor(const formats::SafetensorsFolder& folder, std::string_view na
 /// Error naming file and tensor if `tensor` holds a NaN or an infinity. Returns it.
 const Tensor& require_finite(const Tensor& tensor, const std::filesystem::path& file, std::string_view name);
 
-/// A SafetensorsWriter that keeps what it writes alive.
+/// A SafetensorsWriter that keeps what it writes alive, and writes no number that a loader would refuse.
 class TensorWriter {
  public:
   void add(const std::string& name, const Tensor& tensor);  // any device, any strides
   void metadata(std::string key, std::string value) { writer_.metadata(std::move(key), std::move(value)); }
-  void write(const std::filesystem::path& path) const { writer_.write(path); }
+  /// Error naming file and tensor, with nothing written, if one holds a NaN or an infinity.
+  void write(const std::filesystem::path& path) const;
 
  private:
   formats::SafetensorsWriter writer_;
-  std::list<Tensor> kept_;
+  std::list<std::pair<std::string, Tensor>> kept_;
 };
 
 }  // namespace ingrain

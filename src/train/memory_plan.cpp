@@ -1,7 +1,7 @@
 #include "train/memory_plan.h"
 
 #include "base/error.h"
-#include "model/parameters.h"
+#include "model/mixers/mixer.h"
 
 namespace ingrain::train {
 namespace {
@@ -26,8 +26,16 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
     m.fast = 6 * W + std::min(run.train.kept_mib << 20, 2 * W * (T / c.chunk));
   }
   // With recomputation: every block's input, and one block's inner values with their gradients.
-  const int64_t inner = 8 * D + 4 * (c.num_heads + 2 * c.num_kv_heads) * c.head_dim + 6 * c.mlp_size;
-  const int64_t blocks = recompute ? c.num_layers * D + 2 * inner : c.num_layers * inner;
+  int64_t all_inner = 0, most_inner = 0;
+  for (int64_t i = 0; i < c.num_layers; ++i) {
+    int64_t rows = -D;  // of the mixer's matrices but the last, which makes D numbers
+    for (const Parameter& p : mixer_of(c, i).parameters())
+      if (p.exists(c, i) && p.kind == ParameterKind::matrix) rows += shape_of(p, c)[0];
+    const int64_t inner = 8 * D + 4 * rows + 6 * c.mlp_size;
+    all_inner += inner;
+    most_inner = std::max(most_inner, inner);
+  }
+  const int64_t blocks = recompute ? c.num_layers * D + 2 * most_inner : all_inner;
   m.activations = B * T * blocks * compute_bytes;
   return m;
 }

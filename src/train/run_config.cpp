@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "tokenizer/tokenizer.h"
 #include "model/device.h"
+#include "ttt/outer_gradient.h"
 
 #include <fnmatch.h>
 
@@ -18,11 +19,29 @@ namespace fs = std::filesystem;
 constexpr double kHuge = 1e12;
 
 /// The fields of config.json that fix which tensors there are, and their shapes.
-const std::vector<std::string> kShapes{
-    "vocab_size", "hidden_size",       "num_hidden_layers", "num_attention_heads",    "num_key_value_heads",
-    "head_dim",   "intermediate_size", "suffix_len",        "fast_intermediate_size", "qk_norm",
-    "post_norm",  "fast_post_norm",    "attention_bias",    "tie_word_embeddings",    "learned_inner_rates",
-    "layers"};
+std::vector<std::string> shape_keys() {
+  std::vector<std::string> keys{"vocab_size",
+                                "hidden_size",
+                                "num_hidden_layers",
+                                "num_attention_heads",
+                                "num_key_value_heads",
+                                "head_dim",
+                                "intermediate_size",
+                                "suffix_len",
+                                "fast_intermediate_size",
+                                "qk_norm",
+                                "post_norm",
+                                "fast_post_norm",
+                                "attention_bias",
+                                "tie_word_embeddings",
+                                "learned_inner_rates",
+                                "layers",
+                                "mixer"};
+  each_mixer(MixerSizes{}, [&](MixerKind, const auto& sizes) {
+    sizes.fields([&](const char* key, auto) { keys.emplace_back(key); });
+  });
+  return keys;
+}
 
 void read_data(SettingReader& in, RunConfig::Data& data) {
   in.need("data.train", "\"corpus\"  # what 'ingrain data prepare' made");
@@ -43,9 +62,8 @@ void read_data(SettingReader& in, RunConfig::Data& data) {
 
 /// The fields of config.json that [model] may hold, for suggestions.
 std::vector<std::string> model_fields() {
-  std::vector<std::string> names{"preset", "folder", "fast_intermediate_size"};
-  const json fields = to_json(ModelConfig{});
-  for (const auto& [key, value] : fields.items()) names.push_back(key);
+  std::vector<std::string> names = config_keys();
+  names.insert(names.end(), {"preset", "folder"});
   return names;
 }
 
@@ -74,6 +92,15 @@ void fit_to_data(const RunConfig::Data& data, json& fields, const std::string& s
           "{}: model.vocab_size is missing; raw tokens do not say it: below [model] write vocab_size = 32000", source);
 }
 
+/// TOML has no null: a window is "full" there.
+void full_windows(json& fields) {
+  if (const auto window = fields.find("sliding_window"); window != fields.end() && *window == "full") *window = nullptr;
+  const auto layers = fields.find("layers");
+  if (layers == fields.end() || !layers->is_array()) return;
+  for (json& layer : *layers)
+    if (layer.is_object()) full_windows(layer);
+}
+
 void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model& model, const std::string& source) {
   std::string preset_name;
   in.read("model.preset", preset_name);
@@ -91,11 +118,11 @@ void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model
   // A preset's vocabulary gives way to that of the data.
   if (!preset_name.empty()) fields.erase("vocab_size"), fields.erase("bos_token_id"), fields.erase("eos_token_id");
   if (!model.folder.empty())
-    for (const std::string& shape : kShapes)
+    for (const std::string& shape : shape_keys())
       require(!given.contains(shape), "{}: the model in {} fixes it; leave it out", in.describe("model." + shape),
               model.folder.string());
   for (const auto& [key, value] : given.items()) fields[key] = value;
-  if (const auto window = fields.find("sliding_window"); window != fields.end() && *window == "full") *window = nullptr;
+  full_windows(fields);
   fit_to_data(data, fields, source);
   fields["trained_sequence_length"] = data.length;
   model.config = parse_config(fields, source + ": [model]");
@@ -204,6 +231,7 @@ RunConfig parse_run_config(const SettingMap& settings, const std::string& source
   require(run.train.mode == Mode::standard || run.model.config.suffix_len > 0,
           "{}: mode \"meta\" needs a model with fast weights: set model.suffix_len, or train.mode = \"standard\"",
           source);
+  if (run.train.mode == Mode::meta) ttt::require_meta_trainable(run.model.config, source);
   check_train_only(run, in);
   return run;
 }
@@ -219,6 +247,24 @@ bool is_trained(const RunConfig& config, const std::string& name) {
          });
 }
 
+namespace {
+
+/// A field of config.json; the null of a window is the "full" that full_windows() knows.
+std::string toml_value(const json& value) {
+  if (value.is_null()) return "\"full\"";
+  if (!value.is_structured()) return value.dump();
+  std::vector<std::string> parts;
+  for (const auto& [name, part] : value.items())
+    if (value.is_array())
+      parts.push_back(toml_value(part));
+    else
+      parts.push_back(fmt::format("{} = {}", name, part.is_null() && name == "rope_scaling" ? "{}" : toml_value(part)));
+  if (value.is_array()) return fmt::format("[{}]", fmt::join(parts, ", "));
+  return parts.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(parts, ", "));
+}
+
+}  // namespace
+
 std::string resolved_toml(const RunConfig& run) {
   std::string out;
   const auto section = [&](const char* name) { out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", name); };
@@ -230,16 +276,11 @@ std::string resolved_toml(const RunConfig& run) {
   path("folder", run.model.folder);
   const bool fixed = !run.model.folder.empty();
   const json fields = to_json(run.model.config);
+  const std::vector<std::string> shapes = shape_keys();
   for (const auto& [key, value] : fields.items()) {
-    if (key == "trained_sequence_length") continue;
-    if (key == "rope_scaling") {
-      std::vector<std::string> parts;
-      for (const auto& [name, part] : value.items()) parts.push_back(fmt::format("{} = {}", name, part.dump()));
-      if (!parts.empty()) out += fmt::format("{} = {{ {} }}\n", key, fmt::join(parts, ", "));
-      continue;
-    }
-    if (fixed && std::find(kShapes.begin(), kShapes.end(), key) != kShapes.end()) continue;
-    line(key.c_str(), value.is_null() ? json("full") : value);
+    if (key == "trained_sequence_length" || (key == "rope_scaling" && value.is_null())) continue;
+    if (fixed && std::find(shapes.begin(), shapes.end(), key) != shapes.end()) continue;
+    out += fmt::format("{} = {}\n", key, toml_value(value));
   }
   section("data");
   path("train", run.data.train);

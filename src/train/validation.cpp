@@ -75,6 +75,7 @@ std::optional<ValidationReport> validate_file(const Network& model, const RunCon
       ttt::Memory memory = ttt::empty_memory(model, tokens_BT1.size(0));
       ttt::ReadOptions options;
       options.learn = learn;
+      options.finite = false;  // they are counted
       const Tensor nll_BT = ttt::read(model, memory, tokens_BT1, options).nll_Bn.narrow(1, 1, T).cpu();
       (learn ? on : off).add(nll_BT, valid_BT, part_T);
     }

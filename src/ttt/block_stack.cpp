@@ -1,6 +1,6 @@
 #include "ttt/block_stack.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 
 namespace ingrain::ttt {
 
@@ -14,7 +14,7 @@ BlockStack::BlockStack(const ModelConfig& config, const GradientSums& gradients,
 
 Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, const Tap& tap) const {
   const BlockWeights& block = w.blocks[static_cast<size_t>(stage)];
-  const Carry nothing_before{[&](int64_t, const ops::Heads& now) { return attend_window(c_, now, {}); },
+  const Carry nothing_before{[&](int64_t layer, const ops::Heads& now) { return attend_window(c_, layer, now, {}); },
                              [](int64_t, const auto& run) {
                                RecurrentState state;
                                return run(state);
@@ -27,7 +27,7 @@ Tensor BlockStack::run(int64_t stage, const Tensor& h_PBTD, const Weights& w, co
 }
 
 std::vector<GradientSums::Entry> BlockStack::entries_of(int64_t stage) const {
-  auto out = gradients_.slow(Step::attention, stage);
+  auto out = gradients_.slow(Step::mixer, stage);
   if (stage == blocks_) return out;
   if (stage >= c_.prefix_len()) {
     append(out, gradients_.slow(Step::fast, stage));

@@ -25,7 +25,7 @@ void LayerState::end_chunk(const ModelConfig& config) {
   if (recurrent())
     std::get<Recurrent>(state_).before_chunk = now();
   else
-    kv().keep_last(config.window - 1);
+    kv().keep_last(config.layer(layer_).window - 1);
 }
 
 void LayerState::visit(const std::function<void(const std::string& name, const Tensor& x)>& visit) const {
@@ -46,7 +46,7 @@ void LayerState::load(const ModelConfig& c, const ReadCounts& read, at::ScalarTy
   // chunk's step does.
   const int64_t own = depends_on_fast_weights(c) ? read.filled : 0;
   if (!recurrent()) {
-    const int64_t n = std::min(read.position - own, c.window - 1) + own;
+    const int64_t n = std::min(read.position - own, c.layer(layer_).window - 1) + own;
     if (n == 0) return;
     const std::vector<int64_t> shape{read.batch, n, c.num_kv_heads, c.head_dim};
     const Tensor k = take("k", shape, compute);

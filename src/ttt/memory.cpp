@@ -54,7 +54,7 @@ ChunkInput suffix_input(const ModelConfig& c, const Memory& memory, bool whole, 
       in.past_S1.emplace_back();
       in.state_S1.push_back(whole ? layer.before_chunk() : layer.now());
     } else {
-      in.past_S1.push_back(layer.kv().before(whole ? memory.filled : 0, c.window - 1));
+      in.past_S1.push_back(layer.kv().before(whole ? memory.filled : 0, c.layer(i).window - 1));
       in.state_S1.emplace_back();
     }
   }

@@ -59,12 +59,7 @@ class MetaGradient {
         prefix_(c_, gradients_, c_.prefix_len(), /*mixer_of_next=*/true, options.recompute) {}
 
   OuterLoss run() {
-    for (int64_t i = c_.prefix_len() + 1; i < c_.num_layers; ++i)
-      require(
-          !mixer_of(c_, i).recurrent(),
-          "train.mode = \"meta\" needs attention in the suffix's blocks after the first, but block {} has a recurrent "
-          "mixer; train it with train.mode = \"standard\"",
-          i);
+    require_meta_trainable(c_, "meta_gradient");
     h_BTD_ = prefix_.forward(batch_.input_BT, rope_, options_.tap);
     prepare();
     forward_sweep();
@@ -123,17 +118,18 @@ class MetaGradient {
 
   Tensor chunk_of(const Tensor& x_BT, int64_t t) const { return x_BT.narrow(1, t * c_.chunk, c_.chunk); }
 
-  /// The older positions that chunk t sees of a [B, T, ...] tensor.
-  Tensor past_of(const Tensor& x_BT, int64_t t) const {
-    const int64_t end = t * c_.chunk, begin = std::max<int64_t>(0, end - c_.window + 1);
+  /// The older positions that chunk t sees of a [B, T, ...] tensor, in suffix block s + 1.
+  Tensor past_of(const Tensor& x_BT, size_t s, int64_t t) const {
+    const int64_t window = c_.layer(c_.prefix_len() + 1 + static_cast<int64_t>(s)).window;
+    const int64_t end = t * c_.chunk, begin = std::max<int64_t>(0, end - window + 1);
     return x_BT.narrow(1, begin, end - begin);
   }
 
   ChunkInput input(int64_t t) const {
     ChunkInput in{chunk_of(h_BTD_, t), {}, {}, slice(rope_, t * c_.chunk, c_.chunk)};
-    for (const auto& kv : kv_S1_) {
-      const Tensor k = past_of(kv.k_BWGd, t);
-      in.past_S1.push_back(k.size(1) > 0 ? ops::KvWindow{k, past_of(kv.v_BWGd, t)} : ops::KvWindow{});
+    for (size_t s = 0; s < kv_S1_.size(); ++s) {
+      const Tensor k = past_of(kv_S1_[s].k_BWGd, s, t);
+      in.past_S1.push_back(k.size(1) > 0 ? ops::KvWindow{k, past_of(kv_S1_[s].v_BWGd, s, t)} : ops::KvWindow{});
     }
     return in;
   }
@@ -236,7 +232,7 @@ class MetaGradient {
   std::vector<GradientSums::Entry> suffix_entries() const {
     auto entries = gradients_.slow(Step::final_norm);
     for (int64_t i = c_.prefix_len(); i < c_.num_layers; ++i) {
-      if (i > c_.prefix_len()) append(entries, gradients_.slow(Step::attention, i));
+      if (i > c_.prefix_len()) append(entries, gradients_.slow(Step::mixer, i));
       append(entries, gradients_.slow(Step::fast, i));
       append(entries, gradients_.slow(Step::mlp, i));
     }
@@ -253,8 +249,8 @@ class MetaGradient {
     chunk_of(gh_BTD_, t).copy_(*next++);
     for (size_t s = 0; s < in.past_S1.size(); ++s) {
       if (in.past_S1[s].length() == 0) continue;
-      past_of(nu_S1_[s].k_BWGd, t).add_(*next++);
-      past_of(nu_S1_[s].v_BWGd, t).add_(*next++);
+      past_of(nu_S1_[s].k_BWGd, s, t).add_(*next++);
+      past_of(nu_S1_[s].v_BWGd, s, t).add_(*next++);
     }
   }
 
@@ -277,6 +273,14 @@ class MetaGradient {
 };
 
 }  // namespace
+
+void require_meta_trainable(const ModelConfig& c, std::string_view where) {
+  for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i)
+    require(!mixer_of(c, i).recurrent(),
+            "{}: train.mode = \"meta\" needs attention in the suffix's blocks after the first, but block {} has a "
+            "recurrent mixer; give it attention, or set train.mode = \"standard\"",
+            where, i);
+}
 
 OuterLoss meta_gradient(const ModelConfig& config, const GradientSums& gradients, const Tensor& tokens_BT1,
                         const GradientOptions& options) {

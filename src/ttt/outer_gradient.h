@@ -26,6 +26,9 @@ struct OuterLoss {
   double mean() const { return chunk_loss_BC.mean().item<double>(); }
 };
 
+/// Error naming `where` and the remedy, if the suffix has mixers that the tangent method does not reach.
+void require_meta_trainable(const ModelConfig& config, std::string_view where);
+
 /// tokens: [B, T + 1] int64, as split_batch() (ttt/outer_batch.h) takes and checks them. Gradients are added to the
 /// sums.
 OuterLoss meta_gradient(const ModelConfig& config, const GradientSums& gradients, const Tensor& tokens_BT1,

@@ -1,6 +1,6 @@
 #include "ttt/prefix.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 #include "ops/embedding/embedding.h"
 
 namespace ingrain::ttt {
@@ -26,10 +26,10 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     KvCache& kv = layer_L[static_cast<size_t>(block)].kv();
     kv.append(ops::primal(now.k_PBTGd), ops::primal(now.v_PBTGd));
-    const int64_t n = tokens_Bn.size(1);
-    const ops::KvWindow fresh = kv.last(n), past = kv.before(n, c.window - 1);
-    kv.keep_last(c.window - 1);
-    return attend_window(c, {now.q_PBTHd, fresh.k_BWGd.unsqueeze(0), fresh.v_BWGd.unsqueeze(0)}, past);
+    const int64_t n = tokens_Bn.size(1), others = c.layer(block).window - 1;
+    const ops::KvWindow fresh = kv.last(n), past = kv.before(n, others);
+    kv.keep_last(others);
+    return attend_window(c, block, {now.q_PBTHd, fresh.k_BWGd.unsqueeze(0), fresh.v_BWGd.unsqueeze(0)}, past);
   };
   const auto recur = [&](int64_t block, const auto& run) {
     LayerState& layer = layer_L[static_cast<size_t>(block)];

@@ -5,6 +5,7 @@
 #include "model/rope.h"
 #include "model/vocabulary.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
+#include "ttt/finite.h"
 #include "ttt/prefix.h"
 #include "ttt/steps/amortized.h"
 #include "ttt/steps/step_engine.h"
@@ -50,13 +51,15 @@ class Callbacks {
 class ReadCall {
  public:
   /// more_calls: whether what is done ahead of a chunk's end is of use to later ones.
-  ReadCall(const StepContext& context, Callbacks& callbacks, std::unique_ptr<StepEngine> steps, bool more_calls)
+  ReadCall(const StepContext& context, Callbacks& callbacks, FiniteCheck& finite, std::unique_ptr<StepEngine> steps,
+           bool more_calls)
       : model_(context.model),
         c_(context.model.config),
         w_(context.model.weights),
         m_(context.memory),
         options_(context.options),
         callbacks_(callbacks),
+        finite_(finite),
         steps_(std::move(steps)),
         more_calls_(more_calls) {}
 
@@ -136,6 +139,7 @@ class ReadCall {
 
   void finish(const InnerStep& step) {
     const int64_t number = m_.steps++;
+    if (options_.finite) finite_.step(m_.position - c_.chunk, step.gradient.loss_B, step.norm_B);
     forget_chunk();
     callbacks_.on_step({number, step.gradient.loss_B, step.norm_B, step.loss_after_B}, m_, step.gradient.g_S);
   }
@@ -166,6 +170,7 @@ class ReadCall {
   Memory& m_;
   const ReadOptions& options_;
   Callbacks& callbacks_;
+  FiniteCheck& finite_;
   const std::unique_ptr<StepEngine> steps_;
   const bool more_calls_;
 };
@@ -207,8 +212,11 @@ ReadResult InnerLoop::read(const Tensor& given_Bn, const ReadOptions& options, b
   require_in_vocabulary(given_Bn, c.vocab_size, "tokens");
   const Tensor tokens_Bn = upload(given_Bn, model_.weights.device());
   Callbacks callbacks(options);
+  FiniteCheck finite;
   const StepContext context{model_, memory_, options};
-  ReadCall call(context, callbacks, make_step_engine(context, n, ahead_), more_calls);
+  ReadCall call(context, callbacks, finite, make_step_engine(context, n, ahead_), more_calls);
+  const int64_t begin = memory_.position;
+  int64_t checked = memory_.x_BD.defined() && options.score ? 0 : 1;  // tokens whose scores are looked at, or have none
   const int64_t at_once = prefill_tokens(options, model_.weights.device());
   // The first token is the target of the last one read before: it is scored, and a full chunk may have waited for it.
   const Tensor first_B = tokens_Bn.select(1, 0);
@@ -232,9 +240,15 @@ ReadResult InnerLoop::read(const Tensor& given_Bn, const ReadOptions& options, b
     const auto next_B = more ? std::optional<Tensor>(tokens_Bn.select(1, first + count)) : std::nullopt;
     const Tensor nll_Bn = at::empty({tokens_Bn.size(0), count}, result.nll_Bn.options());
     call.prefill(tokens_Bn.narrow(1, first, count), next_B, nll_Bn);
-    const int64_t scored = more ? count : count - 1;
-    if (scored > 0) result.nll_Bn.narrow(1, first + 1, scored).copy_(nll_Bn.narrow(1, 0, scored));
+    const int64_t scores = more ? count : count - 1;
+    if (scores > 0) result.nll_Bn.narrow(1, first + 1, scores).copy_(nll_Bn.narrow(1, 0, scores));
     first += count;
+    if (options.finite) {
+      const int64_t end = first + (more ? 1 : 0);
+      const std::string problem = finite.problem(result.nll_Bn.narrow(1, checked, end - checked), begin + checked);
+      require(problem.empty(), "{}", problem);
+      checked = end;
+    }
     result.tokens_read = first;
     if (stop) break;
   }
@@ -246,9 +260,13 @@ ReadResult InnerLoop::read(const Tensor& given_Bn, const ReadOptions& options, b
 std::exception_ptr InnerLoop::set_last_target(const Tensor& token_B, const ReadOptions& options) {
   const at::NoGradGuard no_grad;
   Callbacks callbacks(options);
+  FiniteCheck finite;
   const StepContext context{model_, memory_, options};
-  ReadCall(context, callbacks, make_step_engine(context, 1, ahead_), /*more_calls=*/true).set_last_target(token_B);
+  ReadCall(context, callbacks, finite, make_step_engine(context, 1, ahead_), /*more_calls=*/true)
+      .set_last_target(token_B);
   if (ahead_ && !ahead_->belongs_to(memory_)) ahead_.reset();
+  if (const std::string problem = finite.problem_of_steps(); !problem.empty())
+    return std::make_exception_ptr(Error(problem));
   return callbacks.thrown();
 }
 

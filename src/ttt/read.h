@@ -29,6 +29,7 @@ struct ReadOptions {
   // all at once is faster there.
   int64_t ahead = 64;
   bool fp32_angles = false;  // round the prefix's RoPE angles as the reference implementation does; to compare with it
+  bool finite = true;        // Error, naming the position, at the first loss or inner gradient that is not finite
   bool measure_steps = false;  // compute StepReport::loss_after_B, at the price of one more pass over each chunk
   Tap tap;
   // When one of these throws, reading stops where keep_going could have stopped it, with the memory whole; then the
@@ -49,7 +50,8 @@ Tensor as_batch(std::span<const int32_t> tokens);
 /// Reads tokens [B, n] (int64 ids below the vocabulary size, n >= 0; on the CPU, or on the model's device, where
 /// checking them waits for it) into the memory. Any split of a text into calls gives the same memory and scores, up to
 /// the order of floating-point sums. A token's score never depends on later ones. An exception from within (no memory
-/// left) leaves the memory between two states: go back to a fork.
+/// left; a loss that is not finite, looked for after every prefill) leaves the memory between two states, or spoilt: go
+/// back to a fork.
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
 class AmortizedChunk;
@@ -70,8 +72,8 @@ class InnerLoop {
   // For who brings the memory up to date by itself (session/session.h):
 
   /// The newest token's target has become known: the next token [B], on the model's device, which the caller then
-  /// reads. A full chunk has waited for it and makes its step. Returns what on_step threw, if anything, to be rethrown
-  /// once the token is read.
+  /// reads. A full chunk has waited for it and makes its step. Returns what on_step threw, or that the step was not
+  /// finite, if so, to be rethrown once the token is read.
   [[nodiscard]] std::exception_ptr set_last_target(const Tensor& token_B, const ReadOptions& options);
   /// How many of the unfinished chunk's tokens must be in the memory, targets included, before work_ahead(known).
   int64_t tokens_wanted(int64_t known, const ReadOptions& options);

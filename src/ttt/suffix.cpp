@@ -1,6 +1,6 @@
 #include "ttt/suffix.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 #include "ops/rms_norm/rms_norm.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -63,8 +63,9 @@ SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vecto
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const size_t s = index(block);
     out.kv_S1[s] = {now.k_PBTGd, now.v_PBTGd};
-    if (in.own_S1.empty()) return attend_window(c, now, in.past_S1[s]);
-    return attend_window(c, {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)},
+    if (in.own_S1.empty()) return attend_window(c, block, now, in.past_S1[s]);
+    return attend_window(c, block,
+                         {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)},
                          in.past_S1[s]);
   };
   const auto recur = [&](int64_t block, const auto& run) { return run(out.state_S1[index(block)]); };

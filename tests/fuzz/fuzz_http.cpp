@@ -36,8 +36,10 @@ void check_request(const RequestReader& reader, const HttpOptions& options) {
   check(request.path.starts_with('/') && request.path.find('\0') == std::string::npos);
   check(("/" + request.path + "/").find("/../") == std::string::npos);
   check(ingrain::tokenizer::valid_utf8_length(request.path, 0) == request.path.size());
-  if (const auto host = request.headers.find("Host"); host != request.headers.end())
+  // HTTP/1.0 may leave it empty.
+  if (const auto host = request.headers.find("Host"); host != request.headers.end() && !host->second.empty()) {
     check(host_allowed(host->second, options));
+  }
   for (const auto& [name, value] : request.headers) {
     check(value.find('\n') == std::string::npos && value.find('\r') == std::string::npos && !name.empty());
   }

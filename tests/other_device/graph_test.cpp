@@ -112,7 +112,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAToken,
                                            Case{{.window = 5}, 1, 8, 1},
                                            Case{{.window = 1, .learned_rates = true}, 2, 9, 1},
                                            Case{{.suffix = 1}, 1, 16, 1}, Case{{.suffix = 3}, 2, 30, 1},
-                                           Case{{.layers = 2, .suffix = 0}, 1, 7, 1}));
+                                           Case{{.layers = 2, .suffix = 0}, 1, 7, 1},
+                                           Case{{.window = 5, .full = 2, .full_window = 21}, 2, 2, 1}));
 
 TEST_F(Graph, of_a_token_goes_on_from_a_file_and_from_a_checkpoint) {
   const Network here = test::tiny_model({}), there = this->there(here);
@@ -201,10 +202,10 @@ struct Reading {
 /// Whole chunks of a call that are one piece of work each: those behind a full window, if enough of them lie ahead.
 int64_t repeated_chunks(const ModelConfig& c, int64_t begin, int64_t tokens) {
   const int64_t end = begin + tokens;
-  int64_t count = 0;
+  int64_t count = 0, widest = 0;
+  for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i) widest = std::max(widest, c.layer(i).window);
   for (int64_t q = (begin + c.chunk - 1) / c.chunk * c.chunk; q + c.chunk < end; q += c.chunk)
-    if ((c.suffix_len == 1 || q >= c.window) && (count > 0 || end - q >= ttt::ChunkGraph::kWorthwhile * c.chunk))
-      ++count;
+    if (q >= widest && (count > 0 || end - q >= ttt::ChunkGraph::kWorthwhile * c.chunk)) ++count;
   return count;
 }
 
@@ -245,14 +246,14 @@ TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
   expect_same(ttt::next_logits(here, a), ttt::next_logits(there, b));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAChunk,
-                         ::testing::Values(Reading{{}, 1, {150}},
-                                           Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
-                                           Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
-                                           Reading{{.window = 5}, 2, {130, 71}},
-                                           Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
-                                           Reading{{.window = 8}, 1, {100, 100}},
-                                           Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, GraphOfAChunk,
+    ::testing::Values(Reading{{}, 1, {150}}, Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
+                      Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
+                      Reading{{.window = 5}, 2, {130, 71}}, Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
+                      Reading{{.window = 8}, 1, {100, 100}},
+                      Reading{{.layers = 4, .suffix = 3, .window = 5, .full = 2, .full_window = 21}, 1, {110, 100}},
+                      Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
 
 TEST_F(Graph, of_a_chunk_rounds_the_weights_that_it_has_moved) {
   const Network here = test::tiny_model({}, at::kBFloat16), there = this->there(here);

@@ -19,6 +19,8 @@ import jinja_reference
 # What is no difference: texts with addresses in memory, and bounds that are ours on purpose (docs/chat_templates.md).
 ADDRESS = re.compile(r" at 0x[0-9a-f]+|<(built-in )?(function|method)|<bound method|<class |<Cycler|<Joiner|&lt;(function|built|bound|class)")
 BOUNDS = re.compile(r"64 bits|too much work|nest deeper|nests deeper|more than \d+|64-bit|lists and dictionaries nest|cannot be printed|a slice's bounds must|has no slices|does not work between dict_|does not work between \w+ and dict_")
+FOLDED = re.compile(r"\*\*' needs a dictionary, not (str|tuple)")  # dict(**'') is one to jinja2 where it folds constants, and nowhere else
+LAZY = re.compile(r"\|\s*(slice|unique|items|reverse|batch|select|reject|map)\b.*\[")  # a part of what is lazy is undefined there, and not made
 LENIENT = re.compile(r"\|\s*(tojson|length|count|last)|\.length|\.revindex|:")  # lazy sequences have a length and a JSON form here
 
 
@@ -66,6 +68,10 @@ def excused(case, want, error, answer):
         return True  # jinja2 joins constants otherwise than variables
     if isinstance(error, (MemoryError, RecursionError)) or (isinstance(error, NameError) and error.name in ("inf", "nan")):
         return True  # the latter where jinja2 folds a constant that has no literal
+    if want is not None and re.search(r"\(\) -|- \w+\.(keys|items)\(\)", case["template"]) and sorted(answer.get("text", "")) == sorted(want):
+        return True  # a set's order is nobody's
+    if want is not None and (LAZY.search(case["template"]) or ("error" in answer and FOLDED.search(answer["error"]))):
+        return True
     if "error" in answer and want is not None and BOUNDS.search(answer["error"]):
         return True
     return error is not None and isinstance(error, TypeError) and bool(re.search(

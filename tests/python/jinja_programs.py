@@ -1,5 +1,6 @@
 """Random programs of the template language, one a seed: every kind of value into every filter, test, method, operator, member
 and statement that jinja2 has. Half of the arguments fit what takes them, the rest are of any kind."""
+import copy
 import random
 
 import jinja_reference
@@ -256,4 +257,4 @@ def program(seed):
     rng = random.Random(seed)
     body = shown(rng, expression(rng, rng.choice([0, 1, 1, 2]))) if rng.random() < 0.7 else statement(rng)
     needs = any(word in body for word in ("ns", "m(", "m.", "v(", "v.", " m ", " v ", "(m", "[m"))
-    return dict(template=(HEAD if needs else "") + body, messages=[], extra=VARIABLES)
+    return dict(template=(HEAD if needs else "") + body, messages=[], extra=copy.deepcopy(VARIABLES))

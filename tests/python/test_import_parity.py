@@ -121,8 +121,9 @@ def test_a_head_that_is_missing_is_called_so(ingrain, tmp_path):
     assert done.returncode == 1 and "a model without a head cannot predict" in done.stderr
 
 
-def test_a_sliding_window_sees_as_far(ingrain, tmp_path):
-    changes = dict(use_sliding_window=True, sliding_window=24, max_window_layers=0)
+@pytest.mark.parametrize("full_layers", [0, 1])
+def test_a_sliding_window_sees_as_far_in_all_layers_or_in_some(ingrain, tmp_path, full_layers):
+    changes = dict(use_sliding_window=True, sliding_window=24, max_window_layers=full_layers)
     model = save(make("qwen2", **changes), tmp_path)
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
 

@@ -141,7 +141,7 @@ def test_openai_legacy_completions(client, model):
 
 def test_anthropic_messages(server, model):
     client = anthropic.Anthropic(base_url=server.url, api_key=KEY, max_retries=0)
-    ask = dict(model=model, max_tokens=8, system="Be brief.", temperature=0.0, messages=[{"role": "user", "content": "Who is Emma?"}])
+    ask = dict(model=model, max_tokens=8, system="Be brief.", extra_body={"temperature": 0}, messages=[{"role": "user", "content": "Who is Emma?"}])
     whole = client.messages.create(**ask)
     assert whole.stop_reason in ("end_turn", "max_tokens") and whole.usage.output_tokens <= 8
     with client.messages.stream(**ask) as stream:

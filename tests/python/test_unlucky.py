@@ -207,8 +207,11 @@ def test_a_short_demo_tells_its_cost_once(ingrain, tmp_path):
 # Signals
 
 
-def started(*words, **options):
-    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, **options)
+END = json.loads((READER / "config.json").read_text())["eos_token_id"][0]
+
+
+def started(*words, environment=ENVIRONMENT, **options):
+    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -234,6 +237,36 @@ def test_reading_keeps_what_it_read_though_the_signal_comes_twice(ingrain, tmp_p
     assert running.returncode == 128 + number, err
     if b"before anything was read" not in err:
         assert json.loads(out)["tokens_read"] == json.loads(ingrain("memory", "info", tmp_path / "m", "--json").stdout)["position"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_writing_says_that_it_stops_and_what_it_keeps(ingrain, memory, tmp_path, number):
+    before = memory.read_bytes()
+    book = EMMA.read_text()[:60000]  # seconds of reading
+    for words in (("ask", memory, book, "--model", READER), ("ask", memory, book, "--model", READER, "--save", tmp_path / "asked"),
+                  ("generate", READER, "--prompt", "Emma", "--max-tokens", "1000000", "--logit-bias", f"{END}=-inf", "--save", tmp_path / "written")):
+        running = started(*words)
+        time.sleep(3)
+        running.send_signal(number)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+        assert running.returncode == 128 + number and b"ingrain: stopping; " in err, err
+    assert memory.read_bytes() == before
+    for name in ("asked", "written"):
+        assert json.loads(ingrain("memory", "info", tmp_path / name, "--json").stdout)["position"] > 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_conversation_says_what_it_keeps_and_keeps_it(tmp_path, number):
+    running = started("chat", READER, "--max-tokens", "1000000", "--logit-bias", f"{END}=-inf", stdin=subprocess.PIPE,
+                      environment={**ENVIRONMENT, "XDG_STATE_HOME": str(tmp_path)})
+    running.stdin.write(b"Who is Emma?\n")
+    running.stdin.flush()
+    time.sleep(3)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 128 + number and b"ingrain: stopping; what was said is kept" in err, err
+    assert "Who is Emma?" in (tmp_path / "ingrain" / "last.json").read_text()
 
 
 # Data

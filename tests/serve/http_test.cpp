@@ -271,6 +271,25 @@ TEST(HttpServer, refusals_arrive_though_the_client_still_sends) {
   EXPECT_EQ(seen, (std::vector<int>{413, 403}));
 }
 
+TEST(HttpServer, pages_of_listed_origins_may_read_replies) {
+  HttpServer server({.port = 0, .origins = {"https://a.com"}}, echo);
+  Client client(server);
+  client.send(
+      "OPTIONS /v1/x HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.com\r\nAccess-Control-Request-Method: "
+      "POST\r\n\r\n");
+  const std::string preflight = client.read_reply();
+  EXPECT_THAT(preflight, StartsWith("HTTP/1.1 204 "));
+  EXPECT_THAT(preflight, HasSubstr("Access-Control-Allow-Methods: "));
+  client.send(get("/a", "Origin: https://a.com\r\n"));
+  const std::string reply = client.read_reply();
+  EXPECT_THAT(reply, HasSubstr("Access-Control-Allow-Origin: https://a.com\r\n"));
+  EXPECT_THAT(reply, HasSubstr("GET /a "));
+  client.send(get("/b"));
+  EXPECT_THAT(client.read_reply(), Not(HasSubstr("Access-Control")));
+  client.send(get("/c", "Origin: https://b.com\r\n"));
+  EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 403 "));
+}
+
 TEST(HttpServer, bodies_of_all_requests_have_one_limit) {
   Signal arrived, go_on;
   HttpServer server({.port = 0, .max_body = 1000, .max_bodies = 1500}, [&](Exchange& exchange) {

@@ -1,3 +1,4 @@
+#include "serve/postgresql_server.h"
 #include "serve/records_cases.h"
 
 #include "scratch.h"
@@ -371,6 +372,41 @@ TEST_P(RecordsTest, what_was_acknowledged_survives_kill_9) {
 INSTANTIATE_TEST_SUITE_P(On, RecordsTest, ::testing::ValuesIn(implementations()),
                          [](const auto& info) { return info.param.name; });
 
+TEST(Postgresql, goes_on_after_the_database_was_restarted) {
+  std::string why;
+  const auto all = implementations();
+  const auto place = all.back().make(&why);
+  if (!place) GTEST_SKIP() << why;
+  const auto records = place->open();
+  records->put(record("before"));
+  std::atomic<bool> stop = false;
+  std::atomic<int> acknowledged = 0;
+  std::thread writer([&] {
+    for (int i = 0; !stop; ++i) {
+      records->put(record("r" + std::to_string(i)));
+      acknowledged = i + 1;
+    }
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  restart_postgresql();
+  const int then = acknowledged;
+  while (acknowledged < then + 3) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  stop = true;
+  writer.join();
+  EXPECT_TRUE(records->get("ann", "response", "before"));
+  EXPECT_TRUE(records->lease("c", "one", 60));
+  for (int i = 0; i < acknowledged; ++i) EXPECT_TRUE(records->get("ann", "response", "r" + std::to_string(i))) << i;
+}
+
+TEST(Postgresql, addresses_are_refused_without_their_password) {
+  for (const char* url : {"", "host=x", "mysql://a:secret@b/c", "postgresql://a:secret@[b/c",
+                          "postgresql://a:secret@h:x/y", "postgresql://a:secret@localhost:1/none"}) {
+    const std::string error = error_of([&] { open_postgresql(url); });
+    EXPECT_FALSE(error.empty()) << url;
+    EXPECT_FALSE(contains(error, "secret")) << error;
+  }
+}
+
 using SqliteFile = ScratchTest;
 
 TEST_F(SqliteFile, is_private_and_of_one_kind) {
@@ -448,8 +484,22 @@ std::vector<RecordsImplementation> implementations() {
     std::shared_ptr<Records> open() override { return open_sqlite(folder / "store.db"); }
     std::filesystem::path folder;
   };
+  struct OnPostgresql : RecordsPlace {
+    explicit OnPostgresql(std::string address) : url(std::move(address)) {}
+    std::shared_ptr<Records> open() override { return open_postgresql(url); }
+    std::string url;
+  };
+  const auto on_postgresql = [](std::string* why) -> std::unique_ptr<RecordsPlace> {
+    if (!contains(error_of([] { open_postgresql("no address"); }), "address")) {
+      *why = "this build has no libpq";
+      return nullptr;
+    }
+    const std::string url = postgresql_database(why);
+    return url.empty() ? nullptr : std::make_unique<OnPostgresql>(url);
+  };
   return {{"sqlite_in_memory", [](std::string*) { return std::make_unique<Nowhere>(); }, false},
-          {"sqlite", [](std::string*) { return std::make_unique<InAFile>(); }, true}};
+          {"sqlite", [](std::string*) { return std::make_unique<InAFile>(); }, true},
+          {"postgresql", on_postgresql, true}};
 }
 
 }  // namespace ingrain::serve

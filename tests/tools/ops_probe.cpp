@@ -4,7 +4,7 @@
 // IN and OUT: a dictionary of tensors as torch.save writes it.
 #include "base/error.h"
 #include "base/files.h"
-#include "model/mixers/gated_delta_net.h"
+#include "model/mixers/gated_delta_net/gated_delta_net.h"
 #include "ops/gated_delta/gated_delta.h"
 
 #include <torch/csrc/jit/serialization/pickle.h>
@@ -52,17 +52,17 @@ Named gated_delta(const Named& in) {
 
 Named gated_delta_net(const Named& in) {
   const auto number = [&](const char* name) { return in.at(name).item<int64_t>(); };
-  const GatedDeltaNetShape shape{number("key_heads"), number("value_heads"), number("key_dim"), number("value_dim"),
+  const GatedDeltaNetSizes sizes{number("key_heads"), number("value_heads"), number("key_dim"), number("value_dim"),
                                  in.at("conv").size(1)};
   const GatedDeltaNetWeights w{in.at("in"),      in.at("gates"), in.at("conv"), in.at("A_log"),
                                in.at("dt_bias"), in.at("norm"),  in.at("out")};
   const Tensor x = in.at("x");
   const int64_t split = number("split");
   std::vector<Tensor> whole, parts;
-  const Tensor y = ingrain::gated_delta_net(shape, w, 1e-6, x, whole);
-  std::vector<Tensor> y_parts{ingrain::gated_delta_net(shape, w, 1e-6, x.narrow(1, 0, split), parts)};
+  const Tensor y = ingrain::gated_delta_net(sizes, w, 1e-6, x, whole);
+  std::vector<Tensor> y_parts{ingrain::gated_delta_net(sizes, w, 1e-6, x.narrow(1, 0, split), parts)};
   for (int64_t t = split; t < x.size(1); ++t)  // token by token, as writing does
-    y_parts.push_back(ingrain::gated_delta_net(shape, w, 1e-6, x.narrow(1, t, 1), parts));
+    y_parts.push_back(ingrain::gated_delta_net(sizes, w, 1e-6, x.narrow(1, t, 1), parts));
   return {{"y", y}, {"y_split", at::cat(y_parts, 1)}, {"state", whole[1]}, {"state_split", parts[1]}};
 }
 

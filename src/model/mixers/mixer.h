@@ -1,8 +1,7 @@
-// A mixer: the part of a layer in which tokens meet those before them. Attention is the first; each has its files in
-// this folder and a row in mixer.cpp.
+// A mixer: the part of a layer in which tokens meet those before them. Each kind (mixers/kinds.h) has a folder here.
 #pragma once
 
-#include "model/weights.h"
+#include "model/parameters.h"
 #include "ops/qkv_rope/qkv_rope.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
@@ -47,10 +46,19 @@ struct LayerMixer {
   Tensor (*mix)(const MixerPass& pass, const Tensor& x_PBTD);
   /// Of a recurrent mixer; nullptr: it carries keys and values, through Carry::attend.
   std::vector<StatePart> (*state)(const ModelConfig& config, int64_t layer);
+  /// Rows of the table of parameters; they exist in layers of this kind only.
+  std::span<const Parameter> (*parameters)();
+  /// Of a recurrent mixer: multiply-adds of a token with its state (docs/benchmarks.md).
+  double (*state_work)(const ModelConfig& config) = nullptr;
 
   bool recurrent() const { return state != nullptr; }
 };
 
+#define INGRAIN_DECLARE_MIXER(name, Type) extern const LayerMixer name##_mixer;
+INGRAIN_MIXERS(INGRAIN_DECLARE_MIXER)
+#undef INGRAIN_DECLARE_MIXER
+
+const LayerMixer& mixer_of(MixerKind kind);
 /// That of a layer.
 const LayerMixer& mixer_of(const ModelConfig& config, int64_t layer);
 

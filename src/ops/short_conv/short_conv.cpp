@@ -24,7 +24,8 @@ ShortConv short_conv(const Tensor& x_BTC, const Tensor& w_CW, const Tensor& tail
     for (int64_t j = 1; j < W; ++j) sum_BTC = sum_BTC + all_BTC.narrow(1, j, T) * w_CW.select(1, j);
     return at::silu(sum_BTC);
   });
-  return {y_BTC, all_BTC.narrow(1, T, W - 1)};
+  // Of its own, so that what is carried on does not keep all inputs alive.
+  return {y_BTC, captured([=] { return all_BTC.narrow(1, T, W - 1).clone(); })};
 }
 
 }  // namespace ingrain::ops

@@ -62,8 +62,9 @@ std::string ResponseEvents::event(const std::string& type, Json members) {
 }
 
 std::string ResponseEvents::begin() {
-  return event("response.created", {{"response", response_}}) +
-         event("response.in_progress", {{"response", response_}});
+  std::string out = event("response.created", {{"response", response_}});
+  out += event("response.in_progress", {{"response", response_}});
+  return out;
 }
 
 std::string ResponseEvents::open_text(const std::string& id) {
@@ -73,18 +74,20 @@ std::string ResponseEvents::open_text(const std::string& id) {
                      {"status", "in_progress"},
                      {"role", "assistant"},
                      {"content", Json::array()}};
-  return event("response.output_item.added", {{"output_index", 0}, {"item", item}}) +
-         event("response.content_part.added",
+  std::string out = event("response.output_item.added", {{"output_index", 0}, {"item", item}});
+  out += event("response.content_part.added",
                {{"item_id", ids_[0]}, {"output_index", 0}, {"content_index", 0}, {"part", empty_part()}});
+  return out;
 }
 
 std::string ResponseEvents::text(const std::string& delta, const Json& logprobs) {
   std::string out = ids_.empty() ? open_text(random_id("msg_")) : std::string();
-  return out + event("response.output_text.delta", {{"item_id", ids_[0]},
-                                                    {"output_index", 0},
-                                                    {"content_index", 0},
-                                                    {"delta", delta},
-                                                    {"logprobs", logprobs.is_null() ? Json::array() : logprobs}});
+  out += event("response.output_text.delta", {{"item_id", ids_[0]},
+                                              {"output_index", 0},
+                                              {"content_index", 0},
+                                              {"delta", delta},
+                                              {"logprobs", logprobs.is_null() ? Json::array() : logprobs}});
+  return out;
 }
 
 std::string ResponseEvents::close_text(const Json& item) {
@@ -94,19 +97,21 @@ std::string ResponseEvents::close_text(const Json& item) {
   text["text"] = part["text"];
   text["logprobs"] = part["logprobs"];
   whole["part"] = part;
-  return event("response.output_text.done", text) + event("response.content_part.done", whole) +
-         event("response.output_item.done", {{"output_index", 0}, {"item", item}});
+  std::string out = event("response.output_text.done", text);
+  out += event("response.content_part.done", whole);
+  out += event("response.output_item.done", {{"output_index", 0}, {"item", item}});
+  return out;
 }
 
 std::string ResponseEvents::call(const Json& item, size_t index) {
-  return event("response.output_item.added", {{"output_index", index}, {"item", without_text(item)}}) +
-         event("response.function_call_arguments.delta",
-               {{"item_id", item["id"]}, {"output_index", index}, {"delta", item["arguments"]}}) +
-         event("response.function_call_arguments.done", {{"item_id", item["id"]},
-                                                         {"output_index", index},
-                                                         {"name", item["name"]},
-                                                         {"arguments", item["arguments"]}}) +
-         event("response.output_item.done", {{"output_index", index}, {"item", item}});
+  std::string out = event("response.output_item.added", {{"output_index", index}, {"item", without_text(item)}});
+  out += event("response.function_call_arguments.delta",
+               {{"item_id", item["id"]}, {"output_index", index}, {"delta", item["arguments"]}});
+  out += event(
+      "response.function_call_arguments.done",
+      {{"item_id", item["id"]}, {"output_index", index}, {"name", item["name"]}, {"arguments", item["arguments"]}});
+  out += event("response.output_item.done", {{"output_index", index}, {"item", item}});
+  return out;
 }
 
 std::string ResponseEvents::end(const Json& response) {
@@ -125,7 +130,8 @@ std::string ResponseEvents::end(const Json& response) {
     }
     out += close_text(item);
   }
-  return out + event("response." + response["status"].get<std::string>(), {{"response", response}});
+  out += event("response." + response["status"].get<std::string>(), {{"response", response}});
+  return out;
 }
 
 std::string ResponseEvents::progress(const Json& progress) { return event("response.ingrain.progress", progress); }

@@ -153,17 +153,8 @@ Json PromptReader::answer(std::span<const int32_t> tokens, StopReason reason, st
     return out;
   }
   if (reason == StopReason::end_of_text && !tokens.empty()) tokens = tokens.first(tokens.size() - 1);
-  std::vector<int32_t> run;
-  for (const int32_t token : tokens) {
-    if (!tokenizer.is_special(token)) {
-      run.push_back(token);
-      continue;
-    }
-    add(tokenizer.decode(run), true);
-    run.clear();
-    add(std::string(tokenizer.id_to_bytes(token)), false);
-  }
-  add(tokenizer.decode(run), true);
+  for (chat::Piece& piece : chat::pieces_of_answer(tokenizer, empty_.control(), tokens))
+    add(std::move(piece.text), piece.literal);
   return out;
 }
 

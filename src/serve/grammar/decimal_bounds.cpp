@@ -51,7 +51,7 @@ Scaled scaled(const nlohmann::ordered_json& number, int decimals) {
   } else {
     const size_t kept = digits.size() - std::min(digits.size(), static_cast<size_t>(-exponent));
     exact = digits.find_first_not_of('0', kept) == digits.npos;
-    digits.resize(kept);
+    digits.erase(kept);
     if (digits.size() > kMaxDigits) return {negative ? -kUnbounded : kUnbounded, true};
   }
   int64_t magnitude = 0;

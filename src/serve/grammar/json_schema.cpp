@@ -150,8 +150,9 @@ class SchemaCompiler {
     for (const auto& [keyword, value] : schema.items()) {
       if (kAnnotations.contains(keyword) || keyword == "type" || keyword == "enum" || keyword == "const") continue;
       if (keyword == "uniqueItems" && value == false) continue;
-      const auto known = std::find_if(std::begin(kOfTypes), std::end(kOfTypes),
-                                      [&](const OfType& one) { return one.keyword == keyword; });
+      const auto known =
+          std::find_if(std::begin(kOfTypes), std::end(kOfTypes),
+                       [name = std::string_view(keyword)](const OfType& one) { return one.keyword == name; });
       if (known == std::end(kOfTypes)) refuse(below(path, keyword), "is not supported; leave it out");
       if (std::find(out.begin(), out.end(), known->type) == out.end()) out.push_back(known->type);
     }

@@ -39,9 +39,10 @@ class AnswerReader {
  public:
   struct Options {
     ToolFormat tools = ToolFormat::none;
-    std::vector<std::string> names = {};  // of the tools there are; llama3, which has no marks: no other name makes a call
-    bool thoughts = false;           // <think> at the beginning is a thought
-    bool in_thoughts = false;        // the answer begins within one
+    std::vector<std::string> names =
+        {};                    // of the tools there are; llama3, which has no marks: no other name makes a call
+    bool thoughts = false;     // <think> at the beginning is a thought
+    bool in_thoughts = false;  // the answer begins within one
   };
   explicit AnswerReader(Options options);
 

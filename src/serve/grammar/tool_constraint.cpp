@@ -79,7 +79,7 @@ Slot add_calls(Grammar& grammar, const nlohmann::ordered_json& tools, const std:
 
 std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const nlohmann::ordered_json& tools,
                                                   const std::string& name, bool parallel,
-                                                  std::shared_ptr<const TokenTrie> trie, Thinking thinking) {
+                                                  const std::shared_ptr<const TokenTrie>& trie, Thinking thinking) {
   if (format == ToolFormat::none)
     fail_usage(
         "tool_choice: this model's chat template shows no form of calls that is known, so that none can be "

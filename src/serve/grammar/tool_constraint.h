@@ -17,7 +17,7 @@ enum class Thinking { none, may, begun };
 /// path ("tools[0].function.parameters..."), a name that is not there, and a format that is not known.
 std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const nlohmann::ordered_json& tools,
                                                   const std::string& name, bool parallel,
-                                                  std::shared_ptr<const TokenTrie> trie,
+                                                  const std::shared_ptr<const TokenTrie>& trie,
                                                   Thinking thinking = Thinking::none);
 
 /// json_constraint() after thoughts.

@@ -168,7 +168,7 @@ std::optional<OwnReply> check_host(const std::string& host, bool http_1_0, const
   return OwnReply{403,
                   "invalid_host",
                   "Host is '" + printable(host) +
-                      "', which is not a name of this server; if it is, start the server with it (--hosts)",
+                      "', which is not a name of this server; if it is, start the server with --allow-host",
                   {}};
 }
 
@@ -275,7 +275,7 @@ CheckedHead check_head(const Head& head, const HttpOptions& options) {
       out.answer = OwnReply{403,
                             "invalid_origin",
                             "pages of '" + printable(origin->second) +
-                                "' may not call this server; if they should, start it with that origin (--origins)",
+                                "' may not call this server; if they should, start it with --allow-origin",
                             {}};
       return out;
     }

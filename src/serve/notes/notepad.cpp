@@ -191,10 +191,14 @@ fs::path notes_file(const fs::path& memory) { return memory.string() + ".notes";
 
 std::string notes_text(const std::vector<Passage>& passages) {
   if (passages.empty()) return "";
-  std::string out = "Notes:\n\n";
-  for (auto passage = passages.rbegin(); passage != passages.rend(); ++passage)
-    out.append(passage->text).append("\n\n");
-  return out.substr(0, out.size() - 2);
+  // Without blank lines, at which models without a template end their answers.
+  std::string out = "Notes:";
+  for (auto passage = passages.rbegin(); passage != passages.rend(); ++passage) {
+    out += '\n';
+    for (const char c : passage->text)
+      if (c != '\n' || out.back() != '\n') out += c;
+  }
+  return out;
 }
 
 OwnerNotes::OwnerNotes(fs::path folder) : folder_(std::move(folder)) {

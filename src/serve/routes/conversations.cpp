@@ -5,6 +5,7 @@
 #include "serve/store/ids.h"
 
 #include <ctime>
+#include <optional>
 
 namespace ingrain::serve {
 namespace {
@@ -52,24 +53,26 @@ void get_conversation(Call& call) {
 void update_conversation(Call& call) {
   const Json metadata = api::read_conversation_update(call.body());
   conversation_record(call, call.variables[0], "conversation_id");
-  const ConversationLease lease(call.service, call.owner, call.variables[0]);
+  std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, call.variables[0]);
   Record record = conversation_record(call, call.variables[0], "conversation_id");
   Json body = Json::parse(record.body);
   body["metadata"] = metadata;
   record.body = api::dump(body);
   record.updated = static_cast<int64_t>(std::time(nullptr));
   call.service.records().put(record);
+  lease.reset();  // before the client is told
   call.reply(conversation_of(record));
 }
 
 void delete_conversation(Call& call) {
   const std::string id = call.variables[0];
   const Record record = conversation_record(call, id, "conversation_id");
-  const ConversationLease lease(call.service, call.owner, id);
+  std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, id);
   for (const Json& item : conversation_items(call, id)) call.service.records().remove(call.owner, "item", item["id"]);
   delete_thread(call, id);
   call.service.records().remove(call.owner, "conversation", id);
   forget_state(call, record.state);
+  lease.reset();  // before the client is told
   call.reply({{"id", id}, {"object", "conversation.deleted"}, {"deleted", true}});
 }
 
@@ -91,8 +94,9 @@ void get_conversation_items(Call& call) {
 void post_conversation_items(Call& call) {
   const Json items = api::read_conversation_items(call.body());
   conversation_record(call, call.variables[0], "conversation_id");
-  const ConversationLease lease(call.service, call.owner, call.variables[0]);
+  std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, call.variables[0]);
   call.service.records().put({}, item_records(call, call.variables[0], items));
+  lease.reset();  // before the client is told
   call.reply(api::list_of(shown_items(items), false));
 }
 
@@ -100,8 +104,9 @@ void get_conversation_item(Call& call) { call.reply(api::shown(Json::parse(item_
 
 void delete_conversation_item(Call& call) {
   const Record item = item_record(call);
-  const ConversationLease lease(call.service, call.owner, call.variables[0]);
+  std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, call.variables[0]);
   call.service.records().remove(call.owner, "item", item.id);
+  lease.reset();  // before the client is told
   call.reply(conversation_of(conversation_record(call, call.variables[0], "conversation_id")));
 }
 

@@ -175,11 +175,12 @@ void read_into_memory(Call& call) {
   const api::MemoryAsk ask = api::read_memory_addition(call.request());
   stream_errors(call);
   Record record = memory_record(call, call.variables[0], "memory_id");
-  const ConversationLease lease(call.service, call.owner, record.id);
+  std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, record.id);
   const std::string before = record.state;
   set_state(call, record, read_texts(call, ask, before), ask.sources);
   note_texts(call, record.id, ask);
   keep_memory(call, record, /*anew=*/false);
+  lease.reset();  // before the client is told
   reply_memory(call, record, ask.stream);
 }
 

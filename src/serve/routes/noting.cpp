@@ -37,7 +37,7 @@ Json look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
   for (const Passage& passage : found)
     out.push_back(
         {{"source", passage.source}, {"offset", passage.offset}, {"score", passage.score}, {"text", passage.text}});
-  if (!found.empty()) *question = notes_text(found) + "\n\n" + *question;
+  if (!found.empty()) *question = notes_text(found) + "\n" + *question;
   return out;
 }
 

@@ -68,6 +68,7 @@ class Responding {
     const Json response = api::response_done(begun_, end, output, answered.usage, answered.about);
     for (size_t i = 0; i < output.size(); ++i) output[i][kWritten] = i == 0 ? choice.message : Json(nullptr);
     keep(response, output, choice.state, end.status != "failed" && !call_.exchange.gone());
+    lease_.reset();  // before the client is told, who may go on at once
     return response;
   }
 

@@ -137,8 +137,10 @@ void Service::handle(Exchange& exchange) {
     else if (call.stream_error)
       exchange.write(call.stream_error(error));
   }
+  // A client may close as soon as it has a whole reply; one that leaves a stream has not got it.
+  const bool left = exchange.status() == 0 || (call.streaming && exchange.gone());
   if (call.streaming) exchange.end();
-  log.status = exchange.gone() ? 499 : exchange.status();
+  log.status = left ? 499 : exchange.status();
   log.milliseconds = call.seconds() * 1000;
   metrics_.request(pattern, log.status, call.seconds());
   log_.write(log);

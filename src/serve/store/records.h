@@ -29,7 +29,7 @@ struct StateRow {
   std::string id, owner, parent;  // parent: the state that its tokens follow on ("": the first)
   std::string base;               // what its text began from, and how it learns, in the engine's words
   std::string model;              // fingerprint
-  std::string tokens;  // those after the parent's: int32, little endian
+  std::string tokens;             // those after the parent's: int32, little endian
   uint64_t length = 0, hash_high = 0, hash_low = 0;  // of all bytes since the base, as the state index counts them
   int64_t position = 0, steps = 0;
   uint64_t bytes = 0;             // of its tensors

@@ -1,6 +1,6 @@
 #include "ttt/steps/amortized.h"
 
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 #include "model/rope.h"
 #include "ttt/steps/plain.h"
 
@@ -117,7 +117,7 @@ void AmortizedChunk::suffix_unit(const Weights& w, const Memory& memory) {
   for (const Mlp& mlp : memory.W_S) fast_S.push_back({mlp});
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const KvCache& kv = memory.layer_L[static_cast<size_t>(block)].kv();
-    return attend_window(config_, now, kv.before(memory.filled - done_, config_.window - 1));
+    return attend_window(config_, block, now, kv.before(memory.filled - done_, config_.layer(block).window - 1));
   };
   const auto recur = [&](int64_t block, const auto& run) {
     return run(state_S1_[static_cast<size_t>(block - config_.prefix_len() - 1)]);

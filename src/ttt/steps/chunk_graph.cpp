@@ -55,9 +55,11 @@ ChunkGraph::ChunkGraph(const ModelConfig& config, const Weights& weights, Memory
 }
 
 bool ChunkGraph::repeats(const ModelConfig& c, const Memory& memory) {
-  for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i)
+  for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i) {
     if (memory.layer_L[static_cast<size_t>(i)].recurrent()) return false;  // a state is another tensor after each chunk
-  return c.suffix_len > 0 && memory.filled == 0 && (c.suffix_len == 1 || memory.position >= c.window);
+    if (memory.position < c.layer(i).window) return false;
+  }
+  return c.suffix_len > 0 && memory.filled == 0;
 }
 
 const ChunkGraph::Result& ChunkGraph::run(const Tensor& h_BbD, const ops::RopeTable& rope) {
@@ -86,11 +88,11 @@ void ChunkGraph::find_windows() {
 }
 
 void ChunkGraph::step() {
-  const int64_t kept = c_.window - 1;
   result_ = {};  // before there is another gradient
   ChunkInput in{memory_.h_BbD, {}, {}, rope_};
   in.rounded_S = rounded_S_;
   for (const ops::KvWindow& window : window_S1_) {
+    const int64_t kept = window.length() - c_.chunk;
     in.past_S1.push_back(part_of(window, 0, kept));
     in.own_S1.push_back(part_of(window, kept, c_.chunk));
   }
@@ -98,8 +100,8 @@ void ChunkGraph::step() {
   result_.gradient.kv_S1.clear();
   result_.norm_B = inner_step(memory_.W_S, result_.gradient.g_S, eta_S_, c_.inner_clip, memory_.W_S, rounded_S_);
   for (const ops::KvWindow& window : window_S1_) {
-    keep_last(window.k_BWGd, kept);
-    keep_last(window.v_BWGd, kept);
+    keep_last(window.k_BWGd, window.length() - c_.chunk);
+    keep_last(window.v_BWGd, window.length() - c_.chunk);
   }
 }
 

@@ -19,7 +19,8 @@ class ChunkGraph {
   /// eta_S: inner_rates(). All but eta must outlive it.
   ChunkGraph(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S);
 
-  /// Whether the next chunk is the same work as all after it: the memory is at a chunk's start, and its window is full.
+  /// Whether the next chunk is the same work as all after it: the memory is at a chunk's start, and its windows are
+  /// full.
   static bool repeats(const ModelConfig& config, const Memory& memory);
 
   /// Valid until the next run.
@@ -43,7 +44,7 @@ class ChunkGraph {
   ops::Graph graph_;
   ops::RopeTable rope_;
   std::vector<Mlp> rounded_S_;  // the fast weights in bf16, kept up by the steps; empty where nothing is rounded
-  std::vector<ops::KvWindow> window_S1_;  // past and own keys and values, [B, window - 1 + chunk, G, d]
+  std::vector<ops::KvWindow> window_S1_;  // past and own keys and values, [B, their window - 1 + chunk, G, d]
   Result result_;
 };
 

@@ -1,4 +1,4 @@
-#include "model/mixers/attention.h"
+#include "model/mixers/attention/attention.h"
 
 #include "model/rope.h"
 #include "ops/linear/linear.h"
@@ -10,7 +10,7 @@ namespace {
 
 Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
   const ModelConfig& c = pass.config;
-  const BlockWeights& w = pass.w;
+  const AttentionWeights& w = pass.w.attention;
   const Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
   const auto heads =
       ops::split_heads(qkv_PBTC, w.q_norm_d, w.k_norm_d, c.layer(pass.layer).rotated ? pass.rope : unrotated(pass.rope),
@@ -21,12 +21,13 @@ Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
 
 }  // namespace
 
-const LayerMixer attention_mixer{.mix = attention, .state = nullptr};
+const LayerMixer attention_mixer{.mix = attention, .state = nullptr, .parameters = attention_parameters};
 
 double attention_scale(const ModelConfig& c) { return 1 / std::sqrt(static_cast<double>(c.head_dim)); }
 
-Tensor attend_window(const ModelConfig& c, const ops::Heads& now, const ops::KvWindow& past) {
-  return ops::windowed_attention(now.q_PBTHd, now.k_PBTGd, now.v_PBTGd, past, c.window, attention_scale(c));
+Tensor attend_window(const ModelConfig& c, int64_t layer, const ops::Heads& now, const ops::KvWindow& past) {
+  return ops::windowed_attention(now.q_PBTHd, now.k_PBTGd, now.v_PBTGd, past, c.layer(layer).window,
+                                 attention_scale(c));
 }
 
 }  // namespace ingrain

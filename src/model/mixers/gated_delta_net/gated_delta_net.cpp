@@ -1,4 +1,4 @@
-#include "model/mixers/gated_delta_net.h"
+#include "model/mixers/gated_delta_net/gated_delta_net.h"
 
 #include "ops/gated_delta/gated_delta.h"
 #include "ops/gated_delta/parts.h"
@@ -14,13 +14,36 @@ constexpr double kUnitEps = 1e-6;  // of the keys' and queries' lengths
 
 /// Channels of x [B, T, C] from `first` on, as heads [B, T, heads, d].
 Tensor heads_of(const Tensor& x_BTC, int64_t first, int64_t heads, int64_t d) {
-  return x_BTC.narrow(2, first, heads * d).unflatten(2, {heads, d});
+  return x_BTC.narrow(2, first, heads * d).view({x_BTC.size(0), x_BTC.size(1), heads, d});
+}
+
+Tensor mix_by_delta(const MixerPass& pass, const Tensor& x_PBTD) {
+  TORCH_CHECK(x_PBTD.size(0) == 1, "a Gated DeltaNet has no tangents");
+  const ModelConfig& c = pass.config;
+  return pass.carry.recur(pass.layer, [&](RecurrentState& state) {
+    return gated_delta_net(c.mixers.gated_delta_net, pass.w.gated_delta_net, c.rms_eps, ops::primal(x_PBTD), state)
+        .unsqueeze(0);
+  });
+}
+
+std::vector<StatePart> delta_state(const ModelConfig& c, int64_t) {
+  const GatedDeltaNetSizes& s = c.mixers.gated_delta_net;
+  return {{"conv", {s.kernel - 1, s.convolved()}, false}, {"delta", {s.value_heads, s.key_dim, s.value_dim}, true}};
+}
+
+/// Sᵀ k, k uᵀ and Sᵀ q.
+double delta_work(const ModelConfig& c) {
+  const GatedDeltaNetSizes& s = c.mixers.gated_delta_net;
+  return 3.0 * static_cast<double>(s.value_heads * s.key_dim * s.value_dim);
 }
 
 }  // namespace
 
-Tensor gated_delta_net(const GatedDeltaNetShape& s, const GatedDeltaNetWeights& w, double eps, const Tensor& x_BTD,
-                       std::vector<Tensor>& state) {
+const LayerMixer gated_delta_net_mixer{
+    .mix = mix_by_delta, .state = delta_state, .parameters = gated_delta_net_parameters, .state_work = delta_work};
+
+Tensor gated_delta_net(const GatedDeltaNetSizes& s, const GatedDeltaNetWeights& w, double eps, const Tensor& x_BTD,
+                       RecurrentState& state) {
   const auto project = [&](const Tensor& y_BTC, const Tensor& w_FC) {
     return ops::linear(y_BTC.unsqueeze(0), w_FC).select(0, 0);
   };

@@ -1,0 +1,144 @@
+// What every kind of mixer must be, and what models with a Gated DeltaNet (src/model/mixers) are beyond the properties
+// of reading, writing and memory files, which their own tests hold them to.
+#include "model/mixers/mixer.h"
+
+#include "same_memory.h"
+#include "scratch.h"
+#include "session/session.h"
+#include "store/model_files.h"
+#include "ttt/outer_gradient.h"
+
+#include <gmock/gmock.h>
+
+namespace ingrain::ttt {
+namespace {
+
+using test::max_difference;
+using test::random_tokens;
+using test::tiny_model;
+using test::TinyShape;
+using ::testing::HasSubstr;
+
+/// Scores of whole texts go through chunks of 64 tokens; token by token through the recurrence.
+TEST(GatedDeltaNet, in_chunks_and_as_a_recurrence_is_one_model) {
+  for (const auto& [type, most] : {std::pair(at::kFloat, 1e-4), {at::kDouble, 1e-10}}) {
+    for (const TinyShape& shape :
+         {TinyShape{.suffix = 0, .delta = 1}, TinyShape{.layers = 4, .suffix = 1, .chunk = 96, .delta = 2}}) {
+      const Network model = tiny_model(shape, type);
+      const Tensor tokens = random_tokens(model.config, 2, 200);
+      Memory whole = empty_memory(model, 2), parts = empty_memory(model, 2);
+      const Tensor scores = read(model, whole, tokens).nll_Bn;
+      std::vector<Tensor> one_by_one;
+      for (int64_t t = 0; t < 200; ++t) one_by_one.push_back(read(model, parts, tokens.narrow(1, t, 1)).nll_Bn);
+      EXPECT_LT(max_difference(scores.narrow(1, 1, 199), at::cat(one_by_one, 1).narrow(1, 1, 199)), most);
+      test::expect_same_memory(model, whole, parts, most);
+    }
+  }
+}
+
+/// What was read long ago matters: a state is no window.
+TEST(GatedDeltaNet, remembers_what_no_window_holds) {
+  for (const int64_t delta : {0, 2}) {
+    const Network model = tiny_model({.suffix = 0, .window = 2, .delta = delta});
+    Tensor tokens = random_tokens(model.config, 1, 40);
+    const auto last_logits = [&] {
+      Memory memory = empty_memory(model);
+      read(model, memory, tokens);
+      return next_logits(model, memory);
+    };
+    const Tensor before = last_logits();
+    tokens[0][3] = (tokens[0][3].item<int64_t>() + 5) % 37;
+    const double changed = max_difference(before, last_logits());
+    EXPECT_EQ(changed > 1e-9, delta > 0);
+    if (delta == 0) {
+      EXPECT_EQ(changed, 0);
+    }
+  }
+}
+
+TEST(GatedDeltaNet, writing_is_captured_on_the_cpu) {
+  const Network model = tiny_model({.layers = 4, .suffix = 3, .delta = 2}, at::kFloat);
+  for (const int64_t batch : {1, 2}) {
+    Memory memory = empty_memory(model, batch);
+    const Tensor tokens = random_tokens(model.config, batch, 12);
+    read(model, memory, tokens.narrow(1, 0, 6));
+    session::Session session(model, std::move(memory));
+    for (int64_t t = 6; t < 12; ++t) session.write(tokens.narrow(1, t, 1));
+    ASSERT_NE(session.graph(), nullptr);
+    EXPECT_TRUE(session.graph()->captured()) << session.graph()->refusal();
+  }
+}
+
+struct OuterCase {
+  TinyShape shape;
+  bool meta;  // or standard
+};
+
+class MixerGradient : public ::testing::TestWithParam<OuterCase> {};
+
+/// Parameter by parameter along a random direction, so that none hides behind another.
+TEST_P(MixerGradient, equals_finite_differences) {
+  const auto& [shape, meta] = GetParam();
+  const Network model = tiny_model(shape);
+  const ModelConfig& c = model.config;
+  const Tensor tokens = random_tokens(c, 2, 4 * c.chunk + 1);
+  const auto outer = meta ? meta_gradient : standard_gradient;
+  GradientSums gradients(c, model.weights);
+  outer(c, gradients, tokens, {});
+  Weights sums = gradients.sums();
+  at::manual_seed(13);
+  for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
+    const Tensor& sum = p.member(sums, layer);
+    const Tensor direction = at::randn_like(sum) / std::sqrt(static_cast<double>(sum.numel()));
+    const auto loss_at = [&](double by) {
+      Weights w = model.weights;
+      Tensor& x = p.member(w, layer);
+      x = x + direction * by;
+      const GradientSums none(c, w, [](const std::string&) { return false; });
+      return outer(c, none, tokens, {}).mean();
+    };
+    const auto central = [&](double h) { return (loss_at(h) - loss_at(-h)) / (2 * h); };
+    const double slope = (sum * direction).sum().item<double>(), extrapolated = (4 * central(1e-4) - central(2e-4)) / 3;
+    EXPECT_NEAR(extrapolated, slope, 1e-8 + 1e-6 * std::abs(slope)) << full_name(p, layer);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, MixerGradient,
+                         ::testing::Values(OuterCase{{.delta = 1}, false},
+                                           OuterCase{{.layers = 4, .suffix = 3, .delta = 2}, false},
+                                           OuterCase{{.suffix = 0, .chunk = 16, .delta = 1}, false},
+                                           OuterCase{{.layers = 3, .suffix = 2, .delta = 2}, true},
+                                           OuterCase{{.layers = 2, .suffix = 1, .chunk = 12, .delta = 1}, true}));
+
+TEST(MetaTraining, through_recurrent_suffix_blocks_after_the_first_is_refused_by_name) {
+  const Network model = tiny_model({.delta = 3});
+  GradientSums gradients(model.config, model.weights);
+  EXPECT_THAT(error_of([&] { meta_gradient(model.config, gradients, random_tokens(model.config, 1, 17)); }),
+              AllOf(HasSubstr("block 2 has a recurrent mixer"), HasSubstr("train.mode = \"standard\"")));
+}
+
+using MixerFiles = ScratchTest;
+
+TEST_F(MixerFiles, a_model_with_gated_delta_nets_is_saved_and_loaded_with_the_same_bits) {
+  const Network model = tiny_model({.layers = 4, .suffix = 1, .delta = 2, .full = 3}, at::kFloat);
+  save_model(dir_ / "model", model.config, model.weights, at::kFloat);
+  const Network loaded = load_model(dir_ / "model", at::kFloat);
+  EXPECT_EQ(loaded.config.layers, model.config.layers);
+  const auto a = parameter_list(model.config, model.weights), b = parameter_list(loaded.config, loaded.weights);
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(a[i].equal(b[i])) << "parameter " << i;
+}
+
+TEST(Mixers, have_parameters_in_their_own_layers_alone) {
+  const ModelConfig c = test::tiny_config({.layers = 4, .delta = 2});
+  for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
+    each_mixer(c.mixers, [&](MixerKind kind, const auto&) {
+      for (const Parameter& row : mixer_of(kind).parameters()) {
+        EXPECT_TRUE(row.name != p.name || c.layer(layer).mixer == kind) << full_name(p, layer);
+      }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace ingrain::ttt

@@ -1,0 +1,279 @@
+"""Every endpoint of the real server, by plain HTTP, with the embedded model."""
+import json
+import re
+import signal
+
+import pytest
+from serving import ROOT, Server
+
+KEYS = "anna:sk-anna-0123456789\nben:sk-ben-01234567890\n"
+ANNA = {"Authorization": "Bearer sk-anna-0123456789"}
+BEN = {"x-api-key": "sk-ben-01234567890"}
+CERTAIN = {"temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("serve") / "store", "--log", tmp_path_factory.mktemp("log") / "log") as running:
+        yield running
+
+
+def refusal(server, method, path, body=None, headers=None):
+    status, _, reply = server.request(method, path, body, headers)
+    return status, reply["error"]
+
+
+def test_what_is_there(server):
+    assert server.request("GET", "/health")[2] == {"status": "ok"}
+    models = server.request("GET", "/v1/models")[2]["data"]
+    assert [m["id"] for m in models] == ["reader-17m"]
+    assert server.request("GET", "/v1/models/reader-17m")[2]["object"] == "model"
+    assert refusal(server, "GET", "/v1/models/gpt-5")[1]["code"] == "model_not_found"
+    assert refusal(server, "GET", "/v2/none")[0] == 404
+    status, headers, _ = server.request("GET", "/v1/responses")
+    assert status == 405 and headers["Allow"] == "POST"
+    tokens = server.post("/tokenize", {"content": "Emma Woodhouse"})["tokens"]
+    assert server.post("/detokenize", {"tokens": tokens})["content"] == "Emma Woodhouse"
+
+
+def test_the_openapi_document_names_every_route(server):
+    table = (ROOT / "src" / "serve" / "routes" / "table.cpp").read_text()
+    routes = {(method.lower(), path) for method, path in re.findall(r'\{"([A-Z]+)", "([^"]+)"', table)}
+    paths = server.request("GET", "/openapi.json")[2]["paths"]
+    assert routes == {(method, path) for path, methods in paths.items() for method in methods}
+
+
+def test_a_response_goes_on_from_the_one_before_and_reads_only_what_is_new(server):
+    first = server.post("/v1/responses", {"input": "Who is Emma?", "max_output_tokens": 8, **CERTAIN})
+    assert first["status"] in ("completed", "incomplete") and first["output"][0]["content"][0]["type"] == "output_text"
+    second = server.post("/v1/responses", {"input": "And her father?", "previous_response_id": first["id"],
+                                           "max_output_tokens": 4, **CERTAIN})
+    usage = second["usage"]
+    assert usage["input_tokens_details"]["cached_tokens"] >= first["usage"]["input_tokens"]
+    assert usage["input_tokens"] - usage["input_tokens_details"]["cached_tokens"] < 20
+    fork = server.post("/v1/responses", {"input": "And her father?", "previous_response_id": first["id"],
+                                         "max_output_tokens": 4, **CERTAIN})
+    assert fork["output"][0]["content"][0]["text"] == second["output"][0]["content"][0]["text"]
+    assert server.request("GET", f"/v1/responses/{first['id']}")[2] == first
+    items = server.request("GET", f"/v1/responses/{second['id']}/input_items")[2]
+    assert items["data"][0]["content"][0]["text"] == "And her father?" and not items["has_more"]
+    assert server.request("DELETE", f"/v1/responses/{first['id']}")[2]["deleted"]
+    assert refusal(server, "GET", f"/v1/responses/{first['id']}")[0] == 404
+    status, error = refusal(server, "POST", "/v1/responses", {"input": "x", "previous_response_id": second["id"]})
+    assert status == 404 and error["param"] == "previous_response_id"
+
+
+def test_a_stream_of_a_response_is_the_response(server):
+    ask = {"input": "Who is Emma?", "max_output_tokens": 6, "stream": True, **CERTAIN}
+    events = list(server.events("/v1/responses", ask))
+    names = [name for name, _ in events]
+    assert names[:4] == ["response.created", "response.in_progress", "response.output_item.added",
+                         "response.content_part.added"]
+    assert names[-4:-1] == ["response.output_text.done", "response.content_part.done", "response.output_item.done"]
+    assert all(data["type"] == name for name, data in events)
+    assert [data["sequence_number"] for _, data in events] == list(range(len(events)))
+    final = events[-1][1]["response"]
+    text = "".join(data["delta"] for name, data in events if name == "response.output_text.delta")
+    assert text == final["output"][0]["content"][0]["text"]
+    assert names[-1] == "response." + final["status"]
+    assert server.request("GET", f"/v1/responses/{final['id']}")[2] == final
+
+
+def test_what_is_not_stored_is_not_there(server):
+    reply = server.post("/v1/responses", {"input": "Hello.", "store": False, "max_output_tokens": 2})
+    assert refusal(server, "GET", f"/v1/responses/{reply['id']}")[0] == 404
+
+
+def test_a_limit_makes_a_response_incomplete(server):
+    reply = server.post("/v1/responses", {"input": "Tell me a long story.", "max_output_tokens": 1, **CERTAIN})
+    assert reply["status"] == "incomplete" and reply["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def test_conversations_keep_what_was_said(server):
+    conversation = server.post("/v1/conversations", {"metadata": {"a": "b"}, "items": [
+        {"type": "message", "role": "system", "content": "Be brief."}]})
+    path = f"/v1/conversations/{conversation['id']}"
+    reply = server.post("/v1/responses", {"input": "Who is Emma?", "conversation": conversation["id"],
+                                          "max_output_tokens": 4, **CERTAIN})
+    assert reply["conversation"] == {"id": conversation["id"]}
+    again = server.post("/v1/responses", {"input": "Who else?", "conversation": {"id": conversation["id"]},
+                                          "max_output_tokens": 4, **CERTAIN})
+    assert again["usage"]["input_tokens_details"]["cached_tokens"] >= reply["usage"]["input_tokens"]
+    items = server.request("GET", path + "/items?order=asc&limit=3")[2]
+    assert [item["role"] for item in items["data"]] == ["system", "user", "assistant"] and items["has_more"]
+    rest = server.request("GET", f"{path}/items?order=asc&after={items['last_id']}")[2]
+    assert [item["role"] for item in rest["data"]] == ["user", "assistant"] and not rest["has_more"]
+    item = items["data"][1]["id"]
+    assert server.request("GET", f"{path}/items/{item}")[2]["content"][0]["text"] == "Who is Emma?"
+    assert server.post(path, {"metadata": {"c": "d"}})["metadata"] == {"c": "d"}
+    assert server.request("DELETE", f"{path}/items/{item}")[2]["object"] == "conversation"
+    assert refusal(server, "GET", f"{path}/items/{item}")[0] == 404
+    assert server.request("DELETE", path)[2]["deleted"]
+    assert refusal(server, "GET", path)[0] == 404
+
+
+def test_chat_counts_every_choice_and_scores_every_token(server):
+    messages = [{"role": "user", "content": "Who is Emma?"}]
+    reply = server.post("/v1/chat/completions", {"messages": messages, "max_tokens": 5, "n": 2, "seed": 1,
+                                                 "logprobs": True, "top_logprobs": 2})
+    assert len(reply["choices"]) == 2
+    for choice in reply["choices"]:
+        scores = choice["logprobs"]["content"]
+        assert scores and all(len(s["top_logprobs"]) == 2 and s["logprob"] <= 0 for s in scores)
+        assert bytes(b for s in scores for b in s["bytes"]).decode(errors="replace").startswith(choice["message"]["content"])
+    assert reply["usage"]["total_tokens"] == reply["usage"]["prompt_tokens"] + reply["usage"]["completion_tokens"]
+    none = server.post("/v1/chat/completions", {"messages": messages, "max_tokens": 0})
+    assert none["usage"]["completion_tokens"] == 0 and none["choices"][0]["message"]["content"] == ""
+
+
+def test_json_is_json(server):
+    schema = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "maximum": 99, "minimum": 0}},
+              "required": ["name", "age"], "additionalProperties": False}
+    reply = server.post("/v1/chat/completions", {
+        "messages": [{"role": "user", "content": "Describe Emma."}], "max_tokens": 60, "seed": 3,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": schema}}})
+    assert reply["choices"][0]["finish_reason"] == "stop"
+    person = json.loads(reply["choices"][0]["message"]["content"])
+    assert set(person) == {"name", "age"} and 0 <= person["age"] <= 99
+    status, error = refusal(server, "POST", "/v1/chat/completions", {
+        "messages": [{"role": "user", "content": "x"}],
+        "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "string", "pattern": "a+"}}}})
+    assert status == 400 and "pattern" in error["message"]
+
+
+def test_completions_take_texts_and_tokens(server):
+    tokens = server.post("/tokenize", {"content": "Emma Woodhouse, handsome"})["tokens"]
+    ask = {"max_tokens": 4, **CERTAIN}
+    both = server.post("/v1/completions", {"prompt": ["Emma Woodhouse, handsome", "Once upon"], "logprobs": 1, **ask})
+    assert [choice["index"] for choice in both["choices"]] == [0, 1]
+    assert len(both["choices"][0]["logprobs"]["tokens"]) == 4
+    assert server.post("/v1/completions", {"prompt": tokens, **ask})["object"] == "text_completion"
+    events = list(server.events("/v1/completions", {"prompt": "Once upon", "stream": True, **ask}))
+    assert events[-1][1] == "[DONE]"
+    assert "".join(e["choices"][0]["text"] for _, e in events[:-1]) == both["choices"][1]["text"]
+
+
+def test_messages_are_anthropics(server):
+    ask = {"messages": [{"role": "user", "content": "Who is Emma?"}], "max_tokens": 4, **CERTAIN}
+    whole = server.post("/v1/messages", ask)
+    assert whole["type"] == "message" and whole["content"][0]["type"] == "text"
+    events = list(server.events("/v1/messages", {**ask, "stream": True}))
+    assert [name for name, _ in events][:3] == ["message_start", "ping", "content_block_start"]
+    assert [name for name, _ in events][-3:] == ["content_block_stop", "message_delta", "message_stop"]
+    assert "".join(d["delta"]["text"] for n, d in events if n == "content_block_delta") == whole["content"][0]["text"]
+    del ask["max_tokens"], ask["temperature"]
+    count = server.post("/v1/messages/count_tokens", ask)["input_tokens"]
+    assert count == whole["usage"]["input_tokens"] + whole["usage"]["cache_read_input_tokens"]
+    status, _, error = server.request("POST", "/v1/messages", {"messages": []})
+    assert status == 400 and error["type"] == "error" and error["error"]["type"] == "invalid_request_error"
+
+
+def form(**parts):
+    lines = []
+    for name, value in parts.items():
+        filename = f'; filename="{name}.txt"' if name == "file" else ""
+        lines += [f'--B\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n{value}\r\n']
+    return ("".join(lines) + "--B--\r\n").encode(), {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def test_memories_are_read_forked_carried_off_and_brought_back(server):
+    text = "The captain of the Gannet is Ilse Brandt. " + "The sea was calm that day, and nothing was said. " * 30
+    body, headers = form(name="gannet", file=text)
+    memory = server.request("POST", "/v1/memories", body, headers)[2]
+    assert memory["object"] == "memory" and memory["tokens"] > 100 and memory["sources"] == ["file.txt"]
+    assert refusal(server, "POST", "/v1/memories", {"name": "gannet", "text": "x"})[0] == 409
+    more = server.post("/v1/memories/gannet/read", {"text": "Then it rained."})
+    assert more["tokens"] > memory["tokens"] and more["id"] == memory["id"]
+    fork = server.post("/v1/memories/gannet/fork", {"name": "copy"})
+    assert fork["parent"] == memory["id"] and fork["tokens"] == more["tokens"]
+    assert server.post(f"/v1/memories/{fork['id']}", {"name": "other"})["name"] == "other"
+    assert [m["name"] for m in server.request("GET", "/v1/memories")[2]["data"]] == ["gannet", "other"]
+
+    ask = {"messages": [{"role": "user", "content": "Who is captain of the Gannet?"}], "max_tokens": 4, "memory": "gannet",
+           **CERTAIN}
+    noted = server.post("/v1/chat/completions", {**ask, "notepad": {"enabled": True, "passages": 1}})
+    assert "Ilse Brandt" in noted["ingrain"]["passages"][0]["text"]
+    assert noted["ingrain"]["passages"][0]["source"] == "file.txt"
+    plain = server.post("/v1/chat/completions", ask)
+    assert plain["ingrain"]["position"] > more["tokens"] and "passages" not in plain["ingrain"]
+
+    status, _, file = server.request("GET", "/v1/memories/gannet/content")
+    assert status == 200
+    back = b'--B\r\nContent-Disposition: form-data; name="memory"; filename="m"\r\n\r\n' + file + b"\r\n--B--\r\n"
+    assert server.request("POST", "/v1/memories", back, headers)[2]["tokens"] == more["tokens"]
+    status, error = refusal(server, "POST", "/v1/memories", back.replace(file, b"damaged"), headers)
+    assert status == 400 and "/" not in error["message"].split(":")[0]
+    for name in ("gannet", "other"):
+        assert server.request("DELETE", f"/v1/memories/{name}")[2]["deleted"]
+    assert refusal(server, "POST", "/v1/chat/completions", ask) == (404, {
+        "message": "the memory 'gannet' is not there", "type": "invalid_request_error", "param": "memory", "code": "not_found"})
+
+
+def test_reading_tells_of_its_progress(server):
+    events = list(server.events("/v1/memories", {"text": "It was a fine day. " * 300, "stream": True}))
+    names = [name for name, _ in events]
+    assert names[-1] == "memory.completed" and "memory.reading" in names and "memory.step" in names
+
+
+def test_refusals_name_the_field(server):
+    ask = {"messages": [{"role": "user", "content": "x"}]}
+    for more, param in (({"frobnicate": 1}, "frobnicate"), ({"temperature": 3}, "temperature"), ({"n": 99}, "n"),
+                        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools")):
+        status, error = refusal(server, "POST", "/v1/chat/completions", {**ask, **more})
+        assert status == 400 and error["type"] == "invalid_request_error", error
+        assert error["param"] == param or more.get("tools"), error
+    assert refusal(server, "POST", "/v1/chat/completions", {**ask, "model": "gpt-5"})[1]["code"] == "model_not_found"
+    assert refusal(server, "POST", "/v1/responses", b"{")[0] == 400
+    assert refusal(server, "POST", "/v1/responses", {"input": "x", "background": True})[1]["param"] == "background"
+
+
+def test_figures_are_prometheus(server):
+    text = server.request("GET", "/metrics")[2].decode()
+    assert re.search(r"^ingrain_tokens_read_total [1-9]", text, re.M)
+    assert re.search(r'^ingrain_requests_total\{route="/v1/responses/\{id\}",status="200"\} \d', text, re.M)
+    assert 'ingrain_first_text_seconds_bucket{le="+Inf"}' in text
+
+
+def test_each_key_has_its_own(tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(KEYS)
+    with Server(tmp_path / "store", "--keys", keys, "--rate", 30) as server:
+        status, headers, reply = server.request("GET", "/v1/models")
+        assert status == 401 and reply["error"]["code"] == "invalid_api_key" and "WWW-Authenticate" in headers
+        assert server.request("GET", "/health")[0] == 200
+        ask = {"input": "Who is Emma?", "max_output_tokens": 2, **CERTAIN}
+        hers = server.post("/v1/responses", ask, headers=ANNA)
+        his = server.post("/v1/responses", ask, headers=BEN)
+        assert his["usage"]["input_tokens_details"]["cached_tokens"] == 0, "nothing of another's is known"
+        assert refusal(server, "GET", f"/v1/responses/{hers['id']}", headers=BEN)[0] == 404
+        assert refusal(server, "POST", "/v1/responses", {**ask, "previous_response_id": hers["id"]}, BEN)[0] == 404
+        server.post("/v1/memories", {"name": "mine", "text": "Once upon a time."}, headers=ANNA)
+        assert server.request("GET", "/v1/memories", headers=BEN)[2]["data"] == []
+        while server.request("GET", "/v1/models", headers=BEN)[0] == 200:
+            pass
+        status, headers, reply = server.request("GET", "/v1/models", headers=BEN)
+        assert status == 429 and int(headers["Retry-After"]) >= 1 and reply["error"]["code"] == "rate_limit_exceeded"
+        assert server.request("GET", "/v1/models", headers=ANNA)[0] == 200
+
+
+def test_what_was_said_outlives_the_server_and_the_log_does_not_say_it(tmp_path):
+    log = tmp_path / "log"
+    with Server(tmp_path / "store", "--log", log) as server:
+        first = server.post("/v1/responses", {"input": "Who is Emma?", "max_output_tokens": 4, **CERTAIN})
+        assert server.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    with Server(tmp_path / "store", "--log", log) as server:
+        second = server.post("/v1/responses", {"input": "And then?", "previous_response_id": first["id"],
+                                               "max_output_tokens": 4, **CERTAIN})
+    assert second["usage"]["input_tokens_details"]["cached_tokens"] >= first["usage"]["input_tokens"]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["status"] for line in lines] == [200, 200] and lines[1]["cached_tokens"] > 0
+    assert "Emma" not in log.read_text()
+
+
+def test_options_come_from_a_file_and_the_environment(tmp_path):
+    config = tmp_path / "serve.toml"
+    config.write_text('[serve]\nname = "from-file"\nmax-tokens = 2\nrate = 100\n')
+    with Server(tmp_path / "store", "--config", config, environment={"INGRAIN_SERVE_MAX_TOKENS": "3"}) as server:
+        assert server.request("GET", "/v1/models")[2]["data"][0]["id"] == "from-file"
+        reply = server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "A story."}], **CERTAIN})
+        assert reply["usage"]["completion_tokens"] <= 3
