@@ -118,8 +118,10 @@ def answer_with(page, text):
 
 
 def never_ends(page):
-    """Answers end at their limit alone: the small model likes to say nothing."""
+    """Answers end at their limit alone: the small model's end with a line, and it likes to say nothing."""
+    vocabulary = json.loads((READER / "tokenizer.json").read_text())["model"]["vocab"]
     ends = json.loads((READER / "config.json").read_text())["eos_token_id"]
+    ends += [token for text, token in vocabulary.items() if "\u010a" in text]  # how byte-level BPE writes a line's end
     more = {"logit_bias": {str(token): -100 for token in ends}}
     page.route("**/v1/responses", lambda route: route.continue_(post_data=json.dumps({**route.request.post_data_json, **more})))
 

@@ -41,7 +41,7 @@ function draw(steps) {
   chart.replaceChildren();
   for (const loss of [at.high, middle, at.low]) {
     chart.append(svg("line", { x1: kLeft, x2: kWidth, y1: at.y(loss), y2: at.y(loss), class: "grid" }),
-      label(kLeft - 5, at.y(loss) + 3, loss.toFixed(1), "end"));
+      label(kLeft - 5, at.y(loss) + 3, loss.toFixed(at.high - at.low < 1 ? 2 : 1), "end"));
   }
   chart.append(label(kLeft, kHeight - 2, `step ${at.first + 1}`, "start"), label(kWidth - 2, kHeight - 2, number(at.last + 1), "end"));
   const path = points.map(([step, loss], i) => `${i ? "L" : "M"}${at.x(step).toFixed(1)} ${at.y(loss).toFixed(1)}`).join("");
