@@ -12,13 +12,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kAnswer = "ingrain_answer";
-
 /// As transformers and other servers do before a template sees it.
 Json cleaned(const Json& message) {
   Json out = Json::object();
   for (const auto& [key, value] : message.items())
-    if (!value.is_null() && key != kAnswer) out[key] = value;
+    if (!value.is_null() && key != kAnswerMember) out[key] = value;
   if (out.contains("tool_calls") && out["tool_calls"].is_array())
     for (Json& call : out["tool_calls"]) {
       if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) continue;
@@ -70,8 +68,8 @@ chat::Conversation PromptReader::conversation_of(const Prompt& prompt, const Jso
   if (prompt.extra.is_object()) out.set_extra(prompt.extra);
   for (const Json& message : messages) {
     // An answer of this model's, as it wrote it: calls of tools, too, are then in its own words.
-    if (message.contains(kAnswer) && message[kAnswer].is_array()) {
-      out.add_answer(pieces_of(message[kAnswer]));
+    if (message.contains(kAnswerMember) && message[kAnswerMember].is_array()) {
+      out.add_answer(pieces_of(message[kAnswerMember]));
       continue;
     }
     Json clean = cleaned(message);
@@ -96,7 +94,7 @@ size_t PromptReader::shared_of(const Prompt& prompt, std::span<const int32_t> to
   Json messages(prompt.messages.begin(), first);
   Json other = *first;
   other["content"] = "\x01";
-  other.erase(kAnswer);
+  other.erase(kAnswerMember);
   other.erase("tool_calls");
   messages.push_back(std::move(other));
   try {
