@@ -1,7 +1,7 @@
 #include "session/generate.h"
 
 #include "api/parts.h"
-#include "base/error.h"
+#include "base/option_error.h"
 #include "session/sampler.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ Generated generate(Memory& memory, const GenerateOptions& options, const std::fu
   ModelConfig config = state.network().config;
   for (const auto& [id, bias] : options.sampling.logit_bias)
     if (id < 0 || id >= config.vocab_size)
-      fail_usage("logit bias {}={}: the model's ids are 0 to {}", id, bias, config.vocab_size - 1);
+      fail_option("logit_bias", "names token {}; the model's ids are 0 to {}", id, config.vocab_size - 1);
   const auto own_ends = static_cast<std::ptrdiff_t>(config.eos_ids.size());
   for (const std::string& stop : options.stop)
     if (const auto id = state.tokenizer().token_to_id(stop); id && state.tokenizer().is_special(*id))

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "base/utf8.h"
 #include "cli/model_options.h"
 #include "cli/ranges.h"
 
@@ -14,10 +15,9 @@ namespace {
 
 /// "--memory-budget" may be INGRAIN_SERVE_MEMORY_BUDGET.
 std::string environment_name(const CLI::Option& option) {
-  std::string out = "INGRAIN_SERVE_";
-  for (const char c : option.get_lnames().at(0))
-    out += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return out;
+  std::string out = in_ascii_upper(option.get_lnames().at(0));
+  std::replace(out.begin(), out.end(), '-', '_');
+  return "INGRAIN_SERVE_" + out;
 }
 
 }  // namespace

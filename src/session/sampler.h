@@ -13,7 +13,7 @@
 
 namespace ingrain::session {
 
-/// UsageError naming the option if one is out of range.
+/// OptionError if one is out of range.
 void validate(const SamplingOptions& options);
 
 /// The same seed, options and logits give the same tokens on every machine: the generator is SplitMix64, one draw a

@@ -5,6 +5,7 @@
 #include "serve/grammar/json_schema.h"
 #include "serve/grammar/tool_calls.h"
 #include "serve/grammar/walk.h"
+#include "tokenizer/byte_alphabet.h"
 
 #include <bit>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 #include "serve/api/memories_api.h"
 
 #include "serve/api/fields.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 
@@ -18,9 +18,9 @@ void read_memory_fields(Fields& fields, MemoryAsk& out) {
 
 void add_memory_text(MemoryAsk& out, FormPart&& part) {
   if (part.body.substr(0, 8192).find('\0') != std::string::npos)
-    refuse("file", "'{}' holds zero bytes: it is no text", tokenizer::utf8_lossy(part.filename).substr(0, 100));
+    refuse("file", "'{}' holds zero bytes: it is no text", utf8_lossy(part.filename).substr(0, 100));
   out.texts.push_back(std::move(part.body));
-  out.sources.push_back(tokenizer::utf8_lossy(part.filename));
+  out.sources.push_back(utf8_lossy(part.filename));
 }
 
 MemoryAsk read_memory_form(const Request& request, const std::string& type, bool anew) {
@@ -53,7 +53,7 @@ std::string type_of(const Request& request) {
 
 void check_memory_name(const std::string& name, const std::string& param) {
   const bool bad = name.empty() || name.size() > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
-                   tokenizer::valid_utf8_length(name, 0) != name.size() ||
+                   !is_utf8(name) ||
                    std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (bad)
     refuse(param, "'{}' must be 1 to 100 bytes of text without control characters and '/', and not begin with 'mem_'",

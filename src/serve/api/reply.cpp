@@ -1,6 +1,6 @@
 #include "serve/api/reply.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,9 +14,7 @@ Json score_json(const TokenScore& score) {
   return {{"token", token_text(score.bytes)}, {"logprob", finite(score.logprob)}, {"bytes", std::move(bytes)}};
 }
 
-int64_t characters(std::string_view bytes) {
-  return std::count_if(bytes.begin(), bytes.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
+int64_t characters(std::string_view bytes) { return static_cast<int64_t>(count_utf8(bytes)); }
 
 }  // namespace
 
@@ -87,7 +85,7 @@ Json progress_of(const Event& event) {
 double finite(double logprob) { return std::isfinite(logprob) ? std::max(logprob, -9999.0) : -9999.0; }
 
 std::string token_text(const std::string& bytes) {
-  if (tokenizer::valid_utf8_length(bytes, 0) == bytes.size()) return bytes;
+  if (is_utf8(bytes)) return bytes;
   std::string out;
   for (const char byte : bytes) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
   return out;

@@ -2,6 +2,7 @@
 
 #include "api/parts.h"
 #include "base/error.h"
+#include "base/option_error.h"
 #include "serve/engine/prompt_tokens.h"
 #include "serve/engine/scheduler.h"
 #include "session/sampler.h"
@@ -44,8 +45,8 @@ std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& p
 
 void check(const Writing& writing) {
   session::validate(writing.sampling);
-  if (writing.choices < 1 || writing.choices > 128) fail_usage("n is {}; it must be 1 to 128", writing.choices);
-  if (writing.top_logprobs > 20) fail_usage("top_logprobs is {}; it must be at most 20", writing.top_logprobs);
+  if (writing.choices < 1 || writing.choices > 128) fail_option("n", "is {}; it must be 1 to 128", writing.choices);
+  if (writing.top_logprobs > 20) fail_option("top_logprobs", "is {}; it must be at most 20", writing.top_logprobs);
 }
 
 /// Passes on events until all is done; a false answer of on_event ends the job.
@@ -72,13 +73,13 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
   Parts& p = *parts_;
   check(writing);
   const PromptTokens read = p.prompts.read(prompt);
-  if (read.tokens.empty() && prompt.base.empty()) fail_usage("prompt: empty; there is nothing to go on from");
+  if (read.tokens.empty() && prompt.base.empty()) fail_option("prompt", "is empty; there is nothing to go on from");
   const auto job = std::make_shared<Job>();
   job->root = {prompt.owner, prompt.base, writing.learn};
   States::Found found = p.states.find(job->root, read.tokens);
   if (found.node) job->memory = p.states.memory(found.node);
   job->from = found.node;
-  const std::string miss = miss_of(p.model.parts().tokenizer, read, found);
+  const std::string miss = miss_of(p.model.parts().tokenizer(), read, found);
   const int64_t cached =
       std::max<int64_t>(0, static_cast<int64_t>(read.tokens.size()) - static_cast<int64_t>(found.rest.size()));
   job->shared = read.shared > static_cast<size_t>(cached) ? read.shared - static_cast<size_t>(cached) : 0;
@@ -138,8 +139,8 @@ Engine::ReadOutcome Engine::read(const Owner& owner, const std::string& base, st
     job->memory = p.states.memory(job->from);
   }
   const ModelConfig& config = p.model.parts().network.config;
-  job->tokens = job->memory ? p.model.encode(text) : document_tokens(config, p.model.parts().tokenizer, text);
-  if (text.empty()) fail_usage("text: empty; there is nothing to read");
+  job->tokens = job->memory ? p.model.encode(text) : document_tokens(config, p.model.parts().tokenizer(), text);
+  if (text.empty()) fail_option("text", "is empty; there is nothing to read");
   p.scheduler.submit(job);
   follow(*job, on_event);
   require(job->result.has_value(), "nothing was read");

@@ -3,6 +3,7 @@
 #include "api/chat_form.h"
 #include "api/parts.h"
 #include "base/error.h"
+#include "base/option_error.h"
 #include "chat/control_tokens.h"
 
 #include <algorithm>
@@ -80,7 +81,7 @@ chat::Conversation PromptReader::conversation_of(const Prompt& prompt, const Jso
 }
 
 std::vector<int32_t> PromptReader::encode(const chat::Rendering& rendering, bool first) const {
-  std::vector<int32_t> out = chat::encode(model_.parts().tokenizer, rendering);
+  std::vector<int32_t> out = chat::encode(model_.parts().tokenizer(), rendering);
   // A template writes its own beginning.
   const int64_t bos = model_.parts().network.config.bos_id;
   if (!empty_.has_template() && first && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
@@ -130,18 +131,18 @@ PromptTokens PromptReader::read(const Prompt& prompt) const {
     out.shared = shared_of(prompt, out.tokens);
     out.newest_bytes = newest_bytes(prompt, chat::text_of(rendering).size());
   } else {
-    out.tokens = prompt.text ? model_.parts().tokenizer.encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
+    out.tokens = prompt.text ? model_.parts().tokenizer().encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
     if (prompt.text && prompt.base.empty() && config.bos_id >= 0)
       out.tokens.insert(out.tokens.begin(), static_cast<int32_t>(config.bos_id));
   }
   for (const int32_t token : out.tokens)
     if (token < 0 || token >= config.vocab_size)
-      fail_usage("prompt: token {} is outside the vocabulary of {}", token, config.vocab_size);
+      fail_option("prompt", "has token {}, which is outside the vocabulary of {}", token, config.vocab_size);
   return out;
 }
 
 Json PromptReader::answer(std::span<const int32_t> tokens, StopReason reason, std::string_view text) const {
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
   Json out = Json::array();
   const auto add = [&](std::string piece, bool literal) {
     if (!piece.empty()) out.push_back({{"text", std::move(piece)}, {"literal", literal}});

@@ -121,7 +121,7 @@ void States::learn_of(const Owner& owner) {
 }
 
 States::Found States::find(const Root& root, std::span<const int32_t> tokens) {
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
   std::vector<NodePtr> candidates;  // by rising length
   {
     std::lock_guard lock(mutex_);
@@ -204,7 +204,7 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
 
 States::Added States::add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
                           ttt::Memory memory) {
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
   auto node = std::make_shared<Node>();
   node->root = root;
   if (parent && parent->root == root) node->parent = parent;

@@ -162,7 +162,7 @@ void Worker::begin_writing(Reading& reading) {
     text->node = reading.node;
     GenerateOptions how = job->how;
     how.sampling.seed += i;
-    text->writer = std::make_unique<session::TextWriter>(network_.config, model_.parts().tokenizer, how, job->seen);
+    text->writer = std::make_unique<session::TextWriter>(network_.config, model_.parts().tokenizer(), how, job->seen);
     if (job->writing.constraint) text->constraint = job->writing.constraint->clone();
     text->options = options_of(*job, /*written=*/true, static_cast<int64_t>(i));
     texts.push_back(std::move(text));
@@ -181,7 +181,7 @@ WrittenToken Worker::score_of(const Job& job, int32_t token) const {
   double sum = 0;
   for (const float x : logits) sum += std::exp(x - largest);
   const double log_sum = largest + std::log(sum);
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
   const auto score = [&](int32_t id) {
     return TokenScore{id, std::string(tokenizer.id_to_bytes(id)), logits[static_cast<size_t>(id)] - log_sum};
   };

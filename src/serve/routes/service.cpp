@@ -57,6 +57,8 @@ ApiError told(std::exception_ptr error, api::LogLine& log) {
     return api::unavailable(e.what(), 1);
   } catch (const NotFound& e) {
     return {404, "invalid_request_error", "not_found", "", e.what()};
+  } catch (const OptionError& e) {
+    return {400, "invalid_request_error", "", e.option(), fmt::format("'{}' {}", e.option(), e.reason())};
   } catch (const UsageError& e) {
     return {400, "invalid_request_error", "", "", e.what()};
   } catch (const std::exception& e) {
@@ -102,7 +104,7 @@ Service::Service(std::shared_ptr<Engine> engine, std::shared_ptr<Records> record
       created_(static_cast<int64_t>(std::time(nullptr))) {}
 
 std::shared_ptr<const TokenTrie> Service::trie() {
-  std::call_once(trie_made_, [&] { trie_ = std::make_shared<const TokenTrie>(engine_->model().parts().tokenizer); });
+  std::call_once(trie_made_, [&] { trie_ = std::make_shared<const TokenTrie>(engine_->model().parts().tokenizer()); });
   return trie_;
 }
 
