@@ -16,10 +16,9 @@ class JsonFile : public JsonSource {
   std::string describe(const std::string& path) const override {
     return path.empty() ? file_ : fmt::format("{}: field '{}'", file_, path);
   }
-  [[noreturn]] void refuse(const std::string& path, const std::string& reason) const override {
-    fail("{} {}{}", describe(path), reason, remedy_);
+  std::exception_ptr refusal(const std::string& path, const std::string& reason) const override {
+    return std::make_exception_ptr(Error(fmt::format("{} {}{}", describe(path), reason, remedy_)));
   }
-  [[noreturn]] void missing(const std::string& path) const override { refuse(path, "is missing"); }
 
  private:
   std::string file_, remedy_;
@@ -178,7 +177,8 @@ std::vector<std::string> BasicField<Json>::unread() const {
 template <class Json>
 void BasicField<Json>::finish() const {
   const std::vector<std::string> others = unread();
-  if (!others.empty()) source_->refuse(path(others.front()), "is unknown" + did_you_mean(others.front(), asked_));
+  if (!others.empty())
+    std::rethrow_exception(source_->refusal(path(others.front()), "is unknown" + did_you_mean(others.front(), asked_)));
 }
 
 template class BasicField<nlohmann::json>;

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
-#include <initializer_list>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -22,10 +22,10 @@ class JsonSource {
   virtual ~JsonSource() = default;
   /// What a field is called before a reason: "FILE: field 'rope.factor'".
   virtual std::string describe(const std::string& path) const = 0;
-  /// Throws; `reason` goes on from there: "must be a string, not null".
-  [[noreturn]] virtual void refuse(const std::string& path, const std::string& reason) const = 0;
-  /// Throws, for a field that must be there.
-  [[noreturn]] virtual void missing(const std::string& path) const = 0;
+  /// What is thrown; `reason` goes on from there: "must be a string, not null".
+  virtual std::exception_ptr refusal(const std::string& path, const std::string& reason) const = 0;
+  /// What is thrown for a field that must be there and is not.
+  virtual std::exception_ptr absence(const std::string& path) const { return refusal(path, "is missing"); }
   /// Whether 16.0 is an integer.
   virtual bool takes_whole_floats() const { return false; }
 };
@@ -51,7 +51,9 @@ class BasicField {
   const std::string& path() const { return path_; }
   /// "FILE: field 'a.b'", for errors of one's own.
   std::string name() const { return source_->describe(path_); }
-  [[noreturn]] void refuse(const std::string& reason) const { source_->refuse(path_, reason); }
+  [[noreturn]] void refuse(const std::string& reason) const {
+    std::rethrow_exception(source_->refusal(path_, reason));
+  }
 
   // Of a value; each refuses what is something else or out of its bounds.
   std::string string() const;
@@ -71,7 +73,9 @@ class BasicField {
   BasicField at(std::string_view key) const;
   /// A member that was found by going through all of them.
   BasicField member(std::string_view key, const Json& value) const { return BasicField(value, source_, path(key)); }
-  [[noreturn]] void missing(std::string_view key) const { source_->missing(path(key)); }
+  [[noreturn]] void missing(std::string_view key) const {
+    std::rethrow_exception(source_->absence(path(key)));
+  }
   std::optional<std::string> string(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<int64_t> integer(std::string_view key, int64_t least, int64_t greatest) const;

@@ -12,13 +12,19 @@ namespace {
 class RequestSource : public JsonSource {
  public:
   std::string describe(const std::string& path) const override { return fmt::format("'{}'", path); }
-  [[noreturn]] void refuse(const std::string& path, const std::string& reason) const override {
-    api::refuse(path, "{} {}", describe(path), reason);
+  std::exception_ptr refusal(const std::string& path, const std::string& reason) const override {
+    return error("", path, reason);
   }
-  [[noreturn]] void missing(const std::string& path) const override {
-    throw ApiError(400, "invalid_request_error", "missing_required_parameter", path, describe(path) + " is required");
+  std::exception_ptr absence(const std::string& path) const override {
+    return error("missing_required_parameter", path, "is required");
   }
   bool takes_whole_floats() const override { return true; }  // clients in JavaScript write 16.0 now and then
+
+ private:
+  std::exception_ptr error(const char* code, const std::string& path, const std::string& reason) const {
+    return std::make_exception_ptr(
+        ApiError(400, "invalid_request_error", code, path, fmt::format("{} {}", describe(path), reason)));
+  }
 };
 
 }  // namespace

@@ -15,9 +15,7 @@ namespace {
 constexpr size_t kMaxFields = 100;
 constexpr std::string_view kMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-bool same(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
-}
+bool same(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower); }
 
 OwnReply bad(std::string code, std::string message) { return {400, std::move(code), std::move(message), {}}; }
 
@@ -169,7 +167,7 @@ std::optional<OwnReply> check_host(const std::string& host, bool http_1_0, const
 }  // namespace
 
 bool NoCase::operator()(const std::string& a, const std::string& b) const {
-  return std::ranges::lexicographical_compare(a, b, {}, lower, lower);
+  return std::ranges::lexicographical_compare(a, b, {}, ascii_lower, ascii_lower);
 }
 
 std::string error_json(const OwnReply& reply) {

@@ -85,7 +85,7 @@ bool looks_english(std::string_view text) {
   for_each_word(text.substr(0, 10 * kLooked), [&](std::string_view word, bool unspaced) {
     if (words >= kLooked) return;
     words += unspaced ? word.size() / 3 : 1;
-    english += !unspaced && std::binary_search(kEnglish.begin(), kEnglish.end(), ascii_lower(word.substr(0, 8)));
+    english += !unspaced && std::binary_search(kEnglish.begin(), kEnglish.end(), in_ascii_lower(word.substr(0, 8)));
   });
   return english * 100 >= words * 8 && english > 0;
 }
@@ -116,7 +116,7 @@ std::string match_expression(std::string_view question) {
     if (unspaced)
       add_pairs(run, found);
     else if (run.size() <= kLongestWord)
-      found.push_back(ascii_lower(run));
+      found.push_back(in_ascii_lower(run));
     for (std::string& word : found) {
       if (!seen.insert(word).second) continue;
       (is_function_word(word) ? function : telling).push_back(std::move(word));
