@@ -1,12 +1,21 @@
 """Tests from outside. INGRAIN_TEST_BUILD names the CMake build folder (default: build/release)."""
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
+
+
+def default_signals():
+    """In the child of a test that sends signals: as a terminal starts programs, though the tests run under nohup or as a
+    background job, whose SIGHUP or SIGINT is ignored and would be by whatever they start."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def runner(name):

@@ -5,12 +5,15 @@ import select
 import signal
 import time
 
+from conftest import default_signals
+
 
 class Terminal:
     def __init__(self, *command, **environment):
         self.seen = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            default_signals()
             os.environ.update(TERM="xterm", LC_ALL="C.UTF-8", OMP_NUM_THREADS="1", **environment)
             os.execv(command[0], [str(word) for word in command])
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BUILD, ROOT
+from conftest import BUILD, ROOT, default_signals
 from test_cli import CASES, EMMA, READER, refused
 
 PROGRAM = BUILD / "src" / "cli" / "ingrain"
@@ -211,7 +211,8 @@ END = json.loads((READER / "config.json").read_text())["eos_token_id"][0]
 
 
 def started(*words, environment=ENVIRONMENT, **options):
-    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options)
+    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+                            preexec_fn=default_signals, **options)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
