@@ -3,6 +3,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -16,6 +17,17 @@ def default_signals():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def wait_until_caught(process, number):
+    """Until a program has said what it does at a signal: before that the signal would end it as any program."""
+    end = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        if int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no handler for {number} came; status {process.poll()}")
 
 
 def runner(name):

@@ -34,6 +34,17 @@ class Terminal:
         shown, self.seen = self.seen[:at], self.seen[at:]
         return shown
 
+    def wait_until_working(self, seconds=0.3, timeout=120):
+        """Until the program has computed for so long from now on."""
+        def ticks():
+            with open(f"/proc/{self.pid}/stat") as file:
+                return sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+
+        before, end = ticks(), time.monotonic() + timeout
+        while ticks() - before < seconds * os.sysconf("SC_CLK_TCK"):
+            assert time.monotonic() < end, "it does not compute"
+            time.sleep(0.01)
+
     def end(self, timeout=60):
         """Waits for the program's end; its exit status, or minus the signal's number."""
         end = time.monotonic() + timeout
