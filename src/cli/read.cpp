@@ -78,6 +78,8 @@ Collected collect(const ReadCommand& o, const Model& model, const std::vector<da
     if (out.tokens.size() >= most || interrupted()) break;
   }
   stop_if_interrupted("stopped before anything was read; nothing was written");
+  require(!out.tokens.empty() || out.bad.count == 0, "{}: no line of it can be read; the first: {}", o.files[0],
+          out.bad.first);
   require(!out.tokens.empty(), "{}: empty; there is nothing to read", o.files[0]);
   out.tokens.resize(std::min(out.tokens.size(), most));
   return out;
@@ -172,20 +174,24 @@ void read_command(ReadCommand& o) {
   const data::FileList& list = found.files;
   o.choice.tell(list);
   if (o.choice.dry_run) return;
-  require_writable(o.output);  // known before hours of reading
+  require_memory_writable(o.output, o.memory);  // known before hours of reading
   if (!o.no_notes) require_notes_writable(o.output);
   const std::unique_ptr<serve::Notepad> notes = o.no_notes ? nullptr : notes_to_go_on(o.memory);
   const Model model = o.model.open();
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   const Collected collected = collect(o, model, found.sources);
+  const MemoryForm form = o.compact ? MemoryForm::compact : MemoryForm::working;
+  require_space(o.output, memory.least_file_bytes(std::ssize(collected.tokens), form), "the memory");
   const Read done = read_tokens(o, collected.tokens, memory);
-  if (notes) {
-    take_notes(*notes, collected.noted, std::span(collected.tokens).first(done.reading.nll.size()), model);
-    save_notes(*notes, o.output);
-  } else {
-    carry_notes(o.memory, o.output);
-  }
-  memory.save(o.output, o.compact ? MemoryForm::compact : MemoryForm::working);
+  const auto read = std::span(collected.tokens).first(done.reading.nll.size());
+  if (notes) take_notes(*notes, collected.noted, read, model);
+  save_with_notes(o.output, [&] {
+    if (notes)
+      save_notes(*notes, o.output);
+    else
+      carry_notes(o.memory, o.output);
+    memory.save(o.output, form);
+  });
   print(o, memory, list, collected, done, notes ? notes->passages("") : 0);
 }
 
