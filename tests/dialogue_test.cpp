@@ -46,11 +46,7 @@ class Dialogues : public ScratchTest {
     GenerateOptions out;
     out.sampling.temperature = 0;
     out.max_tokens = tokens;
-    // Bytes outside ASCII would be answers that are no text.
-    for (int32_t id = 0; id < 257; ++id) {
-      const int32_t byte = id - 1;
-      if (byte < 'a' || byte > 'z') out.sampling.logit_bias[id] = -std::numeric_limits<double>::infinity();
-    }
+    out.sampling.logit_bias = test::only_letters();
     return out;
   }
   static std::vector<float> scores(Memory memory) { return Reader(memory).read("what comes next").nll; }

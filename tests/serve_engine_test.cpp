@@ -4,7 +4,7 @@
 
 #include "base/files.h"
 #include "scratch.h"
-#include "serve/engine/states.h"
+#include "serve/engine/job.h"
 #include "store/model_files.h"
 #include "tiny_model.h"
 
@@ -51,11 +51,7 @@ class Serving : public ScratchTest {
     Writing out;
     out.sampling.temperature = 0;
     out.max_tokens = tokens;
-    // Bytes outside ASCII would be answers that are no text; a template's own words, answers that end.
-    for (int32_t id = 0; id < 257; ++id) {
-      const int32_t byte = id - 1;
-      if (byte < 'a' || byte > 'z') out.sampling.logit_bias[id] = -std::numeric_limits<double>::infinity();
-    }
+    out.sampling.logit_bias = test::only_letters();
     return out;
   }
   /// The conversation goes on: the answer as clients send it back, and another question.
@@ -244,6 +240,13 @@ TEST_F(Serving, scores_are_those_of_the_model_and_one_a_token) {
     EXPECT_LT(token.top[0].logprob, 0);
   }
   EXPECT_EQ(bytes, out.choices[0].text);
+}
+
+TEST(ServingJob, the_first_end_counts) {
+  Job job;
+  job.finish(std::make_exception_ptr(NotFound("gone")));
+  job.finish();
+  EXPECT_THROW(job.next(), NotFound);
 }
 
 TEST_F(Serving, no_tokens_are_no_tokens) {

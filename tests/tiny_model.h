@@ -3,6 +3,8 @@
 
 #include "model/network.h"
 
+#include <limits>
+#include <map>
 #include <random>
 
 namespace ingrain::test {
@@ -59,6 +61,15 @@ inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDou
   });
   model.weights = convert(model.config, w, type);
   return model;
+}
+
+/// For a tokenizer of bytes with one token before them: only small letters can be written. Bytes outside ASCII would be
+/// answers that are no text; a template's own words, answers that end.
+inline std::map<int32_t, double> only_letters() {
+  std::map<int32_t, double> bias;
+  for (int32_t id = 0; id < 257; ++id)
+    if (id - 1 < 'a' || id - 1 > 'z') bias[id] = -std::numeric_limits<double>::infinity();
+  return bias;
 }
 
 inline Tensor random_tokens(const ModelConfig& c, int64_t batch, int64_t count, uint64_t seed = 3) {

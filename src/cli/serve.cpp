@@ -135,7 +135,11 @@ void serve_command(ServeSettings o, const CLI::App& command) {
   const serve::ServiceOptions options = service_options(o, path, store.folder);
   const auto engine = std::make_shared<serve::Engine>(model, store.records, engine_options(o, store.folder));
   serve::Service service(engine, store.records, std::move(keys), options);
-  serve::HttpServer server(http_options(o), [&service](serve::Exchange& exchange) { service.handle(exchange); });
+  serve::HttpOptions http = http_options(o);
+  http.on_refusal = [&service](const serve::Request& request, int status, const std::string& why) {
+    service.refused(request, status, why);
+  };
+  serve::HttpServer server(http, [&service](serve::Exchange& exchange) { service.handle(exchange); });
   service.connections = [&server] { return server.connections(); };
   say_started(o, options, server.port(), with_keys, store.folder);
   while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));

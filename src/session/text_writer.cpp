@@ -21,6 +21,10 @@ void require_finite_logits(std::span<const float> logits) {
 
 }  // namespace
 
+bool ends_text(const ModelConfig& config, int32_t token) {
+  return std::find(config.eos_ids.begin(), config.eos_ids.end(), token) != config.eos_ids.end();
+}
+
 TextWriter::TextWriter(const ModelConfig& config, tokenizer::Tokenizer tokenizer, const GenerateOptions& options,
                        std::span<const int32_t> seen)
     : config_(config),
@@ -41,8 +45,7 @@ int32_t TextWriter::draw(std::span<const float> logits, std::span<const uint64_t
 }
 
 std::string TextWriter::take(int32_t token) {
-  const auto& ends = config_.eos_ids;
-  if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
+  if (ends_text(config_, token)) {
     reason_ = StopReason::end_of_text;
     return {};
   }

@@ -11,6 +11,9 @@
 
 namespace ingrain::session {
 
+/// Whether it is one of the model's end-of-text tokens.
+bool ends_text(const ModelConfig& config, int32_t token);
+
 /// For each token: draw(), read it, take(). One thread at a time.
 class TextWriter {
  public:

@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GraphOfAToken,
                                            Case{{.window = 1, .learned_rates = true}, 2, 9, 1},
                                            Case{{.suffix = 1}, 1, 16, 1}, Case{{.suffix = 3}, 2, 30, 1},
                                            Case{{.layers = 2, .suffix = 0}, 1, 7, 1},
-                                           Case{{.window = 5, .full = 2, .full_window = 21}, 2, 2, 1}));
+                                           Case{{.window = 5, .full = 2, .full_window = 21}, 2, 2, 3}));
 
 TEST_F(Graph, of_a_token_goes_on_from_a_file_and_from_a_checkpoint) {
   const Network here = test::tiny_model({}), there = this->there(here);

@@ -35,7 +35,7 @@ TEST_F(OtherDevice, operations_there_are_the_reference_s_in_every_type) {
   }
 }
 
-TEST_F(OtherDevice, reading_gives_the_same_numbers_there_and_waits_for_none_of_them) {
+TEST_F(OtherDevice, reading_gives_the_same_numbers_there_and_waits_once_a_call) {
   const Network here = test::tiny_model({.learned_rates = true}), there = this->there(here);
   ttt::Memory a = ttt::empty_memory(here), b = ttt::empty_memory(there);
   ttt::ReadOptions options;
@@ -44,7 +44,7 @@ TEST_F(OtherDevice, reading_gives_the_same_numbers_there_and_waits_for_none_of_t
     const Tensor tokens_Bn = test::random_tokens(here.config, 1, n);
     const int64_t before = test::waits();
     const Tensor nll_Bn = ttt::read(there, b, tokens_Bn, options).nll_Bn;
-    EXPECT_LE(test::waits(), before + 1);  // the tokens' way there
+    EXPECT_LE(test::waits(), before + 2);  // the tokens' way there, and one look at whether all losses are finite
     expect_same(ttt::read(here, a, tokens_Bn, options).nll_Bn, nll_Bn);
   }
   EXPECT_EQ(b.steps, a.steps);

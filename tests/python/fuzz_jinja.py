@@ -80,7 +80,15 @@ def excused(case, want, error, answer):
 
 def run(probe, first, programs, seconds, report, batch=250):
     """Programs run, rendered by jinja2, and lists of seeds that crash or differ."""
-    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.RLIM_INFINITY))  # jinja2's, not the probe's: see ask()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, before[1]))  # jinja2's, not the probe's: see ask()
+    try:
+        return run_within_limit(probe, first, programs, seconds, report, batch)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)  # other tests start programs, too
+
+
+def run_within_limit(probe, first, programs, seconds, report, batch):
     counts = dict(programs=0, rendered=0, excused=0, differences=0, crashes=0)
     end = time.monotonic() + seconds
     while counts["programs"] < programs and time.monotonic() < end:

@@ -164,13 +164,20 @@ def test_langchain(server, model):
 def test_llm_with_its_file_of_models(server, model, tmp_path):
     pytest.importorskip("llm")
     (tmp_path / "extra-openai-models.yaml").write_text(
-        f"- model_id: ours\n  model_name: {model}\n  api_base: {server.url}/v1\n  api_key_name: ours\n")
+        f"- model_id: ours\n  model_name: {model}\n  api_base: {server.url}/v1\n  api_key_name: ours\n  supports_schema: true\n")
     (tmp_path / "keys.json").write_text(json.dumps({"ours": KEY}))
     program = pathlib.Path(shutil.which("llm") or pathlib.Path(os.sys.executable).with_name("llm"))
-    done = subprocess.run([program, "-m", "ours", "-o", "max_tokens", "8", "Who is Emma?"], capture_output=True, text=True,
-                          env={**os.environ, "LLM_USER_PATH": str(tmp_path)}, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+
+    def llm(*arguments):
+        done = subprocess.run([program, "-m", "ours", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              env={**os.environ, "LLM_USER_PATH": str(tmp_path)}, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+        return done.stdout
+
+    # The small model may well say nothing of its own, so it is told what to say something about.
+    schema = {"type": "object", "properties": {"old": {"type": "boolean"}}, "required": ["old"], "additionalProperties": False}
+    assert isinstance(json.loads(llm("-o", "max_tokens", "40", "--schema", json.dumps(schema), "Is Emma old?"))["old"], bool)
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,9 @@ TEST(ApiReply, chunks_have_null_usage_but_the_last) {
 TEST(ApiReply, events_of_a_response_come_in_the_apis_order_with_rising_numbers) {
   const Json begun = response_begun(kHead, {{"store", true}});
   ResponseEvents events(begun);
-  std::string bytes = events.begin() + events.text("Hel", nullptr) + events.text("lo", nullptr);
+  std::string bytes = events.begin();
+  bytes += events.text("Hel", nullptr);
+  bytes += events.text("lo", nullptr);
   std::vector<std::string> ids = events.ids();
   const Json call = {{"id", "c"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{}"}}}};
   const Json output = output_items({"Hello", Json::array({call})}, nullptr, true, ids);
@@ -138,8 +140,9 @@ TEST(ApiReply, what_a_limit_ends_is_incomplete_and_says_why) {
 TEST(ApiReply, events_of_a_message_come_in_anthropics_order) {
   AnthropicEvents events(kHead);
   const Said said{"Hi"};
-  const std::string bytes = events.begin() + events.text("Hi") +
-                            events.end(said, anthropic_end(StopReason::stop_string, said, {"x"}), {}, {});
+  std::string bytes = events.begin();
+  bytes += events.text("Hi");
+  bytes += events.end(said, anthropic_end(StopReason::stop_string, said, {"x"}), {}, {});
   const auto told = events_of(bytes);
   EXPECT_THAT(names_of(told), ElementsAre("message_start", "ping", "content_block_start", "content_block_delta",
                                           "content_block_stop", "message_delta", "message_stop"));

@@ -71,6 +71,16 @@ void read_stop(Fields& fields, std::string_view name, Ask& ask) {
   }
 }
 
+void read_stream_options(Fields& fields, Ask& ask) {
+  const Json* options = fields.object("stream_options");
+  if (options == nullptr) return;
+  if (!ask.stream) refuse("stream_options", "'stream_options' needs 'stream': true");
+  Fields inner(*options, "stream_options");
+  ask.usage_in_stream = inner.boolean("include_usage").value_or(false);
+  inner.accept_only("include_obfuscation", {false}, "only false is");
+  inner.finish();
+}
+
 void read_logit_bias(Fields& fields, Ask& ask) {
   const Json* bias = fields.object("logit_bias");
   if (bias == nullptr) return;

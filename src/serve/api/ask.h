@@ -61,6 +61,7 @@ void read_sampling(Fields& fields, Ask& ask, double hottest = 2);
 /// A text or a list of them under `name`.
 void read_stop(Fields& fields, std::string_view name, Ask& ask);
 void read_logit_bias(Fields& fields, Ask& ask);
+void read_stream_options(Fields& fields, Ask& ask);
 /// At most 16 pairs of short strings, as OpenAI's API has them; an empty object where there are none.
 Json read_metadata(Fields& fields);
 /// Chat's {"type", "json_schema": {...}} or Responses' flattened {"type", "name", "schema"}.

@@ -83,13 +83,7 @@ Ask read_chat_request(const Json& body, const AskLimits& limits) {
   if (const Json* format = fields.object("response_format")) ask.form = read_form(*format, "response_format");
   if (const Json* tools = fields.array("tools", 128)) ask.tools.tools = read_chat_tools(*tools);
   read_tool_choice(fields, ask.tools);
-  if (const Json* options = fields.object("stream_options")) {
-    if (!ask.stream) refuse("stream_options", "'stream_options' needs 'stream': true");
-    Fields inner(*options, "stream_options");
-    ask.usage_in_stream = inner.boolean("include_usage").value_or(false);
-    inner.accept_only("include_obfuscation", {false}, "only false is");
-    inner.finish();
-  }
+  read_stream_options(fields, ask);
   read_metadata(fields);
   fields.accept({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"});
   fields.accept_only("service_tier", {"auto", "default"});

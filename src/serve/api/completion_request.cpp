@@ -53,13 +53,7 @@ std::vector<Ask> read_completion_request(const Json& body, const AskLimits& limi
   ask.writing.choices = fields.integer("n", 1, limits.most_choices).value_or(1);
   ask.writing.top_logprobs = fields.integer("logprobs", 0, 20).value_or(-1);
   if (const Json* format = fields.object("response_format")) ask.form = read_form(*format, "response_format");
-  if (const Json* options = fields.object("stream_options")) {
-    if (!ask.stream) refuse("stream_options", "'stream_options' needs 'stream': true");
-    Fields inner(*options, "stream_options");
-    ask.usage_in_stream = inner.boolean("include_usage").value_or(false);
-    inner.accept_only("include_obfuscation", {false}, "only false is");
-    inner.finish();
-  }
+  read_stream_options(fields, ask);
   const auto best_of = fields.integer("best_of", 1, 128);
   if (best_of && *best_of != ask.writing.choices) refuse_unsupported("best_of", "other than 'n'");
   fields.accept_only("echo", {false}, "true; the prompt is not given back");

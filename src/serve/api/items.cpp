@@ -10,8 +10,6 @@
 namespace ingrain::serve::api {
 namespace {
 
-constexpr const char* kAnswerOf = "ingrain_answer";
-
 Json read_message_item(Fields& fields) {
   const Json& content = fields.need("content");
   fields.need("role");
@@ -64,7 +62,7 @@ Json call_of_item(const Json& item) {
 /// Adds a call to the assistant's message before it, or to a new one.
 void add_call(Json& messages, const Json& item) {
   const bool joins =
-      !messages.empty() && messages.back()["role"] == "assistant" && !messages.back().contains(kAnswerOf);
+      !messages.empty() && messages.back()["role"] == "assistant" && !messages.back().contains(kAnswerMember);
   if (!joins) messages.push_back({{"role", "assistant"}, {"content", ""}});
   Json& message = messages.back();
   if (!message.contains("tool_calls")) message["tool_calls"] = Json::array();
@@ -101,13 +99,13 @@ Json read_input(const Json& input, const std::string& path, size_t most) {
 Json messages_of(const Json& items) {
   Json out = Json::array();
   for (const Json& item : items) {
-    const auto answer = item.find(kAnswerOf);
+    const auto answer = item.find(kAnswerMember);
     if (answer != item.end() && answer->is_null()) continue;  // said by the item before it
     const std::string type = item.value("type", "message");
     if (answer != item.end()) {
       out.push_back({{"role", "assistant"}, {"content", type == "message" ? text_of_item(item) : ""}});
       if (type == "function_call") out.back()["tool_calls"] = Json::array({call_of_item(item)});
-      out.back()[kAnswerOf] = *answer;
+      out.back()[kAnswerMember] = *answer;
     } else if (type == "message") {
       const std::string role = item["role"];
       out.push_back({{"role", role == "developer" ? "system" : role}, {"content", text_of_item(item)}});
@@ -121,7 +119,7 @@ Json messages_of(const Json& items) {
 }
 
 Json shown(Json item) {
-  item.erase(kAnswerOf);
+  item.erase(kAnswerMember);
   return item;
 }
 

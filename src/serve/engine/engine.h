@@ -20,6 +20,9 @@ namespace ingrain::serve {
 /// Whose it is: the name of an API key's namespace ("" where there are no keys). Nothing of one is ever another's.
 using Owner = std::string;
 
+/// The member of a message that holds Choice::message: an answer as the model wrote it.
+inline constexpr const char* kAnswerMember = "ingrain_answer";
+
 /// Where an answer begins.
 struct Prompt {
   Owner owner;

@@ -13,6 +13,7 @@ void Job::send(Event event) {
 void Job::finish(std::exception_ptr error) {
   {
     std::lock_guard lock(mutex_);
+    if (done_) return;
     done_ = true;
     error_ = std::move(error);
   }

@@ -45,6 +45,7 @@ class Job {
 
   // The computing thread's part.
   void send(Event event);
+  /// The first call counts.
   void finish(std::exception_ptr error = nullptr);
   // The caller's: the next event; nothing once all is done. Rethrows what ended the job.
   std::optional<Event> next();

@@ -12,13 +12,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kAnswer = "ingrain_answer";
-
 /// As transformers and other servers do before a template sees it.
 Json cleaned(const Json& message) {
   Json out = Json::object();
   for (const auto& [key, value] : message.items())
-    if (!value.is_null() && key != kAnswer) out[key] = value;
+    if (!value.is_null() && key != kAnswerMember) out[key] = value;
   if (out.contains("tool_calls") && out["tool_calls"].is_array())
     for (Json& call : out["tool_calls"]) {
       if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) continue;
@@ -70,8 +68,8 @@ chat::Conversation PromptReader::conversation_of(const Prompt& prompt, const Jso
   if (prompt.extra.is_object()) out.set_extra(prompt.extra);
   for (const Json& message : messages) {
     // An answer of this model's, as it wrote it: calls of tools, too, are then in its own words.
-    if (message.contains(kAnswer) && message[kAnswer].is_array()) {
-      out.add_answer(pieces_of(message[kAnswer]));
+    if (message.contains(kAnswerMember) && message[kAnswerMember].is_array()) {
+      out.add_answer(pieces_of(message[kAnswerMember]));
       continue;
     }
     Json clean = cleaned(message);
@@ -81,12 +79,11 @@ chat::Conversation PromptReader::conversation_of(const Prompt& prompt, const Jso
   return out;
 }
 
-std::vector<int32_t> PromptReader::encode(const chat::Conversation& conversation, bool answer_follows,
-                                          bool first) const {
-  std::vector<int32_t> out = chat::encode(model_.parts().tokenizer, conversation.render(answer_follows));
+std::vector<int32_t> PromptReader::encode(const chat::Rendering& rendering, bool first) const {
+  std::vector<int32_t> out = chat::encode(model_.parts().tokenizer, rendering);
   // A template writes its own beginning.
   const int64_t bos = model_.parts().network.config.bos_id;
-  if (!conversation.has_template() && first && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
+  if (!empty_.has_template() && first && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
   return out;
 }
 
@@ -97,11 +94,11 @@ size_t PromptReader::shared_of(const Prompt& prompt, std::span<const int32_t> to
   Json messages(prompt.messages.begin(), first);
   Json other = *first;
   other["content"] = "\x01";
-  other.erase(kAnswer);
+  other.erase(kAnswerMember);
   other.erase("tool_calls");
   messages.push_back(std::move(other));
   try {
-    const auto alike = encode(conversation_of(prompt, messages), true, prompt.base.empty());
+    const auto alike = encode(conversation_of(prompt, messages).render(true), prompt.base.empty());
     return static_cast<size_t>(std::mismatch(tokens.begin(), tokens.end(), alike.begin(), alike.end()).first -
                                tokens.begin());
   } catch (const Error&) {
@@ -109,8 +106,8 @@ size_t PromptReader::shared_of(const Prompt& prompt, std::span<const int32_t> to
   }
 }
 
-size_t PromptReader::newest_bytes(const Prompt& prompt, const chat::Conversation& conversation) const {
-  const size_t all = chat::text_of(conversation.render(true)).size();
+/// `all`: bytes of the whole prompt.
+size_t PromptReader::newest_bytes(const Prompt& prompt, size_t all) const {
   size_t answered = prompt.messages.size();
   while (answered > 0 && prompt.messages[answered - 1].value("role", "") != "assistant") --answered;
   if (answered == 0) return all;
@@ -127,10 +124,11 @@ PromptTokens PromptReader::read(const Prompt& prompt) const {
   const ModelConfig& config = model_.parts().network.config;
   if (prompt.messages.is_array()) {
     const chat::Conversation conversation = conversation_of(prompt, prompt.messages);
-    out.tokens = encode(conversation, /*answer_follows=*/true, prompt.base.empty());
+    const chat::Rendering rendering = conversation.render(/*answer_follows=*/true);
+    out.tokens = encode(rendering, prompt.base.empty());
     out.stops = conversation.stops();
     out.shared = shared_of(prompt, out.tokens);
-    out.newest_bytes = newest_bytes(prompt, conversation);
+    out.newest_bytes = newest_bytes(prompt, chat::text_of(rendering).size());
   } else {
     out.tokens = prompt.text ? model_.parts().tokenizer.encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
     if (prompt.text && prompt.base.empty() && config.bos_id >= 0)

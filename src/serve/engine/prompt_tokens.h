@@ -30,9 +30,9 @@ class PromptReader {
   nlohmann::ordered_json answer(std::span<const int32_t> tokens, StopReason reason, std::string_view text) const;
 
  private:
-  std::vector<int32_t> encode(const chat::Conversation& conversation, bool answer_follows, bool first) const;
+  std::vector<int32_t> encode(const chat::Rendering& rendering, bool first) const;
   chat::Conversation conversation_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
-  size_t newest_bytes(const Prompt& prompt, const chat::Conversation& conversation) const;
+  size_t newest_bytes(const Prompt& prompt, size_t all) const;
   size_t shared_of(const Prompt& prompt, std::span<const int32_t> tokens) const;
 
   Model model_;

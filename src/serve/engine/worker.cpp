@@ -215,9 +215,7 @@ int32_t Worker::draw(Text& text) {
     allowed = allowed_;
   }
   const int32_t token = text.writer->draw(floats_of(logits_V_), allowed);
-  const auto& ends = network_.config.eos_ids;
-  const bool ends_text = std::find(ends.begin(), ends.end(), token) != ends.end();
-  if (text.constraint && !ends_text) text.constraint->accept(token);
+  if (text.constraint && !session::ends_text(network_.config, token)) text.constraint->accept(token);
   if (text.job->writing.top_logprobs >= 0) text.scores.push_back(score_of(*text.job, token));
   return token;
 }
@@ -255,32 +253,30 @@ void Worker::write_step() {
   for (size_t i = 0; i < turns_of.size(); ++i) {
     Text& text = *turns_of[i];
     if (text.over) continue;
-    std::string given = text.writer->take(tokens[i]);
-    Job::Written& written = text.job->written[text.choice];
-    written.text += given;
-    if (!given.empty() || !text.scores.empty()) {
-      Event event;
-      event.choice = static_cast<int64_t>(text.choice);
-      event.text = std::move(given);
-      event.tokens = std::exchange(text.scores, {});
-      text.job->send(std::move(event));
+    try {
+      give(text, text.writer->take(tokens[i]));
+      if (text.choice == 0) text.job->seconds_writing += seconds_since(start);
+      if (text.writer->done()) end(text);
+    } catch (...) {
+      fail(text.job, std::current_exception());
     }
-    if (text.choice == 0) text.job->seconds_writing += seconds_since(start);
-    if (text.writer->done()) end(text);
   }
+}
+
+void Worker::give(Text& text, std::string more) {
+  if (more.empty() && text.scores.empty()) return;
+  text.job->written[text.choice].text += more;
+  Event event;
+  event.choice = static_cast<int64_t>(text.choice);
+  event.text = std::move(more);
+  event.tokens = std::exchange(text.scores, {});
+  text.job->send(std::move(event));
 }
 
 void Worker::end(Text& text) {
   Job& job = *text.job;
   Job::Written& written = job.written[text.choice];
-  const std::string rest = text.writer->finish();
-  if (!rest.empty()) {
-    Event event;
-    event.choice = static_cast<int64_t>(text.choice);
-    event.text = rest;
-    job.send(std::move(event));
-    written.text += rest;
-  }
+  give(text, text.writer->finish());
   written.reason = text.writer->reason();
   written.tokens = text.writer->tokens();
   if (written.tokens.empty()) {
@@ -292,20 +288,16 @@ void Worker::end(Text& text) {
   }
   text.over = true;
   const bool others = std::any_of(texts_.begin(), texts_.end(), [&](const std::unique_ptr<Text>& other) {
-    return other && other->job == text.job && !other->over;
+    return other->job == text.job && !other->over;
   });
   if (!others) job.finish();
 }
 
 /// All of the job's texts end.
 void Worker::fail(const std::shared_ptr<Job>& job, std::exception_ptr error) {
-  bool first = true;
   for (const auto& text : texts_)
-    if (text->job == job) {
-      first = first && !text->over;
-      text->over = true;
-    }
-  if (first) job->finish(std::move(error));
+    if (text->job == job) text->over = true;
+  job->finish(std::move(error));
 }
 
 void Worker::clean() {

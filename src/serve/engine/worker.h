@@ -54,6 +54,8 @@ class Worker {
   void begin_writing(Reading& reading);
   void write_step();
   int32_t draw(Text& text);
+  /// Text for the caller, and the scores of the tokens since the last.
+  void give(Text& text, std::string more);
   void end(Text& text);
   void fail(const std::shared_ptr<Job>& job, std::exception_ptr error);
   void clean();

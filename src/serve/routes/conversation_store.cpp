@@ -103,6 +103,16 @@ void ConversationLease::renew() {
   taken_ = now;
 }
 
+RecordPage list_page(Call& call, const char* kind, const std::string& parent, const api::Page& page) {
+  RecordPage out;
+  out.records = call.service.records().list(
+      call.owner, kind,
+      {.parent = parent, .after = page.after, .limit = page.limit + 1, .descending = page.descending});
+  out.more = static_cast<int64_t>(out.records.size()) > page.limit;
+  if (out.more) out.records.pop_back();
+  return out;
+}
+
 void forget_state(Call& call, const std::string& state) {
   if (state.empty()) return;
   for (const char* kind : {"memory", "response", "conversation"})

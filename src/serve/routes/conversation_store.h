@@ -34,6 +34,14 @@ class ConversationLease {
   std::chrono::steady_clock::time_point taken_;
 };
 
+/// A page of this owner's records of a kind (of this parent; "": of any), and whether more follow. Whether `page.after`
+/// is there is the caller's to ask.
+struct RecordPage {
+  std::vector<Record> records;
+  bool more = false;
+};
+RecordPage list_page(Call& call, const char* kind, const std::string& parent, const api::Page& page);
+
 /// Forgets a state that no record names any more.
 void forget_state(Call& call, const std::string& state);
 

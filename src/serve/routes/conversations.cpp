@@ -81,11 +81,7 @@ void get_conversation_items(Call& call) {
   conversation_record(call, call.variables[0], "conversation_id");
   if (!page.after.empty() && !call.service.records().get(call.owner, "item", page.after))
     api::refuse("after", "'after': there is no item '{}'", printable(page.after));
-  auto records = call.service.records().list(
-      call.owner, "item",
-      {.parent = call.variables[0], .after = page.after, .limit = page.limit + 1, .descending = page.descending});
-  const bool more = static_cast<int64_t>(records.size()) > page.limit;
-  if (more) records.pop_back();
+  const auto [records, more] = list_page(call, "item", call.variables[0], page);
   Json data = Json::array();
   for (const Record& record : records) data.push_back(api::shown(Json::parse(record.body)));
   call.reply(api::list_of(std::move(data), more));

@@ -189,11 +189,7 @@ void get_memories(Call& call) {
   page.limit = 100;
   page.descending = false;
   if (!call.request().query.empty()) page = api::read_page(call.request().query);
-  auto records = call.service.records().list(
-      call.owner, "memory",
-      {.parent = "", .after = page.after, .limit = page.limit + 1, .descending = page.descending});
-  const bool more = static_cast<int64_t>(records.size()) > page.limit;
-  if (more) records.pop_back();
+  const auto [records, more] = list_page(call, "memory", "", page);
   Json data = Json::array();
   for (const Record& record : records) data.push_back(memory_json(record));
   call.reply(api::list_of(std::move(data), more));

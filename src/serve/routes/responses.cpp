@@ -11,8 +11,6 @@ namespace {
 
 using api::Json;
 
-constexpr const char* kWritten = "ingrain_answer";
-
 /// One request for a response, from what it goes on from to what is kept of it.
 class Responding {
  public:
@@ -66,7 +64,7 @@ class Responding {
     const Json scores = ask().writing.top_logprobs >= 0 ? api::chat_logprobs(choice.tokens) : Json(nullptr);
     Json output = api::output_items(choice.said, scores, end.status == "completed", ids);
     const Json response = api::response_done(begun_, end, output, answered.usage, answered.about);
-    for (size_t i = 0; i < output.size(); ++i) output[i][kWritten] = i == 0 ? choice.message : Json(nullptr);
+    for (size_t i = 0; i < output.size(); ++i) output[i][kAnswerMember] = i == 0 ? choice.message : Json(nullptr);
     keep(response, output, choice.state, end.status != "failed" && !call_.exchange.gone());
     lease_.reset();  // before the client is told, who may go on at once
     return response;

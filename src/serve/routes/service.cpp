@@ -106,6 +106,13 @@ std::shared_ptr<const TokenTrie> Service::trie() {
   return trie_;
 }
 
+void Service::refused(const Request& request, int status, const std::string& why) {
+  api::LogLine log{request.id, "", request.method, request.path, request.peer, status, 0, api::Json::object()};
+  log.more["refused"] = printable(why, 300);
+  metrics_.request("other", status, 0);
+  log_.write(log);
+}
+
 void Service::handle(Exchange& exchange) {
   const Request& request = exchange.request();
   api::LogLine log{request.id, "", request.method, request.path, request.peer, 0, 0, api::Json::object()};

@@ -38,6 +38,8 @@ class Service {
 
   /// Handles one request, from its key to its line in the log.
   void handle(Exchange& exchange);
+  /// A request that HTTP itself refused, or whose handler failed: for log and metrics.
+  void refused(const Request& request, int status, const std::string& why);
 
   Engine& engine() { return *engine_; }
   Records& records() { return *records_; }

@@ -13,17 +13,11 @@ using api::Json;
 
 constexpr const char* kKind = "turn";
 
-/// A page of records of a kind, and whether there are more.
-std::pair<std::vector<Record>, bool> page_of_records(Call& call, const char* kind, const std::string& parent) {
+RecordPage asked_page(Call& call, const char* kind, const std::string& parent) {
   const api::Page page = api::read_page(call.request().query);
   if (!page.after.empty() && !call.service.records().get(call.owner, kind, page.after))
     api::refuse("after", "'after': there is no '{}' here", printable(page.after));
-  auto records = call.service.records().list(
-      call.owner, kind,
-      {.parent = parent, .after = page.after, .limit = page.limit + 1, .descending = page.descending});
-  const bool more = static_cast<int64_t>(records.size()) > page.limit;
-  if (more) records.pop_back();
-  return {std::move(records), more};
+  return list_page(call, kind, parent, page);
 }
 
 }  // namespace
@@ -58,7 +52,7 @@ void delete_thread(Call& call, const std::string& conversation) {
 }
 
 void get_conversations(Call& call) {
-  const auto [records, more] = page_of_records(call, "conversation", "");
+  const auto [records, more] = asked_page(call, "conversation", "");
   Json data = Json::array();
   for (const Record& record : records)
     data.push_back(api::conversation_json(record.id, record.created, Json::parse(record.body)["metadata"]));
@@ -67,7 +61,7 @@ void get_conversations(Call& call) {
 
 void get_conversation_responses(Call& call) {
   conversation_record(call, call.variables[0], "conversation_id");
-  const auto [turns, more] = page_of_records(call, kKind, call.variables[0]);
+  const auto [turns, more] = asked_page(call, kKind, call.variables[0]);
   Json data = Json::array();
   for (const Record& turn : turns) {
     const auto record = call.service.records().get(call.owner, "response", turn.id);

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "serve/store/postgresql.h"
 #include "serve/store/records.h"
+#include "serve/store/row_columns.h"
 #include "serve/store/row_limits.h"
 
 #include <limits>
@@ -36,44 +37,14 @@ constexpr const char* kPgSchema[] = {
     "NULL)",
 };
 
-#define PG_RECORD "owner, kind, id, parent, name, state, body, created, updated, seq"
-#define PG_STATE                                                                                        \
-  "id, owner, parent, base, model, length, hash_high, hash_low, position, steps, bytes, created, used," \
-  " has_file, seq"
-
 Record pg_record(const PgRows& rows, int i) {
-  Record out;
-  out.owner = rows.text(i, 0);
-  out.kind = rows.text(i, 1);
-  out.id = rows.text(i, 2);
-  out.parent = rows.text(i, 3);
-  out.name = rows.text(i, 4);
-  out.state = rows.text(i, 5);
-  out.body = rows.text(i, 6);
-  out.created = rows.integer(i, 7);
-  out.updated = rows.integer(i, 8);
-  out.order = rows.integer(i, 9);
-  return out;
+  return serve::record_of([&](int column) { return rows.text(i, column); },
+                          [&](int column) { return rows.integer(i, column); });
 }
 
 StateRow pg_state(const PgRows& rows, int i) {
-  StateRow out;
-  out.id = rows.text(i, 0);
-  out.owner = rows.text(i, 1);
-  out.parent = rows.text(i, 2);
-  out.base = rows.text(i, 3);
-  out.model = rows.text(i, 4);
-  out.length = static_cast<uint64_t>(rows.integer(i, 5));
-  out.hash_high = static_cast<uint64_t>(rows.integer(i, 6));
-  out.hash_low = static_cast<uint64_t>(rows.integer(i, 7));
-  out.position = rows.integer(i, 8);
-  out.steps = rows.integer(i, 9);
-  out.bytes = static_cast<uint64_t>(rows.integer(i, 10));
-  out.created = rows.integer(i, 11);
-  out.used = rows.integer(i, 12);
-  out.has_file = rows.integer(i, 13) != 0;
-  out.order = rows.integer(i, 14);
-  return out;
+  return serve::state_of([&](int column) { return rows.text(i, column); },
+                         [&](int column) { return rows.integer(i, column); });
 }
 
 PgValue pg_number(uint64_t number) { return {static_cast<int64_t>(number)}; }
@@ -116,12 +87,12 @@ class PostgresqlRecords : public Records {
   }
 
   std::optional<Record> get(const std::string& owner, const std::string& kind, const std::string& id) override {
-    return one("SELECT " PG_RECORD " FROM ingrain_records WHERE owner = $1 AND kind = $2 AND id = $3",
+    return one("SELECT " INGRAIN_RECORD_COLUMNS " FROM ingrain_records WHERE owner = $1 AND kind = $2 AND id = $3",
                {owner, kind, id});
   }
 
   std::optional<Record> by_name(const std::string& owner, const std::string& kind, const std::string& name) override {
-    return one("SELECT " PG_RECORD
+    return one("SELECT " INGRAIN_RECORD_COLUMNS
                " FROM ingrain_records WHERE owner = $1 AND kind = $2 AND name = $3 AND name <> ''::bytea",
                {owner, kind, name});
   }
@@ -148,7 +119,7 @@ class PostgresqlRecords : public Records {
 
   std::optional<StateRow> state(const std::string& id) override {
     return pool_.with([&](PgConnection& db) -> std::optional<StateRow> {
-      const PgRows rows = db.run("SELECT " PG_STATE ", tokens FROM ingrain_states WHERE id = $1", {id});
+      const PgRows rows = db.run("SELECT " INGRAIN_STATE_COLUMNS ", tokens FROM ingrain_states WHERE id = $1", {id});
       if (rows.count() == 0) return std::nullopt;
       StateRow out = pg_state(rows, 0);
       out.tokens = rows.text(0, 15);
@@ -157,12 +128,13 @@ class PostgresqlRecords : public Records {
   }
 
   std::vector<StateRow> states_after(const std::string& owner, const std::string& model, int64_t order) override {
-    return states("SELECT " PG_STATE " FROM ingrain_states WHERE owner = $1 AND model = $2 AND seq > $3 ORDER BY seq",
+    return states("SELECT " INGRAIN_STATE_COLUMNS
+                  " FROM ingrain_states WHERE owner = $1 AND model = $2 AND seq > $3 ORDER BY seq",
                   {owner, model, order});
   }
 
   std::vector<StateRow> states_by_use() override {
-    return states("SELECT " PG_STATE " FROM ingrain_states ORDER BY used, seq", {});
+    return states("SELECT " INGRAIN_STATE_COLUMNS " FROM ingrain_states ORDER BY used, seq", {});
   }
 
   void touch(const std::string& id, int64_t used) override {
@@ -247,7 +219,7 @@ class PostgresqlRecords : public Records {
                           int64_t from) {
     std::vector<PgValue> values{owner, kind, from, list_limit(which.limit)};
     if (!which.parent.empty()) values.emplace_back(which.parent);
-    const std::string sql = fmt::format("SELECT " PG_RECORD
+    const std::string sql = fmt::format("SELECT " INGRAIN_RECORD_COLUMNS
                                         " FROM ingrain_records WHERE owner = $1 AND kind = $2{} AND seq {} $3"
                                         " ORDER BY seq{} LIMIT $4",
                                         which.parent.empty() ? "" : " AND parent = $5", which.descending ? "<" : ">",
@@ -257,9 +229,6 @@ class PostgresqlRecords : public Records {
 
   PgPool pool_;
 };
-
-#undef PG_RECORD
-#undef PG_STATE
 
 }  // namespace
 

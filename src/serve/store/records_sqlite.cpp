@@ -1,4 +1,5 @@
 #include "serve/store/records.h"
+#include "serve/store/row_columns.h"
 #include "serve/store/row_limits.h"
 #include "serve/store/sqlite.h"
 
@@ -33,44 +34,12 @@ CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, ends REAL NOT 
 CREATE INDEX leases_by_end ON leases (ends);
 )sql"};
 
-#define RECORD_COLUMNS "owner, kind, id, parent, name, state, body, created, updated, seq"
-#define STATE_COLUMNS                                                                                   \
-  "id, owner, parent, base, model, length, hash_high, hash_low, position, steps, bytes, created, used," \
-  " has_file, seq"
-
 Record record_of(const Query& row) {
-  Record out;
-  out.owner = row.text(0);
-  out.kind = row.text(1);
-  out.id = row.text(2);
-  out.parent = row.text(3);
-  out.name = row.text(4);
-  out.state = row.text(5);
-  out.body = row.text(6);
-  out.created = row.integer(7);
-  out.updated = row.integer(8);
-  out.order = row.integer(9);
-  return out;
+  return serve::record_of([&](int i) { return row.text(i); }, [&](int i) { return row.integer(i); });
 }
 
 StateRow state_of(const Query& row) {
-  StateRow out;
-  out.id = row.text(0);
-  out.owner = row.text(1);
-  out.parent = row.text(2);
-  out.base = row.text(3);
-  out.model = row.text(4);
-  out.length = static_cast<uint64_t>(row.integer(5));
-  out.hash_high = static_cast<uint64_t>(row.integer(6));
-  out.hash_low = static_cast<uint64_t>(row.integer(7));
-  out.position = row.integer(8);
-  out.steps = row.integer(9);
-  out.bytes = static_cast<uint64_t>(row.integer(10));
-  out.created = row.integer(11);
-  out.used = row.integer(12);
-  out.has_file = row.integer(13) != 0;
-  out.order = row.integer(14);
-  return out;
+  return serve::state_of([&](int i) { return row.text(i); }, [&](int i) { return row.integer(i); });
 }
 
 int64_t stored(uint64_t number) { return static_cast<int64_t>(number); }
@@ -96,17 +65,17 @@ class SqliteRecords : public Records {
 
   std::optional<Record> get(const std::string& owner, const std::string& kind, const std::string& id) override {
     const std::scoped_lock lock(mutex_);
-    Query row =
-        db_.query("SELECT " RECORD_COLUMNS " FROM records WHERE owner = ?1 AND kind = ?2 AND id = ?3", owner, kind, id);
+    Query row = db_.query("SELECT " INGRAIN_RECORD_COLUMNS " FROM records WHERE owner = ?1 AND kind = ?2 AND id = ?3",
+                          owner, kind, id);
     if (!row.step()) return std::nullopt;
     return record_of(row);
   }
 
   std::optional<Record> by_name(const std::string& owner, const std::string& kind, const std::string& name) override {
     const std::scoped_lock lock(mutex_);
-    Query row =
-        db_.query("SELECT " RECORD_COLUMNS " FROM records WHERE owner = ?1 AND kind = ?2 AND name = ?3 AND name <> ''",
-                  owner, kind, name);
+    Query row = db_.query("SELECT " INGRAIN_RECORD_COLUMNS
+                          " FROM records WHERE owner = ?1 AND kind = ?2 AND name = ?3 AND name <> ''",
+                          owner, kind, name);
     if (!row.step()) return std::nullopt;
     return record_of(row);
   }
@@ -134,7 +103,7 @@ class SqliteRecords : public Records {
 
   std::optional<StateRow> state(const std::string& id) override {
     const std::scoped_lock lock(mutex_);
-    Query row = db_.query("SELECT " STATE_COLUMNS ", tokens FROM states WHERE id = ?1", id);
+    Query row = db_.query("SELECT " INGRAIN_STATE_COLUMNS ", tokens FROM states WHERE id = ?1", id);
     if (!row.step()) return std::nullopt;
     StateRow out = state_of(row);
     out.tokens = row.text(15);
@@ -143,9 +112,9 @@ class SqliteRecords : public Records {
 
   std::vector<StateRow> states_after(const std::string& owner, const std::string& model, int64_t order) override {
     const std::scoped_lock lock(mutex_);
-    Query rows =
-        db_.query("SELECT " STATE_COLUMNS " FROM states WHERE owner = ?1 AND model = ?2 AND seq > ?3 ORDER BY seq",
-                  owner, model, order);
+    Query rows = db_.query("SELECT " INGRAIN_STATE_COLUMNS
+                           " FROM states WHERE owner = ?1 AND model = ?2 AND seq > ?3 ORDER BY seq",
+                           owner, model, order);
     std::vector<StateRow> out;
     while (rows.step()) out.push_back(state_of(rows));
     return out;
@@ -153,7 +122,7 @@ class SqliteRecords : public Records {
 
   std::vector<StateRow> states_by_use() override {
     const std::scoped_lock lock(mutex_);
-    Query rows = db_.query("SELECT " STATE_COLUMNS " FROM states ORDER BY used, seq");
+    Query rows = db_.query("SELECT " INGRAIN_STATE_COLUMNS " FROM states ORDER BY used, seq");
     std::vector<StateRow> out;
     while (rows.step()) out.push_back(state_of(rows));
     return out;
@@ -242,22 +211,22 @@ class SqliteRecords : public Records {
   Query list_query(const std::string& owner, const std::string& kind, const List& which, int64_t from) {
     const int64_t limit = list_limit(which.limit);
     if (which.parent.empty() && which.descending) {
-      return db_.query("SELECT " RECORD_COLUMNS
+      return db_.query("SELECT " INGRAIN_RECORD_COLUMNS
                        " FROM records WHERE owner = ?1 AND kind = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4",
                        owner, kind, from, limit);
     }
     if (which.parent.empty()) {
-      return db_.query("SELECT " RECORD_COLUMNS
+      return db_.query("SELECT " INGRAIN_RECORD_COLUMNS
                        " FROM records WHERE owner = ?1 AND kind = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
                        owner, kind, from, limit);
     }
     if (which.descending) {
-      return db_.query("SELECT " RECORD_COLUMNS
+      return db_.query("SELECT " INGRAIN_RECORD_COLUMNS
                        " FROM records WHERE owner = ?1 AND kind = ?2 AND parent = ?5 AND seq < ?3"
                        " ORDER BY seq DESC LIMIT ?4",
                        owner, kind, from, limit, which.parent);
     }
-    return db_.query("SELECT " RECORD_COLUMNS
+    return db_.query("SELECT " INGRAIN_RECORD_COLUMNS
                      " FROM records WHERE owner = ?1 AND kind = ?2 AND parent = ?5 AND seq > ?3 ORDER BY seq LIMIT ?4",
                      owner, kind, from, limit, which.parent);
   }
@@ -265,9 +234,6 @@ class SqliteRecords : public Records {
   std::mutex mutex_;
   Database db_;
 };
-
-#undef RECORD_COLUMNS
-#undef STATE_COLUMNS
 
 }  // namespace
 
