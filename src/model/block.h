@@ -21,6 +21,7 @@ Tensor mixer_step(const ModelConfig& config, const BlockWeights& w, const Tensor
 struct FastMlp {
   Mlp w, dw = {};
   Mlp rounded = {};  // w in the type of the computation, where it is at hand
+  Tensor whose_B = {};  // as in ops::fast_linear: where sequences share weights
 };
 
 /// Returns two planes if `fast` has a tangent or h has two.

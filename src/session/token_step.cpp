@@ -8,11 +8,19 @@
 #include "ttt/suffix.h"
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
 
 namespace ingrain::session {
 
 TokenStep::TokenStep(const Network& model, int64_t rows)
-    : config_(model.config), weights_(model.weights_for(rows)), rows_(rows), graph_(weights_.device()) {}
+    : config_(model.config),
+      weights_(model.quantized ? *model.quantized : model.weights),
+      rows_(rows),
+      graph_(weights_.device()),
+      whose_(static_cast<size_t>(rows)) {
+  std::iota(whose_.begin(), whose_.end(), 0);
+}
 
 bool TokenStep::lacks_room(int64_t needed) const { return needed > room_ && room_ < config_.widest_window(); }
 
@@ -54,7 +62,9 @@ void TokenStep::make_row_buffers() {
     const auto of_each = [&](const Tensor& x) { return at::zeros({B, x.size(0), x.size(1)}, options); };
     fast_S_.push_back({{of_each(mlp.w13_FD), of_each(mlp.w2_DF)}, {}});
   }
-  input_4B_ = at::zeros({4, B}, options.dtype(at::kLong));
+  input_5B_ = at::zeros({5, B}, options.dtype(at::kLong));
+  if (shares_fast_weights())
+    for (FastMlp& fast : fast_S_) fast.whose_B = input_5B_.select(0, 4);
   frequency_R_ = rope_frequencies(c, weights_.device());
   h_ND_ = at::zeros({B * c.chunk + 1, c.hidden_size}, options);
   x_BD_ = at::zeros({B, c.hidden_size}, options);
@@ -82,10 +92,42 @@ void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t c
 }
 
 void TokenStep::load_fast_weights(const Rows& rows, const ttt::Memory& memory) {
+  for (int64_t row = rows.first; row < rows.first + rows.count; ++row) stop_sharing_fast_weights(row);
   for (size_t s = 0; s < fast_S_.size(); ++s) {
     rows.of(fast_S_[s].w.w13_FD).copy_(memory.W_S[s].w13_FD);
     rows.of(fast_S_[s].w.w2_DF).copy_(memory.W_S[s].w2_DF);
   }
+  for (int64_t row = rows.first; row < rows.first + rows.count; ++row) share_fast_weights(row);
+}
+
+/// Those who use the row's fast weights use another's, which are the same.
+void TokenStep::stop_sharing_fast_weights(int64_t row) {
+  int64_t next = -1;
+  for (int64_t other = 0; other < rows_; ++other) {
+    int64_t& whose = whose_[static_cast<size_t>(other)];
+    if (other == row || whose != row) continue;
+    if (next < 0) next = other;
+    whose = next;
+  }
+  whose_[static_cast<size_t>(row)] = row;
+}
+
+void TokenStep::share_fast_weights(int64_t row) {
+  if (!shares_fast_weights()) return;
+  for (int64_t other = 0; other < rows_; ++other) {
+    if (other == row || whose_[static_cast<size_t>(other)] != other || !same_fast_weights(row, other)) continue;
+    whose_[static_cast<size_t>(row)] = other;
+    return;
+  }
+}
+
+bool TokenStep::same_fast_weights(int64_t row, int64_t other) const {
+  const auto same = [&](const Tensor& x_B) {
+    const size_t bytes = static_cast<size_t>(x_B.stride(0) * x_B.element_size());
+    const auto* const x = static_cast<const char*>(x_B.const_data_ptr());
+    return std::memcmp(x + static_cast<size_t>(row) * bytes, x + static_cast<size_t>(other) * bytes, bytes) == 0;
+  };
+  return std::ranges::all_of(fast_S_, [&](const FastMlp& fast) { return same(fast.w.w13_FD) && same(fast.w.w2_DF); });
 }
 
 void TokenStep::load_output(const Rows& rows, const ttt::Memory& memory) {
@@ -94,24 +136,25 @@ void TokenStep::load_output(const Rows& rows, const ttt::Memory& memory) {
 }
 
 void TokenStep::run(std::span<const Input> inputs) {
-  const Tensor input_4B = at::empty({4, rows_}, at::kLong);
-  int64_t* const to = input_4B.data_ptr<int64_t>();
+  const Tensor input_5B = at::empty({5, rows_}, at::kLong);
+  int64_t* const to = input_5B.data_ptr<int64_t>();
   for (int64_t b = 0; b < rows_; ++b) {
     const auto [token, position] = inputs[static_cast<size_t>(b)];
     to[b] = token;
     to[rows_ + b] = position;
     to[2 * rows_ + b] = position < 0 ? rows_ * config_.chunk : b * config_.chunk + position % config_.chunk;
     to[3 * rows_ + b] = position < 0 ? rows_ : b;
+    to[4 * rows_ + b] = position < 0 ? -1 : whose_[static_cast<size_t>(b)];
   }
-  input_4B_.copy_(input_4B, /*non_blocking=*/true);
+  input_5B_.copy_(input_5B, /*non_blocking=*/true);
   graph_.run([this] { step(); });
 }
 
-/// From input_4B_ to x_BD_ and logits_BV_.
+/// From input_5B_ to x_BD_ and logits_BV_.
 void TokenStep::step() {
   const ModelConfig& c = config_;
   const Weights& w = weights_;
-  const Tensor position_B = input_4B_.select(0, 1);
+  const Tensor position_B = input_5B_.select(0, 1);
   const auto rope = rope_table_at(c, position_B, frequency_R_, master_type(w.type()));
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
@@ -126,12 +169,12 @@ void TokenStep::step() {
     RecurrentState state = state_of(block);
     const Tensor y_PB1D = run(state);
     for (size_t i = 0; i < state.size(); ++i)
-      ops::store_rows(state[i].flatten(1), state_L_[static_cast<size_t>(block)][i], input_4B_.select(0, 3));
+      ops::store_rows(state[i].flatten(1), state_L_[static_cast<size_t>(block)][i], input_5B_.select(0, 3));
     return y_PB1D;
   };
   const Carry carry{attend, recur};
-  const Tensor h_B1D = ttt::run_prefix(c, w, input_4B_.select(0, 0).unsqueeze(1), rope, rope, carry);
-  if (c.suffix_len > 0) ops::store_rows(h_B1D.select(1, 0), h_ND_, input_4B_.select(0, 2));
+  const Tensor h_B1D = ttt::run_prefix(c, w, input_5B_.select(0, 0).unsqueeze(1), rope, rope, carry);
+  if (c.suffix_len > 0) ops::store_rows(h_B1D.select(1, 0), h_ND_, input_5B_.select(0, 2));
   const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, carry)).select(1, 0);
   ops::copy_to(x_BD, x_BD_);
   ops::copy_to(ops::product_nt(x_BD, w.head()), logits_BV_);
