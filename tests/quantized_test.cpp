@@ -99,7 +99,8 @@ TEST_P(QuantizedMatrix, a_row_s_product_does_not_depend_on_the_other_rows) {
       for (const int64_t m : {1, 2, 5, 8, 9, 13, 16, 31, 64, 66}) {
         if (m < least) continue;
         for (const int64_t first : {0, 3, 11})
-          EXPECT_TRUE(ops::quantized_nt(a.narrow(0, first, m), quantized).equal(all.narrow(0, first, m))) << m << " " << type;
+          EXPECT_TRUE(ops::quantized_nt(a.narrow(0, first, m), quantized).equal(all.narrow(0, first, m)))
+              << m << " " << type;
       }
     }
   });

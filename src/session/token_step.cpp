@@ -2,6 +2,7 @@
 
 #include "model/mixers/attention/attention.h"
 #include "ops/linear/products.h"
+#include "ops/memory/arena.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/store/store.h"
 #include "ttt/prefix.h"
@@ -12,6 +13,21 @@
 #include <numeric>
 
 namespace ingrain::session {
+namespace {
+
+/// Uninitialised, of one type. On a CPU every token streams through them: they lie in huge pages.
+std::vector<Tensor> buffers(const std::vector<std::vector<int64_t>>& sizes, const at::TensorOptions& options) {
+  std::vector<Tensor> out;
+  if (options.device().is_cpu()) {
+    std::vector<ops::cpu::Shape> shapes;
+    for (const auto& each : sizes) shapes.push_back({each, c10::typeMetaToScalarType(options.dtype())});
+    return ops::cpu::empty_side_by_side(shapes);
+  }
+  for (const auto& each : sizes) out.push_back(at::empty(each, options));
+  return out;
+}
+
+}  // namespace
 
 TokenStep::TokenStep(const Network& model, int64_t rows)
     : config_(model.config),
@@ -35,15 +51,19 @@ void TokenStep::make_room(int64_t needed) {
   state_L_.clear();
   room_ = 0;
   const auto options = weights_.embedding_VD.options();
+  std::vector<std::vector<int64_t>> sizes;
   for (int64_t i = 0; i < c.num_layers; ++i) {
-    const int64_t C = std::min(std::max(c.layer(i).window, c.chunk), room);
-    const auto make = [&] { return at::empty({B, C, c.num_kv_heads, c.head_dim}, options); };
+    const int64_t C = mixer_of(c, i).recurrent() ? 0 : std::min(std::max(c.layer(i).window, c.chunk), room);
+    sizes.insert(sizes.end(), 2, {B, C, c.num_kv_heads, c.head_dim});
+  }
+  const std::vector<Tensor> rings = buffers(sizes, options);
+  for (int64_t i = 0; i < c.num_layers; ++i) {
     std::vector<Tensor>& state = state_L_.emplace_back();
+    Ring& ring = ring_L_.emplace_back();
     if (!mixer_of(c, i).recurrent()) {
-      ring_L_.push_back({make(), make()});
+      ring = {rings[static_cast<size_t>(2 * i)], rings[static_cast<size_t>(2 * i + 1)]};
       continue;
     }
-    ring_L_.emplace_back();
     for (const StatePart& part : mixer_of(c, i).state(c, i))
       state.push_back(at::zeros({B + 1, c10::multiply_integers(part.shape)},
                                 part.wide ? options.dtype(master_type(weights_.type())) : options));
@@ -52,19 +72,25 @@ void TokenStep::make_room(int64_t needed) {
   room_ = room;
 }
 
-/// Zeros, so that rows which nobody has used compute nothing strange.
+/// Zeros, so that rows which nobody has used compute nothing strange; but where fast weights are shared, those of such
+/// rows are not read.
 void TokenStep::make_row_buffers() {
   const ModelConfig& c = config_;
   const int64_t B = rows_;
   const auto options = weights_.embedding_VD.options();
   fast_S_.clear();
-  for (const Mlp& mlp : weights_.fast_S) {
-    const auto of_each = [&](const Tensor& x) { return at::zeros({B, x.size(0), x.size(1)}, options); };
-    fast_S_.push_back({{of_each(mlp.w13_FD), of_each(mlp.w2_DF)}, {}});
-  }
+  std::vector<std::vector<int64_t>> sizes;
+  for (const Mlp& mlp : weights_.fast_S)
+    for (const Tensor& x : {mlp.w13_FD, mlp.w2_DF}) sizes.push_back({B, x.size(0), x.size(1)});
+  const std::vector<Tensor> fast = buffers(sizes, options);
   input_5B_ = at::zeros({5, B}, options.dtype(at::kLong));
-  if (shares_fast_weights())
-    for (FastMlp& fast : fast_S_) fast.whose_B = input_5B_.select(0, 4);
+  for (size_t i = 0; i < fast.size(); i += 2) {
+    FastMlp& mlp = fast_S_.emplace_back(FastMlp{{fast[i], fast[i + 1]}, {}});
+    if (shares_fast_weights())
+      mlp.whose_B = input_5B_.select(0, 4);
+    else
+      for (const Tensor& x : {mlp.w.w13_FD, mlp.w.w2_DF}) x.zero_();
+  }
   frequency_R_ = rope_frequencies(c, weights_.device());
   h_ND_ = at::zeros({B * c.chunk + 1, c.hidden_size}, options);
   x_BD_ = at::zeros({B, c.hidden_size}, options);

@@ -98,7 +98,8 @@ void GemvAs(const GemvCall& call, int64_t begin, int64_t end) {
     const int64_t matrix = whose(first);
     T* const c_of_first = static_cast<T*>(call.c) + first * call.m * call.n;
     if (matrix < 0)
-      for (int64_t i = 0; i < call.m; ++i) std::fill(c_of_first + i * call.n + begin, c_of_first + i * call.n + end, T());
+      for (int64_t i = 0; i < call.m; ++i)
+        std::fill(c_of_first + i * call.n + begin, c_of_first + i * call.n + end, T());
     bool seen = matrix < 0;
     for (int64_t i = 0; call.b_of_a && i < first; ++i) seen = seen || whose(i) == matrix;
     if (seen) continue;

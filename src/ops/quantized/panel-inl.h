@@ -1,5 +1,5 @@
-// Products of many rows with quantized weights: a block of 32 rows of weights is expanded once, in the first-level cache,
-// and meets all rows of a there. What is left is multiplying. Per instruction set.
+// Products of many rows with quantized weights: a block of 32 rows of weights is expanded once, in the first-level
+// cache, and meets all rows of a there. What is left is multiplying. Per instruction set.
 #if defined(INGRAIN_OPS_QUANTIZED_PANEL_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef INGRAIN_OPS_QUANTIZED_PANEL_INL_H_
 #undef INGRAIN_OPS_QUANTIZED_PANEL_INL_H_
@@ -79,7 +79,7 @@ HWY_INLINE void MeetTile(const Panel& w, const int16_t* HWY_RESTRICT a, const fl
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < kPanelVectors; ++j) dots[i][j].Clear();
-#pragma GCC unroll 16  // all of them: in a loop GCC moves every sum to another register and back
+#pragma GCC unroll 1  // unrolled, GCC would load all of the panel before the first row, and spill it
   for (int p = 0; p < kQuantizedBlock / 2; ++p) {
     VI pair[kPanelVectors];
 #pragma GCC unroll 2

@@ -115,15 +115,14 @@ HWY_INLINE void ExpandGroup(const Q4Group& w, int64_t lane, Panel& panel) {
 template <class T>
 void Q4PanelsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
   const auto* const w = static_cast<const Q4Group*>(call.w);
-  MeetPanels</*kLeast=*/true, T>(call, begin * kQ4Rows, end * kQ4Rows,
-                                 [&](int64_t row, int64_t columns, int64_t block, Panel& panel) {
-                                   for (int64_t lane = 0; lane < columns; lane += kQ4Rows) {
-                                     const Q4Group* const group = w + (row + lane) / kQ4Rows * call.blocks + block;
-                                     PrefetchBytes<Cache::first, sizeof(Q4Group)>(
-                                         reinterpret_cast<const char*>(group) + kStreamAhead);
-                                     ExpandGroup(*group, lane, panel);
-                                   }
-                                 });
+  MeetPanels</*kLeast=*/true, T>(
+      call, begin * kQ4Rows, end * kQ4Rows, [&](int64_t row, int64_t columns, int64_t block, Panel& panel) {
+        for (int64_t lane = 0; lane < columns; lane += kQ4Rows) {
+          const Q4Group* const group = w + (row + lane) / kQ4Rows * call.blocks + block;
+          PrefetchBytes<Cache::first, sizeof(Q4Group)>(reinterpret_cast<const char*>(group) + kStreamAhead);
+          ExpandGroup(*group, lane, panel);
+        }
+      });
 }
 
 template <class T>
@@ -191,9 +190,8 @@ void multiply(const QuantizedCall& call, int64_t begin, int64_t end) {
 }  // namespace
 
 // Sums are the same either way, to the last bit.
-const QuantizedFormat q4_1{"q4_1", at::kChar, kQ4Rows,        sizeof(Q4Group) / kQ4Rows,
-                           65504,  8,         quantize_group, dequantize_group,
-                           multiply};
+const QuantizedFormat q4_1{"q4_1",         at::kChar,        kQ4Rows, sizeof(Q4Group) / kQ4Rows, 65504, 8,
+                           quantize_group, dequantize_group, multiply};
 
 }  // namespace ingrain::ops
 #endif

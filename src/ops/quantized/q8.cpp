@@ -210,15 +210,8 @@ void multiply(const QuantizedCall& call, int64_t begin, int64_t end) { HWY_DYNAM
 
 }  // namespace
 
-const QuantizedFormat q8_0{"q8_0",
-                           at::kByte,
-                           1,
-                           sizeof(Q8Block),
-                           std::numeric_limits<float>::max(),
-                           9,
-                           quantize_row,
-                           dequantize_row,
-                           multiply};
+const QuantizedFormat q8_0{"q8_0",       at::kByte,      1,       sizeof(Q8Block), std::numeric_limits<float>::max(), 9,
+                           quantize_row, dequantize_row, multiply};
 
 }  // namespace ingrain::ops
 #endif

@@ -60,8 +60,8 @@ template <class T>
 void RoundAs(const RoundingCall& call, int64_t begin, int64_t end) {
   for (int64_t from = begin; from < end; ++from) {
     const int64_t to = call.by_block ? from % call.blocks * call.m + from / call.blocks : from;
-    RoundBlock(static_cast<const T*>(call.a) + from * kQuantizedBlock, call.out + to * kQuantizedBlock,
-               call.scale + to, call.scaled_sum + to);
+    RoundBlock(static_cast<const T*>(call.a) + from * kQuantizedBlock, call.out + to * kQuantizedBlock, call.scale + to,
+               call.scaled_sum + to);
   }
 }
 
@@ -146,14 +146,14 @@ Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized) {
   const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
   float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
   const bool by_block = M >= format.many_rows;
-  const RoundingCall rounding{
-      a.scalar_type(), M, blocks, by_block, a.const_data_ptr(), a16.data_ptr<int16_t>(), scale, sum};
-  cpu::parallel({a, a16, scale_sum}, M * blocks, cpu::grain(kQuantizedBlock),
-                [rounding, round = HWY_DYNAMIC_DISPATCH(Round)](int64_t begin, int64_t end) {
-                  round(rounding, begin, end);
-                });
-  const QuantizedCall call{a.scalar_type(), M,   N,   blocks, by_block, a16.const_data_ptr<int16_t>(), scale, sum,
-                           quantized.const_data_ptr(), c.data_ptr()};
+  const RoundingCall rounding{a.scalar_type(),         M,     blocks, by_block, a.const_data_ptr(),
+                              a16.data_ptr<int16_t>(), scale, sum};
+  cpu::parallel(
+      {a, a16, scale_sum}, M * blocks, cpu::grain(kQuantizedBlock),
+      [rounding, round = HWY_DYNAMIC_DISPATCH(Round)](int64_t begin, int64_t end) { round(rounding, begin, end); });
+  const QuantizedCall call{
+      a.scalar_type(), M, N, blocks, by_block, a16.const_data_ptr<int16_t>(), scale, sum, quantized.const_data_ptr(),
+      c.data_ptr()};
   cpu::parallel({a16, scale_sum, quantized, c}, N / format.rows, cpu::grain(format.rows * K),
                 [call, multiply = format.multiply](int64_t begin, int64_t end) { multiply(call, begin, end); });
   return c;
