@@ -18,7 +18,7 @@ struct Network {
 
   /// The weights for a pass over `rows` tokens without gradients.
   const Weights& weights_for(int64_t rows) const { return quantized && rows <= kFewTokens ? *quantized : weights; }
-  static constexpr int64_t kFewTokens = 8;  // above, products with dequantized matrices are faster
+  static constexpr int64_t kFewTokens = 64;  // above, products with dequantized matrices are as fast
 };
 
 /// The fastest type that this processor multiplies natively: bf16 where it has AVX-512 bf16 or AMX, otherwise fp32.

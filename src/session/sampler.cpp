@@ -106,8 +106,10 @@ std::vector<Sampler::Candidate> Sampler::changed(std::span<const float> logits) 
   };
   for (const auto& [id, bias] : options_.logit_bias)
     if (double* const x = at(id)) *x += bias;
+  const bool penalizes =
+      options_.repetition_penalty != 1 || options_.presence_penalty != 0 || options_.frequency_penalty != 0;
   for (const auto& [id, count] : counts_) {
-    double* const x = at(id);
+    double* const x = penalizes ? at(id) : nullptr;
     if (!x) continue;
     *x = *x > 0 ? *x / options_.repetition_penalty : *x * options_.repetition_penalty;
     *x -= options_.presence_penalty + options_.frequency_penalty * static_cast<double>(count);

@@ -7,7 +7,8 @@ namespace ingrain::ttt {
 
 Memory Memory::fork() const {
   Memory out = *this;
-  for (Mlp& mlp : out.W_S) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
+  for (Mlp& mlp : out.W_S)  // the CPU's steps do not write to what is used elsewhere; a GPU's graphs do
+    if (!mlp.w13_FD.is_cpu()) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
   for (LayerState& layer : out.layer_L) layer = layer.fork();
   for (Tensor* x : {&out.h_BbD, &out.target_Bb, &out.valid_Bb, &out.x_BD})
     if (x->defined()) *x = x->clone();

@@ -8,8 +8,8 @@
 
 namespace ingrain::ttt {
 
-/// Everything that later tokens depend on. Copying it shares the tensors, which reading changes in place; fork() shares
-/// nothing.
+/// Everything that later tokens depend on. Copying it shares the tensors, which reading changes in place; what becomes
+/// of a fork() and of what it was forked from is independent (on a CPU they share fast weights until a step of either).
 struct Memory {
   int64_t position = 0;             // tokens read
   std::vector<Mlp> W_S;             // fast weights, [B, ...], fp32 (fp64)

@@ -6,6 +6,8 @@
 #include "session/generate.h"
 #include "session/step_numbers.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -175,8 +177,7 @@ void Worker::begin_writing(Reading& reading) {
   }
 }
 
-WrittenToken Worker::score_of(const Job& job, int32_t token) const {
-  const std::span<const float> logits = floats_of(logits_V_);
+WrittenToken Worker::score_of(const Job& job, std::span<const float> logits, int32_t token) const {
   const double largest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
   for (const float x : logits) sum += std::exp(x - largest);
@@ -199,9 +200,9 @@ WrittenToken Worker::score_of(const Job& job, int32_t token) const {
 }
 
 /// The next token; -1: the text ends here.
-int32_t Worker::draw(Text& text) {
-  if (!logits_V_.defined()) logits_V_ = room_for_download(text.session->logits_BV()[0]);
-  logits_V_.copy_(text.session->logits_BV()[0]);
+int32_t Worker::draw(Text& text, const Tensor& logits_V) {
+  const Tensor wide_V = logits_V.to(at::kFloat).contiguous();
+  const std::span<const float> logits = floats_of(wide_V);
   std::span<const uint64_t> allowed;
   if (text.constraint) {
     if (text.constraint->complete()) {
@@ -214,26 +215,58 @@ int32_t Worker::draw(Text& text) {
         allowed_[static_cast<size_t>(end) / 64] |= uint64_t{1} << (end % 64);
     allowed = allowed_;
   }
-  const int32_t token = text.writer->draw(floats_of(logits_V_), allowed);
+  const int32_t token = text.writer->draw(logits, allowed);
   if (text.constraint && !session::ends_text(network_.config, token)) text.constraint->accept(token);
-  if (text.job->writing.top_logprobs >= 0) text.scores.push_back(score_of(*text.job, token));
+  if (text.job->writing.top_logprobs >= 0) text.scores.push_back(score_of(*text.job, logits, token));
   return token;
+}
+
+std::vector<Worker::Drawing> Worker::draw_all() {
+  std::vector<Drawing> out;
+  for (const auto& text : texts_) {
+    if (text->job->cancelled) text->writer->end(StopReason::interrupted);
+    Drawing& drawing = out.emplace_back(Drawing{text.get(), {}});
+    if (text->writer->done()) continue;
+    try {
+      const Tensor logits_V = text->session->logits_BV()[0];
+      drawing.logits_V = logits_V.is_cpu() ? logits_V : room_for_download(logits_V).copy_(logits_V);
+    } catch (...) {
+      drawing.error = std::current_exception();
+    }
+  }
+  const auto draw_one = [&](Drawing& drawing) {
+    if (!drawing.logits_V.defined()) return;
+    try {
+      drawing.token = draw(*drawing.text, drawing.logits_V);
+    } catch (...) {
+      drawing.error = std::current_exception();
+    }
+  };
+  at::parallel_for(0, static_cast<int64_t>(out.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      Drawing& drawing = out[static_cast<size_t>(i)];
+      if (!drawing.text->constraint) draw_one(drawing);
+    }
+  });
+  for (Drawing& drawing : out)
+    if (drawing.text->constraint) draw_one(drawing);
+  return out;
 }
 
 void Worker::write_step() {
   const Clock::time_point start = Clock::now();
   std::vector<Text*> turns_of;
   std::vector<int32_t> tokens;
-  for (const auto& text : texts_) {
+  for (const Drawing& drawing : draw_all()) {
+    Text* const text = drawing.text;
     try {
-      if (text->job->cancelled) text->writer->end(StopReason::interrupted);
-      const int32_t token = text->writer->done() ? -1 : draw(*text);
-      if (token < 0) {
+      if (drawing.error) std::rethrow_exception(drawing.error);
+      if (drawing.token < 0) {
         end(*text);
         continue;
       }
-      tokens.push_back(token);
-      turns_of.push_back(text.get());
+      tokens.push_back(drawing.token);
+      turns_of.push_back(text);
     } catch (...) {
       fail(text->job, std::current_exception());
     }
