@@ -77,7 +77,7 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
   job->root = {prompt.owner, prompt.base, writing.learn};
   const Scheduler::Place place(p.scheduler);
   States::Found found = p.states.find(job->root, read.tokens);
-  if (found.node) job->memory = p.states.memory(found.node);
+  job->memory = std::move(found.memory);
   job->from = found.node;
   const std::string miss = miss_of(p.model.parts().tokenizer, read, found);
   const int64_t cached =

@@ -187,11 +187,10 @@ States::Found States::going_on(const NodePtr& node, std::span<const int32_t> tok
   chat::CommonPrefix common = chat::common_prefix(model_.parts().tokenizer, text, tokens);
   if (common.read != text.size()) return {};
   try {
-    memory(node);
+    return {node, memory(node), std::move(common.rest)};
   } catch (const NotFound&) {
     return {};
   }
-  return {node, std::move(common.rest)};
 }
 
 States::Found States::find(const Root& root, std::span<const int32_t> tokens) {
@@ -218,8 +217,10 @@ States::Found States::find(const Root& root, std::span<const int32_t> tokens) {
       if (Found found = going_on(node, tokens); found.node) return found;
     }
   }
-  Found nothing{nullptr, {tokens.begin(), tokens.end()}};
-  if (!root.base.empty()) nothing.node = get(root.owner, root.base);
+  Found nothing{nullptr, nullptr, {tokens.begin(), tokens.end()}};
+  if (root.base.empty()) return nothing;
+  nothing.node = get(root.owner, root.base);
+  nothing.memory = memory(nothing.node);
   return nothing;
 }
 

@@ -52,6 +52,7 @@ class States {
   /// none: nullptr and all tokens. Compared by bytes, in the end all of them.
   struct Found {
     NodePtr node;
+    std::shared_ptr<const ttt::Memory> memory;  // the node's
     std::vector<int32_t> rest;
   };
   Found find(const Root& root, std::span<const int32_t> tokens);
