@@ -5,9 +5,9 @@ import platform
 import pytest
 from serving import Server, wait_until
 
-BUDGET = 64 << 20
+BUDGET = 256 << 20
 # docs/serving-operations.md: an answer in work, threads, the database, and what of the C library's pools is not whole pages.
-CONSTANT = 160 << 20
+CONSTANT = 128 << 20
 LONG = " ".join(f"The {i}th day was like the {i + 1}th, and nobody wrote down what was said." for i in range(12))
 
 
@@ -23,7 +23,7 @@ def figure(server, name):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is told what to do")
 def test_the_process_stays_within_its_budget_and_a_constant(tmp_path):
-    with Server(tmp_path / "store", "--memory-budget", "64MiB") as server:
+    with Server(tmp_path / "store", "--memory-budget", "256MiB") as server:
         ask = {"max_output_tokens": 2, "temperature": 0}
         server.post("/v1/responses", {"input": "Hello.", **ask})
         wait_until(lambda: figure(server, "ingrain_answers_running") == 0)
@@ -32,7 +32,7 @@ def test_the_process_stays_within_its_budget_and_a_constant(tmp_path):
             first = server.post("/v1/responses", {"input": f"Story {i}. {LONG}", **ask})
             server.post("/v1/responses", {"input": "And then?", "previous_response_id": first["id"], **ask})
         # Far more went through than may stay.
-        assert figure(server, "ingrain_state_bytes_on_disk") > 10 * BUDGET
+        assert figure(server, "ingrain_state_bytes_on_disk") > 2 * BUDGET
         assert figure(server, "ingrain_state_bytes_in_memory") <= BUDGET
         # What the allocator kept goes back once there is nothing to do.
         wait_until(lambda: resident(server.process) <= began + BUDGET + CONSTANT, seconds=20)
