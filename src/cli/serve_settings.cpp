@@ -83,6 +83,9 @@ void ServeSettings::add_to(CLI::App& command) {
   command.add_option("--grace", grace, "Seconds that answers have to end in when the server is stopped")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command.add_option("--lease", lease, "Seconds after which others may go on with a lost server's conversations")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
   command.add_option("--config", config, "A TOML file with these options under [serve]: memory-budget = \"2GiB\"");
   for (CLI::Option* option : command.get_options())
     if (!option->get_lnames().empty() && option->get_lnames()[0] != "help") option->envname(environment_name(*option));
@@ -122,7 +125,7 @@ void ServeSettings::read_config(const CLI::App& command) {
   text("max-body", max_body), text("store", store);
   path("keys", keys), path("log", log);
   list("alias", aliases), list("allow-host", hosts), list("allow-origin", origins);
-  number("max-age", max_age), number("grace", grace);
+  number("max-age", max_age), number("grace", grace), number("lease", lease);
   constexpr int64_t kMost = int64_t{1} << 40;
   count("port", port, 0, 65535), count("max-tokens", max_tokens, 0, kMost);
   count("max-running", max_running, 1, kMost), count("max-waiting", max_waiting, 0, kMost);

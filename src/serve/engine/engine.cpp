@@ -76,8 +76,9 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
   if (read.tokens.empty() && prompt.base.empty()) fail_option("prompt", "is empty; there is nothing to go on from");
   const auto job = std::make_shared<Job>();
   job->root = {prompt.owner, prompt.base, writing.learn};
+  const Scheduler::Place place(p.scheduler);
   States::Found found = p.states.find(job->root, read.tokens);
-  if (found.node) job->memory = p.states.memory(found.node);
+  job->memory = std::move(found.memory);
   job->from = found.node;
   const std::string miss = miss_of(p.model.parts().tokenizer(), read, found);
   const int64_t cached =
@@ -99,7 +100,7 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
     p.known_count += miss.empty();
     p.tokens_cached += cached;
   }
-  p.scheduler.submit(job);
+  p.scheduler.submit(job, place);
   follow(*job, on_event);
 
   Outcome out;
@@ -134,6 +135,7 @@ Engine::ReadOutcome Engine::read(const Owner& owner, const std::string& base, st
   const auto job = std::make_shared<Job>();
   job->writes = false;
   job->root = {owner, base, Learn::all};
+  const Scheduler::Place place(p.scheduler);
   if (!base.empty()) {
     job->from = p.states.get(owner, base);
     job->memory = p.states.memory(job->from);
@@ -141,7 +143,7 @@ Engine::ReadOutcome Engine::read(const Owner& owner, const std::string& base, st
   const ModelConfig& config = p.model.parts().network.config;
   job->tokens = job->memory ? p.model.encode(text) : document_tokens(config, p.model.parts().tokenizer(), text);
   if (text.empty()) fail_option("text", "is empty; there is nothing to read");
-  p.scheduler.submit(job);
+  p.scheduler.submit(job, place);
   follow(*job, on_event);
   require(job->result.has_value(), "nothing was read");
   const auto [node, memory] = p.states.add_base(owner, std::move(*job->result));

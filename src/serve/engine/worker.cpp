@@ -64,6 +64,7 @@ void Worker::begin(const std::shared_ptr<Job>& job) {
   try {
     reading.session =
         std::make_unique<session::Session>(network_, job->memory ? job->memory->fork() : ttt::empty_memory(network_));
+    job->memory.reset();
     reading.node = job->from;
     reading.options = options_of(*job, /*written=*/false, 0);
     if (job->tokens.empty())
@@ -133,7 +134,7 @@ void Worker::keep(Reading& reading) {
   const Job& job = *reading.job;
   const std::span<const int32_t> tokens =
       std::span(job.tokens).subspan(reading.node_at, reading.done - reading.node_at);
-  reading.node = states_.add(job.root, reading.node, tokens, reading.session->snapshot()).node;
+  reading.node = states_.add(job.root, reading.node, tokens, reading.session->memory().packed()).node;
   reading.node_at = reading.done;
 }
 
@@ -141,7 +142,7 @@ void Worker::has_read(Reading& reading) {
   const std::shared_ptr<Job> job = reading.job;
   job->stopped_reading = reading.done < job->tokens.size();
   if (!job->writes) {
-    job->result = reading.session->snapshot();
+    job->result = reading.session->memory().packed();
     return job->finish();
   }
   if (job->stopped_reading) {
@@ -315,7 +316,7 @@ void Worker::end(Text& text) {
   if (written.tokens.empty()) {
     written.node = text.node;  // the prompt's, or what was known of it
   } else {
-    auto [node, memory] = states_.add(job.root, text.node, written.tokens, text.session->snapshot());
+    auto [node, memory] = states_.add(job.root, text.node, written.tokens, text.session->memory().packed());
     written.node = std::move(node);
     written.memory = std::move(memory);
   }

@@ -104,7 +104,12 @@ class Responding {
       conversation_->updated = now;
       records.push_back(*conversation_);
     }
-    if (!records.empty()) call_.service.records().put({}, records);
+    if (records.empty()) return;
+    try {
+      call_.service.records().put({}, records, lease_ && whole ? lease_->held() : Lease{});
+    } catch (const LeaseLost&) {
+      refuse_locked("this server lost the conversation meanwhile; nothing was kept, ask again");
+    }
   }
 
   Call& call_;
