@@ -1,5 +1,6 @@
 #include "ingrain/dialogue.h"
 
+#include "base/clock.h"
 #include "api/chat_form.h"
 #include "api/parts.h"
 #include "base/error.h"
@@ -23,7 +24,6 @@ constexpr uint64_t kQuicklyCopied = 1 << 20;  // bytes
 constexpr const char* kStateKind = "ingrain dialogue 1";
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Of the tokens `old` that gave way to `now`, how many `now` does not read again at its beginning: what was dropped.
 int64_t dropped_of(std::span<const int32_t> old, std::span<const int32_t> now) {

@@ -3,6 +3,7 @@
 #include "cli/notes.h"
 #include "cli/writing_options.h"
 
+#include "base/clock.h"
 #include "api/parts.h"
 #include "base/error.h"
 #include "base/unfinished.h"
@@ -43,7 +44,7 @@ void generate_command(const GenerateCommand& o) {
     if (!o.as_json) show_text(text);
   };
   const Generated out = generate(memory, options, show, prompt);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   if (!o.save.empty()) {
     carry_notes(o.memory, o.save);
     memory.save(o.save);

@@ -49,7 +49,8 @@ std::vector<Ask> read_completion_request(const Json& body, const AskLimits& limi
   read_sampling(fields, ask);
   read_stop(fields, "stop", ask);
   read_logit_bias(fields, ask);
-  ask.writing.max_tokens = fields.integer("max_tokens", 0, static_cast<int64_t>(limits.longest)).value_or(16);
+  ask.writing.max_tokens = fields.integer("max_tokens", 0, static_cast<int64_t>(limits.longest))
+                               .value_or(std::min<int64_t>(16, static_cast<int64_t>(limits.longest)));
   ask.writing.choices = fields.integer("n", 1, limits.most_choices).value_or(1);
   ask.writing.top_logprobs = fields.integer("logprobs", 0, 20).value_or(-1);
   if (const Json* format = fields.object("response_format")) ask.form = read_form(*format, "response_format");

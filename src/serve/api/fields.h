@@ -52,6 +52,9 @@ class Fields {
   std::set<std::string, std::less<>> read_;
 };
 
+/// Code points of UTF-8, as lengths of strings are counted in JSON Schema.
+int64_t characters(std::string_view text);
+
 /// "messages[3]".
 std::string element(std::string_view list, size_t index);
 

@@ -52,11 +52,12 @@ std::string type_of(const Request& request) {
 }  // namespace
 
 void check_memory_name(const std::string& name, const std::string& param) {
-  const bool bad = name.empty() || name.size() > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
+  const bool bad = name.empty() || characters(name) > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
                    tokenizer::valid_utf8_length(name, 0) != name.size() ||
                    std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (bad)
-    refuse(param, "'{}' must be 1 to 100 bytes of text without control characters and '/', and not begin with 'mem_'",
+    refuse(param,
+           "'{}' must be 1 to 100 characters of text without control characters and '/', and not begin with 'mem_'",
            param);
 }
 

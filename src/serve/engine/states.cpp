@@ -1,5 +1,6 @@
 #include "serve/engine/states.h"
 
+#include "base/clock.h"
 #include "api/parts.h"
 #include "base/error.h"
 #include "base/unfinished.h"
@@ -9,15 +10,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <set>
 
 namespace ingrain::serve {
 namespace {
 
 constexpr const char* kExtension = ".memory";
-
-int64_t now() { return static_cast<int64_t>(std::time(nullptr)); }
 
 /// A root without its owner, as it is hashed and stored: "BASE#LEARN".
 std::string name_of(const Root& root) { return root.base + '#' + std::to_string(static_cast<int>(root.learn)); }
@@ -192,7 +190,7 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
   if (options_.folder.empty() || !std::filesystem::exists(file))
     throw NotFound(fmt::format("the state '{}' is no longer kept", node->id));
   auto loaded = std::make_shared<const ttt::Memory>(ttt::load_memory(file, model_.parts().network));
-  records_->touch(node->id, now());
+  records_->touch(node->id, unix_seconds());
   std::lock_guard lock(mutex_);
   if (!node->memory) {
     node->memory = loaded;
@@ -202,8 +200,18 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
   return loaded;
 }
 
+States::Found States::beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const {
+  constexpr int kFarthest = 8;
+  for (int i = 0; i < kFarthest && node && node->root == root; ++i, node = node->parent) {
+    const std::vector<int32_t> text = node->text();
+    chat::CommonPrefix common = chat::common_prefix(model_.parts().tokenizer, text, tokens);
+    if (common.read == text.size()) return {node, std::move(common.rest)};
+  }
+  return {nullptr, {tokens.begin(), tokens.end()}};
+}
+
 States::Added States::add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
-                          ttt::Memory memory) {
+                          std::shared_ptr<const ttt::Memory> memory) {
   const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
   auto node = std::make_shared<Node>();
   node->root = root;
@@ -212,12 +220,11 @@ States::Added States::add(const Root& root, const NodePtr& parent, std::span<con
   TextHasher hasher(name_of(root));
   for (const int32_t token : node->text()) hasher.add(tokenizer, token);
   node->hash = hasher.hash();
-  node->position = memory.position;
-  node->steps = memory.steps;
-  node->bytes = ttt::memory_bytes(memory);
+  node->position = memory->position;
+  node->steps = memory->steps;
+  node->bytes = ttt::memory_bytes(*memory);
   node->id = random_id("st_");
-  auto kept = std::make_shared<const ttt::Memory>(std::move(memory));
-  node->memory = kept;
+  node->memory = memory;
   std::lock_guard lock(mutex_);
   const auto [begin, end] = by_text_[root].equal_range(node->hash.length);
   for (auto same = begin; same != end; ++same)
@@ -229,7 +236,7 @@ States::Added States::add(const Root& root, const NodePtr& parent, std::span<con
   bytes_in_memory_ += node->bytes;
   enter(node);
   keep_budget();
-  return {node, std::move(kept)};
+  return {node, std::move(memory)};
 }
 
 States::Added States::add_base(const Owner& owner, ttt::Memory memory) {
@@ -294,7 +301,7 @@ void States::persist(const NodePtr& node) {
   row.position = node->position;
   row.steps = node->steps;
   row.bytes = node->bytes;
-  row.created = row.used = now();
+  row.created = row.used = unix_seconds();
   row.has_file = true;
   {
     std::lock_guard lock(mutex_);
@@ -326,7 +333,8 @@ void States::keep_disk_budget() {
   };
   if (options_.max_age_seconds <= 0 && !over()) return;
   for (const StateRow& row : records_->states_by_use()) {
-    const bool old = options_.max_age_seconds > 0 && static_cast<double>(now() - row.used) > options_.max_age_seconds;
+    const bool old =
+        options_.max_age_seconds > 0 && static_cast<double>(unix_seconds() - row.used) > options_.max_age_seconds;
     if (!old && !over()) return;
     if (!row.has_file || records_->named(row.id, "memory")) continue;
     records_->set_file(row.id, false);

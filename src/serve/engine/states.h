@@ -64,7 +64,10 @@ class States {
     NodePtr node;
     std::shared_ptr<const ttt::Memory> memory;  // as long as somebody holds it, it stays in RAM
   };
-  Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens, ttt::Memory memory);
+  Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
+            std::shared_ptr<const ttt::Memory> memory);
+  /// The nearest of `node` and those that it goes on from whose text `tokens` begin with, and what is left of them.
+  Found beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const;
   /// One that begins anew: nothing but a base.
   Added add_base(const Owner& owner, ttt::Memory memory);
 
