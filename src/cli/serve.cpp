@@ -10,6 +10,7 @@
 #include "serve/http/server.h"
 #include "serve/routes/service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

@@ -1,6 +1,7 @@
 """schemathesis (PyPI) against our own OpenAPI document: what it says is taken is taken, what it says is refused is
 refused, and no reply is other than it says; without keys, and with them."""
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ KEY = "sk-anna-0123456789"
 
 
 def program():
-    beside = shutil.which("schemathesis", path=str(__import__("pathlib").Path(sys.executable).parent))
+    beside = shutil.which("schemathesis", path=str(pathlib.Path(sys.executable).parent))
     return [beside] if beside else [sys.executable, "-m", "schemathesis.cli"]
 
 

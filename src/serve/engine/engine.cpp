@@ -14,8 +14,6 @@
 
 namespace ingrain::serve {
 
-using Json = nlohmann::ordered_json;
-
 struct Engine::Parts {
   Model model;
   PromptReader prompts;
@@ -32,6 +30,8 @@ struct Engine::Parts {
 };
 
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 /// Why an earlier part of the conversation has to be read again; "" if only what is new is read.
 std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& prompt, const States::Found& found) {
