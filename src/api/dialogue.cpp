@@ -1,6 +1,5 @@
 #include "ingrain/dialogue.h"
 
-#include "base/clock.h"
 #include "api/chat_form.h"
 #include "api/parts.h"
 #include "base/error.h"
@@ -24,6 +23,7 @@ constexpr uint64_t kQuicklyCopied = 1 << 20;  // bytes
 constexpr const char* kStateKind = "ingrain dialogue 1";
 
 using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Of the tokens `old` that gave way to `now`, how many `now` does not read again at its beginning: what was dropped.
 int64_t dropped_of(std::span<const int32_t> old, std::span<const int32_t> now) {
@@ -258,6 +258,7 @@ std::vector<Message> Dialogue::messages() const {
 Answer Dialogue::answer(const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
                         const std::function<void(const InnerStep&)>& on_step) {
   State& s = *state_;
+  require_possible(options, s.memory.model());
   const auto start = Clock::now();
   State::Before was{s.copy_now(), s.log, s.pending ? *s.pending : s.conversation, s.open};
   Answer out;

@@ -1,6 +1,5 @@
 #include "eval/score.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 
 #include <algorithm>
@@ -98,7 +97,7 @@ Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const 
       going = options.keep_going(static_cast<int64_t>(nll.size()));
   }
   // Only now: a GPU works on after read() has returned, and the copies wait for it.
-  const double seconds = seconds_since(start);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto read = tokens.first(nll.size());
   Score out = summarize(std::move(nll), read, unscored, model.config.bos_id, tokenizer);
   out.seconds = seconds;

@@ -1,6 +1,5 @@
 #include "train/run.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/mean_text.h"
 #include "base/progress.h"
@@ -15,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Makes a folder that can be written. An Error before the first step is better than one at the first checkpoint.
 void make_writable(const fs::path& folder, const char* setting) {

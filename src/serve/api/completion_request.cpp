@@ -1,6 +1,7 @@
 #include "serve/api/completion_request.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ingrain::serve::api {
 namespace {
@@ -11,9 +12,10 @@ std::vector<int32_t> read_tokens(const Json& list, const std::string& path) {
   std::vector<int32_t> out;
   out.reserve(list.size());
   for (const Json& id : list) {
-    if (!id.is_number_integer() || id.get<double>() < 0 || id.get<double>() > INT32_MAX)
+    const double number = id.is_number() ? id.get<double>() : -1;  // 5.0 is an integer, too
+    if (number < 0 || number > INT32_MAX || number != std::floor(number))
       refuse(path, "'{}' must be token ids", path);
-    out.push_back(id.get<int32_t>());
+    out.push_back(static_cast<int32_t>(number));
   }
   return out;
 }

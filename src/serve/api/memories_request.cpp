@@ -23,13 +23,19 @@ void add_memory_text(MemoryAsk& out, FormPart&& part) {
   out.sources.push_back(tokenizer::utf8_lossy(part.filename));
 }
 
+bool read_form_flag(const FormPart& part) {
+  if (part.body == "true" || part.body == "1") return true;
+  if (part.body != "false" && part.body != "0") refuse(part.name, "'{}' must be true or false", part.name);
+  return false;
+}
+
 MemoryAsk read_memory_form(const Request& request, const std::string& type, bool anew) {
   MemoryAsk out;
   for (FormPart& part : read_form_data(type, request.body)) {
     if (part.name == "file" || part.name == "text")
       add_memory_text(out, std::move(part));
     else if (part.name == "stream")
-      out.stream = part.body == "true" || part.body == "1";
+      out.stream = read_form_flag(part);
     else if (anew && part.name == "memory")
       out.file = std::move(part.body);
     else if (anew && part.name == "name")

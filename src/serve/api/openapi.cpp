@@ -75,11 +75,11 @@ Json list_parameters() {
     {"name": "after", "in": "query", "schema": {"type": "string", "maxLength": 120, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}}])");
 }
 
-Json operation_json(const Operation& operation) {
+Json operation_json(const Operation& operation, bool keys) {
   const std::string_view reply = operation.reply, path = operation.path;
   Json ok = reply.find('/') != reply.npos ? content(operation.reply, {{"type", "string"}})
                                           : content("application/json", reference(reply));
-  if (operation.stream) ok["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+  if (operation.stream) ok["text/event-stream"] = Json::object();
   Json out = {{"summary", operation.summary}};
   Json parameters = path_parameters(path);
   if (reply == "List" && operation.method == std::string_view("get") && path != "/v1/models")
@@ -106,7 +106,7 @@ Json operation_json(const Operation& operation) {
                                      {"default", "Refused as HTTP"}})
     responses[status] = {{"description", what}, {"content", content("application/json", reference("Error"))}};
   const bool open = path == "/" || path.starts_with("/page/") || path == "/health" || path == "/openapi.json";
-  out["security"] = open ? Json::array() : Json::parse(R"([{}, {"bearer": []}, {"key": []}])");
+  out["security"] = open || !keys ? Json::array() : Json::parse(R"([{"bearer": []}, {"key": []}])");
   return out;
 }
 
@@ -114,7 +114,8 @@ Json operation_json(const Operation& operation) {
 
 Json openapi(const OpenApiOf& of) {
   Json paths = Json::object();
-  for (const Operation& operation : kOperations) paths[operation.path][operation.method] = operation_json(operation);
+  for (const Operation& operation : kOperations)
+    paths[operation.path][operation.method] = operation_json(operation, of.keys);
   return {{"openapi", "3.1.0"},
           {"info", {{"title", "ingrain serve"}, {"version", of.version}, {"description", "docs/serving.md says more"}}},
           {"paths", std::move(paths)},

@@ -10,6 +10,7 @@ struct OpenApiOf {
   std::string version;
   std::vector<std::string> models;  // names
   bool tools = false, thoughts = false;
+  bool keys = false;  // whether requests need one
   int64_t vocab_size = 1;
   AskLimits limits;
 };

@@ -147,12 +147,12 @@ constexpr const char* kOthers = R"({
   "NewMemoryForm": {"type": "object", "additionalProperties": false, "required": ["text"],
     "description": "Also, as parts: file (texts, several times), memory (a memory file), from, response.", "properties": {
     "name": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]+$"},
-    "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false"]}}},
+    "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false", "1", "0"]}}},
   "MoreText": {"type": "object", "additionalProperties": false, "required": ["text"], "properties": {
     "text": {"type": "string", "minLength": 1}, "stream": {"type": ["boolean", "null"]}}},
   "MoreTextForm": {"type": "object", "additionalProperties": false, "required": ["text"],
     "description": "Also, as parts: file (texts, several times).", "properties": {
-    "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false"]}}},
+    "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false", "1", "0"]}}},
   "Name": {"type": "object", "additionalProperties": false, "required": ["name"], "properties": {
     "name": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]+$"}}},
   "Tokenize": {"type": "object", "additionalProperties": false, "required": ["content"], "properties": {

@@ -56,6 +56,7 @@ class Service {
   OwnerNotes& notes() { return notes_; }
   std::shared_ptr<const TokenTrie> trie();  // of the model's tokenizer; made when it is first wanted
   const ModelForms& forms() const { return forms_; }
+  bool has_keys() const { return !keys_.empty(); }
   std::mutex& memory_names() { return memory_names_; }  // held while a memory's name is looked for and taken
   int64_t created() const { return created_; }          // unix seconds
 
