@@ -242,8 +242,13 @@ std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& promp
     const std::string_view close =
         ended_by_token(tokens) ? model_.parts().tokenizer.id_to_bytes(tokens.back()) : std::string_view();
     if (std::string_view(text).substr(end).starts_with(close)) end += close.size();
+    const std::string_view known_as = std::string_view(text).substr(0, end);
     // It must not be taken for the prompt itself, which others may go on from.
-    if (chat::text_of(rendering_of(prompt, asked)).starts_with(text.substr(0, end))) return std::nullopt;
+    std::string read = chat::text_of(rendering_of(prompt, asked));
+    if (read.starts_with(known_as)) return std::nullopt;
+    if (prompt.said.is_array()) read = this->text(prompt);
+    for (const int32_t token : tokens) read += model_.parts().tokenizer.id_to_bytes(token);
+    if (read == known_as) return std::nullopt;  // as it was read and written
     return encode(first_bytes(next, end), first);
   } catch (const Error&) {
     return std::nullopt;  // a template may refuse what comes next
