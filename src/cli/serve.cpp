@@ -11,6 +11,7 @@
 #include "serve/http/server.h"
 #include "serve/routes/service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -101,7 +102,8 @@ serve::ServiceOptions service_options(const ServeSettings& o, const fs::path& mo
   out.model = o.name.empty() ? (model.has_filename() ? model.stem() : model.parent_path().filename()).string() : o.name;
   out.aliases = o.aliases;
   out.version = INGRAIN_SERVE_VERSION;
-  out.limits.max_tokens = o.max_tokens;
+  if (o.most_tokens > 0) out.limits.longest = static_cast<double>(o.most_tokens);
+  out.limits.max_tokens = std::min(o.max_tokens, static_cast<int64_t>(out.limits.longest));
   out.requests_per_minute = o.rate;
   out.answers_at_once = o.at_once;
   out.lease_seconds = o.lease;

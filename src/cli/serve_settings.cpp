@@ -59,6 +59,9 @@ void ServeSettings::add_to(CLI::App& command) {
   command.add_option("--max-tokens", max_tokens, "Of an answer whose request names no limit")
       ->check(at_least(0))
       ->capture_default_str();
+  command.add_option("--most-tokens", most_tokens, "Of any answer: who asks for more is refused; 0: no limit")
+      ->check(at_least(0))
+      ->capture_default_str();
   command.add_option("--max-running", max_running, "Answers at once; more wait")
       ->check(at_least(1))
       ->capture_default_str();
@@ -128,6 +131,7 @@ void ServeSettings::read_config(const CLI::App& command) {
   number("max-age", max_age), number("grace", grace), number("lease", lease);
   constexpr int64_t kMost = int64_t{1} << 40;
   count("port", port, 0, 65535), count("max-tokens", max_tokens, 0, kMost);
+  count("most-tokens", most_tokens, 0, kMost);
   count("max-running", max_running, 1, kMost), count("max-waiting", max_waiting, 0, kMost);
   count("max-connections", max_connections, 1, 100000), count("rate", rate, 0, kMost);
   count("at-once", at_once, 0, kMost);

@@ -23,13 +23,19 @@ void add_memory_text(MemoryAsk& out, FormPart&& part) {
   out.sources.push_back(utf8_lossy(part.filename));
 }
 
+bool read_form_flag(const FormPart& part) {
+  if (part.body == "true" || part.body == "1") return true;
+  if (part.body != "false" && part.body != "0") refuse(part.name, "'{}' must be true or false", part.name);
+  return false;
+}
+
 MemoryAsk read_memory_form(const Request& request, const std::string& type, bool anew) {
   MemoryAsk out;
   for (FormPart& part : read_form_data(type, request.body)) {
     if (part.name == "file" || part.name == "text")
       add_memory_text(out, std::move(part));
     else if (part.name == "stream")
-      out.stream = part.body == "true" || part.body == "1";
+      out.stream = read_form_flag(part);
     else if (anew && part.name == "memory")
       out.file = std::move(part.body);
     else if (anew && part.name == "name")
@@ -52,11 +58,12 @@ std::string type_of(const Request& request) {
 }  // namespace
 
 void check_memory_name(const std::string& name, const std::string& param) {
-  const bool bad = name.empty() || name.size() > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
+  const bool bad = name.empty() || characters(name) > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
                    !is_utf8(name) ||
                    std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (bad)
-    refuse(param, "'{}' must be 1 to 100 bytes of text without control characters and '/', and not begin with 'mem_'",
+    refuse(param,
+           "'{}' must be 1 to 100 characters of text without control characters and '/', and not begin with 'mem_'",
            param);
 }
 

@@ -32,6 +32,8 @@ struct Engine::Parts {
 
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 /// Why an earlier part of the conversation has to be read again; "" if only what is new is read.
 std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& prompt, const States::Found& found) {
   size_t bytes = 0;
@@ -60,6 +62,50 @@ void follow(Job& job, const std::function<bool(const Event&)>& on_event) {
   }
 }
 
+/// Without what the model thought before its earlier answers.
+Json without_thoughts(Json messages) {
+  for (Json& message : messages) message.erase("reasoning_content");
+  return messages;
+}
+
+bool has_thoughts(const Json& messages) {
+  return messages.is_array() && std::any_of(messages.begin(), messages.end(),
+                                            [](const Json& message) { return message.contains("reasoning_content"); });
+}
+
+/// The prompt as it is read, and what of it is known.
+struct Begun {
+  Prompt prompt;
+  PromptTokens read;
+  States::Found found;
+};
+
+/// Some templates show thoughts that a client sends back, though the memory has read them as they were written and is
+/// found under the text without them: the form of which more is known.
+Begun begin(const PromptReader& prompts, States& states, const Root& root, const Prompt& prompt) {
+  Begun out{prompt, prompts.read(prompt), {}};
+  out.found = states.find(root, out.read.tokens);
+  if (!has_thoughts(prompt.messages)) return out;
+  Begun bare{prompt, {}, {}};
+  bare.prompt.messages = without_thoughts(prompt.messages);
+  if (has_thoughts(prompt.said)) bare.prompt.said = without_thoughts(prompt.said);
+  bare.read = prompts.read(bare.prompt);
+  bare.found = states.find(root, bare.read.tokens);
+  return bare.found.rest.size() < out.found.rest.size() ? bare : out;
+}
+
+/// The state after an answer, under the text that the next prompt will begin with.
+NodePtr keep_answer(States& states, const PromptReader& prompts, const Prompt& prompt, const Root& root,
+                    Job::Written& written, const Json& returned) {
+  if (!written.memory) return written.after;
+  States::Found text{written.after, nullptr, written.tokens};
+  if (const auto known_as = prompts.text_after(prompt, returned, written.tokens, written.reason))
+    text = states.beginning_of(written.after, root, *known_as);
+  auto [node, memory] = states.add(root, text.node, text.rest, std::move(written.memory));
+  written.memory = std::move(memory);  // so that it stays in RAM until it is kept
+  return node;
+}
+
 }  // namespace
 
 Engine::Engine(Model model, std::shared_ptr<Records> records, const EngineOptions& options)
@@ -69,15 +115,14 @@ Engine::~Engine() { finish(0); }
 
 const Model& Engine::model() const { return parts_->model; }
 
-Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::function<bool(const Event&)>& on_event) {
+Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::function<bool(const Event&)>& on_event) {
   Parts& p = *parts_;
   check(writing, p.model.parts().network.config.vocab_size);
-  const PromptTokens read = p.prompts.read(prompt);
-  if (read.tokens.empty() && prompt.base.empty()) fail_option("prompt", "is empty; there is nothing to go on from");
   const auto job = std::make_shared<Job>();
-  job->root = {prompt.owner, prompt.base, writing.learn};
+  job->root = {asked.owner, asked.base, writing.learn};
   const Scheduler::Place place(p.scheduler);
-  States::Found found = p.states.find(job->root, read.tokens);
+  auto [prompt, read, found] = begin(p.prompts, p.states, job->root, asked);
+  if (read.tokens.empty() && prompt.base.empty()) fail_option("prompt", "is empty; there is nothing to go on from");
   job->memory = std::move(found.memory);
   job->from = found.node;
   const std::string miss = miss_of(p.model.parts().tokenizer(), read, found);
@@ -110,20 +155,24 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
   out.seconds_queued = job->seconds_queued;
   out.seconds_reading = job->seconds_reading;
   out.seconds_writing = job->seconds_writing;
-  for (const Job::Written& written : job->written) {
-    if (written.node && writing.keep) p.states.persist(written.node);
+  for (Job::Written& written : job->written) {
+    const auto index = static_cast<int64_t>(out.choices.size());
+    const Json returned = writing.returned ? writing.returned(index, written.text) : Json(nullptr);
+    const NodePtr node = keep_answer(p.states, p.prompts, prompt, job->root, written, returned);
+    if (node && writing.keep) p.states.persist(node);
     out.choices.push_back({written.text, written.reason, static_cast<int64_t>(written.tokens.size()),
-                           written.node ? written.node->id : "",
-                           p.prompts.answer(written.tokens, written.reason, written.text)});
-    if (!written.node) continue;
-    out.memory_bytes = written.node->bytes;
-    out.position = written.node->position;
+                           node ? node->id : "", p.prompts.answer(written.tokens, written.reason, written.text)});
+    if (!node) continue;
+    out.memory_bytes = node->bytes;
+    out.position = node->position;
   }
   job->written.clear();
   job->memory.reset();
   p.states.trim();
   return out;
 }
+
+std::string Engine::text(const Prompt& prompt) const { return parts_->prompts.text(prompt); }
 
 int64_t Engine::count(const Prompt& prompt) const {
   return static_cast<int64_t>(parts_->prompts.read(prompt).tokens.size());

@@ -30,8 +30,8 @@ class Job {
 
   // Results.
   struct Written {
-    NodePtr node;
-    std::shared_ptr<const ttt::Memory> memory;  // of the node, so that it stays in RAM until it is kept
+    NodePtr after;                              // the state whose text it goes on
+    std::shared_ptr<const ttt::Memory> memory;  // after it; nullptr: nothing was written
     std::vector<int32_t> tokens;
     std::string text;
     StopReason reason = StopReason::interrupted;

@@ -1,5 +1,6 @@
 #include "serve/engine/scheduler.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "serve/engine/worker.h"
 
@@ -77,7 +78,7 @@ std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
   while (!waiting_.empty() && running + static_cast<int64_t>(out.size()) < options_.max_running) {
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
-    next.job->seconds_queued = std::chrono::duration<double>(Clock::now() - next.since).count();
+    next.job->seconds_queued = seconds_since(next.since);
     begun_.push_back(next.job);
     out.push_back(std::move(next.job));
   }

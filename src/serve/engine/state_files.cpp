@@ -1,11 +1,12 @@
 #include "serve/engine/state_files.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/unfinished.h"
 #include "ttt/memory_file.h"
 
 #include <algorithm>
-#include <ctime>
+
 #include <set>
 
 namespace ingrain::serve {
@@ -14,7 +15,6 @@ namespace {
 constexpr const char* kExtension = ".memory";
 constexpr int64_t kRowsAtOnce = 1000;
 
-int64_t unix_now() { return static_cast<int64_t>(std::time(nullptr)); }
 
 /// Calls visit(row) for all rows with a file by rising time of use, until it says false.
 template <class Visit>
@@ -59,7 +59,7 @@ std::filesystem::path StateFiles::file_of(const std::string& id) const { return 
 
 void StateFiles::put(StateRow row, const ttt::Memory& memory) {
   ttt::save_memory(file_of(row.id), model_.parts().network, memory);
-  row.created = row.used = unix_now();
+  row.created = row.used = unix_seconds();
   row.has_file = true;
   const uint64_t bytes = row.bytes;
   records_->put({std::move(row)}, {});
@@ -71,7 +71,7 @@ ttt::Memory StateFiles::load(const std::string& id) const {
   const std::filesystem::path file = file_of(id);
   if (!std::filesystem::exists(file)) throw NotFound(fmt::format("the state '{}' is no longer kept", id));
   ttt::Memory out = ttt::load_memory(file, model_.parts().network);
-  records_->touch(id, unix_now());
+  records_->touch(id, unix_seconds());
   return out;
 }
 
@@ -93,7 +93,7 @@ std::vector<std::string> StateFiles::keep_limits() {
   if (options_.max_age_seconds <= 0 && !too_large()) return out;
   each_filed(*records_, [&](const StateRow& row) {
     const bool old =
-        options_.max_age_seconds > 0 && static_cast<double>(unix_now() - row.used) > options_.max_age_seconds;
+        options_.max_age_seconds > 0 && static_cast<double>(unix_seconds() - row.used) > options_.max_age_seconds;
     if (!old && !too_large()) return false;
     if (records_->named(row.id, "memory")) return true;
     remove(row.id, row.bytes);

@@ -251,11 +251,10 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
   return loaded;
 }
 
-States::Added States::enter(std::shared_ptr<Node> node, ttt::Memory memory) {
-  node->position = memory.position;
-  node->steps = memory.steps;
-  node->bytes = ttt::memory_bytes(memory);
-  auto kept = std::make_shared<const ttt::Memory>(std::move(memory));
+States::Added States::enter(std::shared_ptr<Node> node, std::shared_ptr<const ttt::Memory> memory) {
+  node->position = memory->position;
+  node->steps = memory->steps;
+  node->bytes = ttt::memory_bytes(*memory);
   Evicted evicted;
   std::lock_guard lock(mutex_);
   for (const NodePtr& same : in_ram(node->root, {&node->hash, 1})) {
@@ -264,13 +263,23 @@ States::Added States::enter(std::shared_ptr<Node> node, ttt::Memory memory) {
     return {same, same->memory};
   }
   note(node);
-  settle(node, kept);
+  settle(node, memory);
   evicted = keep_budget();
-  return {node, std::move(kept)};
+  return {node, std::move(memory)};
+}
+
+States::Found States::beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const {
+  constexpr int kFarthest = 8;
+  for (int i = 0; i < kFarthest && node && node->root == root; ++i, node = node->parent) {
+    const std::vector<int32_t> text = node->text();
+    chat::CommonPrefix common = chat::common_prefix(model_.parts().tokenizer(), text, tokens);
+    if (common.read == text.size()) return {node, nullptr, std::move(common.rest)};
+  }
+  return {nullptr, nullptr, {tokens.begin(), tokens.end()}};
 }
 
 States::Added States::add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
-                          ttt::Memory memory) {
+                          std::shared_ptr<const ttt::Memory> memory) {
   auto node = std::make_shared<Node>();
   node->id = random_id("st_");
   node->root = root;
@@ -287,7 +296,7 @@ States::Added States::add_base(const Owner& owner, ttt::Memory memory) {
   node->id = random_id("st_");
   node->root = {owner, node->id, Learn::all};
   node->hash = TextHasher(name_of(node->root)).hash();
-  return enter(std::move(node), std::move(memory));
+  return enter(std::move(node), std::make_shared<const ttt::Memory>(std::move(memory)));
 }
 
 void States::trim() {

@@ -69,7 +69,10 @@ class States {
     NodePtr node;
     std::shared_ptr<const ttt::Memory> memory;  // as long as somebody holds it, it stays in RAM
   };
-  Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens, ttt::Memory memory);
+  Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
+            std::shared_ptr<const ttt::Memory> memory);
+  /// The nearest of `node` and those that it goes on from whose text `tokens` begin with, and what is left of them.
+  Found beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const;
   /// One that begins anew: nothing but a base.
   Added add_base(const Owner& owner, ttt::Memory memory);
 
@@ -86,7 +89,7 @@ class States {
   NodePtr stored(const std::string& id);
   std::vector<NodePtr> in_ram(const Root& root, std::span<const TextHash> falling) const;
   Found going_on(const NodePtr& node, std::span<const int32_t> tokens);
-  Added enter(std::shared_ptr<Node> node, ttt::Memory memory);
+  Added enter(std::shared_ptr<Node> node, std::shared_ptr<const ttt::Memory> memory);
   NodePtr alive(const std::string& id) const;
   void note(const NodePtr& node);
   void use(const NodePtr& node);

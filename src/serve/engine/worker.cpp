@@ -1,5 +1,6 @@
 #include "serve/engine/worker.h"
 
+#include "base/clock.h"
 #include "api/parts.h"
 #include "base/error.h"
 #include "model/device.h"
@@ -17,7 +18,6 @@ namespace ingrain::serve {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::span<const float> floats_of(const Tensor& x) {
   return {x.const_data_ptr<float>(), static_cast<size_t>(x.numel())};
@@ -134,7 +134,8 @@ void Worker::keep(Reading& reading) {
   const Job& job = *reading.job;
   const std::span<const int32_t> tokens =
       std::span(job.tokens).subspan(reading.node_at, reading.done - reading.node_at);
-  reading.node = states_.add(job.root, reading.node, tokens, reading.session->memory().packed()).node;
+  auto memory = std::make_shared<const ttt::Memory>(reading.session->memory().packed());
+  reading.node = states_.add(job.root, reading.node, tokens, std::move(memory)).node;
   reading.node_at = reading.done;
 }
 
@@ -288,7 +289,7 @@ void Worker::write_step() {
     Text& text = *turns_of[i];
     if (text.over) continue;
     try {
-      give(text, text.writer->take(tokens[i]));
+      give(text, text.writer->take(tokens[i]) + mark_of(*text.job, tokens[i]));
       if (text.choice == 0) text.job->seconds_writing += seconds_since(start);
       if (text.writer->done()) end(text);
     } catch (...) {
@@ -303,8 +304,17 @@ void Worker::give(Text& text, std::string more) {
   Event event;
   event.choice = static_cast<int64_t>(text.choice);
   event.text = std::move(more);
+  event.written = static_cast<int64_t>(text.writer->tokens().size());
   event.tokens = std::exchange(text.scores, {});
   text.job->send(std::move(event));
+}
+
+std::string Worker::mark_of(const Job& job, int32_t token) const {
+  const std::vector<std::string>& marks = job.writing.marks;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
+  if (marks.empty() || !tokenizer.is_special(token)) return {};
+  std::string spelling(tokenizer.id_to_bytes(token));
+  return std::find(marks.begin(), marks.end(), spelling) == marks.end() ? std::string() : spelling;
 }
 
 void Worker::end(Text& text) {
@@ -313,13 +323,8 @@ void Worker::end(Text& text) {
   give(text, text.writer->finish());
   written.reason = text.writer->reason();
   written.tokens = text.writer->tokens();
-  if (written.tokens.empty()) {
-    written.node = text.node;  // the prompt's, or what was known of it
-  } else {
-    auto [node, memory] = states_.add(job.root, text.node, written.tokens, text.session->memory().packed());
-    written.node = std::move(node);
-    written.memory = std::move(memory);
-  }
+  written.after = text.node;  // the prompt's, or what was known of it
+  if (!written.tokens.empty()) written.memory = std::make_shared<const ttt::Memory>(text.session->memory().packed());
   text.over = true;
   const bool others = std::any_of(texts_.begin(), texts_.end(), [&](const std::unique_ptr<Text>& other) {
     return other->job == text.job && !other->over;

@@ -64,6 +64,8 @@ class Worker {
   int32_t draw(Text& text, const Tensor& logits_V);
   /// Text for the caller, and the scores of the tokens since the last.
   void give(Text& text, std::string more);
+  /// Of a special token that the caller wants to see; "" of all others.
+  std::string mark_of(const Job& job, int32_t token) const;
   void end(Text& text);
   void fail(const std::shared_ptr<Job>& job, std::exception_ptr error);
   void clean();

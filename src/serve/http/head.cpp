@@ -273,7 +273,9 @@ CheckedHead check_head(const Head& head, const HttpOptions& options) {
     }
     add_cors(origin->second, request, options, out.reply_headers);
   }
-  if (head.method == "OPTIONS") out.answer = OwnReply{204, "", "", {{"Allow", std::string(kMethods)}}};
+  const bool preflight = request.headers.contains("Access-Control-Request-Method");
+  if (head.method == "OPTIONS" && (of_server || preflight))
+    out.answer = OwnReply{204, "", "", {{"Allow", std::string(kMethods)}}};
   return out;
 }
 

@@ -1,11 +1,11 @@
 #include "serve/routes/conversation_store.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "serve/store/ids.h"
 
 #include <algorithm>
-#include <ctime>
 
 namespace ingrain::serve {
 namespace {
@@ -43,7 +43,7 @@ Json conversation_items(Call& call, const std::string& id) {
 
 std::vector<Record> item_records(Call& call, const std::string& conversation, const Json& items) {
   std::vector<Record> out;
-  const auto now = static_cast<int64_t>(std::time(nullptr));
+  const auto now = unix_seconds();
   for (const Json& item : items) {
     Record record;
     record.owner = call.owner;
@@ -98,12 +98,11 @@ ConversationLease::~ConversationLease() {
 }
 
 void ConversationLease::renew() {
-  const auto now = std::chrono::steady_clock::now();
   const double seconds = service_.options().lease_seconds;
-  if (std::chrono::duration<double>(now - taken_).count() < seconds / 3) return;
+  if (seconds_since(taken_) < seconds / 3) return;
   if (!service_.records().renew(lease_, seconds))
     refuse_locked("this server lost the conversation meanwhile; nothing was kept, ask again");
-  taken_ = now;
+  taken_ = std::chrono::steady_clock::now();
 }
 
 RecordPage list_page(Call& call, const char* kind, const std::string& parent, const api::Page& page) {

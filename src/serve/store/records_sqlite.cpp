@@ -1,5 +1,6 @@
 #include "serve/store/ancestry.h"
 #include "serve/store/records.h"
+#include "base/clock.h"
 #include "serve/store/row_columns.h"
 #include "serve/store/row_limits.h"
 #include "serve/store/sqlite.h"
@@ -48,10 +49,6 @@ StateRow state_of(const Query& row) {
 }
 
 int64_t stored(uint64_t number) { return static_cast<int64_t>(number); }
-
-double unix_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 /// One connection, which the mutex gives to one thread at a time; another process waits for the file's own locks.
 class SqliteRecords : public Records {
@@ -185,7 +182,7 @@ class SqliteRecords : public Records {
     const std::scoped_lock lock(mutex_);
     const NotSynced quick(db_);  // after power loss nobody holds anything
     Transaction transaction(db_);
-    const double now = unix_seconds();
+    const double now = unix_time();
     db_.query("DELETE FROM leases WHERE ends <= ?1", now).run();
     db_.query(
            "INSERT INTO leases VALUES (?1, ?2, ?3) ON CONFLICT (name)"
