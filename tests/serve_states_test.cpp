@@ -145,7 +145,7 @@ TEST_F(ServedStates, of_two_servers_each_knows_at_once_what_the_other_has_kept) 
 
 TEST_F(ServedStates, a_text_that_ends_within_a_token_is_found_there) {
   const Model with = model();
-  const tokenizer::Tokenizer& tokenizer = with.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = with.parts().tokenizer();
   const std::vector<int32_t> tokens = with.encode("it was a dark and stormy night");
   Beginnings beginnings(tokenizer, "base", tokens);
   std::vector<TextHash> all;
@@ -165,14 +165,14 @@ TEST_F(ServedStates, all_beginnings_of_a_long_text_come_in_pieces_and_none_twice
   std::string text;
   for (int i = 0; i < 3000; ++i) text += static_cast<char>('a' + i * i % 23);
   const std::vector<int32_t> tokens = with.encode(text);
-  Beginnings beginnings(with.parts().tokenizer, "", tokens);
+  Beginnings beginnings(with.parts().tokenizer(), "", tokens);
   uint64_t below = text.size() + 1;
   size_t pieces = 0;
   for (auto hashes = beginnings.next(); !hashes.empty(); hashes = beginnings.next(), ++pieces)
     for (const TextHash& hash : hashes) EXPECT_EQ(hash.length, --below);
   EXPECT_EQ(below, 0u);
   EXPECT_GT(pieces, 1u);
-  Beginnings none(with.parts().tokenizer, "", {});
+  Beginnings none(with.parts().tokenizer(), "", {});
   EXPECT_EQ(none.next().size(), 1u);
   EXPECT_TRUE(none.next().empty());
 }

@@ -254,16 +254,16 @@ TEST(ApiReply, what_a_limit_ends_is_incomplete_and_says_why) {
 
 TEST(ApiReply, events_of_a_message_come_in_anthropics_order) {
   AnthropicEvents events(kHead);
-  const Said said{"Hi"};
+  const Said answer{"Hi"};
   std::string bytes = events.begin();
   bytes += events.piece(said("Hi"));
-  bytes += events.end(anthropic_end(StopReason::stop_string, said, {"x"}), {}, {});
+  bytes += events.end(anthropic_end(StopReason::stop_string, answer, {"x"}), {}, {});
   const auto told = events_of(bytes);
   EXPECT_THAT(names_of(told), ElementsAre("message_start", "ping", "content_block_start", "content_block_delta",
                                           "content_block_stop", "message_delta", "message_stop"));
   EXPECT_EQ(told[5].second["delta"]["stop_reason"], "stop_sequence");
   EXPECT_EQ(told[5].second["delta"]["stop_sequence"], "x");
-  EXPECT_EQ(anthropic_end(StopReason::stop_string, said, {}).reason, "end_turn") << "by a text of the model's own";
+  EXPECT_EQ(anthropic_end(StopReason::stop_string, answer, {}).reason, "end_turn") << "by a text of the model's own";
 }
 
 TEST(ApiReply, bytes_that_are_no_text_do_not_break_json) { EXPECT_NO_THROW(Json::parse(dump({{"a", "\xff\xfe"}}))); }

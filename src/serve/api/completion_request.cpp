@@ -13,8 +13,7 @@ std::vector<int32_t> read_tokens(const Json& list, const std::string& path) {
   out.reserve(list.size());
   for (const Json& id : list) {
     const double number = id.is_number() ? id.get<double>() : -1;  // 5.0 is an integer, too
-    if (number < 0 || number > INT32_MAX || number != std::floor(number))
-      refuse(path, "'{}' must be token ids", path);
+    if (number < 0 || number > INT32_MAX || number != std::floor(number)) refuse(path, "'{}' must be token ids", path);
     out.push_back(static_cast<int32_t>(number));
   }
   return out;

@@ -34,7 +34,7 @@ struct Prompt {
   /// The messages as the client says them, where the model reads others (notes before a question); null: the same. What
   /// becomes of the memory is found again under these.
   nlohmann::ordered_json said;
-  bool continues = false;  // the last message is the beginning of the answer, which goes on from it
+  bool continues = false;        // the last message is the beginning of the answer, which goes on from it
   nlohmann::ordered_json tools;  // null: none
   nlohmann::ordered_json extra;  // more variables of the template, or null
   std::optional<std::string> text;

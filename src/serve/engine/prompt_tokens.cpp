@@ -140,7 +140,8 @@ PromptTokens PromptReader::read(const Prompt& prompt) const {
     out.shared = shared_of(prompt, out.tokens);
     out.newest_bytes = newest_bytes(prompt, chat::text_of(rendering).size());
   } else {
-    out.tokens = prompt.text ? model_.parts().tokenizer().encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
+    out.tokens =
+        prompt.text ? model_.parts().tokenizer().encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
     if (prompt.text && prompt.base.empty() && config.bos_id >= 0)
       out.tokens.insert(out.tokens.begin(), static_cast<int32_t>(config.bos_id));
   }

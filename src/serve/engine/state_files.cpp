@@ -6,7 +6,6 @@
 #include "ttt/memory_file.h"
 
 #include <algorithm>
-
 #include <set>
 
 namespace ingrain::serve {
@@ -14,7 +13,6 @@ namespace {
 
 constexpr const char* kExtension = ".memory";
 constexpr int64_t kRowsAtOnce = 1000;
-
 
 /// Calls visit(row) for all rows with a file by rising time of use, until it says false.
 template <class Visit>

@@ -3,6 +3,7 @@
 #include "api/chat_form.h"
 #include "api/parts.h"
 #include "base/clock.h"
+#include "base/option_error.h"
 #include "base/text.h"
 
 #include <algorithm>
