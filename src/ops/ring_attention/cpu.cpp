@@ -56,25 +56,26 @@ void join_sink(const RingSink& sink, const Tensor& position_B, const Tensor& lse
   const auto* const position = position_B.const_data_ptr<int64_t>();
   const auto* const lse = lse_BH.const_data_ptr<float>();
   auto* const o = o_BHd.data_ptr<T>();
-  cpu::parallel({s, v, position_B, lse_BH, o_BHd}, o_BHd.size(0), cpu::grain(heads * d), [=](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      if (position[b] < from) continue;
-      for (int64_t h = b * heads; h < (b + 1) * heads; ++h) {
-        const float p = 1 / (1 + std::exp(lse[h] - static_cast<float>(scores[h])));
-        const T* const v_h = value + h % heads / groups * d;
-        for (int64_t i = 0; i < d; ++i) {
-          T& o_i = o[h * d + i];
-          o_i = static_cast<T>(static_cast<float>(o_i) + p * (static_cast<float>(v_h[i]) - static_cast<float>(o_i)));
+  cpu::parallel(
+      {s, v, position_B, lse_BH, o_BHd}, o_BHd.size(0), cpu::grain(heads * d), [=](int64_t begin, int64_t end) {
+        for (int64_t b = begin; b < end; ++b) {
+          if (position[b] < from) continue;
+          for (int64_t h = b * heads; h < (b + 1) * heads; ++h) {
+            const float p = 1 / (1 + std::exp(lse[h] - static_cast<float>(scores[h])));
+            const T* const v_h = value + h % heads / groups * d;
+            for (int64_t i = 0; i < d; ++i) {
+              T& o_i = o[h * d + i];
+              o_i =
+                  static_cast<T>(static_cast<float>(o_i) + p * (static_cast<float>(v_h[i]) - static_cast<float>(o_i)));
+            }
+          }
         }
-      }
-    }
-  });
+      });
 }
 
 Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B, int64_t window,
               double scale, const RingSink& sink) {
-  if (q_BHd.size(2) > kMaxHeadDim)
-    return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale, sink);
+  if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale, sink);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
   const DecodeAttention shape{.type = q.scalar_type(),

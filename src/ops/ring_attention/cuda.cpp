@@ -11,8 +11,7 @@ namespace {
 
 Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B, int64_t window,
               double scale, const RingSink& sink) {
-  if (sink.defined() || q_BHd.size(2) > cuda::kLargestRingHead ||
-      k_BCGd.size(1) > std::numeric_limits<int32_t>::max())
+  if (sink.defined() || q_BHd.size(2) > cuda::kLargestRingHead || k_BCGd.size(1) > std::numeric_limits<int32_t>::max())
     return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale, sink);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;

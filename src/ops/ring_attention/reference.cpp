@@ -23,8 +23,8 @@ Tensor ring_attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BC
   const Tensor seen_BH1C = s_BH1C.masked_fill(hidden_B11C, kHidden);
   if (!sink.defined())  // Where nothing is seen, the softmax has no meaning.
     return seen_BH1C.softmax(-1).masked_fill(hidden_B11C, 0).matmul(heads(v_BCGd)).squeeze(2).to(q_BHd.scalar_type());
-  const Tensor sink_BH11 = sink.s_BH.to(acc).view({B, -1, 1, 1}).masked_fill(
-      position_B.lt(sink.from).view({B, 1, 1, 1}), kHidden);
+  const Tensor sink_BH11 =
+      sink.s_BH.to(acc).view({B, -1, 1, 1}).masked_fill(position_B.lt(sink.from).view({B, 1, 1, 1}), kHidden);
   const Tensor p_BH1C1 = at::cat({seen_BH1C, sink_BH11}, -1).softmax(-1);
   const Tensor o_BHd = p_BH1C1.narrow(-1, 0, C).masked_fill(hidden_B11C, 0).matmul(heads(v_BCGd)).squeeze(2);
   const Tensor p_BH1 = p_BH1C1.select(-1, C).masked_fill(sink_BH11.squeeze(-1).eq(kHidden), 0);

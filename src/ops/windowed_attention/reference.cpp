@@ -101,8 +101,9 @@ AttentionKernels::Output forward(const Tensor& q_PBTHd, const Tensor& k_PBTGd, c
 }
 
 AttentionKernels::Gradients backward(const Tensor& go_PBTHd, const Tensor& q_PBTHd, const Tensor& k_PBTGd,
-                                     const Tensor& v_PBTGd, const KvWindow& past, const AttentionKernels::Output& output,
-                                     int64_t window, double scale, bool want_past) {
+                                     const Tensor& v_PBTGd, const KvWindow& past,
+                                     const AttentionKernels::Output& output, int64_t window, double scale,
+                                     bool want_past) {
   const Inputs in(q_PBTHd, k_PBTGd, v_PBTGd, past, window);
   const Tensor go_P = go_PBTHd.to(in.q_P.scalar_type()).transpose(2, 3);
   const Tensor gq_P = at::zeros_like(in.q_P), gk_P = at::zeros_like(in.k_P), gv_P = at::zeros_like(in.v_P);

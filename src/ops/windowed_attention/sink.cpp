@@ -47,8 +47,8 @@ AttentionKernels::Output join_dual(const AttentionKernels::Output& from, const S
   const Tensor r_all = a * r + b * ds;
   const Tensor o = primal(from.o_PBTHd).to(b.scalar_type()), tangent_o = tangent(from.o_PBTHd).to(b.scalar_type());
   const Tensor v_Hd = of_heads(sink.v_Gd, o.size(2), b.scalar_type());
-  const Tensor out = at::stack({at::lerp(o, v_Hd, of_rows(b)),
-                                of_rows(a) * tangent_o + of_rows(a * (r - r_all)) * o + of_rows(b * (ds - r_all)) * v_Hd});
+  const Tensor out = at::stack({at::lerp(o, v_Hd, of_rows(b)), of_rows(a) * tangent_o + of_rows(a * (r - r_all)) * o +
+                                                                   of_rows(b * (ds - r_all)) * v_Hd});
   return {out.to(from.o_PBTHd.scalar_type()), at::stack({all, r_all}), true};
 }
 

@@ -66,8 +66,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     const KvWindow past{past_k.value_or(Tensor()), past_v.value_or(Tensor())};
     const Sink sink{sink_s.value_or(Tensor()), sink_v.value_or(Tensor())};
     const auto out = attend(q, k, v, past, window, scale, sink);
-    ctx->save_for_backward(
-        {q, k, v, past.k_BWGd, past.v_BWGd, out.o_PBTHd, out.stats, sink.s_PBTH, sink.v_Gd});
+    ctx->save_for_backward({q, k, v, past.k_BWGd, past.v_BWGd, out.o_PBTHd, out.stats, sink.s_PBTH, sink.v_Gd});
     ctx->saved_data["window"] = window;
     ctx->saved_data["scale"] = scale;
     return out.o_PBTHd;
@@ -85,8 +84,8 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
                                                              ctx->saved_data["scale"].toDouble(), want_past);
     SinkGradients of_sink;
     if (sink.defined()) of_sink = sink_gradients(go, out, sink, past.length(), window);
-    return {g.q_PBTHd,      g.k_PBTGd,    g.v_PBTGd, g.past_k_BWGd, g.past_v_BWGd, of_sink.s_PBTH,
-            of_sink.v_Gd, Tensor(), Tensor()};
+    return {g.q_PBTHd,      g.k_PBTGd,    g.v_PBTGd, g.past_k_BWGd, g.past_v_BWGd,
+            of_sink.s_PBTH, of_sink.v_Gd, Tensor(),  Tensor()};
   }
 };
 

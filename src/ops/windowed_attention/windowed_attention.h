@@ -12,8 +12,8 @@ struct KvWindow {
   int64_t length() const { return k_BWGd.defined() ? k_BWGd.size(1) : 0; }
 };
 
-/// What a query sees besides its window, once that no longer reaches back to the first key: a key that stays. Undefined:
-/// none.
+/// What a query sees besides its window, once that no longer reaches back to the first key: a key that stays.
+/// Undefined: none.
 struct Sink {
   Tensor s_PBTH;  // its score with every query, already scaled
   Tensor v_Gd;    // its value, the same for all

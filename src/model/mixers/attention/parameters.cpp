@@ -75,7 +75,14 @@ constexpr Parameter kRows[] = {
      sink,
      hidden_size,
      {{{"self_attn.sink.weight", "", "", H}}}},
-    {"sink_v", of<&A::sink_v_C>, ParameterKind::bias, Step::mixer, false, sink, nullptr, {{{"self_attn.sink.value", "", "", KV}}}},
+    {"sink_v",
+     of<&A::sink_v_C>,
+     ParameterKind::bias,
+     Step::mixer,
+     false,
+     sink,
+     nullptr,
+     {{{"self_attn.sink.value", "", "", KV}}}},
 };
 
 }  // namespace attention_rows
