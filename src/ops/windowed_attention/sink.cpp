@@ -14,7 +14,8 @@ namespace {
 
 /// Scores like stats, [B, H, T], minus infinity where the sink is not seen.
 Tensor seen_scores(const Tensor& s_BTH, int64_t past, int64_t window) {
-  const Tensor s_BHT = s_BTH.to(accumulate_type(s_BTH.scalar_type())).transpose(1, 2).contiguous();
+  const Tensor s_BHT =
+      s_BTH.to(accumulate_type(s_BTH.scalar_type())).transpose(1, 2).clone(at::MemoryFormat::Contiguous);
   const int64_t unseen = std::clamp<int64_t>(window - past, 0, s_BHT.size(2));
   s_BHT.narrow(2, 0, unseen).fill_(-std::numeric_limits<double>::infinity());
   return s_BHT;
