@@ -46,7 +46,7 @@ find_package(Threads REQUIRED)
 
 # zlib, zstd: compressed JSONL. PCRE2: the tokenizers' split patterns. nlohmann-json: every JSON.
 # fmt: torch's headers hold one, and a program must not hold two; without the engine it is the system's, so that parsers and
-# their tests need no torch.
+# their tests need no torch. Either way src/base/fmt_library.cpp compiles it, once.
 ingrain_find_library(z z)
 ingrain_find_library(zstd zstd)
 # utf8proc: Unicode normal forms.
@@ -59,7 +59,7 @@ endif()
 if(INGRAIN_TORCH_FOLDER)
   target_include_directories(ingrain_base_dependencies SYSTEM INTERFACE ${INGRAIN_TORCH_FOLDER}/include)
 endif()
-target_compile_definitions(ingrain_base_dependencies INTERFACE FMT_HEADER_ONLY=1 PCRE2_CODE_UNIT_WIDTH=8)
+target_compile_definitions(ingrain_base_dependencies INTERFACE PCRE2_CODE_UNIT_WIDTH=8)
 target_link_libraries(ingrain_base_dependencies INTERFACE ingrain_lib_z ingrain_lib_zstd ingrain_lib_pcre2 ingrain_lib_utf8proc Threads::Threads)
 
 # The server: SQLite, Boost's headers (Beast), and libpq where it is. A bundle, whose libraries are static, goes without libpq.

@@ -34,6 +34,10 @@ struct Generated {
   StopReason reason = StopReason::max_tokens;
 };
 
+/// UsageError for options out of range, or of a token that the model does not have. What writes asks it, too; ask
+/// before long reading.
+void require_possible(const GenerateOptions& options, const Model& model);
+
 /// `on_text` gets whole characters as they come. `seen`: tokens that count for the penalties from the start. The same
 /// memory, options and machine give the same text. Error if nothing was read; UsageError for sampling options out of
 /// range.

@@ -258,6 +258,7 @@ std::vector<Message> Dialogue::messages() const {
 Answer Dialogue::answer(const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
                         const std::function<void(const InnerStep&)>& on_step) {
   State& s = *state_;
+  require_possible(options, s.memory.model());
   const auto start = Clock::now();
   State::Before was{s.copy_now(), s.log, s.pending ? *s.pending : s.conversation, s.open};
   Answer out;

@@ -8,15 +8,16 @@
 
 namespace ingrain {
 
+void require_possible(const GenerateOptions& options, const Model& model) {
+  session::validate(options.sampling, model.parts().network.config.vocab_size);
+}
+
 Generated generate(Memory& memory, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
                    std::span<const int32_t> seen) {
   Memory::State& state = memory.state();
-  session::validate(options.sampling);
+  require_possible(options, memory.model());
   // A stop that is a special token is that token: its text is never given out, so that it could not be found there.
   ModelConfig config = state.network().config;
-  for (const auto& [id, bias] : options.sampling.logit_bias)
-    if (id < 0 || id >= config.vocab_size)
-      fail_usage("logit bias {}={}: the model's ids are 0 to {}", id, bias, config.vocab_size - 1);
   const auto own_ends = static_cast<std::ptrdiff_t>(config.eos_ids.size());
   for (const std::string& stop : options.stop)
     if (const auto id = state.tokenizer().token_to_id(stop); id && state.tokenizer().is_special(*id))

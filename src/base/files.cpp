@@ -98,6 +98,7 @@ namespace {
 /// Where a file of this name goes: what a link names, if it is one. Error if renaming would replace something else.
 fs::path place_of(const fs::path& path) {
   constexpr int kMaxLinks = 16;
+  require(path.has_filename(), "'{}': names no file; name one", path.string());
   fs::path place = path;
   std::error_code error;
   for (int links = 0; fs::is_symlink(place, error); ++links) {

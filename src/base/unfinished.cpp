@@ -1,6 +1,7 @@
 #include "base/unfinished.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -71,8 +72,17 @@ void remove_dead_unfinished(const fs::path& folder) {
     if (is_unfinished(at->path().filename().string())) remove_if_dead(at->path());
 }
 
+void require_space(const fs::path& path, uint64_t bytes, const char* what) {
+  std::error_code unknown;
+  const fs::space_info space = fs::space(folder_of(path), unknown);
+  require(unknown || space.available >= bytes,
+          "{}: {} needs {}, and {} are free there; choose another place, or make room", path.string(), what,
+          format_bytes(bytes), format_bytes(space.available));
+}
+
 UnfinishedFolder::UnfinishedFolder(fs::path final_path, bool may_hold_files) : final_(std::move(final_path)) {
   if (!final_.has_filename()) final_ = final_.parent_path();  // "out/"
+  require(final_.has_filename(), "'{}': names no folder that could be made; name one", final_.string());
   std::error_code error;
   const bool there = fs::exists(final_, error), folder = fs::is_directory(final_, error);
   require(!there || folder, "{}: exists already and is no folder; choose another place", final_.string());

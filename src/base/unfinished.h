@@ -2,6 +2,7 @@
 // removed by the next one.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 
 namespace ingrain {
@@ -24,6 +25,9 @@ std::filesystem::path folder_of(const std::filesystem::path& path);
 /// Error, as AtomicFile gives it, if a file cannot be written there: a read-only place, a folder, FIFO or device of
 /// that name. For knowing it before the work. Changes nothing.
 void require_writable(const std::filesystem::path& path);
+
+/// Error if fewer bytes are free where a file of `what` would be written; none where the system does not say.
+void require_space(const std::filesystem::path& path, uint64_t bytes, const char* what);
 
 /// A folder under an unfinished name beside its final one, removed with its content unless commit() is reached.
 class UnfinishedFolder {

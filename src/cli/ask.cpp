@@ -7,20 +7,22 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "base/unfinished.h"
 #include "ingrain/dialogue.h"
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
+#include <cstring>
 #include <sstream>
 
 namespace ingrain::cli {
 namespace {
 
-constexpr uint64_t kMaxQuestions = 256 << 20;
+constexpr uint64_t kMaxQuestions = 256 << 20, kMaxQuestion = 64 << 20;
 
 struct AskCommand {
   std::string memory, question, questions, model, system, save;
@@ -30,10 +32,20 @@ struct AskCommand {
   bool as_json = false, special = false;
 };
 
-/// The question, which is standard input for "-".
+/// The question, which is standard input for "-". Stopped if a signal comes while it is waited for.
 std::string question_of(const AskCommand& o) {
   if (o.question != "-") return o.question;
-  std::string out{std::istreambuf_iterator<char>(std::cin), {}};
+  const char* const name = "standard input";
+  std::string out;
+  for (char some[4096];;) {
+    wait_readable(STDIN_FILENO, name);
+    const ssize_t got = ::read(STDIN_FILENO, some, sizeof some);
+    if (got == 0) break;
+    require(got > 0 || errno == EINTR, "{}: cannot be read: {}", name, std::strerror(errno));
+    if (got > 0) out.append(some, static_cast<size_t>(got));
+    require(out.size() <= kMaxQuestion, "{}: more than {}; 'ingrain read' makes a memory of so much", name,
+            format_bytes(kMaxQuestion));
+  }
   while (out.ends_with('\n')) out.pop_back();
   require(!out.empty(), "standard input: empty; there is no question");
   return out;
@@ -109,11 +121,14 @@ void ask(const AskCommand& o) {
   watch_interrupts(o.save.empty() ? "what was written is shown, the memory file stays as it was"
                                   : "what was written is shown and kept in the memory that --save names",
                    Said::after_text);
+  if (!o.save.empty()) require_memory_writable(o.save, o.memory);  // known before hours of reading
   const std::unique_ptr<serve::Notepad> notes = o.notepad.on ? open_notes(o.memory) : nullptr;
   const auto folder = model_for_memory(o.memory, o.model);
   const Model model = ModelOptions{folder.string(), o.how}.open();
+  require_possible(options, model);
   if (!o.questions.empty()) return ask_all(o, options, model, folder.string(), notes.get());
   Dialogue dialogue(Memory::load(o.memory, model), {.special = o.special, .keep = 0});
+  if (!o.save.empty()) require_space(o.save, static_cast<uint64_t>(dialogue.memory().bytes()), "the memory");
   const std::string question = question_of(o);
   const auto passages = say(o, notes.get(), question, dialogue);
   const Answer answer = dialogue.answer(options, [&](std::string_view text) {
@@ -122,8 +137,10 @@ void ask(const AskCommand& o) {
   const Memory& memory = dialogue.memory();
   if (!o.save.empty()) {
     dialogue.close();
-    carry_notes(o.memory, o.save);
-    memory.save(o.save);
+    save_with_notes(o.save, [&] {
+      carry_notes(o.memory, o.save);
+      memory.save(o.save);
+    });
   }
   if (o.as_json) {
     nlohmann::json root = as_json(question, answer, memory, folder.string());

@@ -134,6 +134,7 @@ void chat(const ChatCommand& o) {
   const ConversationStart start = last ? last->start : start_of(o);
   if (o.notepad.on && !start.memory.empty()) open_notes(start.memory);  // that they are there
   Dialogue dialogue = last ? reopen_dialogue(*last, o.how, options) : open_dialogue(start, o.how);
+  require_possible(options, dialogue.memory().model());
   if (!o.system.empty()) dialogue.say("system", o.system);
   const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
   const int64_t position = dialogue.memory().position();

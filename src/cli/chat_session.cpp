@@ -40,10 +40,11 @@ ChatSession::ChatSession(Dialogue dialogue, GenerateOptions options, ChatFaces f
 void ChatSession::take(const std::string& said) {
   const size_t first = said.find_first_not_of(" \t\n");
   if (first == said.npos) return;
-  // A path or a regular expression may begin a question, too: a command is a slash and a letter, in one line.
-  if (said[first] != '/' || first + 1 >= said.size() || !std::isalpha(static_cast<unsigned char>(said[first + 1])))
-    return answer(said);
   const size_t space = said.find_first_of(" \n", first);
+  // A path or a regular expression may begin a question, too: a command is a slash and letters.
+  const std::string_view word = std::string_view(said).substr(first, space == said.npos ? said.npos : space - first);
+  const auto letter = [](unsigned char c) { return std::isalpha(c) != 0; };
+  if (word.size() < 2 || word[0] != '/' || !std::all_of(word.begin() + 1, word.end(), letter)) return answer(said);
   const size_t argument = space == said.npos ? said.npos : said.find_first_not_of(' ', space);
   command(said.substr(first + 1, space == said.npos ? said.npos : space - first - 1),
           argument == said.npos ? "" : said.substr(argument));
@@ -109,14 +110,15 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
 }
 
 void ChatSession::save(const std::string& file) {
+  require_memory_writable(file, faces_.memory);
   dialogue_.close();
-  if (notes_ && notes_->passages("") > 0) {
-    require_notes_writable(file);
-    save_notes(*notes_, file);
-  } else {
-    carry_notes(faces_.memory, file);
-  }
-  dialogue_.memory().save(file);
+  save_with_notes(file, [&] {
+    if (notes_ && notes_->passages("") > 0)
+      save_notes(*notes_, file);
+    else
+      carry_notes(faces_.memory, file);
+    dialogue_.memory().save(file);
+  });
   file_ = file;
   unsaved_ = false;
   std::printf("%s: %s tokens read, %s\n", file.c_str(), with_commas(dialogue_.memory().position()).c_str(),

@@ -49,6 +49,22 @@ std::string unknown_option(const CLI::App& command, int argc, char** argv, int a
   return "";
 }
 
+/// Options that name a file, folder or model. Empty they are a script's variable that was never set: without this,
+/// nothing would be saved, or nothing remembered, and nothing said.
+constexpr std::string_view kNaming[] = {"output", "out",   "save", "memory", "model",     "tokenizer", "config",
+                                        "text",   "keys",  "vs",   "store",  "questions", "MEMORY",    "DIR",
+                                        "OTHER",  "MODEL", "TEXT", "SOURCE", "FILES"};
+
+void refuse_empty_names(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) refuse_empty_names(*command);
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_expected_max() == 0) continue;  // a flag
+    const std::string name = option->get_lnames().empty() ? option->get_name() : option->get_lnames().front();
+    if (std::find(std::begin(kNaming), std::end(kNaming), name) == std::end(kNaming)) continue;
+    option->check([](const std::string& text) { return text.empty() ? "is empty; it must name something" : ""; });
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<CLI::App> make_app(const std::string& version) {
@@ -60,6 +76,7 @@ std::unique_ptr<CLI::App> make_app(const std::string& version) {
 #define INGRAIN_ADD(name) add_##name##_command(*app);
   INGRAIN_COMMANDS(INGRAIN_ADD)
 #undef INGRAIN_ADD
+  refuse_empty_names(*app);
   return app;
 }
 

@@ -112,13 +112,31 @@ void continue_from_file(const Network& model, const tokenizer::Tokenizer& tokeni
   std::printf("%s\n", terminal ? "\033[0m" : "");
 }
 
+/// A folder that is made unless it is there, and goes again if nothing came into it.
+class OutputFolder {
+ public:
+  explicit OutputFolder(fs::path path) : path_(std::move(path)) {
+    std::error_code error;
+    made_ = fs::create_directories(path_, error);
+    require(!error, "{}: cannot make this folder: {}; name another with --output", path_.string(), error.message());
+  }
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+  ~OutputFolder() {
+    std::error_code holds_something;
+    if (made_) fs::remove(path_, holds_something);
+  }
+
+ private:
+  fs::path path_;
+  bool made_ = false;
+};
+
 void demo(DemoOptions o) {
   watch_interrupts("nothing is kept");
   if (o.model.empty()) o.model = (project_folder() / "models/reader-17m").string();
   if (o.text.empty()) o.text = (project_folder() / "examples/data/emma.txt").string();
-  std::error_code error;
-  fs::create_directories(o.output, error);
-  require(!error, "{}: cannot make this folder: {}; name another with --output", o.output, error.message());
+  const OutputFolder output(o.output);
   for (const char* file : {"book.memory", "report.html"}) require_writable(fs::path(o.output) / file);
 
   const ModelOptions model_options{o.model, o.how};

@@ -5,8 +5,8 @@
 
 #include "api/parts.h"
 #include "base/error.h"
-#include "base/unfinished.h"
 #include "base/interrupt.h"
+#include "base/unfinished.h"
 #include "ingrain/reader.h"
 
 #include <nlohmann/json.hpp>
@@ -28,9 +28,11 @@ void generate_command(const GenerateCommand& o) {
   const GenerateOptions options = o.writing.parse();
   watch_interrupts(o.save.empty() ? "what was written is shown" : "what was written is kept in the memory file",
                    Said::after_text);
-  if (!o.save.empty()) require_writable(o.save);
+  if (!o.save.empty()) require_memory_writable(o.save, o.memory);
   const Model model = o.model.open();
+  require_possible(options, model);
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
+  if (!o.save.empty()) require_space(o.save, static_cast<uint64_t>(memory.bytes()), "the memory");
   const std::vector<int32_t> prompt = model.encode(o.prompt, /*parse_special=*/true);
   if (memory.position() == 0 && !prompt.empty()) warn_of_double_bos(model.parts().network.config, prompt[0]);
   const auto keep_going = [](int64_t) { return !interrupted(); };
@@ -45,8 +47,10 @@ void generate_command(const GenerateCommand& o) {
   const Generated out = generate(memory, options, show, prompt);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!o.save.empty()) {
-    carry_notes(o.memory, o.save);
-    memory.save(o.save);
+    save_with_notes(o.save, [&] {
+      carry_notes(o.memory, o.save);
+      memory.save(o.save);
+    });
   }
   if (o.as_json) {
     nlohmann::json root{{"prompt", o.prompt},

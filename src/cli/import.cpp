@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/text.h"
@@ -111,6 +112,7 @@ void check_places(const ImportOptions& o) {
   if (!::isatty(STDIN_FILENO) || !::isatty(STDERR_FILENO))
     fail_usage("{}: there is a model already; --force replaces it", o.target);
   std::fprintf(stderr, "%s: there is a model already. Replace it? [y/N] ", o.target.c_str());
+  wait_readable(STDIN_FILENO, "standard input");
   std::string answer;
   std::getline(std::cin, answer);
   require(answer == "y" || answer == "Y" || answer == "yes", "{}: left as it is", o.target);
@@ -140,6 +142,7 @@ void import_reference(const ImportOptions& o) {
   UnfinishedFolder made(target, /*may_hold_files=*/true);
   save_model(made.path(), checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
   if (checkpoint.optimizer) save_optimizer_state(made.path(), checkpoint.config, *checkpoint.optimizer);
+  stop_if_interrupted(o.target + ": stopped; nothing was written");
   put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), made.path(),
                 !o.tokenizer.empty());
   made.commit();
@@ -167,6 +170,8 @@ std::string nearest_beside(const fs::path& path) {
 }
 
 void import_model(const ImportOptions& o) {
+  watch_interrupts("nothing is left behind");
+  const auto stop = [&] { stop_if_interrupted(o.target + ": stopped; nothing was written"); };
   check_places(o);
   { const UnfinishedFolder probe(o.target, /*may_hold_files=*/true); }  // known before a large model is read
   if (!o.tokenizer.empty()) require(fs::is_regular_file(o.tokenizer), "{}: there is no such file", o.tokenizer);
@@ -182,10 +187,13 @@ void import_model(const ImportOptions& o) {
   const int64_t weights = parameter_count(decoder->config());
   UnfinishedFolder made(o.target, /*may_hold_files=*/true);
   Progress progress("importing", static_cast<uint64_t>(weights), "weights");
-  import_decoder(*decoder, o.source, made.path(), store,
-                 [&](int64_t done) { progress.update(static_cast<uint64_t>(std::min(done, weights))); });
+  import_decoder(*decoder, o.source, made.path(), store, [&](int64_t done) {
+    stop();
+    progress.update(static_cast<uint64_t>(std::min(done, weights)));
+  });
   progress.finish();
   if (!o.tokenizer.empty()) put_tokenizer(o.tokenizer, made.path(), true);
+  stop();
   put_in_place(made, o.target);
   print_result(o.target, decoder->config(), "");
 }

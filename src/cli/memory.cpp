@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "base/unfinished.h"
 
 #include <nlohmann/json.hpp>
 
@@ -92,16 +91,21 @@ void print_difference(const MemoryCommand& o) {
 
 void fork_memory(const MemoryCommand& o) {
   check_file(o.first);
-  carry_notes(o.first, o.output);
-  write_file(o.output, read_file(o.first, kMaxMemoryFile));
+  save_with_notes(o.output, [&] {
+    carry_notes(o.first, o.output);
+    write_file(o.output, read_file(o.first, kMaxMemoryFile));
+  });
   std::printf("%s\n", o.output.c_str());
 }
 
 void compact_memory(const MemoryCommand& o) {
-  require_writable(o.output);
+  require_memory_writable(o.output, o.first);
   const Network model = o.model.load();
-  carry_notes(o.first, o.output);
-  ttt::save_memory(o.output, model, ttt::load_memory(o.first, model), MemoryForm::compact);
+  const ttt::Memory memory = ttt::load_memory(o.first, model);
+  save_with_notes(o.output, [&] {
+    carry_notes(o.first, o.output);
+    ttt::save_memory(o.output, model, memory, MemoryForm::compact);
+  });
   std::printf("%s: %s, %s before\n", o.output.c_str(), format_bytes(std::filesystem::file_size(o.output)).c_str(),
               format_bytes(std::filesystem::file_size(o.first)).c_str());
 }

@@ -53,6 +53,25 @@ void require_notes_writable(const std::string& memory) {
   if (fs::exists(file)) require_notepad(file);
 }
 
+void require_memory_writable(const std::string& memory, const std::string& from) {
+  require_writable(memory);
+  if (fs::exists(serve::notes_file(memory))) require_notepad(serve::notes_file(memory));
+  if (!from.empty() && fs::exists(serve::notes_file(from)))
+    const serve::Notepad notes(serve::notes_file(from), serve::Open::read_only);
+}
+
+void save_with_notes(const std::string& memory, const std::function<void()>& write) {
+  const fs::path notes = serve::notes_file(memory);
+  const bool were_there = fs::exists(notes);
+  try {
+    write();
+  } catch (...) {
+    std::error_code ignored;
+    if (!were_there) fs::remove(notes, ignored);
+    throw;
+  }
+}
+
 void save_notes(const serve::Notepad& notes, const std::string& memory) { notes.save(serve::notes_file(memory)); }
 
 void carry_notes(const std::string& from, const std::string& to) {

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json_fwd.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,12 @@ std::unique_ptr<serve::Notepad> notes_to_go_on(const std::string& memory);
 
 /// Error if what lies where a memory's notes will be is no notepad, or cannot be replaced: before the work.
 void require_notes_writable(const std::string& memory);
+/// Error if a memory cannot be written there, or what lies where its notes would is no notepad, or the notes beside
+/// `from` that would go along are none: before the work.
+void require_memory_writable(const std::string& memory, const std::string& from = "");
+/// `write` puts notes and then the memory that they belong to in place. If it fails, notes that were not there before
+/// go.
+void save_with_notes(const std::string& memory, const std::function<void()>& write);
 /// Writes them beside a memory, which is written after them: a memory never lacks notes of what it has read.
 void save_notes(const serve::Notepad& notes, const std::string& memory);
 /// What lies beside `from` ("": nothing) goes along to its copy `to`; notes of a memory that was there before go.

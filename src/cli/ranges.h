@@ -1,4 +1,4 @@
-// Ranges of numbers whose errors are sentences.
+// What options take, with errors that are sentences.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -78,6 +78,8 @@ Collected collect(const ReadCommand& o, const Network& model, const tokenizer::T
     if (out.tokens.size() >= most || interrupted()) break;
   }
   stop_if_interrupted("stopped before anything was read; nothing was written");
+  require(!out.tokens.empty() || out.bad.count == 0, "{}: no line of it can be read; the first: {}", o.files[0],
+          out.bad.first);
   require(!out.tokens.empty(), "{}: empty; there is nothing to read", o.files[0]);
   out.tokens.resize(std::min(out.tokens.size(), most));
   return out;
@@ -163,7 +165,7 @@ void read_command(ReadCommand& o) {
   const data::FileList& list = found.files;
   o.choice.tell(list);
   if (o.choice.dry_run) return;
-  require_writable(o.output);  // known before hours of reading
+  require_memory_writable(o.output, o.memory);  // known before hours of reading
   if (!o.no_notes) require_notes_writable(o.output);
   const std::unique_ptr<serve::Notepad> notes = o.no_notes ? nullptr : notes_to_go_on(o.memory);
   const Network model = o.model.load();
@@ -172,14 +174,17 @@ void read_command(ReadCommand& o) {
   require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
   const Collected collected = collect(o, model, tokenizer, found.sources);
   const std::vector<int32_t>& tokens = collected.tokens;
+  const MemoryForm form = o.compact ? MemoryForm::compact : MemoryForm::working;
+  require_space(o.output, ttt::least_file_bytes(model, memory.position + std::ssize(tokens), form), "the memory");
   const eval::Score score = read_tokens(o, model, tokenizer, tokens, memory);
-  if (notes) {
-    take_notes(*notes, collected.noted, std::span(tokens).first(score.nll.size()), model, tokenizer);
-    save_notes(*notes, o.output);
-  } else {
-    carry_notes(o.memory, o.output);
-  }
-  ttt::save_memory(o.output, model, memory, o.compact ? MemoryForm::compact : MemoryForm::working);
+  if (notes) take_notes(*notes, collected.noted, std::span(tokens).first(score.nll.size()), model, tokenizer);
+  save_with_notes(o.output, [&] {
+    if (notes)
+      save_notes(*notes, o.output);
+    else
+      carry_notes(o.memory, o.output);
+    ttt::save_memory(o.output, model, memory, form);
+  });
   print(o, memory, list, collected, score, notes ? notes->passages("") : 0);
 }
 

@@ -2,6 +2,7 @@
 #include "cli/ranges.h"
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "model/parameters.h"
@@ -25,16 +26,21 @@ struct RetrofitCommand {
 
 void retrofit(const RetrofitCommand& o) {
   const fs::path target(o.target);
+  watch_interrupts("nothing is left behind");
+  const auto stop = [&] { stop_if_interrupted(o.target + ": stopped; nothing was written"); };
   UnfinishedFolder made(target);
   const Network base = load_model(o.model, at::kFloat);
   const ModelConfig config = retrofit_config(base.config, o.retrofit, o.model);
+  stop();
   const Weights weights = retrofit_weights(base, config, o.retrofit);
+  stop();
   if (o.full) {
     save_model(made.path(), config, weights, at::kFloat);
   } else {
     save_adapter(made.path(), config, weights, o.model, at::kFloat);
   }
   copy_tokenizer(o.model, made.path());
+  stop();
   made.commit();
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
               o.target.c_str(), with_commas(parameter_count(config) - parameter_count(base.config)).c_str(),

@@ -125,8 +125,9 @@ Value filter_format(Runtime& rt, const Value& x, const CallArguments& a) {
 /// Words as textwrap cuts them: runs of white space, words, and the parts of hyphenated ones.
 class Wrapper {
  public:
-  Wrapper(int64_t width, bool break_words, bool break_hyphens)
-      : width_(static_cast<size_t>(width)), break_words_(break_words), break_hyphens_(break_hyphens) {}
+  /// whole: whether the width is an integer to Python, which a word can be cut by.
+  Wrapper(double width, bool whole, bool break_words, bool break_hyphens)
+      : width_(width), whole_(whole), break_words_(break_words), break_hyphens_(break_hyphens) {}
 
   std::vector<std::string> wrap(std::string_view line) {
     characters_ = split_characters(line);
@@ -137,12 +138,11 @@ class Wrapper {
       if (!lines.empty() && blank(chunks_[next])) ++next;
       std::vector<Chunk> taken;
       size_t length = 0;
-      while (next < chunks_.size() && length + size(chunks_[next]) <= width_) {
+      while (next < chunks_.size() && fits(length + size(chunks_[next]))) {
         length += size(chunks_[next]);
         taken.push_back(chunks_[next++]);
       }
-      if (next < chunks_.size() && size(chunks_[next]) > width_)
-        next += take_long(chunks_[next], taken, width_ - length);
+      if (next < chunks_.size() && !fits(size(chunks_[next]))) next += take_long(chunks_[next], taken, length);
       if (!taken.empty() && blank(taken.back())) taken.pop_back();
       if (taken.empty()) continue;
       lines.emplace_back();
@@ -154,11 +154,12 @@ class Wrapper {
 
  private:
   using Chunk = std::pair<size_t, size_t>;
-  const size_t width_;
-  const bool break_words_, break_hyphens_;
+  const double width_;
+  const bool whole_, break_words_, break_hyphens_;
   std::vector<std::string_view> characters_;
   std::vector<Chunk> chunks_;
 
+  bool fits(size_t length) const { return static_cast<double>(length) <= width_; }
   static size_t size(const Chunk& chunk) { return chunk.second - chunk.first; }
   char32_t at(size_t i) const {
     size_t start = 0;
@@ -219,12 +220,14 @@ class Wrapper {
   }
 
   /// Takes a part of a word that fits no line; says whether all of it is gone.
-  size_t take_long(Chunk& chunk, std::vector<Chunk>& taken, size_t left) {
+  size_t take_long(Chunk& chunk, std::vector<Chunk>& taken, size_t length) {
     if (!break_words_) {
       if (!taken.empty()) return 0;
       taken.push_back(chunk);
       return 1;
     }
+    require(whole_ || width_ < 1, "wordwrap: a word is longer than a width that is no integer");
+    const size_t left = width_ < 1 ? 1 : static_cast<size_t>(width_) - length;
     size_t end = left;
     if (break_hyphens_)
       for (size_t i = left; i-- > 1;)
@@ -249,8 +252,10 @@ Value filter_wordwrap(Runtime& rt, const Value& x, const CallArguments& a) {
   rt.charge(x.as_text()->size() * (64 + end.as_text()->size()));
   std::vector<Value> lines;
   for (const std::string_view line : split_lines(*x.as_text())) {
-    require(p.integer(0, 79) > 0, "wordwrap: a width of {}", p.integer(0, 79));
-    Wrapper wrapper(p.integer(0, 79), p.flag(1, true), p.flag(3, true));
+    const bool whole = !p[0] || !p[0]->as_double();
+    const double width = whole ? static_cast<double>(p.integer(0, 79)) : *p[0]->as_double();
+    require(width > 0, "wordwrap: a width of {}", width);  // not a NaN either: Python would never end
+    Wrapper wrapper(width, whole, p.flag(1, true), p.flag(3, true));
     std::string joined;
     bool first = true;
     for (const std::string& part : wrapper.wrap(line)) {

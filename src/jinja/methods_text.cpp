@@ -231,14 +231,17 @@ Value is_identifier(Runtime& rt, const Value& self, const CallArguments& a) {
   return !text(self).empty();
 }
 
+/// How many characters a text is short of a width: 0 if none, though widths may be any number of 64 bits.
+int64_t missing_to(int64_t width, int64_t size) { return width > size ? width - size : 0; }
+
 /// center, ljust, rjust: where the blanks go.
 template <char kAlign>
 Value padded(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("center, ljust, rjust", a, {"width", "fillchar"}, 1);
   const Value fill = !p[1] ? Value(" ") : self.is_safe() ? escaped(rt, *p[1]) : *p[1];
   require(fill.as_text() && count_characters(text(fill)) == 1, "center, ljust, rjust: the fill must be one character");
-  const int64_t width = p.integer(0, 0), missing = width - length(rt, self);
-  if (missing <= 0) return self;
+  const int64_t width = p.integer(0, 0), missing = missing_to(width, length(rt, self));
+  if (missing == 0) return self;
   require(width < (int64_t{1} << 62), "center, ljust, rjust: too wide");
   rt.charge(static_cast<uint64_t>(missing) * text(fill).size());
   const int64_t left = kAlign == '>' ? missing : kAlign == '<' ? 0 : missing / 2 + (missing & width & 1);
@@ -251,8 +254,8 @@ Value padded(Runtime& rt, const Value& self, const CallArguments& a) {
 
 Value zfill(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("zfill", a, {"width"}, 1);
-  const int64_t missing = p.integer(0, 0) - length(rt, self);
-  if (missing <= 0) return self;
+  const int64_t missing = missing_to(p.integer(0, 0), length(rt, self));
+  if (missing == 0) return self;
   rt.charge(static_cast<uint64_t>(missing));
   const bool sign = !text(self).empty() && (text(self)[0] == '-' || text(self)[0] == '+');
   return like(self,
@@ -262,7 +265,7 @@ Value zfill(Runtime& rt, const Value& self, const CallArguments& a) {
 Value expandtabs(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("expandtabs", a, {"tabsize"});
   const int64_t size = p.integer(0, 8);
-  require(size < (int64_t{1} << 31), "expandtabs: a size of {}", size);
+  require(size >= INT32_MIN && size <= INT32_MAX, "expandtabs: a size of {}", size);
   std::string out;
   int64_t column = 0;
   for (const char c : text(self)) {

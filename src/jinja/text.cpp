@@ -162,7 +162,7 @@ std::vector<std::string_view> split_right(std::string_view text, std::optional<s
                                           int64_t limit) {
   // All pieces, then the first ones joined again: their text lies side by side.
   std::vector<std::string_view> all = split(text, separator, -1);
-  if (limit < 0 || static_cast<int64_t>(all.size()) <= limit + (separator ? 1 : 0)) return all;
+  if (limit < 0 || static_cast<int64_t>(all.size()) - (separator ? 1 : 0) <= limit) return all;
   const size_t kept = static_cast<size_t>(limit);
   const std::string_view last_joined = all[all.size() - kept - 1];
   const std::string_view head(text.data(), static_cast<size_t>(last_joined.data() + last_joined.size() - text.data()));

@@ -79,6 +79,12 @@ void validate(const SamplingOptions& o) {
           "a finite number or -infinity, for an id of 0 or more");
 }
 
+void validate(const SamplingOptions& o, int64_t vocabulary) {
+  validate(o);
+  for (const auto& [id, bias] : o.logit_bias)
+    if (id >= vocabulary) fail_usage("logit bias {}={}: the model's ids are 0 to {}", id, bias, vocabulary - 1);
+}
+
 Sampler::Sampler(SamplingOptions options) : options_(std::move(options)), random_(options_.seed) { validate(options_); }
 
 void Sampler::accept(int32_t token) {

@@ -15,6 +15,8 @@ namespace ingrain::session {
 
 /// UsageError naming the option if one is out of range.
 void validate(const SamplingOptions& options);
+/// The same, and if a bias is for an id that a model with so many does not have.
+void validate(const SamplingOptions& options, int64_t vocabulary);
 
 /// The same seed, options and logits give the same tokens on every machine: the generator is SplitMix64, one draw a
 /// token, u = (its upper 53 bits) / 2^53; tokens are ordered by falling logit, then rising id; the token is the first

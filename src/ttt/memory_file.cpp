@@ -260,6 +260,21 @@ MemoryInfo read_memory_info(const fs::path& path) {
   return parse_info(formats::SafetensorsFile(path));
 }
 
+uint64_t least_file_bytes(const Network& model, int64_t position, MemoryForm form) {
+  const ModelConfig& c = model.config;
+  const auto bytes_of = [&](at::ScalarType type) { return form == MemoryForm::compact ? 2 : c10::elementSize(type); };
+  const at::ScalarType compute = model.weights.type();
+  uint64_t bytes = 0;
+  for (const Mlp& mlp : model.weights.fast_S)
+    bytes += static_cast<uint64_t>(mlp.w13_FD.numel() + mlp.w2_DF.numel()) * bytes_of(master_type(compute));
+  for (int64_t l = 0; l < c.num_layers; ++l) {
+    if (mixer_of(c, l).recurrent()) continue;
+    const int64_t kept = std::min(position, c.layer(l).window - 1);
+    bytes += static_cast<uint64_t>(2 * kept * c.num_kv_heads * c.head_dim) * bytes_of(compute);
+  }
+  return bytes;
+}
+
 uint64_t memory_bytes(const Memory& memory) {
   uint64_t bytes = 0;
   memory.visit([&](const std::string&, const Tensor& x) { bytes += x.nbytes(); });

@@ -1,12 +1,33 @@
 """Tests from outside. INGRAIN_TEST_BUILD names the CMake build folder (default: build/release)."""
 import os
 import pathlib
+import signal
 import subprocess
+import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
+
+
+def default_signals():
+    """In the child of a test that sends signals: as a terminal starts programs, though the tests run under nohup or as a
+    background job, whose SIGHUP or SIGINT is ignored and would be by whatever they start."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def wait_until_caught(process, number):
+    """Until a program has said what it does at a signal: before that the signal would end it as any program."""
+    end = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        if int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no handler for {number} came; status {process.poll()}")
 
 
 def runner(name):

@@ -209,4 +209,15 @@ FIXED = [
     "{% for a, (b, c) in [(1, (2, 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %}{% set a, (b, c) = 1, [2, 3] %}{{ a }}{{ b }}{{ c }}", "{% for x in [1, 1, 2] %}{{ loop.changed(x) }}{{ loop.depth }}{% endfor %}", "{% for x in [1, [2, [3]]] recursive %}{{ loop(x) if x is iterable else x }}{{ loop.depth }}{% endfor %}", "{% for x in xs if x > 1 %}{{ loop.index }}/{{ loop.length }}{{ loop.last }}{% endfor %}", "{% for x in xs %}{{ loop }}{% endfor %}{{ namespace(a=1, b='x') }}",
     "{% set ns = namespace(_x=1) %}", "{% set ns = namespace(a=1) %}{% set ns._x = 1 %}", "{{ 0x10 }} {{ 0b11 }} {{ 0o17 }} {{ 0x_ff }} {{ '1_0' | int }} {{ '٣' | int }} {{ '0x1f' | int(0, 16) }} {{ '0b1' | int(0, 0) }} {{ 'inf' | float }} {{ '1_0.5' | float }}", "{{ 'ŉ' | upper }} {{ 'ΑΣ' | lower }} {{ 'ǆ' | title }} {{ 'İ' | lower }} {{ 'ﬁ' | upper }} {{ 'ΑΣ ΣΑΣ.' | title }}",
     "{{ 15 | round(-1) }} {{ 25 | round(-1) }} {{ 1e16 // -3 }} {{ -0.0 | round(0, 'floor') }} {{ 2.5 | round(-1) }} {{ 1234.5 | round(-2) }}", "{{ 7 ** 1e16 }}", "{{ (5).real }}{{ 5.0.real }}{{ 1e400 }}", "{{ d[1:] }}", "{{ xs[0, 1] }}|{{ {(0, 1): 2}[0, 1] }}", "{{ m.0.1 }}", "{% call(a) w() %}{% endcall %}", "{% macro w() %}{% endmacro %}{% call w() %}{% endcall %}",
+    # The ends of 64 bits, wherever a number is taken.
+    "{{ 'x'.center(-9223372036854775808) }}{{ 'x'.zfill(-9223372036854775808) }}{{ 'x'.ljust(-9223372036854775808) }}",
+    "{{ 'x' | center(-9223372036854775808) }}", "{{ 'a,b'.rsplit(',', 9223372036854775807) }}{{ 'a b'.rsplit(none, 9223372036854775807) }}",
+    "{{ 'a,b'.rsplit(',', -9223372036854775808) }}{{ 'a,b'.split(',', 9223372036854775807) }}", "{{ 'a\tb'.expandtabs(-9223372036854775808) }}",
+    "{{ 'abc'.find('c', -9223372036854775808, 9223372036854775807) }}{{ 'abc'.replace('b', 'x', -9223372036854775808) }}",
+    "{{ 'a b' | truncate(9223372036854775807, leeway=9223372036854775807) }}", "{{ xs | slice(-9223372036854775808) | list }}",
+    "{{ 1.5 | round(9223372036854775807) }}", "{{ 'abc'[-9223372036854775808:9223372036854775807] }}{{ 'abc'[9223372036854775807] }}",
+    # A width of wordwrap that is no integer: words that are no longer are wrapped, longer ones cannot be cut.
+    "{{ 'one two three' | wordwrap(5.0) }}", "{{ 'one two three' | wordwrap(7.9) }}", "{{ 'one two three' | wordwrap(4.0) }}",
+    "{{ 'one two' | wordwrap(0.5) }}", "{{ 'one two' | wordwrap(1e400) }}", "{{ 'one-two three' | wordwrap(4.5, false) }}",
+    "{{ 'one' | wordwrap(0.0) }}", "{{ 'one' | wordwrap(-1.5) }}", "{{ 'one' | wordwrap(true) }}",
 ]

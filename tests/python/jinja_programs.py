@@ -33,6 +33,7 @@ VALUES = {
     "callable": ["m", "'a b'.split", "d.get", "range", "dict", "namespace", "joiner('|')", "cycler(1, 'b')", "xs.index", "cycler(1).next"],
 }
 KINDS = list(VALUES)
+EXTREMES = ["9223372036854775807", "(-9223372036854775808)"]
 COMMON = ["string", "integer", "list", "mapping", "float", "boolean", "none", "undefined", "markup", "tuple", "lazy"]
 ENVIRONMENT = jinja_reference.ENVIRONMENT
 FILTERS = sorted(set(ENVIRONMENT.filters) - {"random", "pprint", "urlize"})
@@ -99,6 +100,8 @@ def small(rng, depth=0):
 
 
 def arguments(rng, fitting, pick=value):
+    if rng.random() < 0.04:  # the ends of 64 bits, wherever a number fits
+        return ", ".join(rng.choice([pick(rng), *EXTREMES]) for _ in range(rng.choice([1, 1, 2, 3])))
     if fitting and rng.random() < 0.6:
         return rng.choice(fitting)
     out = [pick(rng) for _ in range(rng.choice([0, 1, 1, 2, 3]))]

@@ -5,12 +5,15 @@ import select
 import signal
 import time
 
+from conftest import default_signals
+
 
 class Terminal:
     def __init__(self, *command, **environment):
         self.seen = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            default_signals()
             os.environ.update(TERM="xterm", LC_ALL="C.UTF-8", OMP_NUM_THREADS="1", **environment)
             os.execv(command[0], [str(word) for word in command])
 
@@ -30,6 +33,17 @@ class Terminal:
         at = self.seen.index(text) + len(text)
         shown, self.seen = self.seen[:at], self.seen[at:]
         return shown
+
+    def wait_until_working(self, seconds=0.3, timeout=120):
+        """Until the program has computed for so long from now on."""
+        def ticks():
+            with open(f"/proc/{self.pid}/stat") as file:
+                return sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+
+        before, end = ticks(), time.monotonic() + timeout
+        while ticks() - before < seconds * os.sysconf("SC_CLK_TCK"):
+            assert time.monotonic() < end, "it does not compute"
+            time.sleep(0.01)
 
     def end(self, timeout=60):
         """Waits for the program's end; its exit status, or minus the signal's number."""

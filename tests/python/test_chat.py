@@ -14,7 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 READER = ROOT / "models" / "reader-17m"
 FAULTS = pathlib.Path(os.environ.get("INGRAIN_CASES", ROOT.parent / "shared")) / "faults"
 PROGRAM = BUILD / "src" / "cli" / "ingrain"
-PLAIN = ("--temperature", "0", "--max-tokens", "6")
+# Six tokens an answer, whatever the model would say: it never ends one by itself.
+ENDLESS = ("--logit-bias", f"{json.loads((READER / 'config.json').read_text())['eos_token_id'][0]}=-inf")
+PLAIN = ("--temperature", "0", "--max-tokens", "6", *ENDLESS)
 
 
 @pytest.fixture
@@ -71,7 +73,8 @@ def test_ctrl_c_ends_the_answer_and_not_the_conversation(terminal):
     terminal.type(f"/read {ROOT / 'examples' / 'data' / 'emma.txt'}\r")
     terminal.wait_for("read with the next question")
     terminal.type("Who is Emma?\r")
-    time.sleep(2)
+    terminal.wait_for("\x1b[?2004l")  # the question is taken
+    terminal.wait_until_working()
     terminal.type("\x03")
     terminal.wait_for("[stopped]")
     terminal.type("/stats\r")
@@ -163,7 +166,12 @@ def test_commands_of_a_conversation(chat, state, tmp_path):
     assert kept(state)[0] == "note.txt:\n\nThe key is under the mat.\n\n\nWhere is it?"
     assert len(kept(state)) == 2, "one question, one answer"
     assert "temperature 0 gives the same" in out
-    assert "stopped at --max-tokens 6" in chat(READER, "--seed", "1", "--max-tokens", "6", lines=["Who is Emma?"])
+    assert "stopped at --max-tokens 6" in chat(READER, "--seed", "1", "--max-tokens", "6", *ENDLESS, lines=["Who is Emma?"])
+
+
+def test_a_path_may_begin_a_question(chat, state):
+    chat(READER, *PLAIN, lines=["/etc/passwd: what is it?", "/stats", "/"])
+    assert kept(state)[0] == "/etc/passwd: what is it?" and kept(state)[2] == "/"
 
 
 def test_system_given_later_comes_first(chat, state):

@@ -80,3 +80,16 @@ def test_programs_of_every_kind_end_as_in_jinja2(tmp_path):
     counts = fuzz_jinja.run(conftest.BUILD / "tests" / "formats_probe", 0, 6000, 60, said.append)
     assert counts["crashes"] == counts["differences"] == 0, "\n".join(said[:20])
     assert counts["rendered"] > counts["programs"] / 4
+
+
+def test_a_program_that_stands_still_in_jinja2_ends_at_its_limit():
+    """Inside C, where no timer of Python's is heard."""
+    oracle = fuzz_jinja.Oracle(seconds=1)
+    try:
+        with pytest.raises(fuzz_jinja.Slow):
+            oracle.expected(dict(template="{{ (n ** 300000000) is odd }}", messages=[], extra={"n": 3}))
+        assert oracle.expected(dict(template="{{ n }}", messages=[], extra={"n": 3})) == ("3", None)
+        want, refusal = oracle.expected(dict(template="{{ n.x.y }}", messages=[], extra={"n": 3}))
+        assert want is None and "UndefinedError" in refusal.kinds
+    finally:
+        oracle.close()

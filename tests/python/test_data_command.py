@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import BUILD, ROOT
+from conftest import BUILD, ROOT, default_signals
 
 PROBE = BUILD / "tests" / "data_probe"
 TOKENIZER = ROOT / "tests" / "fixtures" / "tokenizers" / "gpt2.json"
@@ -118,7 +118,8 @@ def test_an_interrupted_preparation_leaves_nothing_behind(tmp_path, number, flag
         for i in range(400_000):
             file.write(json.dumps({"text": f"Document {i}: " + "some words to read. " * 20}) + "\n")
     command = [PROBE, "data", "prepare", "in.jsonl.gz", "-t", TOKENIZER, "-o", "out", "--bos", "0", *flags]
-    running = subprocess.Popen(list(map(str, command)), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(list(map(str, command)), cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=default_signals)
     deadline = time.monotonic() + 30
     while not list(tmp_path.glob("out.partial-*/*")) and time.monotonic() < deadline:
         time.sleep(0.01)

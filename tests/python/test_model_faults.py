@@ -1,11 +1,11 @@
 """Folders that were read wrongly once (../shared/faults, where it is there): the right values are in each expected.md."""
 import json
-import pathlib
 import struct
 
 import pytest
+from test_cli import CASES
 
-FAULTS = pathlib.Path(__file__).parents[3] / "shared" / "faults"
+FAULTS = CASES / "faults"
 pytestmark = pytest.mark.skipif(not FAULTS.is_dir(), reason="shared/faults is not here")
 
 

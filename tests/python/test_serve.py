@@ -227,6 +227,13 @@ def test_refusals_name_the_field(server):
     assert refusal(server, "POST", "/v1/responses", {"input": "x", "background": True})[1]["param"] == "background"
 
 
+@pytest.mark.parametrize("path, asked", [("responses", {"input": "x"}), ("completions", {"prompt": "x"}),
+                                         ("chat/completions", {"messages": [{"role": "user", "content": "x"}]})])
+def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused(server, path, asked):
+    status, error = refusal(server, "POST", f"/v1/{path}", {**asked, "logit_bias": {"8192": 5}})
+    assert status == 400 and "8192" in error["message"] and "0 to 8191" in error["message"]
+
+
 def test_figures_are_prometheus(server):
     text = server.request("GET", "/metrics")[2].decode()
     assert re.search(r"^ingrain_tokens_read_total [1-9]", text, re.M)

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BUILD
+from conftest import BUILD, default_signals
 
 PROGRAM = pathlib.Path(os.environ.get("INGRAIN_TEST_PROGRAM", BUILD / "src" / "cli" / "ingrain"))
 
@@ -52,7 +52,7 @@ def folder(tmp_path):
 def train(folder, *args, **kwargs):
     environment = dict(os.environ, OMP_NUM_THREADS="1")
     return subprocess.Popen([PROGRAM, "train", folder / "run.toml", *args], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=default_signals, **kwargs)
 
 
 def finish(process, status=0):

@@ -2,20 +2,24 @@
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
 import struct
 import subprocess
-import time
 
 import pytest
-from conftest import BUILD, ROOT
+from conftest import BUILD, ROOT, default_signals, wait_until_caught
 from test_cli import CASES, EMMA, READER, refused
 
 PROGRAM = BUILD / "src" / "cli" / "ingrain"
 FAULTS = CASES / "faults"
 needs_faults = pytest.mark.skipif(not FAULTS.is_dir(), reason="no collection of faults at hand")
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
+
+
+# The model never ends a text by itself.
+ENDLESS = ("--logit-bias", f"{json.loads((READER / 'config.json').read_text())['eos_token_id'][0]}=-inf")
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,7 @@ def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, 
     for place, word in (("folder", "is a folder"), ("fifo", "not a regular file"), ("none/x", "choose another place")):
         refused(ingrain("read", "no-model", text, "-o", tmp_path / place), 1, place, word)
         refused(ingrain("generate", "no-model", "--prompt", "x", "--save", tmp_path / place), 1, place, word)
+        refused(ingrain("ask", memory, "x", "--model", "no-model", "--save", tmp_path / place), 1, place, word)
         refused(ingrain("memory", "fork", memory, "-o", tmp_path / place), 1, place, word)
         refused(ingrain("memory", "compact", "no-model", memory, "-o", tmp_path / place), 1, place, word)
         refused(ingrain("export", "no-model", "-o", tmp_path / place), 1, place, word)
@@ -105,6 +110,24 @@ def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, 
     refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "kept.memory"), 1, "kept.memory")
     (tmp_path / "folder" / "report.html").mkdir()
     refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "folder"), 1, "report.html")
+
+
+@pytest.mark.parametrize("words", [
+    ("read", READER, "text.txt", "-o", ""), ("read", READER, "text.txt", "-o", "x", "--memory", ""), ("read", READER, "", "-o", "x"),
+    ("generate", READER, "--prompt", "x", "--save", ""), ("ask", "x.memory", "q", "--save", ""), ("ask", "x.memory", "q", "--model", ""),
+    ("chat", "--memory", ""), ("chat", ""), ("memory", "fork", "x.memory", "-o", ""), ("export", READER, "-o", ""), ("import", READER, "-o", ""),
+    ("retrofit", READER, "-o", ""), ("data", "prepare", "text.txt", "-t", READER, "-o", ""), ("demo", "--output", ""), ("serve", "--keys", "")])
+def test_a_name_that_is_empty_names_nothing_and_is_refused(ingrain, tmp_path, words):
+    """A variable of a script that was never set."""
+    refused(ingrain(*words, cwd=tmp_path), 2, "empty")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ids_beyond_the_vocabulary_are_refused_before_the_work(ingrain, memory):
+    for words in (("chat", READER), ("ask", memory, "q", "--model", READER), ("generate", READER, "--prompt", "x")):
+        done = ingrain(*words, "--logit-bias", "8192=1", input="q\n")
+        refused(done, 2, "logit bias 8192")
+        assert done.stdout == ""
 
 
 PRINTING = [("memory", "info", "--json"), ("memory", "info"), ("--help",), ("read", "--dry-run"), ("data", "info")]
@@ -151,6 +174,31 @@ def test_what_dead_writers_left_goes_with_the_next(ingrain, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.tmp", "params.safetensors"]
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB: no memory has room there. Skipped where mounting is not allowed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_without_room_for_a_memory_is_known_before_the_work(ingrain, memory, text, small_disk):
+    refused(ingrain("read", READER, EMMA, "-o", small_disk / "m", timeout=60), 1, "the memory needs", "free there")
+    refused(ingrain("generate", READER, "--prompt", "x", "--max-tokens", "1000000", *ENDLESS, "--save", small_disk / "m", timeout=60), 1, "the memory needs")
+    refused(ingrain("ask", memory, "x", "--model", READER, "--max-tokens", "1000000", *ENDLESS, "--save", small_disk / "m", timeout=60), 1, "the memory needs")
+    refused(ingrain("memory", "fork", memory, "-o", small_disk / "m"), 1, "No space left")
+    assert list(small_disk.iterdir()) == [], "no notes without their memory"
+
+
+def test_notes_that_are_none_are_known_before_the_answer(ingrain, memory, tmp_path):
+    shutil.copy(memory, tmp_path / "m")
+    (tmp_path / "m.notes").write_text("a shopping list")
+    refused(ingrain("ask", tmp_path / "m", "x", "--model", "no-model", "--save", tmp_path / "after"), 1, "m.notes")
+
+
 # Memories and numbers
 
 
@@ -185,6 +233,7 @@ def test_a_loss_that_is_no_number_is_no_perfect_score(ingrain, overflowing, text
     refused(ingrain("eval", overflowing, text, "--json"), 1, "position 1", "not finite")
     refused(ingrain("read", overflowing, text, "-o", tmp_path / "m"), 1, "position 1", "not finite")
     refused(ingrain("generate", overflowing, "--prompt", "x", "--save", tmp_path / "m"), 1, "not finite")
+    refused(ingrain("demo", "--model", overflowing, "--output", tmp_path / "demo", "--tokens", "100"), 1, "not finite")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -207,11 +256,18 @@ def test_a_short_demo_tells_its_cost_once(ingrain, tmp_path):
 # Signals
 
 
-END = json.loads((READER / "config.json").read_text())["eos_token_id"][0]
+def started(*words, environment=ENVIRONMENT, stderr=subprocess.PIPE, **options):
+    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=stderr, env=environment,
+                            preexec_fn=default_signals, **options)
 
 
-def started(*words, environment=ENVIRONMENT, **options):
-    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options)
+def stopped_twice(running, number):
+    """Two signals at once, as timeout sends them: standard output and error."""
+    running.send_signal(number)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 128 + number, err
+    return out, err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -219,38 +275,85 @@ def test_waiting_for_standard_input_or_a_fifo_can_be_interrupted(tmp_path, numbe
     os.mkfifo(tmp_path / "fifo")
     for source in ("-", tmp_path / "fifo"):
         running = started("read", READER, source, "-o", tmp_path / "m", stdin=subprocess.PIPE)
-        time.sleep(1.5)
-        assert running.poll() is None
-        running.send_signal(number)
-        out, err = running.communicate(timeout=20)
-        assert running.returncode == 128 + number, err
+        wait_until_caught(running, number)
+        _, err = stopped_twice(running, number)
         assert b"ingrain: stopping; " in err and not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_waiting_for_a_question_can_be_interrupted(memory, number):
+    running = started("ask", memory, "-", "--model", READER, stdin=subprocess.PIPE)
+    wait_until_caught(running, number)
+    _, err = stopped_twice(running, number)
+    assert b"ingrain: stopping; " in err
+
+
+def large_llama(folder):
+    """A Hugging Face model of 100 MB, all zeros and sparse on disk: it takes a moment to read."""
+    config = dict(model_type="llama", architectures=["LlamaForCausalLM"], vocab_size=400_000, hidden_size=64, intermediate_size=64,
+                  num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, rms_norm_eps=1e-5, hidden_act="silu",
+                  max_position_embeddings=256, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2)
+    (folder / "config.json").write_text(json.dumps(config))
+    shapes = {"model.embed_tokens.weight": [400_000, 64], "model.norm.weight": [64]}
+    for layer in range(2):
+        for part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"):
+            shapes[f"model.layers.{layer}.{part}.weight"] = [64, 64]
+        for part in ("input_layernorm", "post_attention_layernorm"):
+            shapes[f"model.layers.{layer}.{part}.weight"] = [64]
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        size = 4 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name] = dict(dtype="F32", shape=shape, data_offsets=[at, at + size])
+        at += size
+    text = json.dumps(header).encode()
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + at)
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", ["import", "retrofit"])
+def test_a_model_that_is_not_finished_leaves_nothing(tmp_path, number, command):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    running = started(command, large_llama(tmp_path / "in"), "-o", tmp_path / "out" / "made")
+    wait_until_caught(running, number)
+    _, err = stopped_twice(running, number)
+    assert b"ingrain: stopping; " in err, err
+    left = [path.name for path in (tmp_path / "out").iterdir()]
+    assert left == ([] if b"nothing was written" in err else ["made"]), (left, err)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_reading_keeps_what_it_read_though_the_signal_comes_twice(ingrain, tmp_path, number):
-    running = started("read", READER, EMMA, "-o", tmp_path / "m", "--json")
-    time.sleep(2)
-    running.send_signal(number)
-    running.send_signal(number)
-    out, err = running.communicate(timeout=120)
-    assert running.returncode == 128 + number, err
-    if b"before anything was read" not in err:
-        assert json.loads(out)["tokens_read"] == json.loads(ingrain("memory", "info", tmp_path / "m", "--json").stdout)["position"]
+    terminal, programs_end = pty.openpty()  # progress is shown to terminals only
+    running = started("read", READER, EMMA, "-o", tmp_path / "m", "--json", stderr=programs_end)
+    os.close(programs_end)
+    shown = b""
+    while b"reading" not in shown:  # a segment was read
+        shown += os.read(terminal, 1024)
+    out, _ = stopped_twice(running, number)
+    os.close(terminal)
+    said = json.loads(out)
+    assert 0 < said["tokens_read"] == json.loads(ingrain("memory", "info", tmp_path / "m", "--json").stdout)["position"]
+    assert said["tokens_read"] < said["tokens_given"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_writing_says_that_it_stops_and_what_it_keeps(ingrain, memory, tmp_path, number):
     before = memory.read_bytes()
-    book = EMMA.read_text()[:60000]  # seconds of reading
-    for words in (("ask", memory, book, "--model", READER), ("ask", memory, book, "--model", READER, "--save", tmp_path / "asked"),
-                  ("generate", READER, "--prompt", "Emma", "--max-tokens", "1000000", "--logit-bias", f"{END}=-inf", "--save", tmp_path / "written")):
+    endless = ("--max-tokens", "1000000", *ENDLESS)
+    ask = ("ask", memory, "Who is Emma?", "--model", READER, *endless)
+    for words in (ask, (*ask, "--save", tmp_path / "asked"),
+                  ("generate", READER, "--prompt", "Emma", *endless, "--save", tmp_path / "written")):
         running = started(*words)
-        time.sleep(3)
-        running.send_signal(number)
-        running.send_signal(number)
-        out, err = running.communicate(timeout=60)
-        assert running.returncode == 128 + number and b"ingrain: stopping; " in err, err
+        assert running.stdout.read(1), "it has begun to write"
+        _, err = stopped_twice(running, number)
+        assert b"ingrain: stopping; " in err, err
+    running = started("ask", memory, EMMA.read_text()[:60000], "--model", READER, *endless)
+    wait_until_caught(running, number)
+    assert b"ingrain: stopping; " in stopped_twice(running, number)[1], "before the answer"
     assert memory.read_bytes() == before
     for name in ("asked", "written"):
         assert json.loads(ingrain("memory", "info", tmp_path / name, "--json").stdout)["position"] > 2
@@ -258,14 +361,14 @@ def test_writing_says_that_it_stops_and_what_it_keeps(ingrain, memory, tmp_path,
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_conversation_says_what_it_keeps_and_keeps_it(tmp_path, number):
-    running = started("chat", READER, "--max-tokens", "1000000", "--logit-bias", f"{END}=-inf", stdin=subprocess.PIPE,
+    running = started("chat", READER, "--max-tokens", "1000000", *ENDLESS, stdin=subprocess.PIPE,
                       environment={**ENVIRONMENT, "XDG_STATE_HOME": str(tmp_path)})
     running.stdin.write(b"Who is Emma?\n")
     running.stdin.flush()
-    time.sleep(3)
-    running.send_signal(number)
-    out, err = running.communicate(timeout=60)
-    assert running.returncode == 128 + number and b"ingrain: stopping; what was said is kept" in err, err
+    running.stdout.readline()
+    assert running.stdout.read(1), "it has begun to answer"
+    _, err = stopped_twice(running, number)
+    assert b"ingrain: stopping; what was said is kept" in err, err
     assert "Who is Emma?" in (tmp_path / "ingrain" / "last.json").read_text()
 
 

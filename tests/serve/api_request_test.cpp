@@ -102,6 +102,17 @@ TEST(ApiChat, options_are_the_writers) {
   EXPECT_EQ(ask.memory, "book");
 }
 
+TEST(ApiChat, thoughts_have_the_names_that_templates_read_whatever_theirs_was) {
+  for (const std::string name : {"reasoning_content", "thinking", "reasoning"}) {
+    const Json messages =
+        read_chat_messages(Json::parse(R"([{"role": "assistant", "content": "a", ")" + name + R"(": "hm"}])"));
+    EXPECT_EQ(messages[0],
+              Json({{"role", "assistant"}, {"content", "a"}, {"reasoning_content", "hm"}, {"thinking", "hm"}}));
+  }
+  EXPECT_EQ(refused_chat(R"({"messages": [{"role": "user", "content": "a", "thinking": "hm"}]})").param,
+            "messages[0].thinking");
+}
+
 TEST(ApiChat, without_a_seed_texts_differ) {
   EXPECT_NE(read_chat_request(chat_with("{}"), kLimits).writing.sampling.seed,
             read_chat_request(chat_with("{}"), kLimits).writing.sampling.seed);

@@ -40,7 +40,12 @@ Json read_chat_message(const Json& message, const std::string& path) {
   if (role == "tool") out["tool_call_id"] = fields.need_string("tool_call_id");
   if (const auto name = fields.string("name")) out["name"] = *name;
   if (role == "assistant") {
-    if (const auto thought = fields.string("reasoning_content")) out["reasoning_content"] = *thought;
+    // One thing under three names. Templates read the first, those of gpt-oss the second: transformers fills both, too.
+    for (const char* name : {"reasoning_content", "thinking", "reasoning"})
+      if (const auto thought = fields.string(name); thought && !out.contains("thinking")) {
+        out["reasoning_content"] = *thought;
+        out["thinking"] = *thought;
+      }
     fields.accept({"refusal", "annotations"});
   }
   fields.finish();

@@ -42,8 +42,8 @@ std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& p
                      prompt.tokens.size());
 }
 
-void check(const Writing& writing) {
-  session::validate(writing.sampling);
+void check(const Writing& writing, int64_t vocabulary) {
+  session::validate(writing.sampling, vocabulary);
   if (writing.choices < 1 || writing.choices > 128) fail_usage("n is {}; it must be 1 to 128", writing.choices);
   if (writing.top_logprobs > 20) fail_usage("top_logprobs is {}; it must be at most 20", writing.top_logprobs);
 }
@@ -70,7 +70,7 @@ const Model& Engine::model() const { return parts_->model; }
 
 Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::function<bool(const Event&)>& on_event) {
   Parts& p = *parts_;
-  check(writing);
+  check(writing, p.model.parts().network.config.vocab_size);
   const PromptTokens read = p.prompts.read(prompt);
   if (read.tokens.empty() && prompt.base.empty()) fail_usage("prompt: empty; there is nothing to go on from");
   const auto job = std::make_shared<Job>();
