@@ -24,7 +24,7 @@ FORMS = {
     "s15 w512": (["--suffix", "15", "--fast-mlp", "512"], {}),
     "s30 w512": (["--suffix", "30", "--fast-mlp", "512"], {}),
     "s3 w1536": (["--suffix", "3", "--fast-mlp", "1536"], {}),
-    **{f"s6 w1536 rate {r:g}": (["--suffix", "6", "--fast-mlp", "1536", "--inner-lr", str(r)], {}) for r in (0.3, 2, 4)},
+    **{f"s6 w1536 rate {r:g}": (["--suffix", "6", "--fast-mlp", "1536", "--inner-lr", str(r)], {}) for r in (0.03, 0.1, 0.3, 2, 4)},
     **{f"s15 w512 rate {r:g}": (["--suffix", "15", "--fast-mlp", "512", "--inner-lr", str(r)], {}) for r in (0.3,)},
     **{f"s30 w512 rate {r:g}": (["--suffix", "30", "--fast-mlp", "512", "--inner-lr", str(r)], {}) for r in (0.1, 0.3)},
     **{f"s6 w1536 chunk {b}": (["--suffix", "6", "--fast-mlp", "1536", "--chunk", str(b)], {}) for b in (64, 128, 512, 1024)},
