@@ -26,6 +26,6 @@ while :; do
   wait $pid
   rc=$?
   echo "$(date '+%F %T') the run ended with $rc" >> "$folder/out.log"
-  [[ $rc == 0 || -n $ending ]] && exit $rc
+  [[ $rc == 0 || -n $ending || -d $checkpoints/model ]] && exit $rc # done, told to end, or the finished model is there
   sleep 60 # a full disk, a killed process: what was wrong may be over
 done
