@@ -39,6 +39,7 @@ Value copy(Runtime& rt, const Value& self, const CallArguments& a) {
 
 Value from_keys(Runtime& rt, const Value&, const CallArguments& a) {
   const Parameters p("fromkeys", a, {"iterable", "value"}, 1);
+  require(a.named.empty(), "fromkeys: takes no named arguments");
   Dict out;
   for (const Value& key : iterate(rt, *p[0])) {
     rt.charge(128);
@@ -66,6 +67,7 @@ Value list_index(Runtime& rt, const Value& self, const CallArguments& a) {
 
 Value list_count(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("count", a, {"value"}, 1);
+  require(a.named.empty(), "count: takes no named arguments");
   int64_t count = 0;
   for (const Value& item : self.as_list()->items) count += same_or_equal(rt, item, *p[0]);
   return count;
@@ -74,6 +76,7 @@ Value list_count(Runtime& rt, const Value& self, const CallArguments& a) {
 /// Goes through the smaller of two views. Only keys have to be hashable.
 Value is_disjoint(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("isdisjoint", a, {"other"}, 1);
+  require(a.named.empty(), "isdisjoint: takes no named arguments");
   const List* other = p[0]->as_list();
   const bool set = other && other->is_set();
   const bool swapped = set && other->items.size() > self.as_list()->items.size();

@@ -56,6 +56,7 @@ Value splitlines(Runtime& rt, const Value& self, const CallArguments& a) {
 template <bool kFirst>
 Value partition(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("partition", a, {"sep"}, 1);
+  require(a.named.empty(), "partition: takes no named arguments");
   require(p[0]->as_text() && !text(*p[0]).empty(), "partition: the separator must be a string that is not empty");
   rt.charge(text(self).size() * (kFirst ? 1 : std::max<size_t>(text(*p[0]).size() / 16, 1)));
   const std::string_view whole = text(self), separator = text(*p[0]);
@@ -112,6 +113,7 @@ Value has_end(Runtime& rt, const Value& self, const CallArguments& a) {
 template <bool kStart>
 Value remove_affix(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("removeprefix, removesuffix", a, {"affix"}, 1);
+  require(a.named.empty(), "removeprefix, removesuffix: take no named arguments");
   require(p[0]->as_text() != nullptr, "removeprefix, removesuffix: a string is needed, not {}", type_name(*p[0]));
   rt.charge(text(self).size());
   std::string_view out = text(self);
@@ -133,6 +135,7 @@ Value replace_method(Runtime& rt, const Value& self, const CallArguments& a) {
 
 Value join_method(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("join", a, {"iterable"}, 1);
+  require(a.named.empty(), "join: takes no named arguments");
   std::string out;
   bool first = true;
   for (const Value& item : iterate(rt, *p[0])) {
@@ -150,6 +153,7 @@ Value format_method(Runtime& rt, const Value& self, const CallArguments& a) { re
 
 Value format_map(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("format_map", a, {"mapping"}, 1);
+  require(a.named.empty(), "format_map: takes no named arguments");
   CallArguments given;
   if (const Dict* dict = p[0]->as_dict())
     for (const auto& [key, value] : dict->items)
@@ -238,6 +242,7 @@ int64_t missing_to(int64_t width, int64_t size) { return width > size ? width - 
 template <char kAlign>
 Value padded(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("center, ljust, rjust", a, {"width", "fillchar"}, 1);
+  require(a.named.empty(), "center, ljust, rjust: take no named arguments");
   const Value fill = !p[1] ? Value(" ") : self.is_safe() ? escaped(rt, *p[1]) : *p[1];
   require(fill.as_text() && count_characters(text(fill)) == 1, "center, ljust, rjust: the fill must be one character");
   const int64_t width = p.integer(0, 0), missing = missing_to(width, length(rt, self));
@@ -254,6 +259,7 @@ Value padded(Runtime& rt, const Value& self, const CallArguments& a) {
 
 Value zfill(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("zfill", a, {"width"}, 1);
+  require(a.named.empty(), "zfill: takes no named arguments");
   const int64_t missing = missing_to(p.integer(0, 0), length(rt, self));
   if (missing == 0) return self;
   rt.charge(static_cast<uint64_t>(missing));
@@ -285,6 +291,7 @@ Value expandtabs(Runtime& rt, const Value& self, const CallArguments& a) {
 
 Value translate(Runtime& rt, const Value& self, const CallArguments& a) {
   const Parameters p("translate", a, {"table"}, 1);
+  require(a.named.empty(), "translate: takes no named arguments");
   std::string out;
   for (size_t at = 0; at < text(self).size();) {
     rt.charge(16);

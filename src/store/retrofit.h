@@ -28,7 +28,7 @@ struct RetrofitOptions {
 /// biases.
 bool can_keep_sink(const ModelConfig& base, int64_t layer);
 
-/// `base` with the new parts. UsageError naming the option if one does not fit; Error if `base` (called `where` in the
+/// `base` with the new parts. OptionError if one does not fit; Error if `base` (called `where` in the
 /// text) has fast MLPs already.
 ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& options, std::string_view where);
 

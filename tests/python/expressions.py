@@ -216,6 +216,11 @@ FIXED = [
     "{{ 'abc'.find('c', -9223372036854775808, 9223372036854775807) }}{{ 'abc'.replace('b', 'x', -9223372036854775808) }}",
     "{{ 'a b' | truncate(9223372036854775807, leeway=9223372036854775807) }}", "{{ xs | slice(-9223372036854775808) | list }}",
     "{{ 1.5 | round(9223372036854775807) }}", "{{ 'abc'[-9223372036854775808:9223372036854775807] }}{{ 'abc'[9223372036854775807] }}",
+    # Methods whose arguments have no names in Python.
+    "{{ 'x'.center(width=3) }}", "{{ 'x'.zfill(width=3) }}", "{{ 'a b'.partition(sep=' ') }}", "{{ 'ab'.removeprefix(prefix='a') }}",
+    "{{ ','.join(iterable=xs) }}", "{{ '{a}'.format_map(mapping=d) }}", "{{ 'a'.translate(table={97: 'b'}) }}", "{{ xs.count(value=1) }}",
+    "{{ d.keys().isdisjoint(other=xs) }}", "{{ d.fromkeys(iterable=xs) }}", "{{ ('x' | safe).ljust(width=3) }}",
+    "{{ 'x' | center(width=3) }}|{{ 'a b'.split(sep=' ') }}{{ 'a\\tb'.expandtabs(tabsize=2) }}",
     # A width of wordwrap that is no integer: words that are no longer are wrapped, longer ones cannot be cut.
     "{{ 'one two three' | wordwrap(5.0) }}", "{{ 'one two three' | wordwrap(7.9) }}", "{{ 'one two three' | wordwrap(4.0) }}",
     "{{ 'one two' | wordwrap(0.5) }}", "{{ 'one two' | wordwrap(1e400) }}", "{{ 'one-two three' | wordwrap(4.5, false) }}",
