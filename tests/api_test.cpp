@@ -290,6 +290,60 @@ TEST_F(Api, the_device_is_chosen_by_name) {
   EXPECT_THROW(Model::load(dir_, {.device = "cuda:99"}), UsageError);
 }
 
+TEST_F(Api, an_option_that_does_not_fit_is_told_apart_from_what_is_wrong_with_it) {
+  try {
+    Model::load(dir_, {.device = "gpu"});
+    FAIL();
+  } catch (const OptionError& e) {
+    EXPECT_EQ(e.option(), "device");
+    EXPECT_TRUE(e.reason().starts_with("'gpu' is not known; choose")) << e.reason();
+    EXPECT_EQ(e.what(), "device " + e.reason());
+  }
+  GenerateOptions options;
+  options.sampling.top_k = -1;
+  Memory memory(model());
+  Reader(memory).read("some");
+  try {
+    generate(memory, options);
+    FAIL();
+  } catch (const OptionError& e) {
+    EXPECT_EQ(e.option(), "top_k");
+  }
+}
+
+TEST_F(Api, a_score_adds_up_what_was_predicted) {
+  const Model m = model();
+  Memory memory(m);
+  const std::vector<int32_t> tokens = m.encode_document(text(100));
+  EXPECT_EQ(tokens.front(), m.begin_of_text());
+  const Reading reading = Reader(memory).read(tokens);
+  const Score all = score(m, tokens, reading.nll, 1);
+  EXPECT_EQ(all.scored, 100);
+  double sum = 0;
+  for (size_t i = 1; i < reading.nll.size(); ++i) sum += reading.nll[i];
+  EXPECT_NEAR(all.mean_nll, sum / 100, 1e-9);
+  EXPECT_NEAR(*all.bits_per_byte, sum / 100 / std::log(2), 1e-9) << "a token of this vocabulary is a byte";
+  const auto bins = doubling_bins(all.nll, 16);
+  ASSERT_EQ(bins.size(), 4u);
+  EXPECT_EQ(bins[3].end, 101);
+  EXPECT_EQ(bins[0].scored, 15) << "the first of all is not";
+}
+
+TEST_F(Api, a_model_without_a_tokenizer_reads_tokens_alone) {
+  const std::vector<int32_t> tokens = model().encode_document(text(60));
+  Memory with(model());
+  Reader(with).read(tokens);
+  std::filesystem::remove(dir_ / "tokenizer.json");
+  EXPECT_TRUE(contains(error_of([&] { model(); }), "no tokenizer there"));
+  const Model m = Model::load(dir_, {.dtype = "fp32", .need_tokenizer = false});
+  Memory without(m);
+  const Reading reading = Reader(without).read(tokens);
+  EXPECT_EQ(without.position(), with.position());
+  EXPECT_FALSE(score(m, tokens, reading.nll, 1).bits_per_byte);
+  EXPECT_TRUE(contains(error_of([&] { Reader(without).read("text"); }), "no tokenizer there"));
+  EXPECT_TRUE(contains(error_of([&] { static_cast<void>(m.encode("text")); }), "no tokenizer there"));
+}
+
 TEST_F(Api, misuse_is_refused_with_the_remedy) {
   const Model m = model();
   Memory memory(m);
@@ -304,10 +358,8 @@ TEST_F(Api, misuse_is_refused_with_the_remedy) {
   hot.sampling.temperature = -1;
   EXPECT_THROW(generate(memory, hot), UsageError);
   EXPECT_THROW(Model::load(dir_, {.dtype = "fp8"}), UsageError);
-  EXPECT_TRUE(
-      contains(error_of([&] { Model::load(dir_, {.dtype = "fp8"}); }), "LoadOptions::dtype 'fp8' is not known"));
-  EXPECT_TRUE(
-      contains(error_of([&] { Model::load(dir_, {.device = "gpu"}); }), "LoadOptions::device 'gpu' is not known"));
+  EXPECT_TRUE(contains(error_of([&] { Model::load(dir_, {.dtype = "fp8"}); }), "dtype 'fp8' is not known"));
+  EXPECT_TRUE(contains(error_of([&] { Model::load(dir_, {.device = "gpu"}); }), "device 'gpu' is not known"));
   EXPECT_TRUE(contains(error_of([&] { Model::load(dir_ / "nowhere"); }), "nowhere"));
 }
 

@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "scratch.h"
 
 namespace ingrain {
@@ -60,6 +61,35 @@ TEST_F(JsonFile, size_is_bounded) {
   put(dir_ / "f.json", "[1, 2, 3]");
   EXPECT_EQ(read_json(dir_ / "f.json", 9).size(), 3u);
   EXPECT_TRUE(contains(error_of([&] { read_json(dir_ / "f.json", 8); }), "f.json"));
+}
+
+TEST(Utf8, replaces_each_maximal_invalid_part_once) {
+  // The table of Unicode's chapter 3, "U+FFFD substitution of maximal subparts", and Python's answers.
+  EXPECT_EQ(utf8_lossy("\x61\xF1\x80\x80\xE1\x80\xC2\x62\x80\x63\x80\xBF\x64"),
+            "a\uFFFD\uFFFD\uFFFDb\uFFFDc\uFFFD\uFFFDd");
+  EXPECT_EQ(utf8_lossy("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"), "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA");
+  EXPECT_EQ(utf8_lossy("\xED\xA0\x80\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(utf8_lossy("x\xF0\x9F\x98"), "x\uFFFD");
+}
+
+TEST(Utf8, what_is_appended_is_decoded_again_and_nothing_else_is_valid) {
+  for (char32_t c = 0; c <= 0x110000; c += c < 0x900 || (c > 0xD700 && c < 0xE100) ? 1 : 13) {
+    std::string text;
+    utf8_append(text, c);
+    const bool character = c < 0xD800 || (c > 0xDFFF && c <= 0x10FFFF);
+    ASSERT_EQ(is_utf8(text), character) << std::hex << static_cast<uint32_t>(c);
+    if (!character) continue;
+    ASSERT_EQ(utf8_step(text, 0).length, text.size());
+    ASSERT_EQ(utf8_decode(text, 0), c);
+    ASSERT_EQ(count_utf8(text), 1u);
+    for (size_t n = 1; n < text.size(); ++n)
+      ASSERT_EQ(utf8_step(text.substr(0, n), 0).kind, Utf8::truncated) << std::hex << static_cast<uint32_t>(c);
+  }
+}
+
+TEST(Utf8, ascii_case_leaves_other_letters_alone) {
+  EXPECT_EQ(in_ascii_lower("ÀB-Z[@"), "Àb-z[@");
+  EXPECT_EQ(in_ascii_upper("àb-z{`"), "àB-Z{`");
 }
 
 }  // namespace

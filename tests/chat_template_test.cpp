@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <clocale>
+
 namespace ingrain::chat {
 namespace {
 
@@ -67,6 +69,18 @@ TEST(ChatTemplate, every_construct_renders_as_jinja2_renders_it) {
   }
   EXPECT_GT(rendered, 150u);
   EXPECT_GT(refused, 40u);
+}
+
+TEST(ChatTemplate, letters_change_case_alike_in_every_locale) {
+  const std::string was = std::setlocale(LC_ALL, nullptr);
+  for (const char* locale : {"C", "POSIX", "C.UTF-8"}) {
+    if (!std::setlocale(LC_ALL, locale)) continue;
+    EXPECT_EQ(render("{{ 'straße éα ǆ ŉ' | upper }}"), "STRASSE ÉΑ Ǆ ʼN") << locale;
+    EXPECT_EQ(render("{{ 'ÀÉ ΑΣ ΣΑ' | lower }}"), "àé ας σα") << locale;
+    EXPECT_EQ(render("{{ 'été ǆ ΑΣ'.title() }}"), "Été ǅ Ας") << locale;
+    EXPECT_EQ(render("{{ 'éCOLE' | capitalize }}"), "École") << locale;
+  }
+  std::setlocale(LC_ALL, was.c_str());
 }
 
 TEST(ChatTemplate, errors_name_the_line_and_what_is_wrong) {

@@ -1,6 +1,6 @@
 // A device by its name, on machines that are made up; and on this one, what holds on any.
+#include "ingrain/option_error.h"
 #include "model/device.h"
-
 #include "store/open_model.h"
 #include "scratch.h"
 
@@ -18,10 +18,10 @@ const Gpus kThree{.kernels = true, .capabilities = {75, 80, 90}};
 const Gpus kUnbuilt{.kernels = false, .capabilities = {}};
 
 at::Device gpu(int number) { return {at::kCUDA, static_cast<at::DeviceIndex>(number)}; }
-at::Device device(std::string_view name, const Gpus& gpus) { return parse_device(name, "--device", gpus); }
-std::string refusal(std::string_view name, const Gpus& gpus, std::string_view option = "--device") {
-  EXPECT_THROW(parse_device(name, option, gpus), UsageError);
-  return error_of([&] { parse_device(name, option, gpus); });
+at::Device device(std::string_view name, const Gpus& gpus) { return parse_device(name, gpus); }
+std::string refusal(std::string_view name, const Gpus& gpus) {
+  EXPECT_THROW(parse_device(name, gpus), UsageError);
+  return error_of([&] { parse_device(name, gpus); });
 }
 
 TEST(Device, auto_is_the_first_gpu_that_can_be_used_and_otherwise_the_cpu) {
@@ -38,12 +38,17 @@ TEST(Device, a_gpu_has_a_number) {
 
 TEST(Device, what_cannot_be_had_is_refused_with_the_reason_and_the_remedy) {
   EXPECT_THAT(refusal("cuda", kUnbuilt),
-              AllOf(HasSubstr("--device cuda: this build has no CUDA kernels"), HasSubstr("docs/install.md")));
+              AllOf(HasSubstr("device cuda: this build has no CUDA kernels"), HasSubstr("docs/install.md")));
   EXPECT_THAT(refusal("cuda:0", kNone), AllOf(HasSubstr("no GPU was found"), HasSubstr("nvidia-smi")));
   EXPECT_THAT(refusal("cuda:3", kThree), HasSubstr("the last GPU here is cuda:2"));
   EXPECT_THAT(refusal("cuda:300", kThree), HasSubstr("the last GPU here is cuda:2"));
   EXPECT_THAT(refusal("cuda", kThree), HasSubstr("compute capability 7.5; the kernels need 8.0"));
-  EXPECT_THAT(refusal("cuda", kNone, "train.device"), HasSubstr("train.device cuda:"));
+  try {
+    parse_device("cuda", kNone);
+  } catch (const OptionError& e) {
+    EXPECT_EQ(e.option(), "device");
+    EXPECT_EQ(e.what(), "device " + e.reason());
+  }
 }
 
 TEST(Device, other_words_are_unknown_on_every_machine) {
@@ -59,8 +64,8 @@ TEST(Device, other_words_are_unknown_on_every_machine) {
 TEST(Device, quantized_weights_are_for_the_cpu) {
   const auto refusal_of = [](const LoadOptions& options) { return error_of([&] { open_model("/nowhere", options); }); };
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "cuda:1"}),
-              HasSubstr("--weights q8_0 is for the CPU, not for --device cuda:1"));
-  EXPECT_THAT(refusal_of({.weights = "q4_1", .device = "cuda:1"}), HasSubstr("--weights q4_1 is for the CPU"));
+              HasSubstr("weights q8_0 is for the CPU, not for the device cuda:1"));
+  EXPECT_THAT(refusal_of({.weights = "q4_1", .device = "cuda:1"}), HasSubstr("weights q4_1 is for the CPU"));
   EXPECT_THAT(refusal_of({.weights = "q5_1"}), HasSubstr("choose native, q8_0, q4_1"));
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "gpu"}), HasSubstr("'gpu' is not known"));
   for (const char* there : {"auto", "cpu"})

@@ -95,6 +95,27 @@ TEST(Gemv, fp32_weights_meet_bf16_rows_as_if_rounded_before) {
   });
 }
 
+/// Shared weights change no bit.
+TEST(Gemv, sequences_that_share_weights_get_what_each_gets_from_a_copy) {
+  on_every_instruction_set([] {
+    for (const Types& types : kTypes) {
+      for (const int64_t m : {1, 3}) {
+        const Tensor a = normal({70, m, 37}, 8).to(types.rows), b = normal({70, 19, 37}, 9).to(types.weights);
+        at::manual_seed(10);
+        for (const int64_t different : {1, 3, 70}) {
+          const Tensor whose = at::randint(0, different, {70}, at::kLong);
+          const Tensor c = ops::gemv_nt_shared(a, b, whose);
+          EXPECT_TRUE(c.equal(ops::gemv_nt(a, b.index_select(0, whose)))) << m << " " << different;
+          whose[4] = whose[66] = -1;
+          const Tensor without = ops::gemv_nt_shared(a, b, whose);
+          EXPECT_EQ(without[4].count_nonzero().item<int64_t>() + without[66].count_nonzero().item<int64_t>(), 0);
+          EXPECT_TRUE(without.narrow(0, 5, 61).equal(c.narrow(0, 5, 61)));
+        }
+      }
+    }
+  });
+}
+
 TEST(Gemv, kernels_give_a_token_of_every_sequence_its_own_fast_weights) {
   const at::NoGradGuard no_grad;
   for (const int64_t P : {1, 2}) {

@@ -133,6 +133,27 @@ TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
   EXPECT_NE(fork.steps, origin.steps);
 }
 
+TEST_F(MemoryFile, packed_it_goes_on_and_is_saved_to_the_last_bit_as_it_would_have_been) {
+  for (const TinyShape& shape : {TinyShape{}, TinyShape{.layers = 4, .delta = 2}, TinyShape{.suffix = 0}}) {
+    const Network model = tiny_model(shape, at::kFloat);
+    for (const int64_t tokens : {0, 1, 8, 21, 40}) {
+      SCOPED_TRACE(tokens);
+      Memory origin = empty_memory(model);
+      if (tokens > 0) read(model, origin, random_tokens(model.config, 1, tokens));
+      const Memory packed = origin.packed();
+      expect_identical(model, packed, origin);
+      EXPECT_EQ(memory_bytes(packed), memory_bytes(origin));
+      Memory fork = packed.fork(), again = packed.packed().fork();
+      read(model, origin, random_tokens(model.config, 1, 30, 8));
+      read(model, fork, random_tokens(model.config, 1, 30, 8));
+      read(model, again, random_tokens(model.config, 1, 30, 8));
+      expect_identical(model, fork, origin);
+      expect_identical(model, again, origin);
+      EXPECT_EQ(packed.position, tokens);
+    }
+  }
+}
+
 TEST_F(MemoryFile, the_same_memory_gives_the_same_bytes) {
   const Network model = tiny_model({}, at::kFloat);
   const std::string first = read_file(saved(model, 21), 1 << 20);

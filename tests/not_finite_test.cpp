@@ -1,6 +1,6 @@
 // What is not a number is counted, said and stopped at; it never passes for a good score and never gets into a file.
+#include "api/score.h"
 #include "base/mean_text.h"
-#include "eval/score.h"
 #include "scratch.h"
 #include "session/session.h"
 #include "store/model_files.h"
@@ -89,13 +89,12 @@ TEST_F(NotFinite, a_session_stops_too_however_its_tokens_come) {
 
 TEST_F(NotFinite, a_long_text_is_not_read_to_its_end_after_such_a_step) {
   const Network model = broken_after_36();
-  const Tensor drawn = tokens_with_36_at(model, 20).to(at::kInt);
+  const Tensor tokens_Bn = tokens_with_36_at(model, 20).narrow(1, 0, 60);
   ttt::Memory memory = ttt::empty_memory(model);
   ttt::ReadOptions options;
   options.prefill = 16;
-  EXPECT_THAT(
-      error_of([&] { eval::read_and_score(model, memory, {drawn.const_data_ptr<int32_t>(), 60}, options, nullptr); }),
-      HasSubstr("is not finite, so reading has stopped"));
+  EXPECT_THAT(error_of([&] { ttt::read(model, memory, tokens_Bn, options); }),
+              HasSubstr("is not finite, so reading has stopped"));
   EXPECT_LT(memory.position, 60);
 }
 
@@ -129,18 +128,18 @@ TEST_F(NotFinite, no_model_is_written_that_loading_would_refuse) {
 
 TEST_F(NotFinite, losses_are_counted_and_left_out_of_means_and_a_mean_of_nothing_is_none) {
   const std::vector<int32_t> tokens{1, 5, 6, 1, 7, 8};
-  const eval::Score score = eval::summarize({kNaN, 2, kNaN, 3, kInfinity, 4}, tokens, 1, /*bos_id=*/1, nullptr);
+  const Score score = summarize({kNaN, 2, kNaN, 3, kInfinity, 4}, tokens, 1, /*bos_id=*/1, nullptr);
   EXPECT_EQ(score.scored, 4) << "not the first, not the bos";
   EXPECT_EQ(score.not_finite, 2);
   EXPECT_EQ(score.mean_nll, 3);
-  const auto bins = eval::equal_bins(score.nll, 2);
+  const auto bins = equal_bins(score.nll, 2);
   ASSERT_EQ(bins.size(), 3u);
   EXPECT_EQ(bins[0].mean_nll, 2);
   EXPECT_EQ(bins[1].scored, 1);
   EXPECT_EQ(bins[1].not_finite, 1);
   EXPECT_TRUE(std::isnan(bins[1].mean_nll)) << "no finite loss there: no mean, and not 0";
   EXPECT_EQ(bins[2].not_finite, 1);
-  EXPECT_TRUE(std::isnan(eval::summarize({kNaN}, std::vector<int32_t>{1}, 1, 1, nullptr).mean_nll));
+  EXPECT_TRUE(std::isnan(summarize({kNaN}, std::vector<int32_t>{1}, 1, 1, nullptr).mean_nll));
   EXPECT_EQ(mean_text(kNaN), "-");
   EXPECT_EQ(mean_text(1.5, 2), "1.50");
 }

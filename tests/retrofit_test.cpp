@@ -94,15 +94,15 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
     change(o);
     return error_of([&] { retrofit_config(base, o, "models/x"); });
   };
-  EXPECT_THAT(refusal([](auto& o) { o.window = 0; }), HasSubstr("--window is 0"));
-  EXPECT_THAT(refusal([](auto& o) { o.chunk = -3; }), HasSubstr("--chunk is -3"));
-  EXPECT_THAT(refusal([](auto& o) { o.suffix = 5; }), HasSubstr("--suffix is 5; models/x has 4 blocks"));
-  EXPECT_THAT(refusal([](auto& o) { o.suffix = 0; }), HasSubstr("--suffix is 0"));
-  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 0; }), HasSubstr("--fast-mlp is 0"));
-  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 25; }), HasSubstr("24 wide; choose less, or --start random"));
+  EXPECT_THAT(refusal([](auto& o) { o.window = 0; }), HasSubstr("window is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.chunk = -3; }), HasSubstr("chunk is -3"));
+  EXPECT_THAT(refusal([](auto& o) { o.suffix = 5; }), HasSubstr("suffix is 5; models/x has 4 blocks"));
+  EXPECT_THAT(refusal([](auto& o) { o.suffix = 0; }), HasSubstr("suffix is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 0; }), HasSubstr("fast_mlp is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = 25; }), HasSubstr("24 wide; choose less, or start at random"));
   EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = int64_t{1} << 40, o.start = FastStart::random; }),
               HasSubstr("fast_intermediate_size"));
-  EXPECT_THAT(refusal([](auto& o) { o.inner_lr = 0; }), HasSubstr("--inner-lr is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner_lr = 0; }), HasSubstr("inner_lr is 0"));
   ModelConfig narrow = base;
   narrow.window = 8;
   EXPECT_THAT(error_of([&] { retrofit_config(narrow, small_options(), "models/x"); }),
@@ -173,8 +173,8 @@ TEST_F(Adapter, a_base_that_cannot_be_used_is_an_error_with_a_remedy) {
   write_file(dir_ / "second" / "adapter.safetensors", "");
   for (const auto& [json, part] : std::vector<std::pair<std::string, std::string>>{
            {"{}", "'model' is missing"},
-           {"[1]", "'model' is missing"},
-           {R"({"model": "../base", "fingerprint": 7})", "'fingerprint' is missing or no string"},
+           {"[1]", "base.json must be an object"},
+           {R"({"model": "../base", "fingerprint": 7})", "'fingerprint' must be a string, not number"},
            {R"({"model": "../absent", "fingerprint": "0123"})", "put the model 0123 there"},
            {R"({"model": "../second", "fingerprint": "0123"})", "is itself an adapter"}}) {
     write_file(dir_ / "adapter" / "base.json", json);

@@ -211,8 +211,8 @@ TEST(Sampler, options_out_of_range_are_named) {
     return error_of([&] { Sampler sampler(o); });
   };
   EXPECT_TRUE(contains(error([](auto& o) { o.temperature = -1; }), "temperature"));
-  EXPECT_TRUE(contains(error([](auto& o) { o.top_p = 0; }), "top-p"));
-  EXPECT_TRUE(contains(error([](auto& o) { o.min_p = 2; }), "min-p"));
+  EXPECT_TRUE(contains(error([](auto& o) { o.top_p = 0; }), "top_p"));
+  EXPECT_TRUE(contains(error([](auto& o) { o.min_p = 2; }), "min_p"));
   EXPECT_TRUE(contains(error([](auto& o) { o.repetition_penalty = 0; }), "repetition"));
   EXPECT_TRUE(contains(error([](auto& o) { o.temperature = NAN; }), "temperature"));
 }

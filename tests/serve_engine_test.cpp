@@ -2,11 +2,8 @@
 // nothing.
 #include "serve/engine/engine.h"
 
-#include "base/files.h"
-#include "scratch.h"
 #include "serve/engine/job.h"
-#include "store/model_files.h"
-#include "tiny_model.h"
+#include "serve_engine.h"
 
 #include <gmock/gmock.h>
 
@@ -15,52 +12,9 @@
 namespace ingrain::serve {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using testing::HasSubstr;
 
-class Serving : public ScratchTest {
- protected:
-  void SetUp() override {
-    ScratchTest::SetUp();
-    ModelConfig c = test::tiny_config({.window = 12, .chunk = 16});
-    c.vocab_size = 257;
-    c.bos_id = 0;
-    c.eos_ids = {0};
-    save_model(dir_ / "model", c, initial_weights(c, 5), at::kFloat);
-    std::filesystem::copy_file(std::filesystem::path(INGRAIN_EXAMPLES) / "tiny-book/tokenizer.json",
-                               dir_ / "model/tokenizer.json");
-    write_file(dir_ / "model/chat_template.jinja",
-               "{% for m in messages %}<{{ m.role }}>{{ m.content }}|{% endfor %}"
-               "{% if add_generation_prompt %}<assistant>{% endif %}");
-  }
-  Model model() const { return Model::load(dir_ / "model", {.dtype = "fp64"}); }
-  std::unique_ptr<Engine> engine(EngineOptions options = {}, const std::string& store = ":memory:") const {
-    return std::make_unique<Engine>(model(), open_sqlite(store), options);
-  }
-  EngineOptions on_disk() const { return {.folder = dir_ / "states"}; }
-  std::string store() const { return (dir_ / "store.db").string(); }
-
-  static Json message(const char* role, const std::string& content) { return {{"role", role}, {"content", content}}; }
-  static Prompt prompt(const Json& messages, const Owner& owner = "") {
-    Prompt out;
-    out.owner = owner;
-    out.messages = messages;
-    return out;
-  }
-  static Writing writing(int64_t tokens) {
-    Writing out;
-    out.sampling.temperature = 0;
-    out.max_tokens = tokens;
-    out.sampling.logit_bias = test::only_letters();
-    return out;
-  }
-  /// The conversation goes on: the answer as clients send it back, and another question.
-  static Json next(Json messages, const std::string& answer, const std::string& question) {
-    messages.push_back(message("assistant", answer));
-    messages.push_back(message("user", question));
-    return messages;
-  }
-};
+using Serving = ServingTest;
 
 TEST_F(Serving, a_conversation_sent_as_a_whole_reads_only_what_is_new) {
   const auto e = engine();
@@ -196,6 +150,134 @@ TEST_F(Serving, a_text_that_was_changed_is_read_from_where_it_differs) {
   const Outcome changed = e->run(prompt(messages), writing(4));
   EXPECT_GT(changed.cached_tokens, 0);  // the instructions
   EXPECT_THAT(changed.miss, HasSubstr("tokens only"));
+}
+
+/// Ends a text after so many tokens.
+class EndsAfter final : public Constraint {
+ public:
+  explicit EndsAfter(int64_t tokens) : left_(tokens) {}
+  void allow(std::span<uint64_t> bits) override { std::fill(bits.begin(), bits.end(), ~uint64_t{0}); }
+  bool may_end() const override { return false; }
+  bool complete() const override { return left_ == 0; }
+  void accept(int32_t) override { --left_; }
+  std::unique_ptr<Constraint> clone() const override { return std::make_unique<EndsAfter>(*this); }
+
+ private:
+  int64_t left_;
+};
+
+/// An answer of which the first three letters are a thought, which clients do not send back.
+Writing thoughtful(int64_t tokens, bool ends) {
+  Writing out;
+  out.sampling.temperature = 0;
+  out.max_tokens = tokens;
+  out.sampling.logit_bias = test::only_letters();
+  if (ends) out.constraint = std::make_shared<EndsAfter>(tokens - 1);
+  out.returned = [](int64_t, const std::string& text) {
+    return Json{{"role", "assistant"}, {"content", text.substr(std::min<size_t>(text.size(), 3))}};
+  };
+  return out;
+}
+
+TEST_F(Serving, an_answer_that_comes_back_without_its_thoughts_is_known) {
+  EngineOptions options = on_disk();
+  auto e = engine(options, store());
+  Json messages = Json::array({message("system", "be brief"), message("user", "hello there")});
+  for (int turn = 0; turn < 4; ++turn) {
+    if (turn == 2) {  // and after a restart
+      e.reset();
+      e = engine(options, store());
+    }
+    const Outcome out = e->run(prompt(messages), thoughtful(9, true));
+    ASSERT_EQ(out.choices[0].reason, StopReason::end_of_text);
+    if (turn > 0) {
+      EXPECT_EQ(out.prompt_tokens - out.cached_tokens, 28) << turn;  // "|<user>and then?|<assistant>"
+      EXPECT_EQ(out.miss, "");
+    }
+    EXPECT_EQ(out.position, out.prompt_tokens + 3 * turn + 8) << "the memory has read the thoughts";
+    messages = next(messages, out.choices[0].text.substr(3), "and then?");
+  }
+}
+
+TEST_F(Serving, the_same_question_again_begins_before_the_answer_whatever_that_was_without_its_thoughts) {
+  const auto e = engine();
+  const Json messages = Json::array({message("user", "hello there")});
+  Writing nothing_but_thoughts = thoughtful(4, true);  // three letters
+  const Outcome first = e->run(prompt(messages), nothing_but_thoughts);
+  const Outcome again = e->run(prompt(messages), nothing_but_thoughts);
+  EXPECT_EQ(again.position, first.position);
+  EXPECT_EQ(again.choices[0].text, first.choices[0].text);
+}
+
+TEST_F(Serving, thoughts_that_a_limit_cut_are_read_again_without_them) {
+  const auto e = engine();
+  Json messages = Json::array({message("user", "hello there")});
+  const Outcome cut = e->run(prompt(messages), thoughtful(9, false));
+  EXPECT_EQ(cut.choices[0].reason, StopReason::max_tokens);
+  messages = next(messages, cut.choices[0].text.substr(3), "and then?");
+  const Outcome on = e->run(prompt(messages), thoughtful(9, false));
+  EXPECT_EQ(on.prompt_tokens - on.cached_tokens, 28 + 6);
+}
+
+TEST_F(Serving, thoughts_that_a_client_sends_back_are_not_read_again) {
+  write_file(dir_ / "model/chat_template.jinja",
+             "{% for m in messages %}<{{ m.role }}>{{ m.reasoning_content or '' }}{{ m.content }}|{% endfor %}"
+             "{% if add_generation_prompt %}<assistant>{% endif %}");
+  const auto e = engine();
+  Json messages = Json::array({message("user", "hello there")});
+  const Outcome first = e->run(prompt(messages), thoughtful(9, true));
+  messages = next(messages, first.choices[0].text.substr(3), "and then?");
+  messages[1]["reasoning_content"] = first.choices[0].text.substr(0, 3);
+  const Outcome on = e->run(prompt(messages), thoughtful(9, true));
+  EXPECT_EQ(on.prompt_tokens - on.cached_tokens, 28);
+}
+
+TEST_F(Serving, notes_before_a_question_are_not_read_again) {
+  const auto e = engine();
+  Json messages = Json::array({message("user", "hello there")});
+  for (int turn = 0; turn < 3; ++turn) {
+    Prompt noted = prompt(messages);
+    noted.said = messages;
+    noted.messages.back()["content"] = "a note that is long enough to be seen\nhello there";
+    const Outcome out = e->run(noted, writing(9));
+    if (turn > 0) {
+      EXPECT_EQ(out.prompt_tokens - out.cached_tokens, 7 + 49 + 12) << turn << out.miss;  // "|<user>", "|<assistant>"
+    }
+    messages = next(messages, out.choices[0].text, "hello there");
+  }
+}
+
+TEST_F(Serving, calls_that_come_back_in_the_templates_words_are_known) {
+  write_file(dir_ / "model/chat_template.jinja",
+             "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}"
+             "[{{ c.function.name }} {{ c.function.arguments | tojson }}]{% endfor %}<|begin_of_text|>{% endfor %}"
+             "{% if add_generation_prompt %}<assistant>{% endif %}");
+  const auto e = engine();
+  Json messages = Json::array({message("user", "hello there")});
+  Writing calling = thoughtful(9, true);
+  const Json call = {{"id", "call_1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"x\":1}"}}}};
+  calling.returned = [&](int64_t, const std::string&) {
+    return Json{{"role", "assistant"}, {"content", ""}, {"tool_calls", Json::array({call})}};
+  };
+  e->run(prompt(messages), calling);
+  messages.push_back(calling.returned(0, ""));
+  messages.push_back({{"role", "tool"}, {"content", "two"}, {"tool_call_id", "call_1"}});
+  const Outcome on = e->run(prompt(messages), writing(3));
+  EXPECT_EQ(on.prompt_tokens - on.cached_tokens, 1 + 9 + 1 + 11) << on.miss;  // end, "<tool>two", end, "<assistant>"
+}
+
+TEST_F(Serving, an_answer_goes_on_from_a_beginning_that_it_was_given) {
+  const auto e = engine();
+  const Json messages = Json::array({message("user", "hello there")});
+  const std::string whole = e->run(prompt(messages), writing(9)).choices[0].text;
+  Prompt begun = prompt(messages);
+  begun.messages.push_back(message("assistant", whole.substr(0, 4)));
+  begun.continues = true;
+  const Outcome rest = engine()->run(begun, writing(5));
+  EXPECT_EQ(whole.substr(0, 4) + rest.choices[0].text, whole);
+  EXPECT_EQ(e->run(begun, writing(5)).choices[0].text, rest.choices[0].text);
+  const Outcome on = e->run(prompt(next(messages, whole, "and then?")), writing(3));
+  EXPECT_EQ(on.prompt_tokens - on.cached_tokens, 28);
 }
 
 TEST_F(Serving, choices_go_on_from_one_reading) {

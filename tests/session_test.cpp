@@ -218,6 +218,41 @@ TEST(SessionsByKernels, in_one_batch_are_what_each_is_alone_to_the_last_bit) {
   }
 }
 
+/// Sessions that were forked from one memory read its fast weights together until each has learned something else.
+/// With Q4_1 only the head's sums depend on how many rows there are.
+TEST(SessionsByKernels, that_share_fast_weights_are_what_each_is_alone_however_many_there_are) {
+  const test::Threads one_thread(1);
+  const Network model = wide_model(at::kFloat, &ops::q4_1);
+  Memory memory = ttt::empty_memory(model);
+  ttt::read(model, memory, test::random_tokens(model.config, 1, 30));
+  Batch batch(model);
+  std::vector<std::unique_ptr<Session>> alone, together;
+  for (int64_t i = 0; i < 20; ++i) {
+    if (i == 10) ttt::read(model, memory, test::random_tokens(model.config, 1, 21));
+    alone.push_back(std::make_unique<Session>(model, memory.fork()));
+    together.push_back(std::make_unique<Session>(model, memory.fork()));
+    batch.add(*together.back());
+  }
+  const ReadOptions options;
+  for (uint64_t t = 0; t < 30; ++t) {
+    std::vector<Batch::Turn> turns;
+    for (uint64_t i = 0; i < together.size(); ++i) {
+      if ((t * i) % 5 == 2 || !batch.has(*together[i])) continue;  // they learn at different times
+      const Tensor token = test::random_tokens(model.config, 1, 1, 100 + 20 * t + i);
+      alone[i]->write(token, options);
+      turns.push_back({*together[i], token, options});
+    }
+    batch.step(turns);
+    for (uint64_t i = 0; i < together.size(); ++i)
+      ASSERT_LT(max_difference(alone[i]->logits_BV(), together[i]->logits_BV()), 1e-5) << t << " " << i;
+    if (t == 12) batch.remove(*together[3]);  // whose weights others used
+    if (t == 20) batch.add(*together[3]);
+    if (t == 15) together[7]->become(together[2]->snapshot()), alone[7]->become(alone[2]->snapshot());
+  }
+  for (uint64_t i = 0; i < together.size(); ++i)
+    expect_same_memory(model, alone[i]->memory(), together[i]->memory(), 0);
+}
+
 /// A session that was kept as a memory and begun again goes on to the last bit, whatever the lengths of its calls.
 TEST(SessionsByKernels, begun_again_go_on_to_the_last_bit) {
   const test::Threads threads(3);

@@ -200,7 +200,7 @@ TEST_F(Shards, a_shard_that_the_manifest_does_not_describe_is_refused) {
   EXPECT_TRUE(contains(error_with([](Manifest& m) { m.shards[0].checksum = 4; }), "'checksum'"));
   EXPECT_TRUE(contains(error_with([](Manifest& m) { m.tokenizer = 4; }), "'tokenizer'"));
   EXPECT_TRUE(contains(error_with([](Manifest& m) { m.vocab_size = 101; }), "'vocab_size'"));
-  EXPECT_TRUE(contains(error_with([](Manifest& m) { m.shards[0].file = "../s.tokens"; }), "'file'"));
+  EXPECT_TRUE(contains(error_with([](Manifest& m) { m.shards[0].file = "../s.tokens"; }), "'shards[0].file'"));
   EXPECT_TRUE(contains(error_with([](Manifest& m) { m.shards[0].file = "absent"; }), "absent"));
   EXPECT_TRUE(contains(error_with([](Manifest& m) { m.shards.clear(); }), "'shards'"));
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "formats/gguf_ends.h"
 #include "gguf_builder.h"
+#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/tokenizer.h"
@@ -97,11 +98,12 @@ TEST(FilesBeside, malformed_ones_are_named) {
   };
   EXPECT_THAT(refusal({{"config", {{"added_tokens_decoder", {{"x", {{"content", "a"}}}}}}}}),
               HasSubstr("'x' is no id"));
-  EXPECT_THAT(refusal({{"config", {{"added_tokens_decoder", {{"7", "a"}}}}}}), HasSubstr("an object is expected"));
+  EXPECT_THAT(refusal({{"config", {{"added_tokens_decoder", {{"7", "a"}}}}}}), HasSubstr("must be an object"));
   EXPECT_THAT(refusal({{"config", {{"added_tokens_decoder", {{"7", {{"content", 1}}}}}}}}),
-              HasSubstr("tokenizer_config.json: field 'added_tokens_decoder' '7' 'content'"));
-  EXPECT_THAT(refusal({{"added_tokens", {{"<x>", "1"}}}}), HasSubstr("added_tokens.json: token '<x>'"));
-  EXPECT_THAT(refusal({{"special_tokens_map", Json::array({1})}}), HasSubstr("special_tokens_map.json is array"));
+              HasSubstr("tokenizer_config.json: field 'added_tokens_decoder.7.content'"));
+  EXPECT_THAT(refusal({{"added_tokens", {{"<x>", "1"}}}}), HasSubstr("added_tokens.json: field '<x>'"));
+  EXPECT_THAT(refusal({{"special_tokens_map", Json::array({1})}}),
+              HasSubstr("special_tokens_map.json must be an object"));
   EXPECT_THAT(refusal({{"config", {{"chat_control_tokens", 1}}}}), HasSubstr("chat_control_tokens"));
 }
 

@@ -56,13 +56,13 @@ TEST(TokenizerFile, every_missing_or_mistyped_field_is_named) {
     EXPECT_THAT(refusal([&](Json& j) { j.erase(key); }), AllOf(HasSubstr("t.json: field '"), HasSubstr(key)));
   for (const char* key : {"vocab", "merges"}) {
     EXPECT_THAT(refusal([&](Json& j) { j["model"].erase(key); }), AllOf(HasSubstr(key), HasSubstr("missing")));
-    EXPECT_THAT(refusal([&](Json& j) { j["model"][key] = 7; }), AllOf(HasSubstr(key), HasSubstr("expected")));
+    EXPECT_THAT(refusal([&](Json& j) { j["model"][key] = 7; }), AllOf(HasSubstr(key), HasSubstr("must be")));
   }
   for (const Json& wrong : {Json(1.5), Json("x"), Json(true), Json::array(), Json::object()}) {
-    EXPECT_THAT(refusal([&](Json& j) { j["model"]["vocab"]["a"] = wrong; }), HasSubstr("token 'a'"));
-    EXPECT_THAT(refusal([&](Json& j) { j["added_tokens"][0]["id"] = wrong; }), HasSubstr("'added_tokens'[0] 'id'"));
-    EXPECT_THAT(refusal([&](Json& j) { j["model"] = wrong; }), HasSubstr("'model'"));
-    EXPECT_THAT(refusal([&](Json& j) { j["pre_tokenizer"] = wrong; }), HasSubstr("'pre_tokenizer'"));
+    EXPECT_THAT(refusal([&](Json& j) { j["model"]["vocab"]["a"] = wrong; }), HasSubstr("'model.vocab.a'"));
+    EXPECT_THAT(refusal([&](Json& j) { j["added_tokens"][0]["id"] = wrong; }), HasSubstr("'added_tokens[0].id'"));
+    EXPECT_THAT(refusal([&](Json& j) { j["model"] = wrong; }), HasSubstr("field 'model"));
+    EXPECT_THAT(refusal([&](Json& j) { j["pre_tokenizer"] = wrong; }), HasSubstr("field 'pre_tokenizer"));
   }
   EXPECT_THAT(refusal([](Json& j) { j["model"]["ignore_merges"] = "yes"; }), HasSubstr("ignore_merges"));
   EXPECT_THAT(refusal("[]"), HasSubstr("t.json"));
@@ -70,8 +70,8 @@ TEST(TokenizerFile, every_missing_or_mistyped_field_is_named) {
 
 TEST(TokenizerFile, ids_out_of_range_or_used_twice_are_refused) {
   for (const Json& id : {Json(-1), Json(1 << 21), Json(INT64_MAX), Json(UINT64_MAX), Json(1e300)}) {
-    EXPECT_THAT(refusal([&](Json& j) { j["model"]["vocab"]["a"] = id; }), HasSubstr("token 'a'"));
-    EXPECT_THAT(refusal([&](Json& j) { j["added_tokens"][0]["id"] = id; }), HasSubstr("'id'"));
+    EXPECT_THAT(refusal([&](Json& j) { j["model"]["vocab"]["a"] = id; }), HasSubstr("'model.vocab.a'"));
+    EXPECT_THAT(refusal([&](Json& j) { j["added_tokens"][0]["id"] = id; }), HasSubstr("'added_tokens[0].id'"));
   }
   EXPECT_THAT(refusal([](Json& j) { j["model"]["vocab"]["a"] = 1; }), HasSubstr("the same id 1"));
   EXPECT_THAT(refusal([](Json& j) { j["added_tokens"][0]["id"] = 2; }), HasSubstr("are both 2"));
@@ -81,8 +81,8 @@ TEST(TokenizerFile, ids_out_of_range_or_used_twice_are_refused) {
 
 TEST(TokenizerFile, merges_of_unknown_tokens_are_refused) {
   for (const char* merge : {"a c", "c a", "b a", "ab", "a  b", ""})
-    EXPECT_THAT(refusal([&](Json& j) { j["model"]["merges"] = {merge}; }), HasSubstr("'merges'")) << merge;
-  EXPECT_THAT(refusal([](Json& j) { j["model"]["merges"] = {{"a", "b", "c"}}; }), HasSubstr("'merges'[0]"));
+    EXPECT_THAT(refusal([&](Json& j) { j["model"]["merges"] = {merge}; }), HasSubstr("merges")) << merge;
+  EXPECT_THAT(refusal([](Json& j) { j["model"]["merges"] = {{"a", "b", "c"}}; }), HasSubstr("'model.merges[0]'"));
   EXPECT_EQ(refusal([](Json& j) { j["model"]["merges"] = Json::array({Json::array({"a", "b"})}); }), "accepted");
 }
 

@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/utf8.h"
+#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/unicode16.h"
 
@@ -200,15 +202,6 @@ TEST(StandIns, leave_old_text_alone_and_keep_every_offset) {
   ASSERT_TRUE(shape);
   EXPECT_EQ(*shape, "a\u1E00\U00020000z");
   EXPECT_EQ(*with_stand_ins("\u180E"), "\u200B");
-}
-
-TEST(Utf8, replaces_each_maximal_invalid_part_once) {
-  // The table of Unicode's chapter 3, "U+FFFD substitution of maximal subparts", and Python's answers.
-  EXPECT_EQ(utf8_lossy("\x61\xF1\x80\x80\xE1\x80\xC2\x62\x80\x63\x80\xBF\x64"),
-            "a\uFFFD\uFFFD\uFFFDb\uFFFDc\uFFFD\uFFFDd");
-  EXPECT_EQ(utf8_lossy("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"), "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA");
-  EXPECT_EQ(utf8_lossy("\xED\xA0\x80\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD");
-  EXPECT_EQ(utf8_lossy("x\xF0\x9F\x98"), "x\uFFFD");
 }
 
 }  // namespace

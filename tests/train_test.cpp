@@ -307,7 +307,7 @@ TEST_F(Training, a_checkpoint_of_another_model_or_of_other_data_is_refused) {
   EXPECT_THAT(resume_with({"model.intermediate_size=32"}), HasSubstr("intermediate_size = 24"));
   EXPECT_THAT(resume_with({"train.batch=2"}), HasSubstr("other data, batch"));
   EXPECT_THAT(resume_with({"train.train_only=*.fast.*"}), HasSubstr("train_only"));
-  EXPECT_THAT(error_of([&] { run_training(config(), {}); }), HasSubstr("--resume"));
+  EXPECT_THAT(error_of([&] { run_training(config(), {}); }), HasSubstr("resume it"));
 }
 
 TEST_F(Training, an_interrupted_run_ends_with_a_checkpoint_and_its_log_goes_on_without_a_gap) {

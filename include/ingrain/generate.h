@@ -34,7 +34,7 @@ struct Generated {
   StopReason reason = StopReason::max_tokens;
 };
 
-/// UsageError for options out of range, or of a token that the model does not have. What writes asks it, too; ask
+/// OptionError for options out of range, or of a token that the model does not have. What writes asks it, too; ask
 /// before long reading.
 void require_possible(const GenerateOptions& options, const Model& model);
 

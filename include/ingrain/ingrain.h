@@ -7,6 +7,8 @@
 #include "ingrain/generate.h"
 #include "ingrain/memory.h"
 #include "ingrain/model.h"
+#include "ingrain/option_error.h"
 #include "ingrain/reader.h"
 #include "ingrain/sampling.h"
+#include "ingrain/score.h"
 #include "ingrain/training.h"

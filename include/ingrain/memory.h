@@ -30,6 +30,9 @@ class Memory {
   /// The file is whole or absent, never half-written. Kept boundaries are not part of it.
   void save(const std::filesystem::path& file, MemoryForm form = MemoryForm::working) const;
 
+  /// At least so many bytes is the file that save() writes once `more` tokens are read.
+  uint64_t least_file_bytes(int64_t more = 0, MemoryForm form = MemoryForm::working) const;
+
   const Model& model() const;
   int64_t position() const;  // tokens read
   int64_t steps() const;     // inner steps made: one for every chunk that was learnt from

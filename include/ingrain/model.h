@@ -17,11 +17,13 @@ struct LoadOptions {
   /// otherwise fp32.
   std::string dtype = "auto";
   /// "q8_0", "q4_1": slow weights rounded to eight or four bits, which makes writing faster and reading no slower. On
-  /// the CPU only: `device` "auto" is the CPU then, and a GPU's name a UsageError. "native": as they are.
+  /// the CPU only: `device` "auto" is the CPU then, and a GPU's name an OptionError. "native": as they are.
   std::string weights = "native";
   /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first
   /// GPU that can be used, the CPU where there is none. Memory files know no device: they load on any.
   std::string device = "auto";
+  /// False: a model without a tokenizer is taken, too. It reads and writes tokens, and refuses text by Error.
+  bool need_tokenizer = true;
 };
 
 /// Immutable and cheap to copy: copies share the weights, which live as long as any copy or any memory of the model.
@@ -29,7 +31,7 @@ struct LoadOptions {
 class Model {
  public:
   /// A model folder: config.json, model.safetensors, tokenizer.json (docs/formats.md). Error naming the file and the
-  /// field if something is missing, malformed or contradicts the rest; UsageError for an option that is not known, or
+  /// field if something is missing, malformed or contradicts the rest; OptionError for an option that is not known, or
   /// for a GPU that is not here.
   static Model load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
@@ -37,14 +39,18 @@ class Model {
   const std::string& fingerprint() const;
   int64_t parameter_count() const;
   std::string device() const;             // where it is: "cpu", "cuda:0"
+  std::string dtype() const;              // what it computes in: "fp32", "bf16", "fp64"
   std::optional<int64_t> window() const;  // tokens that attention sees, in the layer that sees most; none: all
   int64_t chunk() const;                  // tokens of an inner step
 
   /// The token ids of `text`; nothing is added in front. Special tokens written in it ("<|im_end|>") are text like any
   /// other unless `parse_special`.
   std::vector<int32_t> encode(std::string_view text, bool parse_special = false) const;
-  /// Their text, as valid UTF-8.
-  std::string decode(std::span<const int32_t> tokens) const;
+  /// The same as a document begins: with the model's beginning-of-text token in front, if it has one.
+  std::vector<int32_t> encode_document(std::string_view text, bool parse_special = false) const;
+  std::optional<int32_t> begin_of_text() const;
+  /// Their text, as valid UTF-8; special tokens have none, unless `with_special`.
+  std::string decode(std::span<const int32_t> tokens, bool with_special = false) const;
 
   /// What is odd about its files, in whole sentences for a user; it works all the same.
   const std::vector<std::string>& warnings() const;

@@ -7,7 +7,7 @@
 namespace ingrain {
 
 chat::Form chat_form(const Model& model, bool special) {
-  const tokenizer::Tokenizer& tokenizer = model.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = model.parts().tokenizer();
   chat::Form out{.source = chat::find_chat_template(model.parts().folder), .named = tokenizer.named_tokens()};
   if (special) return out;
   out.control = chat::control_tokens(tokenizer, out.source.value_or(""));

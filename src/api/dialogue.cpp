@@ -81,7 +81,7 @@ struct Dialogue::State {
     if (options.keep > 0) copies[0] = std::make_shared<const Memory>(memory);
   }
 
-  const tokenizer::Tokenizer& tokenizer() const { return memory.model().parts().tokenizer; }
+  const tokenizer::Tokenizer& tokenizer() const { return memory.model().parts().tokenizer(); }
 
   std::vector<int32_t> tokens_of(const chat::Rendering& rendering) const {
     std::vector<int32_t> out = chat::encode(tokenizer(), rendering);

@@ -1,7 +1,6 @@
 #include "session/generate.h"
 
 #include "api/parts.h"
-#include "base/error.h"
 #include "session/sampler.h"
 
 #include <algorithm>

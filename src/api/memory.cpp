@@ -40,6 +40,10 @@ void Memory::save(const std::filesystem::path& file, MemoryForm form) const {
   ttt::save_memory(file, state_->network(), state_->session.memory(), form);
 }
 
+uint64_t Memory::least_file_bytes(int64_t more, MemoryForm form) const {
+  return ttt::least_file_bytes(state_->network(), position() + more, form);
+}
+
 const Model& Memory::model() const { return state_->model; }
 int64_t Memory::position() const { return state_->session.position(); }
 int64_t Memory::steps() const { return state_->session.steps(); }

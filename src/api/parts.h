@@ -10,11 +10,12 @@ namespace ingrain {
 
 struct Model::Parts {
   Network network;
-  tokenizer::Tokenizer tokenizer;
+  std::optional<tokenizer::Tokenizer> tokenizer_if_any;
   std::filesystem::path folder;  // or file: where it was opened
 
-  /// The public model of a network that was opened from `folder`, whose tokenizer it loads.
-  static Model join(Network network, const std::filesystem::path& folder);
+  /// Error if there is none.
+  const tokenizer::Tokenizer& tokenizer() const;
+  const tokenizer::Tokenizer* maybe_tokenizer() const { return tokenizer_if_any ? &*tokenizer_if_any : nullptr; }
 };
 
 /// The session outlives the calls: what makes writing fast is kept from one answer to the next.
@@ -26,7 +27,7 @@ struct Memory::State {
       : model(std::move(of)), session(model.parts().network, std::move(memory), std::move(checkpoints)) {}
 
   const Network& network() const { return model.parts().network; }
-  const tokenizer::Tokenizer& tokenizer() const { return model.parts().tokenizer; }
+  const tokenizer::Tokenizer& tokenizer() const { return model.parts().tokenizer(); }
 };
 
 }  // namespace ingrain

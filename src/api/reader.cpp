@@ -11,8 +11,8 @@ namespace ingrain {
 struct Reader::State {
   Memory& memory;
   ReaderOptions options;
-  tokenizer::StreamEncoder encoder;
-  bool in_text = false;  // between the first feed() of a text and its finish()
+  std::optional<tokenizer::StreamEncoder> encoder = {};  // of the first text on
+  bool in_text = false;                                  // between the first feed() of a text and its finish()
 };
 
 namespace {
@@ -43,19 +43,19 @@ Reading read_into(Memory::State& to, const ReaderOptions& options, std::span<con
 }  // namespace
 
 Reader::Reader(Memory& memory, ReaderOptions options)
-    : state_(std::make_unique<State>(State{
-          memory, options,
-          tokenizer::StreamEncoder(memory.model().parts().tokenizer, {.parse_special = options.parse_special})})) {}
+    : state_(std::make_unique<State>(State{memory, std::move(options)})) {}
 Reader::~Reader() = default;
 
 Reading Reader::feed(std::string_view text) {
-  std::vector<int32_t> tokens = state_->encoder.push(text);
   Memory::State& to = state_->memory.state();
+  if (!state_->encoder)
+    state_->encoder.emplace(to.tokenizer(), tokenizer::EncodeOptions{.parse_special = state_->options.parse_special});
+  std::vector<int32_t> tokens = state_->encoder->push(text);
   if (state_->options.begin_text && !state_->in_text && to.session.position() == 0)
     begin_text(to.network().config, tokens);
   state_->in_text = true;
   const auto drop_the_rest = [&] {
-    state_->encoder.finish();
+    state_->encoder->finish();
     state_->in_text = false;
   };
   try {
@@ -70,7 +70,8 @@ Reading Reader::feed(std::string_view text) {
 
 Reading Reader::finish() {
   state_->in_text = false;
-  return read_into(state_->memory.state(), state_->options, state_->encoder.finish());
+  if (!state_->encoder) return {};
+  return read_into(state_->memory.state(), state_->options, state_->encoder->finish());
 }
 
 Reading Reader::read(std::string_view text) {

@@ -16,4 +16,16 @@ void keep_freed_memory() {
 #endif
 }
 
+void share_pools([[maybe_unused]] int pools) {
+#if defined(__GLIBC__)
+  mallopt(M_ARENA_MAX, pools);
+#endif
+}
+
+void give_back_freed_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
+
 }  // namespace ingrain

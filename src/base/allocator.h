@@ -8,4 +8,12 @@ namespace ingrain {
 /// library. Does nothing where the C library is not glibc.
 void keep_freed_memory();
 
+/// All threads take from so many pools: with one each, the default, a program of many threads keeps what each of them
+/// once had. As above.
+void share_pools(int pools);
+
+/// Freed memory that no operation needs just now goes back to the kernel, whatever keep_freed_memory() says. Takes
+/// milliseconds, and what comes next has its page faults again.
+void give_back_freed_memory();
+
 }  // namespace ingrain

@@ -1,6 +1,7 @@
 #include "base/settings.h"
 
 #include "base/error.h"
+#include "base/option_error.h"
 #include "base/files.h"
 #include "base/text.h"
 
@@ -48,16 +49,17 @@ toml::table parse(const std::string& text, const std::string& name) {
 void add_override(SettingMap& settings, const std::string& word) {
   const size_t equals = word.find('='), dot = word.find('.');
   if (equals == word.npos || dot == word.npos || dot > equals || dot == 0 || dot + 1 == equals)
-    fail_usage("--set '{}' is not of the form section.key=value, for example --set train.steps=100", printable(word));
+    fail_option("overrides", "hold '{}', which is not of the form section.key=value, such as train.steps=100",
+                printable(word));
   const std::string key = word.substr(0, equals), text = word.substr(equals + 1);
   json value = text;
   try {
     const toml::table table = toml::parse("v = " + text);
-    if (table.size() == 1) value = to_json(*table.get("v"), "--set " + printable(word));
+    if (table.size() == 1) value = to_json(*table.get("v"), "override " + printable(word));
   } catch (const toml::parse_error&) {
     // A bare word or a path: the string that it is.
   }
-  settings[key] = {value, "--set", fs::current_path()};
+  settings[key] = {value, "override", fs::current_path()};
 }
 
 const char* a_kind(const json& value) {

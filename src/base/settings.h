@@ -12,7 +12,7 @@
 
 namespace ingrain {
 
-/// One value, and where it was given: "run.toml:12" or "--set", for errors.
+/// One value, and where it was given: "run.toml:12" or "override", for errors.
 struct Setting {
   nlohmann::json value;
   std::string where;
@@ -24,7 +24,7 @@ using SettingMap = std::map<std::string, Setting>;
 
 /// The file's settings with `overrides` ("train.steps=100") on top. An override's value is read as TOML; what is
 /// no TOML (a path, a word) is taken as a string. Paths in the file are relative to its folder, those in overrides
-/// to the working folder. Error naming file, line and remedy; UsageError for a malformed override.
+/// to the working folder. Error naming file, line and remedy; OptionError for a malformed override.
 SettingMap read_settings(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 
 /// Takes settings out by name with their types checked, and complains about those that nobody took.

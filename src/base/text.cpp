@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include "base/utf8.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,31 +15,14 @@ namespace {
 constexpr size_t kMaxCandidates = 20'000;
 constexpr size_t kMaxNameBytes = 256;
 
-/// Length of the well-formed UTF-8 sequence at the front of `text`, 0 if there is none.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
-                        : lead >= 0xE0 && lead < 0xF0 ? 3
-                        : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                      : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
-  const bool outside = (lead == 0xED && byte(1) >= 0xA0) || (lead == 0xF4 && byte(1) >= 0x90);
-  return overlong || outside ? 0 : length;
-}
-
 }  // namespace
 
 std::string printable(std::string_view text, size_t max_bytes) {
   std::string out;
   size_t at = 0;
   while (at < text.size() && out.size() < max_bytes) {
-    const size_t length = utf8_length(text.substr(at));
+    const Utf8Step step = utf8_step(text, at);
+    const size_t length = step.kind == Utf8::valid ? step.length : 0;
     const auto lead = static_cast<uint8_t>(text[at]);
     const bool c1_control = length == 2 && lead == 0xC2 && static_cast<uint8_t>(text[at + 1]) < 0xA0;
     if (length == 0 || lead < 0x20 || lead == 0x7F || c1_control) {

@@ -49,7 +49,7 @@ struct TrainOptions {
   bool recompute = true;
 };
 /// The outer gradient without the optimizer, modes alternating: tokens/s, GFLOP/s, and how many standard steps a meta
-/// step takes. UsageError for an unknown mode.
+/// step takes. OptionError for an unknown mode.
 void bench_train(const Subject& subject, const TrainOptions& options, Report& report);
 
 }  // namespace ingrain::bench

@@ -2,10 +2,30 @@
 #include "bench/benchmarks.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
+#include "session/sampler.h"
 #include "session/session.h"
+
+#include <ATen/Parallel.h>
 
 namespace ingrain::bench {
 namespace {
+
+/// Everybody's likeliest token, drawn as the server draws them: threads share the texts.
+std::vector<int32_t> draw_all(const std::vector<std::unique_ptr<session::Session>>& sessions) {
+  SamplingOptions greedy;
+  greedy.temperature = 0;
+  std::vector<Tensor> logits_of;
+  for (const auto& session : sessions) logits_of.push_back(session->logits_BV()[0]);
+  std::vector<int32_t> out(sessions.size());
+  at::parallel_for(0, static_cast<int64_t>(out.size()), 1, [&](int64_t begin, int64_t end) {
+    for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const Tensor logits_V = logits_of[i].to(at::kCPU, at::kFloat).contiguous();
+      out[i] =
+          session::Sampler(greedy).sample({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
+    }
+  });
+  return out;
+}
 
 /// Conversations of different lengths that write in one batch: tokens/s of all together.
 double write_together(const Subject& subject, const StreamsOptions& o, int64_t streams) {
@@ -20,11 +40,10 @@ double write_together(const Subject& subject, const StreamsOptions& o, int64_t s
   writing.score = false;
   writing.learn = o.learn;
   const auto step = [&] {
+    const std::vector<int32_t> tokens = draw_all(sessions);
     std::vector<session::Batch::Turn> turns;
-    for (const auto& session : sessions) {
-      const int32_t token = static_cast<int32_t>(session->logits_BV()[0].argmax().item<int64_t>());
-      turns.push_back({*session, ttt::as_batch({&token, 1}), writing});
-    }
+    for (size_t i = 0; i < sessions.size(); ++i)
+      turns.push_back({*sessions[i], ttt::as_batch({&tokens[i], 1}), writing});
     batch.step(turns);
   };
   for (int64_t i = 0; i < 4; ++i) step();  // captures

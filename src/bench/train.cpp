@@ -1,4 +1,4 @@
-#include "base/error.h"
+#include "base/option_error.h"
 #include "base/interrupt.h"
 #include "bench/benchmarks.h"
 #include "bench/statistics.h"
@@ -19,7 +19,7 @@ struct Mode {
 Mode mode(const std::string& name) {
   if (name == "meta") return {name, ttt::meta_gradient, meta_step_work};
   if (name == "standard") return {name, ttt::standard_gradient, standard_step_work};
-  fail_usage("--mode '{}' is not known; choose meta, standard or both as meta,standard", name);
+  fail_option("mode", "'{}' is not known; choose meta, standard or both as meta,standard", name);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "chat/chat_template_file.h"
 
-#include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "tokenizer/gguf_tokenizer.h"
 
 namespace ingrain::chat {
@@ -12,20 +12,15 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxTemplate = 4 << 20, kMaxTokenizerConfig = 64 << 20;
 
-std::string text_of(const nlohmann::json& value, const fs::path& file) {
-  require(value.is_string(), "{}: field 'chat_template' must be a text, or a list of texts with names", file.string());
-  return value.get<std::string>();
-}
-
 std::optional<std::string> from_config(const fs::path& file) {
-  const nlohmann::json config = read_json(file, kMaxTokenizerConfig);
-  if (!config.is_object()) return std::nullopt;
+  const nlohmann::json document = read_json(file, kMaxTokenizerConfig);
+  if (!document.is_object()) return std::nullopt;
+  const Field config(document, file.string());
   const auto field = config.find("chat_template");
-  if (field == config.end() || field->is_null()) return std::nullopt;
-  if (!field->is_array()) return text_of(*field, file);
-  for (const nlohmann::json& named : *field)
-    if (named.is_object() && named.value("name", nlohmann::json()) == "default" && named.contains("template"))
-      return text_of(named["template"], file);
+  if (!field) return std::nullopt;
+  if (!field->json().is_array()) return field->string();
+  for (const Field& named : field->elements())
+    if (named.string("name") == "default") return named.string("template");
   return std::nullopt;
 }
 

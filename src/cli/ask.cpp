@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "ingrain/dialogue.h"
@@ -88,18 +89,15 @@ void ask_all(const AskCommand& o, const GenerateOptions& options, const Model& m
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
     const std::string where = fmt::format("{}: line {}", o.questions, number);
     const nlohmann::json asked = parse_json(line, where);
-    require(asked.is_object() && asked.contains("question") && asked["question"].is_string(),
-            "{}: is not an object with a text 'question'", where);
+    const Field fields(asked, where);
+    const std::string question = fields.at("question").string();
     std::vector<std::string> candidates;
-    if (asked.contains("candidates")) {
-      require(asked["candidates"].is_array(), "{}: 'candidates' is not a list of texts", where);
-      for (const auto& candidate : asked["candidates"]) {
-        require(candidate.is_string() && candidate != "", "{}: 'candidates' is not a list of texts", where);
-        candidates.push_back(candidate);
+    if (const auto given = fields.find("candidates"))
+      for (const Field& candidate : given->elements()) {
+        candidates.push_back(candidate.string());
+        if (candidates.back().empty()) candidate.refuse("is empty");
       }
-    }
     Dialogue dialogue(memory, {.special = o.special, .keep = 0});
-    const std::string question = asked["question"];
     const auto passages = say(o, notes, question, dialogue);
     std::vector<double> scores;
     if (!candidates.empty()) scores = dialogue.scores(candidates, options);

@@ -6,6 +6,7 @@
 #include "base/interrupt.h"
 #include "model/device.h"
 #include "model/network.h"
+#include "store/open_model.h"
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>

@@ -80,6 +80,13 @@ std::unique_ptr<CLI::App> make_app(const std::string& version) {
   return app;
 }
 
+std::string flag_of(const std::string& option) {
+  if (option == "overrides") return "--set";
+  std::string out = "--" + option;
+  std::replace(out.begin(), out.end(), '_', '-');
+  return out;
+}
+
 std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error) {
   int at = 1;
   const CLI::App& command = command_of(app, argc, argv, at);

@@ -11,6 +11,9 @@ namespace ingrain::cli {
 /// The program's commands and options. `version`: what --version prints.
 std::unique_ptr<CLI::App> make_app(const std::string& version);
 
+/// How an option of the library (OptionError) is spelt here: "max_tokens" is --max-tokens.
+std::string flag_of(const std::string& option);
+
 /// What is wrong with the words that `app` could not parse, in one or more lines for a person: names what is unknown
 /// and the nearest that is known.
 std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error);

@@ -168,7 +168,7 @@ void add_info(CLI::App& parent) {
   auto* command = parent.add_subcommand("info", "Show what prepared data holds");
   auto arguments = std::make_shared<InspectArguments>();
   command->add_option("path", arguments->paths, "Folders with a manifest, shards, or raw files of tokens")->required();
-  command->add_option("--type", arguments->type, "Of raw files: u16 or u32")->capture_default_str();
+  command->add_option("--token-type,--type", arguments->type, "Of raw files: u16 or u32")->capture_default_str();
   command->footer("Examples:\n  ingrain data info data/books\n  ingrain data info train.bin --type u16");
   command->callback([arguments] {
     const data::TokenType type = data::token_type_from_name(arguments->type);

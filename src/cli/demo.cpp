@@ -12,13 +12,13 @@
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "cli/demo_report.h"
-#include "model/parameters.h"
-#include "session/generate.h"
-#include "ttt/memory_file.h"
+#include "ingrain/generate.h"
+#include "ingrain/reader.h"
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -39,28 +39,30 @@ struct DemoOptions {
 
 /// One of the two readers.
 struct SideReader {
-  ttt::Memory memory;
-  ttt::ReadOptions options;
-  std::vector<float> nll;
-  std::vector<eval::Pace> paces;
-  std::vector<uint64_t> bytes;
+  Memory memory;
+  bool learn;
+  std::vector<float> nll = {};
+  std::vector<Pace> paces = {};
+  std::vector<uint64_t> bytes = {};
 
-  void read(const Network& model, std::span<const int32_t> piece) {
-    const eval::Score score = eval::read_and_score(model, memory, piece, options, nullptr);
-    nll.insert(nll.end(), score.nll.begin(), score.nll.end());
-    paces.push_back({memory.position - static_cast<int64_t>(piece.size()), memory.position, score.seconds});
-    bytes.push_back(ttt::memory_bytes(memory));
+  void read(std::span<const int32_t> piece) {
+    const auto start = std::chrono::steady_clock::now();
+    const Reading reading = Reader(memory, {.learn = learn}).read(piece);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    nll.insert(nll.end(), reading.nll.begin(), reading.nll.end());
+    paces.push_back({memory.position() - reading.tokens, memory.position(), seconds});
+    bytes.push_back(memory.bytes());
   }
 };
 
 /// Reads piece by piece with both readers in turn, so that whatever else the machine does meets both.
-void read_side_by_side(const Network& model, std::span<const int32_t> tokens, SideReader& on, SideReader& off) {
+void read_side_by_side(std::span<const int32_t> tokens, SideReader& on, SideReader& off) {
   Progress progress("reading with and without learning", 2 * tokens.size(), "tokens");
   uint64_t done = 0;
   for (size_t first = 0; first < tokens.size(); first += kPiece) {
     const auto piece = tokens.subspan(first, std::min<size_t>(kPiece, tokens.size() - first));
     for (SideReader* reader : {&on, &off}) {
-      reader->read(model, piece);
+      reader->read(piece);
       progress.update(done += piece.size());
       stop_if_interrupted("stopped; nothing was kept");
     }
@@ -74,9 +76,9 @@ std::string last_lines(const std::string& text, int count) {
   return text.substr(at == text.npos ? 0 : at + 1);
 }
 
-void print_figures(const eval::DemoFigures& f, const SideReader& on, const SideReader& off) {
+void print_figures(const DemoFigures& f, const SideReader& on, const SideReader& off) {
   std::printf("\nLoss by position\n%s\n",
-              eval::gain_chart(eval::equal_bins(on.nll, kTableBin), eval::equal_bins(off.nll, kTableBin)).c_str());
+              gain_chart(equal_bins(on.nll, kTableBin), equal_bins(off.nll, kTableBin)).c_str());
   std::printf("                          learning on   learning off\n");
   std::printf("  mean loss, nats a token   %9s      %9s\n", mean_text(f.on.mean_nll).c_str(),
               mean_text(f.off.mean_nll).c_str());
@@ -93,14 +95,13 @@ void print_figures(const eval::DemoFigures& f, const SideReader& on, const SideR
 }
 
 /// Saves, loads and goes on writing: what a memory is for.
-void continue_from_file(const Network& model, const tokenizer::Tokenizer& tokenizer, const ttt::Memory& memory,
-                        const DemoOptions& o, eval::DemoFigures& figures) {
+void continue_from_file(const Memory& read, const DemoOptions& o, DemoFigures& figures) {
   const fs::path file = fs::path(o.output) / "book.memory";
-  ttt::save_memory(file, model, memory);
+  read.save(file);
   figures.file_bytes = fs::file_size(file);
   std::printf("\nSaved to %s (%s), loaded, and continued:\n\n%s", file.c_str(),
               format_bytes(figures.file_bytes).c_str(), figures.before.c_str());
-  session::Session session(model, ttt::load_memory(file, model));
+  Memory memory = Memory::load(file, read.model());
   GenerateOptions options;
   options.max_tokens = 120;
   options.sampling.temperature = 0.7;
@@ -108,7 +109,7 @@ void continue_from_file(const Network& model, const tokenizer::Tokenizer& tokeni
   options.sampling.seed = o.seed;
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   if (terminal) std::fputs("\033[1m", stdout);
-  figures.continuation = session::generate(model.config, tokenizer, session, {}, options, show_text).text;
+  figures.continuation = generate(memory, options, show_text).text;
   std::printf("%s\n", terminal ? "\033[0m" : "");
 }
 
@@ -139,41 +140,38 @@ void demo(DemoOptions o) {
   const OutputFolder output(o.output);
   for (const char* file : {"book.memory", "report.html"}) require_writable(fs::path(o.output) / file);
 
-  const ModelOptions model_options{o.model, o.how};
-  const Network model = model_options.load();
-  const tokenizer::Tokenizer tokenizer = model_options.tokenizer(model);
-  std::vector<int32_t> tokens = document_tokens(model.config, tokenizer, read_file(o.text, uint64_t{1} << 30));
+  const Model model = ModelOptions{o.model, o.how}.open();
+  std::vector<int32_t> tokens = model.encode_document(read_file(o.text, uint64_t{1} << 30));
   require(tokens.size() >= 2, "{}: empty; there is nothing to read", o.text);
   tokens.resize(std::min(tokens.size(), static_cast<size_t>(o.tokens)));
 
-  eval::DemoFigures f;
+  DemoFigures f;
   f.model = fs::path(o.model).filename().string();
   f.document = fs::path(o.text).stem().string();
-  f.compute_type = compute_type_name(model.weights.type());
-  if (!model.weights.device().is_cpu()) f.compute_type += " on " + model.weights.device().str();
+  f.compute_type = model.dtype();
+  if (model.device() != "cpu") f.compute_type += " on " + model.device();
   f.tokens = static_cast<int64_t>(tokens.size());
-  f.chunk = model.config.chunk;
+  f.chunk = model.chunk();
   std::printf("%s (%.1fM parameters) reads %s tokens of %s in %s, with learning and without.\n", f.model.c_str(),
-              static_cast<double>(parameter_count(model.config)) / 1e6, with_commas(f.tokens).c_str(),
-              f.document.c_str(), f.compute_type.c_str());
+              static_cast<double>(model.parameter_count()) / 1e6, with_commas(f.tokens).c_str(), f.document.c_str(),
+              f.compute_type.c_str());
   std::fflush(stdout);
 
-  SideReader on{ttt::empty_memory(model), {}, {}, {}, {}}, off{ttt::empty_memory(model), {}, {}, {}, {}};
-  off.options.learn = false;
-  read_side_by_side(model, tokens, on, off);
-  f.on = eval::summarize(on.nll, tokens, 1, model.config.bos_id, &tokenizer);
-  f.off = eval::summarize(off.nll, tokens, 1, model.config.bos_id, &tokenizer);
-  f.on_bins = eval::equal_bins(on.nll, kChartBin);
-  f.off_bins = eval::equal_bins(off.nll, kChartBin);
+  SideReader on{Memory(model), true}, off{Memory(model), false};
+  read_side_by_side(tokens, on, off);
+  f.on = score(model, tokens, on.nll, 1);
+  f.off = score(model, tokens, off.nll, 1);
+  f.on_bins = equal_bins(on.nll, kChartBin);
+  f.off_bins = equal_bins(off.nll, kChartBin);
   // From the second piece on, every query's window is full.
   const size_t early = std::min<size_t>(1, on.paces.size() - 1);
   f.early = on.paces[early], f.early_bytes = on.bytes[early];
   f.late = on.paces.back(), f.late_bytes = on.bytes.back();
-  f.before = last_lines(tokenizer.decode(std::span(tokens).last(std::min<size_t>(tokens.size(), 200)), true), 4);
+  f.before = last_lines(model.decode(std::span(tokens).last(std::min<size_t>(tokens.size(), 200))), 4);
   print_figures(f, on, off);
-  continue_from_file(model, tokenizer, on.memory, o, f);
+  continue_from_file(on.memory, o, f);
   const fs::path page = fs::path(o.output) / "report.html";
-  write_file(page, eval::demo_page(f));
+  write_file(page, demo_page(f));
   std::printf("\nThe figures and a chart: %s\n", page.c_str());
 }
 

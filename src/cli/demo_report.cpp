@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace ingrain::eval {
+namespace ingrain::cli {
 namespace {
 
 constexpr int kBarCells = 30;
@@ -162,4 +162,4 @@ std::string demo_page(const DemoFigures& f) {
   return out;
 }
 
-}  // namespace ingrain::eval
+}  // namespace ingrain::cli

@@ -1,12 +1,12 @@
 // The demo's figures as a page: one HTML file that needs nothing else.
 #pragma once
 
-#include "eval/score.h"
+#include "ingrain/score.h"
 
 #include <string>
 #include <vector>
 
-namespace ingrain::eval {
+namespace ingrain::cli {
 
 /// Time for one piece of the reading.
 struct Pace {
@@ -33,4 +33,4 @@ std::string gain_chart(const std::vector<PositionBin>& on, const std::vector<Pos
 /// The page, with a chart of loss by position as SVG.
 std::string demo_page(const DemoFigures& figures);
 
-}  // namespace ingrain::eval
+}  // namespace ingrain::cli

@@ -1,6 +1,5 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
-#include "cli/warnings.h"
 #include "cli/ranges.h"
 
 #include "base/error.h"
@@ -10,10 +9,12 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "data/tokens.h"
-#include "eval/score.h"
+#include "ingrain/reader.h"
+#include "ingrain/score.h"
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 
@@ -34,54 +35,59 @@ struct EvalOptions {
 
 struct Run {
   std::string learning;  // "on" or "off"
-  eval::Score score;
+  Score score;
+  double seconds;
 };
 
-std::vector<int32_t> load_document(const EvalOptions& o, const Network& model,
-                                   const std::optional<tokenizer::Tokenizer>& tokenizer) {
+std::vector<int32_t> load_document(const EvalOptions& o, const Model& model) {
   std::vector<int32_t> tokens;
   if (!o.tokens.empty()) {
     tokens = data::read_raw_tokens(o.tokens, data::token_type_from_name(o.token_type));
   } else {
     const std::string text = read_file(o.text, kMaxTextBytes);
     require(!text.empty(), "{}: empty; there is nothing to score", o.text);
-    require(tokenizer.has_value(),
-            "{}: no tokenizer there; put the model's own tokenizer.json beside its weights, or use --tokens",
-            o.model.folder);
-    say_warnings(*tokenizer);
-    tokens = document_tokens(model.config, *tokenizer, text, /*parse_special=*/true);
-    if (model.config.bos_id >= 0 && tokens.size() > 1) warn_of_double_bos(model.config, tokens[1]);
+    tokens = model.encode_document(text, /*parse_special=*/true);
+    if (model.begin_of_text() && tokens.size() > 1) warn_of_double_bos(model, tokens[1]);
   }
   if (o.limit > 0 && tokens.size() > static_cast<size_t>(o.limit)) tokens.resize(static_cast<size_t>(o.limit));
+  require(tokens.size() >= 2, "the document has {} token(s); at least two are needed to score a prediction",
+          tokens.size());
   return tokens;
 }
 
-Run run(const EvalOptions& o, const Network& model, const std::vector<int32_t>& tokens, const std::string& learning,
-        const tokenizer::Tokenizer* tokenizer) {
+Run run(const EvalOptions& o, const Model& model, const std::vector<int32_t>& tokens, const std::string& learning) {
   Progress progress("reading, learning " + learning, tokens.size(), "tokens");
-  ttt::ReadOptions options;
-  options.learn = learning == "on";
-  options.keep_going = [&](int64_t done) {
-    progress.update(static_cast<uint64_t>(done));
+  std::vector<float> nll;
+  const auto keep_going = [&](int64_t done) {
+    progress.update(nll.size() + static_cast<uint64_t>(done));
     return !interrupted();
   };
-  Run out{learning, eval::score_document(model, tokens, options, tokenizer, o.at_once)};
-  if (out.score.nll.size() < tokens.size())
-    throw Stopped(
-        fmt::format("{}: stopped after {} of {} tokens", o.model.folder, out.score.nll.size(), tokens.size()));
-  return out;
+  Memory memory(model);
+  Reader reader(memory, {.learn = learning == "on", .keep_going = keep_going});
+  const size_t step = o.at_once > 0 ? static_cast<size_t>(o.at_once) : tokens.size();
+  const auto start = std::chrono::steady_clock::now();
+  for (bool stopped = false; !stopped && nll.size() < tokens.size();) {
+    const Reading reading =
+        reader.read(std::span(tokens).subspan(nll.size(), std::min(step, tokens.size() - nll.size())));
+    nll.insert(nll.end(), reading.nll.begin(), reading.nll.end());
+    stopped = reading.stopped || (nll.size() < tokens.size() && !keep_going(0));
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (nll.size() < tokens.size())
+    throw Stopped(fmt::format("{}: stopped after {} of {} tokens", o.model.folder, nll.size(), tokens.size()));
+  return {learning, score(model, tokens, std::move(nll), 1), seconds};
 }
 
 json number_or_null(float x) { return std::isnan(x) ? json(nullptr) : json(x); }
 
 void print_json(const EvalOptions& o, const std::vector<Run>& runs, size_t tokens) {
   json root{{"model", o.model.folder}, {"document", o.text.empty() ? o.tokens : o.text}, {"tokens", tokens}};
-  for (const auto& [learning, score] : runs) {
+  for (const auto& [learning, score, seconds] : runs) {
     json entry{{"scored", score.scored},
                {"mean_nll", score.mean_nll},  // a NaN, the mean of nothing, is written as null
-               {"seconds", score.seconds}};
+               {"seconds", seconds}};
     if (score.bits_per_byte) entry["bits_per_byte"] = *score.bits_per_byte;
-    for (const auto& bin : eval::doubling_bins(score.nll, kFirstBin))
+    for (const auto& bin : doubling_bins(score.nll, kFirstBin))
       entry["by_position"].push_back({{"begin", bin.begin}, {"end", bin.end}, {"mean_nll", bin.mean_nll}});
     if (o.per_token)
       for (const float x : score.nll) entry["nll"].push_back(number_or_null(x));
@@ -94,8 +100,8 @@ void print_table(const std::vector<Run>& runs) {
   std::printf("%-20s", "position");
   for (const Run& r : runs) std::printf("  %13s", ("learning " + r.learning).c_str());
   std::printf("%s\n", runs.size() == 2 ? "     gain" : "");
-  std::vector<std::vector<eval::PositionBin>> bins;
-  for (const Run& r : runs) bins.push_back(eval::doubling_bins(r.score.nll, kFirstBin));
+  std::vector<std::vector<PositionBin>> bins;
+  for (const Run& r : runs) bins.push_back(doubling_bins(r.score.nll, kFirstBin));
   for (size_t row = 0; row < bins[0].size(); ++row) {
     const auto& first = bins[0][row];
     std::printf("%9s - %-8s", with_commas(first.begin).c_str(), with_commas(first.end).c_str());
@@ -109,25 +115,24 @@ void print_table(const std::vector<Run>& runs) {
     if (runs.size() == 2) std::printf("  %7s", mean_text(value(runs[1].score) - value(runs[0].score)).c_str());
     std::printf("\n");
   };
-  line("mean, nats a token", [](const eval::Score& s) { return s.mean_nll; });
-  if (runs[0].score.bits_per_byte)
-    line("bits a byte", [](const eval::Score& s) { return s.bits_per_byte.value_or(0); });
-  for (const auto& [learning, score] : runs)
+  line("mean, nats a token", [](const Score& s) { return s.mean_nll; });
+  if (runs[0].score.bits_per_byte) line("bits a byte", [](const Score& s) { return s.bits_per_byte.value_or(0); });
+  for (const auto& [learning, score, seconds] : runs)
     std::printf("learning %s: %s tokens scored in %s (%.0f tokens/s)\n", learning.c_str(),
-                with_commas(score.scored).c_str(), format_duration(score.seconds).c_str(),
-                static_cast<double>(score.scored) / score.seconds);
+                with_commas(score.scored).c_str(), format_duration(seconds).c_str(),
+                static_cast<double>(score.scored) / seconds);
 }
 
 void evaluate(const EvalOptions& o) {
   if (o.text.empty() == o.tokens.empty()) fail_usage("eval needs a text file or --tokens FILE, and not both");
   watch_interrupts("nothing is kept");
-  const Network model = o.model.load();
-  const auto tokenizer = find_tokenizer(o.model.folder, model.config);
-  const std::vector<int32_t> tokens = load_document(o, model, tokenizer);
+  ModelOptions named = o.model;
+  named.how.need_tokenizer = o.tokens.empty();
+  const Model model = named.open();
+  const std::vector<int32_t> tokens = load_document(o, model);
   std::vector<Run> runs;
   for (const char* learning : {"on", "off"})
-    if (o.learning == learning || o.learning == "both")
-      runs.push_back(run(o, model, tokens, learning, tokenizer ? &*tokenizer : nullptr));
+    if (o.learning == learning || o.learning == "both") runs.push_back(run(o, model, tokens, learning));
   if (o.as_json)
     print_json(o, runs, tokens.size());
   else

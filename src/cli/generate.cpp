@@ -3,7 +3,6 @@
 #include "cli/notes.h"
 #include "cli/writing_options.h"
 
-#include "api/parts.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/unfinished.h"
@@ -34,7 +33,7 @@ void generate_command(const GenerateCommand& o) {
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
   if (!o.save.empty()) require_space(o.save, static_cast<uint64_t>(memory.bytes()), "the memory");
   const std::vector<int32_t> prompt = model.encode(o.prompt, /*parse_special=*/true);
-  if (memory.position() == 0 && !prompt.empty()) warn_of_double_bos(model.parts().network.config, prompt[0]);
+  if (memory.position() == 0 && !prompt.empty()) warn_of_double_bos(model, prompt[0]);
   const auto keep_going = [](int64_t) { return !interrupted(); };
   Reader(memory, {.learn = options.learn != Learn::off, .parse_special = true, .keep_going = keep_going})
       .read(std::string_view(o.prompt));

@@ -4,6 +4,7 @@
 #include "base/interrupt.h"
 #include "base/output.h"
 #include "cli/command_line.h"
+#include "ingrain/option_error.h"
 #include "ops/simd/processor.h"
 
 #include <c10/util/Exception.h>
@@ -47,6 +48,9 @@ int main(int argc, char** argv) {
   } catch (const Stopped& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 128 + interrupt_signal();
+  } catch (const OptionError& e) {
+    std::fprintf(stderr, "ingrain: %s %s\n", cli::flag_of(e.option()).c_str(), e.reason().c_str());
+    return 2;
   } catch (const UsageError& e) {
     std::fprintf(stderr, "ingrain: %s\n", e.what());
     return 2;

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "cli/app_outline.h"
 #include "cli/commands.h"
 
@@ -45,9 +46,8 @@ std::string paragraph(const OptionOutline& option) {
 }
 
 std::string page(const CommandOutline& command, const std::string& version) {
-  std::string upper = name_of(command);
-  for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  std::string out = fmt::format(".TH \"{}\" 1 \"\" \"{}\" \"ingrain\"\n", roff(upper), roff(version));
+  const std::string title = in_ascii_upper(name_of(command));
+  std::string out = fmt::format(".TH \"{}\" 1 \"\" \"{}\" \"ingrain\"\n", roff(title), roff(version));
   out += fmt::format(".SH NAME\n{} \\- {}\n", roff(name_of(command)), roff(command.what));
   out += ".SH SYNOPSIS\n" + synopsis(command);
   std::string arguments, options;

@@ -1,12 +1,12 @@
 #include "cli/model_options.h"
 #include "cli/warnings.h"
 
-#include "api/parts.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/paths.h"
 #include "ingrain/find_model.h"
 #include "model/quantized.h"
+#include "store/open_model.h"
 #include "ttt/memory_file.h"
 
 #include <cstdio>
@@ -87,9 +87,9 @@ void add_special_flag(CLI::App& command, bool& special) {
                    "Control tokens written in the text (\"<|im_end|>\") are meant as such; otherwise they are text");
 }
 
-void warn_of_double_bos(const ModelConfig& config, int32_t first) {
+void warn_of_double_bos(const Model& model, int32_t first) {
   static bool said = false;
-  if (said || config.bos_id < 0 || first != config.bos_id) return;
+  if (said || model.begin_of_text() != first) return;
   said = true;
   std::fprintf(
       stderr,
@@ -114,14 +114,8 @@ void ModelOptions::add_folder_to(CLI::App& command) {
 Network ModelOptions::load() const { return open_model(resolve_model(folder), how); }
 
 Model ModelOptions::open() const {
-  Model out = Model::Parts::join(load(), resolve_model(folder));
-  say_warnings(out.parts().tokenizer);
-  return out;
-}
-
-tokenizer::Tokenizer ModelOptions::tokenizer(const Network& model) const {
-  tokenizer::Tokenizer out = load_tokenizer(resolve_model(folder), model.config);
-  say_warnings(out);
+  Model out = Model::load(resolve_model(folder), how);
+  for (const std::string& warning : out.warnings()) say_warning(warning);
   return out;
 }
 

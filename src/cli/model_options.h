@@ -1,8 +1,8 @@
 // What the commands that read text share: the model, its tokenizer, the compute type, the device.
 #pragma once
 
-#include "store/model_tokenizer.h"
-#include "store/open_model.h"
+#include "ingrain/model.h"
+#include "model/network.h"
 
 #include <CLI/CLI.hpp>
 
@@ -18,11 +18,9 @@ struct ModelOptions {
   void add_to(CLI::App& command);
   /// Adds MODEL alone.
   void add_folder_to(CLI::App& command);
-  Network load() const;
-  /// The same model with its tokenizer, as the public interface has it.
+  /// The model, after its warnings were said.
   Model open() const;
-  /// The model folder's tokenizer. Error if there is none, or if it has ids that the model has no embedding for.
-  tokenizer::Tokenizer tokenizer(const Network& model) const;
+  Network load() const;  // for what looks inside: benchmarks
 };
 
 /// The model folder or file that a person means by `name`: a path, or the name of one in the places where models lie
@@ -40,7 +38,7 @@ void add_weights_option(CLI::App& command, LoadOptions& how);
 void add_special_flag(CLI::App& command, bool& special);
 /// Says on standard error, once, that a text which begins with the token `first` brings the beginning of text that it
 /// gets anyway.
-void warn_of_double_bos(const ModelConfig& config, int32_t first);
+void warn_of_double_bos(const Model& model, int32_t first);
 /// Adds --device alone.
 void add_device_option(CLI::App& command, std::string& device);
 

@@ -12,11 +12,12 @@
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "data/documents.h"
-#include "eval/score.h"
-#include "ttt/memory_file.h"
+#include "ingrain/reader.h"
+#include "ingrain/score.h"
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -55,8 +56,7 @@ std::string name_of(const data::Source& source, int64_t number) {
 }
 
 /// The tokens of all documents, one after the other; a file of several that is one document has its name before it.
-Collected collect(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
-                  const std::vector<data::Source>& sources) {
+Collected collect(const ReadCommand& o, const Model& model, const std::vector<data::Source>& sources) {
   Collected out;
   const size_t most = o.limit > 0 ? static_cast<size_t>(o.limit) : SIZE_MAX;
   for (const data::Source& source : sources) {
@@ -66,8 +66,8 @@ Collected collect(const ReadCommand& o, const Network& model, const tokenizer::T
       ++number;
       if (document.empty()) return true;
       std::string text = header + std::string(document);
-      const auto tokens = document_tokens(model.config, tokenizer, text, o.special);
-      if (tokens.size() > 1) warn_of_double_bos(model.config, tokens[1]);
+      const auto tokens = model.encode_document(text, o.special);
+      if (tokens.size() > 1) warn_of_double_bos(model, tokens[1]);
       if (!o.no_notes)
         out.noted.push_back(
             {name_of(source, number), std::move(text), header.size(), out.tokens.size(), tokens.size()});
@@ -87,50 +87,59 @@ Collected collect(const ReadCommand& o, const Network& model, const tokenizer::T
 
 /// Notes of what was read: of a document that a limit or a signal cut, its beginning.
 void take_notes(serve::Notepad& notes, const std::vector<ReadDocument>& documents, std::span<const int32_t> read,
-                const Network& model, const tokenizer::Tokenizer& tokenizer) {
+                const Model& model) {
   for (const ReadDocument& document : documents) {
     if (document.first >= read.size()) break;
     std::string_view text = document.text;
     if (read.size() - document.first < document.tokens) {
       std::vector<int32_t> part(read.begin() + static_cast<std::ptrdiff_t>(document.first), read.end());
-      std::erase(part, static_cast<int32_t>(model.config.bos_id));
-      text = text.substr(0, tokenizer.decode(part).size());
+      if (const auto bos = model.begin_of_text()) std::erase(part, *bos);
+      text = text.substr(0, model.decode(part, /*with_special=*/true).size());
     }
     if (text.size() > document.header) notes.add("", document.name, text.substr(document.header));
   }
 }
 
-eval::Score read_tokens(const ReadCommand& o, const Network& model, const tokenizer::Tokenizer& tokenizer,
-                        const std::vector<int32_t>& tokens, ttt::Memory& memory) {
+struct Read {
+  Reading reading;
+  double mean_nll = 0, seconds = 0;
+};
+
+Read read_tokens(const ReadCommand& o, const std::vector<int32_t>& tokens, Memory& memory) {
   Progress progress("reading", tokens.size(), "tokens");
-  ttt::ReadOptions options;
-  options.learn = !o.no_learning;
-  options.keep_going = [&](int64_t done) {
+  const auto keep_going = [&](int64_t done) {
     progress.update(static_cast<uint64_t>(done));
     return !interrupted();
   };
-  return eval::read_and_score(model, memory, tokens, options, &tokenizer);
+  const int64_t unscored = memory.position() == 0 ? 1 : 0;
+  const auto start = std::chrono::steady_clock::now();
+  Read out;
+  out.reading = Reader(memory, {.learn = !o.no_learning, .keep_going = keep_going}).read(tokens);
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto read = std::span(tokens).first(out.reading.nll.size());
+  out.mean_nll = score(memory.model(), read, out.reading.nll, unscored).mean_nll;
+  return out;
 }
 
-void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList& list, const Collected& collected,
-           const eval::Score& score, int64_t passages) {
+void print(const ReadCommand& o, const Memory& memory, const data::FileList& list, const Collected& collected,
+           const Read& done, int64_t passages) {
   const auto given = static_cast<int64_t>(collected.tokens.size());
   const uint64_t bytes = std::filesystem::file_size(o.output);
-  const int64_t read = static_cast<int64_t>(score.nll.size());
-  const double rate = static_cast<double>(read) / score.seconds;
+  const int64_t read = done.reading.tokens;
+  const double rate = static_cast<double>(read) / done.seconds;
   if (o.as_json) {
     nlohmann::json root{{"memory", o.output},
                         {"bytes", bytes},
-                        {"position", memory.position},
-                        {"steps", memory.steps},
+                        {"position", memory.position()},
+                        {"steps", memory.steps()},
                         {"files", list.files.size()},
                         {"skipped", list.files_left_out()},
                         {"documents", collected.documents},
                         {"bad_lines", collected.bad.count},
                         {"tokens_read", read},
                         {"tokens_given", given},
-                        {"mean_nll", score.mean_nll},
-                        {"seconds", score.seconds},
+                        {"mean_nll", done.mean_nll},
+                        {"seconds", done.seconds},
                         {"tokens_per_second", rate}};
     if (!o.no_notes) {
       root["notes"] = serve::notes_file(o.output).string();
@@ -148,9 +157,9 @@ void print(const ReadCommand& o, const ttt::Memory& memory, const data::FileList
     std::printf("left out: %s bad lines; the first: %s\n",
                 with_commas(static_cast<int64_t>(collected.bad.count)).c_str(), collected.bad.first.c_str());
   std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %s nats a token\n", with_commas(read).c_str(),
-              format_duration(score.seconds).c_str(), rate, mean_text(score.mean_nll).c_str());
-  std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position).c_str(),
-              with_commas(memory.steps).c_str(), format_bytes(bytes).c_str());
+              format_duration(done.seconds).c_str(), rate, mean_text(done.mean_nll).c_str());
+  std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position()).c_str(),
+              with_commas(memory.steps()).c_str(), format_bytes(bytes).c_str());
   if (!o.no_notes)
     std::printf("%s: %s passages, for 'ask --notepad'\n", serve::notes_file(o.output).c_str(),
                 with_commas(passages).c_str());
@@ -168,24 +177,22 @@ void read_command(ReadCommand& o) {
   require_memory_writable(o.output, o.memory);  // known before hours of reading
   if (!o.no_notes) require_notes_writable(o.output);
   const std::unique_ptr<serve::Notepad> notes = o.no_notes ? nullptr : notes_to_go_on(o.memory);
-  const Network model = o.model.load();
-  const tokenizer::Tokenizer tokenizer = o.model.tokenizer(model);
-  ttt::Memory memory = o.memory.empty() ? ttt::empty_memory(model) : ttt::load_memory(o.memory, model);
-  require(memory.batch() == 1, "{}: a memory of {} sequences; text is read into one", o.memory, memory.batch());
-  const Collected collected = collect(o, model, tokenizer, found.sources);
-  const std::vector<int32_t>& tokens = collected.tokens;
+  const Model model = o.model.open();
+  Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);
+  const Collected collected = collect(o, model, found.sources);
   const MemoryForm form = o.compact ? MemoryForm::compact : MemoryForm::working;
-  require_space(o.output, ttt::least_file_bytes(model, memory.position + std::ssize(tokens), form), "the memory");
-  const eval::Score score = read_tokens(o, model, tokenizer, tokens, memory);
-  if (notes) take_notes(*notes, collected.noted, std::span(tokens).first(score.nll.size()), model, tokenizer);
+  require_space(o.output, memory.least_file_bytes(std::ssize(collected.tokens), form), "the memory");
+  const Read done = read_tokens(o, collected.tokens, memory);
+  const auto read = std::span(collected.tokens).first(done.reading.nll.size());
+  if (notes) take_notes(*notes, collected.noted, read, model);
   save_with_notes(o.output, [&] {
     if (notes)
       save_notes(*notes, o.output);
     else
       carry_notes(o.memory, o.output);
-    ttt::save_memory(o.output, model, memory, form);
+    memory.save(o.output, form);
   });
-  print(o, memory, list, collected, score, notes ? notes->passages("") : 0);
+  print(o, memory, list, collected, done, notes ? notes->passages("") : 0);
 }
 
 }  // namespace

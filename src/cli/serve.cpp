@@ -3,6 +3,7 @@
 #include "cli/paths.h"
 #include "cli/serve_settings.h"
 
+#include "base/allocator.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
@@ -10,6 +11,7 @@
 #include "serve/http/server.h"
 #include "serve/routes/service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMostKeyBytes = 1 << 20;
+constexpr int kPools = 4;  // of memory: a thread for each connection shares them
 
 fs::path served_model(const ServeSettings& o) {
   if (!o.model.empty()) return resolve_model(o.model);
@@ -79,6 +82,7 @@ serve::EngineOptions engine_options(const ServeSettings& o, const fs::path& fold
   out.max_age_seconds = o.max_age * 86400;
   out.max_running = o.max_running;
   out.max_waiting = o.max_waiting;
+  out.on_idle = give_back_freed_memory;
   return out;
 }
 
@@ -98,9 +102,11 @@ serve::ServiceOptions service_options(const ServeSettings& o, const fs::path& mo
   out.model = o.name.empty() ? (model.has_filename() ? model.stem() : model.parent_path().filename()).string() : o.name;
   out.aliases = o.aliases;
   out.version = INGRAIN_SERVE_VERSION;
-  out.limits.max_tokens = o.max_tokens;
+  if (o.most_tokens > 0) out.limits.longest = static_cast<double>(o.most_tokens);
+  out.limits.max_tokens = std::min(o.max_tokens, static_cast<int64_t>(out.limits.longest));
   out.requests_per_minute = o.rate;
   out.answers_at_once = o.at_once;
+  out.lease_seconds = o.lease;
   out.log = o.log;
   out.scratch = folder.empty() ? fs::temp_directory_path() / "ingrain-serve" : folder / "scratch";
   if (!folder.empty()) out.notes = folder / "notes";
@@ -127,6 +133,7 @@ void say_started(const ServeSettings& o, const serve::ServiceOptions& options, u
 void serve_command(ServeSettings o, const CLI::App& command) {
   o.read_config(command);
   watch_interrupts("answers in work end, and are kept");
+  share_pools(kPools);
   const fs::path path = served_model(o);
   serve::api::ApiKeys keys = read_keys(o);
   const bool with_keys = !keys.empty();

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "base/utf8.h"
 #include "cli/model_options.h"
 #include "cli/ranges.h"
 
@@ -14,10 +15,9 @@ namespace {
 
 /// "--memory-budget" may be INGRAIN_SERVE_MEMORY_BUDGET.
 std::string environment_name(const CLI::Option& option) {
-  std::string out = "INGRAIN_SERVE_";
-  for (const char c : option.get_lnames().at(0))
-    out += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return out;
+  std::string out = in_ascii_upper(option.get_lnames().at(0));
+  std::replace(out.begin(), out.end(), '-', '_');
+  return "INGRAIN_SERVE_" + out;
 }
 
 }  // namespace
@@ -59,6 +59,9 @@ void ServeSettings::add_to(CLI::App& command) {
   command.add_option("--max-tokens", max_tokens, "Of an answer whose request names no limit")
       ->check(at_least(0))
       ->capture_default_str();
+  command.add_option("--most-tokens", most_tokens, "Of any answer: who asks for more is refused; 0: no limit")
+      ->check(at_least(0))
+      ->capture_default_str();
   command.add_option("--max-running", max_running, "Answers at once; more wait")
       ->check(at_least(1))
       ->capture_default_str();
@@ -82,6 +85,9 @@ void ServeSettings::add_to(CLI::App& command) {
   command.add_option("--log", log, "A file for the log of requests (default: standard error)");
   command.add_option("--grace", grace, "Seconds that answers have to end in when the server is stopped")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--lease", lease, "Seconds after which others may go on with a lost server's conversations")
+      ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();
   command.add_option("--config", config, "A TOML file with these options under [serve]: memory-budget = \"2GiB\"");
   for (CLI::Option* option : command.get_options())
@@ -122,9 +128,10 @@ void ServeSettings::read_config(const CLI::App& command) {
   text("max-body", max_body), text("store", store);
   path("keys", keys), path("log", log);
   list("alias", aliases), list("allow-host", hosts), list("allow-origin", origins);
-  number("max-age", max_age), number("grace", grace);
+  number("max-age", max_age), number("grace", grace), number("lease", lease);
   constexpr int64_t kMost = int64_t{1} << 40;
   count("port", port, 0, 65535), count("max-tokens", max_tokens, 0, kMost);
+  count("most-tokens", most_tokens, 0, kMost);
   count("max-running", max_running, 1, kMost), count("max-waiting", max_waiting, 0, kMost);
   count("max-connections", max_connections, 1, 100000), count("rate", rate, 0, kMost);
   count("at-once", at_once, 0, kMost);

@@ -20,9 +20,9 @@ struct ServeSettings {
   std::vector<std::string> hosts, origins;
   std::string memory_budget = "2GiB", disk_budget = "0", max_body = "64MiB";
   double max_age = 0;  // days
-  int64_t max_tokens = 4096, max_running = 64, max_waiting = 512, max_connections = 512;
+  int64_t max_tokens = 4096, most_tokens = 0, max_running = 64, max_waiting = 512, max_connections = 512;
   int64_t rate = 0, at_once = 0;
-  double grace = 20;  // seconds
+  double grace = 20, lease = 60;  // seconds
 
   void add_to(CLI::App& command);
   /// What neither the command line nor the environment says, from the file. Error naming file, line and remedy.

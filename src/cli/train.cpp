@@ -22,8 +22,8 @@ struct TrainCommand {
 void print_plan(const train::RunConfig& config) {
   // A run for a GPU may be planned where there is none.
   const bool named = config.train.device.starts_with("cuda");
-  const at::Device device = named ? at::Device(at::kCUDA) : parse_device(config.train.device, "train.device");
-  const auto compute = parse_compute_type(config.train.dtype, device, "train.dtype");
+  const at::Device device = named ? at::Device(at::kCUDA) : train::device_of(config);
+  const auto compute = parse_compute_type(config.train.dtype, device);
   const train::MemoryEstimate m = train::estimate_memory(config, compute, config.train.recompute.value_or(true));
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   std::printf("%s\n", train::resolved_toml(config).c_str());

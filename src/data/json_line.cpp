@@ -46,9 +46,9 @@ class Line {
     expect('}');
     blanks();
     if (at_ != text_.size()) broken("more follows the object");
-    require(found.has_value(), "{}: has no field '{}' (fields with text: {}); choose one with --field", where_, field,
-            with_text.empty() ? "none" : fmt::format("{}", fmt::join(with_text, ", ")));
-    require((*found)[0] == '"', "{}: field '{}' is not text; choose another with --field", where_, field);
+    require(found.has_value(), "{}: has no field '{}' (fields with text: {}); name one of them as the field", where_,
+            field, with_text.empty() ? "none" : fmt::format("{}", fmt::join(with_text, ", ")));
+    require((*found)[0] == '"', "{}: field '{}' is not text; name another", where_, field);
     return parse_json(*found, where_).get<std::string>();
   }
 

@@ -2,6 +2,8 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/option_error.h"
+#include "base/json_fields.h"
 #include "base/text.h"
 #include "data/random.h"
 
@@ -39,7 +41,7 @@ void check(const Corpus& corpus, const LoaderOptions& o) {
 Order order_from_name(std::string_view name) {
   if (name == "packed") return Order::splitmix;
   if (name == "numpy") return Order::numpy;
-  fail_usage("'{}' is not an order of batches; use packed or numpy", printable(name));
+  fail_option("order", "'{}' is not known; choose packed or numpy", printable(name));
 }
 
 void to_json(nlohmann::json& json, const LoaderState& state) {
@@ -47,14 +49,9 @@ void to_json(nlohmann::json& json, const LoaderState& state) {
 }
 
 void from_json(const nlohmann::json& json, LoaderState& state) {
-  const auto field = [&](const char* name) {
-    const auto found = json.is_object() ? json.find(name) : json.end();
-    if (!json.is_object() || found == json.end() || !found->is_number_unsigned()) {
-      fail("state of the data loader: field '{}' must be a whole number; the checkpoint is damaged", name);
-    }
-    return found->get<uint64_t>();
-  };
-  state = {field("epoch"), field("batch"), field("plan")};
+  const Field fields(json, "state of the data loader", "; the checkpoint is damaged");
+  const auto number = [&](const char* name) { return fields.at(name).whole_number(); };
+  state = {number("epoch"), number("batch"), number("plan")};
 }
 
 Loader::Loader(const Corpus& corpus, const LoaderOptions& options)

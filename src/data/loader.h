@@ -16,7 +16,7 @@ enum class Order {
   numpy,     // one numpy default_rng(seed) through all epochs: integers(0, T), permutation((N-1-offset)/T)
 };
 
-/// "packed" or "numpy"; UsageError for any other word.
+/// "packed" or "numpy"; OptionError for any other word.
 Order order_from_name(std::string_view name);
 
 struct LoaderOptions {

@@ -1,13 +1,13 @@
 #include "data/text_files.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "data/byte_reader.h"
 #include "data/ignore_rules.h"
 
 #include <glob.h>
 
 #include <algorithm>
-#include <cctype>
 #include <string_view>
 
 namespace ingrain::data {
@@ -20,11 +20,6 @@ constexpr std::string_view kGeneratedFolders[] = {"node_modules", "__pycache__",
                                                   "target",       "venv",        "vendor", "third_party"};
 constexpr std::string_view kGeneratedEndings[] = {".lock", "-lock.json", ".min.js", ".min.css",
                                                   ".map",  ".svg",       ".ipynb",  ".sum"};
-
-std::string in_small_letters(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 bool is_generated(const std::string& name, bool folder) {
   if (folder)
@@ -89,7 +84,7 @@ class Walk {
     if (!entry.is_regular_file(error)) return "no regular file";
     const std::string extension = fs::path(plain_name(entry.path())).extension().string();
     const bool wanted = std::any_of(rules_.extensions.begin(), rules_.extensions.end(),
-                                    [&](const std::string& one) { return in_small_letters(one) == extension; });
+                                    [&](const std::string& one) { return in_ascii_lower(one) == extension; });
     if (!rules_.extensions.empty() && !wanted) return "of another extension";
     try {
       return is_binary(entry.path()) ? "binary" : "";
@@ -166,7 +161,7 @@ std::string count_left_out(const FileList& list) {
 }
 
 std::string plain_name(const fs::path& path) {
-  const fs::path name = in_small_letters(path.filename().string());
+  const fs::path name = in_ascii_lower(path.filename().string());
   return name.extension() == ".gz" || name.extension() == ".zst" ? name.stem().string() : name.string();
 }
 

@@ -1,6 +1,7 @@
 #include "data/tokens.h"
 
 #include "base/error.h"
+#include "base/option_error.h"
 #include "base/text.h"
 
 #include <bit>
@@ -30,7 +31,7 @@ std::string_view token_type_name(TokenType type) { return type == TokenType::U16
 TokenType token_type_from_name(std::string_view name) {
   if (name == "u16") return TokenType::U16;
   if (name == "u32") return TokenType::U32;
-  fail_usage("'{}' is not a type of tokens; use u16 or u32", printable(name));
+  fail_option("token_type", "'{}' is not known; choose u16 or u32", printable(name));
 }
 
 uint32_t TokenSpan::operator[](uint64_t index) const {

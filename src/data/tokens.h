@@ -16,7 +16,7 @@ enum class TokenType : uint16_t { U16 = 2, U32 = 4 };
 inline size_t token_bytes(TokenType type) { return static_cast<size_t>(type); }
 /// "u16" or "u32".
 std::string_view token_type_name(TokenType type);
-/// The other way; UsageError for any other word.
+/// The other way; OptionError for any other word.
 TokenType token_type_from_name(std::string_view name);
 /// The smallest type that holds every id of a vocabulary.
 inline TokenType token_type_for(uint32_t vocab_size) { return vocab_size <= 65'536 ? TokenType::U16 : TokenType::U32; }

@@ -3,7 +3,7 @@
 // (model/parameters.h).
 #pragma once
 
-#include "families/config_fields.h"
+#include "base/json_fields.h"
 #include "families/gguf_keys.h"
 #include "model/config.h"
 
@@ -23,7 +23,7 @@ struct Family {
   int64_t head_dim = 0;       // where config.json says nothing; 0: hidden_size / num_attention_heads
   /// Sets what the family has of its own. The common fields are set: sizes, RoPE for all layers, ids; norms after the
   /// branches and of q and k are off, there are no biases and windows.
-  void (*read_config)(const ConfigFields& fields, ModelConfig& config) = nullptr;
+  void (*read_config)(const Field& fields, ModelConfig& config) = nullptr;
   void (*read_gguf)(const GgufKeys& keys, ModelConfig& config) = nullptr;
 };
 
@@ -35,14 +35,20 @@ INGRAIN_FAMILIES(INGRAIN_DECLARE_FAMILY)
 
 // What several families read.
 
+/// A number of things, from 1 to `most`; nothing where the file has none.
+constexpr int64_t kMaxSize = int64_t{1} << 31;
+inline std::optional<int64_t> size(const Field& fields, const char* name, int64_t most = kMaxSize) {
+  return fields.integer(name, 1, most);
+}
+
 /// `attention_bias` (on q, k, v and the output) and `mlp_bias`.
-void read_attention_bias(const ConfigFields& fields, ModelConfig& config);
-void read_mlp_bias(const ConfigFields& fields, ModelConfig& config);
+void read_attention_bias(const Field& fields, ModelConfig& config);
+void read_mlp_bias(const Field& fields, ModelConfig& config);
 /// `sliding_window`, where `use_sliding_window` is true, in the layers that `layer_types` names "sliding_attention", or
 /// else in those that `windowed` says.
-void read_windows(const ConfigFields& fields, ModelConfig& config,
+void read_windows(const Field& fields, ModelConfig& config,
                   const std::function<bool(int64_t layer, const LayerSpec&)>& windowed);
 /// The same, from `max_window_layers` on, as Qwen has it.
-void read_windows_from_a_layer_on(const ConfigFields& fields, ModelConfig& config);
+void read_windows_from_a_layer_on(const Field& fields, ModelConfig& config);
 
 }  // namespace ingrain::families

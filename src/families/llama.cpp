@@ -5,7 +5,7 @@ namespace ingrain::families {
 namespace {
 
 /// transformers ignores window fields here, so they say nothing.
-void read_llama(const ConfigFields& fields, ModelConfig& config) {
+void read_llama(const Field& fields, ModelConfig& config) {
   read_attention_bias(fields, config);
   read_mlp_bias(fields, config);
 }

@@ -4,7 +4,7 @@
 namespace ingrain::families {
 namespace {
 
-void read_qwen2(const ConfigFields& fields, ModelConfig& config) {
+void read_qwen2(const Field& fields, ModelConfig& config) {
   config.change_layers([](LayerSpec& layer) { layer.qkv_bias = true; });
   read_windows_from_a_layer_on(fields, config);
 }

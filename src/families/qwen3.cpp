@@ -4,7 +4,7 @@
 namespace ingrain::families {
 namespace {
 
-void read_qwen3(const ConfigFields& fields, ModelConfig& config) {
+void read_qwen3(const Field& fields, ModelConfig& config) {
   config.change_layers([](LayerSpec& layer) { layer.qk_norm = true; });
   read_attention_bias(fields, config);
   read_windows_from_a_layer_on(fields, config);

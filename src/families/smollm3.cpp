@@ -9,19 +9,16 @@ namespace {
 constexpr int64_t kInterval = 4;
 
 /// `no_rope_layers`: for each layer 1 where it is rotated; or else every `no_rope_layer_interval`-th is not.
-void read_smollm3(const ConfigFields& fields, ModelConfig& config) {
+void read_smollm3(const Field& fields, ModelConfig& config) {
   read_attention_bias(fields, config);
   read_mlp_bias(fields, config);
-  const nlohmann::json* const list = fields.find("no_rope_layers");
-  require(!list || (list->is_array() && static_cast<int64_t>(list->size()) >= config.num_layers),
-          "{}: field 'no_rope_layers' must list {} layers", fields.source(), config.num_layers);
-  const int64_t interval = fields.size("no_rope_layer_interval").value_or(kInterval);
+  const auto list = fields.find("no_rope_layers");
+  const std::vector<int64_t> rotated = list ? list->integers(0, 1) : std::vector<int64_t>();
+  if (list && static_cast<int64_t>(rotated.size()) < config.num_layers)
+    list->refuse(fmt::format("must list {} layers, not {}", config.num_layers, rotated.size()));
+  const int64_t interval = size(fields, "no_rope_layer_interval").value_or(kInterval);
   config.each_layer([&](LayerSpec& layer, int64_t i) {
-    layer.rotated = (i + 1) % interval != 0;
-    if (!list) return;
-    const nlohmann::json& rotated = (*list)[static_cast<size_t>(i)];
-    require(rotated == 0 || rotated == 1, "{}: field 'no_rope_layers' must hold numbers 0 and 1", fields.source());
-    layer.rotated = rotated == 1;
+    layer.rotated = list ? rotated[static_cast<size_t>(i)] == 1 : (i + 1) % interval != 0;
   });
   read_windows(fields, config, [](int64_t, const LayerSpec& layer) { return !layer.rotated; });
 }

@@ -12,7 +12,7 @@ const std::vector<Family>& all_families();
 std::string known_families(std::string_view Family::* name, std::string_view end);
 
 /// `layer_types`, checked; empty where the file has none.
-std::vector<std::string> layer_types(const ConfigFields& fields, int64_t num_layers);
+std::vector<std::string> layer_types(const Field& fields, int64_t num_layers);
 
 /// YaRN's attention factor where a file does not give one: 0.1 ln(factor) + 1.
 double default_yarn_attention_factor(double factor);

@@ -1,19 +1,14 @@
 #include "jinja/text.h"
 
+#include "base/utf8.h"
+
 #include <algorithm>
 #include <cstring>
 
 namespace ingrain::jinja {
 namespace {
 
-/// The length a sequence has by its first byte, or 0.
-int sequence_length(uint8_t first) {
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first < 0xE0) return 2;
-  if (first >= 0xE0 && first < 0xF0) return 3;
-  if (first >= 0xF0 && first < 0xF5) return 4;
-  return 0;
-}
+constexpr char32_t kInvalid = 0xDC00;  // and a byte of no character, which stays as it was
 
 bool is_line_end(char32_t c) {
   return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
@@ -44,41 +39,18 @@ std::vector<std::string_view> split_at_space(std::string_view text, int64_t limi
 }  // namespace
 
 char32_t next_character(std::string_view text, size_t& at) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t first = byte(at);
-  const int length = sequence_length(first);
-  const char32_t invalid = 0xDC00 + first;
-  if (length <= 1 || at + static_cast<size_t>(length) > text.size()) return ++at, length == 1 ? first : invalid;
-  char32_t out = first & (0x7F >> length);
-  for (int i = 1; i < length; ++i) {
-    const uint8_t next = byte(at + static_cast<size_t>(i));
-    if ((next & 0xC0) != 0x80) return ++at, invalid;
-    out = out << 6 | (next & 0x3F);
-  }
-  const bool overlong = (length == 3 && out < 0x800) || (length == 4 && out < 0x10000);
-  if (overlong || out > 0x10FFFF || (out >= 0xD800 && out < 0xE000)) return ++at, invalid;
-  at += static_cast<size_t>(length);
+  const Utf8Step step = utf8_step(text, at);
+  if (step.kind != Utf8::valid) return kInvalid + static_cast<uint8_t>(text[at++]);
+  const char32_t out = utf8_decode(text, at);
+  at += step.length;
   return out;
 }
 
 void append_character(std::string& out, char32_t c) {
-  if (c >= 0xDC80 && c <= 0xDCFF) {
-    out += static_cast<char>(c - 0xDC00);  // an invalid byte stays as it was
-  } else if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
+  if (c >= kInvalid + 0x80 && c <= kInvalid + 0xFF)
+    out += static_cast<char>(c - kInvalid);
+  else
+    utf8_append(out, c);
 }
 
 size_t previous_character(std::string_view text, size_t at) {

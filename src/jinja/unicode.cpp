@@ -1,5 +1,6 @@
 #include "jinja/unicode.h"
 
+#include "base/utf8.h"
 #include "jinja/text.h"
 
 #include <utf8proc.h>
@@ -228,9 +229,6 @@ int decimal_value(char32_t c) {
   return past < 10 ? static_cast<int>(past) : -1;
 }
 
-bool is_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
+bool is_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
 
 }  // namespace ingrain::jinja

@@ -29,7 +29,7 @@ bool is_identifier_part(char32_t c);
 /// What a decimal digit of any script counts, or -1.
 int decimal_value(char32_t c);
 
-/// What Python's str.isspace() calls white space.
+/// What Python's str.isspace() calls white space: Unicode's, and the separators U+001C to U+001F.
 bool is_space(char32_t c);
 
 }  // namespace ingrain::jinja

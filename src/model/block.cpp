@@ -28,8 +28,9 @@ Tensor mixer_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_P
 Tensor fast_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const FastMlp& fast, const Tap& tap,
                  int64_t block) {
   const Tensor x_PBTD = ops::rms_norm(h_PBTD, w.fast_norm_D, c.rms_eps);
-  const Tensor u_PBTF = ops::swiglu(ops::fast_linear(x_PBTD, fast.w.w13_FD, fast.dw.w13_FD, fast.rounded.w13_FD));
-  const Tensor y_PBTD = ops::fast_linear(u_PBTF, fast.w.w2_DF, fast.dw.w2_DF, fast.rounded.w2_DF);
+  const Tensor u_PBTF =
+      ops::swiglu(ops::fast_linear(x_PBTD, fast.w.w13_FD, fast.dw.w13_FD, fast.rounded.w13_FD, fast.whose_B));
+  const Tensor y_PBTD = ops::fast_linear(u_PBTF, fast.w.w2_DF, fast.dw.w2_DF, fast.rounded.w2_DF, fast.whose_B);
   return add_branch(h_PBTD, y_PBTD, w.fast_post_norm_D, c.rms_eps, tap, "fast", block);
 }
 

@@ -20,7 +20,8 @@ Tensor mixer_step(const ModelConfig& config, const BlockWeights& w, const Tensor
 /// A fast MLP of B sequences and the direction in which its tangent is taken (undefined tensors: no tangent).
 struct FastMlp {
   Mlp w, dw = {};
-  Mlp rounded = {};  // w in the type of the computation, where it is at hand
+  Mlp rounded = {};     // w in the type of the computation, where it is at hand
+  Tensor whose_B = {};  // as in ops::fast_linear: where sequences share weights
 };
 
 /// Returns two planes if `fast` has a tangent or h has two.

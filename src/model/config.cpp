@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include "base/error.h"
+#include "base/option_error.h"
 
 #include <fmt/ranges.h>
 
@@ -151,7 +152,7 @@ ModelConfig preset(std::string_view name) {
     c.eos_ids = {128001};
     return c;
   }
-  fail_usage("there is no preset '{}'; the presets are {}", name, fmt::join(preset_names(), ", "));
+  fail_option("preset", "'{}' is not known; the presets are {}", name, fmt::join(preset_names(), ", "));
 }
 
 std::vector<std::string> preset_names() {

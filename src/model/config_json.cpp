@@ -1,12 +1,11 @@
 // config.json: a field is named once, and read and written from there.
 #include "base/error.h"
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "base/text.h"
 #include "model/config.h"
 
 #include <nlohmann/json.hpp>
-
-#include <algorithm>
 
 namespace ingrain {
 namespace {
@@ -87,80 +86,41 @@ void model_fields(Model& m, Visit& visit) {
   always("trained_sequence_length", m.trained_length);
 }
 
-RopeScaling parse_scaling(const json& object, std::string_view where);
+RopeScaling parse_scaling(const Field& fields);
 
-/// Reads an object's fields by name, remembers which names exist, and complains about any other. A field that is null
-/// counts as absent, except that a window of null is full attention and a scaling of null is none.
+/// Reads an object's fields by name. A window of null is full attention, a scaling of null is none.
 class FieldReader {
  public:
-  FieldReader(const json& object, std::string_view where) : object_(object), where_(where) {
-    require(object.is_object(), "{}: a JSON object is expected", where);
-  }
+  explicit FieldReader(const Field& fields) : fields_(fields) {}
 
   template <class T, class U>
   void operator()(const char* key, T& out, const U&, Written) {
-    read(key, out);
+    if (const auto field = fields_.find(key))
+      read(*field, out);
+    else if (fields_.json().contains(key))
+      read_null(key, out);
   }
 
-  void read(const char* key, bool& out) {
-    if (const json* at = find(key)) {
-      require(at->is_boolean(), "{}: '{}' must be true or false", where_, key);
-      out = at->get<bool>();
-    }
-  }
-  void read(const char* key, int64_t& out) {
-    if (const json* at = find(key)) {
-      require(at->is_number_integer(), "{}: '{}' must be an integer", where_, key);
-      out = at->get<int64_t>();
-    } else if (std::string_view(key) == "sliding_window" && object_.contains(key)) {
-      out = ModelConfig::kFullAttention;
-    }
-  }
-  void read(const char* key, double& out) {
-    if (const json* at = find(key)) {
-      require(at->is_number(), "{}: '{}' must be a number", where_, key);
-      out = at->get<double>();
-    }
-  }
-  void read(const char* key, std::vector<int64_t>& out) {
-    const json* at = find(key);
-    if (!at) return;
-    out.clear();
-    for (const json& id : at->is_array() ? *at : json::array({*at})) {
-      require(id.is_number_integer(), "{}: '{}' must be an integer or a list of integers", where_, key);
-      out.push_back(id.get<int64_t>());
-    }
-  }
-  void read(const char* key, RopeScaling& out) {
-    if (const json* at = find(key))
-      out = parse_scaling(*at, where_);
-    else if (object_.contains(key))
-      out = {};
-  }
-  void read(const char* key, MixerKind& out) { read_word(key, out, kMixers); }
-  void read(const char* key, Activation& out) { read_word(key, out, kActivations); }
-  void read(const char* key, RopeScaling::Kind& out) { read_word(key, out, kScalings); }
-
-  const json* find(const char* key) {
-    known_.emplace_back(key);
-    const auto at = object_.find(key);
-    return at == object_.end() || at->is_null() ? nullptr : &*at;
-  }
-
-  void finish() const {
-    for (const auto& [key, unused] : object_.items()) {
-      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      fail("{}: unknown field '{}'{}", where_, printable(key), did_you_mean(key, known_));
-    }
-  }
+  static void read(const Field& field, bool& out) { out = field.boolean(); }
+  static void read(const Field& field, int64_t& out) { out = field.integer(); }
+  static void read(const Field& field, double& out) { out = field.number(); }
+  static void read(const Field& field, std::vector<int64_t>& out) { out = field.integers(); }
+  static void read(const Field& field, RopeScaling& out) { out = parse_scaling(field); }
+  static void read(const Field& field, MixerKind& out) { read_word(field, out, kMixers); }
+  static void read(const Field& field, Activation& out) { read_word(field, out, kActivations); }
+  static void read(const Field& field, RopeScaling::Kind& out) { read_word(field, out, kScalings); }
 
  private:
+  template <class T>
+  static void read_null(const char*, T&) {}
+  static void read_null(const char* key, int64_t& out) {
+    if (std::string_view(key) == "sliding_window") out = ModelConfig::kFullAttention;
+  }
+  static void read_null(const char*, RopeScaling& out) { out = {}; }
+
   template <class T, size_t n>
-  void read_word(const char* key, T& out, const std::pair<const char*, T> (&words)[n]) {
-    const json* at = find(key);
-    if (!at) return;
-    require(at->is_string(), "{}: '{}' must be a string", where_, key);
-    const std::string given = at->get<std::string>();
+  static void read_word(const Field& field, T& out, const std::pair<const char*, T> (&words)[n]) {
+    const std::string given = field.string();
     std::vector<std::string> known;
     for (const auto& [word, value] : words) {
       if (given == word) {
@@ -169,26 +129,25 @@ class FieldReader {
       }
       if (std::string_view(word) != "none") known.emplace_back(word);
     }
-    fail("{}: {} '{}' is not known; known are: {}", where_, key, printable(given), fmt::join(known, ", "));
+    fail("{}: '{}' is not known; known are: {}", field.name(), printable(given), fmt::join(known, ", "));
   }
 
-  const json& object_;
-  std::string where_;
-  std::vector<std::string> known_;
+  const Field& fields_;
 };
 
-RopeScaling parse_scaling(const json& object, std::string_view where) {
-  const std::string inside = fmt::format("{}: rope_scaling", where);
-  FieldReader fields(object, inside);
+RopeScaling parse_scaling(const Field& fields) {
   RopeScaling s;
-  fields.read("rope_type", s.kind);
-  fields.read("factor", s.factor);
-  fields.read("original_max_position_embeddings", s.original_max_position);
-  fields.read("low_freq_factor", s.low_freq_factor);
-  fields.read("high_freq_factor", s.high_freq_factor);
-  fields.read("beta_fast", s.beta_fast);
-  fields.read("beta_slow", s.beta_slow);
-  if (fields.find("attention_factor")) fields.read("attention_factor", s.attention_factor.emplace());
+  const auto read = [&](const char* key, auto& out) {
+    if (const auto field = fields.find(key)) FieldReader::read(*field, out);
+  };
+  read("rope_type", s.kind);
+  read("factor", s.factor);
+  read("original_max_position_embeddings", s.original_max_position);
+  read("low_freq_factor", s.low_freq_factor);
+  read("high_freq_factor", s.high_freq_factor);
+  read("beta_fast", s.beta_fast);
+  read("beta_slow", s.beta_slow);
+  if (fields.find("attention_factor")) read("attention_factor", s.attention_factor.emplace());
   fields.finish();
   return s;
 }
@@ -243,33 +202,35 @@ struct FieldLister {
 };
 
 /// "layers": an object for each, with what it has otherwise than the model.
-void parse_layers(const json& list, ModelConfig& c, std::string_view where) {
-  require(list.is_array() && static_cast<int64_t>(list.size()) == c.num_layers,
-          "{}: 'layers' must be a list of {} objects, one for each layer", where, c.num_layers);
-  c.layers.assign(list.size(), c);
-  for (size_t i = 0; i < list.size(); ++i) {
-    FieldReader fields(list[i], fmt::format("{}: layers[{}]", where, i));
-    layer_fields(c.layers[i], c, fields);
-    fields.finish();
+void parse_layers(const Field& list, ModelConfig& c) {
+  const std::vector<Field> layers = list.elements();
+  if (static_cast<int64_t>(layers.size()) != c.num_layers)
+    list.refuse(fmt::format("must be a list of {} objects, one for each layer", c.num_layers));
+  c.layers.assign(layers.size(), c);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    FieldReader reader(layers[i]);
+    layer_fields(c.layers[i], c, reader);
+    layers[i].finish();
   }
 }
 
 }  // namespace
 
 ModelConfig parse_config(const json& object, std::string_view where) {
-  FieldReader fields(object, where);
-  if (const json* type = fields.find("model_type"))
-    require(*type == "ingrain", "{}: 'model_type' is {}; models of other programs come in through './ingrain import'",
-            where, printable(type->dump()));
+  const Field fields(object, std::string(where));
+  if (const auto type = fields.find("model_type"); type && type->json() != "ingrain")
+    type->refuse(fmt::format("is {}; models of other programs come in through './ingrain import'",
+                             printable(type->json().dump())));
   ModelConfig c;
-  model_fields(c, fields);
+  FieldReader reader(fields);
+  model_fields(c, reader);
   if (!fields.find("num_key_value_heads")) c.num_kv_heads = c.num_heads;
   if (!fields.find("head_dim")) c.head_dim = c.num_heads > 0 ? c.hidden_size / c.num_heads : 0;
   if (!fields.find("fast_intermediate_size")) c.fast_mlp_size = c.suffix_len > 0 ? c.mlp_size : 0;
   if (!fields.find("fast_post_norm")) c.fast_post_norm = c.post_norm;
-  const json* layers = fields.find("layers");
+  const auto layers = fields.find("layers");
   fields.finish();
-  if (layers) parse_layers(*layers, c, where);
+  if (layers) parse_layers(*layers, c);
   validate(c, where);
   return c;
 }

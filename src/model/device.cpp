@@ -1,6 +1,6 @@
 #include "model/device.h"
 
-#include "base/error.h"
+#include "base/option_error.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -36,36 +36,37 @@ at::Device best_device(const Gpus& gpus) {
 
 bool is_device_name(std::string_view name) { return name == "auto" || name == "cpu" || gpu_number(name); }
 
-at::Device parse_device(std::string_view name, std::string_view option, const Gpus& gpus) {
+at::Device parse_device(std::string_view name, const Gpus& gpus) {
   if (name == "auto") return best_device(gpus);
   if (name == "cpu") return at::kCPU;
+  const std::string option = "device";
   const auto number = gpu_number(name);
   if (!number)
-    fail_usage("{} '{}' is not known; choose auto, cpu, cuda (the first GPU) or cuda:N (GPU number N, from 0)", option,
-               printable(name));
+    fail_option(option, "'{}' is not known; choose auto, cpu, cuda (the first GPU) or cuda:N (GPU number N, from 0)",
+                printable(name));
   if (!gpus.kernels)
-    fail_usage(
-        "{} {}: this build has no CUDA kernels: build with nvcc on the PATH and a torch with CUDA, docs/install.md",
-        option, name);
+    fail_option(
+        option,
+        "{}: this build has no CUDA kernels: build with nvcc on the PATH and a torch with CUDA, docs/install.md", name);
   const auto& all = gpus.capabilities;
   if (all.empty())
-    fail_usage(
-        "{} {}: no GPU was found; see whether nvidia-smi lists one and its driver is new enough for this CUDA, or "
-        "choose cpu",
-        option, name);
-  if (*number >= all.size()) fail_usage("{} {}: the last GPU here is cuda:{}", option, name, all.size() - 1);
+    fail_option(option,
+                "{}: no GPU was found; see whether nvidia-smi lists one and its driver is new enough for this CUDA, or "
+                "choose cpu",
+                name);
+  if (*number >= all.size()) fail_option(option, "{}: the last GPU here is cuda:{}", name, all.size() - 1);
   const int capability = all[*number];
   if (capability < kLeastCapability)
-    fail_usage(
-        "{} {}: this GPU has compute capability {}.{}; the kernels need {}.{} or more (A100 and later); choose "
-        "another, or cpu",
-        option, name, capability / 10, capability % 10, kLeastCapability / 10, kLeastCapability % 10);
+    fail_option(option,
+                "{}: this GPU has compute capability {}.{}; the kernels need {}.{} or more (A100 and later); choose "
+                "another, or cpu",
+                name, capability / 10, capability % 10, kLeastCapability / 10, kLeastCapability % 10);
   return gpu(*number);
 }
 
-at::Device parse_device(std::string_view name, std::string_view option) {
+at::Device parse_device(std::string_view name) {
   // The driver takes a moment to answer; who wants the CPU need not wait for it.
-  return parse_device(name, option, name == "cpu" ? Gpus{} : find_gpus());
+  return parse_device(name, name == "cpu" ? Gpus{} : find_gpus());
 }
 
 std::optional<int64_t> free_memory(at::Device device) {

@@ -13,11 +13,11 @@ namespace ingrain {
 ///   "cuda"    the first GPU
 ///   "cuda:N"  GPU number N, from 0
 ///   "auto"    the first GPU that the kernels run on; the CPU where there is none or the build has no CUDA kernels
-/// UsageError naming `option` for any other word, and for a GPU that is not there or that cannot be used.
-at::Device parse_device(std::string_view name, std::string_view option = "--device");
+/// OptionError of "device" for any other word, and for a GPU that is not there or that cannot be used.
+at::Device parse_device(std::string_view name);
 
 /// The same on a machine with these GPUs.
-at::Device parse_device(std::string_view name, std::string_view option, const Gpus& gpus);
+at::Device parse_device(std::string_view name, const Gpus& gpus);
 
 /// Whether parse_device knows the word, on whatever machine.
 bool is_device_name(std::string_view name);

@@ -18,15 +18,14 @@ struct Network {
 
   /// The weights for a pass over `rows` tokens without gradients.
   const Weights& weights_for(int64_t rows) const { return quantized && rows <= kFewTokens ? *quantized : weights; }
-  static constexpr int64_t kFewTokens = 8;  // above, products with dequantized matrices are faster
+  static constexpr int64_t kFewTokens = 64;  // above, products with dequantized matrices are as fast
 };
 
 /// The fastest type that this processor multiplies natively: bf16 where it has AVX-512 bf16 or AMX, otherwise fp32.
 at::ScalarType native_compute_type(at::Device device = at::kCPU);
 
-/// "fp32", "bf16", "fp64", or "auto" for the native one. UsageError naming `option` for anything else.
-at::ScalarType parse_compute_type(std::string_view name, at::Device device = at::kCPU,
-                                  std::string_view option = "--dtype");
+/// "fp32", "bf16", "fp64", or "auto" for the native one. OptionError of "dtype" for anything else.
+at::ScalarType parse_compute_type(std::string_view name, at::Device device = at::kCPU);
 
 /// The name that parse_compute_type() knows it by. REQUIRES: one of the three.
 std::string compute_type_name(at::ScalarType type);

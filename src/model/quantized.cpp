@@ -1,6 +1,7 @@
 #include "model/quantized.h"
 
 #include "base/error.h"
+#include "base/option_error.h"
 #include "base/text.h"
 #include "model/parameters.h"
 #include "ops/memory/arena.h"
@@ -54,11 +55,11 @@ std::vector<std::string> weight_forms() {
   return out;
 }
 
-const ops::QuantizedFormat* quantized_form(std::string_view form, std::string_view option) {
+const ops::QuantizedFormat* quantized_form(std::string_view form) {
   if (form == "native") return nullptr;
   for (const ops::QuantizedFormat* format : ops::kQuantizedFormats)
     if (format->name == form) return format;
-  fail_usage("{} '{}' is not known; choose {}", option, printable(form), fmt::join(weight_forms(), ", "));
+  fail_option("weights", "'{}' is not known; choose {}", printable(form), fmt::join(weight_forms(), ", "));
 }
 
 void choose_weights(Network& model, std::string_view form) {

@@ -14,10 +14,10 @@ namespace ingrain {
 /// no multiple of 32. CPU, fp32 or bf16.
 void quantize_slow_weights(Network& model, const ops::QuantizedFormat& format);
 
-/// What --weights may be: "native", which leaves the model as it is, and the names of the formats.
+/// What LoadOptions::weights may be: "native", which leaves the model as it is, and the names of the formats.
 std::vector<std::string> weight_forms();
-/// The format of that name; nullptr for "native". UsageError naming `option` for anything else.
-const ops::QuantizedFormat* quantized_form(std::string_view form, std::string_view option = "--weights");
+/// The format of that name; nullptr for "native". OptionError of "weights" for anything else.
+const ops::QuantizedFormat* quantized_form(std::string_view form);
 /// quantize_slow_weights() by name.
 void choose_weights(Network& model, std::string_view form);
 

@@ -1,6 +1,7 @@
 #include "session/sampler.h"
 
 #include "base/error.h"
+#include "base/option_error.h"
 
 #include <algorithm>
 #include <bit>
@@ -63,26 +64,26 @@ class Falling {
 
 void validate(const SamplingOptions& o) {
   const auto check = [](bool ok, const char* option, double value, const char* rule) {
-    if (!ok) fail_usage("{} is {}; it must be {}", option, value, rule);
+    if (!ok) fail_option(option, "is {}; it must be {}", value, rule);
   };
   check(std::isfinite(o.temperature) && o.temperature >= 0, "temperature", o.temperature, "0 or more");
-  check(o.top_k >= 0, "top-k", static_cast<double>(o.top_k), "0 (all tokens) or more");
-  check(o.top_p > 0 && o.top_p <= 1, "top-p", o.top_p, "above 0 and at most 1");
-  check(o.min_p >= 0 && o.min_p <= 1, "min-p", o.min_p, "between 0 and 1");
-  check(std::isfinite(o.repetition_penalty) && o.repetition_penalty > 0, "repetition penalty", o.repetition_penalty,
+  check(o.top_k >= 0, "top_k", static_cast<double>(o.top_k), "0 (all tokens) or more");
+  check(o.top_p > 0 && o.top_p <= 1, "top_p", o.top_p, "above 0 and at most 1");
+  check(o.min_p >= 0 && o.min_p <= 1, "min_p", o.min_p, "between 0 and 1");
+  check(std::isfinite(o.repetition_penalty) && o.repetition_penalty > 0, "repetition_penalty", o.repetition_penalty,
         "above 0");
-  check(std::isfinite(o.presence_penalty), "presence penalty", o.presence_penalty, "a finite number");
-  check(std::isfinite(o.frequency_penalty), "frequency penalty", o.frequency_penalty, "a finite number");
-  check(o.penalty_window >= 0, "penalty window", static_cast<double>(o.penalty_window), "0 or more");
+  check(std::isfinite(o.presence_penalty), "presence_penalty", o.presence_penalty, "a finite number");
+  check(std::isfinite(o.frequency_penalty), "frequency_penalty", o.frequency_penalty, "a finite number");
+  check(o.penalty_window >= 0, "penalty_window", static_cast<double>(o.penalty_window), "0 or more");
   for (const auto& [id, bias] : o.logit_bias)
-    check(id >= 0 && !std::isnan(bias) && bias < INFINITY, "logit bias", bias,
+    check(id >= 0 && !std::isnan(bias) && bias < INFINITY, "logit_bias", bias,
           "a finite number or -infinity, for an id of 0 or more");
 }
 
 void validate(const SamplingOptions& o, int64_t vocabulary) {
   validate(o);
   for (const auto& [id, bias] : o.logit_bias)
-    if (id >= vocabulary) fail_usage("logit bias {}={}: the model's ids are 0 to {}", id, bias, vocabulary - 1);
+    if (id >= vocabulary) fail_option("logit_bias", "names token {}; the model's ids are 0 to {}", id, vocabulary - 1);
 }
 
 Sampler::Sampler(SamplingOptions options) : options_(std::move(options)), random_(options_.seed) { validate(options_); }
@@ -105,8 +106,10 @@ std::vector<Sampler::Candidate> Sampler::changed(std::span<const float> logits) 
   };
   for (const auto& [id, bias] : options_.logit_bias)
     if (double* const x = at(id)) *x += bias;
+  const bool penalizes =
+      options_.repetition_penalty != 1 || options_.presence_penalty != 0 || options_.frequency_penalty != 0;
   for (const auto& [id, count] : counts_) {
-    double* const x = at(id);
+    double* const x = penalizes ? at(id) : nullptr;
     if (!x) continue;
     *x = *x > 0 ? *x / options_.repetition_penalty : *x * options_.repetition_penalty;
     *x -= options_.presence_penalty + options_.frequency_penalty * static_cast<double>(count);

@@ -13,7 +13,7 @@
 
 namespace ingrain::session {
 
-/// UsageError naming the option if one is out of range.
+/// OptionError if one is out of range.
 void validate(const SamplingOptions& options);
 /// The same, and if a bias is for an id that a model with so many does not have.
 void validate(const SamplingOptions& options, int64_t vocabulary);

@@ -2,17 +2,41 @@
 
 #include "model/mixers/attention/attention.h"
 #include "ops/linear/products.h"
+#include "ops/memory/arena.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/store/store.h"
 #include "ttt/prefix.h"
 #include "ttt/suffix.h"
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
 
 namespace ingrain::session {
+namespace {
+
+/// Uninitialised, of one type. On a CPU every token streams through them: they lie in huge pages.
+std::vector<Tensor> buffers(const std::vector<std::vector<int64_t>>& sizes, const at::TensorOptions& options) {
+  std::vector<Tensor> out;
+  if (options.device().is_cpu()) {
+    std::vector<ops::cpu::Shape> shapes;
+    for (const auto& each : sizes) shapes.push_back({each, c10::typeMetaToScalarType(options.dtype())});
+    return ops::cpu::empty_side_by_side(shapes);
+  }
+  for (const auto& each : sizes) out.push_back(at::empty(each, options));
+  return out;
+}
+
+}  // namespace
 
 TokenStep::TokenStep(const Network& model, int64_t rows)
-    : config_(model.config), weights_(model.weights_for(rows)), rows_(rows), graph_(weights_.device()) {}
+    : config_(model.config),
+      weights_(model.quantized ? *model.quantized : model.weights),
+      rows_(rows),
+      graph_(weights_.device()),
+      whose_(static_cast<size_t>(rows)) {
+  std::iota(whose_.begin(), whose_.end(), 0);
+}
 
 bool TokenStep::lacks_room(int64_t needed) const { return needed > room_ && room_ < config_.widest_window(); }
 
@@ -27,15 +51,19 @@ void TokenStep::make_room(int64_t needed) {
   state_L_.clear();
   room_ = 0;
   const auto options = weights_.embedding_VD.options();
+  std::vector<std::vector<int64_t>> sizes;
   for (int64_t i = 0; i < c.num_layers; ++i) {
-    const int64_t C = std::min(std::max(c.layer(i).window, c.chunk), room);
-    const auto make = [&] { return at::empty({B, C, c.num_kv_heads, c.head_dim}, options); };
+    const int64_t C = mixer_of(c, i).recurrent() ? 0 : std::min(std::max(c.layer(i).window, c.chunk), room);
+    sizes.insert(sizes.end(), 2, {B, C, c.num_kv_heads, c.head_dim});
+  }
+  const std::vector<Tensor> rings = buffers(sizes, options);
+  for (int64_t i = 0; i < c.num_layers; ++i) {
     std::vector<Tensor>& state = state_L_.emplace_back();
+    Ring& ring = ring_L_.emplace_back();
     if (!mixer_of(c, i).recurrent()) {
-      ring_L_.push_back({make(), make()});
+      ring = {rings[static_cast<size_t>(2 * i)], rings[static_cast<size_t>(2 * i + 1)]};
       continue;
     }
-    ring_L_.emplace_back();
     for (const StatePart& part : mixer_of(c, i).state(c, i))
       state.push_back(at::zeros({B + 1, c10::multiply_integers(part.shape)},
                                 part.wide ? options.dtype(master_type(weights_.type())) : options));
@@ -44,17 +72,25 @@ void TokenStep::make_room(int64_t needed) {
   room_ = room;
 }
 
-/// Zeros, so that rows which nobody has used compute nothing strange.
+/// Zeros, so that rows which nobody has used compute nothing strange; but where fast weights are shared, those of such
+/// rows are not read.
 void TokenStep::make_row_buffers() {
   const ModelConfig& c = config_;
   const int64_t B = rows_;
   const auto options = weights_.embedding_VD.options();
   fast_S_.clear();
-  for (const Mlp& mlp : weights_.fast_S) {
-    const auto of_each = [&](const Tensor& x) { return at::zeros({B, x.size(0), x.size(1)}, options); };
-    fast_S_.push_back({{of_each(mlp.w13_FD), of_each(mlp.w2_DF)}, {}});
+  std::vector<std::vector<int64_t>> sizes;
+  for (const Mlp& mlp : weights_.fast_S)
+    for (const Tensor& x : {mlp.w13_FD, mlp.w2_DF}) sizes.push_back({B, x.size(0), x.size(1)});
+  const std::vector<Tensor> fast = buffers(sizes, options);
+  input_5B_ = at::zeros({5, B}, options.dtype(at::kLong));
+  for (size_t i = 0; i < fast.size(); i += 2) {
+    FastMlp& mlp = fast_S_.emplace_back(FastMlp{{fast[i], fast[i + 1]}, {}});
+    if (shares_fast_weights())
+      mlp.whose_B = input_5B_.select(0, 4);
+    else
+      for (const Tensor& x : {mlp.w.w13_FD, mlp.w.w2_DF}) x.zero_();
   }
-  input_4B_ = at::zeros({4, B}, options.dtype(at::kLong));
   frequency_R_ = rope_frequencies(c, weights_.device());
   h_ND_ = at::zeros({B * c.chunk + 1, c.hidden_size}, options);
   x_BD_ = at::zeros({B, c.hidden_size}, options);
@@ -82,10 +118,42 @@ void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t c
 }
 
 void TokenStep::load_fast_weights(const Rows& rows, const ttt::Memory& memory) {
+  for (int64_t row = rows.first; row < rows.first + rows.count; ++row) stop_sharing_fast_weights(row);
   for (size_t s = 0; s < fast_S_.size(); ++s) {
     rows.of(fast_S_[s].w.w13_FD).copy_(memory.W_S[s].w13_FD);
     rows.of(fast_S_[s].w.w2_DF).copy_(memory.W_S[s].w2_DF);
   }
+  for (int64_t row = rows.first; row < rows.first + rows.count; ++row) share_fast_weights(row);
+}
+
+/// Those who use the row's fast weights use another's, which are the same.
+void TokenStep::stop_sharing_fast_weights(int64_t row) {
+  int64_t next = -1;
+  for (int64_t other = 0; other < rows_; ++other) {
+    int64_t& whose = whose_[static_cast<size_t>(other)];
+    if (other == row || whose != row) continue;
+    if (next < 0) next = other;
+    whose = next;
+  }
+  whose_[static_cast<size_t>(row)] = row;
+}
+
+void TokenStep::share_fast_weights(int64_t row) {
+  if (!shares_fast_weights()) return;
+  for (int64_t other = 0; other < rows_; ++other) {
+    if (other == row || whose_[static_cast<size_t>(other)] != other || !same_fast_weights(row, other)) continue;
+    whose_[static_cast<size_t>(row)] = other;
+    return;
+  }
+}
+
+bool TokenStep::same_fast_weights(int64_t row, int64_t other) const {
+  const auto same = [&](const Tensor& x_B) {
+    const size_t bytes = static_cast<size_t>(x_B.stride(0) * x_B.element_size());
+    const auto* const x = static_cast<const char*>(x_B.const_data_ptr());
+    return std::memcmp(x + static_cast<size_t>(row) * bytes, x + static_cast<size_t>(other) * bytes, bytes) == 0;
+  };
+  return std::ranges::all_of(fast_S_, [&](const FastMlp& fast) { return same(fast.w.w13_FD) && same(fast.w.w2_DF); });
 }
 
 void TokenStep::load_output(const Rows& rows, const ttt::Memory& memory) {
@@ -94,24 +162,25 @@ void TokenStep::load_output(const Rows& rows, const ttt::Memory& memory) {
 }
 
 void TokenStep::run(std::span<const Input> inputs) {
-  const Tensor input_4B = at::empty({4, rows_}, at::kLong);
-  int64_t* const to = input_4B.data_ptr<int64_t>();
+  const Tensor input_5B = at::empty({5, rows_}, at::kLong);
+  int64_t* const to = input_5B.data_ptr<int64_t>();
   for (int64_t b = 0; b < rows_; ++b) {
     const auto [token, position] = inputs[static_cast<size_t>(b)];
     to[b] = token;
     to[rows_ + b] = position;
     to[2 * rows_ + b] = position < 0 ? rows_ * config_.chunk : b * config_.chunk + position % config_.chunk;
     to[3 * rows_ + b] = position < 0 ? rows_ : b;
+    to[4 * rows_ + b] = position < 0 ? -1 : whose_[static_cast<size_t>(b)];
   }
-  input_4B_.copy_(input_4B, /*non_blocking=*/true);
+  input_5B_.copy_(input_5B, /*non_blocking=*/true);
   graph_.run([this] { step(); });
 }
 
-/// From input_4B_ to x_BD_ and logits_BV_.
+/// From input_5B_ to x_BD_ and logits_BV_.
 void TokenStep::step() {
   const ModelConfig& c = config_;
   const Weights& w = weights_;
-  const Tensor position_B = input_4B_.select(0, 1);
+  const Tensor position_B = input_5B_.select(0, 1);
   const auto rope = rope_table_at(c, position_B, frequency_R_, master_type(w.type()));
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
@@ -126,12 +195,12 @@ void TokenStep::step() {
     RecurrentState state = state_of(block);
     const Tensor y_PB1D = run(state);
     for (size_t i = 0; i < state.size(); ++i)
-      ops::store_rows(state[i].flatten(1), state_L_[static_cast<size_t>(block)][i], input_4B_.select(0, 3));
+      ops::store_rows(state[i].flatten(1), state_L_[static_cast<size_t>(block)][i], input_5B_.select(0, 3));
     return y_PB1D;
   };
   const Carry carry{attend, recur};
-  const Tensor h_B1D = ttt::run_prefix(c, w, input_4B_.select(0, 0).unsqueeze(1), rope, rope, carry);
-  if (c.suffix_len > 0) ops::store_rows(h_B1D.select(1, 0), h_ND_, input_4B_.select(0, 2));
+  const Tensor h_B1D = ttt::run_prefix(c, w, input_5B_.select(0, 0).unsqueeze(1), rope, rope, carry);
+  if (c.suffix_len > 0) ops::store_rows(h_B1D.select(1, 0), h_ND_, input_5B_.select(0, 2));
   const Tensor x_BD = ops::primal(ttt::run_suffix(c, w, fast_S_, h_B1D, rope, carry)).select(1, 0);
   ops::copy_to(x_BD, x_BD_);
   ops::copy_to(ops::product_nt(x_BD, w.head()), logits_BV_);

@@ -75,7 +75,14 @@ class TokenStep {
   std::vector<std::vector<Tensor>> state_L_;
   RecurrentState state_of(int64_t block) const;  // views
   std::vector<FastMlp> fast_S_;
-  Tensor input_4B_;  // token, position, place in h, in states
+  // Rows often have the same fast weights: conversations that have not learned yet, or were forked from one memory.
+  // Each has a copy; in a step they use that of one of them, so that it is read once. By whom: a row that uses its own.
+  std::vector<int64_t> whose_;
+  void share_fast_weights(int64_t row);
+  void stop_sharing_fast_weights(int64_t row);
+  bool same_fast_weights(int64_t row, int64_t other) const;
+  bool shares_fast_weights() const { return weights_.device().is_cpu() && weights_.type() != at::kDouble; }
+  Tensor input_5B_;  // token, position, place in h, in states, whose fast weights
   Tensor frequency_R_;
   Tensor h_ND_;  // prefix outputs of every row's unfinished chunk, [B * b + 1, D]; the last is for rows without a token
   Tensor x_BD_, logits_BV_;

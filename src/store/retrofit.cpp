@@ -1,6 +1,7 @@
 #include "store/retrofit.h"
 
 #include "base/error.h"
+#include "base/option_error.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 
@@ -12,23 +13,24 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
   require(base.suffix_len == 0, "{}: has fast MLPs in its last {} blocks already; retrofit a model that has none",
           where, base.suffix_len);
   const auto at_least_one = [](const char* option, int64_t value) {
-    if (value < 1) fail_usage("{} is {}; it must be at least 1", option, value);
+    if (value < 1) fail_option(option, "is {}; it must be at least 1", value);
   };
   ModelConfig c = base;
   c.suffix_len = o.suffix.value_or(std::max<int64_t>(1, base.num_layers / 4));
   c.fast_mlp_size = o.fast_mlp.value_or(std::max<int64_t>(1, base.mlp_size / 3));
-  at_least_one("--window", o.window);
-  at_least_one("--chunk", o.chunk);
-  at_least_one("--suffix", c.suffix_len);
-  at_least_one("--fast-mlp", c.fast_mlp_size);
+  at_least_one("window", o.window);
+  at_least_one("chunk", o.chunk);
+  at_least_one("suffix", c.suffix_len);
+  at_least_one("fast_mlp", c.fast_mlp_size);
   if (o.start == FastStart::copied && c.fast_mlp_size > base.mlp_size)
-    fail_usage("--fast-mlp is {}; the MLPs of {} that it copies from are {} wide; choose less, or --start random",
-               c.fast_mlp_size, where, base.mlp_size);
+    fail_option("fast_mlp", "is {}; the MLPs of {} that it copies from are {} wide; choose less, or start at random",
+                c.fast_mlp_size, where, base.mlp_size);
   if (c.suffix_len > base.num_layers)
-    fail_usage("--suffix is {}; {} has {} blocks", c.suffix_len, where, base.num_layers);
+    fail_option("suffix", "is {}; {} has {} blocks", c.suffix_len, where, base.num_layers);
   if (o.window > base.widest_window())
-    fail_usage("--window is {}; {} was made for a window of {}", o.window, where, base.widest_window());
-  if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr)) fail_usage("--inner-lr is {}; it must be positive", o.inner_lr);
+    fail_option("window", "is {}; {} was made for a window of {}", o.window, where, base.widest_window());
+  if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr))
+    fail_option("inner_lr", "is {}; it must be positive", o.inner_lr);
   c.change_layers([&](LayerSpec& layer) { layer.window = std::min(layer.window, o.window); });
   c.join_layers();
   c.chunk = o.chunk;

@@ -23,7 +23,7 @@ struct RetrofitOptions {
   uint64_t seed = 1;  // of random w1 and w3
 };
 
-/// `base` with the new parts. UsageError naming the option if one does not fit; Error if `base` (called `where` in the
+/// `base` with the new parts. OptionError if one does not fit; Error if `base` (called `where` in the
 /// text) has fast MLPs already.
 ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& options, std::string_view where);
 

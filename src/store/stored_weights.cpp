@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "base/text.h"
 #include "base/checksum.h"
 #include "store/model_files.h"
@@ -15,14 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *kAdapter = "adapter.safetensors", *kBase = "base.json";
-
-std::string text_field(const nlohmann::json& object, const char* key, const fs::path& path) {
-  require(object.is_object() && object.contains(key) && object[key].is_string(),
-          "{}: '{}' is missing or no string; "
-          "the file looks like {{\"model\": \"../base\", \"fingerprint\": \"0123456789abcdef\"}}",
-          path.string(), key);
-  return object[key].get<std::string>();
-}
 
 /// How an adapter in `folder` names its base: relative where both lie on one tree.
 std::string reference_to(const fs::path& base, const fs::path& folder) {
@@ -54,8 +47,10 @@ StoredWeights::StoredWeights(const fs::path& path) : decoder_(open_decoder(path)
 void StoredWeights::open_base(const fs::path& folder) {
   const fs::path file = folder / kBase;
   const nlohmann::json json = read_json(file, 1 << 16);
-  base_path_ = (folder / text_field(json, "model", file)).lexically_normal();
-  const std::string wanted = text_field(json, "fingerprint", file);
+  const Field fields(json, file.string(),
+                     "; the file looks like {\"model\": \"../base\", \"fingerprint\": \"0123456789abcdef\"}");
+  base_path_ = (folder / fields.at("model").string()).lexically_normal();
+  const std::string wanted = fields.at("fingerprint").string();
   require(fs::exists(*base_path_),
           "{}: the base of this adapter is not at {}; put the model {} there, or correct 'model'", file.string(),
           base_path_->string(), printable(wanted));

@@ -6,7 +6,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 
 namespace ingrain::tokenizer {
 namespace {
@@ -27,7 +29,7 @@ class Members {
   Members(std::string_view text, const std::string& source) {
     if (text.empty()) return;
     Json document = parse_json(text, source);
-    require(document.is_object(), "{} is {}; an object is expected", source, document.type_name());
+    if (!document.is_object()) Field(document, source).refuse("must be an object");
     const nlohmann::ordered_json ordered = nlohmann::ordered_json::parse(text);
     for (const auto& [name, value] : ordered.items()) set(name, document[name]);
   }
@@ -89,12 +91,15 @@ class Reader {
     const Json* control = config_.find("chat_control_tokens");
     if (!control || control->is_null()) return;
     spec_.chat_control_tokens.emplace();
-    const Field list(*control, where("tokenizer_config.json") + ": field 'chat_control_tokens'");
-    for (const Field& token : list.elements()) spec_.chat_control_tokens->push_back(token.string());
+    for (const Field& token : of_config("chat_control_tokens", *control).elements())
+      spec_.chat_control_tokens->push_back(token.string());
   }
 
  private:
   std::string where(const char* file) const { return spec_.source + "'s " + file; }
+  Field of_config(const std::string& name, const Json& value) const {
+    return Field(value, json_file(where("tokenizer_config.json")), name);
+  }
 
   void read_map(const Members& map) {
     for (const auto& [name, value] : map) {
@@ -115,8 +120,7 @@ class Reader {
     const std::string* content = content_of(value);
     if (!content || content->empty()) return;
     AddedToken token{.content = *content, .special = true};
-    if (value.is_object())
-      token = read_added_token(Field(value, where("tokenizer_config.json") + ": field '" + name + "'"), 0);
+    if (value.is_object()) token = read_added_token(of_config(name, value), 0);
     token.special = true;
     named_.emplace_back(name, std::move(token));
   }
@@ -137,16 +141,14 @@ class Reader {
   }
 
   void read_listed() {
-    const Field list(*config_.find("added_tokens_decoder"),
-                     where("tokenizer_config.json") + ": field 'added_tokens_decoder'");
-    require(list.json().is_object(), "{} is {}; an object of ids and tokens is expected", list.name(),
-            list.json().type_name());
+    const Field list = of_config("added_tokens_decoder", *config_.find("added_tokens_decoder"));
+    if (!list.json().is_object()) list.refuse("must be an object of ids and tokens");
     for (const auto& [key, value] : list.json().items()) {
       int32_t id = -1;
       const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
       require(error == std::errc() && end == key.data() + key.size() && id >= 0 && id < kMaxTokenId,
               "{}: '{}' is no id; a number below {} is expected", list.name(), printable(key), kMaxTokenId);
-      known_[id] = read_added_token(Field(value, list.name() + " '" + key + "'"), id);
+      known_[id] = read_added_token(list.member(key, value), id);
     }
   }
 
@@ -157,7 +159,7 @@ class Reader {
              std::any_of(extra_.begin(), extra_.end(), same);
     };
     for (const auto& [content, value] : added) {
-      const Field field(value, where("added_tokens.json") + ": token '" + printable(content) + "'");
+      const Field field(value, json_file(where("added_tokens.json")), printable(content));
       const auto id = static_cast<int32_t>(field.integer(0, kMaxTokenId - 1));
       require(content.size() <= kMaxAddedBytes, "{} has {} bytes; at most {} are accepted", field.name(),
               content.size(), kMaxAddedBytes);
@@ -258,11 +260,11 @@ AddedToken read_added_token(const Field& field, int32_t id) {
   token.content = field.at("content").string();
   require(token.content.size() <= kMaxAddedBytes, "{}: 'content' has {} bytes; at most {} are accepted", field.name(),
           token.content.size(), kMaxAddedBytes);
-  token.special = field.flag("special");
-  token.normalized = field.flag("normalized", !token.special);
-  token.lstrip = field.flag("lstrip");
-  token.rstrip = field.flag("rstrip");
-  token.single_word = field.flag("single_word");
+  token.special = field.boolean("special").value_or(false);
+  token.normalized = field.boolean("normalized").value_or(!token.special);
+  token.lstrip = field.boolean("lstrip").value_or(false);
+  token.rstrip = field.boolean("rstrip").value_or(false);
+  token.single_word = field.boolean("single_word").value_or(false);
   return token;
 }
 

@@ -1,7 +1,7 @@
 // What the files beside a tokenizer.json say of its tokens.
 #pragma once
 
-#include "tokenizer/json_fields.h"
+#include "base/json_fields.h"
 #include "tokenizer/tokenizer.h"
 
 namespace ingrain::tokenizer {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/gguf_ends.h"
+#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/files_beside.h"
 
 #include <nlohmann/json.hpp>

@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "base/text.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/json_fields.h"
 #include "tokenizer/files_beside.h"
 #include "tokenizer/vocabulary.h"
 
@@ -17,14 +17,13 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr uint64_t kMaxFileBytes = 256u << 20;
+constexpr int kMaxNesting = 8;  // of Sequences inside Sequences
 
 void read_vocabulary(const Field& model, TokenizerSpec& spec) {
   const Field vocab = model.at("vocab");
-  require(vocab.json().is_object(), "{} is {}; an object of tokens and ids is expected", vocab.name(),
-          vocab.json().type_name());
+  if (!vocab.json().is_object()) vocab.refuse("must be an object of tokens and ids");
   for (const auto& [written, value] : vocab.json().items()) {
-    const Field entry(value, vocab.name() + ", token '" + printable(written) + "'");
-    const auto id = static_cast<size_t>(entry.integer(0, kMaxTokenId - 1));
+    const auto id = static_cast<size_t>(vocab.member(written, value).integer(0, kMaxTokenId - 1));
     require(!written.empty(), "{}: the empty string is not a token", vocab.name());
     if (id >= spec.tokens.size()) spec.tokens.resize(id + 1);
     require(spec.tokens[id].empty(), "{}: '{}' and '{}' have the same id {}", vocab.name(), printable(spec.tokens[id]),
@@ -50,20 +49,20 @@ void read_merges(const Field& model, TokenizerSpec& spec) {
 }
 
 void read_model(const Field& model, TokenizerSpec& spec) {
-  const std::string type = model.string_or("type", "BPE");
+  const std::string type = model.string("type").value_or("BPE");
   require(type == "BPE", "{} has the type '{}'; only byte-level BPE is supported", model.name(), printable(type));
-  require(!model.flag("byte_fallback"),
+  require(!model.boolean("byte_fallback").value_or(false),
           "{}: 'byte_fallback' is set; only byte-level BPE, which needs none, is "
           "supported",
           model.name());
   for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
-    require(model.string_or(affix, "").empty(), "{}: '{}' is set, which is not supported", model.name(), affix);
+    require(model.string(affix).value_or("").empty(), "{}: '{}' is set, which is not supported", model.name(), affix);
   if (const auto dropout = model.find("dropout"))
     require(dropout->json().is_number() && dropout->json().get<double>() == 0,
             "{}: dropout makes ids random; set it to null", dropout->name());
-  spec.ignore_merges = model.flag("ignore_merges");
-  spec.fuse_unk = model.flag("fuse_unk");
-  if (model.find("unk_token")) spec.unk_token = model.at("unk_token").string();
+  spec.ignore_merges = model.boolean("ignore_merges").value_or(false);
+  spec.fuse_unk = model.boolean("fuse_unk").value_or(false);
+  spec.unk_token = model.string("unk_token");
   read_vocabulary(model, spec);
   read_merges(model, spec);
 }
@@ -86,7 +85,7 @@ PreTokenizerStep read_split(const Field& field) {
   step.kind = literal ? PreTokenizerStep::Kind::literal : PreTokenizerStep::Kind::regex;
   step.pattern = pattern.at(literal ? "String" : "Regex").string();
   step.behavior = read_behavior(field.at("behavior"));
-  step.invert = field.flag("invert");
+  step.invert = field.boolean("invert").value_or(false);
   return step;
 }
 
@@ -103,15 +102,16 @@ bool read_pre_tokenizer(const Field& field, int depth, std::vector<PreTokenizerS
     return ended;
   }
   if (type == "ByteLevel") {
-    if (field.flag("add_prefix_space", true)) steps.push_back({.kind = PreTokenizerStep::Kind::prefix_space});
-    if (field.flag("use_regex", true)) {
+    if (field.boolean("add_prefix_space").value_or(true))
+      steps.push_back({.kind = PreTokenizerStep::Kind::prefix_space});
+    if (field.boolean("use_regex").value_or(true)) {
       const auto gpt2 = named_pre_tokenizer("gpt2", field.name());
       steps.insert(steps.end(), gpt2.begin(), gpt2.end());
     }
     return true;
   }
   if (type == "Digits") {
-    steps.push_back(digits_step(field.flag("individual_digits")));
+    steps.push_back(digits_step(field.boolean("individual_digits").value_or(false)));
     return false;
   }
   require(type == "Split", "{} has the type '{}'; ByteLevel, Split, Digits and Sequence are supported", field.name(),
@@ -184,7 +184,7 @@ void read_added_tokens(const Field& list, TokenizerSpec& spec) {
 Tokenizer Tokenizer::from_json(std::string_view json, const FilesBeside& beside, const std::string& source,
                                int32_t rows) {
   const Json document = parse_json(json, source);
-  const Field root(document, source, Field::Root{});
+  const Field root(document, source);
   TokenizerSpec spec;
   spec.source = source;
   read_model(root.at("model"), spec);

@@ -1,3 +1,5 @@
+#include "tokenizer/normal_form.h"
+
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -5,7 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 namespace ingrain::tokenizer {
 namespace {

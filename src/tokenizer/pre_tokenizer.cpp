@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "tokenizer/unicode16.h"
 
 namespace ingrain::tokenizer {

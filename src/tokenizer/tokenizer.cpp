@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "base/checksum.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/bpe.h"

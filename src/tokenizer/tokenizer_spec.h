@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "tokenizer/normal_form.h"
 #include "tokenizer/regex.h"
-#include "tokenizer/utf8.h"
 
 namespace ingrain::tokenizer {
 

@@ -4,7 +4,7 @@
 #include <bitset>
 #include <cstdint>
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 namespace ingrain::tokenizer {
 namespace {

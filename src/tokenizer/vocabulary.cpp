@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "tokenizer/byte_alphabet.h"
 
 namespace ingrain::tokenizer {
 namespace {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "base/text.h"
 #include "base/checksum.h"
 #include "store/model_files.h"
@@ -55,13 +56,6 @@ SafetensorsFile open_whole(const fs::path& path) {
   return file;
 }
 
-int64_t whole_number(const json& state, const char* field, const fs::path& path) {
-  const auto found = state.find(field);
-  require(found != state.end() && found->is_number_unsigned() && found->get<uint64_t>() < (uint64_t{1} << 62),
-          "{}: metadata 'state' has no whole number '{}'; the file is damaged", path.string(), field);
-  return found->get<int64_t>();
-}
-
 /// The differences that would make another model, by field.
 void check_same_model(const SafetensorsFile& file, const ModelConfig& config) {
   const json there = json_of(file, "config"), here = to_json(config);
@@ -90,8 +84,8 @@ uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
   check_same_model(file, trainer.run().model.config);
   check_same_frozen(file, trainer.frozen() ? trainer.frozen()->fingerprint : "");
   const json state = json_of(file, "state");
-  require(state.is_object(), "{}: metadata 'state' is not an object; the file is damaged", file.path().string());
-  const auto number = [&](const char* field) { return whole_number(state, field, file.path()); };
+  const Field fields(state, file.path().string() + ": metadata 'state'", "; the file is damaged");
+  const auto number = [&](const char* name) { return fields.at(name).integer(0, int64_t{1} << 62); };
   const auto targets = trainer.state();
   require(targets.size() == file.tensors().size(),
           "{}: holds {} tensors, this run has {}; were train.train_only changed?", file.path().string(),
@@ -102,7 +96,7 @@ uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
             "{}: tensor '{}' has another shape or type than this run's", file.path().string(), name);
   }
   data::LoaderState loader;
-  from_json(state.contains("loader") ? state["loader"] : json(), loader);
+  from_json(fields.at("loader").json(), loader);
   trainer.restore({number("step"), number("tokens"), number("skipped"), number("skipped_in_a_row")},
                   number("optimizer_steps"), loader);
   for (const auto& [name, target] : targets) target.copy_(read_tensor(file, name));
@@ -203,7 +197,7 @@ Resumed resume_newest(Trainer& trainer) {
     resumed.log_bytes = load_into(trainer, *file);
     return resumed;
   }
-  fail("{}: no checkpoint to resume from{}; leave out --resume to begin the run", folder.string(),
+  fail("{}: no checkpoint to resume from{}; begin the run without resuming", folder.string(),
        resumed.damaged.empty() ? "" : fmt::format(" ({})", fmt::join(resumed.damaged, "; ")));
 }
 
@@ -231,8 +225,7 @@ void export_model(const fs::path& checkpoint, const fs::path& folder, at::Scalar
 
 void export_model(const Trainer& trainer) {
   const RunConfig& run = trainer.run();
-  write_model(run.checkpoint.model, run.model.config, trainer.master(),
-              parse_compute_type(run.checkpoint.model_dtype, at::kCPU, "checkpoint.model_dtype"),
+  write_model(run.checkpoint.model, run.model.config, trainer.master(), parse_compute_type(run.checkpoint.model_dtype),
               trainer.frozen() ? trainer.frozen()->folder : fs::path(), run.data.tokenizer);
 }
 

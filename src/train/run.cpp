@@ -53,7 +53,7 @@ class Run {
     make_writable(config.checkpoint.folder, "checkpoint.folder");
     check_model_place(config.checkpoint.model);
     require(options.resume || list_checkpoints(config.checkpoint.folder).empty(),
-            "{}: holds checkpoints of an earlier run; continue it with --resume, or choose another checkpoint.folder",
+            "{}: holds checkpoints of an earlier run; resume it, or choose another checkpoint.folder",
             config.checkpoint.folder.string());
     trainer_ = std::make_unique<Trainer>(config);
     check_space(*trainer_);
@@ -73,7 +73,7 @@ class Run {
   RunEnd operator()() {
     loop();
     if (!trainer_->done()) {
-      say(fmt::format("interrupted after step {}; {} is written; continue with --resume", trainer_->counters().step,
+      say(fmt::format("interrupted after step {}; {} is written; resume to go on", trainer_->counters().step,
                       checkpoint().string()));
       return RunEnd::interrupted;
     }

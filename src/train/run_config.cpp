@@ -1,6 +1,7 @@
 #include "train/run_config.h"
 
 #include "base/error.h"
+#include "base/option_error.h"
 #include "base/text.h"
 #include "tokenizer/tokenizer.h"
 #include "model/device.h"
@@ -113,7 +114,13 @@ void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model
   given.erase("preset"), given.erase("folder");
   require(preset_name.empty() || model.folder.empty(), "{}: [model] has both a preset and a folder; keep one of them",
           source);
-  if (!preset_name.empty()) fields = to_json(preset(preset_name));
+  if (!preset_name.empty()) {
+    try {
+      fields = to_json(preset(preset_name));
+    } catch (const OptionError& e) {
+      fail("{}: {}", in.describe("model.preset"), e.reason());
+    }
+  }
   if (!model.folder.empty()) fields = to_json(load_config(model.folder / "config.json"));
   // A preset's vocabulary gives way to that of the data.
   if (!preset_name.empty()) fields.erase("vocab_size"), fields.erase("bos_token_id"), fields.erase("eos_token_id");
@@ -234,6 +241,14 @@ RunConfig parse_run_config(const SettingMap& settings, const std::string& source
   if (run.train.mode == Mode::meta) ttt::require_meta_trainable(run.model.config, source);
   check_train_only(run, in);
   return run;
+}
+
+at::Device device_of(const RunConfig& run) {
+  try {
+    return parse_device(run.train.device);
+  } catch (const OptionError& e) {
+    fail_usage("train.{} {}", e.option(), e.reason());
+  }
 }
 
 RunConfig load_run_config(const fs::path& path, const std::vector<std::string>& overrides) {

@@ -69,11 +69,14 @@ struct RunConfig {
 };
 
 /// Reads run.toml and `--set` words. What the model leaves open (vocabulary, bos) is taken from the data.
-/// Error naming file, line, setting and remedy; UsageError for a malformed override.
+/// Error naming file, line, setting and remedy; OptionError for a malformed override.
 RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 
 /// The same from settings that are already read; `source` names them in errors.
 RunConfig parse_run_config(const SettingMap& settings, const std::string& source);
+
+/// Where a run computes. UsageError that names train.device if that cannot be had here.
+at::Device device_of(const RunConfig& run);
 
 /// The whole configuration, defaults included, as text that load_run_config reads back.
 std::string resolved_toml(const RunConfig& config);

@@ -35,14 +35,14 @@ Tensor figures(const ttt::OuterLoss& loss) {
 }
 
 at::ScalarType compute_type(const RunConfig& run, at::Device device) {
-  return parse_compute_type(run.train.dtype, device, "train.dtype");
+  return parse_compute_type(run.train.dtype, device);
 }
 
 }  // namespace
 
 Trainer::Trainer(const RunConfig& run)
     : run_(run),
-      device_(parse_device(run.train.device, "train.device")),
+      device_(device_of(run)),
       recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_))),
       master_(first_weights()),
       compute_(convert(c_, master_, compute_type(run, device_), device_)),

@@ -35,7 +35,7 @@ void check_same_tokenizer(const data::Corpus& corpus, const data::Corpus& traini
           "nothing; prepare it with the training data's tokenizer",
           corpus.path().string(), here.tokenizer, training.path().string(), there.tokenizer);
   require(here.bos == there.bos,
-          "{}: its documents begin with id {}, the training data's ({}) with {}; prepare it with --bos {}",
+          "{}: its documents begin with id {}, the training data's ({}) with {}; prepare it with {} as the id",
           corpus.path().string(), here.bos, training.path().string(), there.bos, there.bos);
 }
 

@@ -69,4 +69,13 @@ KvCache KvCache::clone() const {
   return out;
 }
 
+KvCache KvCache::map(const std::function<Tensor(const Tensor& x)>& of) const {
+  KvCache out;
+  if (length() == 0) return out;
+  out.k_BCGd_ = of(k_BCGd_.narrow(1, begin_, length()));
+  out.v_BCGd_ = of(v_BCGd_.narrow(1, begin_, length()));
+  out.end_ = length();
+  return out;
+}
+
 }  // namespace ingrain::ttt

@@ -3,6 +3,8 @@
 
 #include "ops/windowed_attention/windowed_attention.h"
 
+#include <functional>
+
 namespace ingrain::ttt {
 
 /// A queue of positions: append at the end, forget at the front. Appending costs the new positions only (amortised):
@@ -24,6 +26,8 @@ class KvCache {
 
   /// A copy that shares nothing.
   KvCache clone() const;
+  /// What is kept and no room: of(keys) and of(values), [B, length, G, d].
+  KvCache map(const std::function<Tensor(const Tensor& x)>& of) const;
 
  private:
   void move(int64_t capacity, const Tensor& like_k, const Tensor& like_v);

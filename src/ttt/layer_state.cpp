@@ -69,20 +69,27 @@ void LayerState::load(const ModelConfig& c, const ReadCounts& read, at::ScalarTy
 }
 
 LayerState LayerState::fork() const {
+  if (recurrent()) return map([](const Tensor& x) { return x.clone(); });
+  LayerState out = *this;
+  out.state_ = kv().clone();
+  return out;
+}
+
+LayerState LayerState::map(const std::function<Tensor(const Tensor& x)>& of) const {
   LayerState out = *this;
   if (!recurrent()) {
-    out.state_ = kv().clone();
+    out.state_ = kv().map(of);
     return out;
   }
-  const auto clone = [](const RecurrentState& state) {
+  const auto map_all = [&](const RecurrentState& state) {
     RecurrentState copy;
-    for (const Tensor& x : state) copy.push_back(x.clone());
+    for (const Tensor& x : state) copy.push_back(of(x));
     return copy;
   };
   auto& [now, before_chunk] = std::get<Recurrent>(out.state_);
   const bool same = same_tensors(now, before_chunk);
-  now = clone(now);
-  before_chunk = same ? now : clone(before_chunk);
+  now = map_all(now);
+  before_chunk = same ? now : map_all(before_chunk);
   return out;
 }
 

@@ -44,6 +44,8 @@ class LayerState {
   void load(const ModelConfig& config, const ReadCounts& read, at::ScalarType compute, const Take& take);
 
   LayerState fork() const;
+  /// A copy with of(x) in place of each of its tensors.
+  LayerState map(const std::function<Tensor(const Tensor& x)>& of) const;
 
  private:
   struct Recurrent {

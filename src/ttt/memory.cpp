@@ -2,15 +2,43 @@
 
 #include "base/error.h"
 #include "ops/linear/products.h"
+#include "ttt/page_place.h"
 
 namespace ingrain::ttt {
 
 Memory Memory::fork() const {
   Memory out = *this;
-  for (Mlp& mlp : out.W_S) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
+  for (Mlp& mlp : out.W_S)  // the CPU's steps do not write to what is used elsewhere; a GPU's graphs do
+    if (!mlp.w13_FD.is_cpu()) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
   for (LayerState& layer : out.layer_L) layer = layer.fork();
   for (Tensor* x : {&out.h_BbD, &out.target_Bb, &out.valid_Bb, &out.x_BD})
     if (x->defined()) *x = x->clone();
+  if (h_BbD.defined() && h_BbD.size(1) < target_Bb.size(1)) {  // of a packed one
+    out.h_BbD = at::zeros({h_BbD.size(0), target_Bb.size(1), h_BbD.size(2)}, h_BbD.options());
+    out.h_BbD.narrow(1, 0, h_BbD.size(1)).copy_(h_BbD);
+  }
+  return out;
+}
+
+Memory Memory::packed() const {
+  const bool on_cpu = !W_S.empty() ? W_S[0].w13_FD.is_cpu() : !x_BD.defined() || x_BD.is_cpu();
+  if (!on_cpu) return fork();
+  uint64_t bytes = 0;
+  map([&](const Tensor& x) {
+    bytes += aligned(x.nbytes());
+    return x;
+  });
+  PagePlace place(bytes);
+  return map([&](const Tensor& x) { return place.copy(x); });
+}
+
+Memory Memory::map(const std::function<Tensor(const Tensor& x)>& of) const {
+  Memory out = *this;
+  for (Mlp& mlp : out.W_S) mlp = {of(mlp.w13_FD), of(mlp.w2_DF)};
+  for (LayerState& layer : out.layer_L) layer = layer.map(of);
+  if (h_BbD.defined()) out.h_BbD = of(h_BbD.narrow(1, 0, filled));
+  for (Tensor* x : {&out.target_Bb, &out.valid_Bb, &out.x_BD})
+    if (x->defined()) *x = of(*x);
   return out;
 }
 

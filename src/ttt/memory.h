@@ -8,8 +8,8 @@
 
 namespace ingrain::ttt {
 
-/// Everything that later tokens depend on. Copying it shares the tensors, which reading changes in place; fork() shares
-/// nothing.
+/// Everything that later tokens depend on. Copying it shares the tensors, which reading changes in place; what becomes
+/// of a fork() and of what it was forked from is independent (on a CPU they share fast weights until a step of either).
 struct Memory {
   int64_t position = 0;             // tokens read
   std::vector<Mlp> W_S;             // fast weights, [B, ...], fp32 (fp64)
@@ -24,9 +24,16 @@ struct Memory {
   int64_t batch() const { return W_S.empty() ? (x_BD.defined() ? x_BD.size(0) : 1) : W_S[0].w13_FD.size(0); }
   int64_t chunk_begin() const { return position - filled; }  // position of the unfinished chunk's first token
   Memory fork() const;
+  /// A copy that shares nothing, to be kept and not read on with: no room for more, and on a CPU in pages of its own,
+  /// which go back to the kernel with it. fork() of it is as fork() of this one.
+  Memory packed() const;
   /// Its tensors, each [B, ...], by the names that they have in a memory file; the unfinished chunk's are cut to the
   /// tokens that are there.
   void visit(const std::function<void(const std::string& name, const Tensor& x)>& visit) const;
+
+ private:
+  /// A copy that has of(x) in place of each tensor, of which it is given what is there.
+  Memory map(const std::function<Tensor(const Tensor& x)>& of) const;
 };
 
 /// A memory that has read nothing, for B sequences.

@@ -4,7 +4,7 @@
 #include "serve/http/reply_head.h"
 #include "serve/http/request_reader.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <nlohmann/json.hpp>
 
@@ -35,7 +35,7 @@ void check_request(const RequestReader& reader, const HttpOptions& options) {
   check(request.body.size() <= options.max_body);
   check(request.path.starts_with('/') && request.path.find('\0') == std::string::npos);
   check(("/" + request.path + "/").find("/../") == std::string::npos);
-  check(ingrain::tokenizer::valid_utf8_length(request.path, 0) == request.path.size());
+  check(ingrain::is_utf8(request.path));
   // HTTP/1.0 may leave it empty.
   if (const auto host = request.headers.find("Host"); host != request.headers.end() && !host->second.empty()) {
     check(host_allowed(host->second, options));

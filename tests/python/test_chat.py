@@ -216,6 +216,6 @@ def test_stops_biases_and_seeds_that_cannot_be_meant(ingrain):
     assert "two are read" in done.stderr and done.returncode == 0
     assert "two are read" not in ingrain(*plain, "--prompt", "Q").stderr
     done = ingrain(*plain, "--prompt", "Q", "--logit-bias", "99999=5")
-    assert done.returncode == 2 and "logit bias" in done.stderr and "259" in done.stderr
+    assert done.returncode == 2 and "--logit-bias" in done.stderr and "259" in done.stderr
     done = ingrain(*plain, "--prompt", "Q", "--seed", "-1")
     assert done.returncode == 2 and "--seed" in done.stderr and "0 or more" in done.stderr

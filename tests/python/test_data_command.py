@@ -93,7 +93,7 @@ def test_extensions_choose_files_in_folders(tmp_path):
         (["prepare", "in.jsonl", "--out", "out", "--tokenizer", TOKENIZER, "--bos", 10**6], 2, ["--bos"]),
         (["prepare", "in.jsonl", "--out", "out", "--tokenizer", TOKENIZER, "--bos", -1], 2, ["--bos"]),
         (["prepare", "in.jsonl", "--out", "out", "--tokenizer", TOKENIZER, "--bos", 0, "--shard-tokens", 0], 2, ["shard-tokens"]),
-        (["prepare", "in.jsonl", "--out", "out", "--tokenizer", TOKENIZER, "--bos", 0, "--field", "body"], 1, ["in.jsonl:1", "--field"]),
+        (["prepare", "in.jsonl", "--out", "out", "--tokenizer", TOKENIZER, "--bos", 0, "--field", "body"], 1, ["in.jsonl:1", "as the field"]),
         (["prepare", "in.jsonl", "--out", "in.jsonl", "--tokenizer", TOKENIZER, "--bos", 0], 1, ["in.jsonl", "exists"]),
         (["info", "in.jsonl", "--type", "float"], 2, ["u16"]),
         (["info", "."], 1, ["manifest.json"]),

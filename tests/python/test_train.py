@@ -94,7 +94,7 @@ def test_an_interrupt_writes_a_checkpoint_and_ends_in_order(folder, number):
     process.send_signal(number)
     process.send_signal(number)  # as timeout does: the second within two seconds is not more
     out = finish(process, 128 + number)
-    assert "ingrain: stopping; a checkpoint is written" in out and "continue with --resume" in out
+    assert "ingrain: stopping; a checkpoint is written" in out and "resume to go on" in out
     assert len(list((folder / "run").glob("checkpoint-*"))) == 1
 
 
@@ -114,7 +114,7 @@ def test_refusals_are_sentences_with_a_remedy(folder):
 
     assert "did you mean 'train.steps'" in refused(1, "--set", "train.stepz=1")
     assert "section.key=value" in refused(2, "--set", "steps")
-    assert "leave out --resume" in refused(1, "--resume")
+    assert "without resuming" in refused(1, "--resume")
     (folder / "run.toml").write_text("[train\n")
     assert "run.toml:1" in refused(1)
     (folder / "run.toml").unlink()

@@ -126,7 +126,7 @@ def test_a_name_that_is_empty_names_nothing_and_is_refused(ingrain, tmp_path, wo
 def test_ids_beyond_the_vocabulary_are_refused_before_the_work(ingrain, memory):
     for words in (("chat", READER), ("ask", memory, "q", "--model", READER), ("generate", READER, "--prompt", "x")):
         done = ingrain(*words, "--logit-bias", "8192=1", input="q\n")
-        refused(done, 2, "logit bias 8192")
+        refused(done, 2, "--logit-bias names token 8192")
         assert done.stdout == ""
 
 

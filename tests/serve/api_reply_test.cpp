@@ -30,6 +30,18 @@ std::vector<std::pair<std::string, Json>> events_of(const std::string& bytes) {
   return out;
 }
 
+using Kind = AnswerPart::Kind;
+
+SaidPiece said(std::string text, Kind kind = Kind::text) { return {.kind = kind, .text = std::move(text)}; }
+
+/// A whole call of f, as it comes.
+std::vector<SaidPiece> call_pieces(size_t call, const std::string& arguments) {
+  return {{.kind = Kind::call, .text = "f", .call = call, .id = "c"},
+          {.kind = Kind::arguments, .text = arguments.substr(0, 1), .call = call},
+          {.kind = Kind::arguments, .text = arguments.substr(1), .call = call},
+          {.kind = Kind::call_end, .call = call}};
+}
+
 std::vector<std::string> names_of(const std::vector<std::pair<std::string, Json>>& events) {
   std::vector<std::string> out;
   for (const auto& [name, data] : events) {
@@ -85,8 +97,8 @@ TEST(ApiReply, a_chat_answer_has_its_reason) {
 TEST(ApiReply, chunks_have_null_usage_but_the_last) {
   const ChatChunks chunks(kHead, true);
   EXPECT_EQ(chunks.begin(0)["choices"][0]["delta"]["role"], "assistant");
-  EXPECT_TRUE(chunks.text(0, "a", nullptr)["usage"].is_null());
-  EXPECT_EQ(chunks.text(0, "a", nullptr)["choices"][0]["delta"], Json({{"content", "a"}}));
+  EXPECT_TRUE(chunks.piece(0, said("a"), nullptr)["usage"].is_null());
+  EXPECT_EQ(chunks.piece(0, said("a"), nullptr)["choices"][0]["delta"], Json({{"content", "a"}}));
   EXPECT_EQ(chunks.usage({3, 1, 2}, {})["usage"]["prompt_tokens"], 3);
   EXPECT_TRUE(chunks.usage({}, {})["choices"].empty());
 }
@@ -95,8 +107,9 @@ TEST(ApiReply, events_of_a_response_come_in_the_apis_order_with_rising_numbers) 
   const Json begun = response_begun(kHead, {{"store", true}});
   ResponseEvents events(begun);
   std::string bytes = events.begin();
-  bytes += events.text("Hel", nullptr);
-  bytes += events.text("lo", nullptr);
+  bytes += events.piece(said("Hel"), nullptr);
+  bytes += events.piece(said("lo"), nullptr);
+  for (const SaidPiece& piece : call_pieces(0, "{}")) bytes += events.piece(piece, nullptr);
   std::vector<std::string> ids = events.ids();
   const Json call = {{"id", "c"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{}"}}}};
   const Json output = output_items({"Hello", Json::array({call})}, nullptr, true, ids);
@@ -105,26 +118,128 @@ TEST(ApiReply, events_of_a_response_come_in_the_apis_order_with_rising_numbers) 
   EXPECT_THAT(names_of(told),
               ElementsAre("response.created", "response.in_progress", "response.output_item.added",
                           "response.content_part.added", "response.output_text.delta", "response.output_text.delta",
-                          "response.output_text.done", "response.content_part.done", "response.output_item.done",
                           "response.output_item.added", "response.function_call_arguments.delta",
-                          "response.function_call_arguments.done", "response.output_item.done", "response.completed"));
+                          "response.function_call_arguments.delta", "response.function_call_arguments.done",
+                          "response.output_item.done", "response.output_text.done", "response.content_part.done",
+                          "response.output_item.done", "response.completed"));
   for (size_t i = 0; i < told.size(); ++i) EXPECT_EQ(told[i].second["sequence_number"], i);
-  EXPECT_EQ(told[4].second["item_id"], told[8].second["item"]["id"]) << "one item, one id";
-  EXPECT_EQ(told[6].second["text"], "Hello");
-  EXPECT_EQ(told[9].second["output_index"], 1);
+  EXPECT_EQ(told[4].second["item_id"], told[13].second["item"]["id"]) << "one item, one id";
+  EXPECT_EQ(told[11].second["text"], "Hello");
+  EXPECT_EQ(told[6].second["output_index"], 1);
+  EXPECT_EQ(told[9].second["arguments"], "{}");
+  EXPECT_EQ(told[10].second["item"], told[14].second["response"]["output"][1]);
 }
 
-TEST(ApiReply, text_that_was_held_back_is_told_at_the_end_and_an_empty_answer_too) {
+TEST(ApiReply, thoughts_are_an_item_before_the_answer) {
   const Json begun = response_begun(kHead, Json::object());
-  for (const std::string text : {"Hello", ""}) {
-    ResponseEvents events(begun);
-    std::vector<std::string> ids;
-    const Json output = output_items({text, Json::array()}, nullptr, true, ids);
-    const auto told =
-        events_of(events.end(response_done(begun, response_end(StopReason::stop_string), output, {}, {})));
-    EXPECT_EQ(told.size(), text.empty() ? 6u : 7u);
-    EXPECT_EQ(told[0].second["item"]["id"], ids.at(0));
+  ResponseEvents events(begun);
+  std::string bytes = events.begin();
+  for (const char* text : {"Hm", "."}) bytes += events.piece(said(text, Kind::thought), nullptr);
+  bytes += events.piece(said("Yes."), nullptr);
+  std::vector<std::string> ids = events.ids();
+  const Said all{.text = "Yes.", .thought = "Hm.", .thought_tokens = 4};
+  const Json output = output_items(all, nullptr, true, ids);
+  bytes +=
+      events.end(response_done(begun, response_end(StopReason::end_of_text), output, {.written = 9, .thought = 4}, {}));
+  const auto told = events_of(bytes);
+  EXPECT_THAT(names_of(told),
+              ElementsAre("response.created", "response.in_progress", "response.output_item.added",
+                          "response.content_part.added", "response.reasoning_text.delta",
+                          "response.reasoning_text.delta", "response.reasoning_text.done", "response.content_part.done",
+                          "response.output_item.done", "response.output_item.added", "response.content_part.added",
+                          "response.output_text.delta", "response.output_text.done", "response.content_part.done",
+                          "response.output_item.done", "response.completed"));
+  for (size_t i = 0; i < told.size(); ++i) EXPECT_EQ(told[i].second["sequence_number"], i);
+  const Json& response = told.back().second["response"];
+  EXPECT_EQ(told[8].second["item"], response["output"][0]);
+  EXPECT_EQ(told[14].second["item"], response["output"][1]);
+  EXPECT_EQ(response["output"][0]["content"], Json::parse(R"([{"type": "reasoning_text", "text": "Hm."}])"));
+  EXPECT_EQ(response["usage"]["output_tokens_details"]["reasoning_tokens"], 4);
+}
+
+TEST(ApiReply, thoughts_that_a_limit_cut_are_all_there_is) {
+  std::vector<std::string> ids;
+  const Json cut = output_items({.thought = "Hm"}, nullptr, false, ids);
+  ASSERT_EQ(cut.size(), 1u);
+  EXPECT_EQ(cut[0]["status"], "incomplete");
+  const Json whole = output_items({.thought = "Hm"}, nullptr, true, ids);
+  ASSERT_EQ(whole.size(), 2u);
+  EXPECT_EQ(whole[1]["content"][0]["text"], "");
+  ResponseEvents events(response_begun(kHead, Json::object()));
+  std::string bytes = events.piece(said("Hm", Kind::thought), nullptr);
+  const Json response =
+      response_done(response_begun(kHead, Json::object()), response_end(StopReason::end_of_text), whole, {}, {});
+  bytes += events.end(response);
+  EXPECT_EQ(names_of(events_of(bytes)).back(), "response.completed");
+}
+
+TEST(ApiReply, a_call_that_a_limit_cut_is_incomplete) {
+  const Json call = {{"id", "c"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"x"}}}};
+  const Said cut{.calls = Json::array({call}), .cut_call = true};
+  EXPECT_EQ(finish_reason(StopReason::max_tokens, cut), "length");
+  EXPECT_EQ(anthropic_end(StopReason::max_tokens, cut, {}).reason, "max_tokens");
+  std::vector<std::string> ids;
+  const Json output = output_items(cut, nullptr, false, ids);
+  ASSERT_EQ(output.size(), 1u);
+  EXPECT_EQ(output[0]["status"], "incomplete");
+  EXPECT_EQ(output[0]["arguments"], "{\"x");
+}
+
+TEST(ApiReply, chat_tells_thoughts_and_calls_apart) {
+  const ChatChunks chunks(kHead, false);
+  const auto delta = [&](const SaidPiece& piece) { return chunks.piece(0, piece, nullptr)["choices"][0]["delta"]; };
+  EXPECT_EQ(delta(said("Hm", Kind::thought)), Json({{"reasoning_content", "Hm"}}));
+  const auto pieces = call_pieces(1, "{}");
+  EXPECT_EQ(delta(pieces[0]), Json::parse(R"({"tool_calls": [{"index": 1, "id": "c", "type": "function",
+    "function": {"name": "f", "arguments": ""}}]})"));
+  EXPECT_EQ(delta(pieces[1]), Json::parse(R"({"tool_calls": [{"index": 1, "function": {"arguments": "{"}}]})"));
+  EXPECT_TRUE(chunks.piece(0, pieces[3], nullptr).is_null());
+  const Json reply =
+      chat_reply(kHead, {{.said = {.text = "Yes.", .thought = "Hm."}}}, {.written = 7, .thought = 3}, {});
+  EXPECT_EQ(reply["choices"][0]["message"]["reasoning_content"], "Hm.");
+  EXPECT_EQ(reply["choices"][0]["message"]["content"], "Yes.");
+  EXPECT_EQ(reply["usage"]["completion_tokens_details"]["reasoning_tokens"], 3);
+}
+
+TEST(ApiReply, anthropics_blocks_come_one_after_another) {
+  AnthropicEvents events(kHead);
+  std::string bytes = events.begin() + events.piece(said("Hm", Kind::thought)) + events.piece(said("Yes."));
+  for (const size_t call : {0, 1})
+    for (const SaidPiece& piece : call_pieces(call, "{\"x\": 1}")) bytes += events.piece(piece);
+  bytes += events.end({"tool_use", nullptr}, {}, {});
+  std::vector<std::string> blocks;
+  std::map<int64_t, std::string> text;
+  int64_t open = -1;
+  for (const auto& [name, data] : events_of(bytes)) {
+    if (name == "content_block_start") {
+      EXPECT_EQ(open, -1);
+      open = data["index"];
+      EXPECT_EQ(open, blocks.size());
+      blocks.push_back(data["content_block"]["type"]);
+    }
+    if (name == "content_block_stop") {
+      EXPECT_EQ(std::exchange(open, -1), data["index"]);
+    }
+    if (name == "content_block_delta")
+      for (const char* member : {"text", "thinking", "partial_json", "signature"})
+        text[data["index"]] += data["delta"].value(member, "");
   }
+  EXPECT_THAT(blocks, ElementsAre("thinking", "text", "tool_use", "tool_use"));
+  EXPECT_EQ(text[0], "Hmid_1");
+  EXPECT_EQ(text[3], "{\"x\": 1}");
+  const Said all{.text = "Yes.", .thought = "Hm"};
+  const Json reply = anthropic_reply(kHead, all, {"end_turn", nullptr}, {}, {});
+  EXPECT_EQ(reply["content"][0], Json::parse(R"({"type": "thinking", "thinking": "Hm", "signature": "id_1"})"));
+}
+
+TEST(ApiReply, an_empty_answer_is_told_at_the_end) {
+  const Json begun = response_begun(kHead, Json::object());
+  ResponseEvents events(begun);
+  std::vector<std::string> ids;
+  const Json output = output_items({"", Json::array()}, nullptr, true, ids);
+  const auto told = events_of(events.end(response_done(begun, response_end(StopReason::stop_string), output, {}, {})));
+  EXPECT_EQ(told.size(), 6u);
+  EXPECT_EQ(told[0].second["item"]["id"], ids.at(0));
 }
 
 TEST(ApiReply, what_a_limit_ends_is_incomplete_and_says_why) {
@@ -139,16 +254,16 @@ TEST(ApiReply, what_a_limit_ends_is_incomplete_and_says_why) {
 
 TEST(ApiReply, events_of_a_message_come_in_anthropics_order) {
   AnthropicEvents events(kHead);
-  const Said said{"Hi"};
+  const Said answer{"Hi"};
   std::string bytes = events.begin();
-  bytes += events.text("Hi");
-  bytes += events.end(said, anthropic_end(StopReason::stop_string, said, {"x"}), {}, {});
+  bytes += events.piece(said("Hi"));
+  bytes += events.end(anthropic_end(StopReason::stop_string, answer, {"x"}), {}, {});
   const auto told = events_of(bytes);
   EXPECT_THAT(names_of(told), ElementsAre("message_start", "ping", "content_block_start", "content_block_delta",
                                           "content_block_stop", "message_delta", "message_stop"));
   EXPECT_EQ(told[5].second["delta"]["stop_reason"], "stop_sequence");
   EXPECT_EQ(told[5].second["delta"]["stop_sequence"], "x");
-  EXPECT_EQ(anthropic_end(StopReason::stop_string, said, {}).reason, "end_turn") << "by a text of the model's own";
+  EXPECT_EQ(anthropic_end(StopReason::stop_string, answer, {}).reason, "end_turn") << "by a text of the model's own";
 }
 
 TEST(ApiReply, bytes_that_are_no_text_do_not_break_json) { EXPECT_NO_THROW(Json::parse(dump({{"a", "\xff\xfe"}}))); }

@@ -148,12 +148,13 @@ TEST(ApiResponses, what_is_not_served_is_refused_by_name) {
     return refusal([&] { read_responses_request(with(R"({"input": "Hi"})", more), kLimits); }).param;
   };
   EXPECT_EQ(refused(R"({"background": true})"), "background");
-  EXPECT_EQ(refused(R"({"reasoning": {"effort": "high"}})"), "reasoning");
+  EXPECT_EQ(refused(R"({"reasoning": {"effort": "huge"}})"), "reasoning.effort");
+  EXPECT_EQ(refused(R"({"reasoning": {"summary": "detailed"}})"), "reasoning.summary");
   EXPECT_EQ(refused(R"({"tools": [{"type": "web_search"}]})"), "tools[0].type");
   EXPECT_EQ(refused(R"({"prompt": {"id": "p"}})"), "prompt");
   EXPECT_EQ(refused(R"({"include": ["file_search_call.results"]})"), "include");
   EXPECT_EQ(refused(R"({"previous_response_id": "a", "conversation": "b"})"), "previous_response_id");
-  EXPECT_EQ(refused(R"({"input": [{"type": "reasoning"}]})"), "input[0].type");
+  EXPECT_EQ(refused(R"({"input": [{"type": "image_generation_call"}]})"), "input[0].type");
   EXPECT_EQ(refused(R"({"input": []})"), "input");
 }
 
@@ -207,7 +208,51 @@ TEST(ApiMessages, blocks_become_messages) {
             "messages[0].content[0].type");
   EXPECT_EQ(refused(R"({"max_tokens": 1, "thinking": {"type": "enabled", "budget_tokens": 9},
                         "messages": [{"role": "user", "content": "a"}]})"),
-            "thinking.type");
+            "thinking.budget_tokens");
+}
+
+TEST(ApiThinking, is_the_templates_variables_and_where_it_was_said) {
+  const Ask chat = read_chat_request(
+      parse_body(R"({"messages": [{"role": "user", "content": "a"}], "reasoning_effort": "low"})"), kLimits);
+  EXPECT_EQ(chat.prompt.extra, Json({{"enable_thinking", true}, {"reasoning_effort", "low"}}));
+  EXPECT_EQ(chat.thinking.where, "reasoning_effort");
+  const ResponsesAsk none =
+      read_responses_request(parse_body(R"({"input": "a", "reasoning": {"effort": "none"}})"), kLimits);
+  EXPECT_EQ(none.ask.prompt.extra, Json({{"enable_thinking", false}}));
+  EXPECT_EQ(none.echo["reasoning"]["effort"], "none");
+  EXPECT_TRUE(read_responses_request(parse_body(R"({"input": "a"})"), kLimits).ask.prompt.extra.is_null());
+  const auto message = [](const char* thinking) {
+    return read_messages_request(with(R"({"max_tokens": 9, "messages": [{"role": "user", "content": "a"}]})", thinking),
+                                 kLimits, false);
+  };
+  EXPECT_EQ(message("{}").prompt.extra["enable_thinking"], false) << "Anthropic's models think where they are told to";
+  EXPECT_EQ(message(R"({"thinking": {"type": "adaptive"}})").prompt.extra["enable_thinking"], true);
+  EXPECT_EQ(message(R"({"thinking": {"type": "enabled", "budget_tokens": 8}})").thinking.budget, 8);
+}
+
+TEST(ApiThinking, thoughts_come_back_in_all_shapes) {
+  const Ask message = read_messages_request(parse_body(R"({"max_tokens": 5, "messages": [
+    {"role": "user", "content": "a"},
+    {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "x"}, {"type": "text", "text": "b"}]},
+    {"role": "user", "content": "c"}]})"),
+                                            kLimits, false);
+  const Json expected = {{"role", "assistant"}, {"content", "b"}, {"reasoning_content", "Hm."}};
+  EXPECT_EQ(message.prompt.messages[1], expected);
+  const ResponsesAsk response = read_responses_request(parse_body(R"({"input": [{"role": "user", "content": "a"},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]},
+    {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]})"),
+                                                       kLimits);
+  EXPECT_EQ(messages_of(response.input)[1], expected);
+  EXPECT_EQ(messages_of(response.input).size(), 3u);
+}
+
+TEST(ApiTools, strict_ones_are_named) {
+  const Ask ask = read_chat_request(parse_body(R"({"messages": [{"role": "user", "content": "a"}], "tools": [
+    {"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "object"}}},
+    {"type": "function", "function": {"name": "g", "parameters": {"type": "object"}}}]})"),
+                                    kLimits);
+  EXPECT_EQ(ask.tools.strict, std::vector<std::string>{"f"});
+  EXPECT_FALSE(ask.tools.tools[0]["function"].contains("strict")) << "templates show tools as they are";
 }
 
 Request form(const std::string& body) {

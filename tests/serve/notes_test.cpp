@@ -212,6 +212,23 @@ TEST(Notes, of_a_fork_are_those_of_then_and_its_own) {
   EXPECT_THROW(notes.extend("d", "gone"), Error);
 }
 
+TEST(Notes, of_a_conversation_grow_from_turn_to_turn_and_are_made_once) {
+  Notepad notes;
+  notes.add("book", "book.txt", "The gate of the castle has the code 4711.");
+  notes.make("one", "book", {{"message 1", "My cat is called Mortimer."}});
+  notes.make("two", "one", {{"message 2", "The car stands in Elm Street."}, {"message 3", ""}});
+  notes.make("two", "one", {{"message 2", "Never noted."}});
+  notes.make("other", "one", {{"message 2", "The car was sold."}});
+  EXPECT_TRUE(notes.has("two"));
+  EXPECT_FALSE(notes.has("three"));
+  EXPECT_EQ(notes.passages("two"), 3);
+  EXPECT_EQ(notes.search("two", "Where is the car?", 4).at(0).text, "The car stands in Elm Street.");
+  EXPECT_EQ(notes.search("other", "Where is the car?", 4).at(0).text, "The car was sold.");
+  EXPECT_EQ(notes.search("two", "What is the gate's code?", 1).at(0).source, "book.txt");
+  EXPECT_THROW(notes.make("four", "three", {}), Error);
+  EXPECT_FALSE(notes.has("four"));
+}
+
 TEST(Notes, of_a_removed_set_leave_no_words_behind) {
   Notepad notes;
   notes.add("a", "one", "secretword and the rest of it");

@@ -1,5 +1,6 @@
 #include "serve/postgresql_server.h"
 #include "serve/records_cases.h"
+#include "serve/store/sqlite.h"
 
 #include "scratch.h"
 
@@ -228,29 +229,88 @@ TEST_P(RecordsTest, what_is_too_long_or_empty_is_refused_by_name) {
   EXPECT_FALSE(records_->by_name("ann", "response", "\xff\xff"));
 }
 
-TEST_P(RecordsTest, states_are_listed_by_owner_and_model_and_by_use) {
-  for (int i = 0; i < 4; ++i) {
-    StateRow s = state("s" + std::to_string(i), i == 3 ? "bob" : "ann", i == 1 ? "other" : "m");
-    s.used = 10 - i;
+TEST_P(RecordsTest, states_with_files_are_listed_by_use_in_pieces) {
+  for (int i = 0; i < 5; ++i) {
+    StateRow s = state("s" + std::to_string(i), i == 3 ? "bob" : "ann");
+    s.used = 10 - i / 2;  // 10, 10, 9, 9, 8
+    s.has_file = i != 4;
     s.tokens = "long";
     records_->put({s}, {});
   }
-  const auto mine = records_->states_after("ann", "m", 0);
-  EXPECT_THAT(ids(mine), ElementsAre("s0", "s2"));
-  EXPECT_EQ(mine[0].tokens, "");
-  EXPECT_THAT(ids(records_->states_after("ann", "m", mine[0].order)), ElementsAre("s2"));
-  EXPECT_TRUE(records_->states_after("ann", "m", mine[1].order).empty());
-  EXPECT_THAT(ids(records_->states_by_use()), ElementsAre("s3", "s2", "s1", "s0"));
+  const auto first = records_->filed_states(0, 0, 3);
+  EXPECT_THAT(ids(first), ElementsAre("s2", "s3", "s0"));
+  EXPECT_EQ(first[0].tokens, "");
+  EXPECT_THAT(ids(records_->filed_states(first[2].used, first[2].order, 3)), ElementsAre("s1"));
   records_->touch("s3", 100);
   records_->touch("none", 100);
-  EXPECT_THAT(ids(records_->states_by_use()), ElementsAre("s2", "s1", "s0", "s3"));
-  records_->set_file("s3", true);
-  EXPECT_TRUE(records_->state("s3")->has_file);
-  EXPECT_EQ(records_->state("s3")->tokens, "long");
-  records_->set_file("s3", false);
-  EXPECT_FALSE(records_->state("s3")->has_file);
-  records_->remove_state("s3");
-  EXPECT_FALSE(records_->state("s3"));
+  EXPECT_THAT(ids(records_->filed_states(0, 0, 100)), ElementsAre("s2", "s0", "s1", "s3"));
+  records_->set_file("s4", true);
+  EXPECT_TRUE(records_->state("s4")->has_file);
+  EXPECT_EQ(records_->state("s4")->tokens, "long");
+  EXPECT_THAT(ids(records_->filed_states(0, 0, 1)), ElementsAre("s4"));
+  records_->set_file("s4", false);
+  EXPECT_FALSE(records_->state("s4")->has_file);
+  EXPECT_THAT(ids(records_->filed_states(0, 0, 1)), ElementsAre("s2"));
+  records_->remove_state("s2");
+  EXPECT_FALSE(records_->state("s2"));
+  EXPECT_THAT(ids(records_->filed_states(0, 0, 1)), ElementsAre("s0"));
+}
+
+TEST_P(RecordsTest, states_are_found_by_their_texts_hash_within_owner_and_model) {
+  constexpr uint64_t kHigh = ~uint64_t{0} - 5;
+  const auto put = [&](const std::string& id, const std::string& owner, const std::string& model, uint64_t high,
+                       uint64_t length, bool has_file = true) {
+    StateRow s = state(id, owner, model);
+    s.hash_high = high;
+    s.length = length;
+    s.has_file = has_file;
+    s.tokens = "long";
+    records_->put({s}, {});
+  };
+  put("short", "ann", "m", 7, 5);
+  put("long", "ann", "m", kHigh, 50);
+  put("again", "ann", "m", 7, 5);
+  put("bobs", "bob", "m", 7, 5);
+  put("of another", "ann", "n", 7, 5);
+  put("dropped", "ann", "m", 7, 5, false);
+  put("other text", "ann", "m", 8, 6);
+  const std::vector<uint64_t> wanted{3, kHigh, 7};
+  const auto found = records_->states_of_text("ann", "m", wanted);
+  EXPECT_THAT(ids(found), ElementsAre("long", "again", "short"));
+  EXPECT_EQ(found[0].tokens, "");
+  EXPECT_EQ(found[0].hash_high, kHigh);
+  EXPECT_TRUE(records_->states_of_text("ann", "m", {}).empty());
+  EXPECT_TRUE(records_->states_of_text("cat", "m", wanted).empty());
+  std::vector<uint64_t> many(5000);
+  for (size_t i = 0; i < many.size(); ++i) many[i] = i * 0x9e3779b97f4a7c15;
+  many[4321] = 8;
+  EXPECT_THAT(ids(records_->states_of_text("ann", "m", many)), ElementsAre("other text"));
+  for (int64_t i = 0; i < Records::kMostOfText + 3; ++i) put("same" + std::to_string(i), "ann", "m", 7, 5);
+  EXPECT_EQ(records_->states_of_text("ann", "m", wanted).size(), size_t{Records::kMostOfText});
+  EXPECT_EQ(records_->states_of_text("ann", "m", wanted)[0].id, "long");
+}
+
+TEST_P(RecordsTest, a_state_comes_with_all_that_it_follows_on) {
+  const auto put = [&](const std::string& id, const std::string& parent) {
+    StateRow s = state(id);
+    s.parent = parent;
+    s.tokens = "of " + id;
+    records_->put({s}, {});
+  };
+  put("c", "b");
+  put("a", "");
+  put("b", "a");
+  put("other", "a");
+  const auto line = records_->ancestry("c");
+  EXPECT_THAT(ids(line), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(line[1].tokens, "of b");
+  EXPECT_THAT(ids(records_->ancestry("a")), ElementsAre("a"));
+  EXPECT_TRUE(records_->ancestry("none").empty());
+  EXPECT_TRUE(records_->ancestry("").empty());
+  records_->remove_state("a");
+  EXPECT_TRUE(records_->ancestry("c").empty());
+  put("a", "c");  // no server does it
+  EXPECT_TRUE(records_->ancestry("c").empty());
 }
 
 TEST_P(RecordsTest, a_state_is_named_while_a_record_of_the_kind_names_it) {
@@ -281,6 +341,35 @@ TEST_P(RecordsTest, a_lease_is_one_holders_until_it_ends) {
   EXPECT_FALSE(records_->lease("conv_1", "two", 60));
 }
 
+TEST_P(RecordsTest, a_lease_that_ended_is_not_renewed_even_if_nobody_took_it) {
+  EXPECT_TRUE(records_->lease("conv_1", "one", 0.05));
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  EXPECT_FALSE(records_->renew({"conv_1", "one"}, 60));
+  EXPECT_TRUE(records_->lease("conv_1", "two", 60));
+  EXPECT_FALSE(records_->renew({"conv_1", "one"}, 60));
+  EXPECT_TRUE(records_->renew({"conv_1", "two"}, 0.01));  // never shorter
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  EXPECT_TRUE(records_->renew({"conv_1", "two"}, 60));
+  records_->release("conv_1", "two");
+  EXPECT_FALSE(records_->renew({"conv_1", "two"}, 60));
+}
+
+TEST_P(RecordsTest, a_write_that_depends_on_a_lease_is_its_holders_alone) {
+  EXPECT_TRUE(records_->lease("conv_1", "one", 60));
+  records_->put({}, {record("a")}, {"conv_1", "one"});
+  EXPECT_TRUE(records_->get("ann", "response", "a"));
+  EXPECT_THROW(records_->put({state("s")}, {record("b")}, {"conv_1", "two"}), LeaseLost);
+  EXPECT_THROW(records_->put({}, {record("b")}, {"conv_2", "one"}), LeaseLost);
+  EXPECT_FALSE(records_->get("ann", "response", "b"));
+  EXPECT_FALSE(records_->state("s"));
+  EXPECT_TRUE(records_->lease("short", "one", 0.05));
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  EXPECT_THROW(records_->put({}, {record("b")}, {"short", "one"}), LeaseLost);
+  EXPECT_TRUE(records_->lease("short", "two", 60));
+  records_->put({}, {record("b")}, {"short", "two"});
+  EXPECT_TRUE(records_->get("ann", "response", "b"));
+}
+
 TEST_P(RecordsTest, threads_lose_nothing_and_one_of_them_gets_a_lease) {
   constexpr int kThreads = 6, kEach = 25;
   std::atomic<int> leases = 0, wrong = 0;
@@ -304,7 +393,10 @@ TEST_P(RecordsTest, threads_lose_nothing_and_one_of_them_gets_a_lease) {
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(leases, 1);
   EXPECT_EQ(records_->list("ann", "response", {.limit = 1000}).size(), size_t{kThreads * kEach});
-  EXPECT_EQ(records_->states_by_use().size(), size_t{kThreads * kEach});
+  int states = 0;
+  for (int t = 0; t < kThreads; ++t)
+    for (int i = 0; i < kEach; ++i) states += records_->state(fmt::format("t{}_{}", t, i)).has_value();
+  EXPECT_EQ(states, kThreads * kEach);
 }
 
 TEST_P(RecordsTest, two_connections_see_the_same_rows) {
@@ -426,6 +518,45 @@ TEST_F(SqliteFile, of_another_kind_is_refused_and_left_alone) {
   EXPECT_EQ(std::filesystem::file_size(dir_ / "letter"), no_database.size() + 4096);
 }
 
+TEST_F(SqliteFile, of_the_version_before_is_brought_up_to_date) {
+  const auto file = dir_ / "store.db";
+  {
+    constexpr DatabaseKind kVersion1{"a server's store", 0x696e7331, 1, R"sql(
+CREATE TABLE records (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  owner TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
+  parent TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL,
+  created INTEGER NOT NULL, updated INTEGER NOT NULL, body TEXT NOT NULL,
+  UNIQUE (owner, kind, id));
+CREATE UNIQUE INDEX records_by_name ON records (owner, kind, name) WHERE name <> '';
+CREATE INDEX records_by_kind ON records (owner, kind, seq);
+CREATE INDEX records_by_parent ON records (owner, kind, parent, seq);
+CREATE INDEX records_by_state ON records (state, kind);
+CREATE TABLE states (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, parent TEXT NOT NULL, base TEXT NOT NULL, model TEXT NOT NULL,
+  length INTEGER NOT NULL, hash_high INTEGER NOT NULL, hash_low INTEGER NOT NULL,
+  position INTEGER NOT NULL, steps INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  created INTEGER NOT NULL, used INTEGER NOT NULL, has_file INTEGER NOT NULL, tokens BLOB NOT NULL);
+CREATE INDEX states_by_owner ON states (owner, model, seq);
+CREATE INDEX states_by_use ON states (used, seq);
+CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, ends REAL NOT NULL);
+CREATE INDEX leases_by_end ON leases (ends);
+)sql"};
+    Database before(file, kVersion1, Open::shared);
+    before.execute(
+        "INSERT INTO states (id, owner, parent, base, model, length, hash_high, hash_low, position, steps, bytes,"
+        " created, used, has_file, tokens) VALUES ('s', 'ann', '', '', 'm', 3, 7, 8, 9, 0, 1, 1, 1, 1, x'00')");
+  }
+  for (int again = 0; again < 2; ++again) {
+    const auto records = open_sqlite(file);
+    const std::vector<uint64_t> wanted{7};
+    EXPECT_THAT(ids(records->states_of_text("ann", "m", wanted)), ElementsAre("s"));
+    records->put(record("a"));
+    EXPECT_TRUE(records->get("ann", "response", "a"));
+  }
+}
+
 TEST_F(SqliteFile, named_like_a_uri_is_a_file) {
   const auto before = std::filesystem::current_path();
   std::filesystem::current_path(dir_);
@@ -459,7 +590,7 @@ TEST_F(SqliteFile, cut_or_changed_anywhere_is_an_error_or_other_rows_but_no_faul
     const std::string error = error_of([&] {
       const auto records = open_sqlite(copy);
       for (const Record& r : records->list("ann", "response", {})) records->get(r.owner, r.kind, r.id);
-      records->states_by_use();
+      records->filed_states(0, 0, 100);
       records->put({state("new")}, {record("new")});
     });
     errors += !error.empty();

@@ -2,25 +2,48 @@
 
 #include "grammar_walks.h"
 #include "scratch.h"
+#include "serve/grammar/thought_limit.h"
 #include "serve/grammar/tool_constraint.h"
+#include "serve/grammar/tool_watch.h"
 
 namespace ingrain::serve {
 namespace {
 
 using Options = AnswerReader::Options;
-using Parts = std::vector<AnswerPart>;
+
+/// What an answer says; calls with all that was given of their arguments.
+struct Part {
+  AnswerPart::Kind kind;
+  std::string text, arguments = {};
+  bool whole = false;
+  bool operator==(const Part&) const = default;
+};
+using Parts = std::vector<Part>;
 constexpr auto kText = AnswerPart::Kind::text, kThought = AnswerPart::Kind::thought, kCall = AnswerPart::Kind::call;
 
-AnswerPart said(std::string text) { return {kText, std::move(text), {}, {}}; }
-AnswerPart thought(std::string text) { return {kThought, std::move(text), {}, {}}; }
-AnswerPart call(std::string name, std::string arguments) { return {kCall, {}, std::move(name), std::move(arguments)}; }
+Part said(std::string text) { return {kText, std::move(text)}; }
+Part thought(std::string text) { return {kThought, std::move(text)}; }
+Part call(std::string name, std::string arguments, bool whole = true) {
+  return {kCall, std::move(name), std::move(arguments), whole};
+}
 
-void append(Parts& parts, const Parts& more) {
-  for (const AnswerPart& part : more)
-    if (!parts.empty() && part.kind != kCall && parts.back().kind == part.kind)
+void append(Parts& parts, const std::vector<AnswerPart>& more) {
+  for (const AnswerPart& part : more) {
+    if (part.kind == AnswerPart::Kind::arguments)
+      parts.back().arguments += part.text;
+    else if (part.kind == AnswerPart::Kind::call_end)
+      parts.back().whole = true;
+    else if (!parts.empty() && part.kind != kCall && parts.back().kind == part.kind)
       parts.back().text += part.text;
     else
-      parts.push_back(part);
+      parts.push_back({part.kind, part.text});
+  }
+}
+
+Parts push(AnswerReader& reader, std::string_view text) {
+  Parts out;
+  append(out, reader.push(text));
+  return out;
 }
 
 Parts read_in_steps(const Options& options, std::string_view answer, size_t step) {
@@ -92,13 +115,39 @@ TEST(ToolCalls, a_call_cut_by_the_limit_stays_text_unless_its_object_is_whole) {
 
 TEST(ToolCalls, text_is_given_out_as_soon_as_it_is_no_call) {
   AnswerReader reader(kTagged);
-  EXPECT_EQ(reader.push("Hello"), (Parts{said("Hello")}));
-  EXPECT_EQ(reader.push(" world\n"), (Parts{said(" world")}));
-  EXPECT_EQ(reader.push("<tool"), Parts{});
-  EXPECT_EQ(reader.push("s>"), (Parts{said("\n<tools>")}));
-  EXPECT_EQ(reader.push("<tool_call>{\"name\": \"f\", \"argum"), Parts{});
-  EXPECT_EQ(reader.push("ents\": {}}</tool_call>"), (Parts{call("f", "{}")}));
-  EXPECT_EQ(reader.finish(), Parts{});
+  EXPECT_EQ(push(reader, "Hello"), (Parts{said("Hello")}));
+  EXPECT_EQ(push(reader, " world\n"), (Parts{said(" world")}));
+  EXPECT_EQ(push(reader, "<tool"), Parts{});
+  EXPECT_EQ(push(reader, "s>"), (Parts{said("\n<tools>")}));
+  EXPECT_EQ(push(reader, "<tool_call>{\"name\": \"f\", \"argum"), Parts{});
+  EXPECT_EQ(push(reader, "ents\": {}}</tool_call>"), (Parts{call("f", "{}")}));
+  EXPECT_TRUE(reader.finish().empty());
+}
+
+TEST(ToolCalls, arguments_that_a_grammar_holds_are_given_out_while_they_come) {
+  AnswerReader reader({.tools = ToolFormat::tagged, .names = {"f"}, .certain = true});
+  EXPECT_EQ(push(reader, "I look.\n<tool_call>\n{\"name\": \"f\", \"argum"), (Parts{said("I look.")}));
+  EXPECT_EQ(reader.push("ents\": {\"x\""),
+            (std::vector<AnswerPart>{{kCall, "f"}, {AnswerPart::Kind::arguments, "{\"x\""}}));
+  EXPECT_EQ(reader.push(": \"}\""), (std::vector<AnswerPart>{{AnswerPart::Kind::arguments, ": \"}\""}}));
+  EXPECT_EQ(reader.push("}}"), (std::vector<AnswerPart>{{AnswerPart::Kind::arguments, "}"}}));
+  EXPECT_TRUE(reader.push("\n</tool_").empty());
+  EXPECT_EQ(reader.push("call>"), (std::vector<AnswerPart>{{AnswerPart::Kind::call_end, ""}}));
+  EXPECT_EQ(push(reader, "\n Done."), (Parts{said("Done.")}));
+}
+
+TEST(ToolCalls, arguments_that_a_limit_cuts_are_given_as_far_as_they_are) {
+  for (const ToolFormat format : {ToolFormat::tagged, ToolFormat::llama3}) {
+    const Options options{.tools = format, .names = {"f"}, .certain = true};
+    const bool tagged = format == ToolFormat::tagged;
+    const std::string begin = (tagged ? "<tool_call>\n" : "") + call_opening(format, "f");
+    EXPECT_EQ(read(options, begin + "{\"x\": [1, "), (Parts{call("f", "{\"x\": [1, ", false)}));
+    EXPECT_EQ(read(options, begin + "{\"x\": 1}"), (Parts{call("f", "{\"x\": 1}")}));
+    EXPECT_EQ(read(options, begin + "{}}" + (tagged ? "\n</tool" : "")), (Parts{call("f", "{}")}));
+    EXPECT_EQ(read(options, begin), (Parts{said(begin)}));
+    const std::string other = (tagged ? "<tool_call>" : "") + std::string("{\"name\":\"f\", \"arguments\":{}}");
+    EXPECT_EQ(read(options, other), (Parts{call("f", "{}")})) << "a call in other words is read as without a grammar";
+  }
 }
 
 TEST(ToolCalls, llama_calls_stand_at_the_beginning_and_have_a_known_name) {
@@ -118,8 +167,8 @@ TEST(ToolCalls, llama_calls_stand_at_the_beginning_and_have_a_known_name) {
 
 TEST(ToolCalls, without_a_known_format_all_is_text_at_once) {
   AnswerReader reader({});
-  EXPECT_EQ(reader.push("<tool_call>{"), (Parts{said("<tool_call>{")}));
-  EXPECT_EQ(reader.push(" \n"), (Parts{said(" \n")}));
+  EXPECT_EQ(push(reader, "<tool_call>{"), (Parts{said("<tool_call>{")}));
+  EXPECT_EQ(push(reader, " \n"), (Parts{said(" \n")}));
 }
 
 TEST(ToolCalls, long_and_hostile_answers_end) {
@@ -152,10 +201,10 @@ TEST(Thoughts, are_split_from_the_answer) {
 
 TEST(Thoughts, are_given_out_while_they_come) {
   AnswerReader reader({.thoughts = true});
-  EXPECT_EQ(reader.push("<think>\nOne"), (Parts{thought("One")}));
-  EXPECT_EQ(reader.push(" two\n</th"), (Parts{thought(" two")}));
-  EXPECT_EQ(reader.push("ink>"), Parts{});
-  EXPECT_EQ(reader.push("\n\nThree"), (Parts{said("Three")}));
+  EXPECT_EQ(push(reader, "<think>\nOne"), (Parts{thought("One")}));
+  EXPECT_EQ(push(reader, " two\n</th"), (Parts{thought(" two")}));
+  EXPECT_EQ(push(reader, "ink>"), Parts{});
+  EXPECT_EQ(push(reader, "\n\nThree"), (Parts{said("Three")}));
 }
 
 TEST(ToolFormats, are_told_by_the_template) {
@@ -246,8 +295,9 @@ TEST(ToolConstraint, what_the_constraint_writes_the_reader_reads) {
         text += tokenizer.id_to_bytes(id);
       }
       const Parts parts = read({.tools = format, .names = {"f", "now"}}, text);
+      EXPECT_EQ(read({.tools = format, .names = {"f", "now"}, .certain = true}, text), parts) << text;
       ASSERT_FALSE(parts.empty());
-      for (const AnswerPart& part : parts) EXPECT_EQ(part.kind, kCall) << text;
+      for (const Part& part : parts) EXPECT_TRUE(part.kind == kCall && part.whole) << text;
     }
   }
 }
@@ -263,6 +313,177 @@ TEST(ToolConstraint, refusals_name_the_tool) {
       contains(error_of([&] { tool_constraint(ToolFormat::tagged, two_tools(), "g", true, trie); }), "'g' is no tool"));
   EXPECT_TRUE(
       contains(error_of([&] { tool_constraint(ToolFormat::none, two_tools(), "", true, trie); }), "tool_choice"));
+}
+
+/// Tokens of `text` one by one: whether all are allowed, and the text may end after them.
+bool watched(const Constraint& constraint, const TokenTrie& trie, const tokenizer::Tokenizer& tokenizer,
+             const std::string& text) {
+  return takes(constraint, trie, tokenizer.encode(text));
+}
+
+TEST(ThoughtLimit, thoughts_end_after_so_many_tokens_and_the_rest_is_as_it_was) {
+  const auto tokenizer = with_marks();
+  const auto trie = std::make_shared<TokenTrie>(tokenizer);
+  const auto closing = tokenizer.encode("\n</think>\n\n");
+  for (const bool begun : {true, false}) {
+    const AnswerReader::Options reader{.thoughts = true, .in_thoughts = begun};
+    const auto free = limit_thoughts(nullptr, reader, 8, closing, trie);
+    const auto json = limit_thoughts(json_constraint(nullptr, trie, begun ? Thinking::begun : Thinking::may), reader, 8,
+                                     closing, trie);
+    const std::string open = begun ? "" : "<think>";
+    const auto takes_text = [&](const Constraint& constraint, const std::string& text) {
+      return takes(constraint, *trie, tokenizer.encode(text));
+    };
+    for (const std::string& text : {open + "ab\n</think>\n\n{}", open + "a</think>\n\n{}", open + "</think>\n\n{}"}) {
+      EXPECT_TRUE(takes_text(*free, text + " and a long text")) << text;
+      EXPECT_TRUE(takes_text(*json, text)) << text;
+      EXPECT_FALSE(takes_text(*json, text + "x")) << text;
+    }
+    const auto walk = free->clone();
+    for (const int32_t id : tokenizer.encode(open)) walk->accept(id);
+    const int32_t letter = tokenizer.encode("q")[0];
+    int64_t thoughts = begun ? 0 : 1;  // the mark counts
+    for (; has_bit(mask_of(*walk, *trie), letter); ++thoughts) walk->accept(letter);
+    EXPECT_EQ(thoughts, 8);
+    EXPECT_FALSE(walk->may_end());
+    for (const int32_t id : closing) {
+      EXPECT_EQ(ids_of(mask_of(*walk, *trie)), std::vector<int32_t>{id});
+      walk->accept(id);
+    }
+    EXPECT_TRUE(has_bit(mask_of(*walk, *trie), letter));
+    EXPECT_TRUE(walk->may_end());
+    EXPECT_TRUE(takes_text(*free, begun ? "" : "No thoughts at all, however long this is."));
+  }
+}
+
+TEST(CallWatch, text_is_free_and_calls_follow_their_schema) {
+  for (const bool marks : {true, false}) {
+    const auto tokenizer = marks ? with_marks() : fixture_tokenizer("qwen.json");
+    const auto trie = std::make_shared<TokenTrie>(tokenizer);
+    const auto constraint =
+        watch_calls({.reader = {.tools = ToolFormat::tagged, .names = {"f", "now"}}, .tools = two_tools()}, trie);
+    const std::string one = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 12}}\n</tool_call>";
+    const std::string now = "<tool_call>{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+    for (const std::string& text :
+         {std::string(), std::string("{\"x\": \"y\"} <tool"), "Well <b>, " + one, one + "\n" + now + " Done <tool>.",
+          std::string("<tool_ call>{}"), std::string("< tool_call>{\"name\": 3}")})
+      EXPECT_TRUE(watched(*constraint, *trie, tokenizer, text)) << text << marks;
+    for (const std::string& text :
+         {std::string("<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>"),
+          "So: " + std::string("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"\"}}\n</tool_call>"),
+          one + std::string("<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"),
+          std::string("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}"), std::string("<tool_call>"),
+          std::string("<tool_call>[1]")})
+      EXPECT_FALSE(watched(*constraint, *trie, tokenizer, text)) << text << marks;
+  }
+}
+
+TEST(CallWatch, a_call_is_the_last_where_there_may_be_but_one) {
+  const auto tokenizer = with_marks();
+  const auto trie = std::make_shared<TokenTrie>(tokenizer);
+  const auto constraint = watch_calls(
+      {.reader = {.tools = ToolFormat::tagged, .names = {"f", "now"}}, .tools = two_tools(), .parallel = false}, trie);
+  const auto walk = constraint->clone();
+  for (const int32_t token : tokenizer.encode("<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>")) {
+    EXPECT_FALSE(walk->complete());
+    walk->accept(token);
+  }
+  EXPECT_TRUE(walk->complete());
+  EXPECT_FALSE(constraint->clone()->complete());
+}
+
+TEST(CallWatch, what_a_thought_says_is_no_call) {
+  for (const bool marks : {true, false}) {
+    const auto tokenizer = marks ? with_marks() : fixture_tokenizer("qwen.json");
+    const auto trie = std::make_shared<TokenTrie>(tokenizer);
+    const AnswerReader::Options reader{.tools = ToolFormat::tagged, .names = {"f", "now"}, .thoughts = true};
+    const auto constraint = watch_calls({.reader = reader, .tools = two_tools()}, trie);
+    const std::string thought = "<think>\nI say <tool_call>{\"name\": 3}.\n</think>\n\n";
+    EXPECT_TRUE(watched(*constraint, *trie, tokenizer, thought + "Yes."));
+    EXPECT_TRUE(watched(*constraint, *trie, tokenizer,
+                        thought + "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>"));
+    EXPECT_FALSE(watched(*constraint, *trie, tokenizer, thought + "<tool_call>\n{\"name\": 3}"));
+    EXPECT_FALSE(watched(*constraint, *trie, tokenizer, "<think>a</think><tool_call>{\"name\": 3}"));
+  }
+}
+
+TEST(CallWatch, llama_calls_are_held_once_they_name_a_tool) {
+  const auto tokenizer = fixture_tokenizer("qwen.json");
+  const auto trie = std::make_shared<TokenTrie>(tokenizer);
+  const auto constraint =
+      watch_calls({.reader = {.tools = ToolFormat::llama3, .names = {"f", "now"}}, .tools = two_tools()}, trie);
+  for (const std::string text :
+       {R"({"name": "f", "parameters": {"x": 12}})", R"({"name":"now", "parameters": {}})",
+        R"({"name": "Bob", "age": 3)",
+        R"({"type": "function", "name": "f", "parameters": {"x": 1}}; {"name": "now", "parameters": {}})",
+        R"({"age": 3})", R"(So: {"name": "f", "x")", "{", "Hello"})
+    EXPECT_TRUE(watched(*constraint, *trie, tokenizer, text)) << text;
+  for (const std::string text :
+       {R"({"name": "f", "parameters": {"x": ""}})", R"({"name": "f"})", R"({"name": "f", "parameters": {}})",
+        R"({"name": "f", "parameters": {"x": 12})", R"({"name": "f"; )"})
+    EXPECT_FALSE(watched(*constraint, *trie, tokenizer, text)) << text;
+}
+
+TEST(CallWatch, what_it_lets_a_model_write_is_read_as_a_call) {
+  std::mt19937_64 random(5);
+  for (const bool marks : {true, false})
+    for (const ToolFormat format : {ToolFormat::tagged, ToolFormat::llama3}) {
+      const auto tokenizer = marks ? with_marks() : fixture_tokenizer("qwen.json");
+      const auto trie = std::make_shared<TokenTrie>(tokenizer);
+      const AnswerReader::Options reader{.tools = format, .names = {"f", "now"}, .certain = true};
+      const auto constraint = watch_calls({.reader = reader, .tools = two_tools()}, trie);
+      for (int i = 0; i < 10; ++i) {
+        const auto walk = constraint->clone();
+        std::string text;
+        const auto write = [&](int32_t id) {
+          walk->accept(id);
+          text += tokenizer.id_to_bytes(id);
+        };
+        const std::string begin = format == ToolFormat::tagged ? "Hm. <tool_call>" : "{\"name\": \"f\"";
+        for (const int32_t id : tokenizer.encode(begin)) write(id);
+        while (!walk->may_end()) {
+          const auto ids = ids_of(mask_of(*walk, *trie));
+          ASSERT_FALSE(ids.empty()) << text;
+          write(ids[random() % ids.size()]);
+        }
+        const Parts parts = read(reader, text);
+        ASSERT_FALSE(parts.empty());
+        EXPECT_EQ(parts.back().kind, kCall) << text;
+        EXPECT_TRUE(parts.back().whole) << text;
+        if (parts.back().text != "f") continue;
+        EXPECT_TRUE(nlohmann::json::parse(parts.back().arguments).at("x").is_number_integer());
+      }
+    }
+}
+
+TEST(CallWatch, no_token_runs_over_a_mark_into_what_no_call_says) {
+  auto json = nlohmann::json::parse(read_file(std::string(INGRAIN_TEST_FIXTURES) + "/tokenizers/qwen.json", 1 << 24));
+  auto& vocabulary = json["model"]["vocab"];
+  const std::string over = "_call>x", fits = "_call>{";
+  int64_t id = static_cast<int64_t>(vocabulary.size() + json["added_tokens"].size());
+  for (const std::string& token : {over, fits}) vocabulary[token] = id++;
+  const auto tokenizer = tokenizer::Tokenizer::from_json(json.dump(), {}, "with long tokens");
+  const auto trie = std::make_shared<TokenTrie>(tokenizer);
+  const auto walk =
+      watch_calls({.reader = {.tools = ToolFormat::tagged, .names = {"f", "now"}}, .tools = two_tools()}, trie)
+          ->clone();
+  for (const int32_t id : tokenizer.encode("Hm <tool")) walk->accept(id);
+  const auto mask = mask_of(*walk, *trie);
+  EXPECT_FALSE(has_bit(mask, *tokenizer.token_to_id(over)));
+  ASSERT_TRUE(has_bit(mask, *tokenizer.token_to_id(fits)));
+  walk->accept(*tokenizer.token_to_id(fits));
+  for (const int32_t id : ids_of(mask_of(*walk, *trie))) EXPECT_EQ(tokenizer.id_to_bytes(id)[0], '"');
+}
+
+TEST(CallWatch, a_schema_that_no_grammar_can_hold_to_is_refused_where_it_is_strict_and_else_any_object) {
+  const auto tokenizer = with_marks();
+  const auto trie = std::make_shared<TokenTrie>(tokenizer);
+  CallRules rules{.reader = {.tools = ToolFormat::tagged, .names = {"f", "now"}}, .tools = two_tools()};
+  rules.tools[0]["function"]["parameters"]["properties"]["x"]["format"] = "int32";
+  EXPECT_TRUE(watched(*watch_calls(rules, trie), *trie, tokenizer,
+                      "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"y\": []}}\n</tool_call>"));
+  rules.strict = {"f"};
+  EXPECT_TRUE(contains(error_of([&] { watch_calls(rules, trie); }), "properties.x.format: is not supported"));
 }
 
 TEST(ToolConstraint, thoughts_may_come_first) {

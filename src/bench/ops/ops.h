@@ -16,7 +16,7 @@ struct OpsOptions {
   bool all_shapes = false;  // also those that say little about this device: large ones on a CPU, small ones on a GPU
 };
 
-/// The table's rows. UsageError if the filter is no regular expression, longer than 200 characters, or leaves none.
+/// The table's rows. OptionError if the filter is no regular expression, longer than 200 characters, or leaves none.
 std::vector<OpsRow> ops_rows(const OpsOptions& options);
 
 /// One row's median times, in seconds, and what ours reaches.

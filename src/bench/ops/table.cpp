@@ -1,7 +1,7 @@
 // What is measured: every operation at the shapes of real models.
 #include "bench/ops/ops.h"
 
-#include "base/error.h"
+#include "base/option_error.h"
 #include "model/network.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -33,11 +33,11 @@ constexpr size_t kLongestFilter = 200;
 
 std::regex compile(const std::string& filter) {
   if (filter.size() > kLongestFilter)
-    fail_usage("--filter has {} characters; at most {} are taken", filter.size(), kLongestFilter);
+    fail_option("filter", "has {} characters; at most {} are taken", filter.size(), kLongestFilter);
   try {
     return std::regex(filter, std::regex::ECMAScript | std::regex::nosubs);
   } catch (const std::regex_error& e) {
-    fail_usage("--filter '{}' is not a regular expression (ECMAScript's): {}", filter, e.what());
+    fail_option("filter", "'{}' is not a regular expression (ECMAScript's): {}", filter, e.what());
   }
 }
 
@@ -65,7 +65,7 @@ std::vector<OpsRow> ops_rows(const OpsOptions& o) {
         if (o.all_shapes || (o.device.is_cpu() ? shape.on_cpu : shape.on_gpu)) add({shape, {type, o.device}, all});
   for (OpsRow& row : all)
     if (std::regex_search(row.name, filter)) out.push_back(std::move(row));
-  if (out.empty()) fail_usage("--filter '{}' leaves no row; --list names all {}", o.filter, all.size());
+  if (out.empty()) fail_option("filter", "'{}' leaves none of {} rows", o.filter, all.size());
   return out;
 }
 

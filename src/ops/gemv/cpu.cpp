@@ -5,14 +5,18 @@
 #include "ops/graph/parallel.h"
 #include "ops/gemv/gemv.h"
 
+#include <algorithm>
+
 namespace ingrain::ops {
 
+/// The product of m rows with a matrix, for each of `batch` such.
 struct GemvCall {
   at::ScalarType type, weight_type;
-  int64_t m, n, k, ldb;
-  const float* a;  // [m, k], already fp32
-  const void* b;   // [n, k] of weight_type, rows ldb apart
-  void* c;         // [m, n] of type
+  int64_t batch, m, n, k, ldb, b_stride;
+  const float* a;         // [batch, m, k], already fp32
+  const void* b;          // [n, k] of weight_type, rows ldb apart; the next one b_stride elements behind
+  void* c;                // [batch, m, n] of type
+  const int64_t* b_of_a;  // [batch]: whose matrix; negative: none, the result is 0. Null: each its own
 };
 
 }  // namespace ingrain::ops
@@ -26,10 +30,18 @@ struct GemvCall {
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
+/// Rows of a that meet a row of the weight together.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+constexpr int kTogether = 4;
+#else
+constexpr int kTogether = 2;
+#endif
+
 /// c[i][j] = <a_i, b_j> for M rows of a and `streams` (up to kStreams) rows of b.
 /// Products are in T: a weight W of more digits is rounded as it is read.
 template <int M, class T, class W>
-HWY_INLINE void DotBlock(const GemvCall& call, const float* a, const W* b, int64_t streams, T* c) {
+HWY_INLINE void DotBlock(const GemvCall& call, const float* const* a, const W* b, int64_t streams, T* const* c,
+                         int64_t column) {
   V sum[M][kStreams];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i)
@@ -46,7 +58,7 @@ HWY_INLINE void DotBlock(const GemvCall& call, const float* a, const W* b, int64
     for (int j = 0; j < kStreams; ++j) {
       const V right = std::is_same_v<T, W> ? Load(row[j] + p) : Rounded<T>(Load(row[j] + p));
 #pragma GCC unroll 4
-      for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(Load(a + i * call.k + p), right, sum[i][j]);
+      for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(Load(a[i] + p), right, sum[i][j]);
     }
   }
   if (whole < call.k) {
@@ -54,21 +66,58 @@ HWY_INLINE void DotBlock(const GemvCall& call, const float* a, const W* b, int64
     for (int j = 0; j < kStreams; ++j) {
       const V right =
           std::is_same_v<T, W> ? LoadUpTo(row[j] + whole, left) : Rounded<T>(LoadUpTo(row[j] + whole, left));
-      for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(LoadUpTo(a + i * call.k + whole, left), right, sum[i][j]);
+      for (int i = 0; i < M; ++i) sum[i][j] = hn::MulAdd(LoadUpTo(a[i] + whole, left), right, sum[i][j]);
     }
   }
-  StoreDots(sum, streams, c, call.n);
+  for (int i = 0; i < M; ++i) StoreDots(sum[i], streams, c[i] + column);
 }
 
+/// Rows begin .. end of b, for some rows of a.
 template <class T, class W>
-void GemvAs(const GemvCall& call, int64_t begin, int64_t end) {
+void MeetRows(const GemvCall& call, const float* const* a, int64_t rows, const W* b, T* const* c, int64_t begin,
+              int64_t end) {
   for (int64_t j = begin; j < end; j += kStreams) {
     const int64_t streams = HWY_MIN(int64_t{kStreams}, end - j);
-    const W* const b = static_cast<const W*>(call.b) + j * call.ldb;
-    T* const c = static_cast<T*>(call.c) + j;
+    const W* const bj = b + j * call.ldb;
     int64_t i = 0;
-    for (; i + 2 <= call.m; i += 2) DotBlock<2>(call, call.a + i * call.k, b, streams, c + i * call.n);
-    if (i < call.m) DotBlock<1>(call, call.a + i * call.k, b, streams, c + i * call.n);
+    for (; i + kTogether <= rows; i += kTogether) DotBlock<kTogether>(call, a + i, bj, streams, c + i, j);
+    if (kTogether > 2 && i + 2 <= rows) {
+      DotBlock<2>(call, a + i, bj, streams, c + i, j);
+      i += 2;
+    }
+    for (; i < rows; ++i) DotBlock<1>(call, a + i, bj, streams, c + i, j);
+  }
+}
+
+/// Rows begin .. end of every matrix. Those who share one meet it together.
+template <class T, class W>
+void GemvAs(const GemvCall& call, int64_t begin, int64_t end) {
+  constexpr int64_t kMost = 64;
+  const auto whose = [&](int64_t i) { return call.b_of_a ? call.b_of_a[i] : i; };
+  for (int64_t first = 0; first < call.batch; ++first) {
+    const int64_t matrix = whose(first);
+    T* const c_of_first = static_cast<T*>(call.c) + first * call.m * call.n;
+    if (matrix < 0)
+      for (int64_t i = 0; i < call.m; ++i)
+        std::fill(c_of_first + i * call.n + begin, c_of_first + i * call.n + end, T());
+    bool seen = matrix < 0;
+    for (int64_t i = 0; call.b_of_a && i < first; ++i) seen = seen || whose(i) == matrix;
+    if (seen) continue;
+    const W* const b = static_cast<const W*>(call.b) + matrix * call.b_stride;
+    const float* a[kMost];
+    T* c[kMost];
+    int64_t rows = 0;
+    const auto meet = [&] {
+      MeetRows(call, a, rows, b, c, begin, end);
+      rows = 0;
+    };
+    for (int64_t one = first; one < (call.b_of_a ? call.batch : first + 1); ++one)
+      for (int64_t i = one * call.m; whose(one) == matrix && i < (one + 1) * call.m; ++i) {
+        a[rows] = call.a + i * call.k;
+        c[rows] = static_cast<T*>(call.c) + i * call.n;
+        if (++rows == kMost) meet();
+      }
+    meet();
   }
 }
 
@@ -103,33 +152,35 @@ Tensor in_fp32(const Tensor& a_BMK) {
   return wide;
 }
 
-Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
+Tensor nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
   const Tensor a = in_fp32(a_BMK);
   auto sizes = a.sizes().vec();
   sizes.back() = b_BNK.size(-2);
   const Tensor c = at::empty(sizes, a_BMK.options());
-  const int64_t batch = a.dim() == 3 ? a.size(0) : 1, M = a.size(-2), N = b_BNK.size(-2), K = a.size(-1);
-  const auto run = HWY_DYNAMIC_DISPATCH(Gemv);
-  for (int64_t i = 0; i < batch; ++i) {
-    const int64_t b_offset = i * (a.dim() == 3 ? b_BNK.stride(0) : 0) * b_BNK.element_size(),
-                  c_offset = i * M * N * c.element_size();
-    const GemvCall call{a_BMK.scalar_type(),
-                        b_BNK.scalar_type(),
-                        M,
-                        N,
-                        K,
-                        b_BNK.stride(-2),
-                        a.const_data_ptr<float>() + i * M * K,
-                        static_cast<const char*>(b_BNK.const_data_ptr()) + b_offset,
-                        static_cast<char*>(c.data_ptr()) + c_offset};
-    cpu::parallel({a, b_BNK, c}, N, cpu::grain(K), [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
-  }
+  const bool batched = a.dim() == 3;
+  const int64_t N = b_BNK.size(-2), K = a.size(-1);
+  const GemvCall call{a_BMK.scalar_type(),
+                      b_BNK.scalar_type(),
+                      batched ? a.size(0) : 1,
+                      a.size(-2),
+                      N,
+                      K,
+                      b_BNK.stride(-2),
+                      batched ? b_BNK.stride(0) : 0,
+                      a.const_data_ptr<float>(),
+                      b_BNK.const_data_ptr(),
+                      c.data_ptr(),
+                      b_of_a_B.defined() ? b_of_a_B.const_data_ptr<int64_t>() : nullptr};
+  cpu::parallel({a, b_BNK, c, b_of_a_B}, N, cpu::grain(K * call.batch),
+                [call, run = HWY_DYNAMIC_DISPATCH(Gemv)](int64_t begin, int64_t end) { run(call, begin, end); });
   return c;
 }
 
+Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) { return nt_shared(a_BMK, b_BNK, Tensor()); }
+
 }  // namespace
 
-const GemvKernels gemv_cpu{8, 8, nt};
+const GemvKernels gemv_cpu{8, 8, nt, nt_shared};
 
 }  // namespace ingrain::ops
 #endif

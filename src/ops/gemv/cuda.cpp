@@ -23,6 +23,6 @@ Tensor nt(const Tensor& a_BMK, const Tensor& b_BNK) {
 
 }  // namespace
 
-const GemvKernels gemv_cuda{cuda::kMostRows, cuda::kMostRowsOfFp32Weights, nt};
+const GemvKernels gemv_cuda{cuda::kMostRows, cuda::kMostRowsOfFp32Weights, nt, nullptr};
 
 }  // namespace ingrain::ops

@@ -13,10 +13,16 @@ bool gemv_fits(const Tensor& a_BMK, const Tensor& b_BNK);
 /// gemv_fits(a, b) and the shapes fit.
 Tensor gemv_nt(const Tensor& a_BMK, const Tensor& b_BNK);
 
+/// The same with a leading batch axis, where entry i of a meets entry b_of_a[i] of b, read once for all who share it; a
+/// negative one: none, and the result is 0. No result depends on who shares. b_of_a: [B] int64, contiguous, looked up
+/// whenever the kernel runs. On the CPU.
+Tensor gemv_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B);
+
 struct GemvKernels {
   /// Up to so many rows these kernels are faster than libtorch's products; 0: never.
   int64_t most_rows, most_rows_of_fp32_weights;
   Tensor (*nt)(const Tensor& a_BMK, const Tensor& b_BNK);
+  Tensor (*nt_shared)(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B);  // null: there is none
 };
 extern const GemvKernels gemv_reference, gemv_cpu, gemv_cuda;
 

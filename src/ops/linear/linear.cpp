@@ -137,8 +137,14 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
   return is_dual(y) ? at::stack({k.add_bias(primal(y), bias_F), tangent(y)}) : k.add_bias(y, bias_F);
 }
 
-Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const Tensor& rounded) {
+Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, const Tensor& rounded,
+                   const Tensor& whose_B) {
   check_fast(x_PBTD, w, dw, rounded);
+  if (whose_B.defined()) {
+    TORCH_CHECK(!is_dual(x_PBTD) && !dw.defined() && !needs_graph(x_PBTD, w) && w.dim() == 3,
+                "fast_linear: weights that sequences share are for one plane without a graph or a tangent");
+    return gemv_nt_shared(x_PBTD[0], w, whose_B).unsqueeze(0);
+  }
   const int64_t B = x_PBTD.size(1);
   const auto type = x_PBTD.scalar_type();
   if (w.dim() == 2 && !dw.defined()) return ops::linear(x_PBTD, w.to(type));

@@ -6,13 +6,13 @@
 #include "ops/linear_cross_entropy/call.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 
+#include <cmath>
+#include <limits>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linear_cross_entropy/cpu.cpp"
 #include <hwy/foreach_target.h>
 #include "ops/simd/vec-inl.h"
-
-#include <cmath>
-#include <limits>
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {

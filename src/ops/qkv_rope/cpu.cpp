@@ -1,36 +1,18 @@
 // Splitting into heads, their norms and RoPE on the CPU. This file is compiled once per instruction set.
-#ifndef INGRAIN_OPS_HEADS_CPU  // what all of them share
-#define INGRAIN_OPS_HEADS_CPU
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/simd/targets.h"
+#include "ops/checks.h"
 #include "ops/graph/parallel.h"
+#include "ops/qkv_rope/call.h"
 #include "ops/qkv_rope/qkv_rope.h"
 
-namespace ingrain::ops {
-
-struct HeadsCall {
-  at::ScalarType type;
-  int64_t planes, rows, tokens;  // rows: batch times tokens
-  HeadShape shape;
-  const float *q_norm, *k_norm;  // null: no norm
-  const float *cos, *sin;        // [tokens, head_dim / 2]
-  bool interleaved;
-  float eps;
-  const void* qkv;  // [planes, rows, width]
-  void* parts[3];   // forward: q, k, v. backward: their gradients, null where zero
-  void* gqkv;       // backward only
-};
-
-}  // namespace ingrain::ops
-#endif
+#include <array>
+#include <vector>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/qkv_rope/cpu.cpp"
 #include <hwy/foreach_target.h>
 #include "ops/rms_norm/rows-inl.h"
-
-#include <array>
-#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -40,7 +22,7 @@ namespace ingrain::ops::HWY_NAMESPACE {
 class Rotation {
  public:
   explicit Rotation(const HeadsCall& call)
-      : interleaved_(call.interleaved), n_(call.shape.head_dim), cos_(n_), sin_(n_), twice_(2 * n_) {}
+      : interleaved_(call.interleaved), n_(call.head_dim), cos_(n_), sin_(n_), twice_(2 * n_) {}
 
   /// direction: 1 rotates, -1 rotates back.
   void set_token(const HeadsCall& call, int64_t t, float direction) {
@@ -84,7 +66,7 @@ struct Place {
   int64_t in_stack, in_part, stack_plane, part_plane;
 };
 Place PlaceOf(const HeadsCall& call, int64_t row, int64_t first, int64_t heads, int64_t head) {
-  const int64_t d = call.shape.head_dim, width = call.shape.width();
+  const int64_t d = call.head_dim, width = call.width();
   return {row * width + (first + head) * d, (row * heads + head) * d, call.rows * width, call.rows * heads * d};
 }
 
@@ -100,14 +82,13 @@ struct Part {
   bool rotated;
 };
 std::array<Part, 3> PartsOf(const HeadsCall& call) {
-  const auto& s = call.shape;
-  return {Part{0, s.q_heads, call.q_norm, true}, Part{s.q_heads, s.kv_heads, call.k_norm, true},
-          Part{s.q_heads + s.kv_heads, s.kv_heads, nullptr, false}};
+  return {Part{0, call.q_heads, call.q_norm, true}, Part{call.q_heads, call.kv_heads, call.k_norm, true},
+          Part{call.q_heads + call.kv_heads, call.kv_heads, nullptr, false}};
 }
 
 template <class T>
 void ForwardAs(const HeadsCall& call, int64_t begin, int64_t end) {
-  const int64_t d = call.shape.head_dim;
+  const int64_t d = call.head_dim;
   const auto parts = PartsOf(call);
   Rotation rotation(call);
   std::vector<T> normed(2 * d);  // rounded before the rotation, as a separate norm would
@@ -139,7 +120,7 @@ void ForwardAs(const HeadsCall& call, int64_t begin, int64_t end) {
 /// g_norms: [2, head_dim] sums for the norms of q and k, or null.
 template <class T>
 void BackwardAs(const HeadsCall& call, int64_t begin, int64_t end, float* g_norms) {
-  const int64_t d = call.shape.head_dim;
+  const int64_t d = call.head_dim;
   const auto parts = PartsOf(call);
   Rotation rotation(call);
   std::vector<float> turned(2 * d);
@@ -175,10 +156,10 @@ void BackwardAs(const HeadsCall& call, int64_t begin, int64_t end, float* g_norm
 }
 
 void HeadsForward(const HeadsCall& call, int64_t begin, int64_t end) {
-  call.type == at::kFloat ? ForwardAs<float>(call, begin, end) : ForwardAs<BFloat16>(call, begin, end);
+  call.type == Number::fp32 ? ForwardAs<float>(call, begin, end) : ForwardAs<BFloat16>(call, begin, end);
 }
 void HeadsBackward(const HeadsCall& call, int64_t begin, int64_t end, float* g_norms) {
-  call.type == at::kFloat ? BackwardAs<float>(call, begin, end, g_norms)
+  call.type == Number::fp32 ? BackwardAs<float>(call, begin, end, g_norms)
                           : BackwardAs<BFloat16>(call, begin, end, g_norms);
 }
 
@@ -204,20 +185,20 @@ struct Operands {
         sin(contiguous(rope.sin_TR)) {}
 
   HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
-    return {qkv.scalar_type(),
+    return {number(qkv),
             planes(qkv),
             qkv.size(1) * qkv.size(2),
             qkv.size(2),
-            shape,
+            shape.q_heads,
+            shape.kv_heads,
+            shape.head_dim,
             floats(q_norm),
             floats(k_norm),
             floats(cos),
             floats(sin),
             rope.interleaved,
             static_cast<float>(eps),
-            qkv.const_data_ptr(),
-            {},
-            nullptr};
+            qkv.const_data_ptr()};
   }
 
  private:

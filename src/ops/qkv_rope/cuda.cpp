@@ -22,7 +22,7 @@ struct Operands {
         cos(cuda::contiguous(rope.cos_TR)),
         sin(cuda::contiguous(rope.sin_TR)) {}
 
-  cuda::HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
+  HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     TORCH_CHECK(qkv.numel() / (planes(qkv) * shape.head_dim) < int64_t{1} << 31,
                 "split_heads: 2^31 heads of tokens are too many for one call");
     return {cuda::number(qkv),
@@ -38,11 +38,7 @@ struct Operands {
             cuda::floats(sin),
             rope.interleaved,
             static_cast<float>(eps),
-            qkv.const_data_ptr(),
-            {},
-            nullptr,
-            nullptr,
-            0};
+            qkv.const_data_ptr()};
   }
 };
 
@@ -51,7 +47,7 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   if (shape.head_dim > cuda::kLargestHead)
     return qkv_rope_reference.forward(qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps);
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
-  cuda::HeadsCall call = in.call(rope, shape, eps);
+  HeadsCall call = in.call(rope, shape, eps);
   const auto part = [&](int64_t heads) {
     return at::empty({call.planes, in.qkv.size(1), call.tokens, heads, shape.head_dim}, in.qkv.options());
   };
@@ -72,7 +68,7 @@ QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const
   if (d > cuda::kLargestHead || qkv_PBTC.numel() == 0)
     return qkv_rope_reference.backward(g, qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps, want_norms);
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
-  cuda::HeadsCall call = in.call(rope, shape, eps);
+  HeadsCall call = in.call(rope, shape, eps);
   QkvRopeKernels::Gradients out{at::empty_like(in.qkv), {}, {}};
   call.gqkv = out.qkv_PBTC.data_ptr();
   const Tensor g_parts[] = {cuda::contiguous(g.q_PBTHd), cuda::contiguous(g.k_PBTGd), cuda::contiguous(g.v_PBTGd)};

@@ -1,6 +1,7 @@
 // This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
 #ifndef INGRAIN_OPS_Q4  // what all of them share
 #define INGRAIN_OPS_Q4
+#define INGRAIN_WITH_NATIVE_BF16  // those processors multiply whole numbers and add them at once
 #include "ops/simd/targets.h"
 #include "ops/quantized/quantized.h"
 
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace ingrain::ops {
 
@@ -29,45 +29,17 @@ static_assert(sizeof(Q4Group) == 20 * kQ4Rows);
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/quantized/q4.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/simd/stream-inl.h"
+#include "ops/quantized/panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-using DI = hn::RebindToSigned<D>;
-using VI = hn::Vec<DI>;
 constexpr int kVectors = kQ4Rows / hn::MaxLanes(D());  // of a group
 
 HWY_INLINE V LoadHalves(const c10::Half* p) {
   const hn::Rebind<hwy::float16_t, D> halves;
   return hn::PromoteTo(D(), hn::LoadU(halves, reinterpret_cast<const hwy::float16_t*>(p)));
 }
-
-/// Sums of products of 16-bit numbers, two in each lane. Some instruction sets put half of them into `second`.
-struct PairSums {
-  VI first, second;
-
-  HWY_INLINE PairSums() : first(hn::Zero(DI())), second(hn::Zero(DI())) {}
-  HWY_INLINE void Add(const int16_t* pair, VI weights) {
-#if HWY_TARGET == HWY_SCALAR
-    const int32_t both = hn::GetLane(weights);
-    first = hn::Add(first, hn::Set(DI(), pair[0] * (both & 0xffff) + pair[1] * (both >> 16)));
-#else
-    const hn::RepartitionToNarrow<DI> d16;
-    int32_t bits;
-    std::memcpy(&bits, pair, sizeof bits);
-    first = hn::ReorderWidenMulAccumulate(DI(), hn::BitCast(d16, hn::Set(DI(), bits)), hn::BitCast(d16, weights), first,
-                                          second);
-#endif
-  }
-  HWY_INLINE VI Total() const {
-#if HWY_TARGET == HWY_SCALAR
-    return first;
-#else
-    return hn::RearrangeToOddPlusEven(first, second);
-#endif
-  }
-};
 
 /// c[i] = <a_i, w_j> for M rows of a and a group of rows of w.
 template <int M, class T>
@@ -88,6 +60,11 @@ HWY_INLINE void Q4Dots(const QuantizedCall& call, int64_t row, const Q4Group* w,
       const int64_t lane = j * int64_t(Lanes());
       PairSums ones[M], sixteens[M];  // of weights, and of weights times 16, which saves shifting them
 #pragma GCC unroll 4
+      for (int i = 0; i < M; ++i) {
+        ones[i].Clear();
+        sixteens[i].Clear();
+      }
+#pragma GCC unroll 4
       for (int p = 0; p < kQuantizedBlock; p += 8) {
         const VI low = hn::LoadU(DI(), reinterpret_cast<const int32_t*>(w[b].words[p / 8]) + lane),
                  high = hn::ShiftRight<8>(low);
@@ -97,10 +74,10 @@ HWY_INLINE void Q4Dots(const QuantizedCall& call, int64_t row, const Q4Group* w,
 #pragma GCC unroll 4
         for (int i = 0; i < M; ++i) {
           const int16_t* const pairs = x + i * K + p;
-          ones[i].Add(pairs, w0);
-          sixteens[i].Add(pairs + 2, w2);
-          ones[i].Add(pairs + 4, w4);
-          sixteens[i].Add(pairs + 6, w6);
+          ones[i].Add(SetPair(pairs), w0);
+          sixteens[i].Add(SetPair(pairs + 2), w2);
+          ones[i].Add(SetPair(pairs + 4), w4);
+          sixteens[i].Add(SetPair(pairs + 6), w6);
         }
       }
       const V scale = LoadHalves(w[b].scale + lane), least = LoadHalves(w[b].least + lane);
@@ -116,8 +93,41 @@ HWY_INLINE void Q4Dots(const QuantizedCall& call, int64_t row, const Q4Group* w,
     for (int j = 0; j < kVectors; ++j) Store(sum[i][j], c + i * call.n + j * int64_t(Lanes()));
 }
 
+/// A group's block to a panel's rows from `lane` on.
+HWY_INLINE void ExpandGroup(const Q4Group& w, int64_t lane, Panel& panel) {
+  const VI mask = hn::Set(DI(), 0x000f000f);
+#pragma GCC unroll 4
+  for (int j = 0; j < kVectors; ++j) {
+    const int64_t from = j * int64_t(Lanes()), to = lane + from;
+#pragma GCC unroll 4
+    for (int p = 0; p < kQuantizedBlock / 8; ++p) {
+      const VI word = hn::LoadU(DI(), reinterpret_cast<const int32_t*>(w.words[p]) + from);
+      hn::Store(hn::And(word, mask), DI(), panel.pairs[4 * p] + to);
+      hn::Store(hn::And(hn::ShiftRight<4>(word), mask), DI(), panel.pairs[4 * p + 1] + to);
+      hn::Store(hn::And(hn::ShiftRight<8>(word), mask), DI(), panel.pairs[4 * p + 2] + to);
+      hn::Store(hn::And(hn::ShiftRight<12>(word), mask), DI(), panel.pairs[4 * p + 3] + to);
+    }
+    Store(LoadHalves(w.scale + from), panel.scale + to);
+    Store(LoadHalves(w.least + from), panel.least + to);
+  }
+}
+
+template <class T>
+void Q4PanelsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
+  const auto* const w = static_cast<const Q4Group*>(call.w);
+  MeetPanels</*kLeast=*/true, T>(
+      call, begin * kQ4Rows, end * kQ4Rows, [&](int64_t row, int64_t columns, int64_t block, Panel& panel) {
+        for (int64_t lane = 0; lane < columns; lane += kQ4Rows) {
+          const Q4Group* const group = w + (row + lane) / kQ4Rows * call.blocks + block;
+          PrefetchBytes<Cache::first, sizeof(Q4Group)>(reinterpret_cast<const char*>(group) + kStreamAhead);
+          ExpandGroup(*group, lane, panel);
+        }
+      });
+}
+
 template <class T>
 void Q4GroupsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
+  if (call.by_block) return Q4PanelsAs<T>(call, begin, end);
   for (int64_t g = begin; g < end; ++g) {
     const Q4Group* const w = static_cast<const Q4Group*>(call.w) + g * call.blocks;
     T* const c = static_cast<T*>(call.c) + g * kQ4Rows;
@@ -179,8 +189,9 @@ void multiply(const QuantizedCall& call, int64_t begin, int64_t end) {
 
 }  // namespace
 
-const QuantizedFormat q4_1{"q4_1", at::kChar,      kQ4Rows,          sizeof(Q4Group) / kQ4Rows,
-                           65504,  quantize_group, dequantize_group, multiply};
+// Sums are the same either way, to the last bit.
+const QuantizedFormat q4_1{"q4_1",         at::kChar,        kQ4Rows, sizeof(Q4Group) / kQ4Rows, 65504, 8,
+                           quantize_group, dequantize_group, multiply};
 
 }  // namespace ingrain::ops
 #endif

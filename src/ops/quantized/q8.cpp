@@ -1,6 +1,7 @@
 // This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
 #ifndef INGRAIN_OPS_Q8  // what all of them share
 #define INGRAIN_OPS_Q8
+#define INGRAIN_WITH_NATIVE_BF16  // those processors multiply whole numbers and add them at once
 #include "ops/simd/targets.h"
 #include "ops/quantized/quantized.h"
 
@@ -22,18 +23,15 @@ static_assert(sizeof(Q8Block) == 36);
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/quantized/q8.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/simd/stream-inl.h"
+#include "ops/quantized/panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-using DI = hn::RebindToSigned<D>;
-using Sums = hn::Vec<DI>;
-
 /// A block's products with M rows of whole numbers (K apart), in sums whose own sum is the dot product: 32 * 32767 *
 /// 127 < 2^31.
 template <int M>
-HWY_INLINE void Dots(const int16_t* x, int64_t K, const int8_t* q, Sums (&dots)[M]) {
+HWY_INLINE void Dots(const int16_t* x, int64_t K, const int8_t* q, VI (&dots)[M]) {
   const DI d32;
   for (int i = 0; i < M; ++i) dots[i] = hn::Zero(d32);
 #if HWY_TARGET == HWY_SCALAR
@@ -42,7 +40,7 @@ HWY_INLINE void Dots(const int16_t* x, int64_t K, const int8_t* q, Sums (&dots)[
 #else
   const hn::RepartitionToNarrow<DI> d16;
   const hn::Rebind<int8_t, decltype(d16)> d8;
-  Sums second[M];  // where some instruction sets put half of the products
+  VI second[M];  // where some instruction sets put half of the products
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) second[i] = hn::Zero(d32);
 #pragma GCC unroll 4
@@ -76,7 +74,7 @@ HWY_INLINE void Q8Dots(const QuantizedCall& call, const int16_t* a, const float*
     PrefetchBytes<Cache::first, kStreams * sizeof(Q8Block)>(next + b * kStreams * int64_t{sizeof(Q8Block)});
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) {
-      Sums dots[M];
+      VI dots[M];
       Dots<M>(x, K, row[j][b].q, dots);
 #pragma GCC unroll 4
       for (int i = 0; i < M; ++i)
@@ -84,11 +82,84 @@ HWY_INLINE void Q8Dots(const QuantizedCall& call, const int16_t* a, const float*
             hn::MulAdd(hn::ConvertTo(D(), dots[i]), Set(row[j][b].scale * a_scale[i * call.blocks + b]), sum[i][j]);
     }
   }
-  StoreDots(sum, streams, c, call.n);
+  for (int i = 0; i < M; ++i) StoreDots(sum[i], streams, c + i * call.n);
+}
+
+/// A block of each of `rows` rows, `stride` bytes apart, to a panel's rows from `lane` on.
+void PlaceRows(const int8_t* q, int64_t stride, int64_t rows, int64_t lane, Panel& panel) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t p = 0; p < kQuantizedBlock / 2; ++p) {
+      const int16_t pair[] = {q[r * stride + 2 * p], q[r * stride + 2 * p + 1]};
+      std::memcpy(&panel.pairs[p][lane + r], pair, sizeof pair);
+    }
+}
+
+#if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+using D16Pairs = hn::CappedTag<int16_t, 16>;  // a block of a row, two columns a lane
+using Pairs = hn::Vec<D16Pairs>;
+
+/// A step of a transposition: numbers of a and b in turns, those of the lower and of the upper part of every 128 bits.
+template <class DX>
+HWY_INLINE void Interleave(DX d, const Pairs& a, const Pairs& b, Pairs& lower, Pairs& upper) {
+  const auto x = hn::BitCast(d, a), y = hn::BitCast(d, b);
+  lower = hn::BitCast(D16Pairs(), hn::InterleaveLower(d, x, y));
+  upper = hn::BitCast(D16Pairs(), hn::InterleaveUpper(d, x, y));
+}
+
+/// The same for 16 rows.
+void Place16Rows(const int8_t* q, int64_t stride, int64_t lane, Panel& panel) {
+  const D16Pairs d16;
+  const hn::RepartitionToWide<D16Pairs> d32;
+  const hn::RepartitionToWide<decltype(d32)> d64;
+  const hn::Repartition<int8_t, D16Pairs> d8;
+  const hn::Half<decltype(d8)> half8;
+  for (int64_t first = 0; first < 16; first += 8) {
+    Pairs x[8], y[8];
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; ++r) x[r] = hn::LoadU(d16, reinterpret_cast<const int16_t*>(q + (first + r) * stride));
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) Interleave(d16, x[i], x[i + 1], y[i], y[i + 1]);
+    // y[i]: pairs 0-3, y[i + 1]: pairs 4-7 of rows i, i + 1; and 8-11, 12-15 in the upper half.
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+      Interleave(d32, y[i], y[i + 2], x[i], x[i + 1]);
+      Interleave(d32, y[i + 1], y[i + 3], x[i + 2], x[i + 3]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) Interleave(d64, x[i], x[i + 4], y[2 * i], y[2 * i + 1]);
+#pragma GCC unroll 8
+    for (int p = 0; p < 8; ++p) {
+      const auto both = hn::BitCast(d8, y[p]);
+      hn::StoreU(hn::PromoteTo(d16, hn::LowerHalf(half8, both)), d16,
+                 reinterpret_cast<int16_t*>(panel.pairs[p] + lane + first));
+      hn::StoreU(hn::PromoteTo(d16, hn::UpperHalf(half8, both)), d16,
+                 reinterpret_cast<int16_t*>(panel.pairs[p + 8] + lane + first));
+    }
+  }
+}
+#endif
+
+void ExpandRows(const Q8Block* w, int64_t blocks, int64_t columns, Panel& panel) {
+  const int64_t stride = blocks * int64_t{sizeof(Q8Block)};
+  for (int64_t r = 0; r < columns; ++r) panel.scale[r] = w[r * blocks].scale;
+  int64_t lane = 0;
+#if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+  for (; lane + 16 <= columns; lane += 16) Place16Rows(w->q + lane * stride, stride, lane, panel);
+#endif
+  PlaceRows(w->q + lane * stride, stride, columns - lane, lane, panel);
+}
+
+template <class T>
+void Q8PanelsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
+  const auto* const w = static_cast<const Q8Block*>(call.w);
+  MeetPanels</*kLeast=*/false, T>(call, begin, end, [&](int64_t row, int64_t columns, int64_t block, Panel& panel) {
+    ExpandRows(w + row * call.blocks + block, call.blocks, columns, panel);
+  });
 }
 
 template <class T>
 void Q8RowsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
+  if (call.by_block) return Q8PanelsAs<T>(call, begin, end);
   const int64_t K = call.blocks * kQuantizedBlock;
   for (int64_t j = begin; j < end; j += kStreams) {
     const int64_t streams = HWY_MIN(int64_t{kStreams}, end - j);
@@ -139,7 +210,7 @@ void multiply(const QuantizedCall& call, int64_t begin, int64_t end) { HWY_DYNAM
 
 }  // namespace
 
-const QuantizedFormat q8_0{"q8_0",       at::kByte,      1,       sizeof(Q8Block), std::numeric_limits<float>::max(),
+const QuantizedFormat q8_0{"q8_0",       at::kByte,      1,       sizeof(Q8Block), std::numeric_limits<float>::max(), 9,
                            quantize_row, dequantize_row, multiply};
 
 }  // namespace ingrain::ops

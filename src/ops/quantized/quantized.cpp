@@ -1,4 +1,6 @@
 // This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
+#ifndef INGRAIN_OPS_QUANTIZED  // what all of them share
+#define INGRAIN_OPS_QUANTIZED
 #include "ops/simd/targets.h"
 #include "ops/graph/parallel.h"
 #include "ops/quantized/quantized.h"
@@ -6,6 +8,21 @@
 #include "base/error.h"
 
 #include <limits>
+
+namespace ingrain::ops {
+
+/// Rows to 16 bits a number, as a QuantizedCall wants them.
+struct RoundingCall {
+  at::ScalarType type;
+  int64_t m, blocks;
+  bool by_block;
+  const void* a;  // [m, 32 blocks] of type
+  int16_t* out;
+  float *scale, *scaled_sum;
+};
+
+}  // namespace ingrain::ops
+#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/quantized/quantized.cpp"
@@ -15,36 +32,41 @@
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-/// Blocks of a as whole numbers: a block's largest magnitude becomes 32767. What is not finite makes its block NaN.
+/// A block as whole numbers: its largest magnitude becomes 32767. What is not finite makes it NaN.
 template <class T>
-HWY_INLINE void RoundBlocks(const T* a, int64_t blocks, int16_t* out, float* scale, float* scaled_sum) {
+HWY_INLINE void RoundBlock(const T* a, int16_t* out, float* scale, float* scaled_sum) {
   const hn::Rebind<int16_t, D> half16;
-  for (int64_t b = 0; b < blocks; ++b, a += kQuantizedBlock, out += kQuantizedBlock) {
-    V largest = Zero(), sum = Zero();
-    for (size_t p = 0; p < kQuantizedBlock; p += Lanes()) {
-      const V magnitude = hn::Abs(Load(a + p));
-      largest = hn::Max(largest, magnitude);
-      sum = hn::Add(sum, magnitude);
-    }
-    const float most = Max(largest), all = Sum(sum);
-    // Below the smallest normal numbers 1 / scale would overflow.
-    const bool finite = all <= std::numeric_limits<float>::max(), zero = most < 1e-30f;
-    scale[b] = finite ? (zero ? 0.0f : most / 32767) : std::numeric_limits<float>::quiet_NaN();
-    const V inverse = Set(finite && !zero ? 32767 / most : 0.0f);
-    V rounded_sum = Zero();  // exact: 32 * 32767 < 2^24
-    for (size_t p = 0; p < kQuantizedBlock; p += Lanes()) {
-      const auto rounded = hn::NearestInt(hn::Mul(Load(a + p), inverse));
-      rounded_sum = hn::Add(rounded_sum, hn::ConvertTo(D(), rounded));
-      hn::StoreU(hn::DemoteTo(half16, rounded), half16, out + p);
-    }
-    scaled_sum[b] = scale[b] * Sum(rounded_sum);
+  V largest = Zero(), sum = Zero();
+  for (size_t p = 0; p < kQuantizedBlock; p += Lanes()) {
+    const V magnitude = hn::Abs(Load(a + p));
+    largest = hn::Max(largest, magnitude);
+    sum = hn::Add(sum, magnitude);
+  }
+  const float most = Max(largest), all = Sum(sum);
+  // Below the smallest normal numbers 1 / scale would overflow.
+  const bool finite = all <= std::numeric_limits<float>::max(), zero = most < 1e-30f;
+  *scale = finite ? (zero ? 0.0f : most / 32767) : std::numeric_limits<float>::quiet_NaN();
+  const V inverse = Set(finite && !zero ? 32767 / most : 0.0f);
+  V rounded_sum = Zero();  // exact: 32 * 32767 < 2^24
+  for (size_t p = 0; p < kQuantizedBlock; p += Lanes()) {
+    const auto rounded = hn::NearestInt(hn::Mul(Load(a + p), inverse));
+    rounded_sum = hn::Add(rounded_sum, hn::ConvertTo(D(), rounded));
+    hn::StoreU(hn::DemoteTo(half16, rounded), half16, out + p);
+  }
+  *scaled_sum = *scale * Sum(rounded_sum);
+}
+
+template <class T>
+void RoundAs(const RoundingCall& call, int64_t begin, int64_t end) {
+  for (int64_t from = begin; from < end; ++from) {
+    const int64_t to = call.by_block ? from % call.blocks * call.m + from / call.blocks : from;
+    RoundBlock(static_cast<const T*>(call.a) + from * kQuantizedBlock, call.out + to * kQuantizedBlock, call.scale + to,
+               call.scaled_sum + to);
   }
 }
 
-/// a: `blocks` blocks of `type`.
-void Round(at::ScalarType type, const void* a, int64_t blocks, int16_t* out, float* scale, float* scaled_sum) {
-  type == at::kFloat ? RoundBlocks(static_cast<const float*>(a), blocks, out, scale, scaled_sum)
-                     : RoundBlocks(static_cast<const BFloat16*>(a), blocks, out, scale, scaled_sum);
+void Round(const RoundingCall& call, int64_t begin, int64_t end) {
+  call.type == at::kFloat ? RoundAs<float>(call, begin, end) : RoundAs<BFloat16>(call, begin, end);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
@@ -123,14 +145,14 @@ Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized) {
   const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
   const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
   float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
-  const auto round = [type = a.scalar_type(), from = static_cast<const char*>(a.const_data_ptr()),
-                      size = a.element_size(), to = a16.data_ptr<int16_t>(), scale, sum](int64_t begin, int64_t end) {
-    const int64_t first = begin * kQuantizedBlock;
-    HWY_DYNAMIC_DISPATCH(Round)(type, from + first * size, end - begin, to + first, scale + begin, sum + begin);
-  };
-  cpu::parallel({a, a16, scale_sum}, M * blocks, cpu::grain(kQuantizedBlock), round);
+  const bool by_block = M >= format.many_rows;
+  const RoundingCall rounding{a.scalar_type(),         M,     blocks, by_block, a.const_data_ptr(),
+                              a16.data_ptr<int16_t>(), scale, sum};
+  cpu::parallel(
+      {a, a16, scale_sum}, M * blocks, cpu::grain(kQuantizedBlock),
+      [rounding, round = HWY_DYNAMIC_DISPATCH(Round)](int64_t begin, int64_t end) { round(rounding, begin, end); });
   const QuantizedCall call{
-      a.scalar_type(), M, N, blocks, a16.const_data_ptr<int16_t>(), scale, sum, quantized.const_data_ptr(),
+      a.scalar_type(), M, N, blocks, by_block, a16.const_data_ptr<int16_t>(), scale, sum, quantized.const_data_ptr(),
       c.data_ptr()};
   cpu::parallel({a16, scale_sum, quantized, c}, N / format.rows, cpu::grain(format.rows * K),
                 [call, multiply = format.multiply](int64_t begin, int64_t end) { multiply(call, begin, end); });

@@ -14,8 +14,9 @@ inline constexpr int64_t kQuantizedBlock = 32;
 struct QuantizedCall {
   at::ScalarType type;
   int64_t m, n, blocks;          // blocks of a row
-  const int16_t* a;              // [m, 32 blocks]
-  const float *a_scale, *a_sum;  // [m, blocks]; a_sum: of a block's numbers, times their scale
+  bool by_block;                 // a, its scales and sums lie block after block, not row after row
+  const int16_t* a;              // [m, blocks, 32] or, by block, [blocks, m, 32]
+  const float *a_scale, *a_sum;  // [m, blocks] or [blocks, m]; a_sum: of a block's numbers, times their scale
   const void* w;
   void* c;  // [m, n] of type
 };
@@ -26,6 +27,7 @@ struct QuantizedFormat {
   at::ScalarType type;  // of its tensors, [N, bytes K / 32]: what they are known by, as no other matrix has that type
   int64_t rows, bytes;  // of a group; of a block
   float largest;        // magnitude of a weight that it can hold
+  int64_t many_rows;    // of a, from which on multiply() wants them by block
   void (*quantize)(const float* w, int64_t blocks, void* group);
   void (*dequantize)(const void* group, int64_t blocks, float* w);
   void (*multiply)(const QuantizedCall& call, int64_t begin, int64_t end);  // with groups begin .. end
@@ -52,8 +54,9 @@ Tensor dequantize(const Tensor& quantized);
 
 /// a wᵀ, [M, N], like a; a: [M, K], fp32 or bf16. The product with the dequantized weights, with a rounded to 16 bits a
 /// number and a scale per block of 32: whole numbers are multiplied twice as fast as fp32, and what that rounding moves
-/// is a hundredth of what eight bits did to the weights. Any M, but made for few rows. Throws c10::Error where shapes
-/// or types do not fit.
+/// is a hundredth of what eight bits did to the weights. Throws c10::Error where shapes or types do not fit. A row's
+/// result does not depend on the other rows, nor, to the last bit, on how many there are, in Q4_1; in Q8_0 up to the
+/// order of sums, which is one up to 8 rows and another above.
 Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized);
 
 }  // namespace ingrain::ops

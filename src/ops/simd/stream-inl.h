@@ -21,14 +21,12 @@ constexpr int64_t kStreamAhead = 16384;
 /// its multiply-add units busy.
 constexpr int kStreams = 4;
 
-/// c[i][j] = the sums of M rows with the first `streams` of a weight's rows; c's rows are n apart.
-template <int M, class T>
-HWY_INLINE void StoreDots(const V (&sum)[M][kStreams], int64_t streams, T* c, int64_t n) {
-  for (int i = 0; i < M; ++i) {
-    float sums[kStreams];
-    StoreSums(sum[i][0], sum[i][1], sum[i][2], sum[i][3], sums);
-    for (int64_t j = 0; j < streams; ++j) c[i * n + j] = static_cast<T>(sums[j]);
-  }
+/// c[j] = the sums of a row with the first `streams` of a weight's rows.
+template <class T>
+HWY_INLINE void StoreDots(const V (&sum)[kStreams], int64_t streams, T* c) {
+  float sums[kStreams];
+  StoreSums(sum[0], sum[1], sum[2], sum[3], sums);
+  for (int64_t j = 0; j < streams; ++j) c[j] = static_cast<T>(sums[j]);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE

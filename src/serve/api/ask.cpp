@@ -47,6 +47,19 @@ void read_common(Fields& fields, Ask& ask) {
   ask.writing.learn = !learn || *learn == "all" ? Learn::all : *learn == "input" ? Learn::input : Learn::off;
 }
 
+void set_thinking(Ask& ask, const std::string& effort, const std::string& where) {
+  ask.thinking.effort = effort;
+  ask.thinking.where = where;
+  if (!ask.prompt.extra.is_object()) ask.prompt.extra = Json::object();
+  ask.prompt.extra["enable_thinking"] = effort != "none";
+  if (effort != "none") ask.prompt.extra["reasoning_effort"] = effort;
+}
+
+void read_effort(Fields& fields, std::string_view name, Ask& ask) {
+  const auto effort = fields.word(name, {"none", "minimal", "low", "medium", "high", "xhigh"});
+  if (effort) set_thinking(ask, *effort, fields.path(name));
+}
+
 void read_sampling(Fields& fields, Ask& ask, double hottest) {
   SamplingOptions& sampling = ask.writing.sampling;
   sampling.temperature = fields.number("temperature", 0, hottest).value_or(1);
@@ -65,8 +78,8 @@ void read_stop(Fields& fields, std::string_view name, Ask& ask) {
   if (list.size() > kMostStops) refuse(path, "'{}' has {} texts; at most {} are taken", path, list.size(), kMostStops);
   for (const Json& text : list) {
     if (!text.is_string() || text.get_ref<const std::string&>().empty() ||
-        text.get_ref<const std::string&>().size() > 1024)
-      refuse(path, "'{}' must be a text of 1 to 1024 bytes, or a list of such texts", path);
+        characters(text.get_ref<const std::string&>()) > 1024)
+      refuse(path, "'{}' must be a text of 1 to 1024 characters, or a list of such texts", path);
     ask.writing.stop.push_back(text.get<std::string>());
   }
 }
@@ -100,8 +113,8 @@ Json read_metadata(Fields& fields) {
   if (metadata == nullptr) return Json::object();
   if (metadata->size() > kMostPairs) refuse("metadata", "'metadata' has more than {} members", kMostPairs);
   for (const auto& [key, value] : metadata->items()) {
-    if (key.size() > 64 || !value.is_string() || value.get_ref<const std::string&>().size() > 512)
-      refuse("metadata", "'metadata': '{}' must have a name of at most 64 and a string of at most 512 bytes",
+    if (characters(key) > 64 || !value.is_string() || characters(value.get_ref<const std::string&>()) > 512)
+      refuse("metadata", "'metadata': '{}' must have a name of at most 64 and a string of at most 512 characters",
              printable(key));
   }
   return *metadata;

@@ -23,8 +23,9 @@ struct ToolUse {
   enum class Choice { automatic, none, required, named };
   Json tools = Json::array();
   Choice choice = Choice::automatic;
-  std::string name;      // named
-  bool parallel = true;  // false: one call in an answer
+  std::string name;                      // named
+  bool parallel = true;                  // false: one call in an answer
+  std::vector<std::string> strict = {};  // names of those whose schema must hold, whatever the choice
   bool any() const { return !tools.empty() && choice != Choice::none; }
 };
 
@@ -32,6 +33,13 @@ struct ToolUse {
 struct NotepadUse {
   bool enabled = false;
   int64_t passages = 4;
+};
+
+/// Whether the model is to think before it answers, where it can.
+struct ThinkingUse {
+  std::string effort = {};  // "none", or what a template may make of "low"; "": as the template has it
+  std::string where = {};   // the field that said so
+  int64_t budget = -1;      // tokens at most; -1: any
 };
 
 struct Ask {
@@ -42,6 +50,7 @@ struct Ask {
   AnswerForm form;
   ToolUse tools;
   NotepadUse notepad;
+  ThinkingUse thinking;
   bool stream = false;
   bool usage_in_stream = false;
   bool progress = false;  // in a stream: tell of reading and of inner steps
@@ -58,6 +67,11 @@ struct AskLimits {
 void read_common(Fields& fields, Ask& ask);
 /// temperature (0..`hottest`), top_p, presence_penalty, frequency_penalty.
 void read_sampling(Fields& fields, Ask& ask, double hottest = 2);
+/// "none", "minimal", "low", "medium", "high" or "xhigh" under `name`, for the template's enable_thinking and
+/// reasoning_effort.
+void read_effort(Fields& fields, std::string_view name, Ask& ask);
+/// The template's variables for it.
+void set_thinking(Ask& ask, const std::string& effort, const std::string& where);
 /// A text or a list of them under `name`.
 void read_stop(Fields& fields, std::string_view name, Ask& ask);
 void read_logit_bias(Fields& fields, Ask& ask);
@@ -67,10 +81,10 @@ Json read_metadata(Fields& fields);
 /// Chat's {"type", "json_schema": {...}} or Responses' flattened {"type", "name", "schema"}.
 AnswerForm read_form(const Json& format, const std::string& path);
 
-/// Lists of tools in three shapes, as chat's.
-Json read_chat_tools(const Json& tools);
-Json read_responses_tools(const Json& tools);
-Json read_anthropic_tools(const Json& tools);
+/// Lists of tools in three shapes, as chat's; `use` has them and the names of strict ones.
+void read_chat_tools(const Json& tools, ToolUse& use);
+void read_responses_tools(const Json& tools, ToolUse& use);
+void read_anthropic_tools(const Json& tools, ToolUse& use);
 /// tool_choice as a word or an object. Chat's object names the function in {"function": {"name"}}, Responses' in
 /// {"name"}.
 void read_tool_choice(Fields& fields, ToolUse& tools);

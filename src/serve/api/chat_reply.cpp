@@ -18,6 +18,7 @@ Json chat_reply(const ReplyHead& head, const std::vector<ChatChoice>& choices, c
   Json list = Json::array();
   for (const ChatChoice& choice : choices) {
     Json message = {{"role", "assistant"}, {"content", choice.said.text}, {"refusal", nullptr}};
+    if (!choice.said.thought.empty()) message["reasoning_content"] = choice.said.thought;
     if (!choice.said.calls.empty()) {
       message["tool_calls"] = choice.said.calls;
       if (choice.said.text.empty()) message["content"] = nullptr;
@@ -52,15 +53,25 @@ Json ChatChunks::begin(int64_t choice) const {
   return of_choice(choice, {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}}, nullptr, nullptr);
 }
 
-Json ChatChunks::text(int64_t choice, const std::string& text, const Json& logprobs) const {
+Json ChatChunks::piece(int64_t choice, const SaidPiece& piece, const Json& logprobs) const {
   const Json scores = logprobs.is_null() ? Json(nullptr) : Json{{"content", logprobs}, {"refusal", nullptr}};
-  return of_choice(choice, {{"content", text}}, scores, nullptr);
-}
-
-Json ChatChunks::call(int64_t choice, int64_t index, const Json& call) const {
-  Json indexed = {{"index", index}};
-  indexed.update(call);
-  return of_choice(choice, {{"tool_calls", Json::array({indexed})}}, nullptr, nullptr);
+  switch (piece.kind) {
+    case AnswerPart::Kind::text: return of_choice(choice, {{"content", piece.text}}, scores, nullptr);
+    case AnswerPart::Kind::thought: return of_choice(choice, {{"reasoning_content", piece.text}}, scores, nullptr);
+    case AnswerPart::Kind::call: {
+      const Json call = {{"index", piece.call},
+                         {"id", piece.id},
+                         {"type", "function"},
+                         {"function", {{"name", piece.text}, {"arguments", ""}}}};
+      return of_choice(choice, {{"tool_calls", Json::array({call})}}, scores, nullptr);
+    }
+    case AnswerPart::Kind::arguments: {
+      const Json call = {{"index", piece.call}, {"function", {{"arguments", piece.text}}}};
+      return of_choice(choice, {{"tool_calls", Json::array({call})}}, scores, nullptr);
+    }
+    case AnswerPart::Kind::call_end: return nullptr;
+  }
+  return nullptr;
 }
 
 Json ChatChunks::end(int64_t choice, const std::string& reason) const {

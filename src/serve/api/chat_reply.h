@@ -19,8 +19,8 @@ class ChatChunks {
  public:
   ChatChunks(ReplyHead head, bool with_usage) : head_(std::move(head)), with_usage_(with_usage) {}
   Json begin(int64_t choice) const;  // the role
-  Json text(int64_t choice, const std::string& text, const Json& logprobs) const;
-  Json call(int64_t choice, int64_t index, const Json& call) const;  // a whole call of a tool
+  /// A piece of the answer; null if it says nothing in this API. `logprobs`: of its tokens, or null.
+  Json piece(int64_t choice, const SaidPiece& piece, const Json& logprobs) const;
   Json end(int64_t choice, const std::string& reason) const;
   Json usage(const Usage& usage, const Json& about) const;
   Json progress(const Json& progress) const;

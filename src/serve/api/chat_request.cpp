@@ -86,7 +86,7 @@ Ask read_chat_request(const Json& body, const AskLimits& limits) {
   if (top && !logprobs) refuse("top_logprobs", "'top_logprobs' needs 'logprobs': true");
   if (logprobs) ask.writing.top_logprobs = top.value_or(0);
   if (const Json* format = fields.object("response_format")) ask.form = read_form(*format, "response_format");
-  if (const Json* tools = fields.array("tools", 128)) ask.tools.tools = read_chat_tools(*tools);
+  if (const Json* tools = fields.array("tools", 128)) read_chat_tools(*tools, ask.tools);
   read_tool_choice(fields, ask.tools);
   read_stream_options(fields, ask);
   read_metadata(fields);
@@ -94,7 +94,7 @@ Ask read_chat_request(const Json& body, const AskLimits& limits) {
   fields.accept_only("service_tier", {"auto", "default"});
   fields.accept_only("store", {false}, "true; POST /v1/responses keeps answers");
   fields.accept_only("modalities", {Json::array({"text"})});
-  fields.accept_only("reasoning_effort", {"none"});
+  read_effort(fields, "reasoning_effort", ask);
   fields.finish();
   return ask;
 }

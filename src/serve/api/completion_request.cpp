@@ -1,6 +1,7 @@
 #include "serve/api/completion_request.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ingrain::serve::api {
 namespace {
@@ -11,9 +12,9 @@ std::vector<int32_t> read_tokens(const Json& list, const std::string& path) {
   std::vector<int32_t> out;
   out.reserve(list.size());
   for (const Json& id : list) {
-    if (!id.is_number_integer() || id.get<double>() < 0 || id.get<double>() > INT32_MAX)
-      refuse(path, "'{}' must be token ids", path);
-    out.push_back(id.get<int32_t>());
+    const double number = id.is_number() ? id.get<double>() : -1;  // 5.0 is an integer, too
+    if (number < 0 || number > INT32_MAX || number != std::floor(number)) refuse(path, "'{}' must be token ids", path);
+    out.push_back(static_cast<int32_t>(number));
   }
   return out;
 }
@@ -49,7 +50,8 @@ std::vector<Ask> read_completion_request(const Json& body, const AskLimits& limi
   read_sampling(fields, ask);
   read_stop(fields, "stop", ask);
   read_logit_bias(fields, ask);
-  ask.writing.max_tokens = fields.integer("max_tokens", 0, static_cast<int64_t>(limits.longest)).value_or(16);
+  ask.writing.max_tokens = fields.integer("max_tokens", 0, static_cast<int64_t>(limits.longest))
+                               .value_or(std::min<int64_t>(16, static_cast<int64_t>(limits.longest)));
   ask.writing.choices = fields.integer("n", 1, limits.most_choices).value_or(1);
   ask.writing.top_logprobs = fields.integer("logprobs", 0, 20).value_or(-1);
   if (const Json* format = fields.object("response_format")) ask.form = read_form(*format, "response_format");

@@ -2,14 +2,8 @@
 // read is refused by name.
 #pragma once
 
+#include "base/json_fields.h"
 #include "serve/api/api_error.h"
-
-#include <initializer_list>
-#include <optional>
-#include <set>
-#include <string>
-#include <string_view>
-#include <vector>
 
 namespace ingrain::serve::api {
 
@@ -17,20 +11,15 @@ namespace ingrain::serve::api {
 Json parse_body(std::string_view body);
 
 /// Refers to the object, which must outlive it. null is as good as absent. Every error is an ApiError with status 400
-/// that names the field by its path ("messages[2].content").
-class Fields {
+/// that names the field by its path ("messages[2].content"), which is its param, too.
+class Fields : public BasicField<Json> {
  public:
-  Fields(const Json& object, std::string path = {});
+  explicit Fields(const Json& object, std::string path = {});
 
   /// The member, or nullptr; it counts as read.
   const Json* take(std::string_view name);
-  const Json& need(std::string_view name);
-
-  std::optional<std::string> string(std::string_view name);
-  std::string need_string(std::string_view name);
-  std::optional<bool> boolean(std::string_view name);
-  std::optional<int64_t> integer(std::string_view name, int64_t least, int64_t greatest);
-  std::optional<double> number(std::string_view name, double least, double greatest);
+  const Json& need(std::string_view name) { return at(name).json(); }
+  std::string need_string(std::string_view name) { return at(name).string(); }
   /// One of these words, or nothing.
   std::optional<std::string> word(std::string_view name, std::initializer_list<std::string_view> words);
   /// An array of at most so many, or nullptr.
@@ -38,19 +27,15 @@ class Fields {
   const Json* object(std::string_view name);
 
   /// Accepted, and of no consequence here (docs/serving.md lists them).
-  void accept(std::initializer_list<std::string_view> names);
+  void accept(std::initializer_list<const char*> names);
   /// Accepted with this value, refused by name with any other.
   void accept_only(std::string_view name, std::initializer_list<Json> values, const std::string& why = {});
   /// Refuses, by name, what was not read.
   void finish() const;
-
-  std::string path(std::string_view name) const;
-
- private:
-  const Json& object_;
-  std::string path_;
-  std::set<std::string, std::less<>> read_;
 };
+
+/// Code points of UTF-8, as lengths of strings are counted in JSON Schema.
+int64_t characters(std::string_view text);
 
 /// "messages[3]".
 std::string element(std::string_view list, size_t index);

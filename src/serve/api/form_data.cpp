@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "serve/api/memories_api.h"
 
 #include <algorithm>
@@ -37,8 +38,7 @@ FormPart read_part_head(std::string_view head) {
     head.remove_prefix(std::min(end + 2, head.size()));
     const size_t colon = line.find(':');
     if (colon == line.npos) refuse("", "multipart: a part's header line has no colon");
-    std::string name(line.substr(0, colon));
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    const std::string name = in_ascii_lower(line.substr(0, colon));
     const std::string_view value = line.substr(std::min(line.find_first_not_of(' ', colon + 1), line.size()));
     if (name == "content-type") out.type = value;
     if (name != "content-disposition") continue;

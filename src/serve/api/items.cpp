@@ -47,6 +47,27 @@ Json read_result_item(Fields& fields) {
           {"output", read_content(fields.need("output"), fields.path("output"), {"input_text", "text"})}};
 }
 
+Json reasoning_item(const std::string& id, const std::string& text, const char* status) {
+  Json content = Json::array();
+  if (!text.empty()) content.push_back({{"type", "reasoning_text"}, {"text", text}});
+  return {{"id", id},
+          {"type", "reasoning"},
+          {"status", status},
+          {"summary", Json::array()},
+          {"content", std::move(content)}};
+}
+
+/// What comes without its content (another server's, encrypted) says nothing here.
+Json read_reasoning_item(Fields& fields) {
+  fields.accept({"id", "status", "encrypted_content"});
+  if (const Json* summary = fields.array("summary", 1024))
+    read_content(*summary, fields.path("summary"), {"summary_text"});
+  const Json* content = fields.take("content");
+  return reasoning_item(random_id("rs_"),
+                        content ? read_content(*content, fields.path("content"), {"reasoning_text", "text"}) : "",
+                        "completed");
+}
+
 std::string text_of_item(const Json& item) {
   std::string out;
   for (const Json& part : item["content"]) out += part.value("text", "");
@@ -81,6 +102,8 @@ Json read_item(const Json& item, const std::string& path) {
     out = read_call_item(fields);
   else if (type == "function_call_output")
     out = read_result_item(fields);
+  else if (type == "reasoning")
+    out = read_reasoning_item(fields);
   else
     refuse_unsupported(fields.path("type"), fmt::format("an item of type '{}'", printable(type)));
   fields.finish();
@@ -98,10 +121,15 @@ Json read_input(const Json& input, const std::string& path, size_t most) {
 
 Json messages_of(const Json& items) {
   Json out = Json::array();
+  std::string thought;
   for (const Json& item : items) {
     const auto answer = item.find(kAnswerMember);
     if (answer != item.end() && answer->is_null()) continue;  // said by the item before it
     const std::string type = item.value("type", "message");
+    if (type == "reasoning") {
+      thought += text_of_item(item);
+      continue;
+    }
     if (answer != item.end()) {
       out.push_back({{"role", "assistant"}, {"content", type == "message" ? text_of_item(item) : ""}});
       if (type == "function_call") out.back()["tool_calls"] = Json::array({call_of_item(item)});
@@ -114,6 +142,8 @@ Json messages_of(const Json& items) {
     } else {
       out.push_back({{"role", "tool"}, {"content", item["output"]}, {"tool_call_id", item["call_id"]}});
     }
+    if (!thought.empty() && out.back()["role"] == "assistant") out.back()["reasoning_content"] = thought;
+    thought.clear();
   }
   return out;
 }
@@ -130,7 +160,13 @@ Json output_items(const Said& said, const Json& logprobs, bool complete, std::ve
     return ids[out.size()];
   };
   const char* status = complete ? "completed" : "incomplete";
-  if (!said.text.empty() || said.calls.empty()) {
+  const bool says_nothing_else = said.calls.empty() && (complete || said.thought.empty());
+  const bool has_text = !said.text.empty() || says_nothing_else;
+  if (!said.thought.empty()) {
+    const bool over = complete || has_text || !said.calls.empty();
+    out.push_back(reasoning_item(id("rs_"), said.thought, over ? "completed" : "incomplete"));
+  }
+  const auto add_text = [&] {
     Json part = {{"type", "output_text"},
                  {"text", said.text},
                  {"annotations", Json::array()},
@@ -140,15 +176,19 @@ Json output_items(const Said& said, const Json& logprobs, bool complete, std::ve
                    {"status", status},
                    {"role", "assistant"},
                    {"content", Json::array({std::move(part)})}});
-  }
-  for (const Json& call : said.calls) {
+  };
+  for (size_t i = 0; i < said.calls.size(); ++i) {
+    if (has_text && i == said.calls_before_text) add_text();
+    const Json& call = said.calls[i];
+    const bool cut = said.cut_call && i + 1 == said.calls.size();
     out.push_back({{"id", id("fc_")},
                    {"type", "function_call"},
-                   {"status", "completed"},
+                   {"status", cut ? "incomplete" : "completed"},
                    {"call_id", call["id"]},
                    {"name", call["function"]["name"]},
                    {"arguments", call["function"]["arguments"]}});
   }
+  if (has_text && said.calls_before_text >= said.calls.size()) add_text();
   return out;
 }
 
@@ -171,6 +211,7 @@ Page read_page(const std::map<std::string, std::string>& query) {
       if (value != "asc" && value != "desc") refuse("order", "'order' must be asc or desc");
       out.descending = value == "desc";
     } else if (name == "after") {
+      if (characters(value) > 120) refuse("after", "'after' has more than 120 characters");
       out.after = value;
     } else if (!name.starts_with("include")) {
       refuse_unsupported(name);
@@ -186,7 +227,7 @@ Json page_of(const Json& items, const Page& page) {
   auto begin = order.begin();
   if (!page.after.empty()) {
     begin = std::find_if(order.begin(), order.end(), [&](const Json* item) { return (*item)["id"] == page.after; });
-    if (begin == order.end()) refuse("after", "'after': there is no item '{}'", printable(page.after));
+    if (begin == order.end()) refuse_missing("after", fmt::format("the item '{}'", printable(page.after)));
     ++begin;
   }
   Json data = Json::array();

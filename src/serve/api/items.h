@@ -13,12 +13,13 @@ Json read_input(const Json& input, const std::string& path, size_t most);
 
 /// The messages that items mean, in chat's shape. Calls that follow each other are one message's. An item that carries
 /// "ingrain_answer" (an answer of the model's, as it wrote it) hands that on; of the items of one answer the first has
-/// it, and the others "ingrain_answer": null.
+/// it, and the others "ingrain_answer": null. Thoughts are "reasoning_content" of the message after them.
 Json messages_of(const Json& items);
 /// The item as clients see it: without what is ours.
 Json shown(Json item);
 
-/// Items of an answer, in the order in which it says them: its text, if there is any or nothing else, then its calls.
+/// Items of an answer, in the order in which it says them: its thoughts, its text, if there is any or nothing else, its
+/// calls.
 /// `ids`: of the items, filled up with new ones.
 Json output_items(const Said& said, const Json& logprobs, bool complete, std::vector<std::string>& ids);
 

@@ -1,6 +1,7 @@
 #include "serve/api/keys.h"
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "serve/api/api_error.h"
 
 #include <algorithm>
@@ -78,9 +79,8 @@ std::string ApiKeys::key_of(const Headers& headers) {
   if (authorization == headers.end()) return {};
   const std::string& value = authorization->second;
   constexpr std::string_view kBearer = "bearer ";
-  const bool bearer = value.size() > kBearer.size() &&
-                      std::equal(kBearer.begin(), kBearer.end(), value.begin(),
-                                 [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
+  const bool bearer =
+      value.size() > kBearer.size() && in_ascii_lower(std::string_view(value).substr(0, kBearer.size())) == kBearer;
   return bearer ? std::string(trim_line(std::string_view(value).substr(kBearer.size()))) : std::string();
 }
 

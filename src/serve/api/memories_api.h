@@ -38,7 +38,7 @@ struct MemoryChange {
 };
 MemoryChange read_memory_name(const Json& body);
 
-/// A name is 1 to 100 bytes of UTF-8 without control characters or '/', and does not begin like an id. 400.
+/// A name is 1 to 100 characters of UTF-8 without control characters or '/', and does not begin like an id. 400.
 void check_memory_name(const std::string& name, const std::string& param);
 
 }  // namespace ingrain::serve::api

@@ -1,7 +1,7 @@
 #include "serve/api/memories_api.h"
 
 #include "serve/api/fields.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 
@@ -18,9 +18,15 @@ void read_memory_fields(Fields& fields, MemoryAsk& out) {
 
 void add_memory_text(MemoryAsk& out, FormPart&& part) {
   if (part.body.substr(0, 8192).find('\0') != std::string::npos)
-    refuse("file", "'{}' holds zero bytes: it is no text", tokenizer::utf8_lossy(part.filename).substr(0, 100));
+    refuse("file", "'{}' holds zero bytes: it is no text", utf8_lossy(part.filename).substr(0, 100));
   out.texts.push_back(std::move(part.body));
-  out.sources.push_back(tokenizer::utf8_lossy(part.filename));
+  out.sources.push_back(utf8_lossy(part.filename));
+}
+
+bool read_form_flag(const FormPart& part) {
+  if (part.body == "true" || part.body == "1") return true;
+  if (part.body != "false" && part.body != "0") refuse(part.name, "'{}' must be true or false", part.name);
+  return false;
 }
 
 MemoryAsk read_memory_form(const Request& request, const std::string& type, bool anew) {
@@ -29,7 +35,7 @@ MemoryAsk read_memory_form(const Request& request, const std::string& type, bool
     if (part.name == "file" || part.name == "text")
       add_memory_text(out, std::move(part));
     else if (part.name == "stream")
-      out.stream = part.body == "true" || part.body == "1";
+      out.stream = read_form_flag(part);
     else if (anew && part.name == "memory")
       out.file = std::move(part.body);
     else if (anew && part.name == "name")
@@ -52,11 +58,12 @@ std::string type_of(const Request& request) {
 }  // namespace
 
 void check_memory_name(const std::string& name, const std::string& param) {
-  const bool bad = name.empty() || name.size() > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
-                   tokenizer::valid_utf8_length(name, 0) != name.size() ||
+  const bool bad = name.empty() || characters(name) > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
+                   !is_utf8(name) ||
                    std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (bad)
-    refuse(param, "'{}' must be 1 to 100 bytes of text without control characters and '/', and not begin with 'mem_'",
+    refuse(param,
+           "'{}' must be 1 to 100 characters of text without control characters and '/', and not begin with 'mem_'",
            param);
 }
 

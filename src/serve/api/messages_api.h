@@ -4,6 +4,8 @@
 #include "serve/api/ask.h"
 #include "serve/api/reply.h"
 
+#include <optional>
+
 namespace ingrain::serve::api {
 
 /// `counting`: of count_tokens, where max_tokens is not required.
@@ -24,14 +26,17 @@ class AnthropicEvents {
  public:
   explicit AnthropicEvents(ReplyHead head) : head_(std::move(head)) {}
   std::string begin() const;
-  std::string text(const std::string& delta);
-  /// Closes what is open, tells of calls and of the end.
-  std::string end(const Said& said, const AnthropicEnd& end, const Usage& usage, const Json& about);
+  std::string piece(const SaidPiece& piece);
+  /// Closes what is open and tells of the end.
+  std::string end(const AnthropicEnd& end, const Usage& usage, const Json& about);
   std::string progress(const Json& progress) const;
 
  private:
+  std::string close();
+
   ReplyHead head_;
-  bool open_ = false;
+  int64_t index_ = -1;  // of the newest block
+  std::optional<AnswerPart::Kind> open_;
 };
 
 }  // namespace ingrain::serve::api

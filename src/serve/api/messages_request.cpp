@@ -9,7 +9,7 @@ constexpr size_t kMostTurns = 100'000;
 
 /// A turn's blocks: its text, and what becomes messages of their own.
 struct Turn {
-  std::string text;
+  std::string text, thought;
   Json calls = Json::array(), results = Json::array();
 };
 
@@ -19,6 +19,11 @@ void read_tool_use(Fields& block, Turn& turn) {
       {{"id", block.need_string("id")},
        {"type", "function"},
        {"function", {{"name", block.need_string("name")}, {"arguments", dump(*block.object("input"))}}}});
+}
+
+void turn_thought(Fields& block, Turn& turn) {
+  turn.thought += block.need_string("thinking");
+  block.accept({"signature"});
 }
 
 void read_tool_result(Fields& block, Turn& turn) {
@@ -42,6 +47,8 @@ Turn read_turn(const Json& content, const std::string& path, bool assistant) {
     const std::string type = block.need_string("type");
     if (type == "text")
       out.text += block.need_string("text");
+    else if (type == "thinking" && assistant)
+      turn_thought(block, out);
     else if (type == "tool_use" && assistant)
       read_tool_use(block, out);
     else if (type == "tool_result" && !assistant)
@@ -63,6 +70,7 @@ void add_turn(Json& messages, const Json& message, const std::string& path) {
   for (Json& result : turn.results) messages.push_back(std::move(result));
   if (!turn.results.empty() && turn.text.empty()) return;
   messages.push_back({{"role", role}, {"content", turn.text}});
+  if (!turn.thought.empty()) messages.back()["reasoning_content"] = turn.thought;
   if (!turn.calls.empty()) messages.back()["tool_calls"] = std::move(turn.calls);
 }
 
@@ -74,9 +82,14 @@ Json read_anthropic_messages(Fields& fields) {
   const Json& messages = *fields.array("messages", kMostTurns);
   if (messages.empty()) refuse("messages", "'messages' must hold at least one message");
   for (size_t i = 0; i < messages.size(); ++i) add_turn(out, messages[i], element("messages", i));
-  if (out.back()["role"] == "assistant")
-    refuse_unsupported("messages", "a last message of the assistant's; the last is the user's");
   return out;
+}
+
+/// A last message of the assistant's is how its answer begins.
+void read_beginning(Prompt& prompt) {
+  Json& last = prompt.messages.back();
+  prompt.continues = last["role"] == "assistant" && !last.contains("tool_calls") && last["content"] != "";
+  if (prompt.continues) last.erase("reasoning_content");
 }
 
 void read_anthropic_choice(Fields& fields, ToolUse& tools) {
@@ -98,11 +111,21 @@ void read_anthropic_choice(Fields& fields, ToolUse& tools) {
     refuse("tool_choice", "'tool_choice' wants a tool that is not in 'tools'");
 }
 
-void read_thinking(Fields& fields) {
+/// As in Anthropic's API a model thinks where it is told to.
+void read_thinking(Fields& fields, Ask& ask, bool counting) {
   const Json* thinking = fields.object("thinking");
-  if (thinking == nullptr) return;
+  if (thinking == nullptr) return set_thinking(ask, "none", "thinking");
   Fields inner(*thinking, "thinking");
-  inner.accept_only("type", {"disabled"});
+  inner.need("type");
+  const std::string type = *inner.word("type", {"enabled", "adaptive", "disabled"});
+  set_thinking(ask, type == "disabled" ? "none" : "medium", "thinking");
+  if (type == "enabled") {
+    inner.need("budget_tokens");
+    ask.thinking.budget = *inner.integer("budget_tokens", 1, INT64_MAX);
+    if (!counting && ask.thinking.budget >= ask.writing.max_tokens)
+      refuse("thinking.budget_tokens", "'thinking.budget_tokens' must be less than 'max_tokens'");
+  }
+  inner.accept_only("display", {"summarized"}, "thoughts come as they are");
   inner.finish();
 }
 
@@ -115,12 +138,13 @@ Ask read_messages_request(const Json& body, const AskLimits& limits, bool counti
   read_sampling(fields, ask, 1);
   read_stop(fields, "stop_sequences", ask);
   ask.prompt.messages = read_anthropic_messages(fields);
+  read_beginning(ask.prompt);
   if (!counting) fields.need("max_tokens");
   const auto most = fields.integer("max_tokens", 1, static_cast<int64_t>(limits.longest));
   ask.writing.max_tokens = most.value_or(limits.max_tokens);
-  if (const Json* tools = fields.array("tools", 128)) ask.tools.tools = read_anthropic_tools(*tools);
+  if (const Json* tools = fields.array("tools", 128)) read_anthropic_tools(*tools, ask.tools);
   read_anthropic_choice(fields, ask.tools);
-  read_thinking(fields);
+  read_thinking(fields, ask, counting);
   if (const Json* metadata = fields.object("metadata")) {
     Fields inner(*metadata, "metadata");
     inner.accept({"user_id"});

@@ -1,5 +1,7 @@
 #include "serve/api/openapi.h"
 
+#include "serve/api/openapi_schemas.h"
+
 #include <optional>
 #include <string_view>
 
@@ -61,7 +63,7 @@ Json path_parameters(std::string_view path) {
   Json out = Json::array();
   for (size_t at = path.find('{'); at != path.npos; at = path.find('{', at + 1)) {
     const std::string_view name = path.substr(at + 1, path.find('}', at) - at - 1);
-    out.push_back({{"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}});
+    out.push_back({{"name", name}, {"in", "path"}, {"required", true}, {"schema", reference("Id")}});
   }
   return out;
 }
@@ -70,14 +72,14 @@ Json list_parameters() {
   return Json::parse(R"([
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100}},
     {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}},
-    {"name": "after", "in": "query", "schema": {"type": "string"}}])");
+    {"name": "after", "in": "query", "schema": {"type": "string", "maxLength": 120, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}}])");
 }
 
-Json operation_json(const Operation& operation) {
+Json operation_json(const Operation& operation, bool keys) {
   const std::string_view reply = operation.reply, path = operation.path;
   Json ok = reply.find('/') != reply.npos ? content(operation.reply, {{"type", "string"}})
                                           : content("application/json", reference(reply));
-  if (operation.stream) ok["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+  if (operation.stream) ok["text/event-stream"] = Json::object();
   Json out = {{"summary", operation.summary}};
   Json parameters = path_parameters(path);
   if (reply == "List" && operation.method == std::string_view("get") && path != "/v1/models")
@@ -86,38 +88,39 @@ Json operation_json(const Operation& operation) {
   if (*operation.body != '\0') {
     Json body = content("application/json", reference(operation.body));
     if (path == "/v1/memories" || path == "/v1/memories/{id}/read")
-      body["multipart/form-data"] = {{"schema", {{"type", "object"}}}};
+      body["multipart/form-data"] = {{"schema", reference(std::string(operation.body) + "Form")}};
     out["requestBody"] = {{"required", path != "/v1/conversations"}, {"content", std::move(body)}};
   }
   Json& responses = out["responses"];
   responses["200"] = {{"description", "What was asked for"}, {"content", std::move(ok)}};
   for (const auto& [status, what] : {std::pair("400", "Refused, naming the field"),
                                      {"401", "No valid key"},
+                                     {"403", "From a page that may not ask"},
                                      {"404", "Not there, or another's"},
                                      {"405", "Another method"},
                                      {"409", "Taken, or in use"},
                                      {"413", "Too large"},
                                      {"429", "Too many requests"},
                                      {"500", "The server failed"},
-                                     {"503", "Full or stopping"}})
+                                     {"503", "Full or stopping"},
+                                     {"default", "Refused as HTTP"}})
     responses[status] = {{"description", what}, {"content", content("application/json", reference("Error"))}};
   const bool open = path == "/" || path.starts_with("/page/") || path == "/health" || path == "/openapi.json";
-  out["security"] = open ? Json::array() : Json::parse(R"([{}, {"bearer": []}, {"key": []}])");
+  out["security"] = open || !keys ? Json::array() : Json::parse(R"([{"bearer": []}, {"key": []}])");
   return out;
 }
 
 }  // namespace
 
-Json openapi_schemas();  // openapi_schemas.cpp
-
-Json openapi() {
+Json openapi(const OpenApiOf& of) {
   Json paths = Json::object();
-  for (const Operation& operation : kOperations) paths[operation.path][operation.method] = operation_json(operation);
+  for (const Operation& operation : kOperations)
+    paths[operation.path][operation.method] = operation_json(operation, of.keys);
   return {{"openapi", "3.1.0"},
-          {"info", {{"title", "ingrain serve"}, {"version", ""}, {"description", "docs/serving.md says more"}}},
+          {"info", {{"title", "ingrain serve"}, {"version", of.version}, {"description", "docs/serving.md says more"}}},
           {"paths", std::move(paths)},
           {"components",
-           {{"schemas", openapi_schemas()},
+           {{"schemas", openapi_schemas(of)},
             {"securitySchemes",
              {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}},
               {"key", {{"type", "apiKey"}, {"in", "header"}, {"name", "x-api-key"}}}}}}}};

@@ -1,15 +1,15 @@
 // Bodies of requests and replies, for the OpenAPI document.
 #include "serve/api/openapi.h"
+#include "serve/api/openapi_schemas.h"
 
 namespace ingrain::serve::api {
 namespace {
 
 // What all requests for an answer may say.
 constexpr const char* kCommonFields = R"({
-  "model": {"type": ["string", "null"], "description": "One that /v1/models lists; without it the one that is served."},
   "memory": {"type": ["string", "null"], "description": "Begin from a copy of this named memory."},
   "notepad": {"type": ["object", "null"], "additionalProperties": false, "properties": {
-    "enabled": {"type": "boolean"}, "passages": {"type": "integer", "minimum": 1, "maximum": 64}}},
+    "enabled": {"type": ["boolean", "null"]}, "passages": {"type": ["integer", "null"], "minimum": 1, "maximum": 64}}},
   "stream": {"type": ["boolean", "null"]},
   "progress": {"type": ["boolean", "null"], "description": "In a stream: tell of reading and of inner steps."},
   "seed": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 9223372036854775807},
@@ -20,112 +20,162 @@ constexpr const char* kCommonFields = R"({
   "repetition_penalty": {"type": ["number", "null"], "minimum": 0.01, "maximum": 100},
   "presence_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
   "frequency_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
-  "learn": {"type": ["string", "null"], "enum": ["all", "input", "off", null]}
+  "learn": {"enum": ["all", "input", "off", null]}
 })";
 
 constexpr const char* kOpenAiFields = R"({
-  "stop": {"oneOf": [{"type": "null"}, {"type": "string", "minLength": 1},
-                     {"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1}}]},
-  "logit_bias": {"type": ["object", "null"], "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}},
-  "user": {}, "safety_identifier": {}, "prompt_cache_key": {}, "prompt_cache_retention": {},
+  "stop": {"$ref": "#/components/schemas/Stop"},
+  "logit_bias": {"type": ["object", "null"], "propertyNames": {"pattern": "^[0-9]{1,9}$"},
+                 "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}},
+  "user": {}
+})";
+
+// Of chat and responses.
+constexpr const char* kClientFields = R"({
+  "safety_identifier": {}, "prompt_cache_key": {}, "prompt_cache_retention": {},
   "service_tier": {"enum": ["auto", "default", null]},
-  "metadata": {"type": ["object", "null"], "maxProperties": 16, "additionalProperties": {"type": "string", "maxLength": 512}},
-  "stream_options": {"type": ["object", "null"]},
-  "tools": {"type": ["array", "null"], "maxItems": 128, "items": {"type": "object"}},
-  "tool_choice": {"oneOf": [{"type": "null"}, {"enum": ["auto", "none", "required"]}, {"type": "object"}]},
+  "metadata": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/MetadataPairs"}]},
+  "tools": {"$ref": "#/components/schemas/Tools"}, "tool_choice": {"$ref": "#/components/schemas/ToolChoice"},
   "parallel_tool_calls": {"type": ["boolean", "null"]}
 })";
 
+constexpr const char* kUsageOption = R"({
+  "stream_options": {"type": ["object", "null"], "additionalProperties": false, "properties": {
+    "include_usage": {"type": ["boolean", "null"]}, "include_obfuscation": {"enum": [false, null]}}}
+})";
+
 constexpr const char* kChatFields = R"({
-  "messages": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["role"], "properties": {
-    "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
-    "content": {"type": ["string", "array", "null"]}, "name": {"type": ["string", "null"]},
-    "tool_call_id": {"type": "string"}, "tool_calls": {"type": ["array", "null"]}}}},
-  "max_tokens": {"type": ["integer", "null"], "minimum": 0}, "max_completion_tokens": {"type": ["integer", "null"], "minimum": 0},
-  "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 16},
+  "messages": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/ChatMessage"}},
+  "max_tokens": {"$ref": "#/components/schemas/Length"}, "max_completion_tokens": {"$ref": "#/components/schemas/Length"},
+  "n": {"$ref": "#/components/schemas/Choices"},
   "logprobs": {"type": ["boolean", "null"]}, "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
-  "response_format": {"type": ["object", "null"]}, "store": {"enum": [false, null]},
-  "modalities": {"enum": [["text"], null]}, "reasoning_effort": {"enum": ["none", null]}
+  "response_format": {"$ref": "#/components/schemas/ChatFormat"}, "store": {"enum": [false, null]},
+  "modalities": {"enum": [["text"], null]}, "reasoning_effort": {"$ref": "#/components/schemas/Effort"}
 })";
 
 constexpr const char* kCompletionFields = R"({
-  "prompt": {"oneOf": [{"type": "null"}, {"type": "string"},
-    {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
-    {"type": "array", "maxItems": 64, "minItems": 1, "items": {"oneOf": [{"type": "string"},
-      {"type": "array", "items": {"type": "integer", "minimum": 0}}]}}]},
-  "max_tokens": {"type": ["integer", "null"], "minimum": 0}, "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 16},
-  "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20}, "response_format": {"type": ["object", "null"]},
+  "prompt": {"anyOf": [{"type": ["string", "null"]}, {"$ref": "#/components/schemas/Tokens"},
+    {"type": "array", "maxItems": 64, "minItems": 1,
+     "items": {"anyOf": [{"type": "string"}, {"$ref": "#/components/schemas/Tokens"}]}}]},
+  "max_tokens": {"$ref": "#/components/schemas/Length"}, "n": {"$ref": "#/components/schemas/Choices"},
+  "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
+  "response_format": {"$ref": "#/components/schemas/ChatFormat"},
   "best_of": {"type": ["integer", "null"]}, "echo": {"enum": [false, null]}, "suffix": {"enum": ["", null]}
 })";
 
 constexpr const char* kResponsesFields = R"({
-  "input": {"oneOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
-  "instructions": {"type": ["string", "null"]}, "previous_response_id": {"type": ["string", "null"]}, "thread": {"type": ["string", "null"]},
-  "conversation": {"oneOf": [{"type": "null"}, {"type": "string"}, {"type": "object", "required": ["id"]}]},
-  "store": {"type": ["boolean", "null"]}, "max_output_tokens": {"type": ["integer", "null"], "minimum": 1},
-  "text": {"type": ["object", "null"]}, "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
-  "include": {"type": ["array", "null"], "items": {"enum": ["message.output_text.logprobs", "reasoning.encrypted_content"]}},
-  "truncation": {"enum": ["disabled", "auto", null]}, "background": {"enum": [false, null]}, "reasoning": {"type": ["object", "null"]}
+  "input": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Item"}}]},
+  "instructions": {"type": ["string", "null"]}, "previous_response_id": {"type": ["string", "null"]},
+  "thread": {"type": ["string", "null"]},
+  "conversation": {"anyOf": [{"type": ["string", "null"]}, {"type": "object", "required": ["id"],
+    "additionalProperties": false, "properties": {"id": {"type": "string"}}}]},
+  "store": {"type": ["boolean", "null"]}, "max_output_tokens": {"$ref": "#/components/schemas/SomeLength"},
+  "text": {"type": ["object", "null"], "additionalProperties": false, "properties": {
+    "format": {"$ref": "#/components/schemas/TextFormat"}, "verbosity": {"enum": ["medium", null]}}},
+  "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
+  "include": {"type": ["array", "null"], "maxItems": 16,
+              "items": {"enum": ["message.output_text.logprobs", "reasoning.encrypted_content"]}},
+  "truncation": {"enum": ["disabled", "auto", null]}, "background": {"enum": [false, null]},
+  "reasoning": {"type": ["object", "null"], "additionalProperties": false, "properties": {
+    "effort": {"$ref": "#/components/schemas/Effort"}, "summary": {"enum": ["auto", null]}}},
+  "stream_options": {"type": ["object", "null"], "additionalProperties": false, "properties": {
+    "include_obfuscation": {"enum": [false, null]}}}
 })";
 
 constexpr const char* kMessagesFields = R"({
-  "messages": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["role", "content"]}},
-  "system": {"type": ["string", "array", "null"]}, "max_tokens": {"type": "integer", "minimum": 1},
-  "stop_sequences": {"type": ["array", "null"], "maxItems": 16, "items": {"type": "string", "minLength": 1}},
-  "tools": {"type": ["array", "null"], "maxItems": 128, "items": {"type": "object"}}, "tool_choice": {"type": ["object", "null"]},
-  "thinking": {"type": ["object", "null"]}, "metadata": {"type": ["object", "null"]},
+  "messages": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Turn"}},
+  "system": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Text"}]},
+  "max_tokens": {"$ref": "#/components/schemas/SomeLength"}, "stop_sequences": {"$ref": "#/components/schemas/Stop"},
+  "tools": {"$ref": "#/components/schemas/AnthropicTools"},
+  "tool_choice": {"$ref": "#/components/schemas/AnthropicToolChoice"},
+  "thinking": {"$ref": "#/components/schemas/Thinking"},
+  "metadata": {"type": ["object", "null"], "additionalProperties": false, "properties": {"user_id": {}}},
   "service_tier": {"enum": ["auto", "standard_only", null]}, "cache_control": {}
 })";
 
-constexpr const char* kOthers = R"({
-  "Error": {"type": "object", "required": ["error"], "properties": {"type": {"const": "error"}, "error": {"type": "object", "required": ["message", "type"],
-    "properties": {"message": {"type": "string"}, "type": {"type": "string"}, "param": {"type": ["string", "null"]},
-                   "code": {"type": ["string", "null"]}}}}},
-  "Object": {"type": "object"},
-  "List": {"type": "object", "required": ["object", "data"], "properties": {"object": {"const": "list"}, "data": {"type": "array"}}},
-  "Conversation": {"type": "object", "additionalProperties": false, "properties": {
-    "metadata": {"type": ["object", "null"], "maxProperties": 16, "additionalProperties": {"type": "string", "maxLength": 512}},
-    "items": {"type": ["array", "null"], "maxItems": 20, "items": {"type": "object"}}}},
-  "Metadata": {"type": "object", "additionalProperties": false, "required": ["metadata"], "properties": {
-    "metadata": {"type": "object", "maxProperties": 16, "additionalProperties": {"type": "string", "maxLength": 512}}}},
-  "Items": {"type": "object", "additionalProperties": false, "required": ["items"], "properties": {
-    "items": {"type": "array", "minItems": 1, "maxItems": 20, "items": {"type": "object"}}}},
-  "NewMemory": {"type": "object", "additionalProperties": false, "properties": {
-    "name": {"type": ["string", "null"], "minLength": 1, "maxLength": 100}, "text": {"type": ["string", "null"], "minLength": 1},
-    "from": {"type": ["string", "null"]}, "response": {"type": ["string", "null"]}, "stream": {"type": ["boolean", "null"]}}},
-  "MoreText": {"type": "object", "additionalProperties": false, "required": ["text"], "properties": {
-    "text": {"type": "string", "minLength": 1}, "stream": {"type": ["boolean", "null"]}}},
-  "Name": {"type": "object", "additionalProperties": false, "required": ["name"], "properties": {
-    "name": {"type": "string", "minLength": 1, "maxLength": 100}}},
-  "Tokenize": {"type": "object", "additionalProperties": false, "required": ["content"], "properties": {
-    "content": {"type": "string"}, "parse_special": {"type": ["boolean", "null"]}, "add_special": {"enum": [false, null]}, "model": {}}},
-  "Detokenize": {"type": "object", "additionalProperties": false, "required": ["tokens"], "properties": {
-    "tokens": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}, "model": {}}}
-})";
+// What two fields say of each other.
+constexpr const char* kOnlyInStreams =
+    R"({"anyOf": [{"required": ["stream"], "properties": {"stream": {"const": true}}},
+  {"properties": {"progress": {"enum": [false, null]}}}]})";
+constexpr const char* kOptionsOnlyInStreams =
+    R"({"anyOf": [{"required": ["stream"], "properties": {"stream": {"const": true}}},
+  {"properties": {"progress": {"enum": [false, null]}, "stream_options": {"type": "null"}}}]})";
+constexpr const char* kTopNeedsScores =
+    R"({"anyOf": [{"required": ["logprobs"], "properties": {"logprobs": {"const": true}}},
+  {"properties": {"top_logprobs": {"type": "null"}}}]})";
+constexpr const char* kOneLength =
+    R"({"anyOf": [{"properties": {"max_tokens": {"type": "null"}}}, {"properties": {"max_completion_tokens": {"type": "null"}}}]})";
+constexpr const char* kBestOfIsN = R"({"anyOf": [{"properties": {"best_of": {"type": "null"}}},
+  {"properties": {"best_of": {"const": 1}, "n": {"enum": [1, null]}}}]})";
+constexpr const char* kOneBeginning = R"({"anyOf": [{"properties": {"previous_response_id": {"enum": ["", null]}}},
+  {"properties": {"conversation": {"enum": ["", null]}}}]})";
+constexpr const char* kThreadsAreStored = R"({"anyOf": [{"properties": {"thread": {"enum": ["", null]}}},
+  {"properties": {"store": {"enum": [true, null]}}}]})";
 
-Json request_schema(std::initializer_list<const char*> fields, Json required) {
+Json request_schema(std::initializer_list<const char*> fields, Json required, std::initializer_list<const char*> rules,
+                    const OpenApiOf& of) {
   Json properties = Json::object();
+  properties["model"] = {{"enum", of.models}};
+  properties["model"]["enum"].push_back(nullptr);
   for (const char* part : fields) properties.update(Json::parse(part));
+  Json all = Json::array();
+  for (const char* rule : rules) all.push_back(Json::parse(rule));
   return {{"type", "object"},
           {"additionalProperties", false},
           {"required", std::move(required)},
-          {"properties", std::move(properties)}};
+          {"properties", std::move(properties)},
+          {"allOf", std::move(all)}};
+}
+
+Json integer_or_null(int64_t least, int64_t most) {
+  return {{"type", {"integer", "null"}}, {"minimum", least}, {"maximum", most}};
+}
+
+/// What depends on the model.
+void add_of_model(Json& out, const OpenApiOf& of) {
+  const auto longest = static_cast<int64_t>(of.limits.longest);
+  out["Length"] = integer_or_null(0, longest);
+  out["SomeLength"] = integer_or_null(1, longest);
+  out["Choices"] = integer_or_null(1, of.limits.most_choices);
+  out["Tokens"] = {{"type", "array"},
+                   {"minItems", 1},
+                   {"items", {{"type", "integer"}, {"minimum", 0}, {"maximum", of.vocab_size - 1}}}};
+  const Json none = {{"type", {"array", "null"}}, {"maxItems", 0}};  // the model has no form of calling them
+  const Json tools = {{"type", {"array", "null"}}, {"maxItems", 128}, {"items", {{"type", "object"}}}};
+  out["Tools"] = out["AnthropicTools"] = of.tools ? tools : none;
+  out["ToolChoice"] = Json::parse(R"({"enum": ["auto", "none", null]})");
+  Json anthropic = Json::parse(R"({"type": ["object", "null"], "additionalProperties": false, "required": ["type"],
+    "properties": {"type": {"enum": ["auto", "none"]}, "disable_parallel_tool_use": {"type": ["boolean", "null"]}}})");
+  if (of.tools) {
+    out["ToolChoice"] = Json::parse(R"({"anyOf": [{"enum": ["auto", "none", "required", null]}, {"type": "object"}]})");
+    anthropic = {{"type", {"object", "null"}}};
+  }
+  out["AnthropicToolChoice"] = std::move(anthropic);
+  out["Effort"] = Json::parse(of.thoughts ? R"({"enum": ["none", "minimal", "low", "medium", "high", "xhigh", null]})"
+                                          : R"({"enum": ["none", null]})");
+  out["Thinking"] = Json::parse(of.thoughts ? R"({"type": ["object", "null"]})"
+                                            : R"({"type": ["object", "null"], "additionalProperties": false,
+    "required": ["type"], "properties": {"type": {"enum": ["disabled"]}, "display": {"enum": ["summarized", null]}}})");
 }
 
 }  // namespace
 
-Json openapi_schemas() {
-  Json out = Json::parse(kOthers);
-  out["Chat"] = request_schema({kCommonFields, kOpenAiFields, kChatFields}, Json::array({"messages"}));
-  out["Completion"] = request_schema({kCommonFields, kOpenAiFields, kCompletionFields}, Json::array());
-  for (const char* name : {"metadata", "tools", "tool_choice", "parallel_tool_calls", "service_tier",
-                           "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
-    out["Completion"]["properties"].erase(name);
-  out["Response"] = request_schema({kCommonFields, kOpenAiFields, kResponsesFields}, Json::array({"input"}));
-  out["Message"] = request_schema({kCommonFields, kMessagesFields}, Json::array({"messages", "max_tokens"}));
+Json openapi_schemas(const OpenApiOf& of) {
+  Json out = fixed_schemas();
+  add_of_model(out, of);
+  out["Chat"] = request_schema({kCommonFields, kOpenAiFields, kClientFields, kUsageOption, kChatFields},
+                               Json::array({"messages"}), {kOptionsOnlyInStreams, kTopNeedsScores, kOneLength}, of);
+  out["Completion"] = request_schema({kCommonFields, kOpenAiFields, kUsageOption, kCompletionFields}, Json::array(),
+                                     {kOptionsOnlyInStreams, kBestOfIsN}, of);
+  out["Response"] = request_schema({kCommonFields, kOpenAiFields, kClientFields, kResponsesFields},
+                                   Json::array({"input"}), {kOnlyInStreams, kOneBeginning, kThreadsAreStored}, of);
+  out["Message"] =
+      request_schema({kCommonFields, kMessagesFields}, Json::array({"messages", "max_tokens"}), {kOnlyInStreams}, of);
   out["Message"]["properties"]["temperature"]["maximum"] = 1;
   out["Count"] = out["Message"];
   out["Count"]["required"] = Json::array({"messages"});
+  out["Message"]["properties"]["max_tokens"] = out["SomeLength"];
+  out["Message"]["properties"]["max_tokens"]["type"] = "integer";
   return out;
 }
 

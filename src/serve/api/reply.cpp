@@ -1,6 +1,7 @@
 #include "serve/api/reply.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
+#include "serve/api/fields.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,25 +15,21 @@ Json score_json(const TokenScore& score) {
   return {{"token", token_text(score.bytes)}, {"logprob", finite(score.logprob)}, {"bytes", std::move(bytes)}};
 }
 
-int64_t characters(std::string_view bytes) {
-  return std::count_if(bytes.begin(), bytes.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
-
 }  // namespace
 
 Usage& Usage::operator+=(const Usage& more) {
-  prompt += more.prompt, cached += more.cached, written += more.written;
+  prompt += more.prompt, cached += more.cached, written += more.written, thought += more.thought;
   return *this;
 }
 
 Usage usage_of(const Outcome& outcome) {
-  Usage out{outcome.prompt_tokens, outcome.cached_tokens, 0};
+  Usage out{outcome.prompt_tokens, outcome.cached_tokens, 0, 0};
   for (const Choice& choice : outcome.choices) out.written += choice.tokens;
   return out;
 }
 
 std::string finish_reason(StopReason reason, const Said& said) {
-  if (!said.calls.empty()) return "tool_calls";
+  if (!said.calls.empty() && !said.cut_call) return "tool_calls";
   return reason == StopReason::end_of_text || reason == StopReason::stop_string ? "stop" : "length";
 }
 
@@ -42,7 +39,7 @@ Json chat_usage(const Usage& usage) {
           {"total_tokens", usage.prompt + usage.written},
           {"prompt_tokens_details", {{"cached_tokens", usage.cached}, {"audio_tokens", 0}}},
           {"completion_tokens_details",
-           {{"reasoning_tokens", 0},
+           {{"reasoning_tokens", usage.thought},
             {"audio_tokens", 0},
             {"accepted_prediction_tokens", 0},
             {"rejected_prediction_tokens", 0}}}};
@@ -52,7 +49,7 @@ Json responses_usage(const Usage& usage) {
   return {{"input_tokens", usage.prompt},
           {"input_tokens_details", {{"cached_tokens", usage.cached}}},
           {"output_tokens", usage.written},
-          {"output_tokens_details", {{"reasoning_tokens", 0}}},
+          {"output_tokens_details", {{"reasoning_tokens", usage.thought}}},
           {"total_tokens", usage.prompt + usage.written}};
 }
 
@@ -87,7 +84,7 @@ Json progress_of(const Event& event) {
 double finite(double logprob) { return std::isfinite(logprob) ? std::max(logprob, -9999.0) : -9999.0; }
 
 std::string token_text(const std::string& bytes) {
-  if (tokenizer::valid_utf8_length(bytes, 0) == bytes.size()) return bytes;
+  if (is_utf8(bytes)) return bytes;
   std::string out;
   for (const char byte : bytes) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
   return out;

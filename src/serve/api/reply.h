@@ -3,6 +3,7 @@
 
 #include "serve/api/api_error.h"
 #include "serve/engine/engine.h"
+#include "serve/grammar/tool_calls.h"
 
 #include <string>
 #include <string_view>
@@ -19,15 +20,27 @@ struct ReplyHead {
 };
 
 struct Usage {
-  int64_t prompt = 0, cached = 0, written = 0;
+  int64_t prompt = 0, cached = 0, written = 0, thought = 0;  // thought: of the written ones
   Usage& operator+=(const Usage& more);
 };
 Usage usage_of(const Outcome& outcome);
 
-/// An answer, its calls of tools told apart: chat's tool_calls.
+/// An answer, its thoughts and its calls of tools told apart: chat's tool_calls.
 struct Said {
   std::string text;
   Json calls = Json::array();
+  std::string thought = {};
+  size_t calls_before_text = 0;  // so many calls were written before the text began
+  bool cut_call = false;         // the last call has not all of its arguments
+  int64_t thought_tokens = 0;
+};
+
+/// A piece of it as it comes. A call is told by its id and name, then come its arguments, then its end.
+struct SaidPiece {
+  AnswerPart::Kind kind = AnswerPart::Kind::text;
+  std::string text;     // text, thought, arguments: more of it; call: the tool's name
+  size_t call = 0;      // call, arguments, call_end: which
+  std::string id = {};  // call
 };
 
 /// "stop", "length", "tool_calls".

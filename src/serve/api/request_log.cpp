@@ -1,5 +1,7 @@
 #include "serve/api/request_log.h"
 
+#include "base/clock.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -41,7 +43,7 @@ RequestLog::~RequestLog() {
 }
 
 void RequestLog::write(const LogLine& line) {
-  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const double now = unix_time();
   const std::string text = log_text(line, now) + "\n";
   const std::lock_guard lock(mutex_);
   if (::write(fd_, text.data(), text.size()) < 0) return;  // a full disk ends no answer

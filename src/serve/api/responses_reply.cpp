@@ -1,21 +1,36 @@
 #include "serve/api/responses_reply.h"
 
+#include "base/clock.h"
 #include "serve/store/ids.h"
-
-#include <ctime>
 
 namespace ingrain::serve::api {
 namespace {
 
-Json without_text(Json item) {
-  item["status"] = "in_progress";
-  if (item.contains("content")) item["content"] = Json::array();
-  if (item.contains("arguments")) item["arguments"] = "";
-  return item;
+using Kind = AnswerPart::Kind;
+
+Json part_of(Kind kind, const std::string& text) {
+  if (kind == Kind::thought) return {{"type", "reasoning_text"}, {"text", text}};
+  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
 }
 
-Json empty_part() {
-  return {{"type", "output_text"}, {"text", ""}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
+/// The item as it is told first, with nothing said yet.
+Json new_item(Kind kind, const std::string& id, const SaidPiece& piece) {
+  if (kind == Kind::thought)
+    return {{"id", id},
+            {"type", "reasoning"},
+            {"status", "in_progress"},
+            {"summary", Json::array()},
+            {"content", Json::array()}};
+  if (kind == Kind::text)
+    return {
+        {"id", id}, {"type", "message"}, {"status", "in_progress"}, {"role", "assistant"}, {"content", Json::array()}};
+  return {{"id", id},           {"type", "function_call"}, {"status", "in_progress"}, {"call_id", piece.id},
+          {"name", piece.text}, {"arguments", ""}};
+}
+
+Kind kind_of(const Json& item) {
+  const std::string type = item["type"];
+  return type == "reasoning" ? Kind::thought : type == "message" ? Kind::text : Kind::call;
 }
 
 }  // namespace
@@ -50,7 +65,7 @@ Json response_done(Json response, const ResponseEnd& end, Json output, const Usa
   response["error"] = end.error;
   response["output"] = std::move(output);
   response["usage"] = responses_usage(usage);
-  if (end.status == "completed") response["completed_at"] = static_cast<int64_t>(std::time(nullptr));
+  if (end.status == "completed") response["completed_at"] = unix_seconds();
   response["ingrain"] = about;
   return response;
 }
@@ -67,51 +82,91 @@ std::string ResponseEvents::begin() {
   return out;
 }
 
-std::string ResponseEvents::open_text(const std::string& id) {
-  ids_.push_back(id);
-  const Json item = {{"id", ids_[0]},
-                     {"type", "message"},
-                     {"status", "in_progress"},
-                     {"role", "assistant"},
-                     {"content", Json::array()}};
-  std::string out = event("response.output_item.added", {{"output_index", 0}, {"item", item}});
-  out += event("response.content_part.added",
-               {{"item_id", ids_[0]}, {"output_index", 0}, {"content_index", 0}, {"part", empty_part()}});
+ResponseEvents::Item* ResponseEvents::find(Kind kind, size_t call) {
+  for (Item& item : items_)
+    if (item.kind == kind && (kind != Kind::call || item.call == call)) return &item;
+  return nullptr;
+}
+
+std::vector<std::string> ResponseEvents::ids() const {
+  std::vector<std::string> out;
+  for (const Item& item : items_) out.push_back(item.id);
   return out;
 }
 
-std::string ResponseEvents::text(const std::string& delta, const Json& logprobs) {
-  std::string out = ids_.empty() ? open_text(random_id("msg_")) : std::string();
-  out += event("response.output_text.delta", {{"item_id", ids_[0]},
-                                              {"output_index", 0},
-                                              {"content_index", 0},
-                                              {"delta", delta},
-                                              {"logprobs", logprobs.is_null() ? Json::array() : logprobs}});
+Json ResponseEvents::place_of(const Item& item) const {
+  Json out = {{"item_id", item.id}, {"output_index", &item - items_.data()}};
+  if (item.kind != Kind::call) out["content_index"] = 0;
   return out;
 }
 
-std::string ResponseEvents::close_text(const Json& item) {
-  const Json& part = item["content"][0];
-  const Json place = {{"item_id", item["id"]}, {"output_index", 0}, {"content_index", 0}};
-  Json text = place, whole = place;
-  text["text"] = part["text"];
-  text["logprobs"] = part["logprobs"];
-  whole["part"] = part;
-  std::string out = event("response.output_text.done", text);
-  out += event("response.content_part.done", whole);
-  out += event("response.output_item.done", {{"output_index", 0}, {"item", item}});
+std::string ResponseEvents::open_item(Kind kind, const std::string& id, const SaidPiece& piece) {
+  items_.push_back({id, kind, piece.call});
+  const Json place = place_of(items_.back());
+  Json whole = new_item(kind, id, piece);
+  std::string out = event("response.output_item.added", {{"output_index", place["output_index"]}, {"item", whole}});
+  items_.back().whole = std::move(whole);
+  if (kind == Kind::call) return out;
+  Json part = place;
+  part["part"] = part_of(kind, "");
+  return out + event("response.content_part.added", std::move(part));
+}
+
+std::string ResponseEvents::close_thoughts() {
+  Item* item = find(Kind::thought, 0);
+  if (item == nullptr || !item->open) return {};
+  Json whole = item->whole;
+  whole["status"] = "completed";
+  whole["content"].push_back(part_of(Kind::thought, item->text));
+  return close_item(*item, whole);
+}
+
+std::string ResponseEvents::piece(const SaidPiece& piece, const Json& logprobs) {
+  const bool of_call = piece.kind != Kind::text && piece.kind != Kind::thought;
+  const Kind kind = of_call ? Kind::call : piece.kind;
+  std::string out = kind == Kind::thought ? std::string() : close_thoughts();
+  if (find(kind, piece.call) == nullptr)
+    out += open_item(kind, random_id(of_call ? "fc_" : kind == Kind::text ? "msg_" : "rs_"), piece);
+  Item& item = *find(kind, piece.call);
+  Json delta = place_of(item);
+  delta["delta"] = piece.text;
+  switch (piece.kind) {
+    case Kind::thought: item.text += piece.text; return out + event("response.reasoning_text.delta", std::move(delta));
+    case Kind::text:
+      delta["logprobs"] = logprobs.is_null() ? Json::array() : logprobs;
+      return out + event("response.output_text.delta", std::move(delta));
+    case Kind::call: return out;
+    case Kind::arguments:
+      item.text += piece.text;
+      return out + event("response.function_call_arguments.delta", std::move(delta));
+    case Kind::call_end: {
+      Json whole = item.whole;
+      whole["status"] = "completed";
+      whole["arguments"] = item.text;
+      return out + close_item(item, whole);
+    }
+  }
   return out;
 }
 
-std::string ResponseEvents::call(const Json& item, size_t index) {
-  std::string out = event("response.output_item.added", {{"output_index", index}, {"item", without_text(item)}});
-  out += event("response.function_call_arguments.delta",
-               {{"item_id", item["id"]}, {"output_index", index}, {"delta", item["arguments"]}});
-  out += event(
-      "response.function_call_arguments.done",
-      {{"item_id", item["id"]}, {"output_index", index}, {"name", item["name"]}, {"arguments", item["arguments"]}});
-  out += event("response.output_item.done", {{"output_index", index}, {"item", item}});
-  return out;
+std::string ResponseEvents::close_item(Item& item, const Json& whole) {
+  item.open = false;
+  const Json place = place_of(item);
+  Json done = place, part = place;
+  std::string out;
+  if (item.kind == Kind::call) {
+    done["name"] = whole["name"];
+    done["arguments"] = whole["arguments"];
+    out += event("response.function_call_arguments.done", std::move(done));
+  } else {
+    part["part"] = whole["content"][0];
+    done["text"] = part["part"]["text"];
+    if (item.kind == Kind::text) done["logprobs"] = part["part"]["logprobs"];
+    out +=
+        event(item.kind == Kind::text ? "response.output_text.done" : "response.reasoning_text.done", std::move(done));
+    out += event("response.content_part.done", std::move(part));
+  }
+  return out + event("response.output_item.done", {{"output_index", place["output_index"]}, {"item", whole}});
 }
 
 std::string ResponseEvents::end(const Json& response) {
@@ -119,16 +174,11 @@ std::string ResponseEvents::end(const Json& response) {
   const Json& output = response["output"];
   for (size_t i = 0; i < output.size(); ++i) {
     const Json& item = output[i];
-    if (item["type"] == "function_call") {
-      out += call(item, i);
-      continue;
+    if (i >= items_.size()) {  // nothing was told of it: an answer of no text
+      SaidPiece none{.kind = kind_of(item), .text = item.value("name", ""), .id = item.value("call_id", "")};
+      out += open_item(none.kind, item["id"], none);
     }
-    if (ids_.empty()) {  // it was held back, or is empty
-      out += open_text(item["id"]);
-      const Json& part = item["content"][0];
-      if (part["text"] != "") out += text(part["text"], part["logprobs"]);
-    }
-    out += close_text(item);
+    if (items_[i].open) out += close_item(items_[i], item);
   }
   out += event("response." + response["status"].get<std::string>(), {{"response", response}});
   return out;

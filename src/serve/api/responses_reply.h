@@ -23,8 +23,8 @@ class ResponseEvents {
   explicit ResponseEvents(Json response) : response_(std::move(response)) {}
 
   std::string begin();  // response.created, response.in_progress
-  /// A piece of the text; opens its item before the first. `logprobs`: a list or null.
-  std::string text(const std::string& delta, const Json& logprobs);
+  /// A piece of the answer; opens its item before the first. `logprobs`: a list or null.
+  std::string piece(const SaidPiece& piece, const Json& logprobs);
   /// What is left to tell of the items and the response as they are now.
   std::string end(const Json& response);
   std::string progress(const Json& progress);
@@ -32,16 +32,27 @@ class ResponseEvents {
   std::string error(const ApiError& error);
 
   /// Ids that items have been told under, for output_items().
-  const std::vector<std::string>& ids() const { return ids_; }
+  std::vector<std::string> ids() const;
 
  private:
+  /// An item that was told of; its place in the output is its place here.
+  struct Item {
+    std::string id;
+    AnswerPart::Kind kind;
+    size_t call = 0;
+    bool open = true;
+    std::string text = {};  // of thoughts
+    Json whole = {};        // of a call: as it is told at its end
+  };
   std::string event(const std::string& type, Json members);
-  std::string open_text(const std::string& id);
-  std::string close_text(const Json& item);
-  std::string call(const Json& item, size_t index);
+  Item* find(AnswerPart::Kind kind, size_t call);
+  Json place_of(const Item& item) const;
+  std::string open_item(AnswerPart::Kind kind, const std::string& id, const SaidPiece& piece);
+  std::string close_item(Item& item, const Json& whole);
+  std::string close_thoughts();
 
   Json response_;
-  std::vector<std::string> ids_;
+  std::vector<Item> items_;
   int64_t sequence_ = 0;
 };
 

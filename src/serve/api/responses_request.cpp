@@ -26,7 +26,7 @@ bool read_include(Fields& fields) {
   for (const Json& what : *include) {
     if (what == "message.output_text.logprobs")
       logprobs = true;
-    else if (what != "reasoning.encrypted_content")  // there is no reasoning to be encrypted
+    else if (what != "reasoning.encrypted_content")  // thoughts come as they are
       refuse_unsupported("include", what.is_string() ? printable(what.get<std::string>()) : "a string is wanted");
   }
   return logprobs;
@@ -47,11 +47,16 @@ Json read_text_format(Fields& fields, Ask& ask) {
 }
 
 /// Accepted where it changes nothing, refused by name where it would.
-void read_what_is_not_served(Fields& fields) {
+void read_what_is_not_served(Fields& fields, Ask& ask) {
   fields.accept({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"});
   fields.accept_only("service_tier", {"auto", "default"});
   fields.accept_only("background", {false}, "true");
-  fields.accept_only("reasoning", {Json::object(), Json{{"effort", "none"}}});
+  if (const Json* reasoning = fields.object("reasoning")) {
+    Fields inner(*reasoning, "reasoning");
+    read_effort(inner, "effort", ask);
+    inner.accept_only("summary", {"auto"}, "thoughts come whole, as content; \"auto\" is");
+    inner.finish();
+  }
   if (const Json* options = fields.object("stream_options")) {
     Fields inner(*options, "stream_options");
     inner.accept_only("include_obfuscation", {false}, "only false is");
@@ -85,14 +90,14 @@ ResponsesAsk read_responses_request(const Json& body, const AskLimits& limits) {
   const auto most = fields.integer("max_output_tokens", 1, static_cast<int64_t>(limits.longest));
   ask.writing.max_tokens = most.value_or(limits.max_tokens);
   const Json text = read_text_format(fields, ask);
-  if (const Json* tools = fields.array("tools", 128)) ask.tools.tools = read_responses_tools(*tools);
+  if (const Json* tools = fields.array("tools", 128)) read_responses_tools(*tools, ask.tools);
   read_tool_choice(fields, ask.tools);
   const auto top = fields.integer("top_logprobs", 0, 20);
   const bool scores = read_include(fields);
   if (scores || top.value_or(0) > 0) ask.writing.top_logprobs = top.value_or(0);
   const auto truncation = fields.word("truncation", {"disabled", "auto"});
   const Json metadata = read_metadata(fields);
-  read_what_is_not_served(fields);
+  read_what_is_not_served(fields, ask);
   fields.finish();
   out.echo = {
       {"instructions", or_null(out.instructions)},
@@ -108,6 +113,8 @@ ResponsesAsk read_responses_request(const Json& body, const AskLimits& limits) {
       {"top_logprobs", top.value_or(0)},
       {"top_p", ask.writing.sampling.top_p},
       {"truncation", truncation.value_or("disabled")}};
+  const std::string& effort = ask.thinking.effort;
+  out.echo["reasoning"] = {{"effort", or_null(effort)}, {"summary", nullptr}};
   if (!out.conversation.empty()) out.echo["conversation"] = {{"id", out.conversation}};
   return out;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 namespace ingrain::serve::api {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr size_t kMostTools = 128;
 
 /// {"type": "function", "function": {"name", "description", "parameters"}}, from the fields of one of the shapes.
-Json function_tool(Fields& fields, std::string_view schema_name) {
+Json function_tool(Fields& fields, std::string_view schema_name, ToolUse& use) {
   const std::string name = fields.need_string("name");
   const bool plain = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return std::isalnum(c) || c == '_' || c == '-' || c == '.';
@@ -22,22 +23,22 @@ Json function_tool(Fields& fields, std::string_view schema_name) {
   if (const auto description = fields.string("description")) function["description"] = *description;
   const Json* parameters = fields.object(schema_name);
   function["parameters"] = parameters ? *parameters : Json{{"type", "object"}, {"properties", Json::object()}};
-  fields.accept({"strict", "cache_control", "type"});
+  if (fields.boolean("strict").value_or(false)) use.strict.push_back(name);
+  fields.accept({"cache_control", "type"});
   fields.finish();
   return {{"type", "function"}, {"function", std::move(function)}};
 }
 
-Json each_tool(const Json& tools, const std::function<Json(const Json&, const std::string&)>& read) {
+void each_tool(const Json& tools, ToolUse& use, const std::function<Json(const Json&, const std::string&)>& read) {
   if (tools.size() > kMostTools)
     refuse("tools", "'tools' has {} elements; at most {} are taken", tools.size(), kMostTools);
-  Json out = Json::array();
+  Json& out = use.tools = Json::array();
   std::set<std::string> names;
   for (size_t i = 0; i < tools.size(); ++i) {
     out.push_back(read(tools[i], element("tools", i)));
     const auto name = out.back()["function"]["name"].get<std::string>();
     if (!names.insert(name).second) refuse("tools", "'tools': '{}' is given twice", name);
   }
-  return out;
 }
 
 void need_function_type(Fields& fields, std::string_view what) {
@@ -48,31 +49,31 @@ void need_function_type(Fields& fields, std::string_view what) {
 
 }  // namespace
 
-Json read_chat_tools(const Json& tools) {
-  return each_tool(tools, [](const Json& tool, const std::string& path) {
+void read_chat_tools(const Json& tools, ToolUse& use) {
+  each_tool(tools, use, [&](const Json& tool, const std::string& path) {
     Fields fields(tool, path);
     need_function_type(fields, "function");
     fields.need("function");
     Fields inner(*fields.object("function"), fields.path("function"));
     fields.finish();
-    return function_tool(inner, "parameters");
+    return function_tool(inner, "parameters", use);
   });
 }
 
-Json read_responses_tools(const Json& tools) {
-  return each_tool(tools, [](const Json& tool, const std::string& path) {
+void read_responses_tools(const Json& tools, ToolUse& use) {
+  each_tool(tools, use, [&](const Json& tool, const std::string& path) {
     Fields fields(tool, path);
     need_function_type(fields, "function");
-    return function_tool(fields, "parameters");
+    return function_tool(fields, "parameters", use);
   });
 }
 
-Json read_anthropic_tools(const Json& tools) {
-  return each_tool(tools, [](const Json& tool, const std::string& path) {
+void read_anthropic_tools(const Json& tools, ToolUse& use) {
+  each_tool(tools, use, [&](const Json& tool, const std::string& path) {
     Fields fields(tool, path);
     if (fields.take("type") != nullptr) need_function_type(fields, "custom");
     fields.need("input_schema");
-    return function_tool(fields, "input_schema");
+    return function_tool(fields, "input_schema", use);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include "api/parts.h"
 #include "base/error.h"
+#include "base/option_error.h"
 #include "serve/engine/prompt_tokens.h"
 #include "serve/engine/scheduler.h"
 #include "session/sampler.h"
@@ -31,6 +32,8 @@ struct Engine::Parts {
 
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 /// Why an earlier part of the conversation has to be read again; "" if only what is new is read.
 std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& prompt, const States::Found& found) {
   size_t bytes = 0;
@@ -44,8 +47,8 @@ std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& p
 
 void check(const Writing& writing, int64_t vocabulary) {
   session::validate(writing.sampling, vocabulary);
-  if (writing.choices < 1 || writing.choices > 128) fail_usage("n is {}; it must be 1 to 128", writing.choices);
-  if (writing.top_logprobs > 20) fail_usage("top_logprobs is {}; it must be at most 20", writing.top_logprobs);
+  if (writing.choices < 1 || writing.choices > 128) fail_option("n", "is {}; it must be 1 to 128", writing.choices);
+  if (writing.top_logprobs > 20) fail_option("top_logprobs", "is {}; it must be at most 20", writing.top_logprobs);
 }
 
 /// Passes on events until all is done; a false answer of on_event ends the job.
@@ -59,6 +62,50 @@ void follow(Job& job, const std::function<bool(const Event&)>& on_event) {
   }
 }
 
+/// Without what the model thought before its earlier answers.
+Json without_thoughts(Json messages) {
+  for (Json& message : messages) message.erase("reasoning_content");
+  return messages;
+}
+
+bool has_thoughts(const Json& messages) {
+  return messages.is_array() && std::any_of(messages.begin(), messages.end(),
+                                            [](const Json& message) { return message.contains("reasoning_content"); });
+}
+
+/// The prompt as it is read, and what of it is known.
+struct Begun {
+  Prompt prompt;
+  PromptTokens read;
+  States::Found found;
+};
+
+/// Some templates show thoughts that a client sends back, though the memory has read them as they were written and is
+/// found under the text without them: the form of which more is known.
+Begun begin(const PromptReader& prompts, States& states, const Root& root, const Prompt& prompt) {
+  Begun out{prompt, prompts.read(prompt), {}};
+  out.found = states.find(root, out.read.tokens);
+  if (!has_thoughts(prompt.messages)) return out;
+  Begun bare{prompt, {}, {}};
+  bare.prompt.messages = without_thoughts(prompt.messages);
+  if (has_thoughts(prompt.said)) bare.prompt.said = without_thoughts(prompt.said);
+  bare.read = prompts.read(bare.prompt);
+  bare.found = states.find(root, bare.read.tokens);
+  return bare.found.rest.size() < out.found.rest.size() ? bare : out;
+}
+
+/// The state after an answer, under the text that the next prompt will begin with.
+NodePtr keep_answer(States& states, const PromptReader& prompts, const Prompt& prompt, const Root& root,
+                    Job::Written& written, const Json& returned) {
+  if (!written.memory) return written.after;
+  States::Found text{written.after, nullptr, written.tokens};
+  if (const auto known_as = prompts.text_after(prompt, returned, written.tokens, written.reason))
+    text = states.beginning_of(written.after, root, *known_as);
+  auto [node, memory] = states.add(root, text.node, text.rest, std::move(written.memory));
+  written.memory = std::move(memory);  // so that it stays in RAM until it is kept
+  return node;
+}
+
 }  // namespace
 
 Engine::Engine(Model model, std::shared_ptr<Records> records, const EngineOptions& options)
@@ -68,17 +115,17 @@ Engine::~Engine() { finish(0); }
 
 const Model& Engine::model() const { return parts_->model; }
 
-Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::function<bool(const Event&)>& on_event) {
+Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::function<bool(const Event&)>& on_event) {
   Parts& p = *parts_;
   check(writing, p.model.parts().network.config.vocab_size);
-  const PromptTokens read = p.prompts.read(prompt);
-  if (read.tokens.empty() && prompt.base.empty()) fail_usage("prompt: empty; there is nothing to go on from");
   const auto job = std::make_shared<Job>();
-  job->root = {prompt.owner, prompt.base, writing.learn};
-  States::Found found = p.states.find(job->root, read.tokens);
-  if (found.node) job->memory = p.states.memory(found.node);
+  job->root = {asked.owner, asked.base, writing.learn};
+  const Scheduler::Place place(p.scheduler);
+  auto [prompt, read, found] = begin(p.prompts, p.states, job->root, asked);
+  if (read.tokens.empty() && prompt.base.empty()) fail_option("prompt", "is empty; there is nothing to go on from");
+  job->memory = std::move(found.memory);
   job->from = found.node;
-  const std::string miss = miss_of(p.model.parts().tokenizer, read, found);
+  const std::string miss = miss_of(p.model.parts().tokenizer(), read, found);
   const int64_t cached =
       std::max<int64_t>(0, static_cast<int64_t>(read.tokens.size()) - static_cast<int64_t>(found.rest.size()));
   job->shared = read.shared > static_cast<size_t>(cached) ? read.shared - static_cast<size_t>(cached) : 0;
@@ -98,7 +145,7 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
     p.known_count += miss.empty();
     p.tokens_cached += cached;
   }
-  p.scheduler.submit(job);
+  p.scheduler.submit(job, place);
   follow(*job, on_event);
 
   Outcome out;
@@ -108,20 +155,24 @@ Outcome Engine::run(const Prompt& prompt, const Writing& writing, const std::fun
   out.seconds_queued = job->seconds_queued;
   out.seconds_reading = job->seconds_reading;
   out.seconds_writing = job->seconds_writing;
-  for (const Job::Written& written : job->written) {
-    if (written.node && writing.keep) p.states.persist(written.node);
+  for (Job::Written& written : job->written) {
+    const auto index = static_cast<int64_t>(out.choices.size());
+    const Json returned = writing.returned ? writing.returned(index, written.text) : Json(nullptr);
+    const NodePtr node = keep_answer(p.states, p.prompts, prompt, job->root, written, returned);
+    if (node && writing.keep) p.states.persist(node);
     out.choices.push_back({written.text, written.reason, static_cast<int64_t>(written.tokens.size()),
-                           written.node ? written.node->id : "",
-                           p.prompts.answer(written.tokens, written.reason, written.text)});
-    if (!written.node) continue;
-    out.memory_bytes = written.node->bytes;
-    out.position = written.node->position;
+                           node ? node->id : "", p.prompts.answer(written.tokens, written.reason, written.text)});
+    if (!node) continue;
+    out.memory_bytes = node->bytes;
+    out.position = node->position;
   }
   job->written.clear();
   job->memory.reset();
   p.states.trim();
   return out;
 }
+
+std::string Engine::text(const Prompt& prompt) const { return parts_->prompts.text(prompt); }
 
 int64_t Engine::count(const Prompt& prompt) const {
   return static_cast<int64_t>(parts_->prompts.read(prompt).tokens.size());
@@ -133,14 +184,15 @@ Engine::ReadOutcome Engine::read(const Owner& owner, const std::string& base, st
   const auto job = std::make_shared<Job>();
   job->writes = false;
   job->root = {owner, base, Learn::all};
+  const Scheduler::Place place(p.scheduler);
   if (!base.empty()) {
     job->from = p.states.get(owner, base);
     job->memory = p.states.memory(job->from);
   }
   const ModelConfig& config = p.model.parts().network.config;
-  job->tokens = job->memory ? p.model.encode(text) : document_tokens(config, p.model.parts().tokenizer, text);
-  if (text.empty()) fail_usage("text: empty; there is nothing to read");
-  p.scheduler.submit(job);
+  job->tokens = job->memory ? p.model.encode(text) : document_tokens(config, p.model.parts().tokenizer(), text);
+  if (text.empty()) fail_option("text", "is empty; there is nothing to read");
+  p.scheduler.submit(job, place);
   follow(*job, on_event);
   require(job->result.has_value(), "nothing was read");
   const auto [node, memory] = p.states.add_base(owner, std::move(*job->result));

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 namespace ingrain::serve {
@@ -30,6 +31,10 @@ struct Prompt {
   std::string base;
   /// The conversation, as chat templates take it, or (text, or tokens) what a completion goes on from.
   nlohmann::ordered_json messages;
+  /// The messages as the client says them, where the model reads others (notes before a question); null: the same. What
+  /// becomes of the memory is found again under these.
+  nlohmann::ordered_json said;
+  bool continues = false;        // the last message is the beginning of the answer, which goes on from it
   nlohmann::ordered_json tools;  // null: none
   nlohmann::ordered_json extra;  // more variables of the template, or null
   std::optional<std::string> text;
@@ -45,6 +50,11 @@ struct Writing {
   int64_t top_logprobs = -1;  // -1: no scores; 0: the token's own; k: those of the k likeliest, too
   std::shared_ptr<const Constraint> constraint;  // at the beginning of the text; nullptr: none
   bool keep = true;                              // the state after the answer outlives the server (store)
+  std::vector<std::string> marks;                // special tokens that the text has as they are spelt
+  /// The answer as it comes back in the client's next request, a message with "content" and maybe "tool_calls"; null:
+  /// as it was written. Templates drop thoughts and write calls in their own way: what has become of the memory, which
+  /// has read what was written, is found again under what they write.
+  std::function<nlohmann::ordered_json(int64_t choice, const std::string& text)> returned;
 };
 
 struct TokenScore {
@@ -63,6 +73,7 @@ struct Event {
   int64_t choice = 0;
   std::string text;
   std::vector<WrittenToken> tokens;             // text: with Writing::top_logprobs >= 0
+  int64_t written = 0;                          // text: tokens of the choice up to here
   int64_t tokens_read = 0, tokens_to_read = 0;  // reading
   InnerStep step{};                             // step: what was learnt
 };
@@ -105,6 +116,7 @@ struct EngineOptions {
   int64_t max_running = 64;                    // answers at once; more wait
   int64_t max_waiting = 512;                   // more are Busy
   int64_t read_slice = 0;                      // tokens read at once between two tokens of others; 0: a chunk
+  std::function<void()> on_idle = {};          // called by the computing thread after a second without work
 };
 
 struct EngineStats {
@@ -127,6 +139,8 @@ class Engine {
   /// Busy, NotFound (base), Error for what the model's template refuses, in its words.
   Outcome run(const Prompt& prompt, const Writing& writing, const std::function<bool(const Event&)>& on_event = {});
 
+  /// All of the prompt as text, up to where the answer begins.
+  std::string text(const Prompt& prompt) const;
   /// How many tokens run() would read of it, were nothing of it known.
   int64_t count(const Prompt& prompt) const;
 

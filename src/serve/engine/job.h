@@ -18,7 +18,7 @@ class Job {
   // What is asked for; not changed once submitted.
   Root root;
   NodePtr from;                               // nullptr: the model as it is
-  std::shared_ptr<const ttt::Memory> memory;  // of `from`
+  std::shared_ptr<const ttt::Memory> memory;  // of `from`; let go of once it was copied
   std::vector<int32_t> tokens;                // to read after it
   size_t shared = 0;          // after so many of them a state is kept, because other texts go on there; 0: none
   std::vector<int32_t> seen;  // of the prompt's tokens, those that count for penalties
@@ -30,8 +30,8 @@ class Job {
 
   // Results.
   struct Written {
-    NodePtr node;
-    std::shared_ptr<const ttt::Memory> memory;  // of the node, so that it stays in RAM until it is kept
+    NodePtr after;                              // the state whose text it goes on
+    std::shared_ptr<const ttt::Memory> memory;  // after it; nullptr: nothing was written
     std::vector<int32_t> tokens;
     std::string text;
     StopReason reason = StopReason::interrupted;

@@ -3,6 +3,7 @@
 #include "api/chat_form.h"
 #include "api/parts.h"
 #include "base/error.h"
+#include "base/option_error.h"
 #include "chat/control_tokens.h"
 
 #include <algorithm>
@@ -50,6 +51,16 @@ chat::Rendering pieces_of(const Json& answer) {
   return out;
 }
 
+chat::Rendering first_bytes(const chat::Rendering& rendering, size_t bytes) {
+  chat::Rendering out;
+  for (const chat::Piece& piece : rendering) {
+    if (bytes == 0) break;
+    out.push_back({piece.text.substr(0, bytes), piece.literal});
+    bytes -= out.back().text.size();
+  }
+  return out;
+}
+
 bool is_instruction(const Json& message) {
   const std::string role = message.value("role", "");
   return role == "system" || role == "developer";
@@ -80,7 +91,7 @@ chat::Conversation PromptReader::conversation_of(const Prompt& prompt, const Jso
 }
 
 std::vector<int32_t> PromptReader::encode(const chat::Rendering& rendering, bool first) const {
-  std::vector<int32_t> out = chat::encode(model_.parts().tokenizer, rendering);
+  std::vector<int32_t> out = chat::encode(model_.parts().tokenizer(), rendering);
   // A template writes its own beginning.
   const int64_t bos = model_.parts().network.config.bos_id;
   if (!empty_.has_template() && first && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
@@ -108,7 +119,7 @@ size_t PromptReader::shared_of(const Prompt& prompt, std::span<const int32_t> to
 
 /// `all`: bytes of the whole prompt.
 size_t PromptReader::newest_bytes(const Prompt& prompt, size_t all) const {
-  size_t answered = prompt.messages.size();
+  size_t answered = prompt.messages.size() - (prompt.continues ? 1 : 0);
   while (answered > 0 && prompt.messages[answered - 1].value("role", "") != "assistant") --answered;
   if (answered == 0) return all;
   const Json known(prompt.messages.begin(), prompt.messages.begin() + static_cast<std::ptrdiff_t>(answered));
@@ -123,25 +134,131 @@ PromptTokens PromptReader::read(const Prompt& prompt) const {
   PromptTokens out;
   const ModelConfig& config = model_.parts().network.config;
   if (prompt.messages.is_array()) {
-    const chat::Conversation conversation = conversation_of(prompt, prompt.messages);
-    const chat::Rendering rendering = conversation.render(/*answer_follows=*/true);
+    const chat::Rendering rendering = rendering_of(prompt, prompt.messages);
     out.tokens = encode(rendering, prompt.base.empty());
-    out.stops = conversation.stops();
+    out.stops = empty_.stops();
     out.shared = shared_of(prompt, out.tokens);
     out.newest_bytes = newest_bytes(prompt, chat::text_of(rendering).size());
   } else {
-    out.tokens = prompt.text ? model_.parts().tokenizer.encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
+    out.tokens =
+        prompt.text ? model_.parts().tokenizer().encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
     if (prompt.text && prompt.base.empty() && config.bos_id >= 0)
       out.tokens.insert(out.tokens.begin(), static_cast<int32_t>(config.bos_id));
   }
   for (const int32_t token : out.tokens)
     if (token < 0 || token >= config.vocab_size)
-      fail_usage("prompt: token {} is outside the vocabulary of {}", token, config.vocab_size);
+      fail_option("prompt", "has token {}, which is outside the vocabulary of {}", token, config.vocab_size);
   return out;
 }
 
+std::string PromptReader::text(const Prompt& prompt) const {
+  if (!prompt.messages.is_array()) return prompt.text.value_or("");
+  return chat::text_of(rendering_of(prompt, prompt.messages));
+}
+
+/// Up to where the answer begins, or goes on.
+chat::Rendering PromptReader::rendering_of(const Prompt& prompt, const Json& messages) const {
+  if (!prompt.continues) return conversation_of(prompt, messages).render(/*answer_follows=*/true);
+  if (!empty_.has_template()) return conversation_of(prompt, messages).render(/*answer_follows=*/false);
+  const Json said(messages.begin(), messages.end() - 1);
+  const chat::Rendering next = next_prompt(prompt, said, messages.back(), "\x01");
+  return first_bytes(next, end_of_answer(prompt, said, messages.back(), chat::text_of(next)));
+}
+
+/// A grammar may end an answer without one.
+bool PromptReader::ended_by_token(std::span<const int32_t> tokens) const {
+  const std::vector<int64_t>& ends = model_.parts().network.config.eos_ids;
+  return !tokens.empty() && std::find(ends.begin(), ends.end(), tokens.back()) != ends.end();
+}
+
+/// After an answer a question follows, or what its first call gave.
+chat::Rendering PromptReader::next_prompt(const Prompt& prompt, const Json& said, const Json& answer,
+                                          const char* question) const {
+  Json messages = said;
+  messages.push_back(answer);
+  Json next = {{"role", "user"}, {"content", question}};
+  if (answer.contains("tool_calls")) {
+    const Json& call = answer["tool_calls"][0];
+    next["role"] = "tool";
+    next["tool_call_id"] = call["id"];
+    next["name"] = call["function"]["name"];
+  }
+  messages.push_back(std::move(next));
+  return conversation_of(prompt, messages).render(/*answer_follows=*/false);
+}
+
+/// Bytes of `text`, the rendering of next_prompt(), up to the end of the answer: where it would be other if the answer
+/// went on; after calls, the last token that ends an answer. Error if there is none.
+size_t PromptReader::end_of_answer(const Prompt& prompt, const Json& said, Json answer, std::string_view text) const {
+  const auto parts_from = [&](const chat::Rendering& rendering) {
+    const std::string other = chat::text_of(rendering);
+    return static_cast<size_t>(std::mismatch(text.begin(), text.end(), other.begin(), other.end()).first -
+                               text.begin());
+  };
+  if (!answer.contains("tool_calls")) {
+    if (answer.contains(kAnswerMember))
+      answer[kAnswerMember].push_back({{"text", "\x02"}, {"literal", true}});
+    else
+      answer["content"] = answer.value("content", "") + "\x02";
+    return parts_from(next_prompt(prompt, said, answer, "\x01"));
+  }
+  const std::string_view before = text.substr(0, parts_from(next_prompt(prompt, said, answer, "\x02")));
+  size_t end = 0;
+  for (const int64_t id : model_.parts().network.config.eos_ids) {
+    const std::string_view close = model_.parts().tokenizer().id_to_bytes(static_cast<int32_t>(id));
+    if (const size_t at = close.empty() ? before.npos : before.rfind(close); at != before.npos) end = std::max(end, at);
+  }
+  require(end > 0, "the template does not end calls by a token");
+  return end;
+}
+
+std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& prompt, const Json& returned,
+                                                             std::span<const int32_t> tokens, StopReason reason) const {
+  if (!prompt.messages.is_array()) return std::nullopt;
+  if (!returned.is_null() && reason != StopReason::end_of_text) return std::nullopt;
+  const Json& asked = prompt.said.is_array() ? prompt.said : prompt.messages;
+  const bool first = prompt.base.empty();
+  if (!empty_.has_template()) {
+    if (!prompt.said.is_array()) return std::nullopt;
+    std::vector<int32_t> out = encode(rendering_of(prompt, asked), first);
+    out.insert(out.end(), tokens.begin(), tokens.end());
+    return out;
+  }
+  if (reason == StopReason::stop_string) return std::nullopt;  // the memory has read the stop string, too
+  Json answer = returned.is_null()
+                    ? Json{{"role", "assistant"}, {"content", ""}, {kAnswerMember, this->answer(tokens, reason, "")}}
+                    : returned;
+  Json said = asked;
+  if (prompt.continues) {
+    const std::string begun = asked.back().value("content", "");
+    said.erase(said.size() - 1);
+    if (returned.is_null())
+      answer[kAnswerMember].insert(answer[kAnswerMember].begin(), Json{{"text", begun}, {"literal", true}});
+    else
+      answer["content"] = begun + answer.value("content", "");
+  }
+  try {
+    const chat::Rendering next = next_prompt(prompt, said, answer, "\x01");
+    const std::string text = chat::text_of(next);
+    size_t end = end_of_answer(prompt, said, answer, text);
+    const std::string_view close =
+        ended_by_token(tokens) ? model_.parts().tokenizer().id_to_bytes(tokens.back()) : std::string_view();
+    if (std::string_view(text).substr(end).starts_with(close)) end += close.size();
+    const std::string_view known_as = std::string_view(text).substr(0, end);
+    // It must not be taken for the prompt itself, which others may go on from.
+    std::string read = chat::text_of(rendering_of(prompt, asked));
+    if (read.starts_with(known_as)) return std::nullopt;
+    if (prompt.said.is_array()) read = this->text(prompt);
+    for (const int32_t token : tokens) read += model_.parts().tokenizer().id_to_bytes(token);
+    if (read == known_as) return std::nullopt;  // as it was read and written
+    return encode(first_bytes(next, end), first);
+  } catch (const Error&) {
+    return std::nullopt;  // a template may refuse what comes next
+  }
+}
+
 Json PromptReader::answer(std::span<const int32_t> tokens, StopReason reason, std::string_view text) const {
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
   Json out = Json::array();
   const auto add = [&](std::string piece, bool literal) {
     if (!piece.empty()) out.push_back({{"text", std::move(piece)}, {"literal", literal}});
@@ -150,7 +267,7 @@ Json PromptReader::answer(std::span<const int32_t> tokens, StopReason reason, st
     add(std::string(text), true);
     return out;
   }
-  if (reason == StopReason::end_of_text && !tokens.empty()) tokens = tokens.first(tokens.size() - 1);
+  if (ended_by_token(tokens)) tokens = tokens.first(tokens.size() - 1);
   for (chat::Piece& piece : chat::pieces_of_answer(tokenizer, empty_.control(), tokens))
     add(std::move(piece.text), piece.literal);
   return out;

@@ -25,12 +25,27 @@ class PromptReader {
   /// template refuses, in its words; UsageError for ids that the model does not have, or a prompt of nothing.
   PromptTokens read(const Prompt& prompt) const;
 
+  /// The text of read().
+  std::string text(const Prompt& prompt) const;
+
+  /// What the next prompt begins with, up to the end of this answer, where it is other tokens than the prompt's and the
+  /// answer's own: messages as they were said, and the answer as it is `returned` (null: as it was written). Nothing
+  /// where that is not certain: an answer with thoughts or calls that a limit cut, or one that a stop string did.
+  std::optional<std::vector<int32_t>> text_after(const Prompt& prompt, const nlohmann::ordered_json& returned,
+                                                 std::span<const int32_t> tokens, StopReason reason) const;
+
   /// The answer as a message: text that the model wrote is text, a control token is one. In JSON: a list of
   /// {"text", "literal"}.
   nlohmann::ordered_json answer(std::span<const int32_t> tokens, StopReason reason, std::string_view text) const;
 
  private:
   std::vector<int32_t> encode(const chat::Rendering& rendering, bool first) const;
+  chat::Rendering next_prompt(const Prompt& prompt, const nlohmann::ordered_json& said,
+                              const nlohmann::ordered_json& answer, const char* question) const;
+  size_t end_of_answer(const Prompt& prompt, const nlohmann::ordered_json& said, nlohmann::ordered_json answer,
+                       std::string_view text) const;
+  chat::Rendering rendering_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
+  bool ended_by_token(std::span<const int32_t> tokens) const;
   chat::Conversation conversation_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
   size_t newest_bytes(const Prompt& prompt, size_t all) const;
   size_t shared_of(const Prompt& prompt, std::span<const int32_t> tokens) const;

@@ -1,5 +1,6 @@
 #include "serve/engine/scheduler.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "serve/engine/worker.h"
 
@@ -9,6 +10,7 @@ namespace ingrain::serve {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kIdle{1};
 
 /// The chunk, as long as a slice is neither too short to be fast nor so long that it stalls others.
 int64_t slice_of(const Model& model, int64_t wanted) {
@@ -18,29 +20,65 @@ int64_t slice_of(const Model& model, int64_t wanted) {
 }  // namespace
 
 Scheduler::Scheduler(const Model& model, States& states, const EngineOptions& options)
-    : options_(options), thread_([this, model, &states] { run(model, states); }) {}
+    : options_(options),
+      places_(options.max_running + std::min(options.max_waiting, std::max<int64_t>(1, options.max_running / 8))),
+      thread_([this, model, &states] { run(model, states); }) {}
 
 Scheduler::~Scheduler() { finish(0); }
 
-void Scheduler::submit(std::shared_ptr<Job> job) {
+Scheduler::Place::Place(Scheduler& scheduler) : scheduler_(scheduler), since_(Clock::now()) { scheduler_.enter(); }
+
+Scheduler::Place::~Place() { scheduler_.leave(); }
+
+void Scheduler::enter() {
+  std::unique_lock lock(mutex_);
+  if (stopping_) throw Busy("the server is stopping");
+  if (placed_ >= places_ || !in_line_.empty()) {
+    const size_t wait = waiting_.size() + in_line_.size();
+    if (static_cast<int64_t>(wait) >= options_.max_waiting)
+      throw Busy(fmt::format("{} requests wait already; try again", wait));
+    const int64_t ticket = ++tickets_;
+    in_line_.push_back(ticket);
+    place_free_.wait(lock, [&] { return ended_ || (placed_ < places_ && in_line_.front() == ticket); });
+    std::erase(in_line_, ticket);
+    if (ended_) throw Busy("the server is stopping");
+  }
+  ++placed_;
+  place_free_.notify_all();  // there may be another place, for the next in line
+}
+
+void Scheduler::leave() {
+  std::lock_guard lock(mutex_);
+  --placed_;
+  place_free_.notify_all();
+  if (placed_ == 0) changed_.notify_all();
+}
+
+void Scheduler::submit(std::shared_ptr<Job> job, const Place& place) {
   {
     std::lock_guard lock(mutex_);
-    if (stopping_) throw Busy("the server is stopping");
-    if (static_cast<int64_t>(waiting_.size()) >= options_.max_waiting)
-      throw Busy(fmt::format("{} requests wait already; try again", waiting_.size()));
-    waiting_.push_back({std::move(job), Clock::now()});
+    if (ended_) throw Busy("the server is stopping");
+    waiting_.push_back({std::move(job), place.since()});
   }
   changed_.notify_all();
 }
 
 std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
   std::unique_lock lock(mutex_);
-  if (idle) changed_.wait(lock, [&] { return !waiting_.empty() || ended_; });
+  const auto due = [&] { return !waiting_.empty() || ended_; };
+  if (idle && !changed_.wait_for(lock, kIdle, due)) {
+    if (options_.on_idle) {
+      lock.unlock();
+      options_.on_idle();
+      lock.lock();
+    }
+    changed_.wait(lock, due);
+  }
   std::vector<std::shared_ptr<Job>> out;
   while (!waiting_.empty() && running + static_cast<int64_t>(out.size()) < options_.max_running) {
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
-    next.job->seconds_queued = std::chrono::duration<double>(Clock::now() - next.since).count();
+    next.job->seconds_queued = seconds_since(next.since);
     begun_.push_back(next.job);
     out.push_back(std::move(next.job));
   }
@@ -74,13 +112,14 @@ void Scheduler::finish(double grace_seconds) {
     std::unique_lock lock(mutex_);
     stopping_ = true;
     changed_.wait_for(lock, std::chrono::duration<double>(grace_seconds),
-                      [&] { return waiting_.empty() && stats_.running == 0; });
+                      [&] { return in_line_.empty() && placed_ == 0 && stats_.running == 0; });
     for (const Waiting& waiting : waiting_) waiting.job->cancelled = true;
     for (const std::weak_ptr<Job>& begun : begun_)
       if (const auto job = begun.lock()) job->cancelled = true;
     ended_ = true;
   }
   changed_.notify_all();
+  place_free_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -91,7 +130,7 @@ void Scheduler::count(EngineStats& stats) const {
   stats.inner_steps = stats_.inner_steps;
   stats.seconds_computing = stats_.seconds_computing;
   stats.running = stats_.running;
-  stats.waiting = static_cast<int64_t>(waiting_.size());
+  stats.waiting = static_cast<int64_t>(waiting_.size() + in_line_.size());
 }
 
 }  // namespace ingrain::serve

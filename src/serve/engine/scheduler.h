@@ -15,14 +15,32 @@ class Scheduler {
   Scheduler(const Model& model, States& states, const EngineOptions& options);
   ~Scheduler();  // finish(0)
 
-  /// Busy if too many wait, or it is stopping.
-  void submit(std::shared_ptr<Job> job);
+  /// A caller's place. He waits for it with nothing but his prompt, and looks for what is known of that and loads it
+  /// once he has it: so memories of those who wait are not in RAM, and what answers before theirs left behind is known.
+  class Place {
+   public:
+    /// Busy if too many wait, or it is stopping.
+    explicit Place(Scheduler& scheduler);
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place();
+    std::chrono::steady_clock::time_point since() const { return since_; }
+
+   private:
+    Scheduler& scheduler_;
+    std::chrono::steady_clock::time_point since_;
+  };
+
+  /// REQUIRES: the caller has this place until the job is done. Busy if it has stopped meanwhile.
+  void submit(std::shared_ptr<Job> job, const Place& place);
   /// Takes no more; after so many seconds, what still runs ends where it is. Returns once all has ended.
   void finish(double grace_seconds);
   void count(EngineStats& stats) const;
 
  private:
   void run(const Model& model, States& states);
+  void enter();
+  void leave();
   /// The next jobs that may begin; waits for one if `idle`. Nothing more once it is over.
   std::vector<std::shared_ptr<Job>> take(int64_t running, bool idle);
 
@@ -31,8 +49,11 @@ class Scheduler {
     std::chrono::steady_clock::time_point since;
   };
   const EngineOptions options_;
+  const int64_t places_;  // some more than run at once, so that the next ones are loaded by then
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable changed_, place_free_;
+  std::deque<int64_t> in_line_;  // tickets of those who wait for a place
+  int64_t tickets_ = 0, placed_ = 0;
   std::deque<Waiting> waiting_;
   std::vector<std::weak_ptr<Job>> begun_;
   bool stopping_ = false, ended_ = false;

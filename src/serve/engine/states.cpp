@@ -1,23 +1,15 @@
 #include "serve/engine/states.h"
 
-#include "api/parts.h"
 #include "base/error.h"
-#include "base/unfinished.h"
 #include "chat/common_prefix.h"
 #include "serve/store/ids.h"
 #include "ttt/memory_file.h"
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
-#include <set>
 
 namespace ingrain::serve {
 namespace {
-
-constexpr const char* kExtension = ".memory";
-
-int64_t now() { return static_cast<int64_t>(std::time(nullptr)); }
 
 /// A root without its owner, as it is hashed and stored: "BASE#LEARN".
 std::string name_of(const Root& root) { return root.base + '#' + std::to_string(static_cast<int>(root.learn)); }
@@ -29,17 +21,74 @@ Root root_of(const StateRow& row) {
   return {row.owner, row.base.substr(0, cut), static_cast<Learn>(row.base[cut + 1] - '0')};
 }
 
-std::string packed(std::span<const int32_t> tokens) {
+std::string packed_tokens(std::span<const int32_t> tokens) {
   return {reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()};
 }
 
-std::vector<int32_t> unpacked(const std::string& bytes) {
+std::vector<int32_t> unpacked_tokens(const std::string& bytes) {
   std::vector<int32_t> out(bytes.size() / sizeof(int32_t));
   std::memcpy(out.data(), bytes.data(), out.size() * sizeof(int32_t));
   return out;
 }
 
+TextHash hash_of(const StateRow& row) { return {row.length, row.hash_high, row.hash_low}; }
+
+bool holds(std::span<const TextHash> falling, const TextHash& hash) {
+  const auto found = std::lower_bound(falling.begin(), falling.end(), hash,
+                                      [](const TextHash& a, const TextHash& b) { return a.length > b.length; });
+  return found != falling.end() && *found == hash;
+}
+
+std::shared_ptr<Node> node_of(const StateRow& row, const NodePtr& parent) {
+  auto out = std::make_shared<Node>();
+  out->id = row.id;
+  out->root = root_of(row);
+  out->parent = parent;
+  out->tokens = unpacked_tokens(row.tokens);
+  out->hash = hash_of(row);
+  out->position = row.position;
+  out->steps = row.steps;
+  out->bytes = row.bytes;
+  out->on_disk = row.has_file;
+  out->in_records = true;
+  return out;
+}
+
+/// Without its tokens and what they follow on.
+StateRow row_of(const Node& node, const std::string& model) {
+  StateRow out;
+  out.id = node.id;
+  out.owner = node.root.owner;
+  out.base = name_of(node.root);
+  out.model = model;
+  out.length = node.hash.length;
+  out.hash_high = node.hash.high;
+  out.hash_low = node.hash.low;
+  out.position = node.position;
+  out.steps = node.steps;
+  out.bytes = node.bytes;
+  return out;
+}
+
 }  // namespace
+
+// Not by recursion: a conversation's states may be more than a stack has room for.
+Node::~Node() {
+  thread_local std::vector<NodePtr>* ending = nullptr;  // of the outermost call
+  if (!parent) return;
+  if (ending) {
+    ending->push_back(std::move(parent));
+    return;
+  }
+  std::vector<NodePtr> mine;
+  mine.push_back(std::move(parent));
+  ending = &mine;
+  while (!mine.empty()) {
+    const NodePtr next = std::move(mine.back());
+    mine.pop_back();
+  }
+  ending = nullptr;
+}
 
 std::vector<int32_t> Node::text() const {
   std::vector<const Node*> chain;
@@ -51,253 +100,219 @@ std::vector<int32_t> Node::text() const {
 }
 
 States::States(const Model& model, std::shared_ptr<Records> records, const EngineOptions& options)
-    : model_(model), records_(std::move(records)), options_(options) {
-  if (options_.folder.empty()) return;
-  std::filesystem::create_directories(options_.folder);
-  remove_dead_unfinished(options_.folder);
-  std::set<std::string> filed;
-  for (const StateRow& row : records_->states_by_use()) {
-    if (!row.has_file) continue;
-    if (std::filesystem::exists(file_of(row.id))) {
-      filed.insert(row.id);
-      bytes_on_disk_ += row.bytes;
-    } else {
-      records_->set_file(row.id, false);
-    }
-  }
-  // A server that was killed between a state's file and its row leaves the file. Another server that shares the folder
-  // may be between the two just now.
-  const auto an_hour_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.folder))
-    if (entry.path().extension() == kExtension && !filed.contains(entry.path().stem().string()) &&
-        entry.last_write_time(ignored) < an_hour_ago)
-      std::filesystem::remove(entry.path(), ignored);
+    : model_(model),
+      records_(std::move(records)),
+      memory_budget_(options.memory_budget),
+      files_(model, records_, options) {}
+
+// Under the lock, all of these to keep_budget().
+
+NodePtr States::alive(const std::string& id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second.lock();
 }
 
-std::filesystem::path States::file_of(const std::string& id) const { return options_.folder / (id + kExtension); }
-
-void States::enter(const NodePtr& node) {
+void States::note(const NodePtr& node) {
   by_id_[node->id] = node;
-  by_text_[node->root].emplace(node->hash.length, node);
+  if (by_id_.size() < sweep_at_) return;
+  std::erase_if(by_id_, [](const auto& entry) { return entry.second.expired(); });
+  sweep_at_ = 2 * by_id_.size() + 1024;
 }
 
-/// REQUIRES: the lock. The rows of states that this process has not seen yet.
-NodePtr States::from_row(const StateRow& row) {
-  if (const auto known = by_id_.find(row.id); known != by_id_.end()) return known->second;
-  auto node = std::make_shared<Node>();
-  node->id = row.id;
-  node->root = root_of(row);
-  if (!row.parent.empty()) {
-    const auto parent = records_->state(row.parent);
-    if (!parent) return nullptr;
-    node->parent = from_row(*parent);
-    if (!node->parent) return nullptr;
-  }
-  // Lists of rows come without tokens.
-  if (const auto whole = row.tokens.empty() ? records_->state(row.id) : std::optional(row))
-    node->tokens = unpacked(whole->tokens);
-  else
-    return nullptr;
-  node->hash = {row.length, row.hash_high, row.hash_low};
-  node->position = row.position;
-  node->steps = row.steps;
-  node->bytes = row.bytes;
-  node->on_disk = row.has_file;
-  node->in_records = true;
+void States::use(const NodePtr& node) {
+  auto entry = by_use_.extract(node->used);
   node->used = ++clock_;
-  enter(node);
+  if (entry.empty()) return;
+  entry.key() = node->used;
+  by_use_.insert(std::move(entry));
+}
+
+void States::settle(const NodePtr& node, std::shared_ptr<const ttt::Memory> memory) {
+  node->memory = std::move(memory);
+  node->used = ++clock_;
+  by_use_.emplace(node->used, node);
+  by_text_.emplace(node->hash.high, node);
+  bytes_in_memory_ += node->bytes;
+}
+
+/// Its tensors, to be let go of without the lock.
+std::shared_ptr<const ttt::Memory> States::unsettle(const NodePtr& node) {
+  if (!node->memory) return nullptr;
+  by_use_.erase(node->used);
+  const auto [begin, end] = by_text_.equal_range(node->hash.high);
+  by_text_.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == node; }));
+  bytes_in_memory_ -= node->bytes;
+  return std::exchange(node->memory, nullptr);
+}
+
+/// The least recently used leave RAM; those that are nowhere else are gone. What somebody works with stays.
+States::Evicted States::keep_budget() {
+  Evicted out;
+  for (auto next = by_use_.begin(); bytes_in_memory_ > memory_budget_ && next != by_use_.end();) {
+    const NodePtr node = (next++)->second;
+    if (node->memory.use_count() == 1) out.push_back(unsettle(node));
+  }
+  return out;
+}
+
+/// From the store, with all that it follows on; nullptr if it isn't there.
+NodePtr States::stored(const std::string& id) {
+  if (!files_.any()) return nullptr;
+  const std::vector<StateRow> rows = records_->ancestry(id);
+  if (rows.empty() || rows.back().model != model_.fingerprint()) return nullptr;
+  NodePtr node;
+  std::lock_guard lock(mutex_);
+  for (const StateRow& row : rows) {
+    NodePtr known = alive(row.id);
+    if (!known) note(known = node_of(row, node));
+    node = std::move(known);
+  }
   return node;
 }
 
-/// REQUIRES: the lock. What is new in the store, by this server before it was restarted or by another.
-void States::learn_of(const Owner& owner) {
-  if (options_.folder.empty()) return;
-  int64_t& known = known_[owner];
-  for (const StateRow& row : records_->states_after(owner, model_.fingerprint(), known)) {
-    from_row(row);
-    known = std::max(known, row.order);
+/// Those of a text with one of these hashes, the longest first. REQUIRES: the lock.
+std::vector<NodePtr> States::in_ram(const Root& root, std::span<const TextHash> falling) const {
+  std::vector<NodePtr> out;
+  for (const TextHash& hash : falling) {
+    const auto [begin, end] = by_text_.equal_range(hash.high);
+    for (auto entry = begin; entry != end; ++entry)
+      if (entry->second->hash == hash && entry->second->root == root) out.push_back(entry->second);
+  }
+  return out;
+}
+
+/// What is left to read after it; no node if its text is another, or its tensors are gone.
+States::Found States::going_on(const NodePtr& node, std::span<const int32_t> tokens) {
+  const std::vector<int32_t> text = node->text();
+  chat::CommonPrefix common = chat::common_prefix(model_.parts().tokenizer(), text, tokens);
+  if (common.read != text.size()) return {};
+  try {
+    return {node, memory(node), std::move(common.rest)};
+  } catch (const NotFound&) {
+    return {};
   }
 }
 
 States::Found States::find(const Root& root, std::span<const int32_t> tokens) {
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
-  std::vector<NodePtr> candidates;  // by rising length
-  {
-    std::lock_guard lock(mutex_);
-    learn_of(root.owner);
-    const auto texts = by_text_.find(root);
-    if (texts != by_text_.end()) {
-      TextHasher hasher(name_of(root));
-      auto next = texts->second.begin();
-      uint64_t length = hasher.hash().length;
-      const auto compare = [&](const TextHash& hash) {
-        for (; next != texts->second.end() && next->first == hash.length; ++next)
-          if (next->second->hash == hash && (next->second->memory || next->second->on_disk))
-            candidates.push_back(next->second);
-      };
-      compare(hasher.hash());
-      for (size_t i = 0; i < tokens.size() && next != texts->second.end(); ++i) {
-        // A text may end within a token of this one: "ab" goes on from "a".
-        const bool special = tokenizer.is_special(tokens[i]);
-        const std::string_view bytes = special ? std::string_view() : tokenizer.id_to_bytes(tokens[i]);
-        while (next != texts->second.end() && next->first < length + bytes.size()) {
-          TextHasher within = hasher;
-          within.add_bytes(bytes.substr(0, next->first - length));
-          compare(within.hash());
-        }
-        hasher.add(tokenizer, tokens[i]);
-        const uint64_t after = hasher.hash().length;
-        next = std::find_if(next, texts->second.end(), [&](const auto& entry) { return entry.first >= after; });
-        length = after;
-        compare(hasher.hash());
-      }
+  const std::string base = name_of(root);
+  Beginnings beginnings(model_.parts().tokenizer(), base, tokens);
+  for (auto hashes = beginnings.next(); !hashes.empty(); hashes = beginnings.next()) {
+    std::vector<NodePtr> here;
+    {
+      std::lock_guard lock(mutex_);
+      here = in_ram(root, hashes);
+    }
+    std::vector<StateRow> there;
+    if (files_.any()) {
+      std::vector<uint64_t> high;
+      for (const TextHash& hash : hashes) high.push_back(hash.high);
+      there = records_->states_of_text(root.owner, model_.fingerprint(), high);
+      std::erase_if(there, [&](const StateRow& row) { return row.base != base || !holds(hashes, hash_of(row)); });
+    }
+    auto row = there.begin();
+    for (size_t i = 0; i < here.size() || row != there.end();) {
+      const bool in_ram_first = i < here.size() && (row == there.end() || here[i]->hash.length >= row->length);
+      const NodePtr node = in_ram_first ? here[i++] : stored((row++)->id);
+      if (!node) continue;
+      if (Found found = going_on(node, tokens); found.node) return found;
     }
   }
-  for (auto node = candidates.rbegin(); node != candidates.rend(); ++node) {
-    const std::vector<int32_t> text = (*node)->text();
-    chat::CommonPrefix common = chat::common_prefix(tokenizer, text, tokens);
-    if (common.read != text.size()) continue;
-    try {
-      memory(*node);
-    } catch (const NotFound&) {
-      continue;
-    }
-    return {*node, std::move(common.rest)};
-  }
-  Found nothing{nullptr, {tokens.begin(), tokens.end()}};
-  if (!root.base.empty()) nothing.node = get(root.owner, root.base);
+  Found nothing{nullptr, nullptr, {tokens.begin(), tokens.end()}};
+  if (root.base.empty()) return nothing;
+  nothing.node = get(root.owner, root.base);
+  nothing.memory = memory(nothing.node);
   return nothing;
 }
 
 NodePtr States::get(const Owner& owner, const std::string& id) {
-  std::lock_guard lock(mutex_);
-  auto found = by_id_.find(id);
-  if (found == by_id_.end()) {
-    learn_of(owner);
-    found = by_id_.find(id);
+  NodePtr out;
+  {
+    std::lock_guard lock(mutex_);
+    out = alive(id);
   }
-  if (found == by_id_.end() || found->second->root.owner != owner)
-    throw NotFound(fmt::format("there is no state '{}' (any more)", id));
-  return found->second;
+  if (!out) out = stored(id);
+  if (!out || out->root.owner != owner) throw NotFound(fmt::format("there is no state '{}' (any more)", id));
+  return out;
 }
 
 std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
   {
     std::lock_guard lock(mutex_);
-    node->used = ++clock_;
+    use(node);
     if (node->memory) return node->memory;
   }
-  const std::filesystem::path file = file_of(node->id);
-  if (options_.folder.empty() || !std::filesystem::exists(file))
-    throw NotFound(fmt::format("the state '{}' is no longer kept", node->id));
-  auto loaded = std::make_shared<const ttt::Memory>(ttt::load_memory(file, model_.parts().network));
-  records_->touch(node->id, now());
+  if (!files_.any()) throw NotFound(fmt::format("the state '{}' is no longer kept", node->id));
+  auto loaded = std::make_shared<const ttt::Memory>(files_.load(node->id).packed());
+  Evicted evicted;
   std::lock_guard lock(mutex_);
-  if (!node->memory) {
-    node->memory = loaded;
-    bytes_in_memory_ += node->bytes;
-    keep_budget();
-  }
+  if (node->memory) return node->memory;
+  settle(node, loaded);
+  evicted = keep_budget();
   return loaded;
 }
 
+States::Added States::enter(std::shared_ptr<Node> node, std::shared_ptr<const ttt::Memory> memory) {
+  node->position = memory->position;
+  node->steps = memory->steps;
+  node->bytes = ttt::memory_bytes(*memory);
+  Evicted evicted;
+  std::lock_guard lock(mutex_);
+  for (const NodePtr& same : in_ram(node->root, {&node->hash, 1})) {
+    if (same->position != node->position) continue;
+    use(same);
+    return {same, same->memory};
+  }
+  note(node);
+  settle(node, memory);
+  evicted = keep_budget();
+  return {node, std::move(memory)};
+}
+
+States::Found States::beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const {
+  constexpr int kFarthest = 8;
+  for (int i = 0; i < kFarthest && node && node->root == root; ++i, node = node->parent) {
+    const std::vector<int32_t> text = node->text();
+    chat::CommonPrefix common = chat::common_prefix(model_.parts().tokenizer(), text, tokens);
+    if (common.read == text.size()) return {node, nullptr, std::move(common.rest)};
+  }
+  return {nullptr, nullptr, {tokens.begin(), tokens.end()}};
+}
+
 States::Added States::add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
-                          ttt::Memory memory) {
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
+                          std::shared_ptr<const ttt::Memory> memory) {
   auto node = std::make_shared<Node>();
+  node->id = random_id("st_");
   node->root = root;
   if (parent && parent->root == root) node->parent = parent;
   node->tokens.assign(tokens.begin(), tokens.end());
   TextHasher hasher(name_of(root));
-  for (const int32_t token : node->text()) hasher.add(tokenizer, token);
+  for (const int32_t token : node->text()) hasher.add(model_.parts().tokenizer(), token);
   node->hash = hasher.hash();
-  node->position = memory.position;
-  node->steps = memory.steps;
-  node->bytes = ttt::memory_bytes(memory);
-  node->id = random_id("st_");
-  auto kept = std::make_shared<const ttt::Memory>(std::move(memory));
-  node->memory = kept;
-  std::lock_guard lock(mutex_);
-  const auto [begin, end] = by_text_[root].equal_range(node->hash.length);
-  for (auto same = begin; same != end; ++same)
-    if (same->second->hash == node->hash && same->second->memory && same->second->position == node->position) {
-      same->second->used = ++clock_;
-      return {same->second, same->second->memory};
-    }
-  node->used = ++clock_;
-  bytes_in_memory_ += node->bytes;
-  enter(node);
-  keep_budget();
-  return {node, std::move(kept)};
+  return enter(std::move(node), std::move(memory));
 }
 
 States::Added States::add_base(const Owner& owner, ttt::Memory memory) {
-  const std::string id = random_id("st_");
   auto node = std::make_shared<Node>();
-  node->id = id;
-  node->root = {owner, id, Learn::all};
+  node->id = random_id("st_");
+  node->root = {owner, node->id, Learn::all};
   node->hash = TextHasher(name_of(node->root)).hash();
-  node->position = memory.position;
-  node->steps = memory.steps;
-  node->bytes = ttt::memory_bytes(memory);
-  auto kept = std::make_shared<const ttt::Memory>(std::move(memory));
-  node->memory = kept;
-  std::lock_guard lock(mutex_);
-  node->used = ++clock_;
-  bytes_in_memory_ += node->bytes;
-  enter(node);
-  keep_budget();
-  return {node, std::move(kept)};
-}
-
-/// REQUIRES: the lock. The least recently used leave RAM; those that are nowhere else are gone. What somebody works
-/// with stays.
-void States::keep_budget() {
-  while (bytes_in_memory_ > options_.memory_budget) {
-    NodePtr oldest;
-    for (const auto& [id, node] : by_id_)
-      if (node->memory && node->memory.use_count() == 1 && (!oldest || node->used < oldest->used)) oldest = node;
-    if (!oldest) return;
-    oldest->memory.reset();
-    bytes_in_memory_ -= oldest->bytes;
-    if (oldest->on_disk || oldest->in_records) continue;
-    by_id_.erase(oldest->id);
-    auto& texts = by_text_[oldest->root];
-    std::erase_if(texts, [&](const auto& entry) { return entry.second == oldest; });
-  }
+  return enter(std::move(node), std::make_shared<const ttt::Memory>(std::move(memory)));
 }
 
 void States::trim() {
+  Evicted evicted;
   std::lock_guard lock(mutex_);
-  keep_budget();
+  evicted = keep_budget();
 }
 
 void States::persist(const NodePtr& node) {
-  if (options_.folder.empty()) return;
+  if (!files_.any()) return;
   std::shared_ptr<const ttt::Memory> memory;
+  StateRow row = row_of(*node, model_.fingerprint());
   {
     std::lock_guard lock(mutex_);
     if (node->on_disk) return;
     memory = node->memory;
-  }
-  require(memory != nullptr, "a state is no longer in memory and cannot be kept; raise --memory-budget");
-  ttt::save_memory(file_of(node->id), model_.parts().network, *memory);
-  StateRow row;
-  row.id = node->id;
-  row.owner = node->root.owner;
-  row.base = name_of(node->root);
-  row.model = model_.fingerprint();
-  row.length = node->hash.length;
-  row.hash_high = node->hash.high;
-  row.hash_low = node->hash.low;
-  row.position = node->position;
-  row.steps = node->steps;
-  row.bytes = node->bytes;
-  row.created = row.used = now();
-  row.has_file = true;
-  {
-    std::lock_guard lock(mutex_);
     // Its tokens since the nearest state that the store has.
     std::vector<const Node*> chain{node.get()};
     const Node* known = node->parent.get();
@@ -306,59 +321,39 @@ void States::persist(const NodePtr& node) {
     for (auto part = chain.rbegin(); part != chain.rend(); ++part)
       tokens.insert(tokens.end(), (*part)->tokens.begin(), (*part)->tokens.end());
     row.parent = known ? known->id : "";
-    row.tokens = packed(tokens);
+    row.tokens = packed_tokens(tokens);
   }
-  records_->put({row}, {});
+  require(memory != nullptr, "a state is no longer in memory and cannot be kept; raise --memory-budget");
+  files_.put(std::move(row), *memory);
   {
     std::lock_guard lock(mutex_);
     node->on_disk = node->in_records = true;
-    bytes_on_disk_ += node->bytes;
   }
-  keep_disk_budget();
-}
-
-/// Files of the least recently used states go; their rows stay, since others' texts go on from theirs. Named memories
-/// stay.
-void States::keep_disk_budget() {
-  const auto over = [&] {
-    std::lock_guard lock(mutex_);
-    return options_.disk_budget > 0 && bytes_on_disk_ > options_.disk_budget;
-  };
-  if (options_.max_age_seconds <= 0 && !over()) return;
-  for (const StateRow& row : records_->states_by_use()) {
-    const bool old = options_.max_age_seconds > 0 && static_cast<double>(now() - row.used) > options_.max_age_seconds;
-    if (!old && !over()) return;
-    if (!row.has_file || records_->named(row.id, "memory")) continue;
-    records_->set_file(row.id, false);
-    std::error_code ignored;
-    std::filesystem::remove(file_of(row.id), ignored);
-    std::lock_guard lock(mutex_);
-    bytes_on_disk_ -= std::min(bytes_on_disk_, row.bytes);
-    if (const auto node = by_id_.find(row.id); node != by_id_.end()) node->second->on_disk = false;
-  }
+  const std::vector<std::string> dropped = files_.keep_limits();
+  std::lock_guard lock(mutex_);
+  for (const std::string& id : dropped)
+    if (const NodePtr gone = alive(id)) gone->on_disk = false;
 }
 
 void States::forget(const NodePtr& node) {
+  std::shared_ptr<const ttt::Memory> memory;
   bool was_on_disk = false;
   {
     std::lock_guard lock(mutex_);
-    if (node->memory) bytes_in_memory_ -= node->bytes;
-    node->memory.reset();
+    memory = unsettle(node);
     was_on_disk = std::exchange(node->on_disk, false);
-    if (was_on_disk) bytes_on_disk_ -= std::min(bytes_on_disk_, node->bytes);
   }
-  if (!was_on_disk) return;
-  records_->set_file(node->id, false);
-  std::error_code ignored;
-  std::filesystem::remove(file_of(node->id), ignored);
+  if (was_on_disk) files_.remove(node->id, node->bytes);
 }
 
 void States::count(EngineStats& stats) const {
+  const auto [files, bytes] = files_.size();
+  stats.states = files;
+  stats.state_bytes_on_disk = bytes;
   std::lock_guard lock(mutex_);
-  stats.states = static_cast<int64_t>(by_id_.size());
-  for (const auto& [id, node] : by_id_) stats.states_in_memory += node->memory != nullptr;
+  for (const auto& [used, node] : by_use_) stats.states += !node->on_disk;
+  stats.states_in_memory = static_cast<int64_t>(by_use_.size());
   stats.state_bytes_in_memory = bytes_in_memory_;
-  stats.state_bytes_on_disk = bytes_on_disk_;
 }
 
 }  // namespace ingrain::serve

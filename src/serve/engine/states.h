@@ -2,6 +2,7 @@
 #pragma once
 
 #include "serve/engine/engine.h"
+#include "serve/engine/state_files.h"
 #include "serve/engine/text_hash.h"
 #include "ttt/memory.h"
 
@@ -33,13 +34,16 @@ struct Node {
   mutable bool on_disk = false, in_records = false;
   mutable int64_t used = 0;  // rises with every use
 
+  ~Node();
   /// All tokens since the base.
   std::vector<int32_t> text() const;
 };
 using NodePtr = std::shared_ptr<const Node>;
 
 /// Thread-safe. A node that somebody holds stays usable until he lets go, unless its tensors have to be loaded and the
-/// file is gone.
+/// file is gone. In RAM are the states with tensors there, as the budget allows, and those that somebody holds; all
+/// others are rows of the store, found by their text's hash. Nothing waits for the store or a disk while it has the
+/// lock, so that add(), which is the computing thread's, never does.
 class States {
  public:
   States(const Model& model, std::shared_ptr<Records> records, const EngineOptions& options);
@@ -48,6 +52,7 @@ class States {
   /// none: nullptr and all tokens. Compared by bytes, in the end all of them.
   struct Found {
     NodePtr node;
+    std::shared_ptr<const ttt::Memory> memory;  // the node's
     std::vector<int32_t> rest;
   };
   Found find(const Root& root, std::span<const int32_t> tokens);
@@ -59,12 +64,15 @@ class States {
   std::shared_ptr<const ttt::Memory> memory(const NodePtr& node);
 
   /// A new state in RAM: `tokens` were read after `parent` (nullptr: after the root's base). Where an equal text is
-  /// known, that one stays and is returned.
+  /// known there, that one stays and is returned. `memory`: packed().
   struct Added {
     NodePtr node;
     std::shared_ptr<const ttt::Memory> memory;  // as long as somebody holds it, it stays in RAM
   };
-  Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens, ttt::Memory memory);
+  Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
+            std::shared_ptr<const ttt::Memory> memory);
+  /// The nearest of `node` and those that it goes on from whose text `tokens` begin with, and what is left of them.
+  Found beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const;
   /// One that begins anew: nothing but a base.
   Added add_base(const Owner& owner, ttt::Memory memory);
 
@@ -77,22 +85,29 @@ class States {
   void count(EngineStats& stats) const;
 
  private:
-  NodePtr from_row(const StateRow& row);
-  void learn_of(const Owner& owner);
-  void enter(const NodePtr& node);
-  void keep_budget();
-  void keep_disk_budget();
-  std::filesystem::path file_of(const std::string& id) const;
+  using Evicted = std::vector<std::shared_ptr<const ttt::Memory>>;
+  NodePtr stored(const std::string& id);
+  std::vector<NodePtr> in_ram(const Root& root, std::span<const TextHash> falling) const;
+  Found going_on(const NodePtr& node, std::span<const int32_t> tokens);
+  Added enter(std::shared_ptr<Node> node, std::shared_ptr<const ttt::Memory> memory);
+  NodePtr alive(const std::string& id) const;
+  void note(const NodePtr& node);
+  void use(const NodePtr& node);
+  void settle(const NodePtr& node, std::shared_ptr<const ttt::Memory> memory);
+  std::shared_ptr<const ttt::Memory> unsettle(const NodePtr& node);
+  Evicted keep_budget();
 
   const Model model_;
   const std::shared_ptr<Records> records_;
-  const EngineOptions options_;
+  const uint64_t memory_budget_;
+  StateFiles files_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, NodePtr> by_id_;
-  std::map<Root, std::multimap<uint64_t, NodePtr>> by_text_;  // by length
-  std::map<Owner, int64_t> known_;                            // rows up to this order
+  std::unordered_map<std::string, std::weak_ptr<const Node>> by_id_;  // a state is one node while anybody holds it
+  size_t sweep_at_ = 1024;                                            // so many ids: time to look for dead ones
+  std::map<int64_t, NodePtr> by_use_;                                 // those with tensors in RAM
+  std::unordered_multimap<uint64_t, NodePtr> by_text_;                // the same by hash.high
   int64_t clock_ = 0;
-  uint64_t bytes_in_memory_ = 0, bytes_on_disk_ = 0;
+  uint64_t bytes_in_memory_ = 0;
 };
 
 }  // namespace ingrain::serve

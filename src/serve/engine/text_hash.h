@@ -7,6 +7,9 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
 
 namespace ingrain::serve {
 
@@ -29,10 +32,31 @@ class TextHasher {
   void add(const tokenizer::Tokenizer& tokenizer, int32_t token);
   void add_bytes(std::string_view text);  // of a token that is not special
   TextHash hash() const;
+  uint64_t length() const;  // hash().length
 
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+/// The hashes of all beginnings of a text, from the whole down to the base alone, in pieces: what is held at once is
+/// small however long the text is. A beginning may end within a token, but not within a special one. One thread.
+class Beginnings {
+ public:
+  /// The tokenizer and the tokens must outlive it.
+  Beginnings(const tokenizer::Tokenizer& tokenizer, std::string_view base, std::span<const int32_t> tokens);
+
+  /// The next ones, by falling length. Empty: there are no more.
+  std::vector<TextHash> next();
+
+ private:
+  struct Mark {
+    TextHasher before;  // has hashed what comes before the token
+    size_t token;
+  };
+  const tokenizer::Tokenizer& tokenizer_;
+  std::span<const int32_t> tokens_;  // those that next() has not come to
+  std::vector<Mark> marks_;
 };
 
 }  // namespace ingrain::serve

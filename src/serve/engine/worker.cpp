@@ -1,10 +1,13 @@
 #include "serve/engine/worker.h"
 
+#include "base/clock.h"
 #include "api/parts.h"
 #include "base/error.h"
 #include "model/device.h"
 #include "session/generate.h"
 #include "session/step_numbers.h"
+
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,7 +18,6 @@ namespace ingrain::serve {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::span<const float> floats_of(const Tensor& x) {
   return {x.const_data_ptr<float>(), static_cast<size_t>(x.numel())};
@@ -62,6 +64,7 @@ void Worker::begin(const std::shared_ptr<Job>& job) {
   try {
     reading.session =
         std::make_unique<session::Session>(network_, job->memory ? job->memory->fork() : ttt::empty_memory(network_));
+    job->memory.reset();
     reading.node = job->from;
     reading.options = options_of(*job, /*written=*/false, 0);
     if (job->tokens.empty())
@@ -131,7 +134,8 @@ void Worker::keep(Reading& reading) {
   const Job& job = *reading.job;
   const std::span<const int32_t> tokens =
       std::span(job.tokens).subspan(reading.node_at, reading.done - reading.node_at);
-  reading.node = states_.add(job.root, reading.node, tokens, reading.session->snapshot()).node;
+  auto memory = std::make_shared<const ttt::Memory>(reading.session->memory().packed());
+  reading.node = states_.add(job.root, reading.node, tokens, std::move(memory)).node;
   reading.node_at = reading.done;
 }
 
@@ -139,7 +143,7 @@ void Worker::has_read(Reading& reading) {
   const std::shared_ptr<Job> job = reading.job;
   job->stopped_reading = reading.done < job->tokens.size();
   if (!job->writes) {
-    job->result = reading.session->snapshot();
+    job->result = reading.session->memory().packed();
     return job->finish();
   }
   if (job->stopped_reading) {
@@ -162,7 +166,7 @@ void Worker::begin_writing(Reading& reading) {
     text->node = reading.node;
     GenerateOptions how = job->how;
     how.sampling.seed += i;
-    text->writer = std::make_unique<session::TextWriter>(network_.config, model_.parts().tokenizer, how, job->seen);
+    text->writer = std::make_unique<session::TextWriter>(network_.config, model_.parts().tokenizer(), how, job->seen);
     if (job->writing.constraint) text->constraint = job->writing.constraint->clone();
     text->options = options_of(*job, /*written=*/true, static_cast<int64_t>(i));
     texts.push_back(std::move(text));
@@ -175,13 +179,12 @@ void Worker::begin_writing(Reading& reading) {
   }
 }
 
-WrittenToken Worker::score_of(const Job& job, int32_t token) const {
-  const std::span<const float> logits = floats_of(logits_V_);
+WrittenToken Worker::score_of(const Job& job, std::span<const float> logits, int32_t token) const {
   const double largest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
   for (const float x : logits) sum += std::exp(x - largest);
   const double log_sum = largest + std::log(sum);
-  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
   const auto score = [&](int32_t id) {
     return TokenScore{id, std::string(tokenizer.id_to_bytes(id)), logits[static_cast<size_t>(id)] - log_sum};
   };
@@ -199,9 +202,9 @@ WrittenToken Worker::score_of(const Job& job, int32_t token) const {
 }
 
 /// The next token; -1: the text ends here.
-int32_t Worker::draw(Text& text) {
-  if (!logits_V_.defined()) logits_V_ = room_for_download(text.session->logits_BV()[0]);
-  logits_V_.copy_(text.session->logits_BV()[0]);
+int32_t Worker::draw(Text& text, const Tensor& logits_V) {
+  const Tensor wide_V = logits_V.to(at::kFloat).contiguous();
+  const std::span<const float> logits = floats_of(wide_V);
   std::span<const uint64_t> allowed;
   if (text.constraint) {
     if (text.constraint->complete()) {
@@ -214,26 +217,58 @@ int32_t Worker::draw(Text& text) {
         allowed_[static_cast<size_t>(end) / 64] |= uint64_t{1} << (end % 64);
     allowed = allowed_;
   }
-  const int32_t token = text.writer->draw(floats_of(logits_V_), allowed);
+  const int32_t token = text.writer->draw(logits, allowed);
   if (text.constraint && !session::ends_text(network_.config, token)) text.constraint->accept(token);
-  if (text.job->writing.top_logprobs >= 0) text.scores.push_back(score_of(*text.job, token));
+  if (text.job->writing.top_logprobs >= 0) text.scores.push_back(score_of(*text.job, logits, token));
   return token;
+}
+
+std::vector<Worker::Drawing> Worker::draw_all() {
+  std::vector<Drawing> out;
+  for (const auto& text : texts_) {
+    if (text->job->cancelled) text->writer->end(StopReason::interrupted);
+    Drawing& drawing = out.emplace_back(Drawing{text.get(), {}});
+    if (text->writer->done()) continue;
+    try {
+      const Tensor logits_V = text->session->logits_BV()[0];
+      drawing.logits_V = logits_V.is_cpu() ? logits_V : room_for_download(logits_V).copy_(logits_V);
+    } catch (...) {
+      drawing.error = std::current_exception();
+    }
+  }
+  const auto draw_one = [&](Drawing& drawing) {
+    if (!drawing.logits_V.defined()) return;
+    try {
+      drawing.token = draw(*drawing.text, drawing.logits_V);
+    } catch (...) {
+      drawing.error = std::current_exception();
+    }
+  };
+  at::parallel_for(0, static_cast<int64_t>(out.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      Drawing& drawing = out[static_cast<size_t>(i)];
+      if (!drawing.text->constraint) draw_one(drawing);
+    }
+  });
+  for (Drawing& drawing : out)
+    if (drawing.text->constraint) draw_one(drawing);
+  return out;
 }
 
 void Worker::write_step() {
   const Clock::time_point start = Clock::now();
   std::vector<Text*> turns_of;
   std::vector<int32_t> tokens;
-  for (const auto& text : texts_) {
+  for (const Drawing& drawing : draw_all()) {
+    Text* const text = drawing.text;
     try {
-      if (text->job->cancelled) text->writer->end(StopReason::interrupted);
-      const int32_t token = text->writer->done() ? -1 : draw(*text);
-      if (token < 0) {
+      if (drawing.error) std::rethrow_exception(drawing.error);
+      if (drawing.token < 0) {
         end(*text);
         continue;
       }
-      tokens.push_back(token);
-      turns_of.push_back(text.get());
+      tokens.push_back(drawing.token);
+      turns_of.push_back(text);
     } catch (...) {
       fail(text->job, std::current_exception());
     }
@@ -254,7 +289,7 @@ void Worker::write_step() {
     Text& text = *turns_of[i];
     if (text.over) continue;
     try {
-      give(text, text.writer->take(tokens[i]));
+      give(text, text.writer->take(tokens[i]) + mark_of(*text.job, tokens[i]));
       if (text.choice == 0) text.job->seconds_writing += seconds_since(start);
       if (text.writer->done()) end(text);
     } catch (...) {
@@ -269,8 +304,17 @@ void Worker::give(Text& text, std::string more) {
   Event event;
   event.choice = static_cast<int64_t>(text.choice);
   event.text = std::move(more);
+  event.written = static_cast<int64_t>(text.writer->tokens().size());
   event.tokens = std::exchange(text.scores, {});
   text.job->send(std::move(event));
+}
+
+std::string Worker::mark_of(const Job& job, int32_t token) const {
+  const std::vector<std::string>& marks = job.writing.marks;
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
+  if (marks.empty() || !tokenizer.is_special(token)) return {};
+  std::string spelling(tokenizer.id_to_bytes(token));
+  return std::find(marks.begin(), marks.end(), spelling) == marks.end() ? std::string() : spelling;
 }
 
 void Worker::end(Text& text) {
@@ -279,13 +323,8 @@ void Worker::end(Text& text) {
   give(text, text.writer->finish());
   written.reason = text.writer->reason();
   written.tokens = text.writer->tokens();
-  if (written.tokens.empty()) {
-    written.node = text.node;  // the prompt's, or what was known of it
-  } else {
-    auto [node, memory] = states_.add(job.root, text.node, written.tokens, text.session->snapshot());
-    written.node = std::move(node);
-    written.memory = std::move(memory);
-  }
+  written.after = text.node;  // the prompt's, or what was known of it
+  if (!written.tokens.empty()) written.memory = std::make_shared<const ttt::Memory>(text.session->memory().packed());
   text.over = true;
   const bool others = std::any_of(texts_.begin(), texts_.end(), [&](const std::unique_ptr<Text>& other) {
     return other->job == text.job && !other->over;

@@ -53,14 +53,24 @@ class Worker {
   void has_read(Reading& reading);
   void begin_writing(Reading& reading);
   void write_step();
-  int32_t draw(Text& text);
+  struct Drawing {
+    Text* text;
+    Tensor logits_V;  // on the CPU
+    int32_t token = -1;
+    std::exception_ptr error = {};
+  };
+  /// All texts' next tokens. Threads share the work but for texts under a constraint, one after the other.
+  std::vector<Drawing> draw_all();
+  int32_t draw(Text& text, const Tensor& logits_V);
   /// Text for the caller, and the scores of the tokens since the last.
   void give(Text& text, std::string more);
+  /// Of a special token that the caller wants to see; "" of all others.
+  std::string mark_of(const Job& job, int32_t token) const;
   void end(Text& text);
   void fail(const std::shared_ptr<Job>& job, std::exception_ptr error);
   void clean();
   ttt::ReadOptions options_of(Job& job, bool written, int64_t choice);
-  WrittenToken score_of(const Job& job, int32_t token) const;
+  WrittenToken score_of(const Job& job, std::span<const float> logits, int32_t token) const;
 
   const Model model_;
   const Network& network_;
@@ -71,7 +81,6 @@ class Worker {
   std::vector<std::unique_ptr<Text>> texts_;
   std::vector<std::shared_ptr<Job>> failed_;
   double reading_owes_ = 0;  // seconds that texts have before the next slice
-  Tensor logits_V_;          // on the CPU
   std::vector<uint64_t> allowed_;
   Counts counts_;
 };

@@ -1,6 +1,6 @@
 #include "serve/grammar/json_string.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <string>
 
@@ -27,7 +27,7 @@ uint64_t JsonString::hash_of(std::string_view text) {
 
 void JsonString::add_character(uint32_t code_point) {
   std::string utf8;
-  tokenizer::utf8_append(utf8, static_cast<char32_t>(code_point));
+  utf8_append(utf8, static_cast<char32_t>(code_point));
   for (const char byte : utf8) hash = hash_byte(hash, static_cast<uint8_t>(byte));
   ++characters;
   phase = Phase::text;
@@ -45,12 +45,11 @@ JsonString::Step JsonString::text_byte(uint8_t byte) {
     ++characters;
     return Step::on;
   }
-  // Well-formed UTF-8 (Unicode, table 3-7): no overlong forms, no surrogates, nothing above U+10FFFF.
-  if (byte < 0xC2 || byte > 0xF4) return Step::no;
+  const Utf8Lead lead = utf8_lead(byte);
+  if (lead.length == 0) return Step::no;
   phase = Phase::bytes;
-  left = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
-  low = byte == 0xE0 ? 0xA0 : byte == 0xF0 ? 0x90 : 0x80;
-  high = byte == 0xED ? 0x9F : byte == 0xF4 ? 0x8F : 0xBF;
+  left = static_cast<uint8_t>(lead.length - 1);
+  low = lead.second_low, high = lead.second_high;
   return Step::on;
 }
 

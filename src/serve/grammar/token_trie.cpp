@@ -27,7 +27,10 @@ void add(std::span<uint64_t> bits, const std::vector<uint64_t>& more) {
 }  // namespace
 
 TokenTrie::TokenTrie(const tokenizer::Tokenizer& tokenizer) : tokens_(tokenizer.vocab_size()) {
-  for (const tokenizer::AddedToken& token : tokenizer.added_tokens()) control_.emplace(token.content, token.id);
+  for (const tokenizer::AddedToken& token : tokenizer.added_tokens()) {
+    control_.emplace(token.content, token.id);
+    spellings_.emplace(token.id, std::pair(token.content, tokenizer.is_special(token.id)));
+  }
   std::vector<bool> added(tokens_.size());
   for (const auto& [spelling, id] : control_)
     if (static_cast<size_t>(id) < added.size()) added[static_cast<size_t>(id)] = true;
@@ -115,6 +118,13 @@ std::optional<int32_t> TokenTrie::control(std::string_view spelling) const {
   const auto found = control_.find(spelling);
   if (found == control_.end()) return std::nullopt;
   return found->second;
+}
+
+std::string_view TokenTrie::spelling(int32_t id, std::span<const std::string_view> marks) const {
+  const auto found = spellings_.find(id);
+  if (found == spellings_.end()) return {};
+  const auto& [spelling, special] = found->second;
+  return !special || std::find(marks.begin(), marks.end(), spelling) != marks.end() ? spelling : std::string_view();
 }
 
 }  // namespace ingrain::serve

@@ -42,6 +42,8 @@ class TokenTrie {
   std::string_view bytes(int32_t id) const;
   /// The added token of this spelling, if there is one.
   std::optional<int32_t> control(std::string_view spelling) const;
+  /// And back; "" for any other id, and for special tokens that are not in `marks`: no reader of the text sees them.
+  std::string_view spelling(int32_t id, std::span<const std::string_view> marks) const;
   size_t vocab_size() const { return tokens_.size(); }
 
  private:
@@ -51,6 +53,7 @@ class TokenTrie {
   std::vector<std::string> tokens_;                // by id; "": no text
   std::vector<std::pair<int32_t, int32_t>> same_;  // an id and the one in the trie that has its bytes, too
   std::map<std::string, int32_t, std::less<>> control_;
+  std::map<int32_t, std::pair<std::string, bool>> spellings_;  // of control_; whether it is special
   std::vector<Node> all_, not_plain_;
   Words text_;
   std::vector<Words> plain_;                        // [k]: of at most k characters

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "serve/grammar/walk.h"
 
 namespace ingrain::serve {
 namespace {
@@ -31,7 +30,7 @@ Slot add_sequence(Grammar& grammar, std::vector<Slot> parts, uint32_t end, bool 
 }
 
 Slot add_thoughts(Grammar& grammar, const TokenTrie& trie, Slot text, Thinking thinking) {
-  const auto open = trie.control("<think>"), close = trie.control("</think>");
+  const auto open = trie.control(kThinkMark), close = trie.control(kThinkEndMark);
   if (thinking == Thinking::none || !open || !close) return text;
   const Slot thoughts = grammar.slot();
   grammar.add(thoughts, FreeForm{*close});
@@ -44,28 +43,41 @@ Slot add_thoughts(Grammar& grammar, const TokenTrie& trie, Slot text, Thinking t
   return either;
 }
 
-std::shared_ptr<const Constraint> finished(std::shared_ptr<Grammar> grammar, Slot root,
-                                           std::shared_ptr<const TokenTrie> trie, const std::string& where) {
+GrammarWalk finished(std::shared_ptr<Grammar> grammar, Slot root, std::shared_ptr<const TokenTrie> trie,
+                     const std::string& where) {
   if (!grammar->finish(root, where)) fail_usage("{}: no text of finite length satisfies it", where);
-  return std::make_shared<GrammarWalk>(std::move(grammar), std::move(trie));
+  return {std::move(grammar), std::move(trie)};
 }
 
-/// {"name": "f", "ARGUMENTS": {...}} up to the last brace, of the tools asked for.
-Slot add_calls(Grammar& grammar, const nlohmann::ordered_json& tools, const std::string& name,
-               std::string_view arguments, std::vector<std::pair<Slot, std::string>>& places) {
+/// Where the arguments of a tool stand.
+struct ArgumentsPlace {
+  Slot slot;
+  std::string where;
+};
+
+ArgumentsPlace add_arguments(Grammar& grammar, const nlohmann::ordered_json& tools, size_t i) {
+  const auto& function = tools[i].at("function");
+  const std::string where = fmt::format("tools[{}].function.parameters", i);
+  const nlohmann::ordered_json none = {{"type", "object"}, {"additionalProperties", false}};
+  const bool has_schema = function.contains("parameters") && !function["parameters"].is_null();
+  return {add_json_schema(grammar, has_schema ? function["parameters"] : none, where), where};
+}
+
+void need_possible(const Grammar& grammar, const std::vector<ArgumentsPlace>& places) {
+  for (const auto& [slot, where] : places)
+    if (!grammar.possible(slot)) fail_usage("{}: no text of finite length satisfies it", where);
+}
+
+/// {"name": "f", "arguments": {...}} up to the last brace, of the tools asked for.
+Slot add_calls(Grammar& grammar, ToolFormat format, const nlohmann::ordered_json& tools, const std::string& name,
+               std::vector<ArgumentsPlace>& places) {
   WordsForm calls;
   for (size_t i = 0; i < tools.size(); ++i) {
-    const auto& function = tools[i].at("function");
-    const std::string called = function.at("name").get<std::string>();
+    const std::string called = tools[i].at("function").at("name").get<std::string>();
     if (!name.empty() && called != name) continue;
-    const std::string where = fmt::format("tools[{}].function.parameters", i);
-    const nlohmann::ordered_json none = {{"type", "object"}, {"additionalProperties", false}};
-    const bool has_schema = function.contains("parameters") && !function["parameters"].is_null();
-    const Slot slot = add_json_schema(grammar, has_schema ? function["parameters"] : none, where);
-    places.emplace_back(slot, where);
-    calls.words.add(fmt::format("{{\"name\": {}, \"{}\": ", nlohmann::json(called).dump(), arguments),
-                    static_cast<uint32_t>(calls.then.size()));
-    calls.then.push_back(slot);
+    places.push_back(add_arguments(grammar, tools, i));
+    calls.words.add(call_opening(format, called), static_cast<uint32_t>(calls.then.size()));
+    calls.then.push_back(places.back().slot);
   }
   if (calls.then.empty())
     fail_usage("tool_choice: {}", name.empty() ? "asks for a call, and there are no tools"
@@ -85,22 +97,55 @@ std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const nlohm
         "tool_choice: this model's chat template shows no form of calls that is known, so that none can be "
         "required; say \"auto\"");
   const auto grammar = std::make_shared<Grammar>();
-  std::vector<std::pair<Slot, std::string>> places;
+  std::vector<ArgumentsPlace> places;
+  const Slot calls = add_calls(*grammar, format, tools, name, places);
   Slot root;
   if (format == ToolFormat::tagged) {
-    const Slot open = add_mark(*grammar, *trie, "<tool_call>"), close = add_mark(*grammar, *trie, "</tool_call>");
+    const Slot open = add_mark(*grammar, *trie, kCallMark), close = add_mark(*grammar, *trie, kCallEndMark);
     const Slot line = add_literal(*grammar, "\n");
-    const Slot calls = add_calls(*grammar, tools, name, "arguments", places);
     root = add_sequence(*grammar, {open, line, calls, add_literal(*grammar, "}\n"), close, line}, 4, parallel);
   } else {
-    const Slot calls = add_calls(*grammar, tools, name, "parameters", places);
     root = add_sequence(*grammar, {calls, add_literal(*grammar, "}"), add_literal(*grammar, "; ")}, 1, parallel);
   }
   root = add_thoughts(*grammar, *trie, root, thinking);
-  auto out = finished(grammar, root, trie, "tools");
-  for (const auto& [slot, where] : places)
-    if (!grammar->possible(slot)) fail_usage("{}: no text of finite length satisfies it", where);
+  auto out = std::make_shared<GrammarWalk>(finished(grammar, root, trie, "tools"));
+  need_possible(*grammar, places);
   return out;
+}
+
+GrammarWalk call_after_opening(ToolFormat format, const nlohmann::ordered_json& tools, const std::string& name,
+                               const std::shared_ptr<const TokenTrie>& trie) {
+  if (format == ToolFormat::none)
+    fail_usage("tools: this model's chat template shows no form of calling them that is known");
+  const auto grammar = std::make_shared<Grammar>();
+  std::vector<ArgumentsPlace> places;
+  Slot root = grammar->slot();
+  if (format == ToolFormat::tagged) {
+    const Slot calls = add_calls(*grammar, format, tools, name, places);
+    const Slot call = add_sequence(
+        *grammar, {calls, add_literal(*grammar, "}\n"), add_mark(*grammar, *trie, kCallEndMark)}, 2, false);
+    grammar->alias(root, call);
+    grammar->alias(root, add_sequence(*grammar, {add_literal(*grammar, "\n"), call}, 1, false));
+  } else {
+    for (size_t i = 0; i < tools.size(); ++i)
+      if (tools[i].at("function").at("name") == name) places.push_back(add_arguments(*grammar, tools, i));
+    require(!places.empty(), "'{}' is no tool", printable(name));
+    root = add_sequence(
+        *grammar, {add_literal(*grammar, ", \"parameters\": "), places[0].slot, add_literal(*grammar, "}")}, 2, false);
+  }
+  GrammarWalk out = finished(grammar, root, trie, "tools");
+  need_possible(*grammar, places);
+  return out;
+}
+
+bool can_be_grammar(const nlohmann::ordered_json& schema) {
+  try {
+    Grammar grammar;
+    const Slot slot = add_json_schema(grammar, schema, "");
+    return grammar.finish(slot, "");
+  } catch (const UsageError&) {
+    return false;
+  }
 }
 
 std::shared_ptr<const Constraint> json_constraint(const nlohmann::ordered_json& schema,
@@ -110,7 +155,7 @@ std::shared_ptr<const Constraint> json_constraint(const nlohmann::ordered_json& 
   const nlohmann::ordered_json object = {{"type", "object"}};
   const Slot text = add_json_schema(*grammar, schema.is_null() ? object : schema, where);
   const Slot root = add_thoughts(*grammar, *trie, text, thinking);
-  return finished(grammar, root, std::move(trie), where);
+  return std::make_shared<GrammarWalk>(finished(grammar, root, std::move(trie), where));
 }
 
 }  // namespace ingrain::serve

@@ -3,6 +3,7 @@
 
 #include "serve/grammar/json_schema.h"
 #include "serve/grammar/tool_calls.h"
+#include "serve/grammar/walk.h"
 
 namespace ingrain::serve {
 
@@ -19,6 +20,13 @@ std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const nlohm
                                                   const std::string& name, bool parallel,
                                                   const std::shared_ptr<const TokenTrie>& trie,
                                                   Thinking thinking = Thinking::none);
+
+/// One call of any of the tools after its mark (`name` empty), or of one after its name's closing quote, as
+/// llama_opening() reads it. UsageError as above.
+GrammarWalk call_after_opening(ToolFormat format, const nlohmann::ordered_json& tools, const std::string& name,
+                               const std::shared_ptr<const TokenTrie>& trie);
+/// Whether a grammar can hold to this schema.
+bool can_be_grammar(const nlohmann::ordered_json& schema);
 
 /// json_constraint() after thoughts.
 std::shared_ptr<const Constraint> json_constraint(const nlohmann::ordered_json& schema,

@@ -28,7 +28,8 @@ class GrammarWalk final : public Constraint {
   bool accept_bytes(std::string_view bytes);
 
  private:
-  using At = uint32_t;  // index in frames_
+  static constexpr uint16_t kDeep = 64;  // beyond, only what must be is written
+  using At = uint32_t;                   // index in frames_
   using Threads = std::vector<At>;
 
   /// What is begun and not ended. Never changed: going on makes a new one, so that threads share what is below.

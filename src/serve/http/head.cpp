@@ -1,7 +1,7 @@
 #include "serve/http/head.h"
 
 #include "base/text.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 
@@ -15,21 +15,13 @@ namespace {
 constexpr size_t kMaxFields = 100;
 constexpr std::string_view kMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), lower);
-  return out;
-}
-
-bool same(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
+bool same(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower); }
 
 OwnReply bad(std::string code, std::string message) { return {400, std::move(code), std::move(message), {}}; }
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  c = lower(c);
+  c = ascii_lower(c);
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -50,7 +42,7 @@ std::optional<std::string> decoded(std::string_view text, bool plus_is_space) {
     out += c;
   }
   const bool control = std::ranges::any_of(out, [](unsigned char c) { return c < 32 || c == 127; });
-  if (control || tokenizer::valid_utf8_length(out, 0) != out.size()) return std::nullopt;
+  if (control || !is_utf8(out)) return std::nullopt;
   return out;
 }
 
@@ -94,7 +86,7 @@ std::string host_name(std::string_view host) {
   if (!port.empty() && (port.front() != ':' || port.size() > 6 || !std::ranges::all_of(port.substr(1), digit)))
     return "";
   if (name.ends_with('.')) name.remove_suffix(1);
-  return name.size() > 255 ? "" : lowered(name);
+  return name.size() > 255 ? "" : in_ascii_lower(name);
 }
 
 bool is_address(const std::string& name) {
@@ -175,7 +167,7 @@ std::optional<OwnReply> check_host(const std::string& host, bool http_1_0, const
 }  // namespace
 
 bool NoCase::operator()(const std::string& a, const std::string& b) const {
-  return std::ranges::lexicographical_compare(a, b, {}, lower, lower);
+  return std::ranges::lexicographical_compare(a, b, {}, ascii_lower, ascii_lower);
 }
 
 std::string error_json(const OwnReply& reply) {
@@ -281,7 +273,9 @@ CheckedHead check_head(const Head& head, const HttpOptions& options) {
     }
     add_cors(origin->second, request, options, out.reply_headers);
   }
-  if (head.method == "OPTIONS") out.answer = OwnReply{204, "", "", {{"Allow", std::string(kMethods)}}};
+  const bool preflight = request.headers.contains("Access-Control-Request-Method");
+  if (head.method == "OPTIONS" && (of_server || preflight))
+    out.answer = OwnReply{204, "", "", {{"Allow", std::string(kMethods)}}};
   return out;
 }
 

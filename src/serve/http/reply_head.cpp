@@ -1,5 +1,6 @@
 #include "serve/http/reply_head.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -51,7 +52,7 @@ std::string one_line(std::string value) {
 }
 
 std::string date() {
-  const std::time_t now = std::time(nullptr);
+  const auto now = static_cast<std::time_t>(unix_seconds());
   std::tm parts{};
   ::gmtime_r(&now, &parts);
   constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

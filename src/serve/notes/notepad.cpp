@@ -75,40 +75,65 @@ void Notepad::index(bool english, int64_t passage, const std::string& words, boo
     db_.query("INSERT INTO other (rowid, words) VALUES (?1, ?2)", passage, words).run();
 }
 
-int64_t Notepad::add(std::string_view set, std::string_view document, std::string_view text) {
+/// REQUIRES: the lock, and a transaction.
+int64_t Notepad::add_document(int64_t set, std::string_view document, std::string_view text) {
   check_name("the name of a document", document);
   require(text.size() <= kLongestText, "notepad: {}: {} bytes; at most {} are kept", printable(document), text.size(),
           kLongestText);
   const bool english = looks_english(text);
   const std::vector<Span> spans = cut_into_passages(text);
   if (spans.empty()) return 0;
-  const std::scoped_lock lock(mutex_);
-  Transaction transaction(db_);
-  int64_t id = set_id(set);
-  if (id == 0) id = make_set(set, 0);
-  db_.query("INSERT INTO sources (set_id, name) VALUES (?1, ?2)", id, document).run();
+  db_.query("INSERT INTO sources (set_id, name) VALUES (?1, ?2)", set, document).run();
   const int64_t source = db_.last_row();
   for (const Span& span : spans) {
     const std::string_view passage = text.substr(span.offset, span.length);
-    db_.query("INSERT INTO passages (set_id, source, english, start, text) VALUES (?1, ?2, ?3, ?4, ?5)", id, source,
+    db_.query("INSERT INTO passages (set_id, source, english, start, text) VALUES (?1, ?2, ?3, ?4, ?5)", set, source,
               int64_t{english}, static_cast<int64_t>(span.offset), passage)
         .run();
     index(english, db_.last_row(), indexed_text(passage), /*remove=*/false);
   }
-  transaction.commit();
   return static_cast<int64_t>(spans.size());
 }
 
-void Notepad::extend(std::string_view set, std::string_view from) {
+int64_t Notepad::add(std::string_view set, std::string_view document, std::string_view text) {
   const std::scoped_lock lock(mutex_);
   Transaction transaction(db_);
+  int64_t id = set_id(set);
+  if (id == 0) id = make_set(set, 0);
+  const int64_t passages = add_document(id, document, text);
+  transaction.commit();
+  return passages;
+}
+
+/// REQUIRES: the lock, and a transaction.
+int64_t Notepad::make_after(std::string_view set, std::string_view from) {
   const int64_t parent = set_id(from);
   require(parent != 0, "notepad: there is no set '{}' to begin with", printable(from));
   require(set_id(set) == 0, "notepad: there is a set '{}' already; take another name", printable(set));
   Query depth = db_.query(CHAIN_OF_SET "SELECT count(*) FROM chain", parent);
   require(depth.step() && depth.integer(0) < kDeepest,
           "notepad: '{}' goes on from {} others already; copy it in place of that", printable(from), kDeepest);
-  make_set(set, parent);
+  return make_set(set, parent);
+}
+
+void Notepad::make(std::string_view set, std::string_view from, const std::vector<Document>& documents) {
+  const std::scoped_lock lock(mutex_);
+  Transaction transaction(db_);
+  if (set_id(set) != 0) return;
+  const int64_t id = from.empty() ? make_set(set, 0) : make_after(set, from);
+  for (const auto& [name, text] : documents) add_document(id, name, text);
+  transaction.commit();
+}
+
+bool Notepad::has(std::string_view set) const {
+  const std::scoped_lock lock(mutex_);
+  return set_id(set) != 0;
+}
+
+void Notepad::extend(std::string_view set, std::string_view from) {
+  const std::scoped_lock lock(mutex_);
+  Transaction transaction(db_);
+  make_after(set, from);
   transaction.commit();
 }
 

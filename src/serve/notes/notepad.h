@@ -33,6 +33,13 @@ class Notepad {
   /// A document's text, cut into passages; they are stemmed as English if it reads so. The set is made if there is
   /// none. How many passages. Error for a name or set of more than 4096 bytes, or a text of more than 1 GiB.
   int64_t add(std::string_view set, std::string_view document, std::string_view text);
+  struct Document {
+    std::string name, text;
+  };
+  /// A new set of all that `from` has now ("": nothing) and these documents, whole or not at all. Nothing if it is
+  /// there already. Error as of add() and extend().
+  void make(std::string_view set, std::string_view from, const std::vector<Document>& documents);
+  bool has(std::string_view set) const;
   /// A new set that begins with all that `from` has now; nothing is copied. Error if `set` is there or `from` is not.
   void extend(std::string_view set, std::string_view from);
   /// The set is no longer there; passages that no other set has go. Whether it was.
@@ -50,6 +57,8 @@ class Notepad {
  private:
   int64_t set_id(std::string_view set) const;  // 0: there is none
   int64_t make_set(std::string_view set, int64_t parent);
+  int64_t make_after(std::string_view set, std::string_view from);
+  int64_t add_document(int64_t set, std::string_view document, std::string_view text);
   void index(bool english, int64_t passage, const std::string& words, bool remove);
   void drop_unused();
 

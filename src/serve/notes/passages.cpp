@@ -2,7 +2,7 @@
 
 #include "serve/notes/words.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <cstdint>
 #include <string>
@@ -43,9 +43,9 @@ struct Character {
   size_t length = 1;
 };
 Character character_at(std::string_view text, size_t at) {
-  const auto step = tokenizer::utf8_step(text, at);
-  if (step.kind != tokenizer::Utf8::valid) return {0xfffd, std::max<size_t>(step.length, 1)};
-  return {tokenizer::utf8_decode(text, at), step.length};
+  const auto step = utf8_step(text, at);
+  if (step.kind != Utf8::valid) return {0xfffd, std::max<size_t>(step.length, 1)};
+  return {utf8_decode(text, at), step.length};
 }
 
 /// The words of a text, one after another, each with what follows it.
@@ -64,7 +64,7 @@ class Words {
     } else {
       while (at_ < text_.size() && at_ - word.begin < kManyBytes / 2) {
         const Character c = character_at(text_, at_);
-        if (tokenizer::is_white_space(c.value) || is_unspaced(c.value)) break;
+        if (is_white_space(c.value) || is_unspaced(c.value)) break;
         at_ += c.length;
       }
     }
@@ -96,7 +96,7 @@ class Words {
     int lines = 0;
     while (at_ < text_.size()) {
       const Character c = character_at(text_, at_);
-      if (!tokenizer::is_white_space(c.value)) break;
+      if (!is_white_space(c.value)) break;
       lines += c.value == '\n' || c.value == 0x2029;
       at_ += c.length;
     }

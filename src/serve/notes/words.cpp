@@ -1,6 +1,6 @@
 #include "serve/notes/words.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 #include <array>
@@ -27,13 +27,6 @@ constexpr auto kEnglish =
     std::to_array<std::string_view>({"and", "are",  "by",  "for",  "from", "had", "have", "his",  "is",   "it", "not",
                                      "of",  "that", "the", "they", "this", "to",  "was",  "were", "with", "you"});
 
-std::string ascii_lower(std::string_view word) {
-  std::string out(word);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 static_assert(std::is_sorted(kFunctionWords.begin(), kFunctionWords.end()) &&
               std::is_sorted(kEnglish.begin(), kEnglish.end()));
 
@@ -51,10 +44,10 @@ void for_each_word(std::string_view text, const Give& give) {
     kind = 0;
   };
   for (size_t i = 0; i < text.size();) {
-    const auto step = tokenizer::utf8_step(text, i);
-    const bool valid = step.kind == tokenizer::Utf8::valid;
-    const char32_t c = valid ? tokenizer::utf8_decode(text, i) : 0;
-    const int now = !valid ? 0 : is_unspaced(c) ? 2 : tokenizer::is_word_character(c) ? 1 : 0;
+    const auto step = utf8_step(text, i);
+    const bool valid = step.kind == Utf8::valid;
+    const char32_t c = valid ? utf8_decode(text, i) : 0;
+    const int now = !valid ? 0 : is_unspaced(c) ? 2 : is_word_character(c) ? 1 : 0;
     if (now != kind) {
       end_run(i);
       begin = i;
@@ -69,7 +62,7 @@ void for_each_word(std::string_view text, const Give& give) {
 void add_pairs(std::string_view run, std::vector<std::string>& out) {
   std::vector<std::string_view> characters;
   for (size_t i = 0; i < run.size();) {
-    const size_t length = tokenizer::utf8_step(run, i).length;
+    const size_t length = utf8_step(run, i).length;
     characters.push_back(run.substr(i, length));
     i += length;
   }
@@ -92,7 +85,7 @@ bool looks_english(std::string_view text) {
   for_each_word(text.substr(0, 10 * kLooked), [&](std::string_view word, bool unspaced) {
     if (words >= kLooked) return;
     words += unspaced ? word.size() / 3 : 1;
-    english += !unspaced && std::binary_search(kEnglish.begin(), kEnglish.end(), ascii_lower(word.substr(0, 8)));
+    english += !unspaced && std::binary_search(kEnglish.begin(), kEnglish.end(), in_ascii_lower(word.substr(0, 8)));
   });
   return english * 100 >= words * 8 && english > 0;
 }
@@ -101,11 +94,11 @@ std::string indexed_text(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 8);
   for (size_t i = 0; i < text.size();) {
-    const auto step = tokenizer::utf8_step(text, i);
+    const auto step = utf8_step(text, i);
     const size_t length = std::max<size_t>(step.length, 1);
-    if (step.kind != tokenizer::Utf8::valid || text[i] == '\0') {
+    if (step.kind != Utf8::valid || text[i] == '\0') {
       out += ' ';
-    } else if (is_unspaced(tokenizer::utf8_decode(text, i))) {
+    } else if (is_unspaced(utf8_decode(text, i))) {
       out.append(" ").append(text.substr(i, length)).append(" ");
     } else {
       out.append(text.substr(i, length));
@@ -123,7 +116,7 @@ std::string match_expression(std::string_view question) {
     if (unspaced)
       add_pairs(run, found);
     else if (run.size() <= kLongestWord)
-      found.push_back(ascii_lower(run));
+      found.push_back(in_ascii_lower(run));
     for (std::string& word : found) {
       if (!seen.insert(word).second) continue;
       (is_function_word(word) ? function : telling).push_back(std::move(word));

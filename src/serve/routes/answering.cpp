@@ -1,12 +1,13 @@
 #include "serve/routes/answering.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "serve/routes/forms.h"
 #include "serve/routes/noting.h"
 #include "serve/store/ids.h"
 
 #include <algorithm>
-#include <ctime>
+#include <utility>
 
 namespace ingrain::serve {
 namespace {
@@ -17,11 +18,13 @@ using api::Json;
 /// One answer's events, as they are heard on the request's thread.
 class Listener {
  public:
-  Listener(Call& call, const Ask& ask, const AnswerHooks& hooks, const std::function<void()>& on_wait)
-      : call_(call), hooks_(hooks), on_wait_(on_wait), progress_(ask.progress) {
-    tokens_.resize(static_cast<size_t>(ask.writing.choices));
-    for (int64_t i = 0; i < ask.writing.choices; ++i) splits_.emplace_back(call, ask);
-  }
+  Listener(Call& call, const Ask& ask, const AnswerReader::Options& reading, const AnswerHooks& hooks,
+           const std::function<void()>& on_wait)
+      : call_(call),
+        hooks_(hooks),
+        on_wait_(on_wait),
+        progress_(ask.progress),
+        texts_(static_cast<size_t>(ask.writing.choices), Text(reading)) {}
 
   bool hear(const Event& event) {
     begin();
@@ -40,33 +43,54 @@ class Listener {
   bool begun() const { return begun_; }
 
   double first_text = -1;  // seconds from the request
-  std::vector<std::vector<WrittenToken>>& tokens() { return tokens_; }
+  /// Of the text, thoughts' left out.
+  std::vector<WrittenToken>& tokens(int64_t choice) { return texts_.at(static_cast<size_t>(choice)).tokens; }
 
   /// The end of a choice's text, and all of what it says.
-  api::Said said(int64_t choice) {
-    AnswerSplit& split = splits_.at(static_cast<size_t>(choice));
-    tell(choice, split.finish(), {});
-    return split.said();
+  const api::Said& said(int64_t choice) {
+    Text& text = texts_.at(static_cast<size_t>(choice));
+    if (!std::exchange(text.over, true)) tell(choice, text, text.split.finish());
+    return text.split.said();
   }
 
  private:
-  void tell(int64_t choice, const std::string& text, const std::vector<WrittenToken>& tokens) {
-    if (hooks_.text && (!text.empty() || !tokens.empty())) hooks_.text(choice, text, tokens);
+  struct Text {
+    explicit Text(const AnswerReader::Options& reading) : split(reading) {}
+    AnswerSplit split;
+    std::vector<WrittenToken> tokens, held;  // held: it is not known yet what they belong to
+    bool over = false;
+  };
+
+  /// The first piece of text has the tokens; if there is none, an empty one has.
+  void tell(int64_t choice, Text& text, std::vector<api::SaidPiece> pieces) {
+    const auto is_text = [](const api::SaidPiece& piece) { return piece.kind == AnswerPart::Kind::text; };
+    if (!text.held.empty() && std::none_of(pieces.begin(), pieces.end(), is_text)) pieces.push_back({});
+    for (const api::SaidPiece& piece : pieces) {
+      const std::vector<WrittenToken> tokens =
+          is_text(piece) ? std::exchange(text.held, {}) : std::vector<WrittenToken>();
+      text.tokens.insert(text.tokens.end(), tokens.begin(), tokens.end());
+      if (hooks_.piece) hooks_.piece(choice, piece, tokens);
+    }
   }
 
   void hear_text(const Event& event) {
     if (first_text < 0) first_text = call_.seconds();
-    auto& tokens = tokens_.at(static_cast<size_t>(event.choice));
-    tokens.insert(tokens.end(), event.tokens.begin(), event.tokens.end());
-    tell(event.choice, splits_.at(static_cast<size_t>(event.choice)).push(event.text), event.tokens);
+    using Place = AnswerReader::Place;
+    Text& text = texts_.at(static_cast<size_t>(event.choice));
+    const bool was_thought = text.split.place() == Place::thought;
+    std::vector<api::SaidPiece> pieces = text.split.push(event.text, event.written);
+    text.held.insert(text.held.end(), event.tokens.begin(), event.tokens.end());
+    const bool says = std::any_of(pieces.begin(), pieces.end(),
+                                  [](const api::SaidPiece& piece) { return piece.kind == AnswerPart::Kind::text; });
+    if ((was_thought || text.split.place() == Place::thought) && !says) text.held.clear();
+    if (text.split.place() != Place::undecided || says || !pieces.empty()) tell(event.choice, text, std::move(pieces));
   }
 
   Call& call_;
   const AnswerHooks& hooks_;
   const std::function<void()>& on_wait_;
   bool progress_, begun_ = false;
-  std::vector<AnswerSplit> splits_;
-  std::vector<std::vector<WrittenToken>> tokens_;
+  std::vector<Text> texts_;
 };
 
 /// What the model's template refuses is the request's fault; later errors are the server's.
@@ -115,8 +139,7 @@ void check_model(const Call& call, const std::string& name) {
 }
 
 api::ReplyHead reply_head(const Call& call, const char* prefix) {
-  return {random_id(prefix), call.service.options().model, call.service.engine().model().fingerprint(),
-          static_cast<int64_t>(std::time(nullptr))};
+  return {random_id(prefix), call.service.options().model, call.service.engine().model().fingerprint(), unix_seconds()};
 }
 
 Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std::function<void()>& on_wait) {
@@ -126,11 +149,17 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   if (prompt.base.empty()) prompt.base = memory_state(call, ask.memory, "memory");
   if (ask.tools.any()) prompt.tools = ask.tools.tools;
   const Json passages = ask.notepad.enabled ? look_up(call, ask, prompt) : Json(nullptr);
+  const AnswerReader::Options reading = reading_of(call, ask, prompt);
   Writing writing = ask.writing;
-  writing.constraint = constraint_of(call, ask);
+  writing.constraint = constraint_of(call, ask, reading);
+  if (reading.thoughts || reading.tools != ToolFormat::none) writing.marks.assign(kMarks.begin(), kMarks.end());
   const api::RateLimits::Place place(call.service.rates(), call.owner);
 
-  Listener listener(call, ask, hooks, on_wait);
+  Listener listener(call, ask, reading, hooks, on_wait);
+  writing.returned = [&](int64_t choice, const std::string& text) {
+    listener.begin();
+    return returned_message(listener.said(choice), text);
+  };
   const Outcome outcome = run_engine(call, prompt, writing, listener);
   listener.begin();
   Answered out;
@@ -139,8 +168,12 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   out.interrupted = outcome.choices.size() != static_cast<size_t>(ask.writing.choices);
   for (size_t i = 0; i < outcome.choices.size(); ++i) {
     const Choice& choice = outcome.choices[i];
-    out.choices.push_back({listener.said(static_cast<int64_t>(i)), choice.reason, std::move(listener.tokens().at(i)),
-                           choice.state, choice.message});
+    const auto index = static_cast<int64_t>(i);
+    const api::Said& said = listener.said(index);
+    out.usage.thought += said.thought_tokens;
+    const bool as_written = returned_message(said, choice.text).is_null();
+    out.choices.push_back({said, choice.reason, std::move(listener.tokens(index)), choice.state,
+                           as_written ? choice.message : Json(nullptr)});
     out.interrupted = out.interrupted || choice.reason == StopReason::interrupted;
   }
   call.service.metrics().answer(outcome, listener.first_text);

@@ -7,10 +7,10 @@
 namespace ingrain::serve {
 
 /// What streams tell on the way. Text comes with the scores of its tokens, where they are asked for; what may become a
-/// call of a tool is held back until that is known.
+/// thought or a call of a tool is held back until that is known.
 struct AnswerHooks {
   std::function<void()> begun = {};
-  std::function<void(int64_t choice, const std::string& text, const std::vector<WrittenToken>& tokens)> text = {};
+  std::function<void(int64_t choice, const api::SaidPiece& piece, const std::vector<WrittenToken>& tokens)> piece = {};
   std::function<void(const api::Json& progress)> progress = {};
 };
 
@@ -19,7 +19,7 @@ struct AnsweredChoice {
   StopReason reason = StopReason::interrupted;
   std::vector<WrittenToken> tokens;  // with Writing::top_logprobs >= 0
   std::string state;
-  api::Json message;  // Choice::message
+  api::Json message;  // Choice::message; null: clients send another back, Said's
 };
 
 struct Answered {

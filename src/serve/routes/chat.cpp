@@ -17,8 +17,10 @@ void stream_chat(Call& call, const api::Ask& ask) {
   hooks.begun = [&] {
     for (int64_t i = 0; i < ask.writing.choices; ++i) call.send(api::sse(chunks.begin(i)));
   };
-  hooks.text = [&](int64_t choice, const std::string& text, const std::vector<WrittenToken>& tokens) {
-    call.send(api::sse(chunks.text(choice, text, scores ? api::chat_logprobs(tokens) : Json(nullptr))));
+  hooks.piece = [&](int64_t choice, const api::SaidPiece& piece, const std::vector<WrittenToken>& tokens) {
+    const bool scored = scores && piece.kind == AnswerPart::Kind::text;
+    const Json chunk = chunks.piece(choice, piece, scored ? api::chat_logprobs(tokens) : Json(nullptr));
+    if (!chunk.is_null()) call.send(api::sse(chunk));
   };
   hooks.progress = [&](const Json& progress) { call.send(api::sse(chunks.progress(progress))); };
   const Answered answered = answer(call, ask, hooks);
@@ -26,8 +28,6 @@ void stream_chat(Call& call, const api::Ask& ask) {
   for (size_t i = 0; i < answered.choices.size(); ++i) {
     const AnsweredChoice& choice = answered.choices[i];
     const auto index = static_cast<int64_t>(i);
-    int64_t calls = 0;
-    for (const Json& tool_call : choice.said.calls) call.send(api::sse(chunks.call(index, calls++, tool_call)));
     call.send(api::sse(chunks.end(index, api::finish_reason(choice.reason, choice.said))));
   }
   if (ask.usage_in_stream) call.send(api::sse(chunks.usage(answered.usage, answered.about)));

@@ -18,11 +18,11 @@ void stream_completions(Call& call, const std::vector<api::Ask>& asks) {
   for (const api::Ask& ask : asks) {
     std::vector<int64_t> offsets(static_cast<size_t>(ask.writing.choices));
     AnswerHooks hooks;
-    hooks.text = [&](int64_t choice, const std::string& text, const std::vector<WrittenToken>& tokens) {
+    hooks.piece = [&](int64_t choice, const api::SaidPiece& piece, const std::vector<WrittenToken>& tokens) {
       const Json scores = ask.writing.top_logprobs >= 0
                               ? api::legacy_logprobs(tokens, offsets.at(static_cast<size_t>(choice)))
                               : Json(nullptr);
-      call.send(api::sse(api::completion_chunk(head, first + choice, text, scores, nullptr, with_usage)));
+      call.send(api::sse(api::completion_chunk(head, first + choice, piece.text, scores, nullptr, with_usage)));
     };
     hooks.progress = [&](const Json& progress) {
       Json chunk = api::completion_chunk(head, first, "", nullptr, nullptr, with_usage);

@@ -1,11 +1,11 @@
 #include "serve/routes/conversation_store.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "serve/store/ids.h"
 
 #include <algorithm>
-#include <ctime>
 
 namespace ingrain::serve {
 namespace {
@@ -43,7 +43,7 @@ Json conversation_items(Call& call, const std::string& id) {
 
 std::vector<Record> item_records(Call& call, const std::string& conversation, const Json& items) {
   std::vector<Record> out;
-  const auto now = static_cast<int64_t>(std::time(nullptr));
+  const auto now = unix_seconds();
   for (const Json& item : items) {
     Record record;
     record.owner = call.owner;
@@ -75,32 +75,34 @@ Json chain_items(Call& call, Record response) {
   return out;
 }
 
-ConversationLease::ConversationLease(Service& service, const Owner& owner, const std::string& id)
-    : service_(service),
-      name_(fmt::format("conversation/{}/{}", owner, id)),
-      holder_(random_id("lease_")),
-      taken_(std::chrono::steady_clock::now()) {
-  if (service_.records().lease(name_, holder_, service_.options().lease_seconds)) return;
-  api::ApiError error(409, "invalid_request_error", "conversation_locked", "conversation",
-                      "another request is going on with this conversation; wait for its end");
+void refuse_locked(const char* why) {
+  api::ApiError error(409, "invalid_request_error", "conversation_locked", "conversation", why);
   error.retry_after = 1;
   throw error;
 }
 
+ConversationLease::ConversationLease(Service& service, const Owner& owner, const std::string& id)
+    : service_(service),
+      lease_{fmt::format("conversation/{}/{}", owner, id), random_id("lease_")},
+      taken_(std::chrono::steady_clock::now()) {
+  if (!service_.records().lease(lease_.name, lease_.holder, service_.options().lease_seconds))
+    refuse_locked("another request is going on with this conversation; wait for its end");
+}
+
 ConversationLease::~ConversationLease() {
   try {
-    service_.records().release(name_, holder_);
+    service_.records().release(lease_.name, lease_.holder);
   } catch (const Error&) {
     // It ends by itself.
   }
 }
 
 void ConversationLease::renew() {
-  const auto now = std::chrono::steady_clock::now();
   const double seconds = service_.options().lease_seconds;
-  if (std::chrono::duration<double>(now - taken_).count() < seconds / 3) return;
-  require(service_.records().lease(name_, holder_, seconds), "the conversation is another server's now");
-  taken_ = now;
+  if (seconds_since(taken_) < seconds / 3) return;
+  if (!service_.records().renew(lease_, seconds))
+    refuse_locked("this server lost the conversation meanwhile; nothing was kept, ask again");
+  taken_ = std::chrono::steady_clock::now();
 }
 
 RecordPage list_page(Call& call, const char* kind, const std::string& parent, const api::Page& page) {

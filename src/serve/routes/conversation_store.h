@@ -25,14 +25,19 @@ class ConversationLease {
   ~ConversationLease();
   ConversationLease(const ConversationLease&) = delete;
   ConversationLease& operator=(const ConversationLease&) = delete;
-  /// To be called now and then while the answer is made. Error if it was lost.
+  /// To be called now and then while the answer is made. ApiError 409 if it was lost.
   void renew();
+  /// What a write of the conversation depends on.
+  const Lease& held() const { return lease_; }
 
  private:
   Service& service_;
-  std::string name_, holder_;
+  const Lease lease_;
   std::chrono::steady_clock::time_point taken_;
 };
+
+/// Of a lease that was lost: what the client is told.
+[[noreturn]] void refuse_locked(const char* why);
 
 /// A page of this owner's records of a kind (of this parent; "": of any), and whether more follow. Whether `page.after`
 /// is there is the caller's to ask.

@@ -1,10 +1,10 @@
 #include "base/text.h"
+#include "base/clock.h"
 #include "serve/api/conversations_api.h"
 #include "serve/routes/conversation_store.h"
 #include "serve/routes/threads.h"
 #include "serve/store/ids.h"
 
-#include <ctime>
 #include <optional>
 
 namespace ingrain::serve {
@@ -38,7 +38,7 @@ void post_conversations(Call& call) {
   record.owner = call.owner;
   record.kind = "conversation";
   record.id = random_id("conv_");
-  record.created = record.updated = static_cast<int64_t>(std::time(nullptr));
+  record.created = record.updated = unix_seconds();
   record.body = api::dump({{"metadata", ask.metadata}});
   std::vector<Record> records = item_records(call, record.id, ask.items);
   records.insert(records.begin(), record);
@@ -58,7 +58,7 @@ void update_conversation(Call& call) {
   Json body = Json::parse(record.body);
   body["metadata"] = metadata;
   record.body = api::dump(body);
-  record.updated = static_cast<int64_t>(std::time(nullptr));
+  record.updated = unix_seconds();
   call.service.records().put(record);
   lease.reset();  // before the client is told
   call.reply(conversation_of(record));
@@ -80,7 +80,7 @@ void get_conversation_items(Call& call) {
   const api::Page page = api::read_page(call.request().query);
   conversation_record(call, call.variables[0], "conversation_id");
   if (!page.after.empty() && !call.service.records().get(call.owner, "item", page.after))
-    api::refuse("after", "'after': there is no item '{}'", printable(page.after));
+    api::refuse_missing("after", fmt::format("the item '{}'", printable(page.after)));
   const auto [records, more] = list_page(call, "item", call.variables[0], page);
   Json data = Json::array();
   for (const Record& record : records) data.push_back(api::shown(Json::parse(record.body)));

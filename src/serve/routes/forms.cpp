@@ -1,69 +1,118 @@
 #include "serve/routes/forms.h"
 
-#include "api/chat_form.h"
+#include "serve/grammar/thought_limit.h"
 #include "serve/grammar/tool_constraint.h"
+#include "serve/grammar/tool_watch.h"
 #include "serve/store/ids.h"
 
 namespace ingrain::serve {
 namespace {
 
-ToolFormat format_of(const Call& call) {
-  const auto source = chat_form(call.service.engine().model(), /*special=*/false).source;
-  return source ? tool_format(*source) : ToolFormat::none;
+Thinking thinking_of(const AnswerReader::Options& reading) {
+  return reading.in_thoughts ? Thinking::begun : reading.thoughts ? Thinking::may : Thinking::none;
 }
 
-std::shared_ptr<const Constraint> tools_constraint(Call& call, const api::ToolUse& use) {
-  const ToolFormat format = format_of(call);
-  if (format == ToolFormat::none)
+bool is_formed(const api::Ask& ask) { return ask.form.kind != api::AnswerForm::Kind::text; }
+
+/// Whether all of the answer follows a grammar, which knows thoughts only where their marks are tokens.
+bool is_bound(const api::Ask& ask) {
+  return is_formed(ask) || (ask.tools.any() && ask.tools.choice != api::ToolUse::Choice::automatic);
+}
+
+std::shared_ptr<const Constraint> tools_constraint(Call& call, const api::ToolUse& use,
+                                                   const AnswerReader::Options& reading) {
+  if (reading.tools == ToolFormat::none)
     api::refuse_unsupported("tools", "this model has no form of calling them that is known here");
-  if (use.choice == api::ToolUse::Choice::automatic) {
-    if (!use.parallel) api::refuse_unsupported("parallel_tool_calls", "false where the model chooses");
-    return nullptr;
-  }
-  return tool_constraint(format, use.tools, use.name, use.parallel, call.service.trie());
+  const auto trie = call.service.trie();
+  if (use.choice == api::ToolUse::Choice::automatic)
+    return watch_calls({.reader = reading, .tools = use.tools, .strict = use.strict, .parallel = use.parallel}, trie);
+  return tool_constraint(reading.tools, use.tools, use.name, use.parallel, trie, thinking_of(reading));
 }
 
-}  // namespace
-
-std::shared_ptr<const Constraint> constraint_of(Call& call, const api::Ask& ask) {
-  const bool formed = ask.form.kind != api::AnswerForm::Kind::text;
+std::shared_ptr<const Constraint> form_constraint(Call& call, const api::Ask& ask,
+                                                  const AnswerReader::Options& reading) {
   try {
-    if (ask.tools.any() && formed) api::refuse_unsupported(ask.form.where, "a form of the answer together with tools");
-    if (ask.tools.any()) return tools_constraint(call, ask.tools);
-    return formed ? json_constraint(ask.form.schema, call.service.trie(), ask.form.where) : nullptr;
+    if (ask.tools.any() && is_formed(ask))
+      api::refuse_unsupported(ask.form.where, "a form of the answer together with tools");
+    if (ask.tools.any()) return tools_constraint(call, ask.tools, reading);
+    if (!is_formed(ask)) return nullptr;
+    return json_constraint(ask.form.schema, call.service.trie(), thinking_of(reading), ask.form.where);
   } catch (const UsageError& e) {
     api::refuse(ask.tools.any() ? "tools" : ask.form.where, "{}", e.what());
   }
 }
 
-AnswerSplit::AnswerSplit(Call& call, const api::Ask& ask) {
-  if (!ask.tools.any()) return;
-  AnswerReader::Options options;
-  options.tools = format_of(call);
-  for (const api::Json& tool : ask.tools.tools) options.names.push_back(tool["function"]["name"]);
-  reader_.emplace(std::move(options));
-}
+}  // namespace
 
-std::string AnswerSplit::take(const std::vector<AnswerPart>& parts) {
-  std::string out;
-  for (const AnswerPart& part : parts) {
-    if (part.kind == AnswerPart::Kind::call)
-      said_.calls.push_back({{"id", random_id("call_")},
-                             {"type", "function"},
-                             {"function", {{"name", part.name}, {"arguments", part.arguments}}}});
-    else
-      out += part.text;
+AnswerReader::Options reading_of(Call& call, const api::Ask& ask, const Prompt& prompt) {
+  AnswerReader::Options out;
+  const ModelForms& forms = call.service.forms();
+  if (ask.tools.any()) {
+    out.tools = forms.tools;
+    for (const api::Json& tool : ask.tools.tools) out.names.push_back(tool["function"]["name"]);
+    out.certain = true;
   }
-  said_.text += out;
+  if (!forms.thoughts && !ask.thinking.effort.empty() && ask.thinking.effort != "none")
+    api::refuse_unsupported(ask.thinking.where, "this model knows no thoughts");
+  if (!forms.thoughts || !prompt.messages.is_array() || prompt.continues) return out;
+  if (is_bound(ask) && !(call.service.trie()->control(kThinkMark) && call.service.trie()->control(kThinkEndMark)))
+    return out;
+  out.thoughts = true;
+  try {
+    out.in_thoughts = begins_in_thoughts(call.service.engine().text(prompt));
+  } catch (const Error& e) {
+    api::refuse("", "{}", e.what());
+  }
   return out;
 }
 
-std::string AnswerSplit::push(const std::string& text) {
-  if (reader_) return take(reader_->push(text));
-  said_.text += text;
-  return text;
+std::shared_ptr<const Constraint> constraint_of(Call& call, const api::Ask& ask, const AnswerReader::Options& reading) {
+  auto out = form_constraint(call, ask, reading);
+  if (ask.thinking.budget < 0 || !reading.thoughts) return out;
+  auto closing = call.service.engine().model().encode("\n</think>\n\n", /*special=*/true);
+  return limit_thoughts(std::move(out), reading, ask.thinking.budget, std::move(closing), call.service.trie());
 }
 
-std::string AnswerSplit::finish() { return reader_ ? take(reader_->finish()) : std::string(); }
+std::vector<api::SaidPiece> AnswerSplit::take(std::vector<AnswerPart> parts) {
+  using Kind = AnswerPart::Kind;
+  std::vector<api::SaidPiece> out;
+  for (AnswerPart& part : parts) {
+    api::SaidPiece piece{.kind = part.kind, .text = std::move(part.text)};
+    if (part.kind == Kind::text) {
+      if (said_.text.empty()) said_.calls_before_text = said_.calls.size();
+      said_.text += piece.text;
+    } else if (part.kind == Kind::thought) {
+      said_.thought += piece.text;
+    } else if (part.kind == Kind::call) {
+      piece.id = random_id("call_");
+      said_.calls.push_back(
+          {{"id", piece.id}, {"type", "function"}, {"function", {{"name", piece.text}, {"arguments", ""}}}});
+      said_.cut_call = true;
+    } else if (part.kind == Kind::arguments) {
+      said_.calls.back()["function"]["arguments"].get_ref<std::string&>() += piece.text;
+    } else {
+      said_.cut_call = false;
+    }
+    piece.call = said_.calls.empty() ? 0 : said_.calls.size() - 1;
+    out.push_back(std::move(piece));
+  }
+  return out;
+}
+
+std::vector<api::SaidPiece> AnswerSplit::push(const std::string& text, int64_t written) {
+  const bool was = place() == AnswerReader::Place::thought;
+  auto out = take(reader_.push(text));
+  if (was || place() == AnswerReader::Place::thought) said_.thought_tokens = written;
+  return out;
+}
+
+std::vector<api::SaidPiece> AnswerSplit::finish() { return take(reader_.finish()); }
+
+api::Json returned_message(const api::Said& said, const std::string& written) {
+  if (said.calls.empty() && said.text == written) return nullptr;
+  api::Json out = {{"role", "assistant"}, {"content", said.text}};
+  if (!said.calls.empty()) out["tool_calls"] = said.calls;
+  return out;
+}
 
 }  // namespace ingrain::serve

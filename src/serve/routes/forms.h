@@ -1,4 +1,4 @@
-// Answers that must have a form: grammars, calls of tools.
+// Answers that must have a form: grammars, calls of tools, thoughts.
 #pragma once
 
 #include "serve/api/ask.h"
@@ -8,23 +8,32 @@
 
 namespace ingrain::serve {
 
-/// What the tokens of the answer must follow; nullptr: nothing. 400 for what is not supported, by its name.
-std::shared_ptr<const Constraint> constraint_of(Call& call, const api::Ask& ask);
+/// How the answer to this prompt (whole, as the engine takes it) is read. 400 for what the model's template refuses,
+/// and for thinking where the model does not know how.
+AnswerReader::Options reading_of(Call& call, const api::Ask& ask, const Prompt& prompt);
 
-/// Tells calls of tools from text, as an answer comes. Where no tools may be called, all is text.
+/// What the tokens of the answer must follow; nullptr: nothing. 400 for what is not supported, by its name.
+std::shared_ptr<const Constraint> constraint_of(Call& call, const api::Ask& ask, const AnswerReader::Options& reading);
+
+/// Tells thoughts and calls of tools from text, as an answer comes.
 class AnswerSplit {
  public:
-  AnswerSplit(Call& call, const api::Ask& ask);
-  /// What of it is text for sure.
-  std::string push(const std::string& text);
-  /// The rest of the text.
-  std::string finish();
+  explicit AnswerSplit(const AnswerReader::Options& reading) : reader_(reading) {}
+  /// What is certain now; `written`: tokens up to here.
+  std::vector<api::SaidPiece> push(const std::string& text, int64_t written);
+  /// What still waits.
+  std::vector<api::SaidPiece> finish();
+
+  AnswerReader::Place place() const { return reader_.place(); }
   const api::Said& said() const { return said_; }
 
  private:
-  std::string take(const std::vector<AnswerPart>& parts);
-  std::optional<AnswerReader> reader_;
+  std::vector<api::SaidPiece> take(std::vector<AnswerPart> parts);
+  AnswerReader reader_;
   api::Said said_;
 };
+
+/// The message that clients send back; null if that is the text as it was written.
+api::Json returned_message(const api::Said& said, const std::string& written);
 
 }  // namespace ingrain::serve

@@ -1,5 +1,6 @@
 #include "serve/api/memories_api.h"
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "serve/routes/answering.h"
@@ -8,7 +9,6 @@
 #include "serve/store/ids.h"
 
 #include <cmath>
-#include <ctime>
 
 namespace ingrain::serve {
 namespace {
@@ -57,7 +57,7 @@ Record new_memory(const Call& call, const std::string& name, const std::string& 
   out.id = random_id("mem_");
   out.name = name;
   out.parent = parent;
-  out.created = out.updated = static_cast<int64_t>(std::time(nullptr));
+  out.created = out.updated = unix_seconds();
   out.body = "{}";
   return out;
 }
@@ -72,7 +72,7 @@ void need_free_name(Call& call, const std::string& name) {
 void keep_memory(Call& call, Record& record, bool anew) {
   const std::lock_guard lock(call.service.memory_names());
   if (anew) need_free_name(call, record.name);
-  record.updated = static_cast<int64_t>(std::time(nullptr));
+  record.updated = unix_seconds();
   call.service.records().put(record);
 }
 

@@ -13,16 +13,16 @@ void stream_messages(Call& call, const api::Ask& ask) {
   };
   AnswerHooks hooks;
   hooks.begun = [&] { call.send(events.begin()); };
-  hooks.text = [&](int64_t, const std::string& text, const std::vector<WrittenToken>&) {
-    if (!text.empty()) call.send(events.text(text));
+  hooks.piece = [&](int64_t, const api::SaidPiece& piece, const std::vector<WrittenToken>&) {
+    if (piece.kind != AnswerPart::Kind::text || !piece.text.empty()) call.send(events.piece(piece));
   };
   hooks.progress = [&](const Json& progress) { call.send(events.progress(progress)); };
   const Answered answered = answer(call, ask, hooks);
   need_finished(call, answered);
   if (answered.choices.empty()) return;
   const AnsweredChoice& choice = answered.choices[0];
-  call.send(events.end(choice.said, api::anthropic_end(choice.reason, choice.said, ask.writing.stop), answered.usage,
-                       answered.about));
+  call.send(
+      events.end(api::anthropic_end(choice.reason, choice.said, ask.writing.stop), answered.usage, answered.about));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "serve/routes/noting.h"
 
+#include "serve/api/sha256.h"
 #include "serve/routes/answering.h"
 
 #include <algorithm>
@@ -21,18 +22,59 @@ void note_fork(Call& call, const std::string& from, const std::string& memory) {
   if (!from.empty() && notes->passages(from) > 0) notes->extend(memory, from);
 }
 
-Json look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
-  if (ask.memory.empty())
-    api::refuse("notepad", "'notepad' looks up what a memory has read; name the memory: \"memory\": \"NAME\"");
-  std::string* question = prompt.text ? &*prompt.text : nullptr;
-  if (prompt.messages.is_array()) {
-    const auto last = std::find_if(prompt.messages.rbegin(), prompt.messages.rend(),
-                                   [](const Json& message) { return message.value("role", "") == "user"; });
-    if (last != prompt.messages.rend()) question = &(*last)["content"].get_ref<std::string&>();
+namespace {
+
+/// The names of the sets of a conversation's beginnings: [i] of its first i messages.
+std::vector<std::string> set_names(const std::string& memory, const Json& messages) {
+  std::vector<std::string> out{"said:" + memory};
+  for (const Json& message : messages) {
+    Json shown = message;
+    shown.erase(kAnswerMember);
+    shown.erase("reasoning_content");
+    out.push_back("said:" + api::hex(api::sha256(out.back() + '\n' + api::dump(shown))));
   }
-  if (question == nullptr) return Json::array();
-  const std::string memory = memory_record(call, ask.memory, "memory").id;
-  const auto found = call.service.notes().of(call.owner)->search(memory, *question, ask.notepad.passages);
+  return out;
+}
+
+/// All that was said in these messages, as a set; what of it is noted already is not noted again. Its name.
+std::string note_conversation(Notepad& notes, const std::string& memory, const Json& messages) {
+  const std::vector<std::string> names = set_names(memory, messages);
+  size_t known = messages.size();
+  while (known > 0 && !notes.has(names[known])) --known;
+  if (known == messages.size() && known > 0) return names[known];
+  const std::string base = notes.has(memory) ? memory : "";
+  std::vector<Notepad::Document> documents;
+  for (size_t i = 0; i < messages.size(); ++i)
+    documents.push_back({fmt::format("message {} ({})", i + 1, messages[i].value("role", "")),
+                         messages[i].contains("content") && messages[i]["content"].is_string()
+                             ? messages[i]["content"].get<std::string>()
+                             : std::string()});
+  const auto begin = documents.begin() + static_cast<std::ptrdiff_t>(known);
+  try {
+    notes.make(names.back(), known > 0 ? names[known] : base, {begin, documents.end()});
+  } catch (const Error&) {  // a conversation of a thousand turns: all of it anew
+    notes.make(names.back(), base, documents);
+  }
+  return names.back();
+}
+
+}  // namespace
+
+Json look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
+  const std::string memory = ask.memory.empty() ? "" : memory_record(call, ask.memory, "memory").id;
+  const auto notes = call.service.notes().of(call.owner);
+  std::string* question = prompt.text ? &*prompt.text : nullptr;
+  std::string set = memory;
+  if (prompt.messages.is_array()) {
+    Json& messages = prompt.messages;
+    if (messages.empty() || messages.back().value("role", "") != "user") return Json::array();
+    const Json before(messages.begin(), messages.end() - 1);
+    if (!before.empty()) set = note_conversation(*notes, memory, before);
+    prompt.said = messages;
+    question = &messages.back()["content"].get_ref<std::string&>();
+  }
+  if (question == nullptr || set.empty()) return Json::array();
+  const auto found = notes->search(set, *question, ask.notepad.passages);
   Json out = Json::array();
   for (const Passage& passage : found)
     out.push_back(

@@ -1,10 +1,9 @@
 #include "serve/api/responses_reply.h"
+#include "base/clock.h"
 #include "serve/api/responses_request.h"
 #include "serve/routes/answering.h"
 #include "serve/routes/conversation_store.h"
 #include "serve/routes/threads.h"
-
-#include <ctime>
 
 namespace ingrain::serve {
 namespace {
@@ -64,7 +63,8 @@ class Responding {
     const Json scores = ask().writing.top_logprobs >= 0 ? api::chat_logprobs(choice.tokens) : Json(nullptr);
     Json output = api::output_items(choice.said, scores, end.status == "completed", ids);
     const Json response = api::response_done(begun_, end, output, answered.usage, answered.about);
-    for (size_t i = 0; i < output.size(); ++i) output[i][kAnswerMember] = i == 0 ? choice.message : Json(nullptr);
+    if (!choice.message.is_null())
+      for (size_t i = 0; i < output.size(); ++i) output[i][kAnswerMember] = i == 0 ? choice.message : Json(nullptr);
     keep(response, output, choice.state, end.status != "failed" && !call_.exchange.gone());
     lease_.reset();  // before the client is told, who may go on at once
     return response;
@@ -77,7 +77,7 @@ class Responding {
   }
 
   void keep(const Json& response, const Json& output, const std::string& state, bool whole) {
-    const auto now = static_cast<int64_t>(std::time(nullptr));
+    const auto now = unix_seconds();
     std::vector<Record> records;
     if (asked_.store) {
       Record record;
@@ -104,7 +104,12 @@ class Responding {
       conversation_->updated = now;
       records.push_back(*conversation_);
     }
-    if (!records.empty()) call_.service.records().put({}, records);
+    if (records.empty()) return;
+    try {
+      call_.service.records().put({}, records, lease_ && whole ? lease_->held() : Lease{});
+    } catch (const LeaseLost&) {
+      refuse_locked("this server lost the conversation meanwhile; nothing was kept, ask again");
+    }
   }
 
   Call& call_;
@@ -123,9 +128,9 @@ void stream_response(Call& call, Responding& responding) {
   call.stream_error = [shared](const api::ApiError& error) { return shared->error(error); };
   AnswerHooks hooks;
   hooks.begun = [&] { call.send(events.begin()); };
-  hooks.text = [&](int64_t, const std::string& text, const std::vector<WrittenToken>& tokens) {
-    if (!text.empty() || !tokens.empty())
-      call.send(events.text(text, scores ? api::chat_logprobs(tokens) : Json(nullptr)));
+  hooks.piece = [&](int64_t, const api::SaidPiece& piece, const std::vector<WrittenToken>& tokens) {
+    if (piece.kind != AnswerPart::Kind::text || !piece.text.empty() || !tokens.empty())
+      call.send(events.piece(piece, scores ? api::chat_logprobs(tokens) : Json(nullptr)));
   };
   hooks.progress = [&](const Json& progress) { call.send(events.progress(progress)); };
   const Answered answered = answer(call, responding.ask(), hooks, [&] { responding.renew(); });
@@ -169,7 +174,8 @@ void get_response_input(Call& call) {
 
 void cancel_response(Call& call) {
   response_record(call, call.variables[0], "response_id");
-  api::refuse("response_id", "only a response with 'background': true can be cancelled; this one is over");
+  throw api::ApiError(409, "invalid_request_error", "not_running", "response_id",
+                      "only a response with 'background': true can be cancelled; this one is over");
 }
 
 }  // namespace ingrain::serve

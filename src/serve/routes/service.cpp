@@ -1,10 +1,12 @@
 #include "serve/routes/service.h"
 
+#include "api/chat_form.h"
 #include "api/parts.h"
+#include "base/clock.h"
+#include "base/option_error.h"
 #include "base/text.h"
 
 #include <algorithm>
-#include <ctime>
 
 namespace ingrain::serve {
 namespace {
@@ -57,6 +59,8 @@ ApiError told(std::exception_ptr error, api::LogLine& log) {
     return api::unavailable(e.what(), 1);
   } catch (const NotFound& e) {
     return {404, "invalid_request_error", "not_found", "", e.what()};
+  } catch (const OptionError& e) {
+    return {400, "invalid_request_error", "", e.option(), fmt::format("'{}' {}", e.option(), e.reason())};
   } catch (const UsageError& e) {
     return {400, "invalid_request_error", "", "", e.what()};
   } catch (const std::exception& e) {
@@ -88,7 +92,7 @@ void Call::send(std::string_view events) {
   exchange.write(events);
 }
 
-double Call::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
+double Call::seconds() const { return seconds_since(start); }
 
 Service::Service(std::shared_ptr<Engine> engine, std::shared_ptr<Records> records, api::ApiKeys keys,
                  ServiceOptions options)
@@ -99,10 +103,14 @@ Service::Service(std::shared_ptr<Engine> engine, std::shared_ptr<Records> record
       rates_(options_.requests_per_minute, options_.answers_at_once),
       log_(options_.log),
       notes_(options_.notes),
-      created_(static_cast<int64_t>(std::time(nullptr))) {}
+      created_(unix_seconds()) {
+  const Model& model = engine_->model();
+  const std::string source = chat_form(model, /*special=*/false).source.value_or("");
+  forms_ = {tool_format(source), !source.empty() && knows_thoughts(source, model.parts().tokenizer())};
+}
 
 std::shared_ptr<const TokenTrie> Service::trie() {
-  std::call_once(trie_made_, [&] { trie_ = std::make_shared<const TokenTrie>(engine_->model().parts().tokenizer); });
+  std::call_once(trie_made_, [&] { trie_ = std::make_shared<const TokenTrie>(engine_->model().parts().tokenizer()); });
   return trie_;
 }
 
@@ -113,29 +121,37 @@ void Service::refused(const Request& request, int status, const std::string& why
   log_.write(log);
 }
 
+/// Finds the route and runs it; its pattern, for the metrics.
+void Service::dispatch(Call& call, std::string& pattern) {
+  const Request& request = call.request();
+  Matched matched = route_of(request);
+  if (request.method == "OPTIONS" && !matched.allowed.empty())
+    return call.exchange.reply(204, "", "", {{"Allow", matched.allowed + ", OPTIONS"}});
+  if (!matched.route && !matched.allowed.empty())
+    throw ApiError(405, "invalid_request_error", "method_not_allowed", matched.allowed,
+                   fmt::format("{} is not for this path; {} is", request.method, matched.allowed));
+  if (!matched.route)
+    throw ApiError(404, "invalid_request_error", "unknown_url", "",
+                   fmt::format("there is nothing at {} {}", request.method, printable(request.path)));
+  pattern = matched.route->pattern;
+  call.variables = std::move(matched.variables);
+  if (!keys_.empty() && !matched.route->open) {
+    const auto owner = keys_.owner_of(api::ApiKeys::key_of(request.headers));
+    if (!owner) throw api::invalid_key();
+    call.owner = call.log.owner = *owner;
+  }
+  if (!matched.route->open)
+    rates_.request(call.owner, std::chrono::duration<double>(call.start.time_since_epoch()).count());
+  matched.route->handle(call);
+}
+
 void Service::handle(Exchange& exchange) {
   const Request& request = exchange.request();
   api::LogLine log{request.id, "", request.method, request.path, request.peer, 0, 0, api::Json::object()};
   Call call{*this, exchange, log};
   std::string pattern = "other";
   try {
-    Matched matched = route_of(request);
-    if (!matched.route && !matched.allowed.empty())
-      throw ApiError(405, "invalid_request_error", "method_not_allowed", matched.allowed,
-                     fmt::format("{} is not for this path; {} is", request.method, matched.allowed));
-    if (!matched.route)
-      throw ApiError(404, "invalid_request_error", "unknown_url", "",
-                     fmt::format("there is nothing at {} {}", request.method, printable(request.path)));
-    pattern = matched.route->pattern;
-    call.variables = std::move(matched.variables);
-    if (!keys_.empty() && !matched.route->open) {
-      const auto owner = keys_.owner_of(api::ApiKeys::key_of(request.headers));
-      if (!owner) throw api::invalid_key();
-      call.owner = log.owner = *owner;
-    }
-    if (!matched.route->open)
-      rates_.request(call.owner, std::chrono::duration<double>(call.start.time_since_epoch()).count());
-    matched.route->handle(call);
+    dispatch(call, pattern);
   } catch (...) {
     const ApiError error = told(std::current_exception(), log);
     log.more["refused"] = printable(error.what(), 300);

@@ -7,6 +7,7 @@
 #include "serve/api/request_log.h"
 #include "serve/engine/engine.h"
 #include "serve/grammar/token_trie.h"
+#include "serve/grammar/tool_calls.h"
 #include "serve/http/server.h"
 #include "serve/notes/notepad.h"
 
@@ -31,6 +32,12 @@ struct ServiceOptions {
   std::filesystem::path notes;      // passages of what was read; empty: in RAM
 };
 
+/// What the model's template makes of answers.
+struct ModelForms {
+  ToolFormat tools = ToolFormat::none;
+  bool thoughts = false;
+};
+
 /// All members may be called by many threads at once.
 class Service {
  public:
@@ -47,7 +54,9 @@ class Service {
   api::Metrics& metrics() { return metrics_; }
   api::RateLimits& rates() { return rates_; }
   OwnerNotes& notes() { return notes_; }
-  std::shared_ptr<const TokenTrie> trie();              // of the model's tokenizer; made when it is first wanted
+  std::shared_ptr<const TokenTrie> trie();  // of the model's tokenizer; made when it is first wanted
+  const ModelForms& forms() const { return forms_; }
+  bool has_keys() const { return !keys_.empty(); }
   std::mutex& memory_names() { return memory_names_; }  // held while a memory's name is looked for and taken
   int64_t created() const { return created_; }          // unix seconds
 
@@ -55,6 +64,8 @@ class Service {
   std::function<int64_t()> connections = [] { return int64_t{0}; };
 
  private:
+  void dispatch(struct Call& call, std::string& pattern);
+
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<Records> records_;
   api::ApiKeys keys_;
@@ -66,6 +77,7 @@ class Service {
   std::once_flag trie_made_;
   std::shared_ptr<const TokenTrie> trie_;
   std::mutex memory_names_;
+  ModelForms forms_;
   int64_t created_;
 };
 

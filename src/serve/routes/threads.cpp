@@ -1,10 +1,9 @@
 #include "serve/routes/threads.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "serve/api/conversations_api.h"
 #include "serve/routes/conversation_store.h"
-
-#include <ctime>
 
 namespace ingrain::serve {
 namespace {
@@ -16,7 +15,7 @@ constexpr const char* kKind = "turn";
 RecordPage asked_page(Call& call, const char* kind, const std::string& parent) {
   const api::Page page = api::read_page(call.request().query);
   if (!page.after.empty() && !call.service.records().get(call.owner, kind, page.after))
-    api::refuse("after", "'after': there is no '{}' here", printable(page.after));
+    api::refuse_missing("after", fmt::format("'{}'", printable(page.after)));
   return list_page(call, kind, parent, page);
 }
 
@@ -29,7 +28,7 @@ Record thread_record(const Owner& owner, const std::string& conversation, const 
   out.id = response;
   out.parent = conversation;
   out.body = "{}";
-  out.created = out.updated = static_cast<int64_t>(std::time(nullptr));
+  out.created = out.updated = unix_seconds();
   return out;
 }
 

@@ -40,6 +40,14 @@ std::string name_of(const std::string& url) {
 
 }  // namespace
 
+PgValue::PgValue(std::span<const uint64_t> numbers) : bytes("{"), binary(false) {
+  for (const uint64_t number : numbers) {
+    if (bytes.size() > 1) bytes += ',';
+    bytes += std::to_string(static_cast<int64_t>(number));
+  }
+  bytes += '}';
+}
+
 std::string PgRows::text(int row, int column) const {
   return {::PQgetvalue(result_.get(), row, column), static_cast<size_t>(::PQgetlength(result_.get(), row, column))};
 }

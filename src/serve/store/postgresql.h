@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,14 @@ class UniqueError : public Error {
   using Error::Error;
 };
 
-/// A parameter: a number in digits, or bytes as they are.
+/// A parameter: numbers in digits, or bytes as they are.
 struct PgValue {
   PgValue(int64_t number) : bytes(std::to_string(number)), binary(false) {}
   PgValue(double number) : bytes(fmt::format("{}", number)), binary(false) {}
   PgValue(const std::string& text) : bytes(text), binary(true) {}
   PgValue(const char* text) : bytes(text), binary(true) {}
+  /// An array of bigint: their bits, with the sign that they have there.
+  PgValue(std::span<const uint64_t> numbers);
   std::string bytes;
   bool binary;
 };

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,16 @@ struct StateRow {
   int64_t order = 0;  // rises with every insertion; set by the store
 };
 
+/// Whose a name is for a while. No name: no lease.
+struct Lease {
+  std::string name, holder;
+};
+
+/// The lease that a write depends on is another's by now, or nobody's.
+class LeaseLost : public Error {
+ public:
+  using Error::Error;
+};
 /// Another record of this owner and kind has this name.
 class NameTaken : public Error {
  public:
@@ -51,8 +62,10 @@ class Records {
   virtual ~Records() = default;
 
   /// All of it or nothing, and on the disk. `states` come first. A record or state of a key that is there replaces it
-  /// (its order stays). Error for what is too long; NameTaken.
-  virtual void put(const std::vector<StateRow>& states, const std::vector<Record>& records) = 0;
+  /// (its order stays). Only while the lease `held` is its holder's: a server that slept past its end writes nothing.
+  /// Error for what is too long; NameTaken; LeaseLost.
+  virtual void put(const std::vector<StateRow>& states, const std::vector<Record>& records, const Lease& held) = 0;
+  void put(const std::vector<StateRow>& states, const std::vector<Record>& records) { put(states, records, Lease{}); }
   void put(const Record& record) { put({}, {record}); }
 
   virtual std::optional<Record> get(const std::string& owner, const std::string& kind, const std::string& id) = 0;
@@ -69,10 +82,16 @@ class Records {
   virtual bool remove(const std::string& owner, const std::string& kind, const std::string& id) = 0;
 
   virtual std::optional<StateRow> state(const std::string& id) = 0;
-  /// Without their tokens: this owner's, of this model, inserted after `order`.
-  virtual std::vector<StateRow> states_after(const std::string& owner, const std::string& model, int64_t order) = 0;
-  /// All states' rows without tokens, by rising time of use: for eviction.
-  virtual std::vector<StateRow> states_by_use() = 0;
+  /// A state and all that it follows on, with their tokens, the first one first. Empty if one of them is not there.
+  virtual std::vector<StateRow> ancestry(const std::string& id) = 0;
+  /// This owner's states of this model that have a file and one of these hash_high, without their tokens: the longest
+  /// first, then the newest, at most kMostOfText.
+  virtual std::vector<StateRow> states_of_text(const std::string& owner, const std::string& model,
+                                               std::span<const uint64_t> hash_high) = 0;
+  static constexpr int64_t kMostOfText = 64;
+  /// States that have a file, without their tokens, by rising (used, order): at most `limit` of those after this one
+  /// (0, 0: from the first).
+  virtual std::vector<StateRow> filed_states(int64_t used, int64_t order, int64_t limit) = 0;
   /// Not synced: power loss may take it.
   virtual void touch(const std::string& id, int64_t used) = 0;
   virtual void set_file(const std::string& id, bool has_file) = 0;
@@ -83,6 +102,9 @@ class Records {
   /// A lease on a name, so that two servers never go on with one conversation: true if it is `holder`'s now, until
   /// `seconds` from now. Taken again by its holder, it is longer.
   virtual bool lease(const std::string& name, const std::string& holder, double seconds) = 0;
+  /// Until `seconds` from now, if it has not ended: who lost it must not have it back unseen, since another may have had
+  /// it meanwhile.
+  virtual bool renew(const Lease& held, double seconds) = 0;
   virtual void release(const std::string& name, const std::string& holder) = 0;
 };
 

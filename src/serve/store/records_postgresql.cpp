@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "serve/store/ancestry.h"
 #include "serve/store/postgresql.h"
 #include "serve/store/records.h"
 #include "serve/store/row_columns.h"
@@ -31,8 +32,8 @@ constexpr const char* kPgSchema[] = {
     " hash_high BIGINT NOT NULL, hash_low BIGINT NOT NULL, position BIGINT NOT NULL, steps BIGINT NOT NULL,"
     " bytes BIGINT NOT NULL, created BIGINT NOT NULL, used BIGINT NOT NULL, has_file BIGINT NOT NULL,"
     " tokens BYTEA NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS ingrain_states_by_owner ON ingrain_states (owner, model, seq)",
-    "CREATE INDEX IF NOT EXISTS ingrain_states_by_use ON ingrain_states (used, seq)",
+    "CREATE INDEX IF NOT EXISTS ingrain_states_by_text ON ingrain_states (owner, model, hash_high) WHERE has_file = 1",
+    "CREATE INDEX IF NOT EXISTS ingrain_filed_states ON ingrain_states (used, seq) WHERE has_file = 1",
     "CREATE TABLE IF NOT EXISTS ingrain_leases (name BYTEA PRIMARY KEY, holder BYTEA NOT NULL, ends TIMESTAMPTZ NOT "
     "NULL)",
 };
@@ -65,7 +66,8 @@ class PostgresqlRecords : public Records {
     });
   }
 
-  void put(const std::vector<StateRow>& states, const std::vector<Record>& records) override {
+  using Records::put;
+  void put(const std::vector<StateRow>& states, const std::vector<Record>& records, const Lease& held) override {
     std::set<std::string> owners;
     for (const StateRow& state : states) {
       check_row(state);
@@ -76,6 +78,12 @@ class PostgresqlRecords : public Records {
       owners.insert(record.owner);
     }
     pool_.with([&](PgConnection& db) {
+      // Who wants the lease now waits for this transaction.
+      if (!held.name.empty() && db.run("SELECT holder FROM ingrain_leases WHERE name = $1 AND holder = $2"
+                                       " AND ends > clock_timestamp() FOR UPDATE",
+                                       {held.name, held.holder})
+                                        .count() == 0)
+        throw LeaseLost(lease_lost_text(held));
       // An owner's rows get their order as they are committed, one after another, so that who asks for those after an
       // order misses none.
       for (const std::string& owner : owners)
@@ -127,14 +135,34 @@ class PostgresqlRecords : public Records {
     });
   }
 
-  std::vector<StateRow> states_after(const std::string& owner, const std::string& model, int64_t order) override {
-    return states("SELECT " INGRAIN_STATE_COLUMNS
-                  " FROM ingrain_states WHERE owner = $1 AND model = $2 AND seq > $3 ORDER BY seq",
-                  {owner, model, order});
+  std::vector<StateRow> ancestry(const std::string& id) override {
+    std::vector<StateRow> out = pool_.with([&](PgConnection& db) {
+      const PgRows rows = db.run(
+          "WITH RECURSIVE line(id) AS (VALUES ($1::bytea) UNION SELECT parent FROM ingrain_states JOIN line USING (id))"
+          " SELECT " INGRAIN_STATE_COLUMNS ", tokens FROM ingrain_states WHERE id IN (SELECT id FROM line)",
+          {id});
+      std::vector<StateRow> all;
+      for (int i = 0; i < rows.count(); ++i) {
+        all.push_back(pg_state(rows, i));
+        all.back().tokens = rows.text(i, 15);
+      }
+      return all;
+    });
+    return in_line(std::move(out), id);
   }
 
-  std::vector<StateRow> states_by_use() override {
-    return states("SELECT " INGRAIN_STATE_COLUMNS " FROM ingrain_states ORDER BY used, seq", {});
+  std::vector<StateRow> states_of_text(const std::string& owner, const std::string& model,
+                                       std::span<const uint64_t> hash_high) override {
+    return states("SELECT " INGRAIN_STATE_COLUMNS
+                  " FROM ingrain_states WHERE owner = $1 AND model = $2 AND has_file = 1 AND hash_high ="
+                  " ANY($3::bigint[]) ORDER BY length DESC, seq DESC LIMIT $4",
+                  {owner, model, hash_high, kMostOfText});
+  }
+
+  std::vector<StateRow> filed_states(int64_t used, int64_t order, int64_t limit) override {
+    return states("SELECT " INGRAIN_STATE_COLUMNS
+                  " FROM ingrain_states WHERE has_file = 1 AND (used, seq) > ($1, $2) ORDER BY used, seq LIMIT $3",
+                  {used, order, limit});
   }
 
   void touch(const std::string& id, int64_t used) override {
@@ -163,6 +191,13 @@ class PostgresqlRecords : public Records {
                " excluded.holder THEN greatest(l.ends, excluded.ends) ELSE excluded.ends END"
                " WHERE l.holder = excluded.holder OR l.ends <= clock_timestamp()",
                {name, holder, seconds}) > 0;
+  }
+
+  bool renew(const Lease& held, double seconds) override {
+    return changed(
+               "UPDATE ingrain_leases SET ends = greatest(ends, clock_timestamp() + $3::float8 * interval '1 second')"
+               " WHERE name = $1 AND holder = $2 AND ends > clock_timestamp()",
+               {held.name, held.holder, seconds}) > 0;
   }
 
   void release(const std::string& name, const std::string& holder) override {

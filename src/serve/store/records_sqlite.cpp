@@ -1,17 +1,24 @@
+#include "serve/store/ancestry.h"
 #include "serve/store/records.h"
+#include "base/clock.h"
 #include "serve/store/row_columns.h"
 #include "serve/store/row_limits.h"
 #include "serve/store/sqlite.h"
 
 #include <chrono>
+#include <iterator>
 #include <limits>
 #include <mutex>
 
 namespace ingrain::serve {
 namespace {
 
+#define INGRAIN_STATE_INDICES                                                           \
+  "CREATE INDEX states_by_text ON states (owner, model, hash_high) WHERE has_file = 1;" \
+  "CREATE INDEX states_by_use ON states (used, seq) WHERE has_file = 1;"
+
 // Long columns come last: what stands before them is read without them.
-constexpr DatabaseKind kStoreFile{"a server's store", 0x696e7331, 1, R"sql(
+constexpr DatabaseKind kStoreFile{"a server's store", 0x696e7331, 2, R"sql(
 CREATE TABLE records (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   owner TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
@@ -28,11 +35,10 @@ CREATE TABLE states (
   length INTEGER NOT NULL, hash_high INTEGER NOT NULL, hash_low INTEGER NOT NULL,
   position INTEGER NOT NULL, steps INTEGER NOT NULL, bytes INTEGER NOT NULL,
   created INTEGER NOT NULL, used INTEGER NOT NULL, has_file INTEGER NOT NULL, tokens BLOB NOT NULL);
-CREATE INDEX states_by_owner ON states (owner, model, seq);
-CREATE INDEX states_by_use ON states (used, seq);
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, ends REAL NOT NULL);
 CREATE INDEX leases_by_end ON leases (ends);
-)sql"};
+)sql" INGRAIN_STATE_INDICES,
+                                  "DROP INDEX states_by_owner; DROP INDEX states_by_use;" INGRAIN_STATE_INDICES};
 
 Record record_of(const Query& row) {
   return serve::record_of([&](int i) { return row.text(i); }, [&](int i) { return row.integer(i); });
@@ -44,20 +50,21 @@ StateRow state_of(const Query& row) {
 
 int64_t stored(uint64_t number) { return static_cast<int64_t>(number); }
 
-double unix_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 /// One connection, which the mutex gives to one thread at a time; another process waits for the file's own locks.
 class SqliteRecords : public Records {
  public:
   explicit SqliteRecords(const std::filesystem::path& file) : db_(file, kStoreFile, Open::shared) {}
 
-  void put(const std::vector<StateRow>& states, const std::vector<Record>& records) override {
+  using Records::put;
+  void put(const std::vector<StateRow>& states, const std::vector<Record>& records, const Lease& held) override {
     for (const StateRow& state : states) check_row(state);
     for (const Record& record : records) check_row(record);
     const std::scoped_lock lock(mutex_);
     Transaction transaction(db_);
+    if (!held.name.empty() && !db_.query("SELECT 1 FROM leases WHERE name = ?1 AND holder = ?2 AND ends > ?3",
+                                         held.name, held.holder, unix_seconds())
+                                   .step())
+      throw LeaseLost(lease_lost_text(held));
     for (const StateRow& state : states) put_state(state);
     for (const Record& record : records) put_record(record);
     transaction.commit();
@@ -110,22 +117,43 @@ class SqliteRecords : public Records {
     return out;
   }
 
-  std::vector<StateRow> states_after(const std::string& owner, const std::string& model, int64_t order) override {
-    const std::scoped_lock lock(mutex_);
-    Query rows = db_.query("SELECT " INGRAIN_STATE_COLUMNS
-                           " FROM states WHERE owner = ?1 AND model = ?2 AND seq > ?3 ORDER BY seq",
-                           owner, model, order);
-    std::vector<StateRow> out;
-    while (rows.step()) out.push_back(state_of(rows));
-    return out;
+  std::vector<StateRow> ancestry(const std::string& id) override {
+    std::vector<StateRow> rows;
+    {
+      const std::scoped_lock lock(mutex_);
+      Query query = db_.query(
+          "WITH RECURSIVE line(id) AS (VALUES (?1) UNION SELECT parent FROM states JOIN line USING (id))"
+          " SELECT " INGRAIN_STATE_COLUMNS ", tokens FROM states WHERE id IN (SELECT id FROM line)",
+          id);
+      while (query.step()) {
+        rows.push_back(state_of(query));
+        rows.back().tokens = query.text(15);
+      }
+    }
+    return in_line(std::move(rows), id);
   }
 
-  std::vector<StateRow> states_by_use() override {
+  std::vector<StateRow> states_of_text(const std::string& owner, const std::string& model,
+                                       std::span<const uint64_t> hash_high) override {
+    std::string numbers;
+    for (const uint64_t high : hash_high) fmt::format_to(std::back_inserter(numbers), ",{}", stored(high));
+    if (numbers.empty()) return {};
+    numbers[0] = '[';
+    numbers += ']';
     const std::scoped_lock lock(mutex_);
-    Query rows = db_.query("SELECT " INGRAIN_STATE_COLUMNS " FROM states ORDER BY used, seq");
-    std::vector<StateRow> out;
-    while (rows.step()) out.push_back(state_of(rows));
-    return out;
+    Query rows = db_.query("SELECT " INGRAIN_STATE_COLUMNS
+                           " FROM states WHERE owner = ?1 AND model = ?2 AND has_file = 1 AND hash_high IN"
+                           " (SELECT value FROM json_each(?3)) ORDER BY length DESC, seq DESC LIMIT ?4",
+                           owner, model, numbers, kMostOfText);
+    return all_of(rows);
+  }
+
+  std::vector<StateRow> filed_states(int64_t used, int64_t order, int64_t limit) override {
+    const std::scoped_lock lock(mutex_);
+    Query rows = db_.query("SELECT " INGRAIN_STATE_COLUMNS
+                           " FROM states WHERE has_file = 1 AND (used, seq) > (?1, ?2) ORDER BY used, seq LIMIT ?3",
+                           used, order, limit);
+    return all_of(rows);
   }
 
   void touch(const std::string& id, int64_t used) override {
@@ -154,7 +182,7 @@ class SqliteRecords : public Records {
     const std::scoped_lock lock(mutex_);
     const NotSynced quick(db_);  // after power loss nobody holds anything
     Transaction transaction(db_);
-    const double now = unix_seconds();
+    const double now = unix_time();
     db_.query("DELETE FROM leases WHERE ends <= ?1", now).run();
     db_.query(
            "INSERT INTO leases VALUES (?1, ?2, ?3) ON CONFLICT (name)"
@@ -164,6 +192,16 @@ class SqliteRecords : public Records {
     const bool taken = db_.changes() > 0;
     transaction.commit();
     return taken;
+  }
+
+  bool renew(const Lease& held, double seconds) override {
+    const std::scoped_lock lock(mutex_);
+    const NotSynced quick(db_);
+    const double now = unix_seconds();
+    db_.query("UPDATE leases SET ends = max(ends, ?3) WHERE name = ?1 AND holder = ?2 AND ends > ?4", held.name,
+              held.holder, now + seconds, now)
+        .run();
+    return db_.changes() > 0;
   }
 
   void release(const std::string& name, const std::string& holder) override {
@@ -181,6 +219,12 @@ class SqliteRecords : public Records {
     ~NotSynced() { db.execute("PRAGMA synchronous = FULL"); }
     Database& db;
   };
+
+  static std::vector<StateRow> all_of(Query& rows) {
+    std::vector<StateRow> out;
+    while (rows.step()) out.push_back(state_of(rows));
+    return out;
+  }
 
   void put_state(const StateRow& s) {
     db_.query(

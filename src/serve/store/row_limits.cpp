@@ -46,6 +46,10 @@ std::string name_taken_text(const Record& record) {
   return fmt::format("there is a {} of the name '{}' already; take another name", record.kind, printable(record.name));
 }
 
+std::string lease_lost_text(const Lease& lease) {
+  return fmt::format("the lease of '{}' ended while this was in work; nothing was written", printable(lease.name));
+}
+
 int64_t list_limit(int64_t wanted) { return std::clamp<int64_t>(wanted, 1, 1'000'000); }
 
 }  // namespace ingrain::serve

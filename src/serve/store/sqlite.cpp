@@ -154,6 +154,14 @@ void Database::check_kind(const DatabaseKind& kind, Open how) {
     transaction.commit();
     if (empty) return;
   }
+  if (kind.upgrade && how == Open::shared && pragma(*this, "PRAGMA user_version") == kind.version - 1) {
+    Transaction transaction(*this);
+    if (pragma(*this, "PRAGMA user_version") == kind.version - 1) {  // nobody else did it meanwhile
+      execute(kind.upgrade);
+      execute(fmt::format("PRAGMA user_version = {}", kind.version).c_str());
+    }
+    transaction.commit();
+  }
   Database ours(":memory:", kind, Open::alone);
   require(schema_text(*this) == schema_text(ours),
           "{}: its tables are not those of {}; it was changed or damaged: name another file", name_, kind.what);

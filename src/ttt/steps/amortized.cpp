@@ -82,13 +82,15 @@ int64_t AmortizedChunk::whole_parts(int64_t filled) const {
   return end;
 }
 
-int64_t AmortizedChunk::units_due(int64_t filled) const {
+int64_t AmortizedChunk::units_due(int64_t tokens) const {
+  // As if every token of the second half brought two: a text that ends before it has done no work for nothing.
+  const int64_t filled = std::max<int64_t>(2 * tokens - config_.chunk, 0);
   const int64_t units = units_a_part();
   int64_t due = -units_made();
   for (int64_t end = done_ + part_tokens(); end <= filled && end < config_.chunk;) {
     const int64_t next = part_tokens_at(end),
-                  tokens = std::min(filled - end + 1, next);  // of those that the work is spread over
-    due += at::ceil_div(units * tokens, next);
+                  there = std::min(filled - end + 1, next);  // of those that the work is spread over
+    due += at::ceil_div(units * there, next);
     end += next;
   }
   return std::clamp<int64_t>(due, 0, (units + 1) / 2);

@@ -15,8 +15,9 @@ namespace ingrain::ttt {
 bool amortizes(const Network& model, const ReadOptions& options, int64_t tokens);
 
 /// chunk_gradient of a memory's unfinished chunk, which is passed forward ahead of its end, a part at a time: suffix,
-/// head, and the loss's gradient at the head; what is left is one backward pass. A part's work is spread, in units,
-/// over the tokens until the next part is whole. Which parts there are, and what goes into them, depends on the memory
+/// head, and the loss's gradient at the head; what is left is one backward pass. The work is spread, in units, over the
+/// tokens of the chunk's second half: many texts end before it, and what was done for their chunk is done for nothing.
+/// Which parts there are, and what goes into them, depends on the memory
 /// alone: it does not matter when their units are made.
 ///
 /// Invariants: tokens 0 .. done - 1 of the chunk are passed, in whole parts; a part under way has begun with token
@@ -34,8 +35,9 @@ class AmortizedChunk {
   int64_t part_tokens() const { return part_tokens_at(done_); }
   /// How many tokens the parts have that are whole with `filled` tokens.
   int64_t whole_parts(int64_t filled) const;
-  /// How many units should be made once `filled` tokens of the chunk are there. A backlog is worked off gradually.
-  int64_t units_due(int64_t filled) const;
+  /// How many units should be made once so many tokens of the chunk are there: none in its first half, all in its
+  /// second. A backlog is worked off gradually.
+  int64_t units_due(int64_t tokens) const;
   /// The next one. REQUIRES: the memory it belongs to has its part's tokens and their targets.
   void make_unit(const Weights& weights, const Memory& memory);
   /// The whole chunk's, once done() is its length. `in`, `valid` as for chunk_gradient.

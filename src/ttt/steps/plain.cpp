@@ -3,6 +3,15 @@
 #include "ttt/steps/amortized.h"
 
 namespace ingrain::ttt {
+namespace {
+
+/// Where the step's result goes: in place, unless a fork uses the tensor, too.
+Tensor place_of_new(const Tensor& x) {
+  const bool alone = x.use_count() == 1 && x.storage().use_count() == 1;
+  return alone || !x.is_cpu() ? x : at::empty_like(x);
+}
+
+}  // namespace
 
 PlainSteps::PlainSteps(const StepContext& context)
     : model_(context.model),
@@ -15,8 +24,11 @@ InnerStep PlainSteps::step(const Tensor& h_BbD, const ops::RopeTable& rope, cons
   const ChunkInput chunk = suffix_input(c_, m_, /*whole=*/true, h_BbD, rope);
   InnerStep out;
   out.gradient = gradient(chunk, tap);
+  std::vector<Mlp> new_S;
+  for (const Mlp& mlp : m_.W_S) new_S.push_back({place_of_new(mlp.w13_FD), place_of_new(mlp.w2_DF)});
   out.norm_B =
-      inner_step(m_.W_S, out.gradient.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, m_.W_S);
+      inner_step(m_.W_S, out.gradient.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, new_S);
+  m_.W_S = std::move(new_S);
   if (options_.measure_steps)
     out.loss_after_B = chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B;
   return out;

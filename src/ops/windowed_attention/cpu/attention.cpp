@@ -1,8 +1,9 @@
 // Windowed attention on the CPU: what runs on which thread. This file is compiled once per instruction set.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "ops/windowed_attention/cpu/attention.cpp"
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/simd/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/windowed_attention/cpu/attention.cpp"
 #include <hwy/foreach_target.h>
 #include "ops/windowed_attention/cpu/backward-inl.h"
 #include "ops/windowed_attention/cpu/forward-inl.h"

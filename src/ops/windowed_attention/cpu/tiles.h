@@ -1,7 +1,7 @@
 // How windowed attention on the CPU cuts its work: tiles of queries against blocks of keys.
-// The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
 #pragma once
 
+#include "ops/windowed_attention/call.h"
 #include "ops/windowed_attention/cpu/limits.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
@@ -14,13 +14,6 @@ constexpr int64_t kTileKeys = 96;  // keys of a block: also a multiple of two ve
 constexpr int64_t kStripQueries =
     24;  // queries of a tile whose scores meet a block together: they stay in the first-level cache
 constexpr int64_t kStripScores = kStripQueries * kTileKeys;
-
-/// One of k and v: the past's rows (any strides over batch and position) and the new ones, [heads, d] contiguous.
-struct KeySource {
-  const void* past = nullptr;
-  int64_t past_batch_stride = 0, past_stride = 0;  // in elements
-  const void* now = nullptr;                       // [planes, batch, tokens, kv_heads, head_dim]
-};
 
 struct AttentionCall {
   at::ScalarType type;
@@ -51,13 +44,6 @@ struct AttentionCall {
   /// The keys that a query sees: [first, last].
   int64_t first_key(int64_t query) const { return std::max<int64_t>(0, past + query - window + 1); }
   int64_t last_key(int64_t query) const { return past + query; }
-};
-
-/// Where the gradients of one of k and v go; `past` is null where it is not wanted.
-struct KeyGradient {
-  void* now = nullptr;
-  void* past = nullptr;  // from the first seen key on
-  int64_t past_batch_stride = 0;
 };
 
 /// What the backward's tiles share; heads are numbered batch * q_heads + head.

@@ -53,13 +53,13 @@ class Problem {
     const bool rows_whole = x_BWGd.stride(3) == 1 && x_BWGd.stride(2) == x_BWGd.size(3);
     return rows_whole ? x_BWGd : x_BWGd.contiguous();
   }
-  cuda::KeySource source(const Tensor& now, const Tensor& past) const {
+  KeySource source(const Tensor& now, const Tensor& past) const {
     if (!past.defined()) return {nullptr, 0, 0, now.const_data_ptr()};
     const char* const first =
         static_cast<const char*>(past.const_data_ptr()) + skipped_ * past.stride(1) * past.element_size();
     return {first, past.stride(0), past.stride(1), now.const_data_ptr()};
   }
-  bool past_in_vectors(const cuda::KeySource& s) const {
+  bool past_in_vectors(const KeySource& s) const {
     return cuda::in_vectors(call.type, s.past_stride, {}) && cuda::in_vectors(call.type, s.past_batch_stride, {});
   }
 
@@ -90,7 +90,7 @@ AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor&
 }
 
 /// Zeros for the past's gradient, of which the kernel fills the keys that some query sees.
-Tensor past_gradient(const Tensor& past_BWGd, const Tensor& q, int64_t skipped, cuda::KeyGradient& to) {
+Tensor past_gradient(const Tensor& past_BWGd, const Tensor& q, int64_t skipped, KeyGradient& to) {
   const Tensor g = at::zeros(past_BWGd.sizes(), q.options());
   to.past = static_cast<char*>(g.data_ptr()) + skipped * g.stride(1) * g.element_size();
   to.past_batch_stride = g.stride(0);
@@ -109,7 +109,7 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
   const Tensor go = go_in.contiguous();
   AttentionKernels::Gradients out{
       at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()), at::empty(v.sizes(), v.options()), {}, {}};
-  cuda::KeyGradient gk{out.k_PBTGd.data_ptr(), nullptr, 0}, gv{out.v_PBTGd.data_ptr(), nullptr, 0};
+  KeyGradient gk{out.k_PBTGd.data_ptr(), nullptr, 0}, gv{out.v_PBTGd.data_ptr(), nullptr, 0};
   if (want_past && past.length() > 0) {
     out.past_k_BWGd = past_gradient(past.k_BWGd, q, problem.skipped(), gk);
     out.past_v_BWGd = past_gradient(past.v_BWGd, q, problem.skipped(), gv);

@@ -1,19 +1,12 @@
 // Windowed attention on a GPU: what cuda.cpp hands to the kernels.
-// The keys of a sequence are numbered from the oldest one that any query sees: `past` old ones, then `tokens` new.
 #pragma once
 
 #include "ops/cuda/types.h"
+#include "ops/windowed_attention/call.h"
 
 namespace ingrain::ops::cuda {
 
 constexpr int64_t kLargestAttentionHead = 128;
-
-/// One of k and v: the past's rows (any strides over batch and position) and the new ones, [heads, d] contiguous.
-struct KeySource {
-  const void* past = nullptr;
-  int64_t past_batch_stride = 0, past_stride = 0;  // in elements
-  const void* now = nullptr;                       // [planes, batch, tokens, kv_heads, head_dim]
-};
 
 struct AttentionCall {
   Number type;
@@ -28,13 +21,6 @@ struct AttentionForward {
   AttentionCall call;
   void* o;
   float *lse, *r;  // [batch, q_heads, tokens]; r (the tangent scores' mean) where there are two planes
-};
-
-/// Where the gradients of one of k and v go; `past` is null where it is not wanted.
-struct KeyGradient {
-  void* now = nullptr;
-  void* past = nullptr;  // from the first seen key on, rows [kv_heads, head_dim] contiguous
-  int64_t past_batch_stride = 0;
 };
 
 struct AttentionBackward {

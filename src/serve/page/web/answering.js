@@ -29,6 +29,8 @@ export async function answer(conversation, turn, signal, told) {
       else if (event.type === "response.output_text.delta") {
         turn.answer += event.delta;
         told.text(event.delta);
+      } else if (event.type === "response.reasoning_text.delta") {
+        told.progress("Thinking…");
       } else if (event.type === "response.ingrain.progress") {
         if (event.step) told.step(event.step);
         if (event.reading && event.reading.read < event.reading.of) told.progress(`Reading ${event.reading.read} of ${event.reading.of} tokens…`);

@@ -1,56 +1,19 @@
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <utf8proc.h>
 
-#include <array>
+#include <algorithm>
 #include <cstring>
 
-namespace ingrain::tokenizer {
+namespace ingrain {
 namespace {
 
 uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
 
-struct Lead {
-  uint32_t length;                  // of the whole character; 0: cannot start one
-  uint8_t second_low, second_high;  // the second byte's range excludes overlong forms and surrogates
-};
-
-Lead lead_of(uint8_t byte) {
-  if (byte < 0x80) return {1, 0, 0};
-  if (byte < 0xC2) return {0, 0, 0};
-  if (byte < 0xE0) return {2, 0x80, 0xBF};
-  if (byte < 0xF0) return {3, uint8_t(byte == 0xE0 ? 0xA0 : 0x80), uint8_t(byte == 0xED ? 0x9F : 0xBF)};
-  if (byte < 0xF5) return {4, uint8_t(byte == 0xF0 ? 0x90 : 0x80), uint8_t(byte == 0xF4 ? 0x8F : 0xBF)};
-  return {0, 0, 0};
-}
-
-bool stands_for_itself(int byte) {
-  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-}
-
-struct Alphabet {
-  std::array<char32_t, 256> character_of;
-  std::array<int16_t, 512> byte_of;  // -1: not in the alphabet
-
-  Alphabet() {
-    byte_of.fill(-1);
-    char32_t next = 0x100;
-    for (int byte = 0; byte < 256; ++byte) {
-      character_of[byte] = stands_for_itself(byte) ? static_cast<char32_t>(byte) : next++;
-      byte_of[character_of[byte]] = static_cast<int16_t>(byte);
-    }
-  }
-};
-
-const Alphabet& alphabet() {
-  static const Alphabet instance;
-  return instance;
-}
-
 }  // namespace
 
 Utf8Step utf8_step(std::string_view text, size_t position) {
-  const Lead lead = lead_of(byte_at(text, position));
+  const Utf8Lead lead = utf8_lead(byte_at(text, position));
   if (lead.length <= 1) return {lead.length == 1 ? Utf8::valid : Utf8::invalid, 1};
   for (uint32_t i = 1; i < lead.length; ++i) {
     if (position + i >= text.size()) return {Utf8::truncated, i};
@@ -96,6 +59,10 @@ size_t valid_utf8_length(std::string_view text, size_t position) {
   return i - position;
 }
 
+size_t count_utf8(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
 std::string utf8_lossy(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
@@ -107,25 +74,6 @@ std::string utf8_lossy(std::string_view bytes) {
     }
     out += "\xEF\xBF\xBD";
     i += utf8_step(bytes, i).length;
-  }
-  return out;
-}
-
-std::string write_bytes(std::string_view bytes) {
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); ++i) utf8_append(out, alphabet().character_of[byte_at(bytes, i)]);
-  return out;
-}
-
-std::optional<std::string> read_bytes(std::string_view written) {
-  std::string out;
-  for (size_t i = 0; i < written.size();) {
-    const Utf8Step step = utf8_step(written, i);
-    if (step.kind != Utf8::valid) return std::nullopt;
-    const char32_t c = utf8_decode(written, i);
-    if (c >= alphabet().byte_of.size() || alphabet().byte_of[c] < 0) return std::nullopt;
-    out += static_cast<char>(alphabet().byte_of[c]);
-    i += step.length;
   }
   return out;
 }
@@ -154,4 +102,16 @@ bool is_word_character(char32_t c) {
   }
 }
 
-}  // namespace ingrain::tokenizer
+std::string in_ascii_lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = ascii_lower(c);
+  return out;
+}
+
+std::string in_ascii_upper(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = ascii_upper(c);
+  return out;
+}
+
+}  // namespace ingrain

@@ -1,15 +1,14 @@
-#include "eval/score.h"
+#include "api/score.h"
 
-#include "base/error.h"
+#include "api/parts.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <utility>
 
-namespace ingrain::eval {
+namespace ingrain {
 namespace {
 
 constexpr double kNoMean = std::numeric_limits<double>::quiet_NaN();
@@ -76,40 +75,9 @@ std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t lengt
   return out;
 }
 
-Score read_and_score(const Network& model, ttt::Memory& memory, std::span<const int32_t> tokens,
-                     const ttt::ReadOptions& options, const tokenizer::Tokenizer* tokenizer, int64_t at_once) {
-  const auto start = std::chrono::steady_clock::now();
-  const int64_t unscored = memory.x_BD.defined() ? 0 : 1;
-  const size_t step = at_once > 0 ? static_cast<size_t>(at_once) : std::max<size_t>(tokens.size(), 1);
-  std::vector<float> nll;
-  ttt::InnerLoop loop(model, memory);
-  bool going = true;
-  while (going && nll.size() < tokens.size()) {
-    const size_t first = nll.size();
-    ttt::ReadOptions piece = options;
-    piece.keep_going = [&](int64_t done) {
-      return going = !options.keep_going || options.keep_going(static_cast<int64_t>(first) + done);
-    };
-    const auto result = loop.read(ttt::as_batch(tokens.subspan(first, std::min(step, tokens.size() - first))), piece);
-    const Tensor nll_n = result.nll_Bn[0].narrow(0, 0, result.tokens_read).to(at::kCPU, at::kFloat).contiguous();
-    nll.insert(nll.end(), nll_n.const_data_ptr<float>(), nll_n.const_data_ptr<float>() + nll_n.numel());
-    if (going && nll.size() < tokens.size() && options.keep_going)
-      going = options.keep_going(static_cast<int64_t>(nll.size()));
-  }
-  // Only now: a GPU works on after read() has returned, and the copies wait for it.
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const auto read = tokens.first(nll.size());
-  Score out = summarize(std::move(nll), read, unscored, model.config.bos_id, tokenizer);
-  out.seconds = seconds;
-  return out;
+Score score(const Model& model, std::span<const int32_t> tokens, std::vector<float> nll, int64_t unscored) {
+  const Model::Parts& parts = model.parts();
+  return summarize(std::move(nll), tokens, unscored, parts.network.config.bos_id, parts.maybe_tokenizer());
 }
 
-Score score_document(const Network& model, std::span<const int32_t> tokens, const ttt::ReadOptions& options,
-                     const tokenizer::Tokenizer* tokenizer, int64_t at_once) {
-  require(tokens.size() >= 2, "the document has {} token(s); at least two are needed to score a prediction",
-          tokens.size());
-  ttt::Memory memory = ttt::empty_memory(model);
-  return read_and_score(model, memory, tokens, options, tokenizer, at_once);
-}
-
-}  // namespace ingrain::eval
+}  // namespace ingrain

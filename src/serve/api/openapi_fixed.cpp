@@ -1,0 +1,172 @@
+// Messages, items, memories: what of the OpenAPI document is the same whatever the model.
+#include "serve/api/openapi_schemas.h"
+
+namespace ingrain::serve::api {
+namespace {
+
+constexpr const char* kTexts = R"({
+  "Stop": {"anyOf": [{"type": "null"}, {"type": "string", "minLength": 1, "maxLength": 1024},
+    {"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1, "maxLength": 1024}}]},
+  "MetadataPairs": {"type": "object", "maxProperties": 16, "propertyNames": {"maxLength": 64},
+                    "additionalProperties": {"type": "string", "maxLength": 512}},
+  "Text": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/TextPart"}}]},
+  "TextPart": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
+    "type": {"const": "text"}, "text": {"type": "string"},
+    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
+  "RefusalPart": {"type": "object", "additionalProperties": false, "required": ["type", "refusal"], "properties": {
+    "type": {"const": "refusal"}, "refusal": {"type": "string"},
+    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
+  "AnswerSchema": {"description": "A JSON Schema; much more of it is supported than is said here: docs/serving-json.md",
+    "anyOf": [
+      {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+        "type": {"const": "object"}, "title": {}, "description": {}, "properties": {"type": "object", "maxProperties": 8,
+          "additionalProperties": {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+            "type": {"enum": ["string", "integer", "number", "boolean", "null"]}, "title": {}, "description": {}}}}}},
+      {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+        "type": {"enum": ["string", "integer", "number", "boolean", "null"]}, "title": {}, "description": {}}}]},
+  "ChatFormat": {"anyOf": [
+    {"type": "null"},
+    {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+      "type": {"enum": ["text", "json_object"]}}},
+    {"type": "object", "additionalProperties": false, "required": ["type", "json_schema"], "properties": {
+      "type": {"const": "json_schema"}, "json_schema": {"type": "object", "additionalProperties": false,
+        "required": ["schema"], "properties": {"schema": {"$ref": "#/components/schemas/AnswerSchema"},
+          "name": {}, "description": {}, "strict": {}}}}}]},
+  "TextFormat": {"anyOf": [
+    {"type": "null"},
+    {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+      "type": {"enum": ["text", "json_object"]}}},
+    {"type": "object", "additionalProperties": false, "required": ["type", "schema"], "properties": {
+      "type": {"const": "json_schema"}, "schema": {"$ref": "#/components/schemas/AnswerSchema"},
+      "name": {}, "description": {}, "strict": {}}}]}
+})";
+
+constexpr const char* kMessages = R"({
+  "ChatCall": {"type": "object", "additionalProperties": false, "required": ["id", "function"], "properties": {
+    "id": {"type": "string"}, "type": {"enum": ["function", null]}, "index": {},
+    "function": {"type": "object", "additionalProperties": false, "required": ["name", "arguments"], "properties": {
+      "name": {"type": "string"}, "arguments": {"type": "string"}}}}},
+  "AssistantText": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
+    {"$ref": "#/components/schemas/TextPart"}, {"$ref": "#/components/schemas/RefusalPart"}]}}]},
+  "ChatMessage": {"anyOf": [
+    {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
+      "role": {"enum": ["system", "developer", "user"]}, "content": {"$ref": "#/components/schemas/Text"},
+      "name": {"type": ["string", "null"]}}},
+    {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
+      "role": {"const": "assistant"}, "content": {"$ref": "#/components/schemas/AssistantText"},
+      "tool_calls": {"type": ["array", "null"], "maxItems": 128, "items": {"$ref": "#/components/schemas/ChatCall"}},
+      "name": {"type": ["string", "null"]}, "reasoning_content": {"type": ["string", "null"]},
+      "refusal": {}, "annotations": {}}},
+    {"type": "object", "additionalProperties": false, "required": ["role", "tool_calls"], "properties": {
+      "role": {"const": "assistant"}, "content": {"type": "null"},
+      "tool_calls": {"type": "array", "minItems": 1, "maxItems": 128, "items": {"$ref": "#/components/schemas/ChatCall"}},
+      "name": {"type": ["string", "null"]}, "reasoning_content": {"type": ["string", "null"]},
+      "refusal": {}, "annotations": {}}},
+    {"type": "object", "additionalProperties": false, "required": ["role", "content", "tool_call_id"], "properties": {
+      "role": {"const": "tool"}, "content": {"$ref": "#/components/schemas/Text"}, "tool_call_id": {"type": "string"},
+      "name": {"type": ["string", "null"]}}}]},
+  "Turn": {"anyOf": [
+    {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
+      "role": {"const": "user"}, "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
+        {"$ref": "#/components/schemas/TextBlock"},
+        {"type": "object", "additionalProperties": false, "required": ["type", "tool_use_id"], "properties": {
+          "type": {"const": "tool_result"}, "tool_use_id": {"type": "string"}, "is_error": {"type": ["boolean", "null"]},
+          "content": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Text"}]},
+          "cache_control": {}, "citations": {}}}]}}]}}},
+    {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
+      "role": {"const": "assistant"}, "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
+        {"$ref": "#/components/schemas/TextBlock"},
+        {"type": "object", "additionalProperties": false, "required": ["type", "thinking"], "properties": {
+          "type": {"const": "thinking"}, "thinking": {"type": "string"}, "signature": {},
+          "cache_control": {}, "citations": {}}},
+        {"type": "object", "additionalProperties": false, "required": ["type", "id", "name", "input"], "properties": {
+          "type": {"const": "tool_use"}, "id": {"type": "string"}, "name": {"type": "string"},
+          "input": {"type": "object"}, "cache_control": {}, "citations": {}}}]}}]}}}]},
+  "TextBlock": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
+    "type": {"const": "text"}, "text": {"type": "string"}, "cache_control": {}, "citations": {}}}
+})";
+
+constexpr const char* kItems = R"({
+  "InputPart": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
+    "type": {"enum": ["input_text", "text"]}, "text": {"type": "string"},
+    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
+  "OutputPart": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
+    "type": {"enum": ["output_text", "input_text", "text"]}, "text": {"type": "string"},
+    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
+  "Item": {"anyOf": [
+    {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
+      "type": {"enum": ["message", null]}, "role": {"enum": ["user", "system", "developer"]},
+      "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/InputPart"}}]},
+      "id": {}, "status": {}, "phase": {}}},
+    {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
+      "type": {"enum": ["message", null]}, "role": {"const": "assistant"},
+      "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
+        {"$ref": "#/components/schemas/OutputPart"}, {"$ref": "#/components/schemas/RefusalPart"}]}}]},
+      "id": {}, "status": {}, "phase": {}}},
+    {"type": "object", "additionalProperties": false, "required": ["type", "call_id", "name", "arguments"],
+     "properties": {"type": {"const": "function_call"}, "call_id": {"type": "string"}, "name": {"type": "string"},
+      "arguments": {"type": "string"}, "id": {}, "status": {}}},
+    {"type": "object", "additionalProperties": false, "required": ["type", "call_id", "output"], "properties": {
+      "type": {"const": "function_call_output"}, "call_id": {"type": "string"},
+      "output": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/InputPart"}}]},
+      "id": {}, "status": {}}},
+    {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+      "type": {"const": "reasoning"}, "id": {}, "status": {}, "encrypted_content": {},
+      "summary": {"type": ["array", "null"], "maxItems": 1024, "items": {"type": "object", "additionalProperties": false,
+        "required": ["type", "text"], "properties": {"type": {"const": "summary_text"}, "text": {"type": "string"},
+          "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}}},
+      "content": {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "object",
+        "additionalProperties": false, "required": ["type", "text"], "properties": {
+          "type": {"enum": ["reasoning_text", "text"]}, "text": {"type": "string"},
+          "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}}}]}}}]}
+})";
+
+constexpr const char* kOthers = R"({
+  "Error": {"type": "object", "required": ["error"], "properties": {"type": {"const": "error"}, "error": {"type": "object",
+    "required": ["message", "type"], "properties": {"message": {"type": "string"}, "type": {"type": "string"},
+      "param": {"type": ["string", "null"]}, "code": {"type": ["string", "null"]}}}}},
+  "Object": {"type": "object"},
+  "List": {"type": "object", "required": ["object", "data"], "properties": {"object": {"const": "list"}, "data": {"type": "array"}}},
+  "Id": {"type": "string", "minLength": 1, "maxLength": 120, "pattern": "^(?!\\.\\.?$)[^\\x00-\\x1f\\x7f/\\\\]+$"},
+  "Conversation": {"type": "object", "additionalProperties": false, "properties": {
+    "metadata": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/MetadataPairs"}]},
+    "items": {"type": ["array", "null"], "maxItems": 20, "items": {"$ref": "#/components/schemas/Item"}}}},
+  "Metadata": {"type": "object", "additionalProperties": false, "required": ["metadata"], "properties": {
+    "metadata": {"$ref": "#/components/schemas/MetadataPairs"}}},
+  "Items": {"type": "object", "additionalProperties": false, "required": ["items"], "properties": {
+    "items": {"type": "array", "minItems": 1, "maxItems": 20, "items": {"$ref": "#/components/schemas/Item"}}}},
+  "NewMemory": {"type": "object", "additionalProperties": false, "properties": {
+    "name": {"type": ["string", "null"], "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]*$"},
+    "text": {"type": ["string", "null"], "minLength": 1}, "from": {"type": ["string", "null"]},
+    "response": {"type": ["string", "null"]}, "stream": {"type": ["boolean", "null"]}},
+    "anyOf": [
+      {"required": ["text"], "properties": {"text": {"type": "string"}, "response": {"type": "null"}}},
+      {"required": ["text"], "properties": {"text": {"type": "string"}, "from": {"type": "null"}}},
+      {"required": ["from"], "properties": {"from": {"type": "string", "minLength": 1}, "response": {"type": "null"}}},
+      {"required": ["response"], "properties": {"response": {"type": "string", "minLength": 1}, "from": {"type": "null"}}}]},
+  "NewMemoryForm": {"type": "object", "additionalProperties": false, "required": ["text"],
+    "description": "Also, as parts: file (texts, several times), memory (a memory file), from, response.", "properties": {
+    "name": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]+$"},
+    "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false", "1", "0"]}}},
+  "MoreText": {"type": "object", "additionalProperties": false, "required": ["text"], "properties": {
+    "text": {"type": "string", "minLength": 1}, "stream": {"type": ["boolean", "null"]}}},
+  "MoreTextForm": {"type": "object", "additionalProperties": false, "required": ["text"],
+    "description": "Also, as parts: file (texts, several times).", "properties": {
+    "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false", "1", "0"]}}},
+  "Name": {"type": "object", "additionalProperties": false, "required": ["name"], "properties": {
+    "name": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]+$"}}},
+  "Tokenize": {"type": "object", "additionalProperties": false, "required": ["content"], "properties": {
+    "content": {"type": "string"}, "parse_special": {"type": ["boolean", "null"]}, "add_special": {"enum": [false, null]}, "model": {}}},
+  "Detokenize": {"type": "object", "additionalProperties": false, "required": ["tokens"], "properties": {
+    "tokens": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}, "model": {}}}
+})";
+
+}  // namespace
+
+Json fixed_schemas() {
+  Json out = Json::object();
+  for (const char* part : {kTexts, kMessages, kItems, kOthers}) out.update(Json::parse(part));
+  return out;
+}
+
+}  // namespace ingrain::serve::api
