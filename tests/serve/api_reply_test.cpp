@@ -203,7 +203,9 @@ TEST(ApiReply, chat_tells_thoughts_and_calls_apart) {
 
 TEST(ApiReply, anthropics_blocks_come_one_after_another) {
   AnthropicEvents events(kHead);
-  std::string bytes = events.begin() + events.piece(said("Hm", Kind::thought)) + events.piece(said("Yes."));
+  std::string bytes = events.begin();
+  bytes += events.piece(said("Hm", Kind::thought));
+  bytes += events.piece(said("Yes."));
   for (const size_t call : {0, 1})
     for (const SaidPiece& piece : call_pieces(call, "{\"x\": 1}")) bytes += events.piece(piece);
   bytes += events.end({"tool_use", nullptr}, {}, {});
