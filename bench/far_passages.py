@@ -141,7 +141,7 @@ class Bench:
 
 
 def interval(xs):
-    half = T95.get(len(xs) - 1, 2.0) * statistics.stdev(xs) / math.sqrt(len(xs))
+    half = T95[max(known for known in T95 if known < len(xs))] * statistics.stdev(xs) / math.sqrt(len(xs))
     return f"{statistics.mean(xs):+.4f} ± {half:.4f}"
 
 

@@ -64,6 +64,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
                                            Case{{.tie = false, .post_norm = false, .learned_rates = true}, 10},
                                            Case{{.layers = 4, .suffix = 3, .unrotated = 2}, 6},
                                            Case{{.layers = 4, .suffix = 3, .window = 5, .full = 2}, 1},
+                                           Case{{.layers = 4, .suffix = 3, .window = 5, .sink = true}, 1},
                                            Case{{.layers = 4, .suffix = 3, .delta = 2}, 6}, Case{{.delta = 1}, 1},
                                            Case{{.layers = 4, .suffix = 0, .window = 6, .delta = 3}, 9}));
 

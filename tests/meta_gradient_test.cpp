@@ -96,6 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
         GradientCase{.shape = {.layers = 4, .suffix = 3, .unrotated = 2}, .batch = 2},
         GradientCase{.shape = {.layers = 4, .suffix = 3, .window = 5, .full = 2}, .batch = 2},
         GradientCase{.shape = {.layers = 4, .suffix = 3, .window = 11, .full = 3}},
+        GradientCase{.shape = {.layers = 4, .suffix = 3, .window = 5, .kv_heads = 1, .sink = true}, .batch = 2},
+        GradientCase{.shape = {.window = 12, .learned_rates = true, .sink = true}},
         GradientCase{.batch = 2, .bos_run = 5}, GradientCase{.batch = 2, .bos_run = 20}, GradientCase{.bos_run = 30},
         GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
         GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));

@@ -2,6 +2,10 @@
 #include "store/retrofit.h"
 
 #include "base/error.h"
+#include "model/block.h"
+#include "model/rope.h"
+#include "ops/linear/linear.h"
+#include "ops/rms_norm/rms_norm.h"
 #include "store/model_files.h"
 #include "store/stored_weights.h"
 #include "scratch.h"
@@ -51,11 +55,13 @@ class Retrofit : public ::testing::TestWithParam<FastStart> {};
 
 TEST_P(Retrofit, outputs_are_the_bases_while_the_context_fits_the_window_until_the_first_inner_step) {
   const Network base = plain_base(), model = retrofitted(base, small_options(GetParam()));
-  const Tensor tokens = random_tokens(base.config, 1, 20);
+  Tensor tokens = random_tokens(base.config, 1, 20);
+  tokens[0][0] = base.config.bos_id;
   const Tensor expected = scores(base, tokens, false), off = scores(model, tokens, false),
                on = scores(model, tokens, true);
   // Entry i scores token i + 1, from i + 1 tokens of context.
-  EXPECT_LT(max_difference(off.narrow(1, 0, 12), expected.narrow(1, 0, 12)), 1e-12);
+  EXPECT_LT(max_difference(off.narrow(1, 0, 11), expected.narrow(1, 0, 11)), 1e-12);
+  EXPECT_LT(max_difference(off.narrow(1, 11, 1), expected.narrow(1, 11, 1)), 1e-6) << "the sink, made in fp32";
   EXPECT_GT(max_difference(off.narrow(1, 12, 7), expected.narrow(1, 12, 7)), 1e-4) << "the window has an effect";
   EXPECT_LT(max_difference(on.narrow(1, 0, 8), expected.narrow(1, 0, 8)), 1e-12);
   EXPECT_GT(max_difference(on.narrow(1, 8, 4), expected.narrow(1, 8, 4)), 1e-6) << "the first inner step has an effect";
@@ -111,10 +117,68 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
   ModelConfig mixed = base;
   mixed.each_layer([](LayerSpec& layer, int64_t i) { layer.window = i % 2 ? LayerSpec::kFullAttention : 8; });
   const ModelConfig narrowed = retrofit_config(mixed, small_options(), "models/x");
-  for (int64_t i = 0; i < narrowed.num_layers; ++i) EXPECT_EQ(narrowed.layer(i).window, i % 2 ? 12 : 8);
+  for (int64_t i = 0; i < narrowed.num_layers; ++i) {
+    EXPECT_EQ(narrowed.layer(i).window, i % 2 ? 12 : 8);
+    EXPECT_EQ(narrowed.layer(i).sink, i % 2 == 1) << "a window that was made for the model lost no first token";
+  }
   const ModelConfig once = retrofit_config(base, small_options(), "models/x");
   EXPECT_THAT(error_of([&] { retrofit_config(once, small_options(), "models/x"); }),
               HasSubstr("has fast MLPs in its last 2 blocks already"));
+}
+
+/// Scores of `base` itself, in which every query sees window - 1 keys and the first one, always as far back as the
+/// window reaches.
+Tensor scores_with_sink(const Network& base, const Tensor& tokens, int64_t window) {
+  const ModelConfig& c = base.config;
+  const int64_t T = tokens.size(1), H = c.num_heads, G = c.num_kv_heads, d = c.head_dim;
+  const Tensor position = at::arange(T, at::kLong), frequency = rope_frequencies(c);
+  const auto table = [&](const Tensor& at) { return rope_table_at(c, at, frequency, at::kDouble); };
+  Tensor h = base.weights.embedding_VD.index_select(0, tokens[0]).view({1, 1, T, -1});
+  for (int64_t i = 0; i < c.num_layers; ++i) {
+    const BlockWeights& block = base.weights.blocks[static_cast<size_t>(i)];
+    const auto attend = [&](int64_t, const ops::Heads& now) {
+      const auto wide = [&](const Tensor& x) { return x[0][0].repeat_interleave(H / G, 1); };  // [T, H, d]
+      const Tensor x0 = ops::rms_norm(h, block.attn_norm_D, c.rms_eps).narrow(2, 0, 1);
+      const Tensor k0 = ops::linear(x0, block.attention.wqkv_CD).flatten().narrow(0, H * d, G * d).view({G, d});
+      // The first key as query p meets it: at position p - (window - 1).
+      const Tensor qkv =
+          at::cat(
+              {at::zeros({T, H * d}, at::kDouble), k0.flatten().expand({T, -1}), at::zeros({T, G * d}, at::kDouble)}, 1)
+              .view({1, 1, T, -1});
+      const Tensor first = wide(ops::split_heads(qkv, {}, {}, table(position - (window - 1)), {H, G, d}, 0).k_PBTGd);
+      const Tensor q = now.q_PBTHd[0][0], k = wide(now.k_PBTGd), v = wide(now.v_PBTGd);
+      const Tensor age = position.unsqueeze(1) - position;
+      const Tensor hidden = age.lt(0).logical_or(age.ge(window - 1)), gone = position.lt(window - 1).unsqueeze(0);
+      const Tensor s = at::cat({at::einsum("qhd,khd->hqk", {q, k}).masked_fill(hidden, -INFINITY),
+                                (q * first).sum(-1).t().masked_fill(gone, -INFINITY).unsqueeze(-1)},
+                               -1);
+      const Tensor p = (s / std::sqrt(static_cast<double>(d))).softmax(-1);
+      return at::einsum("hqk,khd->qhd", {p, at::cat({v, v.narrow(0, 0, 1)})}).view({1, 1, T, H, d});
+    };
+    h = mlp_step(c, block, mixer_step(c, block, h, {attend}, table(position), {}, i), {}, i);
+  }
+  const Tensor logits = ops::rms_norm(h, base.weights.final_norm_D, c.rms_eps)[0][0].matmul(base.weights.head().t());
+  return logits.log_softmax(-1).gather(1, tokens[0].unsqueeze(1).roll(-1)).neg().narrow(0, 0, T - 1).t();
+}
+
+TEST(RetrofitSink, is_the_first_tokens_key_at_the_windows_far_end) {
+  const Network base = plain_base(), model = retrofitted(base, small_options());
+  Tensor tokens = random_tokens(base.config, 1, 40);
+  tokens[0][0] = base.config.bos_id;
+  EXPECT_LT(max_difference(scores(model, tokens, false), scores_with_sink(base, tokens, 12)), 1e-5) << "sinks are fp32";
+  RetrofitOptions without = small_options();
+  without.sink = false;
+  EXPECT_GT(max_difference(scores(retrofitted(base, without), tokens, false), scores(model, tokens, false)), 1e-3);
+}
+
+TEST(RetrofitSink, is_kept_where_queries_have_neither_norms_nor_biases) {
+  ModelConfig c = plain_base().config;
+  EXPECT_TRUE(can_keep_sink(c, 0));
+  c.qk_norm = true;
+  EXPECT_FALSE(can_keep_sink(c, 0));
+  EXPECT_FALSE(retrofit_config(c, small_options(), "base").sink);
+  c.qk_norm = false, c.bos_id = -1;
+  EXPECT_FALSE(can_keep_sink(c, 0));
 }
 
 class Adapter : public ScratchTest {
@@ -142,9 +206,10 @@ void expect_same_weights(const Network& a, const Network& b) {
 TEST_F(Adapter, with_its_base_is_the_whole_model_and_holds_only_what_is_new) {
   expect_same_weights(load_model(dir_ / "adapter", at::kFloat), whole_);
   const formats::SafetensorsFile file(dir_ / "adapter" / "adapter.safetensors");
-  EXPECT_EQ(file.tensors().size(), 2 * 4 + 1u);  // norm, gate, up and down of two blocks, and the rates
+  // Norm, gate, up and down of two blocks, the rates, and the sinks' scores and values.
+  EXPECT_EQ(file.tensors().size(), 2 * 4 + 1 + 4 * 2u);
   for (const auto& [name, entry] : file.tensors())
-    EXPECT_TRUE(contains(name, "fast_mlp") || name == "model.inner_rate") << name;
+    EXPECT_TRUE(contains(name, "fast_mlp") || name == "model.inner_rate" || contains(name, ".sink.")) << name;
   fs::create_directories(dir_ / "moved");
   fs::rename(dir_ / "base", dir_ / "moved" / "base");
   fs::rename(dir_ / "adapter", dir_ / "moved" / "adapter");

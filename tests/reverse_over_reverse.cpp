@@ -38,11 +38,19 @@ Tensor attention(const ModelConfig& c, const LayerSpec& layer, const BlockWeight
   kv = kv.k.defined() ? Kv{at::cat({kv.k, k}), at::cat({kv.v, v})} : Kv{k, v};
   const int64_t groups = c.num_heads / c.num_kv_heads;
   const Tensor i = at::arange(first, first + x.size(0)).unsqueeze(1), j = at::arange(kv.k.size(0)).unsqueeze(0);
-  const Tensor hidden = j.gt(i).logical_or(j.le(i - layer.window));
+  const int64_t keys = layer.window - (layer.sink ? 1 : 0);
+  const Tensor hidden = j.gt(i).logical_or(j.le(i - keys));
   const Tensor s =
       at::einsum("qhd,khd->hqk", {q, kv.k.repeat_interleave(groups, 1)}) / std::sqrt(static_cast<double>(c.head_dim));
-  const Tensor p = s.masked_fill(hidden, -INFINITY).softmax(-1);
-  return at::einsum("hqk,khd->qhd", {p, kv.v.repeat_interleave(groups, 1)}).flatten(1).matmul(w.attention.wo_DC.t());
+  Tensor seen = s.masked_fill(hidden, -INFINITY), values = kv.v;
+  if (layer.sink) {
+    // One more key for queries that do not see the first one any more.
+    const Tensor sink = x.matmul(w.attention.sink_HD.t()).t().unsqueeze(-1).masked_fill(i.lt(keys), -INFINITY);
+    seen = at::cat({seen, sink}, -1);
+    values = at::cat({values, w.attention.sink_v_C.view({1, c.num_kv_heads, c.head_dim})});
+  }
+  const Tensor p = seen.softmax(-1);
+  return at::einsum("hqk,khd->qhd", {p, values.repeat_interleave(groups, 1)}).flatten(1).matmul(w.attention.wo_DC.t());
 }
 
 Tensor mlp(const Tensor& x, const Tensor& w13, const Tensor& w2) {

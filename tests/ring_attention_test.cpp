@@ -140,6 +140,40 @@ void expect_all_equal_windowed_attention(at::Device device) {
     }
 }
 
+/// A sequence whose tokens come one by one, at two places of a batch of which one lags behind.
+void expect_equals_windowed_attention_with_sink(at::ScalarType type, double tolerance) {
+  constexpr int64_t kWindow = 7, kSlots = 9, kTokens = 24, H = 4, G = 2, d = 16;
+  at::manual_seed(8);
+  const auto random = [&](at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble).to(type); };
+  const Tensor q = random({1, 1, kTokens, H, d}), k = random({1, 1, kTokens, G, d}), v = random({1, 1, kTokens, G, d});
+  const Tensor s = random({1, 1, kTokens, H}) * 2, sink_v = random({G, d});
+  const Tensor expected = ops::windowed_attention(q, k, v, {}, kWindow, 0.25, {s, sink_v})[0][0].to(at::kDouble);
+  const Tensor rings_k = at::full({2, kSlots, G, d}, NAN, type), rings_v = rings_k.clone();
+  for (int64_t p = 0; p < kTokens + 3; ++p) {
+    const std::vector<int64_t> at{p < kTokens ? p : -1, p - 3 >= 0 ? p - 3 : -1};
+    const Tensor position_B = at::tensor(at);
+    const auto both = [&](const Tensor& x) {
+      return at::stack({x[0][0][std::max<int64_t>(at[0], 0)], x[0][0][std::max<int64_t>(at[1], 0)]});
+    };
+    ops::ring_store(both(k), both(v), rings_k, rings_v, position_B);
+    const Tensor o =
+        ops::ring_attention(both(q), rings_k, rings_v, position_B, kWindow, 0.25, {both(s), sink_v, /*from=*/kWindow});
+    for (size_t b = 0; b < 2; ++b) {
+      SCOPED_TRACE(testing::Message() << "sequence " << b << " at " << at[b]);
+      const Tensor got = o[static_cast<int64_t>(b)].to(at::kDouble);
+      expect_close(got, at[b] < 0 ? at::zeros_like(got) : expected[at[b]], tolerance);
+    }
+  }
+}
+
+TEST(RingAttention, with_a_sink_equals_windowed_attention_with_one) {
+  expect_equals_windowed_attention_with_sink(at::kDouble, 1e-12);
+  on_every_instruction_set([] {
+    expect_equals_windowed_attention_with_sink(at::kFloat, 1e-5);
+    expect_equals_windowed_attention_with_sink(at::kBFloat16, 2e-2);
+  });
+}
+
 TEST(RingAttention, reference_equals_windowed_attention) {
   for (const Shape& s : kShapes) expect_equals_windowed_attention(s, {}, at::kDouble, 1e-12);
 }

@@ -153,7 +153,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Sessions,
                                            TinyShape{.tie = false, .post_norm = false},
                                            TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
                                            TinyShape{.layers = 4, .suffix = 2, .window = 40, .full = 3},
-                                           TinyShape{.delta = 1}, TinyShape{.suffix = 0, .delta = 1},
+                                           TinyShape{.layers = 4, .suffix = 3, .window = 5, .sink = true},
+                                           TinyShape{.window = 40, .chunk = 6, .sink = true}, TinyShape{.delta = 1},
+                                           TinyShape{.suffix = 0, .delta = 1},
                                            TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2},
                                            TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3}));
 

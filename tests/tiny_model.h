@@ -17,6 +17,7 @@ struct TinyShape {
   int64_t delta = 0;      // every so manieth layer has a Gated DeltaNet
   int64_t full = 0;       // every so manieth layer has full attention, or another window
   int64_t full_window = LayerSpec::kFullAttention;
+  bool sink = false;
 };
 
 inline ModelConfig tiny_config(const TinyShape& shape) {
@@ -46,6 +47,7 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
     layer.rotated = !this_one(shape.unrotated);
     if (this_one(shape.delta)) layer.mixer = MixerKind::gated_delta_net;
     if (this_one(shape.full)) layer.window = shape.full_window;
+    layer.sink = shape.sink && layer.mixer == MixerKind::attention;
   });
   return c;
 }
@@ -56,7 +58,8 @@ inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDou
   Weights w = initial_weights(model.config, seed);
   at::manual_seed(seed);
   visit_parameters(model.config, w, [](const std::string& name, Tensor& x, ParameterKind kind) {
-    if (kind == ParameterKind::norm || kind == ParameterKind::rate) x.add_(at::randn_like(x), 0.2);
+    if (kind == ParameterKind::norm || kind == ParameterKind::rate || name.ends_with("sink_v"))
+      x.add_(at::randn_like(x), 0.2);
     if (name.ends_with("A_log")) x.sub_(4);
   });
   model.weights = convert(model.config, w, type);

@@ -112,6 +112,7 @@ def main():
     options.add_argument("--tokens", type=int, default=96, help="at most so many an answer")
     options.add_argument("--read", type=int, default=2048, help="tokens read before the first question")
     options.add_argument("--seeds", type=int, default=5)
+    options.add_argument("--setting", action="append", help="temperature,top-p,penalty,window: this one of the table (several times: these)")
     options.add_argument("--work", type=pathlib.Path, help="where to keep what was measured (default: nowhere)")
     o = options.parse_args()
     program = Program(o.program, o.model)
@@ -124,7 +125,8 @@ def main():
         (folder / "next.txt").write_text(book[at : at + 4 * o.read])
         alone = kept(folder / "alone.json", lambda: program.held_out(folder / "book.memory", folder / "next.txt", folder))
         rows = {}
-        for setting in SETTINGS:
+        named = [tuple(float(x) for x in setting.split(",")) for setting in o.setting or []]
+        for setting in [s for s in SETTINGS if not named or s in named]:
             seeds = range(1, 1 + o.seeds) if setting[0] > 0 else [1]  # greedy is the same with all
             rows[setting] = [kept(folder / ("-".join(map(str, setting)) + f"-seed{seed}.json"),
                                   lambda setting=setting, seed=seed: measure(program, folder, setting, o.tokens, seed)) for seed in seeds]

@@ -46,6 +46,10 @@ void retrofit(const RetrofitCommand& o) {
               o.target.c_str(), with_commas(parameter_count(config) - parameter_count(base.config)).c_str(),
               with_commas(parameter_count(config)).c_str(), config.suffix_len, config.num_layers,
               with_commas(config.widest_window()).c_str(), with_commas(config.chunk).c_str());
+  int64_t sinks = 0;
+  for (int64_t i = 0; i < config.num_layers; ++i) sinks += config.layer(i).sink ? 1 : 0;
+  std::printf("%ld of %ld windows keep the first token's key%s\n", sinks, config.num_layers,
+              sinks == 0 && o.retrofit.sink ? " (models with norms of q or biases cannot; docs/retrofit.md)" : "");
   if (!o.full) std::printf("it refers to %s, which must stay where it is (base.json)\n", o.model.c_str());
 }
 
@@ -67,6 +71,7 @@ void add_retrofit_command(CLI::App& app) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
       ->default_str("copied");
+  command->add_flag("!--no-sink", r.sink, "Do not keep the first token's key in the windows");
   command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")
       ->check(without_sign())
       ->capture_default_str();

@@ -46,6 +46,8 @@ void positive(std::string_view where, const char* field, double value) {
 void validate_layer(const LayerSpec& l, std::string_view where) {
   require(l.window >= 1, "{}: 'sliding_window' is {}; it must be at least 1, or null for full attention", where,
           l.window);
+  require(!l.sink || (l.mixer == MixerKind::attention && l.window >= 2),
+          "{}: 'attention_sink' needs attention with a 'sliding_window' of at least 2", where);
   positive(where, "rope_theta", l.rope_theta);
   const RopeScaling& s = l.rope_scaling;
   require(std::isfinite(s.factor) && s.factor >= 1, "{}: rope_scaling: 'factor' is {}; it must be at least 1", where,

@@ -43,6 +43,7 @@ struct LayerSpec {
   RopeScaling rope_scaling;
   double attention_scale = 0;    // of q k; 0: 1 / sqrt(head_dim)
   double attention_softcap = 0;  // c tanh(q k / c); 0: none
+  bool sink = false;             // the window's last place is for a key of the layer's own, which stays
   bool qk_norm = true;           // RMSNorm of q and k, head by head
   bool qk_norm_whole = false;    // over all heads together in place of that
   bool qkv_bias = false, o_bias = false, mlp_bias = false;

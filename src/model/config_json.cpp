@@ -36,6 +36,7 @@ void layer_fields(Layer& l, const LayerSpec& usual, Visit& visit) {
   visit("rope_scaling", l.rope_scaling, usual.rope_scaling, Written::always);
   visit("attention_scale", l.attention_scale, usual.attention_scale, Written::unusual);
   visit("attention_softcap", l.attention_softcap, usual.attention_softcap, Written::unusual);
+  visit("attention_sink", l.sink, usual.sink, Written::unusual);
   visit("qk_norm", l.qk_norm, usual.qk_norm, Written::always);
   visit("qk_norm_whole", l.qk_norm_whole, usual.qk_norm_whole, Written::unusual);
   visit("attention_bias", l.qkv_bias, usual.qkv_bias, Written::always);

@@ -186,9 +186,11 @@ void TokenStep::step() {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
     const auto only = [](const Tensor& x_PBTHd) { return x_PBTHd.select(2, 0).select(0, 0); };
     ops::ring_store(only(now.k_PBTGd), only(now.v_PBTGd), ring.k_BCGd, ring.v_BCGd, position_B);
-    const int64_t window = std::min(c.layer(block).window, ring.slots());
-    const Tensor o_BHd =
-        ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B, window, attention_scale(c));
+    const int64_t keys = keys_of_window(c.layer(block));
+    ops::RingSink sink;
+    if (now.sink_PBTH.defined()) sink = {only(now.sink_PBTH), now.sink_v_Gd, keys};
+    const Tensor o_BHd = ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B,
+                                             std::min(keys, ring.slots()), attention_scale(c), sink);
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
   const auto recur = [&](int64_t block, const auto& run) {

@@ -2,12 +2,57 @@
 
 #include "base/error.h"
 #include "base/option_error.h"
+#include "model/block.h"
+#include "model/mixers/attention/attention.h"
+#include "model/rope.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace ingrain {
+
+namespace {
+
+/// A layer's sink: its score with a query q is q R(-distance) k / sqrt(d), with the key k of bos at position 0, which
+/// depends on nothing else. q = x wq, before its rotation: the score is a product with x.
+void set_sink(const ModelConfig& c, AttentionWeights& w, const ops::Heads& bos, double amplitude) {
+  const int64_t H = c.num_heads, G = c.num_kv_heads, d = c.head_dim;
+  const Tensor k_Hd = bos.k_PBTGd.view({G, d}).repeat_interleave(H / G, 0);
+  const Tensor wq_HdD = w.wqkv_CD.narrow(0, 0, H * d).view({H, d, c.hidden_size});
+  w.sink_HD = k_Hd.unsqueeze(1).bmm(wq_HdD).squeeze(1) * (attention_scale(c) * amplitude);
+  w.sink_v_C = bos.v_PBTGd.flatten().clone();
+}
+
+/// bos alone through the base, and from what its layers make of it their sinks. c: the retrofitted model's.
+void set_sinks(const Network& base, const ModelConfig& c, Weights& out) {
+  if (!std::any_of(c.layers.begin(), c.layers.end(), [](const LayerSpec& l) { return l.sink; }) && !c.sink) return;
+  const at::NoGradGuard no_grad;
+  Tensor h_PBTD = out.embedding_VD.narrow(0, c.bos_id, 1).view({1, 1, 1, -1});
+  for (int64_t i = 0; i < c.num_layers; ++i) {
+    BlockWeights& block = out.blocks[static_cast<size_t>(i)];
+    const Tensor back = at::full({1}, c.layer(i).sink ? -(c.layer(i).window - 1) : 0, at::kLong);
+    const ops::RopeTable rope = rope_table_at(c, back, rope_frequencies(c), at::kFloat);
+    const auto attend = [&](int64_t, const ops::Heads& bos) {
+      const double amplitude = std::hypot(rope.cos_TR[0][0].item<double>(), rope.sin_TR[0][0].item<double>());
+      if (c.layer(i).sink) set_sink(c, block.attention, bos, c.layer(i).rotated ? amplitude : 1);
+      return bos.v_PBTGd.repeat_interleave(c.num_heads / c.num_kv_heads, 3);  // it sees itself alone
+    };
+    const Carry alone{attend, [](int64_t, const auto& run) {
+                        RecurrentState state;
+                        return run(state);
+                      }};
+    h_PBTD = mlp_step(base.config, block, mixer_step(base.config, block, h_PBTD, alone, rope, {}, i), {}, i);
+  }
+}
+
+}  // namespace
+
+bool can_keep_sink(const ModelConfig& base, int64_t layer) {
+  const LayerSpec& l = base.layer(layer);
+  return l.mixer == MixerKind::attention && !l.qk_norm && !l.qkv_bias && base.bos_id >= 0;
+}
 
 ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, std::string_view where) {
   require(base.suffix_len == 0, "{}: has fast MLPs in its last {} blocks already; retrofit a model that has none",
@@ -31,8 +76,10 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
     fail_option("window", "is {}; {} was made for a window of {}", o.window, where, base.widest_window());
   if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr))
     fail_option("inner_lr", "is {}; it must be positive", o.inner_lr);
-  c.change_layers([&](LayerSpec& layer) { layer.window = std::min(layer.window, o.window); });
-  c.join_layers();
+  c.each_layer([&](LayerSpec& layer, int64_t i) {
+    layer.sink = layer.sink || (o.sink && o.window >= 2 && o.window < layer.window && can_keep_sink(base, i));
+    layer.window = std::min(layer.window, o.window);
+  });
   c.chunk = o.chunk;
   c.inner_lr = o.inner_lr;
   c.fast_post_norm = false;
@@ -44,6 +91,7 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
 Weights retrofit_weights(const Network& base, const ModelConfig& c, const RetrofitOptions& o) {
   const int64_t D = c.hidden_size, F = c.fast_mlp_size;
   Weights out = convert(base.config, base.weights, at::kFloat);
+  set_sinks(base, c, out);
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(o.seed);
   for (int64_t i = c.prefix_len(); i < c.num_layers; ++i) {
     BlockWeights& block = out.blocks[static_cast<size_t>(i)];

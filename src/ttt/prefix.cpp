@@ -29,7 +29,9 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
     const int64_t n = tokens_Bn.size(1), others = c.layer(block).window - 1;
     const ops::KvWindow fresh = kv.last(n), past = kv.before(n, others);
     kv.keep_last(others);
-    return attend_window(c, block, {now.q_PBTHd, fresh.k_BWGd.unsqueeze(0), fresh.v_BWGd.unsqueeze(0)}, past);
+    return attend_window(
+        c, block, {now.q_PBTHd, fresh.k_BWGd.unsqueeze(0), fresh.v_BWGd.unsqueeze(0), now.sink_PBTH, now.sink_v_Gd},
+        past);
   };
   const auto recur = [&](int64_t block, const auto& run) {
     LayerState& layer = layer_L[static_cast<size_t>(block)];

@@ -65,7 +65,8 @@ SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vecto
     out.kv_S1[s] = {now.k_PBTGd, now.v_PBTGd};
     if (in.own_S1.empty()) return attend_window(c, block, now, in.past_S1[s]);
     return attend_window(c, block,
-                         {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd)},
+                         {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd),
+                          now.sink_PBTH, now.sink_v_Gd},
                          in.past_S1[s]);
   };
   const auto recur = [&](int64_t block, const auto& run) { return run(out.state_S1[index(block)]); };

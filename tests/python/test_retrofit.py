@@ -44,7 +44,7 @@ def base(tmp_path):
     save_file({name: random_of.normal(1 if len(s) == 1 else 0, 0.2, s).astype("float32") for name, s in shapes.items()}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(CONFIG))
     numbers = random.Random(3)
-    (tmp_path / "tokens.bin").write_bytes(struct.pack("<4000H", *(numbers.randrange(2, 60) for _ in range(4000))))
+    (tmp_path / "tokens.bin").write_bytes(struct.pack("<4000H", 0, *(numbers.randrange(2, 60) for _ in range(3999))))
     (tmp_path / "run.toml").write_text(RUN)
     return folder
 

@@ -29,15 +29,16 @@ Tensor gemv_nt(const Tensor& a_BMK, const Tensor& b_BNK) {
 }
 
 Tensor gemv_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
-  TORCH_CHECK(a_BMK.dim() == 3 && b_BNK.dim() == 3 && a_BMK.size(-1) == b_BNK.size(-1) && gemv_fits(a_BMK, b_BNK) &&
-                  kernels(a_BMK).nt_shared,
+  TORCH_CHECK(a_BMK.dim() == 3 && b_BNK.dim() == 3 && a_BMK.size(-1) == b_BNK.size(-1) && gemv_fits(a_BMK, b_BNK),
               "gemv_nt_shared: rows ", a_BMK.scalar_type(), " ", a_BMK.sizes(), " on ", a_BMK.device(),
               " do not fit weights ", b_BNK.scalar_type(), " ", b_BNK.sizes());
   TORCH_CHECK(b_of_a_B.scalar_type() == at::kLong && b_of_a_B.dim() == 1 && b_of_a_B.size(0) == a_BMK.size(0) &&
                   b_of_a_B.is_contiguous() && b_of_a_B.device() == a_BMK.device(),
               "gemv_nt_shared: ", b_of_a_B.scalar_type(), " ", b_of_a_B.sizes(),
               " must say of each batch entry whose weights it meets");
-  return kernels(a_BMK).nt_shared(a_BMK, b_BNK, b_of_a_B);
+  if (kernels(a_BMK).nt_shared) return kernels(a_BMK).nt_shared(a_BMK, b_BNK, b_of_a_B);
+  const Tensor c_BMN = gemv_nt(a_BMK, b_BNK.index_select(0, b_of_a_B.clamp_min(0)));
+  return c_BMN.masked_fill_(b_of_a_B.lt(0).view({-1, 1, 1}), 0);
 }
 
 }  // namespace ingrain::ops

@@ -15,7 +15,7 @@ Tensor gemv_nt(const Tensor& a_BMK, const Tensor& b_BNK);
 
 /// The same with a leading batch axis, where entry i of a meets entry b_of_a[i] of b, read once for all who share it; a
 /// negative one: none, and the result is 0. No result depends on who shares. b_of_a: [B] int64, contiguous, looked up
-/// whenever the kernel runs. On the CPU.
+/// whenever the kernel runs, on the device of the others. A backend without such a kernel copies what is shared.
 Tensor gemv_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B);
 
 struct GemvKernels {

@@ -25,8 +25,8 @@ struct HeadsFunction : torch::autograd::Function<HeadsFunction> {
     ctx->saved_data["shape"] = std::vector<int64_t>{shape.q_heads, shape.kv_heads, shape.head_dim};
     ctx->saved_data["eps"] = eps;
     ctx->set_materialize_grads(false);
-    auto [q, k, v] = qkv_rope_kernels(qkv_PBTC).forward(qkv_PBTC, q_norm, k_norm, rope, shape, eps);
-    return {q, k, v};
+    const Heads heads = qkv_rope_kernels(qkv_PBTC).forward(qkv_PBTC, q_norm, k_norm, rope, shape, eps);
+    return {heads.q_PBTHd, heads.k_PBTGd, heads.v_PBTGd};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -74,8 +74,8 @@ Heads split_heads(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& 
   // A token a sequence, each at its own position: to the kernels one sequence of so many tokens.
   if (qkv_PBTC.dim() == 4 && qkv_PBTC.size(2) == 1 && qkv_PBTC.size(1) > 1 && rope.cos_TR.dim() == 2 &&
       rope.cos_TR.size(0) == qkv_PBTC.size(1)) {
-    const auto [q, k, v] = split_heads(qkv_PBTC.transpose(1, 2), q_norm_d, k_norm_d, rope, shape, eps);
-    return {q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)};
+    const Heads heads = split_heads(qkv_PBTC.transpose(1, 2), q_norm_d, k_norm_d, rope, shape, eps);
+    return {heads.q_PBTHd.transpose(1, 2), heads.k_PBTGd.transpose(1, 2), heads.v_PBTGd.transpose(1, 2)};
   }
   check(qkv_PBTC, q_norm_d, k_norm_d, rope, shape);
   if (!needs_graph(qkv_PBTC, q_norm_d, k_norm_d))

@@ -25,6 +25,7 @@ struct HeadShape {
 
 struct Heads {
   Tensor q_PBTHd, k_PBTGd, v_PBTGd;
+  Tensor sink_PBTH = {}, sink_v_Gd = {};  // attention's sink (ops::Sink); split_heads() leaves it undefined
 };
 
 /// qkv: [P, B, T, (H + 2G) d] contiguous, q | k | v. q_norm, k_norm: [d], fp32 (fp64), or both undefined for no norm.

@@ -29,7 +29,7 @@ void ring_attention_rows(const OpsRows& to) {
              const Tensor q = in.random({B, s.H, s.d}), k = ring(in), v = ring(in);
              return of_kernels(q, ring_reference, ring_cpu, ring_cuda,
                                [=, newest_B = positions(in)](const auto& kernels) {
-                                 kernels.attend(q, k, v, newest_B, s.window, scale);
+                                 kernels.attend(q, k, v, newest_B, s.window, scale, {});
                                });
            });
     to.add(

@@ -5,6 +5,7 @@
 #include <ATen/ceil_div.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace ingrain::ops {
@@ -46,9 +47,35 @@ DecodeAttention seen_by(DecodeAttention shape, const Ring& ring, int64_t sequenc
   return shape;
 }
 
+/// o, of the window's keys alone, becomes that of them and the sink.
+template <class T>
+void join_sink(const RingSink& sink, const Tensor& position_B, const Tensor& lse_BH, const Tensor& o_BHd) {
+  const Tensor s = sink.s_BH.contiguous(), v = sink.v_Gd.contiguous();
+  const int64_t heads = o_BHd.size(1), groups = heads / v.size(0), d = o_BHd.size(2), from = sink.from;
+  const auto *const scores = s.const_data_ptr<T>(), *const value = v.const_data_ptr<T>();
+  const auto* const position = position_B.const_data_ptr<int64_t>();
+  const auto* const lse = lse_BH.const_data_ptr<float>();
+  auto* const o = o_BHd.data_ptr<T>();
+  cpu::parallel(
+      {s, v, position_B, lse_BH, o_BHd}, o_BHd.size(0), cpu::grain(heads * d), [=](int64_t begin, int64_t end) {
+        for (int64_t b = begin; b < end; ++b) {
+          if (position[b] < from) continue;
+          for (int64_t h = b * heads; h < (b + 1) * heads; ++h) {
+            const float p = 1 / (1 + std::exp(lse[h] - static_cast<float>(scores[h])));
+            const T* const v_h = value + h % heads / groups * d;
+            for (int64_t i = 0; i < d; ++i) {
+              T& o_i = o[h * d + i];
+              o_i =
+                  static_cast<T>(static_cast<float>(o_i) + p * (static_cast<float>(v_h[i]) - static_cast<float>(o_i)));
+            }
+          }
+        }
+      });
+}
+
 Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B, int64_t window,
-              double scale) {
-  if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale);
+              double scale, const RingSink& sink) {
+  if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale, sink);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
   const DecodeAttention shape{.type = q.scalar_type(),
@@ -69,7 +96,11 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
                         position_B](int64_t sequence) {  // holds the tensors that the ring points at
     return seen_by(shape, ring, sequence, static_cast<const char*>(q.const_data_ptr()));
   };
-  decode_attention(batch, parts, 1, call_of, o, Tensor());
+  const Tensor lse = sink.defined() ? at::empty({batch, q.size(1)}, at::kFloat) : Tensor();
+  decode_attention(batch, parts, 1, call_of, o, lse);
+  if (sink.defined())
+    q.scalar_type() == at::kFloat ? join_sink<float>(sink, position_B, lse, o)
+                                  : join_sink<c10::BFloat16>(sink, position_B, lse, o);
   return o;
 }
 

@@ -10,9 +10,9 @@ namespace ingrain::ops {
 namespace {
 
 Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B, int64_t window,
-              double scale) {
-  if (q_BHd.size(2) > cuda::kLargestRingHead || k_BCGd.size(1) > std::numeric_limits<int32_t>::max())
-    return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale);
+              double scale, const RingSink& sink) {
+  if (sink.defined() || q_BHd.size(2) > cuda::kLargestRingHead || k_BCGd.size(1) > std::numeric_limits<int32_t>::max())
+    return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale, sink);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
   const int64_t kv_heads = k_BCGd.size(2), d = q.size(2);

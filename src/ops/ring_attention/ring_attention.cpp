@@ -26,14 +26,19 @@ void check_ring(const char* operation, const Tensor& x, const Tensor& k_BCGd, co
 }  // namespace
 
 Tensor ring_attention(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B,
-                      int64_t window, double scale) {
+                      int64_t window, double scale, const RingSink& sink) {
   check_ring("ring_attention", q_BHd, k_BCGd, v_BCGd, position_B);
   TORCH_CHECK(k_BCGd.size(2) > 0 && q_BHd.size(1) % k_BCGd.size(2) == 0, "ring_attention: ", q_BHd.size(1),
               " heads cannot share ", k_BCGd.size(2), " heads of keys evenly");
   TORCH_CHECK(window >= 1 && window <= k_BCGd.size(1), "ring_attention: a window of ", window,
               " needs a ring of as many slots, not ", k_BCGd.size(1));
+  TORCH_CHECK(!sink.defined() || (sink.v_Gd.defined() && sink.s_BH.sizes() == q_BHd.sizes().slice(0, 2) &&
+                                  sink.v_Gd.sizes() == k_BCGd.sizes().slice(2) && alike(sink.s_BH, q_BHd) &&
+                                  alike(sink.v_Gd, q_BHd) && sink.from >= 0),
+              "ring_attention: a sink needs a score for every query ", q_BHd.sizes(), " and a value like a slot of ",
+              k_BCGd.sizes(), ", of their type and on their device");
   const at::NoGradGuard no_grad;
-  return ring_kernels(q_BHd).attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale);
+  return ring_kernels(q_BHd).attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale, sink);
 }
 
 void ring_store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,

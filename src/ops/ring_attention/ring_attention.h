@@ -11,11 +11,18 @@
 
 namespace ingrain::ops {
 
-/// What the newest token sees: itself and the window - 1 positions before it, as far as there are any. Its own key must
-/// be in its slot. q: [B, H, d], H a multiple of G; 1 <= window <= C; scale multiplies q k. Returns o like q. Scores
-/// and sums in fp32. Slots that are not seen may hold anything, NaN too.
+/// A key that stays, as windowed_attention's: seen from position `from` on.
+struct RingSink {
+  Tensor s_BH, v_Gd;
+  int64_t from = 0;
+  bool defined() const { return s_BH.defined(); }
+};
+
+/// What the newest token sees: itself and the window - 1 positions before it, as far as there are any, and the sink.
+/// Its own key must be in its slot. q: [B, H, d], H a multiple of G; 1 <= window <= C; scale multiplies q k. Returns o
+/// like q. Scores and sums in fp32. Slots that are not seen may hold anything, NaN too.
 Tensor ring_attention(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B,
-                      int64_t window, double scale);
+                      int64_t window, double scale, const RingSink& sink = {});
 
 /// Writes the newest token's key and value [B, G, d] to their slot.
 void ring_store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
@@ -23,7 +30,7 @@ void ring_store(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, 
 
 struct RingKernels {
   Tensor (*attend)(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, const Tensor& position_B,
-                   int64_t window, double scale);
+                   int64_t window, double scale, const RingSink& sink);
   void (*store)(const Tensor& k_BGd, const Tensor& v_BGd, const Tensor& k_BCGd, const Tensor& v_BCGd,
                 const Tensor& position_B);
 };

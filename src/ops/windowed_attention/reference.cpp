@@ -60,18 +60,21 @@ struct Inputs {
 Tensor times_transposed(const Tensor& a, const Tensor& b) { return a.matmul(b.transpose(-1, -2)); }
 Tensor transposed_times(const Tensor& a, const Tensor& b) { return a.transpose(-1, -2).matmul(b); }
 
-/// p = softmax(s), and in the dual case the tangent of the scores and its mean under p.
+/// p = softmax(s), and in the dual case the tangent of the scores and its mean under p; the log of the softmax's sum.
 struct Scores {
-  Tensor p, ds, r;
+  Tensor p, ds, r, lse;
 };
 
-Scores scores(const Tile& t, double scale) {
+/// sums: those of a softmax over more keys than the tile's, [P, B, H, Q, 1]; undefined: over these.
+Scores scores(const Tile& t, double scale, const Tensor& sums_P = {}) {
   Scores out;
-  const Tensor s = times_transposed(t.q_BHQd, t.k_BHKd) * scale;
-  out.p = s.masked_fill(t.hidden_QK, -std::numeric_limits<double>::infinity()).softmax(-1);
+  const Tensor s = (times_transposed(t.q_BHQd, t.k_BHKd) * scale)
+                       .masked_fill_(t.hidden_QK, -std::numeric_limits<double>::infinity());
+  out.lse = sums_P.defined() ? primal(sums_P) : s.logsumexp(-1, /*keepdim=*/true);
+  out.p = sums_P.defined() ? (s - out.lse).exp() : s.softmax(-1);
   if (t.dq_BHQd.defined()) {
     out.ds = (times_transposed(t.dq_BHQd, t.k_BHKd) + times_transposed(t.q_BHQd, t.dk_BHKd)) * scale;
-    out.r = (out.p * out.ds).sum(-1, /*keepdim=*/true);
+    out.r = sums_P.defined() ? tangent(sums_P) : (out.p * out.ds).sum(-1, /*keepdim=*/true);
   }
   return out;
 }
@@ -81,37 +84,49 @@ AttentionKernels::Output forward(const Tensor& q_PBTHd, const Tensor& k_PBTGd, c
   const Inputs in(q_PBTHd, k_PBTGd, v_PBTGd, past, window);
   const Tensor o_PBTHd = at::empty_like(q_PBTHd);
   const Tensor o_P = o_PBTHd.transpose(2, 3);
+  const Tensor stats_P = at::empty({planes(o_P), o_P.size(1), o_P.size(2), o_P.size(3), 1}, in.q_P.options());
   for (int64_t first = 0; first < q_PBTHd.size(2); first += kTileQueries) {
     const Tile t = in.tile(first);
     const Scores s = scores(t, scale);
     const Tensor p = s.p.to(q_PBTHd.scalar_type()).to(s.p.scalar_type());  // weights are rounded like activations
     primal(o_P).narrow(2, first, t.queries).copy_(p.matmul(t.v_BHKd));
+    primal(stats_P).narrow(2, first, t.queries).copy_(s.lse);
     if (is_dual(o_P)) {
+      tangent(stats_P).narrow(2, first, t.queries).copy_(s.r);
       const Tensor dp = s.p * (s.ds - s.r);
       tangent(o_P).narrow(2, first, t.queries).copy_(dp.matmul(t.v_BHKd) + s.p.matmul(t.dv_BHKd));
     }
   }
-  return {o_PBTHd, Tensor()};
+  return {o_PBTHd, stats_P.squeeze(-1)};
 }
 
 AttentionKernels::Gradients backward(const Tensor& go_PBTHd, const Tensor& q_PBTHd, const Tensor& k_PBTGd,
-                                     const Tensor& v_PBTGd, const KvWindow& past, const AttentionKernels::Output&,
-                                     int64_t window, double scale, bool want_past) {
+                                     const Tensor& v_PBTGd, const KvWindow& past,
+                                     const AttentionKernels::Output& output, int64_t window, double scale,
+                                     bool want_past) {
   const Inputs in(q_PBTHd, k_PBTGd, v_PBTGd, past, window);
   const Tensor go_P = go_PBTHd.to(in.q_P.scalar_type()).transpose(2, 3);
   const Tensor gq_P = at::zeros_like(in.q_P), gk_P = at::zeros_like(in.k_P), gv_P = at::zeros_like(in.v_P);
+  const Tensor o_P = output.with_sink ? output.o_PBTHd.to(in.q_P.scalar_type()).transpose(2, 3) : Tensor();
   for (int64_t first = 0; first < q_PBTHd.size(2); first += kTileQueries) {
     const Tile t = in.tile(first);
     const auto queries = [&](const Tensor& x) { return x.narrow(2, first, t.queries); };
     const auto keys = [&](const Tensor& x) { return x.narrow(2, t.first_key, t.keys); };
-    const auto [p, ds, r] = scores(t, scale);
+    const Tensor sums = output.with_sink ? output.stats.unsqueeze(-1).narrow(3, first, t.queries) : Tensor();
+    const auto [p, ds, r, lse] = scores(t, scale, sums);
     const Tensor go = queries(primal(go_P));
+    // The means under p that the softmax takes out of cotangents. Of a softmax over more keys than are here, they come
+    // from its outputs: <p, go v> = <go, o>.
+    const auto dot = [](const Tensor& a, const Tensor& b) { return (a * b).sum(-1, /*keepdim=*/true); };
+    Tensor mean_gp = output.with_sink ? dot(go, queries(primal(o_P))) : Tensor();
     Tensor gp = times_transposed(go, t.v_BHKd);
     keys(primal(gv_P)).add_(transposed_times(p, go));
     if (go_P.size(0) == 2) {
       // dp = p (ds - r) with r = <p, ds>; c is the cotangent of dp, and <p, c> is taken out of it by the softmax.
       const Tensor gdo = queries(tangent(go_P));
-      const Tensor c = times_transposed(gdo, t.v_BHKd), p_c = (p * c).sum(-1, /*keepdim=*/true);
+      const Tensor c = times_transposed(gdo, t.v_BHKd);
+      const Tensor p_c = output.with_sink ? dot(gdo, queries(primal(o_P))) : dot(p, c);
+      if (output.with_sink) mean_gp = mean_gp + dot(gdo, queries(tangent(o_P))) - p_c * r;
       gp = gp + times_transposed(gdo, t.dv_BHKd) + c * (ds - r) - p_c * ds;
       keys(primal(gv_P)).add_(transposed_times(p * (ds - r), gdo));
       keys(tangent(gv_P)).add_(transposed_times(p, gdo));
@@ -121,7 +136,7 @@ AttentionKernels::Gradients backward(const Tensor& go_PBTHd, const Tensor& q_PBT
       keys(primal(gk_P)).add_(transposed_times(gds, t.dq_BHQd));
       keys(tangent(gk_P)).add_(transposed_times(gds, t.q_BHQd));
     }
-    const Tensor gs = p * (gp - (p * gp).sum(-1, /*keepdim=*/true)) * scale;
+    const Tensor gs = p * (gp - (output.with_sink ? mean_gp : dot(p, gp))) * scale;
     queries(primal(gq_P)).add_(gs.matmul(t.k_BHKd));
     keys(primal(gk_P)).add_(transposed_times(gs, t.q_BHQd));
   }

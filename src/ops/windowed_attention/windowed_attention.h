@@ -12,18 +12,31 @@ struct KvWindow {
   int64_t length() const { return k_BWGd.defined() ? k_BWGd.size(1) : 0; }
 };
 
-/// Query i of the T tokens (which follow the W past ones) sees itself and the window - 1 positions before it.
-/// q: [P, B, T, H, d]; k, v: [P, B, T, G, d], H a multiple of G (grouped queries), all contiguous; past: [B, W, G, d].
+/// What a query sees besides its window, once that no longer reaches back to the first key: a key that stays.
+/// Undefined: none.
+struct Sink {
+  Tensor s_PBTH;  // its score with every query, already scaled
+  Tensor v_Gd;    // its value, the same for all
+  bool defined() const { return s_PBTH.defined(); }
+};
+
+/// Query i of the T tokens (which follow the W past ones) sees itself and the window - 1 positions before it; if there
+/// are more than these, the sink, too.
+/// q: [P, B, T, H, d]; k, v: [P, B, T, G, d], H a multiple of G (grouped queries), all contiguous; past: [B, W, G, d];
+/// sink: [P, B, T, H] and [G, d]. W counts as far as the window goes: min(W, window) past keys are enough to tell.
 /// window >= 1. scale, positive, multiplies q k. Returns o like q. Scores and sums in fp32, in bf16 p may be rounded
-/// before its product with v; never stores more scores than a tile's. Differentiable once in q, k, v and past. Throws
-/// c10::Error where shapes, types, devices, window or scale do not fit.
+/// before its product with v; never stores more scores than a tile's. Differentiable once in q, k, v, past and sink.
+/// Throws c10::Error where shapes, types, devices, window or scale do not fit.
 Tensor windowed_attention(const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& past,
-                          int64_t window, double scale);
+                          int64_t window, double scale, const Sink& sink = {});
 
 struct AttentionKernels {
   struct Output {
     Tensor o_PBTHd;
-    Tensor stats;  // whatever this backend's backward wants besides o; may be undefined
+    // Of every softmax, [planes, B, H, T] fp32 (fp64): the log of its sum, and that one's tangent. [B, H, T] where a
+    // library's kernel gives the first alone.
+    Tensor stats;
+    bool with_sink = false;  // o and stats are those of more keys than backward() is given
   };
   Output (*forward)(const Tensor& q_PBTHd, const Tensor& k_PBTGd, const Tensor& v_PBTGd, const KvWindow& past,
                     int64_t window, double scale);

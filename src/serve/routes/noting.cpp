@@ -58,6 +58,19 @@ std::string note_conversation(Notepad& notes, const std::string& memory, const J
   return names.back();
 }
 
+/// Who asks the same again is not answered by his question.
+std::vector<Passage> best_passages(const Notepad& notes, const std::string& set, const std::string& question,
+                                   int64_t most) {
+  std::vector<Passage> out;
+  for (Passage& passage : notes.search(set, question, 4 * most)) {
+    const bool said = passage.text == question || std::any_of(out.begin(), out.end(), [&](const Passage& other) {
+                        return other.text == passage.text;
+                      });
+    if (!said && static_cast<int64_t>(out.size()) < most) out.push_back(std::move(passage));
+  }
+  return out;
+}
+
 }  // namespace
 
 Json look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
@@ -74,7 +87,7 @@ Json look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
     question = &messages.back()["content"].get_ref<std::string&>();
   }
   if (question == nullptr || set.empty()) return Json::array();
-  const auto found = notes->search(set, *question, ask.notepad.passages);
+  const std::vector<Passage> found = best_passages(*notes, set, *question, ask.notepad.passages);
   Json out = Json::array();
   for (const Passage& passage : found)
     out.push_back(

@@ -10,6 +10,10 @@ std::span<const Parameter> attention_parameters();
 /// 1 / sqrt(head_dim).
 double attention_scale(const ModelConfig& config);
 
+/// How many keys a query sees that move on with it. A sink is one of the window's: once the window has left a text's
+/// first token, it stands in that one's place.
+int64_t keys_of_window(const LayerSpec& layer);
+
 /// A layer's ordinary way to attend. past: the layer's window - 1 positions before, or fewer at the start.
 Tensor attend_window(const ModelConfig& config, int64_t layer, const ops::Heads& now, const ops::KvWindow& past);
 

@@ -14,6 +14,10 @@ int64_t d(const ModelConfig& c) { return c.head_dim; }
 bool qkv_bias(const ModelConfig& c, int64_t layer) {
   return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).qkv_bias;
 }
+int64_t H(const ModelConfig& c) { return c.num_heads; }
+bool sink(const ModelConfig& c, int64_t layer) {
+  return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).sink;
+}
 bool qk_norm(const ModelConfig& c, int64_t layer) {
   return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).qk_norm;
 }
@@ -63,6 +67,22 @@ constexpr Parameter kRows[] = {
      has_mixer<MixerKind::attention>,
      Q,
      {{{"self_attn.o_proj.weight", "attn_output.weight", "seq_modeling_block.wo.weight", hidden_size}}}},
+    {"sink",
+     of<&A::sink_HD>,
+     ParameterKind::matrix,
+     Step::mixer,
+     false,
+     sink,
+     hidden_size,
+     {{{"self_attn.sink.weight", "", "", H}}}},
+    {"sink_v",
+     of<&A::sink_v_C>,
+     ParameterKind::bias,
+     Step::mixer,
+     false,
+     sink,
+     nullptr,
+     {{{"self_attn.sink.value", "", "", KV}}}},
 };
 
 }  // namespace attention_rows
