@@ -62,7 +62,7 @@ class SqliteRecords : public Records {
     const std::scoped_lock lock(mutex_);
     Transaction transaction(db_);
     if (!held.name.empty() && !db_.query("SELECT 1 FROM leases WHERE name = ?1 AND holder = ?2 AND ends > ?3",
-                                         held.name, held.holder, unix_seconds())
+                                         held.name, held.holder, unix_time())
                                    .step())
       throw LeaseLost(lease_lost_text(held));
     for (const StateRow& state : states) put_state(state);
@@ -197,7 +197,7 @@ class SqliteRecords : public Records {
   bool renew(const Lease& held, double seconds) override {
     const std::scoped_lock lock(mutex_);
     const NotSynced quick(db_);
-    const double now = unix_seconds();
+    const double now = unix_time();
     db_.query("UPDATE leases SET ends = max(ends, ?3) WHERE name = ?1 AND holder = ?2 AND ends > ?4", held.name,
               held.holder, now + seconds, now)
         .run();
