@@ -18,11 +18,11 @@ constexpr const char* kTexts = R"({
     "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
   "AnswerSchema": {"description": "A JSON Schema; much more of it is supported than is said here: docs/serving-json.md",
     "anyOf": [
-      {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
-        "type": {"const": "object"}, "title": {}, "description": {}, "properties": {"type": "object", "maxProperties": 8,
-          "additionalProperties": {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+      {"type": "object", "additionalProperties": false, "properties": {
+        "type": {"const": "object"}, "title": {}, "description": {}, "properties": {"type": "object",
+          "additionalProperties": {"type": ["object", "boolean"], "additionalProperties": false, "properties": {
             "type": {"enum": ["string", "integer", "number", "boolean", "null"]}, "title": {}, "description": {}}}}}},
-      {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
+      {"type": "object", "additionalProperties": false, "properties": {
         "type": {"enum": ["string", "integer", "number", "boolean", "null"]}, "title": {}, "description": {}}}]},
   "ChatFormat": {"anyOf": [
     {"type": "null"},
@@ -146,7 +146,7 @@ constexpr const char* kOthers = R"({
       {"required": ["response"], "properties": {"response": {"type": "string", "minLength": 1}, "from": {"type": "null"}}}]},
   "NewMemoryForm": {"type": "object", "additionalProperties": false, "required": ["text"],
     "description": "Also, as parts: file (texts, several times), memory (a memory file), from, response.", "properties": {
-    "name": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]+$"},
+    "name": {"type": "string", "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]*$"},
     "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false", "1", "0"]}}},
   "MoreText": {"type": "object", "additionalProperties": false, "required": ["text"], "properties": {
     "text": {"type": "string", "minLength": 1}, "stream": {"type": ["boolean", "null"]}}},

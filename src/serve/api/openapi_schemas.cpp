@@ -2,6 +2,8 @@
 #include "serve/api/openapi.h"
 #include "serve/api/openapi_schemas.h"
 
+#include <algorithm>
+
 namespace ingrain::serve::api {
 namespace {
 
@@ -25,8 +27,7 @@ constexpr const char* kCommonFields = R"({
 
 constexpr const char* kOpenAiFields = R"({
   "stop": {"$ref": "#/components/schemas/Stop"},
-  "logit_bias": {"type": ["object", "null"], "propertyNames": {"pattern": "^[0-9]{1,9}$"},
-                 "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}},
+  "logit_bias": {"$ref": "#/components/schemas/LogitBias"},
   "user": {}
 })";
 
@@ -140,6 +141,10 @@ void add_of_model(Json& out, const OpenApiOf& of) {
   out["Tokens"] = {{"type", "array"},
                    {"minItems", 1},
                    {"items", {{"type", "integer"}, {"minimum", 0}, {"maximum", of.vocab_size - 1}}}};
+  const size_t digits = std::to_string(of.vocab_size - 1).size();  // all ids of one digit less are the model's
+  out["LogitBias"] = Json::parse(R"({"type": ["object", "null"], "description": "Keys are token ids of the model.",
+    "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}})");
+  out["LogitBias"]["propertyNames"] = {{"pattern", fmt::format("^[0-9]{{1,{}}}$", std::max<size_t>(digits, 2) - 1)}};
   const Json none = {{"type", {"array", "null"}}, {"maxItems", 0}};  // the model has no form of calling them
   const Json tools = {{"type", {"array", "null"}}, {"maxItems", 128}, {"items", {{"type", "object"}}}};
   out["Tools"] = out["AnthropicTools"] = of.tools ? tools : none;
