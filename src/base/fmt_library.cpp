@@ -1,5 +1,5 @@
-// fmt's own functions, compiled here once. torch's folder holds fmt's headers without a library; header-only, every file that
-// formats a text compiles them again, three seconds of processor time each (fmt 12.1, GCC 12).
+// fmt's own functions, compiled here once. torch's folder holds fmt's headers without a library; header-only, every
+// file that formats a text compiles them again, three seconds of processor time each (fmt 12.1, GCC 12).
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
@@ -11,5 +11,5 @@ template FMT_API auto thousands_sep_impl(locale_ref) -> thousands_sep_result<cha
 template FMT_API auto thousands_sep_impl(locale_ref) -> thousands_sep_result<wchar_t>;
 template FMT_API auto decimal_point_impl(locale_ref) -> char;
 template FMT_API auto decimal_point_impl(locale_ref) -> wchar_t;
-} // namespace detail
+}  // namespace detail
 FMT_END_NAMESPACE

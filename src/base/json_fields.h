@@ -51,9 +51,7 @@ class BasicField {
   const std::string& path() const { return path_; }
   /// "FILE: field 'a.b'", for errors of one's own.
   std::string name() const { return source_->describe(path_); }
-  [[noreturn]] void refuse(const std::string& reason) const {
-    std::rethrow_exception(source_->refusal(path_, reason));
-  }
+  [[noreturn]] void refuse(const std::string& reason) const { std::rethrow_exception(source_->refusal(path_, reason)); }
 
   // Of a value; each refuses what is something else or out of its bounds.
   std::string string() const;
@@ -73,9 +71,7 @@ class BasicField {
   BasicField at(std::string_view key) const;
   /// A member that was found by going through all of them.
   BasicField member(std::string_view key, const Json& value) const { return BasicField(value, source_, path(key)); }
-  [[noreturn]] void missing(std::string_view key) const {
-    std::rethrow_exception(source_->absence(path(key)));
-  }
+  [[noreturn]] void missing(std::string_view key) const { std::rethrow_exception(source_->absence(path(key))); }
   std::optional<std::string> string(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<int64_t> integer(std::string_view key, int64_t least, int64_t greatest) const;

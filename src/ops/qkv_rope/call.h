@@ -15,9 +15,9 @@ struct HeadsCall {
   const float *cos, *sin;        // [tokens, head_dim / 2]
   bool interleaved;
   float eps;
-  const void* qkv;             // [planes, rows, width()]
-  void* parts[3] = {};         // [planes, rows, heads, head_dim]: q, k, v. In a backward their gradients, null where zero
-  void* gqkv = nullptr;        // backward only
+  const void* qkv;       // [planes, rows, width()]
+  void* parts[3] = {};   // [planes, rows, heads, head_dim]: q, k, v. In a backward their gradients, null where zero
+  void* gqkv = nullptr;  // backward only
   float* partial_g = nullptr;  // of a GPU's backward, [slices, 2, head_dim]: the norms' gradients; null: not wanted
   int64_t slices = 0;          // of a GPU: blocks of a backward
 

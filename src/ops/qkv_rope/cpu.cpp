@@ -160,7 +160,7 @@ void HeadsForward(const HeadsCall& call, int64_t begin, int64_t end) {
 }
 void HeadsBackward(const HeadsCall& call, int64_t begin, int64_t end, float* g_norms) {
   call.type == Number::fp32 ? BackwardAs<float>(call, begin, end, g_norms)
-                          : BackwardAs<BFloat16>(call, begin, end, g_norms);
+                            : BackwardAs<BFloat16>(call, begin, end, g_norms);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE

@@ -25,20 +25,9 @@ struct Operands {
   HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     TORCH_CHECK(qkv.numel() / (planes(qkv) * shape.head_dim) < int64_t{1} << 31,
                 "split_heads: 2^31 heads of tokens are too many for one call");
-    return {cuda::number(qkv),
-            planes(qkv),
-            qkv.size(1) * qkv.size(2),
-            qkv.size(2),
-            shape.q_heads,
-            shape.kv_heads,
-            shape.head_dim,
-            cuda::floats(q_norm),
-            cuda::floats(k_norm),
-            cuda::floats(cos),
-            cuda::floats(sin),
-            rope.interleaved,
-            static_cast<float>(eps),
-            qkv.const_data_ptr()};
+    return {cuda::number(qkv), planes(qkv),      qkv.size(1) * qkv.size(2), qkv.size(2),          shape.q_heads,
+            shape.kv_heads,    shape.head_dim,   cuda::floats(q_norm),      cuda::floats(k_norm), cuda::floats(cos),
+            cuda::floats(sin), rope.interleaved, static_cast<float>(eps),   qkv.const_data_ptr()};
   }
 };
 

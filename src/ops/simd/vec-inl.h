@@ -20,10 +20,10 @@
 #ifdef HWY_TARGET_STR_AVX3_DL
 #define HWY_TARGET_STR HWY_TARGET_STR_AVX3_DL ",avx512bf16"
 #else  // Highway 1.0.3 gives it no name: what it says itself, as its functions must fit into ours
-#define HWY_TARGET_STR                                                                \
-  HWY_TARGET_STR_AVX3                                                                 \
-      ",vpclmulqdq,avx512vbmi,avx512vbmi2,vaes,avxvnni,avx512bitalg,avx512vpopcntdq," \
-      "avx512vnni,avx512bf16"
+#define HWY_TARGET_STR                                                            \
+  HWY_TARGET_STR_AVX3                                                             \
+  ",vpclmulqdq,avx512vbmi,avx512vbmi2,vaes,avxvnni,avx512bitalg,avx512vpopcntdq," \
+  "avx512vnni,avx512bf16"
 #endif
 #else
 #define INGRAIN_NATIVE_BF16 0

@@ -102,8 +102,8 @@ class Records {
   /// A lease on a name, so that two servers never go on with one conversation: true if it is `holder`'s now, until
   /// `seconds` from now. Taken again by its holder, it is longer.
   virtual bool lease(const std::string& name, const std::string& holder, double seconds) = 0;
-  /// Until `seconds` from now, if it has not ended: who lost it must not have it back unseen, since another may have had
-  /// it meanwhile.
+  /// Until `seconds` from now, if it has not ended: who lost it must not have it back unseen, since another may have
+  /// had it meanwhile.
   virtual bool renew(const Lease& held, double seconds) = 0;
   virtual void release(const std::string& name, const std::string& holder) = 0;
 };
