@@ -60,6 +60,7 @@ def test_ctrl_c_clears_the_line_and_ends_only_when_pressed_twice(terminal, state
     terminal.wait_for("Ctrl-C once more")
     terminal.type("/stats\r")
     assert position(terminal.wait_for("inner steps")) == 0, "what was typed is gone"
+    terminal.wait_for("> ")
     terminal.type("\x03")
     terminal.wait_for("Ctrl-C once more")
     terminal.type("\x03")

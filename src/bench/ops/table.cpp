@@ -65,7 +65,7 @@ std::vector<OpsRow> ops_rows(const OpsOptions& o) {
         if (o.all_shapes || (o.device.is_cpu() ? shape.on_cpu : shape.on_gpu)) add({shape, {type, o.device}, all});
   for (OpsRow& row : all)
     if (std::regex_search(row.name, filter)) out.push_back(std::move(row));
-  if (out.empty()) fail_option("filter", "'{}' leaves none of {} rows", o.filter, all.size());
+  if (out.empty()) fail_option("filter", "'{}' leaves none of {} rows; --list shows them", o.filter, all.size());
   return out;
 }
 
