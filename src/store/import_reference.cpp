@@ -60,7 +60,7 @@ fs::path find_reference_config(const fs::path& folder) {
     for (const char* name : {"model.json", "config.json"})
       if (is_reference_config(at / name)) return at / name;
   }
-  fail("{}: no model.json or config.json of the reference implementation there or above; name the configuration",
+  fail("{}: no model.json or config.json of the reference implementation there or above; name the configuration (--config)",
        folder.string());
 }
 

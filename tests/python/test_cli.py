@@ -72,7 +72,7 @@ def test_every_command_that_loads_a_model_takes_a_device(ingrain, emma_memory, t
 def test_what_writes_or_scores_takes_weights_in_few_bits(ingrain, emma_memory):
     for command in (("eval", READER, EMMA), ("generate", READER, "--prompt", "x"), ("ask", emma_memory, "Who?"), ("chat", READER)):
         refused(ingrain(*command, "--weights", "q5_1"), 2, "q5_1", "q4_1")
-        refused(ingrain(*command, "--device", "cuda", "--weights", "q8_0"), 2, "--weights q8_0 is for the CPU, not for --device cuda")
+        refused(ingrain(*command, "--device", "cuda", "--weights", "q8_0"), 2, "--weights q8_0 is for the CPU, not for the device cuda")
 
 
 def test_memories_are_compared_and_shrunk_without_choices_that_change_nothing(ingrain, emma_memory, tmp_path):

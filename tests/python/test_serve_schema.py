@@ -31,5 +31,5 @@ def test_schemathesis_finds_nothing(tmp_path, keys):
             command += ["-H", f"Authorization: Bearer {KEY}"]
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
         assert run.returncode == 0, run.stdout[-20000:] + run.stderr[-2000:]
-        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+        lines = [json.loads(line) for line in (tmp_path / "log").read_text().split("\n") if line]
         assert len(lines) > 200 and not [line for line in lines if line["status"] >= 500], "the server was asked, and held"

@@ -224,7 +224,7 @@ def test_the_real_clients_read_thoughts_and_calls(server):
                                  extra_body={"logit_bias": bias, "text": {"format": {"type": "json_object"}}}) as stream:
         for event in stream:
             kinds.add(event.type)
-        final = stream.get_final_response()
+    final = event.response  # of response.completed or response.incomplete; get_final_response() knows the first alone
     assert {"response.created"} < kinds and final.usage.output_tokens_details.reasoning_tokens >= 0
     calling = client.chat.completions.create(model="thinker", messages=said("Call."), tools=TOOLS, reasoning_effort="none",
                                              parallel_tool_calls=False, max_tokens=80, stream=True,
