@@ -60,8 +60,10 @@ fs::path find_reference_config(const fs::path& folder) {
     for (const char* name : {"model.json", "config.json"})
       if (is_reference_config(at / name)) return at / name;
   }
-  fail("{}: no model.json or config.json of the reference implementation there or above; name the configuration (--config)",
-       folder.string());
+  fail(
+      "{}: no model.json or config.json of the reference implementation there or above; name the configuration "
+      "(--config)",
+      folder.string());
 }
 
 void save_optimizer_state(const fs::path& folder, const ModelConfig& config, const ReferenceOptimizerState& state) {
