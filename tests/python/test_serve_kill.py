@@ -35,6 +35,9 @@ class Talker(threading.Thread):
             turn += 1
 
 
+QUESTION = 16  # tokens of "And then?" and what stands around it, at most: less than one exchange
+
+
 def go_on(server, response):
     reply = server.post("/v1/responses", {"input": "And then?", "previous_response_id": response, "max_output_tokens": 6,
                                           "temperature": 0, "store": False})
@@ -51,7 +54,8 @@ def test_what_was_acknowledged_survives_kill_9_and_goes_on_to_the_last_bit(tmp_p
             for response, (output, new) in goes_on_as.items():
                 after_restart, new_now = go_on(server, response)
                 assert text_of(after_restart) == text_of(output), f"after kill {round_}: {response}"
-                assert new_now == new, "something was read again"
+                # Asked twice of a living server, nothing is new; after a restart the question is.
+                assert new_now <= max(new, QUESTION), "something acknowledged was read again"
             # What each conversation would be answered, asked of the living server.
             goes_on_as = {r: go_on(server, r) for r in newest if r}
             talkers = [Talker(server, newest, i) for i in range(len(newest))]
