@@ -15,10 +15,10 @@ import multiprocessing
 import pathlib
 import random
 import statistics
-import subprocess
 import tempfile
-import threading
 import time
+
+from serve import started
 
 WORDS = ("the river kept its own account of what the village had forgotten and every spring it read the pages back to "
          "anyone who stood long enough on the wooden bridge to listen for a name").split()
@@ -49,12 +49,7 @@ def text_of(host, tokens, field):
 class Ingrain:
     def __init__(self, o, folder):
         command = [o.program, "serve", o.model, "--port", "0", "--store", folder, *(["--weights", o.weights] if o.weights else [])]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if "http://" in line:
-                self.host = line.split("http://")[1].split()[0].rstrip("/.,;")
-                break
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.process, self.host = started(command)
         self.go_on("Hello.")
 
     def go_on(self, text, before=None):

@@ -39,6 +39,14 @@ def llama_server(gguf, slots, threads, context, pipe):
     pipe.recv()
 
 
+def started(command):
+    """The process of our server, and its HOST:PORT once it listens."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    address = next(line.split("http://")[1] for line in process.stderr if "http://" in line)
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    return process, address.split()[0].rstrip("/.,;")
+
+
 class Llama:
     name = "llama.cpp"
 
@@ -59,12 +67,7 @@ class Ingrain:
     def __init__(self, o, slots, context):
         self.folder = tempfile.TemporaryDirectory()
         command = [o.program, "serve", o.model, "--port", "0", "--weights", "q4_1", "--store", self.folder.name]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if "http://" in line:
-                self.host = line.split("http://")[1].split()[0].rstrip("/.,;")
-                break
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.process, self.host = started(command)
 
     def close(self):
         self.process.terminate()

@@ -17,6 +17,7 @@ import os
 import time
 from pathlib import Path
 
+from rows import append
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -301,10 +302,4 @@ for name in args.forms:
         row = {"form": name, "text": text.stem, "tokens": args.tokens, "mean": round(nll.mean().item(), 4), "from": a, "difference": round(by, 4),
                "interval": round(interval, 4), "seconds": round(seconds, 1)}
         row.update({k: round(v, 4) for k, v in bins(nll).items() if k in FIELDS})
-        new = not args.out.exists()
-        with open(args.out, "a", newline="") as out:
-            writer = csv.DictWriter(out, FIELDS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-        print(json.dumps(row), flush=True)
+        append(args.out, FIELDS, row)

@@ -7,7 +7,6 @@ beside OUT.csv (nll/), so that differences have intervals: mean over 64-token pi
 and 1.96 standard errors of it, from the middle of the text to its end. --adapter measures a trained one, learning on and off.
 """
 import argparse
-import csv
 import json
 import math
 import statistics
@@ -15,6 +14,8 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from rows import append
 
 # name: (options of retrofit, fields of config.json that differ)
 FORMS = {
@@ -74,16 +75,6 @@ def off_of(form):
     return form
 
 
-def append(row):
-    new = not args.out.exists()
-    with open(args.out, "a", newline="") as out:
-        writer = csv.DictWriter(out, FIELDS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-    print(json.dumps(row), flush=True)
-
-
 def measure(folder, form, text):
     off, seconds_off = losses(folder, off_of(form), text, "off")
     for learning, of in (("off", off_of(form)), ("on", form)):
@@ -101,7 +92,7 @@ def measure(folder, form, text):
             pieces = [statistics.fmean(x - y for x, y in zip(nll[i:i + 64], off[i:i + 64])) for i in range(half, len(nll) - 63, 64)]
             row["difference"] = round(statistics.fmean(pieces), 4)
             row["interval"] = round(1.96 * statistics.stdev(pieces) / math.sqrt(len(pieces)), 4)
-        append({k: v for k, v in row.items() if k in FIELDS})
+        append(args.out, FIELDS, {k: v for k, v in row.items() if k in FIELDS})
 
 
 with tempfile.TemporaryDirectory() as folder:
