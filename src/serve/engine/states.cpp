@@ -11,6 +11,15 @@
 namespace ingrain::serve {
 namespace {
 
+/// What is left of `tokens` to read after the node's text; nothing if they do not begin with it.
+std::optional<std::vector<int32_t>> left_after(const tokenizer::Tokenizer& tokenizer, const Node& node,
+                                               std::span<const int32_t> tokens) {
+  const std::vector<int32_t> text = node.text();
+  chat::CommonPrefix common = chat::common_prefix(tokenizer, text, tokens);
+  if (common.read != text.size()) return std::nullopt;
+  return std::move(common.rest);
+}
+
 /// A root without its owner, as it is hashed and stored: "BASE#LEARN".
 std::string name_of(const Root& root) { return root.base + '#' + std::to_string(static_cast<int>(root.learn)); }
 
@@ -183,11 +192,10 @@ std::vector<NodePtr> States::in_ram(const Root& root, std::span<const TextHash> 
 
 /// What is left to read after it; no node if its text is another, or its tensors are gone.
 States::Found States::going_on(const NodePtr& node, std::span<const int32_t> tokens) {
-  const std::vector<int32_t> text = node->text();
-  chat::CommonPrefix common = chat::common_prefix(model_.parts().tokenizer(), text, tokens);
-  if (common.read != text.size()) return {};
+  auto rest = left_after(model_.parts().tokenizer(), *node, tokens);
+  if (!rest) return {};
   try {
-    return {node, memory(node), std::move(common.rest)};
+    return {node, memory(node), std::move(*rest)};
   } catch (const NotFound&) {
     return {};
   }
@@ -270,11 +278,8 @@ States::Added States::enter(std::shared_ptr<Node> node, std::shared_ptr<const tt
 
 States::Found States::beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const {
   constexpr int kFarthest = 8;
-  for (int i = 0; i < kFarthest && node && node->root == root; ++i, node = node->parent) {
-    const std::vector<int32_t> text = node->text();
-    chat::CommonPrefix common = chat::common_prefix(model_.parts().tokenizer(), text, tokens);
-    if (common.read == text.size()) return {node, nullptr, std::move(common.rest)};
-  }
+  for (int i = 0; i < kFarthest && node && node->root == root; ++i, node = node->parent)
+    if (auto rest = left_after(model_.parts().tokenizer(), *node, tokens)) return {node, nullptr, std::move(*rest)};
   return {nullptr, nullptr, {tokens.begin(), tokens.end()}};
 }
 
