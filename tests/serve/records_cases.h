@@ -29,4 +29,34 @@ struct RecordsImplementation {
 };
 std::vector<RecordsImplementation> implementations();
 
+inline Record record(const std::string& id, const std::string& owner = "ann", const std::string& kind = "response") {
+  Record out;
+  out.owner = owner;
+  out.kind = kind;
+  out.id = id;
+  out.body = "{\"id\":\"" + id + "\"}";
+  out.created = 1'700'000'000;
+  out.updated = 1'700'000'001;
+  return out;
+}
+
+inline StateRow state(const std::string& id, const std::string& owner = "ann", const std::string& model = "m") {
+  StateRow out;
+  out.id = id;
+  out.owner = owner;
+  out.model = model;
+  return out;
+}
+
+inline std::vector<std::string> ids(const std::vector<Record>& records) {
+  std::vector<std::string> out;
+  for (const Record& r : records) out.push_back(r.id);
+  return out;
+}
+inline std::vector<std::string> ids(const std::vector<StateRow>& states) {
+  std::vector<std::string> out;
+  for (const StateRow& s : states) out.push_back(s.id);
+  return out;
+}
+
 }  // namespace ingrain::serve

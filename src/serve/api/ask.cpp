@@ -1,5 +1,6 @@
 #include "serve/api/ask.h"
 
+#include "base/utf8.h"
 #include "base/text.h"
 
 #include <sys/random.h>
@@ -78,7 +79,7 @@ void read_stop(Fields& fields, std::string_view name, Ask& ask) {
   if (list.size() > kMostStops) refuse(path, "'{}' has {} texts; at most {} are taken", path, list.size(), kMostStops);
   for (const Json& text : list) {
     if (!text.is_string() || text.get_ref<const std::string&>().empty() ||
-        characters(text.get_ref<const std::string&>()) > 1024)
+        count_utf8(text.get_ref<const std::string&>()) > 1024)
       refuse(path, "'{}' must be a text of 1 to 1024 characters, or a list of such texts", path);
     ask.writing.stop.push_back(text.get<std::string>());
   }
@@ -113,7 +114,7 @@ Json read_metadata(Fields& fields) {
   if (metadata == nullptr) return Json::object();
   if (metadata->size() > kMostPairs) refuse("metadata", "'metadata' has more than {} members", kMostPairs);
   for (const auto& [key, value] : metadata->items()) {
-    if (characters(key) > 64 || !value.is_string() || characters(value.get_ref<const std::string&>()) > 512)
+    if (count_utf8(key) > 64 || !value.is_string() || count_utf8(value.get_ref<const std::string&>()) > 512)
       refuse("metadata", "'metadata': '{}' must have a name of at most 64 and a string of at most 512 characters",
              printable(key));
   }

@@ -40,10 +40,6 @@ Json parse_body(std::string_view body) {
   return out;
 }
 
-int64_t characters(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
-
 std::string element(std::string_view list, size_t index) { return fmt::format("{}[{}]", list, index); }
 
 Fields::Fields(const Json& object, std::string path)

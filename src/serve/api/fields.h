@@ -34,9 +34,6 @@ class Fields : public BasicField<Json> {
   void finish() const;
 };
 
-/// Code points of UTF-8, as lengths of strings are counted in JSON Schema.
-int64_t characters(std::string_view text);
-
 /// "messages[3]".
 std::string element(std::string_view list, size_t index);
 

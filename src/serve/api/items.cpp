@@ -1,5 +1,6 @@
 #include "serve/api/items.h"
 
+#include "base/utf8.h"
 #include "base/text.h"
 #include "serve/api/ask.h"
 #include "serve/store/ids.h"
@@ -211,7 +212,7 @@ Page read_page(const std::map<std::string, std::string>& query) {
       if (value != "asc" && value != "desc") refuse("order", "'order' must be asc or desc");
       out.descending = value == "desc";
     } else if (name == "after") {
-      if (characters(value) > 120) refuse("after", "'after' has more than 120 characters");
+      if (count_utf8(value) > 120) refuse("after", "'after' has more than 120 characters");
       out.after = value;
     } else if (!name.starts_with("include")) {
       refuse_unsupported(name);

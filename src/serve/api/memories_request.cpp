@@ -58,7 +58,7 @@ std::string type_of(const Request& request) {
 }  // namespace
 
 void check_memory_name(const std::string& name, const std::string& param) {
-  const bool bad = name.empty() || characters(name) > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
+  const bool bad = name.empty() || count_utf8(name) > 100 || name.starts_with("mem_") || name.find('/') != name.npos ||
                    !is_utf8(name) ||
                    std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (bad)

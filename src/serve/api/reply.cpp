@@ -117,7 +117,7 @@ Json legacy_logprobs(const std::vector<WrittenToken>& tokens, int64_t& offset) {
     for (const TokenScore& score : token.top) top[named(score)] = finite(score.logprob);
     out["top_logprobs"].push_back(std::move(top));
     out["text_offset"].push_back(offset);
-    offset += characters(token.token.bytes);
+    offset += count_utf8(token.token.bytes);
   }
   return out;
 }
