@@ -1,6 +1,8 @@
 // The C library's allocator, tuned for tensors that live as long as one operation.
 #pragma once
 
+#include <string_view>
+
 namespace ingrain {
 
 /// Freed memory stays with the process instead of going back to the kernel after every large tensor: page faults of
@@ -15,5 +17,9 @@ void share_pools(int pools);
 /// Freed memory that no operation needs just now goes back to the kernel, whatever keep_freed_memory() says. Takes
 /// milliseconds, and what comes next has its page faults again.
 void give_back_freed_memory();
+
+/// Whole pages of these bytes of a mapped file leave the process's memory; who reads them again has them again.
+/// REQUIRES: they are a file's, mapped read-only.
+void forget_pages(std::string_view bytes_of_file);
 
 }  // namespace ingrain

@@ -1,5 +1,6 @@
 #include "store/pretrained.h"
 
+#include "base/allocator.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/checksum.h"
@@ -92,9 +93,7 @@ class GgufSource : public DecoderSource {
   }
 
   Tensor read(const std::string& name) const override {
-    const auto known = names_.find(name);
-    require(known != names_.end() && !known->second.empty(), "tensor '{}' has no name in GGUF files", name);
-    const formats::GgufTensor& tensor = file_.tensor(known->second);
+    const formats::GgufTensor& tensor = tensor_of(name);
     const std::vector<int64_t> shape(tensor.shape.begin(), tensor.shape.end());
     const Tensor out = at::empty(shape, at::kFloat);
     float* values = out.data_ptr<float>();
@@ -104,8 +103,18 @@ class GgufSource : public DecoderSource {
       const auto first = static_cast<size_t>(begin), count = static_cast<size_t>(end - begin);
       formats::dequantize_rows(tensor, first, count, {values + first * row, count * row});
     });
+    forget_pages(tensor.bytes);
     return out;
   }
+
+  std::optional<StoredBlocks> blocks(const std::string& name) const override {
+    const formats::GgufTensor& tensor = tensor_of(name);
+    if (tensor.shape.size() != 2) return std::nullopt;
+    return StoredBlocks{static_cast<uint32_t>(tensor.type), static_cast<int64_t>(tensor.shape[0]),
+                        static_cast<int64_t>(tensor.shape[1]), tensor.bytes};
+  }
+
+  void forget(const StoredBlocks& blocks) const override { forget_pages(blocks.bytes); }
 
   at::ScalarType type() const override { return at::kFloat; }
 
@@ -114,11 +123,18 @@ class GgufSource : public DecoderSource {
     for (const formats::GgufTensor& tensor : file_.tensors()) {
       sum.update(tensor.name.data(), tensor.name.size());
       sum.update(tensor.bytes.data(), tensor.bytes.size());
+      forget_pages(tensor.bytes);
     }
     return fmt::format("{:016x}", sum.value());
   }
 
  private:
+  const formats::GgufTensor& tensor_of(const std::string& name) const {
+    const auto known = names_.find(name);
+    require(known != names_.end() && !known->second.empty(), "tensor '{}' has no name in GGUF files", name);
+    return file_.tensor(known->second);
+  }
+
   formats::Gguf file_;
   std::map<std::string, std::string> names_;  // ours -> GGUF's
 };
