@@ -191,7 +191,7 @@ TEST_P(StoredType, has_the_weights_that_gguf_py_gives_it_to_the_last_bit) {
       const Tensor w = matrix(at::kFloat, rows), expected = weights.narrow(0, 0, rows);
       EXPECT_TRUE(ops::dequantize(w).equal(expected));
       EXPECT_TRUE(ops::dequantize_rows(w, 1, 2).equal(expected.narrow(0, 1, 2)));
-      const Tensor ids = at::tensor({2, 0, 1}, at::kLong);
+      const Tensor ids = at::tensor(std::vector<int64_t>{2, 0, 1});
       EXPECT_TRUE(ops::quantized_lookup(w, ids).equal(expected.index_select(0, ids)));
       EXPECT_TRUE(ops::quantized_lookup(matrix(at::kBFloat16, rows), ids)
                       .equal(expected.index_select(0, ids).to(at::kBFloat16)));
@@ -263,7 +263,7 @@ TEST(Stored, a_matrix_of_several_formats_is_that_of_their_rows) {
   }
   for (const auto& [from, count] : {std::pair(0, 16), {32, 21}, {16, 32}, {48, 5}, {49, 2}})
     EXPECT_TRUE(ops::dequantize(ops::rows_of(w, from, count)).equal(native.narrow(0, from, count))) << from;
-  const Tensor ids = at::tensor({{50, 47}, {0, 52}}, at::kLong);
+  const Tensor ids = at::tensor(std::vector<int64_t>{50, 47, 0, 52}).view({2, 2});
   EXPECT_TRUE(ops::quantized_lookup(w, ids).equal(native.index_select(0, ids.flatten()).view({2, 2, 96})));
 }
 
