@@ -36,7 +36,10 @@ struct Memory {
   Memory map(const std::function<Tensor(const Tensor& x)>& of) const;
 };
 
-/// A memory that has read nothing, for B sequences.
+/// A memory that has read nothing, for the B sequences of these fast weights (or, where a model has none, for `batch`).
+Memory unread_memory(const Network& model, std::vector<Mlp> W_S, int64_t batch);
+
+/// The same with the fast weights that learning starts from.
 Memory empty_memory(const Network& model, int64_t batch = 1);
 
 /// What a pass over tokens of the unfinished chunk starts from: those that follow the memory's newest one, or (whole)
