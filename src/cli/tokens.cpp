@@ -93,8 +93,7 @@ void tokens(const TokensCommand& o) {
   const tokenizer::Tokenizer tokenizer = tokenizer_of(o.model);
   say_warnings(tokenizer);
   const std::string text = o.text == "-" ? read_file("/dev/stdin", kMaxTokensText) : o.text;
-  const auto places =
-      tokenizer.encode_with_places(text, {.add_special_tokens = o.whole, .parse_special = o.special});
+  const auto places = tokenizer.encode_with_places(text, {.add_special_tokens = o.whole, .parse_special = o.special});
   if (o.as_json) return print_json(tokenizer, places);
   if (::isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR")) print_coloured(tokenizer, places);
   print_table(tokenizer, places, text.size());

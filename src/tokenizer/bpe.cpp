@@ -48,8 +48,8 @@ void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>&
   if (lengths) lengths->insert(lengths->end(), scratch.lengths.begin(), scratch.lengths.end());
 }
 
-// tokens[first..] is the sequence of symbols, scratch.lengths their bytes; ranks[i] is the priority of merging symbols i
-// and i+1.
+// tokens[first..] is the sequence of symbols, scratch.lengths their bytes; ranks[i] is the priority of merging symbols
+// i and i+1.
 void Bpe::merge_short(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const {
   int32_t* symbols = tokens.data() + first;
   uint32_t* lengths = scratch.lengths.data();

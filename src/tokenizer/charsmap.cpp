@@ -23,8 +23,10 @@ uint32_t value_of(uint32_t unit) { return unit & ((1u << 31) - 1); }
 }  // namespace
 
 Charsmap::Charsmap(std::string_view bytes, const std::string& where) {
-  require(bytes.size() >= 4 && bytes.size() <= kMaxCharsmapBytes, "{}: the table of characters has {} bytes; 4 to {} are "
-          "accepted", where, bytes.size(), kMaxCharsmapBytes);
+  require(bytes.size() >= 4 && bytes.size() <= kMaxCharsmapBytes,
+          "{}: the table of characters has {} bytes; 4 to {} are "
+          "accepted",
+          where, bytes.size(), kMaxCharsmapBytes);
   uint32_t size = 0;
   std::memcpy(&size, bytes.data(), 4);
   require(size % 4 == 0 && size <= bytes.size() - 4,

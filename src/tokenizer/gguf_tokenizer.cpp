@@ -50,7 +50,8 @@ TokenizerSpec read_spec(const formats::Gguf& file, int32_t rows) {
   if (spec.eos && file.get<bool>("tokenizer.ggml.add_eos_token").value_or(defaults.add_eos))
     spec.template_after.push_back(*spec.eos);
   if (const auto unk = id_of("tokenizer.ggml.unknown_token_id", defaults.unk);
-      unk && spec.alphabet == Alphabet::characters && !spec.unk_token && !spec.tokens[static_cast<size_t>(*unk)].empty())
+      unk && spec.alphabet == Alphabet::characters && !spec.unk_token &&
+      !spec.tokens[static_cast<size_t>(*unk)].empty())
     spec.unk_token = spec.tokens[static_cast<size_t>(*unk)];
   read_named_tokens(file, spec);
   drop_tokens_without_a_row(rows, spec);

@@ -15,8 +15,8 @@ bool has_gguf_tokenizer(const formats::Gguf& file);
 
 /// The tokenizer in `file`: ids equal those of the model that the file was made from (docs/tokenizers.md says where
 /// llama.cpp's differ). tokenizer.ggml.model: "gpt2" with a known tokenizer.ggml.pre (named_pre_tokenizer) or, without
-/// one or with "default", llama.cpp's rule for that, with a warning; "gemma4"; "llama"; "t5". Error naming file and field
-/// for other models and for data that contradict themselves. `rows`: as in Tokenizer::load.
+/// one or with "default", llama.cpp's rule for that, with a warning; "gemma4"; "llama"; "t5". Error naming file and
+/// field for other models and for data that contradict themselves. `rows`: as in Tokenizer::load.
 tokenizer::Tokenizer gguf_tokenizer(const formats::Gguf& file, int32_t rows = kMaxTokenId);
 
 /// The same tokenizer as the text of a tokenizer.json and of the tokenizer_config.json beside it.

@@ -64,8 +64,7 @@ void read_merges(const formats::Gguf& file, TokenizerSpec& spec) {
 
 void add_found_token(int32_t id, const GgufToken& token, TokenizerSpec& spec) {
   if (!token.text.empty())
-    spec.added_tokens.push_back(
-        {.id = id, .content = std::string(token.text), .special = token.type != kUserDefined});
+    spec.added_tokens.push_back({.id = id, .content = std::string(token.text), .special = token.type != kUserDefined});
 }
 
 // -- byte-level BPE ---------------------------------------------------------------------------------------------
@@ -209,9 +208,10 @@ GgufDefaults read_gguf_vocabulary(const formats::Gguf& file, TokenizerSpec& spec
   if (model == "gemma4") return read_bpe(file, "gemma4", spec);
   if (model == "llama") return read_sentencepiece(file, spec);
   if (model == "t5") return read_unigram(file, spec);
-  fail("{}: tokenizer.ggml.model is '{}'{}; 'gpt2' and 'gemma4' (BPE), 'llama' (SentencePiece) and 't5' (Unigram) are "
-       "supported: use a model with one of these",
-       file.name(), printable(model), model == "bert" ? " (WordPiece)" : "");
+  fail(
+      "{}: tokenizer.ggml.model is '{}'{}; 'gpt2' and 'gemma4' (BPE), 'llama' (SentencePiece) and 't5' (Unigram) are "
+      "supported: use a model with one of these",
+      file.name(), printable(model), model == "bert" ? " (WordPiece)" : "");
 }
 
 }  // namespace ingrain::tokenizer

@@ -51,14 +51,14 @@ void read_normalizer_step(const Field& field, int depth, TokenizerSpec& spec) {
                                .pattern = pattern.text,
                                .content = field.at("content").string()});
   } else if (type == "Strip") {
-    spec.normalizer.push_back({.kind = Kind::strip,
-                               .left = field.at("strip_left").boolean(),
-                               .right = field.at("strip_right").boolean()});
+    spec.normalizer.push_back(
+        {.kind = Kind::strip, .left = field.at("strip_left").boolean(), .right = field.at("strip_right").boolean()});
   } else if (type == "Precompiled") {
     spec.normalizer.push_back(read_charsmap(field));
   } else {
-    refuse_type(field, type,
-                "NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip, StripAccents, Nmt, Precompiled and Sequence");
+    refuse_type(
+        field, type,
+        "NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip, StripAccents, Nmt, Precompiled and Sequence");
   }
 }
 
@@ -120,10 +120,8 @@ bool read_pre_tokenizer_step(const Field& field, int depth, std::vector<PreToken
   } else if (type == "WhitespaceSplit") {
     steps.push_back(white_space_step());
   } else if (type == "Whitespace") {
-    steps.push_back({.pattern = R"(\w+|[^\w\s]+)",
-                     .behavior = SplitBehavior::removed,
-                     .invert = true,
-                     .dialect = Dialect::rust});
+    steps.push_back(
+        {.pattern = R"(\w+|[^\w\s]+)", .behavior = SplitBehavior::removed, .invert = true, .dialect = Dialect::rust});
   } else if (type == "Split") {
     steps.push_back(read_split(field));
   } else {
@@ -197,15 +195,18 @@ void read_decoder_step(const Field& field, int depth, DecoderState& state, Token
                             .at_beginning = read_prepend_scheme(field) == PrependScheme::never ? size_t{0} : 1});
   } else if (type == "Replace") {
     const JsonPattern pattern = read_pattern(field.at("pattern"));
-    require(!pattern.is_regex && !pattern.text.empty(), "{}: a decoder's Replace with a regular expression is not "
-            "supported", field.name());
-    spec.decoder.push_back(
-        {.kind = Kind::replace, .pattern = pattern.text, .content = field.at("content").string()});
+    require(!pattern.is_regex && !pattern.text.empty(),
+            "{}: a decoder's Replace with a regular expression is not "
+            "supported",
+            field.name());
+    spec.decoder.push_back({.kind = Kind::replace, .pattern = pattern.text, .content = field.at("content").string()});
   } else {
     refuse_type(field, type, "ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip and Sequence");
   }
-  require(spec.alphabet == Alphabet::characters, "{} ({}) stands beside a ByteLevel pre-tokenizer, whose decoder is "
-          "ByteLevel", field.name(), printable(type));
+  require(spec.alphabet == Alphabet::characters,
+          "{} ({}) stands beside a ByteLevel pre-tokenizer, whose decoder is "
+          "ByteLevel",
+          field.name(), printable(type));
 }
 
 }  // namespace

@@ -94,8 +94,8 @@ json decoder_json(const TokenizerSpec& spec) {
     if (step.kind == Kind::strip_text) steps.push_back({{"type", "Fuse"}});
     fuse = step.kind == Kind::byte_fallback;
     if (strip)
-      steps.push_back({{"type", "Strip"}, {"content", step.content}, {"start", step.at_beginning},
-                       {"stop", step.at_end}});
+      steps.push_back(
+          {{"type", "Strip"}, {"content", step.content}, {"start", step.at_beginning}, {"stop", step.at_end}});
     else if (step.kind == Kind::replace)
       steps.push_back({{"type", "Replace"}, {"pattern", {{"String", step.pattern}}}, {"content", step.content}});
     else if (step.kind == Kind::byte_fallback)

@@ -93,7 +93,8 @@ void PreTokenizer::run(size_t index, Piece piece, RegexScratch& scratch, const S
   const PreTokenizerStep& spec = steps_[index].spec;
   if (spec.kind == PreTokenizerStep::Kind::metaspace) return metaspace(index, piece, scratch, sink);
   if (spec.kind == PreTokenizerStep::Kind::prefix_space) {
-    if (piece.text.starts_with(' ') || piece.continues) return run(index + 1, piece, scratch, sink);
+    // Behind other steps it is put before every piece, not before the text.
+    if (piece.text.starts_with(' ') || (piece.continues && index == 0)) return run(index + 1, piece, scratch, sink);
     return with_prefix(index + 1, piece, " ", scratch, sink);
   }
   cut(index, piece, spec.behavior, scratch, sink);

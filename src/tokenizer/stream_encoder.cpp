@@ -32,12 +32,13 @@ size_t last_cut(std::string_view text) {
 }  // namespace
 
 StreamEncoder::StreamEncoder(Tokenizer tokenizer, EncodeOptions options)
-    : tokenizer_(std::move(tokenizer)), options_(options), can_cut_(encodes_word_by_word(tokenizer_, options)) {}
+    : tokenizer_(std::move(tokenizer)), options_(options), can_cut_(encodes_word_by_word(tokenizer_, options)) {
+  for (const AddedToken& token : tokenizer_.added_tokens()) added_.insert(token.id);
+}
 
-std::vector<int32_t> StreamEncoder::encode(std::string_view text) {
+std::vector<int32_t> StreamEncoder::encode(std::string_view text) const {
   EncodeOptions options = options_;
   options.continues = options.continues || began_;
-  began_ = true;
   return tokenizer_.encode(text, options);
 }
 
@@ -46,7 +47,10 @@ std::vector<int32_t> StreamEncoder::push(std::string_view text) {
   const size_t cut = can_cut_ ? last_cut(waiting_) : 0;
   if (cut == 0) return {};
   std::vector<int32_t> out = encode(std::string_view(waiting_).substr(0, cut));
+  // Behind an added token a text begins anew, so that what follows does not go on from here.
+  if (!out.empty() && added_.contains(out.back())) return {};
   waiting_.erase(0, cut);
+  began_ = true;
   return out;
 }
 

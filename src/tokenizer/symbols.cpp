@@ -123,7 +123,10 @@ size_t Symbols::part_end(std::string_view piece, size_t from) const {
 }
 
 bool Symbols::parts_words() const {
-  const auto parts = [&](char32_t c) { return of_character(c) != kNoToken && !before_sign_.contains(c); };
+  // A letter without a token is bytes, the last of which is written with a '>'.
+  const auto parts = [&](char32_t c) {
+    return !before_sign_.contains(c) && (of_character(c) != kNoToken || !before_sign_.contains('>'));
+  };
   if (!can_part_) return false;
   for (char32_t c = 'a'; c <= 'z'; ++c)
     if (!parts(c) || !parts(c - 'a' + 'A')) return false;

@@ -43,10 +43,10 @@ class Symbols {
   Bytes bytes_{};
   int32_t unk_ = kNoToken;
   bool fuse_unk_ = false;
-  std::vector<int32_t> low_;                       // of characters below 2^16
-  std::unordered_map<char32_t, int32_t> high_;     // of the others
-  bool can_part_ = false;                          // the sign for a blank is a token
-  std::unordered_set<char32_t> before_sign_;       // characters that some token has directly before that sign
+  std::vector<int32_t> low_;                    // of characters below 2^16
+  std::unordered_map<char32_t, int32_t> high_;  // of the others
+  bool can_part_ = false;                       // the sign for a blank is a token
+  std::unordered_set<char32_t> before_sign_;    // characters that some token has directly before that sign
 };
 
 }  // namespace ingrain::tokenizer

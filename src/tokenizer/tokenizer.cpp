@@ -51,9 +51,11 @@ bool normalizes_word_by_word(const TokenizerSpec& spec) {
 }
 
 bool makes_signs_of_blanks(const TokenizerSpec& spec) {
-  return std::any_of(spec.normalizer.begin(), spec.normalizer.end(), [](const NormalizerStep& step) {
-           return step.kind == NormalizerStep::Kind::replace && step.pattern == " " && step.content == "\xE2\x96\x81";
-         }) ||
+  return std::any_of(spec.normalizer.begin(), spec.normalizer.end(),
+                     [](const NormalizerStep& step) {
+                       return step.kind == NormalizerStep::Kind::replace && step.pattern == " " &&
+                              step.content == "\xE2\x96\x81";
+                     }) ||
          std::any_of(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), [](const PreTokenizerStep& step) {
            return step.kind == PreTokenizerStep::Kind::metaspace && step.pattern == "\xE2\x96\x81";
          });
@@ -62,10 +64,9 @@ bool makes_signs_of_blanks(const TokenizerSpec& spec) {
 bool stand_alone(const TokenizerSpec& spec, const Model& model) {
   if (!normalizes_word_by_word(spec)) return false;
   if (spec.alphabet == Alphabet::bytes) return true;
-  const bool split =
-      std::any_of(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), [](const PreTokenizerStep& step) {
-        return step.kind == PreTokenizerStep::Kind::metaspace && step.split;
-      });
+  const bool split = std::any_of(
+      spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(),
+      [](const PreTokenizerStep& step) { return step.kind == PreTokenizerStep::Kind::metaspace && step.split; });
   return split || (model.parts_words() && makes_signs_of_blanks(spec));
 }
 
@@ -144,8 +145,7 @@ Wanted wanted_by(const EncodeOptions& options) {
 
 Tokenizer::Tokenizer(const TokenizerSpec& spec) : data_(std::make_shared<Data>(spec)) {}
 
-void Tokenizer::Data::encode_piece(std::string_view piece, const Origin* origins, Workspace& work,
-                                   Encoded& out) const {
+void Tokenizer::Data::encode_piece(std::string_view piece, const Origin* origins, Workspace& work, Encoded& out) const {
   if (!out.places) return model.encode(piece, work.model, out.ids);
   const size_t before = out.ids.size();
   out.lengths.clear();
@@ -159,9 +159,8 @@ void Tokenizer::Data::encode_piece(std::string_view piece, const Origin* origins
 }
 
 void Tokenizer::Data::encode_plain(const PreTokenizer::Fragment& fragment, Workspace& work, Encoded& out) const {
-  pre_tokenizer.split(fragment, work.regex, [&](std::string_view piece, const Origin* origins) {
-    encode_piece(piece, origins, work, out);
-  });
+  pre_tokenizer.split(fragment, work.regex,
+                      [&](std::string_view piece, const Origin* origins) { encode_piece(piece, origins, work, out); });
 }
 
 // The order is the published one: tokens of the raw text; the rest is normalized; tokens of the normalized text;
@@ -176,7 +175,7 @@ void Tokenizer::Data::encode_valid(std::string_view text, size_t at, const Encod
     const std::string_view plain = text.substr(raw.begin, raw.end - raw.begin);
     EncodeOptions here = options;
     // What stands behind an added token begins anew; what stands behind invalid bytes, by characters, goes on.
-    here.continues = raw.begin == 0 && (options.continues || (at > 0 && spec.alphabet == Alphabet::characters));
+    here.continues = raw.begin == 0 && (at == 0 ? options.continues : spec.alphabet == Alphabet::characters);
     const bool first = at + raw.begin == 0 && !options.continues;
     if (normalizer.empty() && !out.places && normalized_finder.empty()) {
       encode_plain({plain, nullptr, first, here.continues}, work, out);

@@ -62,8 +62,8 @@ class Tokenizer {
   /// file's split pattern backtracks without end.
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
 
-  /// The same, with the place of each. Where a normalizer changed the text, a place is that of the characters from which
-  /// the token was made; tokens that share a character have it both. What the template adds has an empty place.
+  /// The same, with the place of each. Where a normalizer changed the text, a place is that of the characters from
+  /// which the token was made; tokens that share a character have it both. What the template adds has an empty place.
   std::vector<TokenPlace> encode_with_places(std::string_view text, EncodeOptions options = {}) const;
 
   /// Whether the ids of a text are those of its parts, cut before a blank between two letters, if the later part

@@ -17,7 +17,7 @@ struct Origin {
 
 struct TrackedText {
   std::string text;
-  std::vector<Origin> origins;   // one for each byte, or none where nobody asks for them
+  std::vector<Origin> origins;  // one for each byte, or none where nobody asks for them
   bool tracked = false;
   bool keeps_beginning = true;  // the first byte comes from the beginning of the original, or stands before it
 
@@ -59,7 +59,8 @@ class Rewrite {
   /// `by` before byte `at`, with the place of what stands before it.
   void insert(size_t at, std::string_view by) {
     out_.text += by;
-    if (from_.tracked) out_.origins.insert(out_.origins.end(), by.size(), at > 0 ? from_.origins[at - 1] : Origin{0, 0});
+    if (from_.tracked)
+      out_.origins.insert(out_.origins.end(), by.size(), at > 0 ? from_.origins[at - 1] : Origin{0, 0});
   }
   std::string_view written() const { return out_.text; }
   TrackedText finish() && { return std::move(out_); }

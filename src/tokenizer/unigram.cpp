@@ -33,8 +33,7 @@ void Unigram::find_best(std::string_view piece, Scratch& scratch) const {
     const double here = best[at].score;
     const auto reach = [&](size_t end, double score, int32_t id) {
       auto& there = best[end];
-      if (there.begin == kNowhere || here + score > there.score)
-        there = {here + score, static_cast<uint32_t>(at), id};
+      if (there.begin == kNowhere || here + score > there.score) there = {here + score, static_cast<uint32_t>(at), id};
     };
     const size_t character = utf8_step(piece, at).length;
     bool known = false;

@@ -52,10 +52,9 @@ void time(const tokenizer::Tokenizer& tokenizer, const std::string& file) {
 void run(const std::vector<std::string>& args) {
   if (args.size() < 2) fail_usage("tokenizer_probe: see the head of tests/tools/tokenizer_probe.cpp for its commands");
   const bool ranks = args.size() >= 4 && args[args.size() - 2] == "tiktoken";
-  const tokenizer::Tokenizer tokenizer =
-      ranks                         ? tokenizer::Tokenizer::load_tiktoken(args[1], args.back())
-      : formats::is_gguf(args[1]) ? tokenizer::gguf_tokenizer(formats::Gguf(args[1]))
-                                    : tokenizer::Tokenizer::load(args[1]);
+  const tokenizer::Tokenizer tokenizer = ranks ? tokenizer::Tokenizer::load_tiktoken(args[1], args.back())
+                                         : formats::is_gguf(args[1]) ? tokenizer::gguf_tokenizer(formats::Gguf(args[1]))
+                                                                     : tokenizer::Tokenizer::load(args[1]);
   if (args[0] == "encode") {
     const tokenizer::EncodeOptions options{.add_special_tokens = args.size() > 2 && args[2] == "special",
                                            .parse_special = args.size() < 3 || args[2] != "plain"};
