@@ -24,8 +24,8 @@ using Ids = std::vector<int32_t>;
 using testing::HasSubstr;
 
 const Json& small() {
-  static const Json instance = Json::parse(
-      std::ifstream(std::filesystem::path(INGRAIN_TEST_FIXTURES) / "tokenizers" / "sentencepiece.json"));
+  static const Json instance =
+      Json::parse(std::ifstream(std::filesystem::path(INGRAIN_TEST_FIXTURES) / "tokenizers" / "sentencepiece.json"));
   return instance;
 }
 
@@ -36,7 +36,8 @@ Tokenizer named(const std::string& name) { return from(small()["tokenizers"][nam
 
 // Text of the kind that hits merges, blanks, bytes and several scripts.
 std::string random_text(std::mt19937& random, size_t length) {
-  constexpr const char* kParts[] = {"the", " of", " ", "  ", "a", "\n", "ing ", "é", "日", "👩", "<s>", "e\u0301", "1", "\u2581", "\xFF", "Emma"};
+  constexpr const char* kParts[] = {"the", " of", " ",   "  ",      "a", "\n",     "ing ", "é",
+                                    "日",  "👩",  "<s>", "e\u0301", "1", "\u2581", "\xFF", "Emma"};
   std::string out;
   while (out.size() < length) out += kParts[random() % std::size(kParts)];
   return out;
@@ -211,7 +212,8 @@ TEST(GgufCharacters, give_the_ids_of_llama_cpp) {
       const bool same = tokenizer.encode(texts[i]) == of["ids"][i].get<Ids>();
       // Hugging Face's library, which is followed, takes a mark behind a character of the table away with it, and puts
       // no sign before a text that begins with one.
-      const bool differ = name == "t5" && (texts[i].find("\u0301") != std::string::npos || texts[i].starts_with("\u2581"));
+      const bool differ =
+          name == "t5" && (texts[i].find("\u0301") != std::string::npos || texts[i].starts_with("\u2581"));
       if (differ) continue;
       EXPECT_TRUE(same) << name << ": " << texts[i];
       ++compared;
@@ -256,8 +258,10 @@ TEST(GgufCharacters, that_contradict_themselves_are_refused) {
   EXPECT_THAT(gguf_refusal([](Json& k) { k.erase("scores"); }), HasSubstr("tokenizer.ggml.scores"));
   EXPECT_THAT(gguf_refusal([](Json& k) { k["scores"].erase(0); }), HasSubstr("scores has"));
   EXPECT_THAT(gguf_refusal([](Json& k) { k["token_type"][3] = 9; }), HasSubstr("token_type of token 3"));
-  EXPECT_THAT(gguf_refusal([](Json& k) { k["precompiled_charsmap"] = {1, 2}; }, "t5"), HasSubstr("table of characters"));
-  EXPECT_THAT(gguf_refusal([](Json& k) { k["precompiled_charsmap"][0] = 255; }, "t5"), HasSubstr("table of characters"));
+  EXPECT_THAT(gguf_refusal([](Json& k) { k["precompiled_charsmap"] = {1, 2}; }, "t5"),
+              HasSubstr("table of characters"));
+  EXPECT_THAT(gguf_refusal([](Json& k) { k["precompiled_charsmap"][0] = 255; }, "t5"),
+              HasSubstr("table of characters"));
 }
 
 // -- hostile files ------------------------------------------------------------------------------------------------
@@ -286,7 +290,8 @@ TEST(SentencePieceFile, what_contradicts_itself_is_named) {
   EXPECT_THAT(refusal("t5", [](Json& j) { j["normalizer"]["precompiled_charsmap"] = "////"; }),
               HasSubstr("table of characters"));
   EXPECT_THAT(refusal("t5", [](Json& j) { j["decoder"]["replacement"] = "ab"; }), HasSubstr("one character"));
-  EXPECT_THAT(refusal("t5", [](Json& j) { j["decoder"]["prepend_scheme"] = "x"; }), HasSubstr("'decoder.prepend_scheme'"));
+  EXPECT_THAT(refusal("t5", [](Json& j) { j["decoder"]["prepend_scheme"] = "x"; }),
+              HasSubstr("'decoder.prepend_scheme'"));
   EXPECT_THAT(refusal("gemma", [](Json& j) { j["decoder"]["decoders"].push_back({{"type", "ByteFallback"}}); }),
               HasSubstr("behind Fuse"));
   EXPECT_THAT(refusal("gemma", [](Json& j) { j["decoder"] = {{"type", "CTC"}}; }), HasSubstr("CTC"));
@@ -303,7 +308,8 @@ TEST(Charsmap, of_any_bytes_is_refused_or_reads_nothing_outside) {
   for (int round = 0; round < 3000; ++round) {
     std::string bytes = whole.substr(0, random() % 2 ? whole.size() : random() % whole.size());
     for (int change = 0; change < 8 && !bytes.empty(); ++change)
-      bytes[random() % std::min<size_t>(bytes.size(), random() % 2 ? 4096 : bytes.size())] = static_cast<char>(random());
+      bytes[random() % std::min<size_t>(bytes.size(), random() % 2 ? 4096 : bytes.size())] =
+          static_cast<char>(random());
     try {
       const Charsmap table(bytes, "t.json");
       EXPECT_TRUE(is_utf8(table.apply(TrackedText(text, true, 0)).text));

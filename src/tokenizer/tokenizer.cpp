@@ -61,8 +61,13 @@ bool makes_signs_of_blanks(const TokenizerSpec& spec) {
          });
 }
 
-bool stand_alone(const TokenizerSpec& spec, const Model& model) {
-  if (!normalizes_word_by_word(spec)) return false;
+bool stand_alone(const TokenizerSpec& spec, const Model& model, const Normalizer& normalizer) {
+  // A token that begins with a blank looks at what stands before it.
+  const bool looks_back = std::any_of(spec.added_tokens.begin(), spec.added_tokens.end(), [&](const AddedToken& token) {
+    const std::string content = token.normalized ? normalizer.normalize(token.content) : token.content;
+    return token.single_word && (content.starts_with(' ') || content.starts_with("\xE2\x96\x81"));
+  });
+  if (looks_back || !normalizes_word_by_word(spec)) return false;
   if (spec.alphabet == Alphabet::bytes) return true;
   const bool split = std::any_of(
       spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(),
@@ -95,7 +100,7 @@ struct Tokenizer::Data {
         raw_finder(select(full.added_tokens, false, normalizer)),
         normalized_finder(select(full.added_tokens, true, normalizer)),
         fingerprint(fingerprint_of(full)),
-        words_stand_alone(stand_alone(full, model)) {
+        words_stand_alone(stand_alone(full, model, normalizer)) {
     spec.alphabet = full.alphabet;
     spec.added_tokens = full.added_tokens;
     spec.template_before = full.template_before;

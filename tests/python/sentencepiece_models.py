@@ -144,7 +144,7 @@ def make(lines, size=1500, rules=None):
     legacy = bpe(llama[2])  # Llama 2, TinyLlama, Mistral 7B
     legacy.normalizer = normalizers.Sequence([normalizers.Prepend(SIGN), normalizers.Replace(" ", SIGN)])
     legacy.decoder = sign_decoder(True)
-    out["llama-legacy"] = with_template(add(legacy, *flags))
+    out["llama-legacy"] = with_template(add(legacy, *flags[:-1]))
 
     first = bpe(llama[2])  # LlamaTokenizer of transformers 5
     first.pre_tokenizer = pre_tokenizers.Metaspace(SIGN, prepend_scheme="first", split=False)
