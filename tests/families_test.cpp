@@ -12,6 +12,8 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace ingrain {
 namespace {
 

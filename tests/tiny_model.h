@@ -51,18 +51,21 @@ inline void be_like(Like like, ModelConfig& c) {
       c.rope_interleaved = false;
       all([](LayerSpec& layer) {
         layer.rotated_share = 0.5;
-        layer.rope_scaling = {.kind = RopeScaling::Kind::longrope,
-                              .original_max_position = 8,
-                              .attention_factor = 1.2,
-                              .short_factor = {1, 1.5},
-                              .long_factor = {2, 7}};
+        RopeScaling& s = layer.rope_scaling;
+        s.kind = RopeScaling::Kind::longrope;
+        s.original_max_position = 8;
+        s.attention_factor = 1.2;
+        s.short_factor = {1, 1.5};
+        s.long_factor = {2, 7};
       });
       slide_in_every_other(10000);
       return;
     case Like::ministral3:
       all([](LayerSpec& layer) {
         layer.query_growth = 0.5;
-        layer.rope_scaling = {.kind = RopeScaling::Kind::yarn, .factor = 4, .original_max_position = 8};
+        layer.rope_scaling.kind = RopeScaling::Kind::yarn;
+        layer.rope_scaling.factor = 4;
+        layer.rope_scaling.original_max_position = 8;
       });
       return;
   }
