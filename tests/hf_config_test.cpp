@@ -158,16 +158,16 @@ TEST(ModelConfig, layers_that_differ_survive_our_own_file) {
 
 TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
   const json plain = to_json(parse(smollm2()));
-  const json unusual{{"partial_rotary_factor", 0.5},
-                     {"attention_scale", 0.2},
+  const json unusual{{"partial_rotary_factor", 0.01},  // less than a pair of a head
+                     {"attention_scale", -0.2},
                      {"attention_softcap", 50.0},
-                     {"qk_norm_whole", true},
+                     {"qk_norm_whole", true},  // without "qk_norm"
+                     {"query_growth", 0.1},    // from what position on
                      {"mlp_bias", true},
                      {"attention_output_bias", true},
-                     {"pre_norm", false},
                      {"hidden_act", "gelu"},
-                     {"embedding_scale", 12.0},
-                     {"residual_scale", 0.2},
+                     {"embedding_scale", 0.0},
+                     {"residual_scale", -1.0},
                      {"logit_scale", 0.1},
                      {"logit_softcap", 30.0}};
   for (const auto& [field, value] : unusual.items()) {
@@ -188,6 +188,8 @@ TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
     return std::string("accepted");
   };
   layers[7] = {{"rope_theta", 5e5}};
+  EXPECT_EQ(refused(), "accepted");
+  layers[7] = {{"rope_theta", -1.0}};
   EXPECT_THAT(refused(), HasSubstr("layer 7: 'rope_theta'"));
   layers[7] = {{"rop", false}};
   EXPECT_THAT(refused(), HasSubstr("field 'layers[7].rop' is unknown (did you mean 'rope'?)"));
@@ -272,7 +274,8 @@ TEST(HfConfig, what_cannot_be_run_is_refused_by_field) {
               HasSubstr("'rope_scaling.mrope_section'"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}}}),
               HasSubstr("'rope_scaling.type' is 'dynamic'"));
-  EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}), HasSubstr("'longrope'"));
+  EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}), HasSubstr("'rope_scaling.short_factor' is missing"));
+  EXPECT_THAT(refusal({{"architectures", {"Gemma4ForCausalLM"}}}), HasSubstr("'Gemma4ForCausalLM' is not supported"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 2}}}}),
               HasSubstr("rope_scaling.low_freq_factor"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "linear"}}}}), HasSubstr("'rope_scaling.factor' is missing"));

@@ -45,7 +45,7 @@ void retrofit(const RetrofitCommand& o) {
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
               o.target.c_str(), with_commas(parameter_count(config) - parameter_count(base.config)).c_str(),
               with_commas(parameter_count(config)).c_str(), config.suffix_len, config.num_layers,
-              with_commas(config.widest_window()).c_str(), with_commas(config.chunk).c_str());
+              with_commas(o.retrofit.window).c_str(), with_commas(config.chunk).c_str());
   int64_t sinks = 0;
   for (int64_t i = 0; i < config.num_layers; ++i) sinks += config.layer(i).sink ? 1 : 0;
   std::printf("%ld of %ld windows keep the first token's key%s\n", sinks, config.num_layers,
@@ -63,6 +63,8 @@ void add_retrofit_command(CLI::App& app) {
   command->add_option("MODEL", o->model, "A model: a folder, one of Hugging Face's too, or a .gguf file")->required();
   command->add_option("-o,--output", o->target, "The folder to make: an adapter that refers to MODEL")->required();
   command->add_option("--window", r.window, "Tokens of sliding-window attention")->capture_default_str();
+  command->add_option("--keep-full", r.keep_full, "Leave so many layers without a window, evenly among those without")
+      ->capture_default_str();
   command->add_option("--chunk", r.chunk, "Tokens per inner step")->capture_default_str();
   command->add_option("--suffix", r.suffix, "How many of the last blocks get a fast MLP (default: a quarter of them)");
   command->add_option("--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a third of the ordinary ones')");
