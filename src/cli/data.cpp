@@ -32,7 +32,7 @@ struct PrepareArguments {
 uint32_t choose_bos(const PrepareArguments& arguments, const Tokenizer& tokenizer) {
   const auto vocab_size = static_cast<int64_t>(tokenizer.vocab_size());
   if (arguments.bos) {
-    if (*arguments.bos < 0 || *arguments.bos >= vocab_size) {
+    if (*arguments.bos >= vocab_size) {
       fail_usage("--bos {} is not an id of a vocabulary of {}", *arguments.bos, vocab_size);
     }
     return static_cast<uint32_t>(*arguments.bos);
@@ -102,14 +102,12 @@ void add_prepare(CLI::App& parent) {
   command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")->required();
   add_document_options(*command, options.documents);
   arguments->files.add_to(*command);
-  command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed")
-      ->check(without_sign());
-  command->add_option("--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded")
-      ->capture_default_str()
-      ->check(at_least(1));
-  command->add_option("--bos", arguments->bos, "Id that begins a document (default: the tokenizer's)");
-  command->add_option("--threads", options.threads, "Threads that tokenize (default: one per processor)")
-      ->check(CLI::Range(1, 1024));
+  add_whole(*command, "--shuffle", arguments->shuffle, "Put the documents in random order, by this seed", 0);
+  add_whole(*command, "--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded",
+            1)
+      ->capture_default_str();
+  add_whole(*command, "--bos", arguments->bos, "Id that begins a document (default: the tokenizer's)", 0);
+  add_whole(*command, "--threads", options.threads, "Threads that tokenize (default: one per processor)", 1, 1024);
   command->add_flag("--special-tokens", arguments->special_tokens,
                     "Special tokens written in the text become their ids (default: they are plain text)");
   command->footer(
