@@ -1,6 +1,8 @@
 // The C library's allocator, tuned for tensors that live as long as one operation.
 #pragma once
 
+#include <cstdint>
+
 namespace ingrain {
 
 /// Freed memory stays with the process instead of going back to the kernel after every large tensor: page faults of
@@ -15,5 +17,8 @@ void share_pools(int pools);
 /// Freed memory that no operation needs just now goes back to the kernel, whatever keep_freed_memory() says. Takes
 /// milliseconds, and what comes next has its page faults again.
 void give_back_freed_memory();
+
+/// Of the process, as the kernel counts them; 0 where it does not say.
+uint64_t resident_bytes();
 
 }  // namespace ingrain

@@ -54,7 +54,9 @@ void ServeSettings::add_to(CLI::App& command) {
   command.add_option("--store", store,
                      "Where conversations and memories are kept: a folder, postgresql://..., or 'none': in RAM "
                      "(default: a folder of the user's state)");
-  command.add_option("--memory-budget", memory_budget, "Bytes of memories in RAM; the least recently used go to disk")
+  command
+      .add_option("--memory-budget", memory_budget,
+                  "Bytes of memories in RAM, in work or kept; the least recently used go to disk")
       ->capture_default_str();
   command.add_option("--disk-budget", disk_budget, "Bytes of memories on disk; 0: no limit")->capture_default_str();
   add_real(command, "--max-age", max_age, "Days after which unused states are dropped; 0: never", 0, kMostTime)

@@ -38,6 +38,22 @@ TokenStep::TokenStep(const Network& model, int64_t rows)
   std::iota(whose_.begin(), whose_.end(), 0);
 }
 
+uint64_t TokenStep::bytes() const {
+  uint64_t out = 0;
+  const auto count = [&](const Tensor& x) { out += x.defined() ? x.nbytes() : 0; };
+  for (const Ring& ring : ring_L_) {
+    count(ring.k_BCGd);
+    count(ring.v_BCGd);
+  }
+  for (const std::vector<Tensor>& state : state_L_) std::ranges::for_each(state, count);
+  for (const FastMlp& fast : fast_S_) {
+    count(fast.w.w13_FD);
+    count(fast.w.w2_DF);
+  }
+  for (const Tensor* x : {&h_ND_, &x_BD_, &logits_BV_}) count(*x);
+  return out;
+}
+
 bool TokenStep::lacks_room(int64_t needed) const { return needed > room_ && room_ < config_.widest_window(); }
 
 /// Room for what a query sees, and for the tokens of a chunk, which the memory gets at its end. A window that the text

@@ -25,6 +25,8 @@ class TokenStep {
   TokenStep(const Network& model, int64_t rows);
 
   int64_t rows() const { return rows_; }
+  /// Of its buffers.
+  uint64_t bytes() const;
   /// Whether a token at position `needed` - 1 has no slot yet in some layer, although that one's window is not full.
   bool lacks_room(int64_t needed) const;
   /// Makes rings for so many positions and some more, up to what a layer's window needs. All rows must be loaded again.

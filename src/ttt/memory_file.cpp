@@ -110,7 +110,11 @@ class Loader {
 
   Memory load() {
     check_counts();
-    if (model_.weights.device().is_cpu()) place_.emplace(room_in_place());
+    if (model_.weights.device().is_cpu()) {
+      const auto [weights, others] = bytes_of_parts();
+      weights_.emplace(weights);
+      others_.emplace(others);
+    }
     Memory m = unread_memory(model_, fast_weights(), info_.batch);
     m.position = info_.position;
     m.filled = info_.filled;
@@ -152,15 +156,18 @@ class Loader {
     } else {
       require(out.scalar_type() == type, "{}: tensor '{}' has the wrong type", name(), tensor);
     }
-    if (place_ && out.scalar_type() == type) return place_->copy(out);
+    if (weights_ && out.scalar_type() == type) return (is_fast(tensor) ? *weights_ : *others_).copy(out);
     return out.to(model_.weights.device(), type, /*non_blocking=*/false, /*copy=*/true);
   }
 
-  /// For all that is of the file's type in RAM, too.
-  uint64_t room_in_place() const {
-    uint64_t bytes = 0;
-    for (const auto& [tensor, entry] : file_.tensors()) bytes += aligned(file_.bytes(tensor).size());
-    return bytes;
+  static bool is_fast(std::string_view tensor) { return tensor.starts_with("fast."); }
+
+  /// Of the fast weights, which may outlive the rest, and of that.
+  std::pair<uint64_t, uint64_t> bytes_of_parts() const {
+    uint64_t weights = 0, others = 0;
+    for (const auto& [tensor, entry] : file_.tensors())
+      (is_fast(tensor) ? weights : others) += aligned(file_.bytes(tensor).size());
+    return {weights, others};
   }
 
   std::vector<Mlp> fast_weights() {
@@ -210,7 +217,7 @@ class Loader {
   const ModelConfig& c_;
   const MemoryInfo& info_;
   const Room room_;
-  std::optional<PagePlace> place_;  // on a CPU
+  std::optional<PagePlace> weights_, others_;  // on a CPU, for what is of the file's type in RAM, too
   size_t taken_ = 0;
 };
 

@@ -22,6 +22,7 @@ int64_t slice_of(const Model& model, int64_t wanted) {
 Scheduler::Scheduler(const Model& model, States& states, const EngineOptions& options)
     : options_(options),
       places_(options.max_running + std::min(options.max_waiting, std::max<int64_t>(1, options.max_running / 8))),
+      working_budget_(options.memory_budget / 8 * 7),
       thread_([this, model, &states] { run(model, states); }) {}
 
 Scheduler::~Scheduler() { finish(0); }
@@ -63,10 +64,11 @@ void Scheduler::submit(std::shared_ptr<Job> job, const Place& place) {
   changed_.notify_all();
 }
 
-std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
+std::vector<std::shared_ptr<Job>> Scheduler::take(const Worker& worker) {
+  const int64_t running = worker.jobs();
   std::unique_lock lock(mutex_);
   const auto due = [&] { return !waiting_.empty() || ended_; };
-  if (idle && !changed_.wait_for(lock, kIdle, due)) {
+  if (worker.idle() && !changed_.wait_for(lock, kIdle, due)) {
     if (options_.on_idle) {
       lock.unlock();
       options_.on_idle();
@@ -75,7 +77,10 @@ std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
     changed_.wait(lock, due);
   }
   std::vector<std::shared_ptr<Job>> out;
+  uint64_t bytes = worker.expected_bytes();
   while (!waiting_.empty() && running + static_cast<int64_t>(out.size()) < options_.max_running) {
+    bytes += worker.expected_bytes(*waiting_.front().job);
+    if (running + static_cast<int64_t>(out.size()) > 0 && bytes > working_budget_) break;
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
     next.job->seconds_queued = seconds_since(next.since);
@@ -90,7 +95,7 @@ std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
 void Scheduler::run(const Model& model, States& states) {
   Worker worker(model, states, slice_of(model, options_.read_slice));
   while (true) {
-    for (const auto& job : take(worker.jobs(), worker.idle())) worker.begin(job);
+    for (const auto& job : take(worker)) worker.begin(job);
     if (worker.idle()) {
       std::lock_guard lock(mutex_);
       if (ended_ && waiting_.empty()) return;

@@ -158,9 +158,9 @@ void Database::check_kind(const DatabaseKind& kind, Open how) {
     transaction.commit();
     if (empty) return;
   }
-  if (kind.upgrade && how == Open::shared && pragma(*this, "PRAGMA user_version") == kind.version - 1) {
+  if (kind.upgrade && how == Open::shared && pragma(*this, "PRAGMA user_version") < kind.version) {
     Transaction transaction(*this);
-    if (pragma(*this, "PRAGMA user_version") == kind.version - 1) {  // nobody else did it meanwhile
+    if (pragma(*this, "PRAGMA user_version") < kind.version) {  // nobody else did it meanwhile
       execute(kind.upgrade);
       execute(fmt::format("PRAGMA user_version = {}", kind.version).c_str());
     }
