@@ -150,9 +150,9 @@ void read_rope(const Field& config, const Family& family, ModelConfig& c) {
   if (!rope) return;
   const auto full = filled(*rope, "full_attention"), sliding = filled(*rope, "sliding_attention");
   if (!full && !sliding) return read_rope_object(config, *rope, c, c);
-  const std::vector<bool> sliding = sliding_layers(config, family.slides, c.num_layers);
+  const std::vector<bool> slides_L = sliding_layers(config, family.slides, c.num_layers);
   c.each_layer([&](LayerSpec& layer, int64_t i) {
-    const bool slides = !sliding.empty() && sliding[static_cast<size_t>(i)];
+    const bool slides = !slides_L.empty() && slides_L[static_cast<size_t>(i)];
     const auto& own = slides ? sliding : full;
     if (!own) rope->missing(slides ? "sliding_attention" : "full_attention");
     read_rope_object(config, *own, c, layer);
