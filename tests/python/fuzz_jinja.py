@@ -2,7 +2,7 @@
 
     python tests/python/fuzz_jinja.py --probe build/sanitize/tests/formats_probe --seconds 3600 [--seed N] [--log FILE]
 
-One program a seed, so that a report's number is all that is needed to see it again (--seed N --programs 1)."""
+(`ninja -C build/sanitize formats_probe` builds it: the tests need it in build/release only.) One program a seed, so that a report's number is all that is needed to see it again (--seed N --programs 1)."""
 import argparse
 import json
 import math
