@@ -150,6 +150,7 @@ def test_what_is_no_model_says_what_to_give(ingrain, tmp_path):
         refused(ingrain(*words, input=""), 1, "nofile: no such")
     refused(ingrain("bench", "read", "nofile"), 1, "no such model", "ingrain models", "125m")
     refused(ingrain("bench", "read", "125"), 1, "did you mean '125m'")
+    refused(ingrain("data", "prepare", EMMA, "-t", weights, "-o", tmp_path / "o"), 2, "the weights of a model, not its tokenizer", str(READER))
     assert not (tmp_path / "o").exists()
 
 
