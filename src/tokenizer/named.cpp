@@ -135,6 +135,12 @@ PreTokenizerStep digits_step(bool individual) {
           .behavior = individual ? SplitBehavior::isolated : SplitBehavior::contiguous};
 }
 
+PreTokenizerStep white_space_step() {
+  return {.pattern = R"([\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}])",
+          .behavior = SplitBehavior::removed,
+          .dialect = Dialect::rust};
+}
+
 std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const std::string& where) {
   const Named* const entry = find_named(name);
   if (!entry) {
