@@ -52,6 +52,9 @@ TEST_F(Settings, errors_name_file_line_and_remedy) {
   int64_t n = 0;
   EXPECT_TRUE(contains(error_of([&] { in.read("a.n", n, 0); }), "run.toml:2: a.n is a string; write a whole number"));
   EXPECT_TRUE(contains(error_of([&] { in.read("a.m", n, 0, 5); }), "between 0 and 5"));
+  EXPECT_TRUE(contains(error_of([&] { read("[a]\nn = 18446744073709551616\n"); }),
+                       "run.toml:2: this is not TOML: Error while parsing decimal integer"));
+  EXPECT_TRUE(contains(error_of([&] { read("[a]\nn = 18446744073709551616\n"); }), "to 9223372036854775807"));
   SettingReader odd(read("[a]\nm = 7.5\n", {"a.n=18446744073709551616", "a.x=many"}), "run.toml");
   double x = 0;
   EXPECT_TRUE(

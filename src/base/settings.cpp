@@ -43,7 +43,10 @@ toml::table parse(const std::string& text, const std::string& name) {
   try {
     return toml::parse(text, name);
   } catch (const toml::parse_error& e) {
-    fail("{}:{}: this is not TOML: {}", name, e.source().begin.line, printable(e.description(), 200));
+    const std::string why = printable(e.description(), 200);
+    const bool too_large = why.find("not representable in 64 bits") != why.npos;
+    fail("{}:{}: this is not TOML: {}{}", name, e.source().begin.line, why,
+         too_large ? fmt::format("; whole numbers are from {} to {}", INT64_MIN, INT64_MAX) : "");
   }
 }
 

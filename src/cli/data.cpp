@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/unfinished.h"
 #include "cli/commands.h"
 #include "cli/warnings.h"
 #include "cli/file_options.h"
@@ -57,6 +58,9 @@ void run_prepare(PrepareArguments arguments) {
   data::PrepareOptions& options = arguments.options;
   options.documents.files.ignore = !arguments.files.no_ignore;
   if (arguments.files.dry_run) return arguments.files.tell(data::find_sources(options.inputs, options.documents).files);
+  if (arguments.tokenizer.ends_with(".safetensors"))
+    fail_usage("{}: the weights of a model, not its tokenizer; give its folder, {}", arguments.tokenizer,
+               folder_of(arguments.tokenizer).string());
   const Tokenizer tokenizer = Tokenizer::load(arguments.tokenizer);
   say_warnings(tokenizer);
   options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());

@@ -36,7 +36,7 @@ template <class Value, class Number = typename NumberOf<Value>::type>
 CLI::Option* add_whole(CLI::App& command, const std::string& names, Value& value, const std::string& what,
                        typename NumberOf<Value>::type least,
                        typename NumberOf<Value>::type greatest = std::numeric_limits<Number>::max()) {
-  return command.add_option(names, value, what)->check(whole(WholeRange::of<Number>(least, greatest)));
+  return command.add_option(names, value, what)->transform(whole(WholeRange::of<Number>(least, greatest)));
 }
 
 /// An option that takes any number of a range.

@@ -109,7 +109,7 @@ def test_words_that_are_none_of_the_known_ones_suggest_the_nearest(ingrain):
     refused(ingrain("completion", "bsh"), 2, "'bsh' is not known; choose one of: bash, zsh, fish", "did you mean 'bash'")
     refused(ingrain("generate", READER, "--learn", "inputs"), 2, "choose one of: all, input, off", "did you mean 'input'")
     refused(ingrain("retrofit", READER, "-o", "x", "--start", "copy"), 2, "choose one of: copied, random")
-    refused(ingrain("eval", READER, EMMA, "--weights", "q4_0"), 2, "did you mean 'q4_1'")
+    refused(ingrain("eval", READER, EMMA, "--weights", "q4_0"), 2, "choose one of: native, q8_0, q4_1")
 
 
 def test_logit_biases_blame_what_is_wrong(ingrain):
@@ -150,6 +150,7 @@ def test_what_is_no_model_says_what_to_give(ingrain, tmp_path):
         refused(ingrain(*words, input=""), 1, "nofile: no such")
     refused(ingrain("bench", "read", "nofile"), 1, "no such model", "ingrain models", "125m")
     refused(ingrain("bench", "read", "125"), 1, "did you mean '125m'")
+    refused(ingrain("data", "prepare", EMMA, "-t", weights, "-o", tmp_path / "o"), 2, "the weights of a model, not its tokenizer", str(READER))
     assert not (tmp_path / "o").exists()
 
 

@@ -113,8 +113,7 @@ def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, 
     refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "folder"), 1, "report.html")
 
 
-@pytest.mark.parametrize("end", ["", "-journal", "-wal", "-shm"])
-@pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
+@pytest.mark.parametrize("kind,end", [("fifo", ""), ("fifo", "-journal"), ("fifo", "-wal"), ("fifo", "-shm"), ("folder", ""), ("device", "")])
 def test_notes_that_are_no_file_are_known_before_the_work_and_never_waited_for(ingrain, text, memory, tmp_path, kind, end):
     """Beside what is written, and beside what is gone on from."""
     def put(name):
@@ -138,7 +137,7 @@ def test_notes_that_are_no_file_are_known_before_the_work_and_never_waited_for(i
         (tmp_path / "from.notes").unlink()
     name = put("from")
     for words in (("read", "no-model", text, "-o", tmp_path / "new", "--memory", tmp_path / "from"), ("memory", "fork", tmp_path / "from", "-o", tmp_path / "new"),
-                  ("ask", tmp_path / "from", "x", "--model", "no-model", "--notepad"), ("chat", "--memory", tmp_path / "from", "--model", READER, "--notepad")):
+                  ("ask", tmp_path / "from", "x", "--model", "no-model", "--notepad"), ("chat", READER, "--memory", tmp_path / "from", "--notepad")):
         refused(ingrain(*words, timeout=20, input=""), 1, name, word)
     assert not out.exists() and not (tmp_path / "new").exists()
 
