@@ -132,7 +132,7 @@ std::vector<std::string> pieces_of(const std::string& pattern, const std::string
   const PreTokenizer cutter({{.pattern = pattern}}, "t.json");
   RegexScratch scratch;
   std::vector<std::string> out;
-  cutter.split(text, scratch, [&](std::string_view piece) { out.emplace_back(piece); });
+  cutter.split({text}, scratch, [&](std::string_view piece, const Origin*) { out.emplace_back(piece); });
   return out;
 }
 
@@ -164,7 +164,7 @@ TEST(SplitPattern, of_rust_follows_its_own_rules) {
     const PreTokenizer cutter({{.pattern = pattern, .dialect = Dialect::rust}}, "t");
     RegexScratch scratch;
     std::vector<std::string> out;
-    cutter.split(text, scratch, [&](std::string_view piece) { out.emplace_back(piece); });
+    cutter.split({text}, scratch, [&](std::string_view piece, const Origin*) { out.emplace_back(piece); });
     return out;
   };
   EXPECT_THAT(pieces(R"(\pL+)", "ab1"), ElementsAre("ab", "1"));
