@@ -117,7 +117,9 @@ struct EngineOptions {
   int64_t max_running = 64;                    // answers at once; more wait
   int64_t max_waiting = 512;                   // more are Busy
   int64_t read_slice = 0;                      // tokens read at once between two tokens of others; 0: a chunk
-  std::function<void()> on_idle = {};          // called by the computing thread after a second without work
+  /// Called by the computing thread after a second without work, and now and then while the process has grown by more
+  /// than the budget.
+  std::function<void()> on_idle = {};
 };
 
 struct EngineStats {

@@ -1,5 +1,6 @@
 #include "serve/engine/scheduler.h"
 
+#include "base/allocator.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "serve/engine/worker.h"
@@ -11,6 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kIdle{1};
+constexpr std::chrono::seconds kGiveBackEvery{2};
 
 /// The chunk, as long as a slice is neither too short to be fast nor so long that it stalls others.
 int64_t slice_of(const Model& model, int64_t wanted) {
@@ -23,6 +25,7 @@ Scheduler::Scheduler(const Model& model, States& states, const EngineOptions& op
     : options_(options),
       places_(options.max_running + std::min(options.max_waiting, std::max<int64_t>(1, options.max_running / 8))),
       working_budget_(options.memory_budget / 8 * 7),
+      resident_first_(resident_bytes()),
       thread_([this, model, &states] { run(model, states); }) {}
 
 Scheduler::~Scheduler() { finish(0); }
@@ -102,6 +105,7 @@ void Scheduler::run(const Model& model, States& states) {
       continue;
     }
     worker.step();
+    give_back();
     std::lock_guard lock(mutex_);
     stats_.tokens_read = worker.counts().read;
     stats_.tokens_written = worker.counts().written;
@@ -110,6 +114,14 @@ void Scheduler::run(const Model& model, States& states) {
     stats_.running = worker.jobs();
     if (worker.idle()) changed_.notify_all();
   }
+}
+
+/// The allocator keeps what was freed; under load, too, no more of it than the budget has room for.
+void Scheduler::give_back() {
+  const Clock::time_point now = Clock::now();
+  if (!options_.on_idle || now - given_back_ < kGiveBackEvery) return;
+  given_back_ = now;
+  if (resident_bytes() > resident_first_ + options_.memory_budget) options_.on_idle();
 }
 
 void Scheduler::finish(double grace_seconds) {

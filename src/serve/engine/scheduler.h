@@ -39,6 +39,7 @@ class Scheduler {
 
  private:
   void run(const Model& model, States& states);
+  void give_back();
   void enter();
   void leave();
   /// The next jobs that may begin; waits for one if the worker is idle. Nothing more once it is over.
@@ -59,6 +60,8 @@ class Scheduler {
   std::vector<std::weak_ptr<Job>> begun_;
   bool stopping_ = false, ended_ = false;
   EngineStats stats_;
+  const uint64_t resident_first_;                     // bytes of the process before any work
+  std::chrono::steady_clock::time_point given_back_;  // the computing thread's
   std::thread thread_;
 };
 
