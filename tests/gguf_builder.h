@@ -45,6 +45,11 @@ class GgufBuilder {
     for (const int32_t value : values) number(value);
     return *this;
   }
+  GgufBuilder& key(std::string_view name, const std::vector<float>& values) {
+    text(name).number<uint32_t>(9).number<uint32_t>(6).number<uint64_t>(values.size());
+    for (const float value : values) number(value);
+    return *this;
+  }
   const std::string& bytes() const { return bytes_; }
 
  private:

@@ -152,33 +152,6 @@ TEST_F(Serving, a_text_that_was_changed_is_read_from_where_it_differs) {
   EXPECT_THAT(changed.miss, HasSubstr("tokens only"));
 }
 
-/// Ends a text after so many tokens.
-class EndsAfter final : public Constraint {
- public:
-  explicit EndsAfter(int64_t tokens) : left_(tokens) {}
-  void allow(std::span<uint64_t> bits) override { std::fill(bits.begin(), bits.end(), ~uint64_t{0}); }
-  bool may_end() const override { return false; }
-  bool complete() const override { return left_ == 0; }
-  void accept(int32_t) override { --left_; }
-  std::unique_ptr<Constraint> clone() const override { return std::make_unique<EndsAfter>(*this); }
-
- private:
-  int64_t left_;
-};
-
-/// An answer of which the first three letters are a thought, which clients do not send back.
-Writing thoughtful(int64_t tokens, bool ends) {
-  Writing out;
-  out.sampling.temperature = 0;
-  out.max_tokens = tokens;
-  out.sampling.logit_bias = test::only_letters();
-  if (ends) out.constraint = std::make_shared<EndsAfter>(tokens - 1);
-  out.returned = [](int64_t, const std::string& text) {
-    return Json{{"role", "assistant"}, {"content", text.substr(std::min<size_t>(text.size(), 3))}};
-  };
-  return out;
-}
-
 TEST_F(Serving, an_answer_that_comes_back_without_its_thoughts_is_known) {
   EngineOptions options = on_disk();
   auto e = engine(options, store());

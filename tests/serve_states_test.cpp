@@ -74,6 +74,7 @@ class WatchedRecords : public Records {
   std::optional<StateRow> state(const std::string& id) override { return records_->state(id); }
   void touch(const std::string& id, int64_t used) override { records_->touch(id, used); }
   void set_file(const std::string& id, bool has_file) override { records_->set_file(id, has_file); }
+  void drop_file(const std::string& id) override { records_->drop_file(id); }
   bool named(const std::string& state, const std::string& kind) override { return records_->named(state, kind); }
   void remove_state(const std::string& id) override { records_->remove_state(id); }
   bool lease(const std::string& name, const std::string& holder, double seconds) override {

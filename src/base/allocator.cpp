@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -37,6 +38,12 @@ void forget_pages(std::string_view bytes_of_file) {
   const auto first = reinterpret_cast<uintptr_t>(bytes_of_file.data()), last = first + bytes_of_file.size();
   const uintptr_t begin = (first + page - 1) / page * page, end = last / page * page;
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // a wish
+}
+
+uint64_t resident_bytes() {
+  uint64_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;  // pages
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace ingrain

@@ -1,6 +1,7 @@
 // The C library's allocator, tuned for tensors that live as long as one operation.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace ingrain {
@@ -21,5 +22,8 @@ void give_back_freed_memory();
 /// Whole pages of these bytes of a mapped file leave the process's memory; who reads them again has them again.
 /// REQUIRES: they are a file's, mapped read-only.
 void forget_pages(std::string_view bytes_of_file);
+
+/// Of the process, as the kernel counts them; 0 where it does not say.
+uint64_t resident_bytes();
 
 }  // namespace ingrain

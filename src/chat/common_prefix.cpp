@@ -17,7 +17,8 @@ std::vector<int32_t> rest_of(const tokenizer::Tokenizer& tokenizer, std::span<co
   std::string text;
   size_t next = first;
   for (; next < want.size() && !is_unit(tokenizer, want[next]); ++next) text += tokenizer.id_to_bytes(want[next]);
-  std::vector<int32_t> out = tokenizer.encode(std::string_view(text).substr(offset), {.parse_special = false});
+  std::vector<int32_t> out =
+      tokenizer.encode(std::string_view(text).substr(offset), {.parse_special = false, .continues = true});
   out.insert(out.end(), want.begin() + static_cast<std::ptrdiff_t>(next), want.end());
   return out;
 }

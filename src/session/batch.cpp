@@ -7,6 +7,11 @@
 #include <algorithm>
 
 namespace ingrain::session {
+namespace {
+
+constexpr int64_t kRowsWithoutUse = 4;  // stay for who comes next
+
+}  // namespace
 
 Batch::Batch(const Network& model) : model_(model) {}
 
@@ -61,7 +66,7 @@ void Batch::remove(Session& session) {
   std::replace(seats_.begin(), seats_.end(), &session, static_cast<Session*>(nullptr));
   const int64_t rows = static_cast<int64_t>(seats_.size()),
                 taken = rows - std::count(seats_.begin(), seats_.end(), nullptr);
-  if (taken > 0 && 4 * taken <= rows) seat_anew(2 * taken);
+  if (taken > 0 ? 4 * taken <= rows : rows > kRowsWithoutUse) seat_anew(std::max<int64_t>(2 * taken, 1));
 }
 
 void Batch::check(std::span<const Turn> turns) const {

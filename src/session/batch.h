@@ -29,10 +29,12 @@ class Batch {
   /// sequence, twice as many when they do not suffice; then all sessions' windows are copied anew. Error if it is of
   /// another model.
   void add(Session& session);
-  /// The session goes on by itself. Error if it is not in this batch.
+  /// The session goes on by itself. Rows that are no longer needed go. Error if it is not in this batch.
   void remove(Session& session);
   bool has(const Session& session) const;
   int64_t sessions() const;
+  /// Of its rows, in use or not: sessions' windows and fast weights as a step reads them.
+  uint64_t bytes() const { return step_ ? step_->bytes() : 0; }
 
   /// One session's part in a step: its next token (of its memory's every sequence, [B, 1] int64 on the CPU).
   struct Turn {

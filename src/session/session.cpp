@@ -97,6 +97,21 @@ const ttt::Memory& Session::memory() {
   return memory_;
 }
 
+uint64_t Session::bytes(std::span<const Mlp> shared) const {
+  uint64_t out = 0;
+  const auto count = [&](const Tensor& x) { out += x.defined() ? x.storage().nbytes() : 0; };
+  for (const ttt::LayerState& layer : memory_.layer_L)
+    layer.visit([&](const std::string&, const Tensor& x) { count(x); });
+  for (const Tensor* x : {&memory_.h_BbD, &memory_.target_Bb, &memory_.valid_Bb, &memory_.x_BD}) count(*x);
+  for (size_t s = 0; s < memory_.W_S.size(); ++s) {
+    const Mlp& mlp = memory_.W_S[s];
+    if (s < shared.size() && mlp.w13_FD.is_same(shared[s].w13_FD)) continue;
+    count(mlp.w13_FD);
+    count(mlp.w2_DF);
+  }
+  return out;
+}
+
 std::unique_ptr<Session> Session::fork() { return std::make_unique<Session>(model_, snapshot(), checkpoints_); }
 
 void Session::become(ttt::Memory memory) {

@@ -34,6 +34,9 @@ class Session {
   /// Error if nothing was read.
   Tensor logits_BV();
 
+  /// Of its memory with the room for more, its rows in a batch, work done ahead and checkpoints not counted. Fast
+  /// weights that are `shared`'s very tensors are another's.
+  uint64_t bytes(std::span<const Mlp> shared = {}) const;
   int64_t steps() const { return memory_.steps; }  // inner steps made
   int64_t position() const { return memory_.position + static_cast<int64_t>(unsynced_.size()); }
   /// Up to date; changed by what is read next.

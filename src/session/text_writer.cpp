@@ -29,7 +29,7 @@ TextWriter::TextWriter(const ModelConfig& config, tokenizer::Tokenizer tokenizer
                        std::span<const int32_t> seen)
     : config_(config),
       sampler_(options.sampling),
-      characters_(std::move(tokenizer), /*skip_special=*/true),
+      characters_(std::move(tokenizer), /*skip_special=*/true, /*begins=*/false),
       stops_(options.stop),
       max_tokens_(options.max_tokens) {
   for (const int32_t token : seen) sampler_.accept(token);

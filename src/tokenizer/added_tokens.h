@@ -20,6 +20,8 @@ class AddedTokenFinder {
   /// Searches tokens[i].content for every i.
   explicit AddedTokenFinder(std::vector<AddedToken> tokens);
 
+  bool empty() const { return edges_.empty(); }
+
   /// A stretch of the text that is a token, or (`id` < 0) plain text.
   struct Segment {
     size_t begin, end;

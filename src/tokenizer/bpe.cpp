@@ -12,16 +12,15 @@ constexpr size_t kShortPiece = 64;
 
 }  // namespace
 
-Bpe::Bpe(const std::array<int32_t, 256>& byte_tokens, const std::vector<Merge>& merges, int32_t unk, bool fuse_unk)
-    : byte_tokens_(byte_tokens), unk_(unk), fuse_unk_(fuse_unk) {
+Bpe::Bpe(Symbols symbols, const std::vector<Merge>& merges) : symbols_(std::move(symbols)) {
   const size_t capacity = std::bit_ceil(std::max<size_t>(16, merges.size() * 2));
   shift_ = 64 - std::countr_zero(capacity);
-  table_.assign(capacity, {0, kNoRank, kNoToken});
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const uint64_t pair = pair_of(merges[rank].left, merges[rank].right);
+  table_.assign(capacity, {0, kNoRank, Symbols::kNoToken});
+  for (const Merge& merge : merges) {
+    const uint64_t pair = pair_of(merge.left, merge.right);
     size_t slot = slot_of(pair);
     while (table_[slot].rank != kNoRank && table_[slot].pair != pair) slot = (slot + 1) & (capacity - 1);
-    table_[slot] = {pair, static_cast<uint32_t>(rank), merges[rank].result};
+    table_[slot] = {pair, merge.rank, merge.result};
   }
 }
 
@@ -37,29 +36,23 @@ uint32_t Bpe::rank_of(int32_t left, int32_t right) const {
   return entry ? entry->rank : kNoRank;
 }
 
-void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const {
+void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out,
+                 std::vector<uint32_t>* lengths) const {
   const size_t first = out.size();
-  bool after_unk = false;
-  for (const char c : piece) {
-    const int32_t token = byte_tokens_[static_cast<uint8_t>(c)];
-    if (token != kNoToken) {
-      out.push_back(token);
-    } else if (unk_ != kNoToken && !(fuse_unk_ && after_unk)) {
-      out.push_back(unk_);
-    }
-    after_unk = token == kNoToken;
-  }
-  if (out.size() - first < 2) return;
-  if (out.size() - first <= kShortPiece) {
-    merge_short(out, first, scratch);
-  } else {
+  scratch.lengths.clear();
+  symbols_.append(piece, out, scratch.lengths);
+  if (out.size() - first > kShortPiece)
     merge_long(out, first, scratch);
-  }
+  else if (out.size() - first > 1)
+    merge_short(out, first, scratch);
+  if (lengths) lengths->insert(lengths->end(), scratch.lengths.begin(), scratch.lengths.end());
 }
 
-// tokens[first..] is the sequence of symbols; ranks[i] is the priority of merging symbols i and i+1.
+// tokens[first..] is the sequence of symbols, scratch.lengths their bytes; ranks[i] is the priority of merging symbols
+// i and i+1.
 void Bpe::merge_short(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const {
   int32_t* symbols = tokens.data() + first;
+  uint32_t* lengths = scratch.lengths.data();
   size_t count = tokens.size() - first;
   std::vector<uint32_t>& ranks = scratch.ranks;
   ranks.resize(count - 1);
@@ -68,17 +61,20 @@ void Bpe::merge_short(std::vector<int32_t>& tokens, size_t first, Scratch& scrat
     const size_t best = std::min_element(ranks.begin(), ranks.begin() + (count - 1)) - ranks.begin();
     if (ranks[best] == kNoRank) break;
     symbols[best] = find(symbols[best], symbols[best + 1])->result;
+    lengths[best] += lengths[best + 1];
     std::copy(symbols + best + 2, symbols + count, symbols + best + 1);
+    std::copy(lengths + best + 2, lengths + count, lengths + best + 1);
     std::copy(ranks.begin() + best + 1, ranks.begin() + (count - 1), ranks.begin() + best);
     --count;
     if (best + 1 < count) ranks[best] = rank_of(symbols[best], symbols[best + 1]);
     if (best > 0) ranks[best - 1] = rank_of(symbols[best - 1], symbols[best]);
   }
   tokens.resize(first + count);
+  scratch.lengths.resize(count);
 }
 
 // A linked list of symbols and a heap of (rank, position). An entry is stale if the pair that begins at its
-// position has another rank by now; equal ranks mean the same pair.
+// position has another rank by now; with an equal rank it may be another pair, whose turn it is as well.
 void Bpe::merge_long(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const {
   int32_t* symbols = tokens.data() + first;
   const auto count = static_cast<uint32_t>(tokens.size() - first);
@@ -111,6 +107,7 @@ void Bpe::merge_long(std::vector<int32_t>& tokens, size_t first, Scratch& scratc
     if (ranks[i] != rank) continue;
     const uint32_t absorbed = next[i];
     symbols[i] = find(symbols[i], symbols[absorbed])->result;
+    scratch.lengths[i] += scratch.lengths[absorbed];
     ranks[absorbed] = kNoRank;
     next[i] = next[absorbed];
     if (next[i] < count) previous[next[i]] = i;
@@ -118,8 +115,12 @@ void Bpe::merge_long(std::vector<int32_t>& tokens, size_t first, Scratch& scratc
     if (i > 0) update(previous[i]);
   }
   uint32_t kept = 0;
-  for (uint32_t i = 0; i < count; i = next[i]) symbols[kept++] = symbols[i];
+  for (uint32_t i = 0; i < count; i = next[i]) {
+    scratch.lengths[kept] = scratch.lengths[i];
+    symbols[kept++] = symbols[i];
+  }
   tokens.resize(first + kept);
+  scratch.lengths.resize(kept);
 }
 
 }  // namespace ingrain::tokenizer

@@ -6,30 +6,35 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/symbols.h"
+
 namespace ingrain::tokenizer {
 
-/// left and right, where they are neighbours, become result. Earlier merges come first.
+/// left and right, where they are neighbours, become result. Lower ranks come first; of equal ones the leftmost.
 struct Merge {
   int32_t left, right, result;
+  uint32_t rank;
 };
 
 /// Immutable, thread-safe.
 class Bpe {
  public:
-  static constexpr int32_t kNoToken = -1;
-
-  /// byte_tokens[b] is the token of byte b or kNoToken; such bytes give `unk`, or nothing if that is kNoToken too.
   /// Of two merges of the same pair the later one holds.
-  Bpe(const std::array<int32_t, 256>& byte_tokens, const std::vector<Merge>& merges, int32_t unk, bool fuse_unk);
+  Bpe(Symbols symbols, const std::vector<Merge>& merges);
 
   /// Working memory of one thread.
   struct Scratch {
-    std::vector<uint32_t> ranks, previous, next;
+    std::vector<uint32_t> ranks, previous, next, lengths;
     std::vector<uint64_t> heap;
   };
 
-  /// Appends the tokens of `piece` (at most 2^31 bytes) to `out`.
-  void encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const;
+  /// Appends the tokens of `piece` (at most 2^31 bytes) to `out` and, if it is asked for, how many bytes each has.
+  void encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out,
+              std::vector<uint32_t>* lengths = nullptr) const;
+
+  /// The end of what can be encoded by itself of piece[from..]: no token reaches over it.
+  size_t part_end(std::string_view piece, size_t from) const { return symbols_.part_end(piece, from); }
+  bool parts_words() const { return symbols_.parts_words(); }
 
  private:
   static constexpr uint32_t kNoRank = UINT32_MAX;
@@ -49,9 +54,7 @@ class Bpe {
   void merge_short(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const;
   void merge_long(std::vector<int32_t>& tokens, size_t first, Scratch& scratch) const;
 
-  std::array<int32_t, 256> byte_tokens_;
-  int32_t unk_;
-  bool fuse_unk_;
+  Symbols symbols_;
   std::vector<Entry> table_;  // open addressing, linear probing; rank kNoRank marks a free slot
   int shift_ = 0;
 };

@@ -11,11 +11,11 @@ bool stands_for_itself(int byte) {
   return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
 }
 
-struct Alphabet {
+struct ByteAlphabet {
   std::array<char32_t, 256> character_of;
   std::array<int16_t, 512> byte_of;  // -1: not in the alphabet
 
-  Alphabet() {
+  ByteAlphabet() {
     byte_of.fill(-1);
     char32_t next = 0x100;
     for (int byte = 0; byte < 256; ++byte) {
@@ -25,8 +25,8 @@ struct Alphabet {
   }
 };
 
-const Alphabet& alphabet() {
-  static const Alphabet instance;
+const ByteAlphabet& alphabet() {
+  static const ByteAlphabet instance;
   return instance;
 }
 

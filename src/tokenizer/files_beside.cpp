@@ -274,6 +274,7 @@ void drop_tokens_without_a_row(int32_t rows, TokenizerSpec& spec) {
   const auto beyond = [&](const AddedToken& token) { return token.id >= rows; };
   const auto trim = [&] {
     while (spec.tokens.size() > static_cast<size_t>(rows) && spec.tokens.back().empty()) spec.tokens.pop_back();
+    if (spec.scores.size() > spec.tokens.size()) spec.scores.resize(spec.tokens.size());
   };
   trim();  // of padding
   const auto first = std::find_if(spec.added_tokens.begin(), spec.added_tokens.end(), beyond);

@@ -13,10 +13,10 @@ namespace ingrain::tokenizer {
 /// Whether `file` has a tokenizer of any kind.
 bool has_gguf_tokenizer(const formats::Gguf& file);
 
-/// The byte-level BPE tokenizer in `file`: ids equal those of the tokenizer.json that the file was made from.
-/// Supported: tokenizer.ggml.model "gpt2" with a known tokenizer.ggml.pre (named_pre_tokenizer); without one, or with
-/// "default", llama.cpp's rule for that, with a warning. Error naming file and field for other models and for data that
-/// contradict themselves. `rows`: as in Tokenizer::load.
+/// The tokenizer in `file`: ids equal those of the model that the file was made from (docs/tokenizers.md says where
+/// llama.cpp's differ). tokenizer.ggml.model: "gpt2" with a known tokenizer.ggml.pre (named_pre_tokenizer) or, without
+/// one or with "default", llama.cpp's rule for that, with a warning; "gemma4"; "llama"; "t5". Error naming file and
+/// field for other models and for data that contradict themselves. `rows`: as in Tokenizer::load.
 tokenizer::Tokenizer gguf_tokenizer(const formats::Gguf& file, int32_t rows = kMaxTokenId);
 
 /// The same tokenizer as the text of a tokenizer.json and of the tokenizer_config.json beside it.

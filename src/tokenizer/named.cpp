@@ -36,9 +36,28 @@ constexpr std::string_view kMiniCpm5 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kDeepSeek3 =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kSpark =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+)";
+constexpr std::string_view kYoutuScripts =
+    R"([\x{AC00}-\x{D7A3}\x{3131}-\x{318E}]+|[\x{FF01}\x{2026}\x{201C}\x{201D}\x{2018}\x{2019}\x{2014}\x{FF1A}\x{FF1B}\x{FF0C})"
+    R"(\x{3001}-\x{303F}\x{FE30}-\x{FE4F}]+|[\x{3105}-\x{312F}]+|[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
+constexpr std::string_view kYoutu =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kJais2 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S))"
+    R"(|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1})";
+constexpr std::string_view kExaoneMoe =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)";
+constexpr std::string_view kUfakzeka =
+    R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kBloom = R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]+)";
+constexpr std::string_view kNoNewLine = R"([^\n]+|[\n]+)";
+constexpr std::string_view kDigitsFromTheRight = R"(\d{1,3}(?=(?:\d{3})*\b))";
 constexpr std::string_view kUpToThreeNumbers = R"(\p{N}{1,3})", kCjk = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+)";
 
-using Patterns = std::array<std::string_view, 5>;  // one after the other; unused ones are empty
+using Patterns = std::array<std::string_view, 6>;  // one after the other; unused ones are empty
 struct Named {
   std::string_view name;
   Patterns patterns;
@@ -50,6 +69,10 @@ constexpr Patterns kDefault = {R"([\p{P}$+<=>^~|]+)", kGpt2, R"(\p{N}+)", "[0-9]
 constexpr Patterns kDeepSeekV3 = {kUpToThreeNumbers, kCjk, kDeepSeek3};
 constexpr Patterns kDeepSeekCoder = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)",
                                      R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)", R"(\p{N})"};
+constexpr NamedHabits kCharacterHabits{.characters = true};
+constexpr Patterns kChameleon = {R"(<sentinel:[0-9]+>)",    R"((IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z)",
+                                 R"(([\t\n]|    |  ))",     R"(\p{N})",
+                                 R"([\p{P}!-/:-@\[-`{-~])", kGpt2};
 constexpr Named named[] = {
     {"gpt2", {kGpt2}},
     {"r50k_base", {kGpt2}},
@@ -119,6 +142,28 @@ constexpr Named named[] = {
     {"hunyuan-dense", kDeepSeekV3},
     {"joyai-llm", kDeepSeekV3},
     {"hy_v4", kDeepSeekV3},
+    {"spark2_5", {kUpToThreeNumbers, kCjk, kSpark, R"(\p{N})"}},
+    {"youtu", {kYoutuScripts, kYoutu}, false, {.ignore_merges = true}},
+    {"falcon", {R"([\p{P}$+<=>^~|`]+)", kGpt2, "[0-9][0-9][0-9]"}},
+    {"jais-2", {kJais2}},
+    {"jina-v1-en", {kGpt2}},
+    {"jina-v2-code", {kGpt2}},
+    {"roberta-bpe", {kGpt2}},
+    {"poro-chat", {kBloom}},
+    {"bloom", {kBloom}},
+    {"gpt3-finnish", {kBloom}},
+    {"viking", {kBloom, R"(\p{N})"}},
+    {"exaone-moe", {kExaoneMoe}},
+    {"chameleon", kChameleon, false, {.begins_with_bos = true}},
+    {"granite-embed-multi-97m", {kO200k}, false, {.ignore_merges = true}},
+    {"tiny_aya", {kDigitsFromTheRight, kO200k}},
+    {"cohere2moe", {kDigitsFromTheRight, kO200k}},
+    {"superbpe", {R"(\p{N}+)", R"((?=(\d{3})+(?!\d)))"}},
+    {"ufakzeka", {kUfakzeka}},
+    {"laguna", {kNoNewLine, kQwen2}},
+    {"gemma4", {kNoNewLine}, false, kCharacterHabits},
+    {"granite-embed-multi-311m", {kNoNewLine}, false, kCharacterHabits},
+    {"sarvam-moe", {kNoNewLine}, false, kCharacterHabits},
 };
 
 const Named* find_named(std::string_view name) {
@@ -135,8 +180,20 @@ PreTokenizerStep digits_step(bool individual) {
           .behavior = individual ? SplitBehavior::isolated : SplitBehavior::contiguous};
 }
 
+PreTokenizerStep white_space_step() {
+  return {.pattern = R"([\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}])",
+          .behavior = SplitBehavior::removed,
+          .dialect = Dialect::rust};
+}
+
 std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const std::string& where) {
   const Named* const entry = find_named(name);
+  // Text is cut by code of llama.cpp's own there, or by a list of characters that no pattern of ours has.
+  for (const std::string_view refused : {"kimi-k2", "afmoe", "deepseek-llm", "whitespace"})
+    require(name != refused,
+            "{}: the pre-tokenizer '{}' is not supported; use a model with another, or convert this one "
+            "to a folder with a tokenizer.json",
+            where, refused);
   if (!entry) {
     std::string known;
     for (const Named& n : named) known += (known.empty() ? "" : ", ") + std::string(n.name);

@@ -1,13 +1,15 @@
 // Tokens of a text that comes in parts: the same as of the whole text, however it is split.
 #pragma once
 
+#include <unordered_set>
+
 #include "tokenizer/tokenizer.h"
 
 namespace ingrain::tokenizer {
 
-/// Cuts only before a blank between two ASCII letters, where byte-level BPE tokenizers begin a new word whatever stands
-/// around it; what follows the last such place waits. A tokenizer for which that is not so (tried out at construction)
-/// gets the whole text at finish(). One thread at a time.
+/// Cuts only before a blank between two ASCII letters, where most tokenizers begin a new word whatever stands around
+/// it; what follows the last such place waits. A tokenizer for which that is not so (Tokenizer::words_stand_alone(),
+/// and tried out at construction) gets the whole text at finish(). One thread at a time.
 class StreamEncoder {
  public:
   explicit StreamEncoder(Tokenizer tokenizer, EncodeOptions options = {});
@@ -19,9 +21,13 @@ class StreamEncoder {
   bool waiting() const { return !waiting_.empty(); }
 
  private:
+  std::vector<int32_t> encode(std::string_view text) const;
+
   Tokenizer tokenizer_;
   EncodeOptions options_;
   bool can_cut_;
+  bool began_ = false;  // something of the text was encoded
+  std::unordered_set<int32_t> added_;
   std::string waiting_;
 };
 

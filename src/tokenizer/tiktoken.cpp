@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "tokenizer/base64.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/vocabulary.h"
@@ -11,31 +12,6 @@ namespace ingrain::tokenizer {
 namespace {
 
 constexpr uint64_t kMaxTiktokenBytes = 256u << 20;
-
-int base64_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-// Nothing if `text` is not base64 with its padding.
-std::optional<std::string> read_base64(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  std::string out;
-  uint32_t bits = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const int digit = i + padding < text.size() ? base64_digit(text[i]) : 0;
-    if (digit < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    if (i % 4 != 3) continue;
-    for (const int shift : {16, 8, 0}) out += static_cast<char>(bits >> shift);
-    bits = 0;
-  }
-  out.erase(out.size() - padding);
-  return out;
-}
 
 void read_line(std::string_view line, const std::string& where, TokenizerSpec& spec) {
   const size_t space = line.find(' ');

@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
-#include <unordered_map>
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "base/checksum.h"
 #include "tokenizer/added_tokens.h"
-#include "tokenizer/bpe.h"
+#include "tokenizer/byte_alphabet.h"
+#include "tokenizer/fingerprint.h"
+#include "tokenizer/model.h"
 #include "tokenizer/pre_tokenizer.h"
-#include "tokenizer/vocabulary.h"
-#include "tokenizer/word_cache.h"
 
 namespace ingrain::tokenizer {
 namespace {
@@ -20,82 +18,91 @@ namespace {
 // What one call of encode() needs while it runs; kept for the next call.
 struct Workspace {
   RegexScratch regex;
-  Bpe::Scratch bpe;
-  WordCache words;
+  Model::Scratch model;
 };
 
-// Every field that decides ids, each string after its length, so that no two specs spell the same bytes.
-uint64_t fingerprint_of(const TokenizerSpec& spec) {
-  Checksum sum;
-  const auto number = [&](int64_t value) { sum.update(&value, sizeof value); };
-  const auto string = [&](const std::string& text) {
-    number(static_cast<int64_t>(text.size()));
-    sum.update(text.data(), text.size());
-  };
-  const auto list = [&](const auto& items, const auto& each) {
-    number(static_cast<int64_t>(items.size()));
-    for (const auto& item : items) each(item);
-  };
-  list(spec.tokens, string);
-  list(spec.merges, [&](const auto& merge) {
-    string(merge.first);
-    string(merge.second);
-  });
-  list(spec.pre_tokenizer, [&](const PreTokenizerStep& step) {
-    string(step.pattern);
-    for (const int64_t value : {static_cast<int64_t>(step.kind), static_cast<int64_t>(step.behavior),
-                                static_cast<int64_t>(step.invert), static_cast<int64_t>(step.dialect)})
-      number(value);
-  });
-  list(spec.added_tokens, [&](const AddedToken& token) {
-    string(token.content);
-    for (const int64_t value : std::initializer_list<int64_t>{token.id, token.special, token.normalized, token.lstrip,
-                                                              token.rstrip, token.single_word})
-      number(value);
-  });
-  string(spec.unk_token.value_or(""));
-  for (const int64_t value :
-       std::initializer_list<int64_t>{spec.merges_by_rank, spec.ignore_merges, spec.fuse_unk,
-                                      spec.normal_form ? static_cast<int64_t>(*spec.normal_form) : -1})
-    number(value);
-  list(spec.template_before, number);
-  list(spec.template_after, number);
-  return sum.value();
-}
+struct Encoded {
+  std::vector<int32_t> ids;
+  std::vector<TokenPlace>* places = nullptr;  // filled if it is there
+  std::vector<uint32_t> lengths = {};         // of the newest tokens
 
-std::vector<AddedToken> select(const std::vector<AddedToken>& tokens, bool normalized, std::optional<NormalForm> form) {
+  void add(int32_t id, size_t begin, size_t end) {
+    ids.push_back(id);
+    if (places) places->push_back({id, begin, end});
+  }
+};
+
+std::vector<AddedToken> select(const std::vector<AddedToken>& tokens, bool normalized, const Normalizer& normalizer) {
   std::vector<AddedToken> out;
   for (const AddedToken& token : tokens) {
     if (token.normalized != normalized) continue;
     out.push_back(token);
-    if (normalized && form) out.back().content = normalize(token.content, *form);
+    if (normalized) out.back().content = normalizer.normalize(token.content);
   }
   return out;
+}
+
+/// Whether words keep their ids whatever stands before or behind them, apart from what the model does.
+bool normalizes_word_by_word(const TokenizerSpec& spec) {
+  using Kind = NormalizerStep::Kind;
+  return std::none_of(spec.normalizer.begin(), spec.normalizer.end(), [](const NormalizerStep& step) {
+    return step.kind == Kind::strip || (step.kind == Kind::replace_regex && step.pattern != " {2,}");
+  });
+}
+
+bool makes_signs_of_blanks(const TokenizerSpec& spec) {
+  return std::any_of(spec.normalizer.begin(), spec.normalizer.end(),
+                     [](const NormalizerStep& step) {
+                       return step.kind == NormalizerStep::Kind::replace && step.pattern == " " &&
+                              step.content == "\xE2\x96\x81";
+                     }) ||
+         std::any_of(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), [](const PreTokenizerStep& step) {
+           return step.kind == PreTokenizerStep::Kind::metaspace && step.pattern == "\xE2\x96\x81";
+         });
+}
+
+bool stand_alone(const TokenizerSpec& spec, const Model& model, const Normalizer& normalizer) {
+  // A token that begins with a blank looks at what stands before it.
+  const bool looks_back = std::any_of(spec.added_tokens.begin(), spec.added_tokens.end(), [&](const AddedToken& token) {
+    const std::string content = token.normalized ? normalizer.normalize(token.content) : token.content;
+    return token.single_word && (content.starts_with(' ') || content.starts_with("\xE2\x96\x81"));
+  });
+  if (looks_back || !normalizes_word_by_word(spec)) return false;
+  if (spec.alphabet == Alphabet::bytes) return true;
+  const bool split = std::any_of(
+      spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(),
+      [](const PreTokenizerStep& step) { return step.kind == PreTokenizerStep::Kind::metaspace && step.split; });
+  return split || (model.parts_words() && makes_signs_of_blanks(spec));
 }
 
 }  // namespace
 
 struct Tokenizer::Data {
-  TokenizerSpec spec;  // without what vocabulary, bpe and pre_tokenizer hold
+  TokenizerSpec spec;  // without what the other members hold
+  Decoder decoder;
+  Normalizer normalizer;
   Vocabulary vocabulary;
-  Bpe bpe;
+  Model model;
   PreTokenizer pre_tokenizer;
   AddedTokenFinder raw_finder, normalized_finder;
   uint64_t fingerprint;
+  bool words_stand_alone;
 
   mutable std::mutex mutex;
   mutable std::vector<std::unique_ptr<Workspace>> idle;
 
   explicit Data(const TokenizerSpec& full)
-      : vocabulary(full),
-        bpe(vocabulary.byte_tokens(), vocabulary.merges(full), vocabulary.unk(full), full.fuse_unk),
+      : decoder(full.decoder),
+        normalizer(full.normalizer, full.source),
+        vocabulary(full, decoder, normalizer),
+        model(full, vocabulary),
         pre_tokenizer(full.pre_tokenizer, full.source),
-        raw_finder(select(full.added_tokens, false, {})),
-        normalized_finder(select(full.added_tokens, true, full.normal_form)),
-        fingerprint(fingerprint_of(full)) {
-    spec.ignore_merges = full.ignore_merges;
+        raw_finder(select(full.added_tokens, false, normalizer)),
+        normalized_finder(select(full.added_tokens, true, normalizer)),
+        fingerprint(fingerprint_of(full)),
+        words_stand_alone(stand_alone(full, model, normalizer)) {
+    spec.alphabet = full.alphabet;
     spec.added_tokens = full.added_tokens;
-    spec.normal_form = full.normal_form;
     spec.template_before = full.template_before;
     spec.template_after = full.template_after;
     spec.bos = full.bos;
@@ -108,10 +115,13 @@ struct Tokenizer::Data {
         require(vocabulary.has(id), "{}: field 'post_processor' names id {}, which is not a token", full.source, id);
   }
 
-  void encode_valid(std::string_view text, const EncodeOptions& options, Workspace& work,
-                    std::vector<int32_t>& out) const;
-  void encode_plain(std::string_view text, Workspace& work, std::vector<int32_t>& out) const;
-  void encode_piece(std::string_view piece, Workspace& work, std::vector<int32_t>& out) const;
+  void encode(std::string_view text, const EncodeOptions& options, Encoded& out) const;
+  void encode_valid(std::string_view text, size_t at, const EncodeOptions& options, Workspace& work,
+                    Encoded& out) const;
+  void encode_normalized(const TrackedText& text, bool first, const EncodeOptions& options, Workspace& work,
+                         Encoded& out) const;
+  void encode_plain(const PreTokenizer::Fragment& fragment, Workspace& work, Encoded& out) const;
+  void encode_piece(std::string_view piece, const Origin* origins, Workspace& work, Encoded& out) const;
 
   std::unique_ptr<Workspace> borrow() const {
     {
@@ -130,55 +140,86 @@ struct Tokenizer::Data {
   }
 };
 
+namespace {
+
+Wanted wanted_by(const EncodeOptions& options) {
+  return !options.parse_added ? Wanted::none : options.parse_special ? Wanted::all : Wanted::ordinary;
+}
+
+}  // namespace
+
 Tokenizer::Tokenizer(const TokenizerSpec& spec) : data_(std::make_shared<Data>(spec)) {}
 
-void Tokenizer::Data::encode_piece(std::string_view piece, Workspace& work, std::vector<int32_t>& out) const {
-  const auto compute = [&](std::vector<int32_t>& ids) {
-    if (spec.ignore_merges) {
-      const auto whole = vocabulary.find_piece(piece);
-      if (whole && !vocabulary.is_special(*whole)) return ids.push_back(*whole);
-    }
-    bpe.encode(piece, work.bpe, ids);
-  };
-  work.words.append(piece, out, compute);
-}
-
-void Tokenizer::Data::encode_plain(std::string_view text, Workspace& work, std::vector<int32_t>& out) const {
-  pre_tokenizer.split(text, work.regex, [&](std::string_view piece) { encode_piece(piece, work, out); });
-}
-
-// The order is the published one: tokens of the raw text; the rest is normalized; tokens of the normalized text;
-// the rest is cut into pieces.
-void Tokenizer::Data::encode_valid(std::string_view text, const EncodeOptions& options, Workspace& work,
-                                   std::vector<int32_t>& out) const {
-  const Wanted wanted = !options.parse_added ? Wanted::none : options.parse_special ? Wanted::all : Wanted::ordinary;
-  for (const auto& raw : raw_finder.split(text, wanted)) {
-    if (raw.id >= 0) {
-      out.push_back(raw.id);
-      continue;
-    }
-    std::string_view plain = text.substr(raw.begin, raw.end - raw.begin);
-    std::string normalized;
-    if (spec.normal_form) plain = normalized = normalize(plain, *spec.normal_form);
-    for (const auto& segment : normalized_finder.split(plain, wanted)) {
-      if (segment.id >= 0) {
-        out.push_back(segment.id);
-      } else {
-        encode_plain(plain.substr(segment.begin, segment.end - segment.begin), work, out);
-      }
-    }
+void Tokenizer::Data::encode_piece(std::string_view piece, const Origin* origins, Workspace& work, Encoded& out) const {
+  if (!out.places) return model.encode(piece, work.model, out.ids);
+  const size_t before = out.ids.size();
+  out.lengths.clear();
+  model.encode(piece, work.model, out.ids, out.lengths);
+  size_t at = 0;
+  for (size_t i = 0; i < out.lengths.size(); ++i) {
+    const size_t end = at + out.lengths[i];
+    out.places->push_back({out.ids[before + i], origins[at].begin, origins[end - 1].end});
+    at = end;
   }
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
+void Tokenizer::Data::encode_plain(const PreTokenizer::Fragment& fragment, Workspace& work, Encoded& out) const {
+  pre_tokenizer.split(fragment, work.regex,
+                      [&](std::string_view piece, const Origin* origins) { encode_piece(piece, origins, work, out); });
+}
+
+// The order is the published one: tokens of the raw text; the rest is normalized; tokens of the normalized text;
+// the rest is cut into pieces. `at`: where `text` begins in the whole.
+void Tokenizer::Data::encode_valid(std::string_view text, size_t at, const EncodeOptions& options, Workspace& work,
+                                   Encoded& out) const {
+  for (const auto& raw : raw_finder.split(text, wanted_by(options))) {
+    if (raw.id >= 0) {
+      out.add(raw.id, at + raw.begin, at + raw.end);
+      continue;
+    }
+    const std::string_view plain = text.substr(raw.begin, raw.end - raw.begin);
+    EncodeOptions here = options;
+    // What stands behind an added token begins anew; what stands behind invalid bytes, by characters, goes on.
+    here.continues = raw.begin == 0 && (at == 0 ? options.continues : spec.alphabet == Alphabet::characters);
+    const bool first = at + raw.begin == 0 && !options.continues;
+    if (normalizer.empty() && !out.places && normalized_finder.empty()) {
+      encode_plain({plain, nullptr, first, here.continues}, work, out);
+      continue;
+    }
+    TrackedText tracked(plain, out.places != nullptr, at + raw.begin);
+    normalizer.apply(tracked, work.regex, here.continues);
+    encode_normalized(tracked, first, here, work, out);
+  }
+}
+
+void Tokenizer::Data::encode_normalized(const TrackedText& text, bool first, const EncodeOptions& options,
+                                        Workspace& work, Encoded& out) const {
+  const Origin* const origins = text.tracked ? text.origins.data() : nullptr;
+  for (const auto& segment : normalized_finder.split(text.text, wanted_by(options))) {
+    if (segment.id >= 0) {
+      if (origins)
+        out.add(segment.id, origins[segment.begin].begin, origins[segment.end - 1].end);
+      else
+        out.ids.push_back(segment.id);
+      continue;
+    }
+    const bool at_beginning = segment.begin == 0;
+    encode_plain({std::string_view(text.text).substr(segment.begin, segment.end - segment.begin),
+                  origins ? origins + segment.begin : nullptr, first && at_beginning && text.keeps_beginning,
+                  options.continues && at_beginning},
+                 work, out);
+  }
+}
+
+void Tokenizer::Data::encode(std::string_view text, const EncodeOptions& options, Encoded& out) const {
   require(text.size() <= static_cast<size_t>(std::numeric_limits<int32_t>::max()),
           "a text of {} bytes is too long for one call of the tokenizer; split it at line ends", text.size());
-  std::vector<int32_t> out;
-  if (options.add_special_tokens) out = data_->spec.template_before;
-  std::unique_ptr<Workspace> work = data_->borrow();
+  if (options.add_special_tokens)
+    for (const int32_t id : spec.template_before) out.add(id, 0, 0);
+  std::unique_ptr<Workspace> work = borrow();
   for (size_t i = 0; i < text.size();) {
     if (const size_t valid = valid_utf8_length(text, i)) {
-      data_->encode_valid(text.substr(i, valid), options, *work, out);
+      encode_valid(text.substr(i, valid), i, options, *work, out);
       i += valid;
     }
     size_t end = i;
@@ -187,24 +228,49 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
       if (step.kind == Utf8::valid) break;
       end += step.length;
     }
-    if (end > i) data_->encode_piece(text.substr(i, end - i), *work, out);
+    if (end > i) {
+      const TrackedText invalid(text.substr(i, end - i), out.places != nullptr, i);
+      encode_piece(invalid.text, invalid.origins.data(), *work, out);
+    }
     i = end;
   }
-  data_->give_back(std::move(work));
+  give_back(std::move(work));
   if (options.add_special_tokens)
-    out.insert(out.end(), data_->spec.template_after.begin(), data_->spec.template_after.end());
-  return out;
+    for (const int32_t id : spec.template_after) out.add(id, text.size(), text.size());
 }
 
+std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
+  Encoded out;
+  data_->encode(text, options, out);
+  return std::move(out.ids);
+}
+
+std::vector<TokenPlace> Tokenizer::encode_with_places(std::string_view text, EncodeOptions options) const {
+  std::vector<TokenPlace> places;
+  Encoded out{.ids = {}, .places = &places};
+  data_->encode(text, options, out);
+  return places;
+}
+
+bool Tokenizer::words_stand_alone() const { return data_->words_stand_alone; }
+
 std::string Tokenizer::decode_bytes(std::span<const int32_t> ids, bool skip_special) const {
+  StreamDecoder decoder(*this, skip_special);
   std::string out;
-  for (const int32_t id : ids)
-    if (!skip_special || !is_special(id)) out += id_to_bytes(id);
-  return out;
+  for (const int32_t id : ids) out += decoder.next_bytes(id);
+  return out + decoder.ends_.finish();
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
   return utf8_lossy(decode_bytes(ids, skip_special));
+}
+
+std::string Tokenizer::id_to_written(int32_t id) const {
+  const std::string surface(data_->vocabulary.surface(id));
+  if (data_->spec.alphabet == Alphabet::characters) return surface;
+  const auto added = std::find_if(data_->spec.added_tokens.begin(), data_->spec.added_tokens.end(),
+                                  [id](const AddedToken& token) { return token.id == id; });
+  return added != data_->spec.added_tokens.end() ? added->content : write_bytes(surface);
 }
 
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view written) const {
@@ -223,9 +289,25 @@ const std::optional<std::vector<std::string>>& Tokenizer::chat_control_tokens() 
 }
 const std::vector<std::string>& Tokenizer::warnings() const { return data_->spec.warnings; }
 
+// -- one id at a time -----------------------------------------------------------------------------------------
+
+StreamDecoder::StreamDecoder(Tokenizer tokenizer, bool skip_special, bool begins)
+    : tokenizer_(std::move(tokenizer)),
+      skip_special_(skip_special),
+      begins_(begins),
+      at_beginning_(begins),
+      ends_(tokenizer_.data_->decoder.text_ends(), begins) {}
+
+std::string StreamDecoder::next_bytes(int32_t id) {
+  const Tokenizer::Data& data = *tokenizer_.data_;
+  if ((skip_special_ && data.vocabulary.is_special(id)) || !data.vocabulary.has(id)) return {};
+  const bool first = std::exchange(at_beginning_, false);
+  if (first && data.decoder.first_differs()) return ends_.push(data.decoder.first_token(data.vocabulary.surface(id)));
+  return ends_.push(std::string(data.vocabulary.bytes(id)));
+}
+
 std::string StreamDecoder::push(int32_t id) {
-  if (skip_special_ && tokenizer_.is_special(id)) return {};
-  waiting_ += tokenizer_.id_to_bytes(id);
+  waiting_ += next_bytes(id);
   // Everything but a trailing truncated character is ready.
   size_t ready = 0;
   while (ready < waiting_.size()) {
@@ -239,8 +321,10 @@ std::string StreamDecoder::push(int32_t id) {
 }
 
 std::string StreamDecoder::finish() {
-  std::string out = utf8_lossy(waiting_);
+  std::string out = utf8_lossy(waiting_ + ends_.finish());
   waiting_.clear();
+  at_beginning_ = begins_;
+  ends_ = EndStripper(tokenizer_.data_->decoder.text_ends(), begins_);
   return out;
 }
 

@@ -1,4 +1,4 @@
-// Text to token ids and back: byte-level BPE tokenizers as Hugging Face, tiktoken and GGUF files describe them.
+// Text to token ids and back, by tokenizers as Hugging Face, tiktoken and GGUF files describe them.
 // Ids are equal to those of PyPI's `tokenizers` and `tiktoken`; docs/tokenizers.md lists what is accepted.
 #pragma once
 
@@ -20,6 +20,14 @@ struct EncodeOptions {
   bool add_special_tokens = false;  // put the file's template (a bos, say) around the text
   bool parse_special = true;        // special tokens written in the text become their ids; else plain text
   bool parse_added = true;          // false: no added token is looked for, whether special or not
+  bool continues = false;           // the text goes on from another: no blank is put before it
+};
+
+/// Bytes [begin, end) of the text became this token.
+struct TokenPlace {
+  int32_t id;
+  size_t begin, end;
+  bool operator==(const TokenPlace&) const = default;
 };
 
 /// The texts of the files beside a tokenizer.json that have a say; "" where there is none.
@@ -54,7 +62,16 @@ class Tokenizer {
   /// file's split pattern backtracks without end.
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
 
-  /// The bytes of `ids`, exactly. Ids without a token (a model's vocabulary may be padded) give nothing.
+  /// The same, with the place of each. Where a normalizer changed the text, a place is that of the characters from
+  /// which the token was made; tokens that share a character have it both. What the template adds has an empty place.
+  std::vector<TokenPlace> encode_with_places(std::string_view text, EncodeOptions options = {}) const;
+
+  /// Whether the ids of a text are those of its parts, cut before a blank between two letters, if the later part
+  /// `continues`. False where it is not known.
+  bool words_stand_alone() const;
+
+  /// The bytes of `ids`, exactly. Ids without a token (a model's vocabulary may be padded) give nothing. The blank that
+  /// SentencePiece's tokenizers put before a text is taken away again, where the file says so.
   std::string decode_bytes(std::span<const int32_t> ids, bool skip_special = false) const;
   /// The same as valid UTF-8: each maximal invalid sequence is one U+FFFD.
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
@@ -64,8 +81,11 @@ class Tokenizer {
 
   /// The id of a token in its written form ("Ġthe") or of an added token ("<|endoftext|>").
   std::optional<int32_t> token_to_id(std::string_view written) const;
-  /// The bytes that `id` stands for; empty for ids without a token. Valid as long as any copy of the tokenizer.
+  /// The bytes that `id` stands for inside a text; empty for ids without a token. Valid as long as any copy of the
+  /// tokenizer.
   std::string_view id_to_bytes(int32_t id) const;
+  /// `id` in its written form; empty for ids without a token.
+  std::string id_to_written(int32_t id) const;
   bool is_special(int32_t id) const;
 
   /// A checksum of all that decides ids: equal for tokenizers that give equal ids because they say the same.
@@ -81,6 +101,7 @@ class Tokenizer {
   const std::vector<std::string>& warnings() const;
 
  private:
+  friend class StreamDecoder;
   struct Data;
   std::shared_ptr<const Data> data_;
 };
@@ -89,8 +110,8 @@ class Tokenizer {
 /// The outputs of push() and finish() together equal Tokenizer::decode() of all ids. One thread at a time.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = false)
-      : tokenizer_(std::move(tokenizer)), skip_special_(skip_special) {}
+  /// `begins`: the ids begin a text; else they go on from one, and no blank is taken away.
+  explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = false, bool begins = true);
 
   /// The text that `id` completes; often empty inside a long character.
   std::string push(int32_t id);
@@ -98,8 +119,13 @@ class StreamDecoder {
   std::string finish();
 
  private:
+  friend class Tokenizer;
+  std::string next_bytes(int32_t id);
+
   Tokenizer tokenizer_;
-  bool skip_special_;
+  bool skip_special_, begins_;
+  bool at_beginning_;
+  EndStripper ends_;
   std::string waiting_;  // at most three bytes: the beginning of a character
 };
 

@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "tokenizer/byte_alphabet.h"
+#include "tokenizer/implied_merges.h"
 
 namespace ingrain::tokenizer {
 namespace {
@@ -16,7 +18,8 @@ std::optional<int32_t> find_in(const std::unordered_map<std::string_view, int32_
 
 }  // namespace
 
-Vocabulary::Vocabulary(const TokenizerSpec& spec) {
+Vocabulary::Vocabulary(const TokenizerSpec& spec, const Decoder& decoder, const Normalizer& normalizer)
+    : alphabet_(spec.alphabet) {
   size_t size = spec.tokens.size();
   for (const AddedToken& token : spec.added_tokens) {
     require(token.id >= 0 && token.id < kMaxTokenId, "{}: the added token '{}' has the id {}; ids are 0 to {}",
@@ -27,42 +30,61 @@ Vocabulary::Vocabulary(const TokenizerSpec& spec) {
           spec.tokens.size(), kMaxTokenId);
   require(size > 0, "{}: the vocabulary is empty", spec.source);
   bytes_.resize(size);
+  if (alphabet_ == Alphabet::characters) surfaces_.resize(size);
+  there_.resize(size);
   special_.resize(size);
-  add_ordinary(spec);
-  add_added(spec);
+  add_ordinary(spec, decoder);
+  add_added(spec, decoder, normalizer);
 }
 
-void Vocabulary::add_ordinary(const TokenizerSpec& spec) {
-  by_bytes_.reserve(spec.tokens.size());
+void Vocabulary::add_ordinary(const TokenizerSpec& spec, const Decoder& decoder) {
+  by_surface_.reserve(spec.tokens.size());
   for (size_t id = 0; id < spec.tokens.size(); ++id) {
     const std::string& written = spec.tokens[id];
     if (written.empty()) continue;
-    const auto bytes = read_bytes(written);
-    bytes_[id] = bytes ? *bytes : written;
-    Index& index = bytes ? by_bytes_ : by_literal_;
-    const auto [entry, is_new] = index.emplace(bytes_[id], static_cast<int32_t>(id));
+    there_[id] = true;
+    Index* index = &by_surface_;
+    std::string_view key;
+    if (alphabet_ == Alphabet::characters) {
+      key = surfaces_[id] = written;
+      bytes_[id] = decoder.token(written);
+    } else {
+      const auto bytes = read_bytes(written);
+      key = bytes_[id] = bytes ? *bytes : written;
+      if (!bytes) index = &by_literal_;
+    }
+    const auto [entry, is_new] = index->emplace(key, static_cast<int32_t>(id));
     require(is_new, "{}: the token '{}' has two ids, {} and {}", spec.source, printable(written), entry->second, id);
   }
 }
 
-void Vocabulary::add_added(const TokenizerSpec& spec) {
+void Vocabulary::add_added(const TokenizerSpec& spec, const Decoder& decoder, const Normalizer& normalizer) {
   for (const AddedToken& token : spec.added_tokens) {
     require(!token.content.empty(), "{}: the added token with id {} is empty", spec.source, token.id);
-    const size_t id = static_cast<size_t>(token.id);
+    const auto id = static_cast<size_t>(token.id);
     const auto known = find_written(token.content);
     require(!known || *known == token.id, "{}: the added token '{}' has the id {}, but the vocabulary says {}",
             spec.source, printable(token.content), token.id, known.value_or(0));
-    require(bytes_[id].empty() || known == token.id, "{}: the ids of '{}' and of the added token '{}' are both {}",
+    require(!there_[id] || known == token.id, "{}: the ids of '{}' and of the added token '{}' are both {}",
             spec.source, printable(bytes_[id]), printable(token.content), token.id);
-    // An ordinary token that is added too is found as what it says. It still stands for what its alphabet spells
-    // ("ä" for the byte E4, which other characters have, too) if BPE can make it.
-    if (bytes_[id] != token.content && !bpe_makes(token.id, spec)) {
-      if (find_piece(bytes_[id]) == token.id) by_bytes_.erase(bytes_[id]);
+    there_[id] = true;
+    if (alphabet_ == Alphabet::characters) {
+      // It is found by its normalized form, "▁<x>" say, and stands for all of that.
+      bytes_[id] = decoder.token(token.normalized ? normalizer.normalize(token.content) : token.content);
+      if (surfaces_[id].empty()) surfaces_[id] = token.content;
+    } else if (bytes_[id] != token.content && !bpe_makes(token.id, spec)) {
+      // An ordinary token that is added too is found as what it says. It still stands for what its alphabet spells
+      // ("ä" for the byte E4, which other characters have, too) if BPE can make it.
+      if (find_piece(bytes_[id]) == token.id) by_surface_.erase(bytes_[id]);
       bytes_[id] = token.content;
     }
     by_added_[contents_.emplace_back(token.content)] = token.id;
     special_[id] = special_[id] || token.special;
   }
+}
+
+std::string_view Vocabulary::surface(int32_t id) const {
+  return alphabet_ == Alphabet::characters && has(id) ? std::string_view(surfaces_[id]) : bytes(id);
 }
 
 // Whether the ordinary token `id` is a byte, or what two others become together.
@@ -77,25 +99,41 @@ bool Vocabulary::bpe_makes(int32_t id, const TokenizerSpec& spec) const {
   });
 }
 
-std::optional<int32_t> Vocabulary::find_piece(std::string_view piece) const { return find_in(by_bytes_, piece); }
+std::optional<int32_t> Vocabulary::find_piece(std::string_view piece) const { return find_in(by_surface_, piece); }
 
 std::optional<int32_t> Vocabulary::find_written(std::string_view written) const {
   if (const auto added = find_in(by_added_, written)) return added;
-  if (const auto bytes = read_bytes(written)) return find_in(by_bytes_, *bytes);
+  if (alphabet_ == Alphabet::characters) return find_in(by_surface_, written);
+  if (const auto bytes = read_bytes(written)) return find_in(by_surface_, *bytes);
   return find_in(by_literal_, written);
 }
 
-std::array<int32_t, 256> Vocabulary::byte_tokens() const {
-  std::array<int32_t, 256> out;
+Symbols::Bytes Vocabulary::byte_tokens(const TokenizerSpec& spec) const {
+  Symbols::Bytes out;
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    out[byte] = find_piece({&c, 1}).value_or(Bpe::kNoToken);
+    const std::string written = alphabet_ == Alphabet::bytes ? std::string(1, c) : fmt::format("<0x{:02X}>", byte);
+    const bool wanted = alphabet_ == Alphabet::bytes || spec.byte_fallback;
+    out[byte] = wanted ? find_piece(written).value_or(Symbols::kNoToken) : Symbols::kNoToken;
   }
   return out;
 }
 
+Symbols Vocabulary::symbols(const TokenizerSpec& spec) const {
+  if (alphabet_ == Alphabet::bytes) return Symbols::of_bytes(byte_tokens(spec), unk(spec), spec.fuse_unk);
+  std::unordered_map<char32_t, int32_t> of_character;
+  std::vector<std::string_view> surfaces;
+  for (const auto& [surface, id] : by_surface_) {
+    surfaces.push_back(surface);
+    const Utf8Step step = utf8_step(surface, 0);
+    if (step.kind == Utf8::valid && step.length == surface.size() && !special_[static_cast<size_t>(id)])
+      of_character[utf8_decode(surface, 0)] = id;
+  }
+  return Symbols::of_characters(std::move(of_character), byte_tokens(spec), unk(spec), spec.fuse_unk, surfaces);
+}
+
 int32_t Vocabulary::unk(const TokenizerSpec& spec) const {
-  if (!spec.unk_token) return Bpe::kNoToken;
+  if (!spec.unk_token) return Symbols::kNoToken;
   const auto id = find_written(*spec.unk_token);
   require(id.has_value(), "{}: field 'unk_token' is '{}', which is not a token", spec.source,
           printable(*spec.unk_token));
@@ -103,7 +141,7 @@ int32_t Vocabulary::unk(const TokenizerSpec& spec) const {
 }
 
 std::vector<Merge> Vocabulary::merges(const TokenizerSpec& spec) const {
-  if (spec.merges_by_rank) return merges_of_ranks();
+  if (spec.merges_by_rank || spec.merges_by_score) return implied_merges(spec, *this);
   std::vector<Merge> out;
   out.reserve(spec.merges.size());
   for (size_t i = 0; i < spec.merges.size(); ++i) {
@@ -115,23 +153,25 @@ std::vector<Merge> Vocabulary::merges(const TokenizerSpec& spec) const {
               printable(left), printable(right), printable(written));
       return *id;
     };
-    out.push_back({id_of(left), id_of(right), id_of(left + right)});
+    out.push_back({id_of(left), id_of(right), id_of(left + right), static_cast<uint32_t>(i)});
   }
   return out;
 }
 
-// Every way in which a token is the concatenation of two tokens, in the order of the ids.
-std::vector<Merge> Vocabulary::merges_of_ranks() const {
-  constexpr size_t kMaxSpelled = 1024;  // longer tokens are reached whole, if at all
-  std::vector<Merge> out;
-  for (size_t id = 0; id < bytes_.size(); ++id) {
-    const std::string_view bytes = bytes_[id];
-    if (bytes.size() < 2 || bytes.size() > kMaxSpelled || find_piece(bytes) != static_cast<int32_t>(id)) continue;
-    for (size_t cut = 1; cut < bytes.size(); ++cut) {
-      const auto left = find_piece(bytes.substr(0, cut)), right = find_piece(bytes.substr(cut));
-      if (left && right) out.push_back({*left, *right, static_cast<int32_t>(id)});
-    }
+UnigramTokens Vocabulary::unigram(const TokenizerSpec& spec) const {
+  constexpr double kUnknownPenalty = 10;  // below the least probable token
+  UnigramTokens out;
+  out.scores = spec.scores;
+  double least = std::numeric_limits<double>::infinity();
+  for (size_t id = 0; id < spec.tokens.size(); ++id) {
+    if (spec.tokens[id].empty() || spec.scores[id] == TokenizerSpec::kNeverMerged) continue;
+    least = std::min(least, spec.scores[id]);
+    // Special tokens come out of no text.
+    if (!special_[id]) out.tokens.emplace_back(surfaces_[id], static_cast<int32_t>(id));
   }
+  out.unknown_score = least - kUnknownPenalty;
+  if (spec.unk_token) out.unk = unk(spec);
+  out.bytes = byte_tokens(spec);
   return out;
 }
 

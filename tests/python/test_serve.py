@@ -1,7 +1,9 @@
 """Every endpoint of the real server, by plain HTTP, with the embedded model."""
+import contextlib
 import json
 import re
 import signal
+import sqlite3
 
 import pytest
 from serving import ROOT, Server
@@ -207,6 +209,44 @@ def test_memories_are_read_forked_carried_off_and_brought_back(server):
         assert server.request("DELETE", f"/v1/memories/{name}")[2]["deleted"]
     assert refusal(server, "POST", "/v1/chat/completions", ask) == (404, {
         "message": "the memory 'gannet' is not there", "type": "invalid_request_error", "param": "memory", "code": "not_found"})
+
+
+def passages(store):
+    """How many the notepad of callers without a key holds, and of how many sets."""
+    with contextlib.closing(sqlite3.connect(store / "notes" / "_.notes")) as notes:
+        return tuple(notes.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("passages", "sets"))
+
+
+def test_notes_go_with_the_conversation_response_or_memory_that_they_are_of(tmp_path):
+    with Server(tmp_path) as server:
+        ask = {"notepad": {"enabled": True, "passages": 1}, "max_output_tokens": 2, **CERTAIN}
+
+        def turns(more, count=3):
+            return [server.post("/v1/responses", {"input": f"My {i}th boat is the Gannet {i}.", **ask, **more}) for i in range(count)]
+
+        conversation = server.post("/v1/conversations", {})["id"]
+        turns({"conversation": conversation})
+        assert passages(tmp_path) > (2, 1)
+        before = passages(tmp_path)
+        turns({"instructions": "Be brief.", "store": False}, 2)  # nothing of it is kept
+        assert passages(tmp_path) == before
+        # The chain of responses that is made of a conversation's turns goes with the first of them.
+        first = server.post("/v1/responses", {"input": "My cat is Mortimer.", "instructions": "Be kind.", **ask})
+        second = server.post("/v1/responses", {"input": "And my dog is Rex.", "previous_response_id": first["id"], **ask})
+        server.post("/v1/responses", {"input": "Who is who?", "previous_response_id": second["id"], **ask})
+        assert passages(tmp_path) > before
+        server.request("DELETE", f"/v1/responses/{first['id']}")
+        assert passages(tmp_path) == before
+        server.request("DELETE", f"/v1/conversations/{conversation}")
+        assert passages(tmp_path) == (0, 0)
+        # What was said with a memory goes with the memory.
+        server.post("/v1/memories", {"name": "harbour", "text": "The harbour of Hull has nine cranes."})
+        turns({"memory": "harbour"}, 1)
+        chat = [{"role": "user", "content": "How many cranes?"}, {"role": "assistant", "content": "Nine."}, {"role": "user", "content": "Where?"}]
+        server.post("/v1/chat/completions", {"messages": chat, "memory": "harbour", "notepad": ask["notepad"], "max_tokens": 2, **CERTAIN})
+        assert passages(tmp_path) > (1, 1)
+        server.request("DELETE", "/v1/memories/harbour")
+        assert passages(tmp_path) == (0, 0)
 
 
 def test_reading_tells_of_its_progress(server):

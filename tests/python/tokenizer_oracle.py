@@ -11,7 +11,7 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
-PROBE = BUILD / "tests" / "tokenizer_probe"
+PROBE = pathlib.Path(os.environ.get("INGRAIN_PROBE", BUILD / "tests" / "tokenizer_probe"))
 FIXTURES = ROOT / "tests" / "fixtures" / "tokenizers"
 CACHE = pathlib.Path(os.environ.get("INGRAIN_CACHE", pathlib.Path.home() / ".cache" / "ingrain")) / "tokenizers"
 

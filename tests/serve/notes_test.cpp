@@ -239,6 +239,38 @@ TEST(Notes, of_a_removed_set_leave_no_words_behind) {
   EXPECT_EQ(notes.passages("a"), 0);
 }
 
+TEST(Notes, of_a_conversation_that_is_removed_go_but_for_what_another_shares) {
+  Notepad notes;
+  notes.add("book", "book.txt", "the gate has the number nine");
+  notes.make("said:1", "book", {{"a", "the tower has the number one"}});
+  notes.make("said:2", "said:1", {{"b", "the bridge has the number two"}});
+  notes.make("said:3", "said:2", {{"c", "the mill has the number three"}});
+  notes.make("said:other", "said:1", {{"d", "the church has the number four"}});
+  notes.remove_line("said:2", "said:");  // another goes on from it
+  EXPECT_TRUE(notes.has("said:2"));
+  notes.remove_line("said:3", "said:");
+  for (const char* gone : {"said:2", "said:3"}) EXPECT_FALSE(notes.has(gone)) << gone;
+  EXPECT_EQ(notes.passages("said:other"), 3);
+  EXPECT_THAT(notes.search("said:other", "which number has the bridge or the mill?", 9), testing::SizeIs(3));
+  notes.remove_line("said:other", "said:");
+  EXPECT_FALSE(notes.has("said:1"));
+  EXPECT_EQ(notes.passages("book"), 1);
+}
+
+TEST(Notes, of_a_memory_that_is_removed_go_with_its_conversations_but_not_with_its_forks) {
+  Notepad notes;
+  notes.add("mem_a", "book.txt", "the gate has the number nine");
+  notes.make("said:1", "mem_a", {{"a", "the tower has the number one"}});
+  notes.make("said:2", "said:1", {{"b", "the bridge has the number two"}});
+  notes.extend("mem_b", "mem_a");
+  notes.make("said:3", "mem_b", {{"c", "the mill has the number three"}});
+  notes.remove_after("mem_a", "said:");
+  notes.remove("mem_a");
+  for (const char* gone : {"mem_a", "said:1", "said:2"}) EXPECT_FALSE(notes.has(gone)) << gone;
+  EXPECT_EQ(notes.passages("said:3"), 2);
+  EXPECT_EQ(notes.passages("mem_b"), 1);
+}
+
 TEST(Notes, can_be_asked_and_added_to_by_threads) {
   Notepad notes;
   std::atomic<int> wrong = 0;

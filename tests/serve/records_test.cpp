@@ -16,8 +16,10 @@
 namespace ingrain::serve {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RecordsTest : public ::testing::TestWithParam<RecordsImplementation> {
  protected:
@@ -220,6 +222,7 @@ TEST_P(RecordsTest, states_with_files_are_listed_by_use_in_pieces) {
   EXPECT_THAT(ids(records_->filed_states(0, 0, 1)), ElementsAre("s4"));
   records_->set_file("s4", false);
   EXPECT_FALSE(records_->state("s4")->has_file);
+  EXPECT_FALSE(records_->state("s4")->dropped);
   EXPECT_THAT(ids(records_->filed_states(0, 0, 1)), ElementsAre("s2"));
   records_->remove_state("s2");
   EXPECT_FALSE(records_->state("s2"));
@@ -242,7 +245,7 @@ TEST_P(RecordsTest, states_are_found_by_their_texts_hash_within_owner_and_model)
   put("again", "ann", "m", 7, 5);
   put("bobs", "bob", "m", 7, 5);
   put("of another", "ann", "n", 7, 5);
-  put("dropped", "ann", "m", 7, 5, false);
+  put("gone", "ann", "m", 7, 5, false);
   put("other text", "ann", "m", 8, 6);
   const std::vector<uint64_t> wanted{3, kHigh, 7};
   const auto found = records_->states_of_text("ann", "m", wanted);
@@ -250,6 +253,13 @@ TEST_P(RecordsTest, states_are_found_by_their_texts_hash_within_owner_and_model)
   EXPECT_EQ(found[0].tokens, "");
   EXPECT_EQ(found[0].hash_high, kHigh);
   EXPECT_TRUE(records_->states_of_text("ann", "m", {}).empty());
+  records_->drop_file("short");
+  const auto with_dropped = records_->states_of_text("ann", "m", wanted);
+  EXPECT_THAT(ids(with_dropped), ElementsAre("long", "again", "short"));
+  EXPECT_TRUE(with_dropped[2].dropped && !with_dropped[2].has_file && !with_dropped[1].dropped);
+  records_->put({with_dropped[2]}, {});
+  EXPECT_TRUE(records_->state("short")->dropped);
+  EXPECT_THAT(ids(records_->filed_states(0, 0, 100)), Not(Contains("short")));
   EXPECT_TRUE(records_->states_of_text("cat", "m", wanted).empty());
   std::vector<uint64_t> many(5000);
   for (size_t i = 0; i < many.size(); ++i) many[i] = i * 0x9e3779b97f4a7c15;

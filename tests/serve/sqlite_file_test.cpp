@@ -30,10 +30,8 @@ TEST_F(SqliteFile, of_another_kind_is_refused_and_left_alone) {
   EXPECT_EQ(std::filesystem::file_size(dir_ / "letter"), no_database.size() + 4096);
 }
 
-TEST_F(SqliteFile, of_the_version_before_is_brought_up_to_date) {
-  const auto file = dir_ / "store.db";
-  {
-    constexpr DatabaseKind kVersion1{"a server's store", 0x696e7331, 1, R"sql(
+TEST_F(SqliteFile, of_a_version_before_is_brought_up_to_date) {
+  constexpr const char* kTables = R"sql(
 CREATE TABLE records (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   owner TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
@@ -50,22 +48,30 @@ CREATE TABLE states (
   length INTEGER NOT NULL, hash_high INTEGER NOT NULL, hash_low INTEGER NOT NULL,
   position INTEGER NOT NULL, steps INTEGER NOT NULL, bytes INTEGER NOT NULL,
   created INTEGER NOT NULL, used INTEGER NOT NULL, has_file INTEGER NOT NULL, tokens BLOB NOT NULL);
-CREATE INDEX states_by_owner ON states (owner, model, seq);
-CREATE INDEX states_by_use ON states (used, seq);
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, ends REAL NOT NULL);
 CREATE INDEX leases_by_end ON leases (ends);
-)sql"};
-    Database before(file, kVersion1, Open::shared);
-    before.execute(
-        "INSERT INTO states (id, owner, parent, base, model, length, hash_high, hash_low, position, steps, bytes,"
-        " created, used, has_file, tokens) VALUES ('s', 'ann', '', '', 'm', 3, 7, 8, 9, 0, 1, 1, 1, 1, x'00')");
-  }
-  for (int again = 0; again < 2; ++again) {
-    const auto records = open_sqlite(file);
-    const std::vector<uint64_t> wanted{7};
-    EXPECT_THAT(ids(records->states_of_text("ann", "m", wanted)), ElementsAre("s"));
-    records->put(record("a"));
-    EXPECT_TRUE(records->get("ann", "response", "a"));
+)sql";
+  const std::vector<const char*> indices{
+      "CREATE INDEX states_by_owner ON states (owner, model, seq); CREATE INDEX states_by_use ON states (used, seq);",
+      "CREATE INDEX states_by_text ON states (owner, model, hash_high) WHERE has_file = 1;"
+      "CREATE INDEX states_by_use ON states (used, seq) WHERE has_file = 1;"};
+  for (int32_t version = 1; version <= 2; ++version) {
+    SCOPED_TRACE(version);
+    const auto file = dir_ / ("store" + std::to_string(version));
+    {
+      const std::string schema = std::string(kTables) + indices[static_cast<size_t>(version) - 1];
+      Database before(file, {"a server's store", 0x696e7331, version, schema.c_str()}, Open::shared);
+      before.execute(
+          "INSERT INTO states (id, owner, parent, base, model, length, hash_high, hash_low, position, steps, bytes,"
+          " created, used, has_file, tokens) VALUES ('s', 'ann', '', '', 'm', 3, 7, 8, 9, 0, 1, 1, 1, 1, x'00')");
+    }
+    for (int again = 0; again < 2; ++again) {
+      const auto records = open_sqlite(file);
+      const std::vector<uint64_t> wanted{7};
+      EXPECT_THAT(ids(records->states_of_text("ann", "m", wanted)), ElementsAre("s"));
+      records->put(record("a"));
+      EXPECT_TRUE(records->get("ann", "response", "a"));
+    }
   }
 }
 

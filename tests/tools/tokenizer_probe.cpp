@@ -1,8 +1,11 @@
+// TOKENIZER: a tokenizer.json, its folder, or a GGUF file.
 // Encodes and decodes for the comparisons in tests/python and bench/compare.
 //   tokenizer_probe encode TOKENIZER [special] [tiktoken NAME]
 //       texts from standard input, each after its length (uint32, little-endian); for each, the number of ids and the
-//       ids (int32) on standard output. "special" adds the template.
+//       ids (int32) on standard output. "special" adds the template, "plain" reads special tokens as text.
+//   tokenizer_probe places TOKENIZER   the same, with (id, begin, end) in place of the ids
 //   tokenizer_probe decode TOKENIZER   ids in the same form; the bytes, each after their length
+//   tokenizer_probe text TOKENIZER     likewise the decoded text
 //   tokenizer_probe time TOKENIZER FILE   encodes FILE until a second is over; prints "TOKENS SECONDS"
 #include <chrono>
 #include <cstdio>
@@ -10,6 +13,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "formats/gguf.h"
+#include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"
 
 namespace ingrain::data {
@@ -47,13 +52,27 @@ void time(const tokenizer::Tokenizer& tokenizer, const std::string& file) {
 void run(const std::vector<std::string>& args) {
   if (args.size() < 2) fail_usage("tokenizer_probe: see the head of tests/tools/tokenizer_probe.cpp for its commands");
   const bool ranks = args.size() >= 4 && args[args.size() - 2] == "tiktoken";
-  const tokenizer::Tokenizer tokenizer =
-      ranks ? tokenizer::Tokenizer::load_tiktoken(args[1], args.back()) : tokenizer::Tokenizer::load(args[1]);
+  const tokenizer::Tokenizer tokenizer = ranks ? tokenizer::Tokenizer::load_tiktoken(args[1], args.back())
+                                         : formats::is_gguf(args[1]) ? tokenizer::gguf_tokenizer(formats::Gguf(args[1]))
+                                                                     : tokenizer::Tokenizer::load(args[1]);
   if (args[0] == "encode") {
-    const tokenizer::EncodeOptions options{.add_special_tokens = args.size() > 2 && args[2] == "special"};
+    const tokenizer::EncodeOptions options{.add_special_tokens = args.size() > 2 && args[2] == "special",
+                                           .parse_special = args.size() < 3 || args[2] != "plain"};
     while (const auto text = read_record<char>()) {
       const auto ids = tokenizer.encode({text->data(), text->size()}, options);
       write_record(ids.data(), ids.size());
+    }
+  } else if (args[0] == "places") {
+    while (const auto text = read_record<char>()) {
+      std::vector<int32_t> out;
+      for (const auto& place : tokenizer.encode_with_places({text->data(), text->size()}))
+        out.insert(out.end(), {place.id, static_cast<int32_t>(place.begin), static_cast<int32_t>(place.end)});
+      write_record(out.data(), out.size());
+    }
+  } else if (args[0] == "text") {
+    while (const auto ids = read_record<int32_t>()) {
+      const std::string text = tokenizer.decode(*ids);
+      write_record(text.data(), text.size());
     }
   } else if (args[0] == "decode") {
     while (const auto ids = read_record<int32_t>()) {

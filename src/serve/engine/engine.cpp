@@ -35,14 +35,19 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// Why an earlier part of the conversation has to be read again; "" if only what is new is read.
-std::string miss_of(const tokenizer::Tokenizer& tokenizer, const PromptTokens& prompt, const States::Found& found) {
+std::string miss_of(const PromptReader& prompts, const tokenizer::Tokenizer& tokenizer, const Prompt& prompt,
+                    const PromptTokens& read, const Job& job) {
+  const auto rest = std::span(job.tokens).subspan(job.tokens_known);
+  if (!job.again.empty())
+    return fmt::format("of what is known, {} tokens are read again: its memory was no longer kept",
+                       job.tokens_to_read() - rest.size());
   size_t bytes = 0;
-  for (const int32_t token : found.rest) bytes += tokenizer.id_to_bytes(token).size();
+  for (const int32_t token : rest) bytes += tokenizer.id_to_bytes(token).size();
   constexpr size_t kForm = 32;  // a template's words between two messages
-  if (bytes <= prompt.newest_bytes + kForm) return {};
-  if (!found.node) return "nothing that begins so is known";
-  return fmt::format("what is known agrees with {} of {} tokens only", prompt.tokens.size() - found.rest.size(),
-                     prompt.tokens.size());
+  if (bytes <= kForm || bytes <= prompts.newest_bytes(prompt, read) + kForm) return {};
+  if (!job.from && job.tokens_known == 0) return "nothing that begins so is known";
+  return fmt::format("what is known agrees with {} of {} tokens only", read.tokens.size() - rest.size(),
+                     read.tokens.size());
 }
 
 void check(const Writing& writing, int64_t vocabulary) {
@@ -95,13 +100,19 @@ Begun begin(const PromptReader& prompts, States& states, const Root& root, const
 }
 
 /// The state after an answer, under the text that the next prompt will begin with.
-NodePtr keep_answer(States& states, const PromptReader& prompts, const Prompt& prompt, const Root& root,
-                    Job::Written& written, const Json& returned) {
-  if (!written.memory) return written.after;
+NodePtr keep_answer(States& states, const PromptReader& prompts, const Prompt& prompt, const PromptTokens& read,
+                    const Root& root, Job::Written& written, const Json& returned) {
+  if (!written.memory) return nullptr;
+  if (written.tokens.empty()) {
+    written.memory = states.restore(written.after, std::move(written.memory));
+    return written.after;
+  }
   States::Found text{written.after, nullptr, written.tokens};
-  if (const auto known_as = prompts.text_after(prompt, returned, written.tokens, written.reason))
+  if (const auto known_as = prompts.text_after(prompt, read, returned, written.tokens, written.reason))
     text = states.beginning_of(written.after, root, *known_as);
-  auto [node, memory] = states.add(root, text.node, text.rest, std::move(written.memory));
+  auto after = written.after ? written.after->read_since(text.node.get()) : std::vector<ReadPart>();
+  after.push_back({written.tokens, /*written=*/true});
+  auto [node, memory] = states.add(root, text.node, text.rest, std::move(written.memory), std::move(after));
   written.memory = std::move(memory);  // so that it stays in RAM until it is kept
   return node;
 }
@@ -125,11 +136,14 @@ Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::func
   if (read.tokens.empty() && prompt.base.empty()) fail_option("prompt", "is empty; there is nothing to go on from");
   job->memory = std::move(found.memory);
   job->from = found.node;
-  const std::string miss = miss_of(p.model.parts().tokenizer(), read, found);
-  const int64_t cached =
-      std::max<int64_t>(0, static_cast<int64_t>(read.tokens.size()) - static_cast<int64_t>(found.rest.size()));
-  job->shared = read.shared > static_cast<size_t>(cached) ? read.shared - static_cast<size_t>(cached) : 0;
+  const size_t found_already = read.tokens.size() - std::min(read.tokens.size(), found.rest.size());
+  job->shared = read.shared > found_already ? read.shared - found_already : 0;
   job->tokens = std::move(found.rest);
+  job->again = std::move(found.again);
+  if (!job->again.empty()) job->beginnings.push_back({0, job->from->hash});
+  for (const size_t count : {job->tokens.size(), job->shared})
+    if (count > 0)
+      job->beginnings.push_back({count, p.states.hash(job->root, std::span(read.tokens).first(found_already + count))});
   // The same whatever is known of the prompt.
   const size_t window = static_cast<size_t>(std::max<int64_t>(writing.sampling.penalty_window, 0));
   job->seen.assign(read.tokens.end() - static_cast<std::ptrdiff_t>(std::min(window, read.tokens.size())),
@@ -139,26 +153,26 @@ Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::func
   job->how.max_tokens = writing.max_tokens < 0 ? std::numeric_limits<int64_t>::max() : writing.max_tokens;
   job->how.stop = writing.stop;
   job->how.stop.insert(job->how.stop.end(), read.stops.begin(), read.stops.end());
-  {
-    std::lock_guard lock(p.mutex);
-    ++p.prompt_count;
-    p.known_count += miss.empty();
-    p.tokens_cached += cached;
-  }
   p.scheduler.submit(job, place);
   follow(*job, on_event);
 
   Outcome out;
   out.prompt_tokens = static_cast<int64_t>(read.tokens.size());
-  out.cached_tokens = cached;
-  out.miss = miss;
+  out.cached_tokens = std::max<int64_t>(0, out.prompt_tokens - static_cast<int64_t>(job->tokens_to_read()));
+  out.miss = miss_of(p.prompts, p.model.parts().tokenizer(), prompt, read, *job);
+  {
+    std::lock_guard lock(p.mutex);
+    ++p.prompt_count;
+    p.known_count += out.miss.empty();
+    p.tokens_cached += out.cached_tokens;
+  }
   out.seconds_queued = job->seconds_queued;
   out.seconds_reading = job->seconds_reading;
   out.seconds_writing = job->seconds_writing;
   for (Job::Written& written : job->written) {
     const auto index = static_cast<int64_t>(out.choices.size());
     const Json returned = writing.returned ? writing.returned(index, written.text) : Json(nullptr);
-    const NodePtr node = keep_answer(p.states, p.prompts, prompt, job->root, written, returned);
+    const NodePtr node = keep_answer(p.states, p.prompts, prompt, read, job->root, written, returned);
     if (node && writing.keep) p.states.persist(node);
     out.choices.push_back({written.text, written.reason, static_cast<int64_t>(written.tokens.size()),
                            node ? node->id : "", p.prompts.answer(written.tokens, written.reason, written.text)});

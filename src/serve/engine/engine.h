@@ -110,19 +110,23 @@ class NotFound : public Error {
 
 struct EngineOptions {
   std::filesystem::path folder;                // states' tensors; empty: they live in RAM alone
-  uint64_t memory_budget = uint64_t{2} << 30;  // bytes of states in RAM; the least recently used go (to disk)
+  uint64_t memory_budget = uint64_t{2} << 30;  // bytes in RAM of states and of answers in work; what was used longest
+                                               // ago goes (to disk), and answers wait that would not fit
   uint64_t disk_budget = 0;                    // bytes of states on disk; 0: no limit
   double max_age_seconds = 0;                  // of states that nobody used; 0: no limit
   int64_t max_running = 64;                    // answers at once; more wait
   int64_t max_waiting = 512;                   // more are Busy
   int64_t read_slice = 0;                      // tokens read at once between two tokens of others; 0: a chunk
-  std::function<void()> on_idle = {};          // called by the computing thread after a second without work
+  /// Called by the computing thread after a second without work, and now and then while the process has grown by more
+  /// than the budget.
+  std::function<void()> on_idle = {};
 };
 
 struct EngineStats {
   int64_t tokens_read = 0, tokens_written = 0, tokens_cached = 0, inner_steps = 0, prompts = 0, prompts_known = 0;
   int64_t running = 0, waiting = 0, states = 0, states_in_memory = 0;
   uint64_t state_bytes_in_memory = 0, state_bytes_on_disk = 0;
+  uint64_t working_bytes = 0;  // of what is being read and written, as far as no state has it
   double seconds_computing = 0;
 };
 

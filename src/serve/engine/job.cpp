@@ -2,6 +2,12 @@
 
 namespace ingrain::serve {
 
+size_t Job::tokens_to_read() const {
+  size_t out = tokens.size() - tokens_known;
+  for (const ReadPart& part : again) out += part.tokens.size();
+  return out;
+}
+
 void Job::send(Event event) {
   {
     std::lock_guard lock(mutex_);

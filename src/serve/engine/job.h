@@ -18,9 +18,17 @@ class Job {
   // What is asked for; not changed once submitted.
   Root root;
   NodePtr from;                               // nullptr: the model as it is
-  std::shared_ptr<const ttt::Memory> memory;  // of `from`; let go of once it was copied
+  std::shared_ptr<const ttt::Memory> memory;  // of `from`, or States::Found's; let go of once it was copied
+  std::vector<ReadPart> again;                // to read after `memory`, which is then that of `from`
   std::vector<int32_t> tokens;                // to read after it
-  size_t shared = 0;          // after so many of them a state is kept, because other texts go on there; 0: none
+  size_t shared = 0;  // after so many of them a state is kept, because other texts go on there; 0: none
+  /// Where a state that another job has left meanwhile may stand in for reading: after so many of the tokens, the most
+  /// first, and the hash of the text up to there.
+  struct Beginning {
+    size_t tokens;
+    TextHash hash;
+  };
+  std::vector<Beginning> beginnings;
   std::vector<int32_t> seen;  // of the prompt's tokens, those that count for penalties
   bool writes = true;         // otherwise it only reads, and `result` is what the memory has become
   Writing writing;
@@ -28,16 +36,20 @@ class Job {
 
   std::atomic<bool> cancelled = false;
 
+  /// What is read of all this.
+  size_t tokens_to_read() const;
+
   // Results.
   struct Written {
     NodePtr after;                              // the state whose text it goes on
-    std::shared_ptr<const ttt::Memory> memory;  // after it; nullptr: nothing was written
+    std::shared_ptr<const ttt::Memory> memory;  // after it; nullptr: it came to no writing
     std::vector<int32_t> tokens;
     std::string text;
     StopReason reason = StopReason::interrupted;
   };
   std::vector<Written> written;
   std::optional<ttt::Memory> result;
+  size_t tokens_known = 0;  // of `tokens`, those that another job had read by the time of their turn
   int64_t tokens_read = 0, steps = 0;
   double nll_sum = 0, seconds_queued = 0, seconds_reading = 0, seconds_writing = 0;
   int64_t nll_count = 0;

@@ -117,11 +117,42 @@ size_t PromptReader::shared_of(const Prompt& prompt, std::span<const int32_t> to
   }
 }
 
-/// `all`: bytes of the whole prompt.
-size_t PromptReader::newest_bytes(const Prompt& prompt, size_t all) const {
+namespace {
+
+/// What a message says, as templates write it: without white space around it.
+std::string said_by(const Json& message) {
+  std::string out;
+  if (message.contains(kAnswerMember) && message[kAnswerMember].is_array())
+    out = chat::text_of(pieces_of(message[kAnswerMember]));
+  else if (message.contains("content") && message["content"].is_string())
+    out = message["content"].get<std::string>();
+  const size_t begin = out.find_first_not_of(" \t\r\n"), end = out.find_last_not_of(" \t\r\n");
+  return begin == out.npos ? std::string() : out.substr(begin, end + 1 - begin);
+}
+
+/// Where what the first of these messages says ends in a text of which they are the last; nothing if that is not plain.
+std::optional<size_t> end_of_first(std::span<const Json> messages, std::string_view text) {
+  for (size_t i = messages.size(); i-- > 0;) {
+    const std::string said = said_by(messages[i]);
+    const size_t at = text.rfind(said);
+    if (at == text.npos || (i == 0 && said.empty())) return std::nullopt;
+    if (i == 0) return at + said.size();
+    text = text.substr(0, at);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+size_t PromptReader::newest_bytes(const Prompt& prompt, const PromptTokens& read) const {
+  const size_t all = read.text.size();
+  if (!prompt.messages.is_array()) return all;
   size_t answered = prompt.messages.size() - (prompt.continues ? 1 : 0);
   while (answered > 0 && prompt.messages[answered - 1].value("role", "") != "assistant") --answered;
   if (answered == 0) return all;
+  const std::vector<Json> last(prompt.messages.begin() + static_cast<std::ptrdiff_t>(answered) - 1,
+                               prompt.messages.end());
+  if (const auto end = end_of_first(last, read.text)) return all - *end;
   const Json known(prompt.messages.begin(), prompt.messages.begin() + static_cast<std::ptrdiff_t>(answered));
   try {
     return all - std::min(all, chat::text_of(conversation_of(prompt, known).render(false)).size());
@@ -138,7 +169,7 @@ PromptTokens PromptReader::read(const Prompt& prompt) const {
     out.tokens = encode(rendering, prompt.base.empty());
     out.stops = empty_.stops();
     out.shared = shared_of(prompt, out.tokens);
-    out.newest_bytes = newest_bytes(prompt, chat::text_of(rendering).size());
+    out.text = chat::text_of(rendering);
   } else {
     out.tokens =
         prompt.text ? model_.parts().tokenizer().encode(*prompt.text, {.parse_special = false}) : prompt.tokens;
@@ -212,8 +243,9 @@ size_t PromptReader::end_of_answer(const Prompt& prompt, const Json& said, Json 
   return end;
 }
 
-std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& prompt, const Json& returned,
-                                                             std::span<const int32_t> tokens, StopReason reason) const {
+std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& prompt, const PromptTokens& read,
+                                                             const Json& returned, std::span<const int32_t> tokens,
+                                                             StopReason reason) const {
   if (!prompt.messages.is_array()) return std::nullopt;
   if (!returned.is_null() && reason != StopReason::end_of_text) return std::nullopt;
   const Json& asked = prompt.said.is_array() ? prompt.said : prompt.messages;
@@ -240,17 +272,22 @@ std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& promp
   try {
     const chat::Rendering next = next_prompt(prompt, said, answer, "\x01");
     const std::string text = chat::text_of(next);
-    size_t end = end_of_answer(prompt, said, answer, text);
+    const std::string before = prompt.said.is_array() ? chat::text_of(rendering_of(prompt, asked)) : read.text;
+    const std::string said_now =
+        answer.contains(kAnswerMember) ? chat::text_of(pieces_of(answer[kAnswerMember])) : answer.value("content", "");
+    // Most templates write the prompt, the answer and what follows; others are asked where the answer ends.
+    const bool plain = !prompt.continues && !answer.contains("tool_calls") && text.starts_with(before) &&
+                       std::string_view(text).substr(before.size()).starts_with(said_now);
+    size_t end = plain ? before.size() + said_now.size() : end_of_answer(prompt, said, answer, text);
     const std::string_view close =
         ended_by_token(tokens) ? model_.parts().tokenizer().id_to_bytes(tokens.back()) : std::string_view();
     if (std::string_view(text).substr(end).starts_with(close)) end += close.size();
     const std::string_view known_as = std::string_view(text).substr(0, end);
     // It must not be taken for the prompt itself, which others may go on from.
-    std::string read = chat::text_of(rendering_of(prompt, asked));
-    if (read.starts_with(known_as)) return std::nullopt;
-    if (prompt.said.is_array()) read = this->text(prompt);
-    for (const int32_t token : tokens) read += model_.parts().tokenizer().id_to_bytes(token);
-    if (read == known_as) return std::nullopt;  // as it was read and written
+    if (before.starts_with(known_as)) return std::nullopt;
+    std::string written = read.text;
+    for (const int32_t token : tokens) written += model_.parts().tokenizer().id_to_bytes(token);
+    if (written == known_as) return std::nullopt;  // as it was read and written
     return encode(first_bytes(next, end), first);
   } catch (const Error&) {
     return std::nullopt;  // a template may refuse what comes next

@@ -10,8 +10,7 @@ struct PromptTokens {
   std::vector<int32_t> tokens;
   /// So many of them say nothing of what the first user asks: instructions and tools, which conversations share.
   size_t shared = 0;
-  /// Bytes of what comes after the last answer in it; all, where there is none.
-  size_t newest_bytes = 0;
+  std::string text;                // of a conversation: that of all tokens
   std::vector<std::string> stops;  // texts before which an answer ends, besides end-of-text tokens
 };
 
@@ -25,13 +24,17 @@ class PromptReader {
   /// template refuses, in its words; UsageError for ids that the model does not have, or a prompt of nothing.
   PromptTokens read(const Prompt& prompt) const;
 
+  /// Bytes of what comes after the last answer in it; all, where there is none.
+  size_t newest_bytes(const Prompt& prompt, const PromptTokens& read) const;
+
   /// The text of read().
   std::string text(const Prompt& prompt) const;
 
   /// What the next prompt begins with, up to the end of this answer, where it is other tokens than the prompt's and the
   /// answer's own: messages as they were said, and the answer as it is `returned` (null: as it was written). Nothing
   /// where that is not certain: an answer with thoughts or calls that a limit cut, or one that a stop string did.
-  std::optional<std::vector<int32_t>> text_after(const Prompt& prompt, const nlohmann::ordered_json& returned,
+  std::optional<std::vector<int32_t>> text_after(const Prompt& prompt, const PromptTokens& read,
+                                                 const nlohmann::ordered_json& returned,
                                                  std::span<const int32_t> tokens, StopReason reason) const;
 
   /// The answer as a message: text that the model wrote is text, a control token is one. In JSON: a list of
@@ -47,7 +50,6 @@ class PromptReader {
   chat::Rendering rendering_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
   bool ended_by_token(std::span<const int32_t> tokens) const;
   chat::Conversation conversation_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
-  size_t newest_bytes(const Prompt& prompt, size_t all) const;
   size_t shared_of(const Prompt& prompt, std::span<const int32_t> tokens) const;
 
   Model model_;

@@ -1,5 +1,6 @@
 #include "serve/engine/scheduler.h"
 
+#include "base/allocator.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "serve/engine/worker.h"
@@ -11,6 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kIdle{1};
+constexpr std::chrono::seconds kGiveBackEvery{2};
 
 /// The chunk, as long as a slice is neither too short to be fast nor so long that it stalls others.
 int64_t slice_of(const Model& model, int64_t wanted) {
@@ -22,6 +24,8 @@ int64_t slice_of(const Model& model, int64_t wanted) {
 Scheduler::Scheduler(const Model& model, States& states, const EngineOptions& options)
     : options_(options),
       places_(options.max_running + std::min(options.max_waiting, std::max<int64_t>(1, options.max_running / 8))),
+      working_budget_(options.memory_budget / 8 * 7),
+      resident_first_(resident_bytes()),
       thread_([this, model, &states] { run(model, states); }) {}
 
 Scheduler::~Scheduler() { finish(0); }
@@ -63,10 +67,11 @@ void Scheduler::submit(std::shared_ptr<Job> job, const Place& place) {
   changed_.notify_all();
 }
 
-std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
+std::vector<std::shared_ptr<Job>> Scheduler::take(const Worker& worker) {
+  const int64_t running = worker.jobs();
   std::unique_lock lock(mutex_);
   const auto due = [&] { return !waiting_.empty() || ended_; };
-  if (idle && !changed_.wait_for(lock, kIdle, due)) {
+  if (worker.idle() && !changed_.wait_for(lock, kIdle, due)) {
     if (options_.on_idle) {
       lock.unlock();
       options_.on_idle();
@@ -75,7 +80,10 @@ std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
     changed_.wait(lock, due);
   }
   std::vector<std::shared_ptr<Job>> out;
+  uint64_t bytes = worker.expected_bytes();
   while (!waiting_.empty() && running + static_cast<int64_t>(out.size()) < options_.max_running) {
+    bytes += worker.expected_bytes(*waiting_.front().job);
+    if (running + static_cast<int64_t>(out.size()) > 0 && bytes > working_budget_) break;
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
     next.job->seconds_queued = seconds_since(next.since);
@@ -90,13 +98,14 @@ std::vector<std::shared_ptr<Job>> Scheduler::take(int64_t running, bool idle) {
 void Scheduler::run(const Model& model, States& states) {
   Worker worker(model, states, slice_of(model, options_.read_slice));
   while (true) {
-    for (const auto& job : take(worker.jobs(), worker.idle())) worker.begin(job);
+    for (const auto& job : take(worker)) worker.begin(job);
     if (worker.idle()) {
       std::lock_guard lock(mutex_);
       if (ended_ && waiting_.empty()) return;
       continue;
     }
     worker.step();
+    give_back();
     std::lock_guard lock(mutex_);
     stats_.tokens_read = worker.counts().read;
     stats_.tokens_written = worker.counts().written;
@@ -105,6 +114,14 @@ void Scheduler::run(const Model& model, States& states) {
     stats_.running = worker.jobs();
     if (worker.idle()) changed_.notify_all();
   }
+}
+
+/// The allocator keeps what was freed; under load, too, no more of it than the budget has room for.
+void Scheduler::give_back() {
+  const Clock::time_point now = Clock::now();
+  if (!options_.on_idle || now - given_back_ < kGiveBackEvery) return;
+  given_back_ = now;
+  if (resident_bytes() > resident_first_ + options_.memory_budget) options_.on_idle();
 }
 
 void Scheduler::finish(double grace_seconds) {

@@ -39,17 +39,19 @@ class Scheduler {
 
  private:
   void run(const Model& model, States& states);
+  void give_back();
   void enter();
   void leave();
-  /// The next jobs that may begin; waits for one if `idle`. Nothing more once it is over.
-  std::vector<std::shared_ptr<Job>> take(int64_t running, bool idle);
+  /// The next jobs that may begin; waits for one if the worker is idle. Nothing more once it is over.
+  std::vector<std::shared_ptr<Job>> take(const Worker& worker);
 
   struct Waiting {
     std::shared_ptr<Job> job;
     std::chrono::steady_clock::time_point since;
   };
   const EngineOptions options_;
-  const int64_t places_;  // some more than run at once, so that the next ones are loaded by then
+  const int64_t places_;           // some more than run at once, so that the next ones are loaded by then
+  const uint64_t working_budget_;  // of what is in work; states have the rest of RAM's
   mutable std::mutex mutex_;
   std::condition_variable changed_, place_free_;
   std::deque<int64_t> in_line_;  // tickets of those who wait for a place
@@ -58,6 +60,8 @@ class Scheduler {
   std::vector<std::weak_ptr<Job>> begun_;
   bool stopping_ = false, ended_ = false;
   EngineStats stats_;
+  const uint64_t resident_first_;                     // bytes of the process before any work
+  std::chrono::steady_clock::time_point given_back_;  // the computing thread's
   std::thread thread_;
 };
 

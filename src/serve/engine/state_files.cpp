@@ -38,7 +38,7 @@ StateFiles::StateFiles(const Model& model, std::shared_ptr<Records> records, con
   std::set<std::string> filed;
   each_filed(*records_, [&](const StateRow& row) {
     if (!std::filesystem::exists(file_of(row.id)))
-      records_->set_file(row.id, false);
+      records_->drop_file(row.id);
     else if (filed.insert(row.id).second)
       size_ = {size_.files + 1, size_.bytes + row.bytes};
     return true;
@@ -68,13 +68,17 @@ void StateFiles::put(StateRow row, const ttt::Memory& memory) {
 ttt::Memory StateFiles::load(const std::string& id) const {
   const std::filesystem::path file = file_of(id);
   if (!std::filesystem::exists(file)) throw NotFound(fmt::format("the state '{}' is no longer kept", id));
-  ttt::Memory out = ttt::load_memory(file, model_.parts().network);
+  ttt::Memory out = ttt::load_memory(file, model_.parts().network, ttt::Room::none);
   records_->touch(id, unix_seconds());
   return out;
 }
 
 void StateFiles::remove(const std::string& id, uint64_t bytes) {
   records_->set_file(id, false);
+  remove_file(id, bytes);
+}
+
+void StateFiles::remove_file(const std::string& id, uint64_t bytes) {
   std::error_code ignored;
   std::filesystem::remove(file_of(id), ignored);
   std::lock_guard lock(mutex_);
@@ -94,7 +98,8 @@ std::vector<std::string> StateFiles::keep_limits() {
         options_.max_age_seconds > 0 && static_cast<double>(unix_seconds() - row.used) > options_.max_age_seconds;
     if (!old && !too_large()) return false;
     if (records_->named(row.id, "memory")) return true;
-    remove(row.id, row.bytes);
+    records_->drop_file(row.id);
+    remove_file(row.id, row.bytes);
     out.push_back(row.id);
     return true;
   });

@@ -21,8 +21,10 @@ class StateFiles {
   void put(StateRow row, const ttt::Memory& memory);
   /// NotFound if the file is gone.
   ttt::Memory load(const std::string& id) const;
+  /// For good: its text is not found any more.
   void remove(const std::string& id, uint64_t bytes);
-  /// Files over the limits of bytes and age are removed; their ids. Named memories stay.
+  /// Files over the limits of bytes and age are removed; their ids. Named memories stay. The others' texts are found,
+  /// and can be read again.
   std::vector<std::string> keep_limits();
   struct Size {
     int64_t files = 0;
@@ -31,6 +33,7 @@ class StateFiles {
   Size size() const;
 
  private:
+  void remove_file(const std::string& id, uint64_t bytes);
   std::filesystem::path file_of(const std::string& id) const;
   bool too_large() const;
 

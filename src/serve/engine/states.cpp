@@ -30,14 +30,30 @@ Root root_of(const StateRow& row) {
   return {row.owner, row.base.substr(0, cut), static_cast<Learn>(row.base[cut + 1] - '0')};
 }
 
-std::string packed_tokens(std::span<const int32_t> tokens) {
-  return {reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()};
+constexpr int32_t kReadPart = -1, kWrittenPart = -2;
+
+/// A row's tokens: int32, little endian, those of the text; then, if something else was read, or in another way, each
+/// part of that after a number which no token has and the count of its tokens.
+std::string packed_tokens(std::span<const int32_t> tokens, const std::vector<ReadPart>& read) {
+  std::vector<int32_t> all(tokens.begin(), tokens.end());
+  for (const ReadPart& part : read) {
+    all.insert(all.end(), {part.written ? kWrittenPart : kReadPart, static_cast<int32_t>(part.tokens.size())});
+    all.insert(all.end(), part.tokens.begin(), part.tokens.end());
+  }
+  return {reinterpret_cast<const char*>(all.data()), all.size() * sizeof(int32_t)};
 }
 
-std::vector<int32_t> unpacked_tokens(const std::string& bytes) {
-  std::vector<int32_t> out(bytes.size() / sizeof(int32_t));
-  std::memcpy(out.data(), bytes.data(), out.size() * sizeof(int32_t));
-  return out;
+void unpack_tokens(const StateRow& row, Node& node) {
+  std::vector<int32_t> all(row.tokens.size() / sizeof(int32_t));
+  std::memcpy(all.data(), row.tokens.data(), all.size() * sizeof(int32_t));
+  auto at = std::find_if(all.begin(), all.end(), [](int32_t token) { return token < 0; });
+  node.tokens.assign(all.begin(), at);
+  while (at != all.end()) {
+    const bool whole = all.end() - at >= 2 && at[1] >= 0 && at[1] <= all.end() - at - 2 && at[0] >= kWrittenPart;
+    require(whole, "the store's state {} is damaged: its tokens end amid a part", row.id);
+    node.read.push_back({{at + 2, at + 2 + at[1]}, at[0] == kWrittenPart});
+    at += 2 + at[1];
+  }
 }
 
 TextHash hash_of(const StateRow& row) { return {row.length, row.hash_high, row.hash_low}; }
@@ -53,7 +69,7 @@ std::shared_ptr<Node> node_of(const StateRow& row, const NodePtr& parent) {
   out->id = row.id;
   out->root = root_of(row);
   out->parent = parent;
-  out->tokens = unpacked_tokens(row.tokens);
+  unpack_tokens(row, *out);
   out->hash = hash_of(row);
   out->position = row.position;
   out->steps = row.steps;
@@ -108,6 +124,19 @@ std::vector<int32_t> Node::text() const {
   return out;
 }
 
+std::vector<ReadPart> Node::read_since(const Node* earlier) const {
+  std::vector<const Node*> chain;
+  for (const Node* node = this; node && node != earlier; node = node->parent.get()) chain.push_back(node);
+  std::vector<ReadPart> out;
+  for (auto node = chain.rbegin(); node != chain.rend(); ++node) {
+    if (!(*node)->read.empty())
+      out.insert(out.end(), (*node)->read.begin(), (*node)->read.end());
+    else if (!(*node)->tokens.empty())
+      out.push_back({(*node)->tokens});
+  }
+  return out;
+}
+
 States::States(const Model& model, std::shared_ptr<Records> records, const EngineOptions& options)
     : model_(model),
       records_(std::move(records)),
@@ -141,7 +170,7 @@ void States::settle(const NodePtr& node, std::shared_ptr<const ttt::Memory> memo
   node->used = ++clock_;
   by_use_.emplace(node->used, node);
   by_text_.emplace(node->hash.high, node);
-  bytes_in_memory_ += node->bytes;
+  bytes_in_ram_.add(*node->memory);
 }
 
 /// Its tensors, to be let go of without the lock.
@@ -150,14 +179,15 @@ std::shared_ptr<const ttt::Memory> States::unsettle(const NodePtr& node) {
   by_use_.erase(node->used);
   const auto [begin, end] = by_text_.equal_range(node->hash.high);
   by_text_.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == node; }));
-  bytes_in_memory_ -= node->bytes;
+  bytes_in_ram_.remove(*node->memory);
   return std::exchange(node->memory, nullptr);
 }
 
 /// The least recently used leave RAM; those that are nowhere else are gone. What somebody works with stays.
 States::Evicted States::keep_budget() {
   Evicted out;
-  for (auto next = by_use_.begin(); bytes_in_memory_ > memory_budget_ && next != by_use_.end();) {
+  const uint64_t budget = memory_budget_ - std::min(memory_budget_, working_bytes_);
+  for (auto next = by_use_.begin(); bytes_in_ram_.bytes() > budget && next != by_use_.end();) {
     const NodePtr node = (next++)->second;
     if (node->memory.use_count() == 1) out.push_back(unsettle(node));
   }
@@ -197,8 +227,43 @@ States::Found States::going_on(const NodePtr& node, std::span<const int32_t> tok
   try {
     return {node, memory(node), std::move(*rest)};
   } catch (const NotFound&) {
-    return {};
+    auto out = from_earlier(node);
+    if (!out) return {};
+    out->rest = std::move(*rest);
+    return std::move(*out);
   }
+}
+
+/// How a state whose tensors are gone is made again; nothing if that cannot be.
+std::optional<States::Found> States::from_earlier(const NodePtr& node) {
+  Found out{node, nullptr, {}};
+  const Node* earlier = nullptr;
+  int64_t position = 0;
+  const auto begin_from = [&](const NodePtr& from) {
+    try {
+      out.memory = memory(from);
+      position = from->position;
+      return true;
+    } catch (const NotFound&) {
+      return false;
+    }
+  };
+  for (NodePtr from = node->parent; from && !out.memory; from = from->parent)
+    if (begin_from(from)) earlier = from.get();
+  try {
+    if (!out.memory && !node->root.base.empty() && !begin_from(get(node->root.owner, node->root.base)))
+      return std::nullopt;
+  } catch (const NotFound&) {
+    return std::nullopt;
+  }
+  out.again = node->read_since(earlier);
+  for (const ReadPart& part : out.again) {
+    position += std::ssize(part.tokens);
+    for (const int32_t token : part.tokens)
+      if (token < 0 || token >= model_.parts().network.config.vocab_size) return std::nullopt;
+  }
+  if (position != node->position) return std::nullopt;
+  return out;
 }
 
 States::Found States::find(const Root& root, std::span<const int32_t> tokens) {
@@ -250,7 +315,7 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
     if (node->memory) return node->memory;
   }
   if (!files_.any()) throw NotFound(fmt::format("the state '{}' is no longer kept", node->id));
-  auto loaded = std::make_shared<const ttt::Memory>(files_.load(node->id).packed());
+  auto loaded = std::make_shared<const ttt::Memory>(files_.load(node->id));
   Evicted evicted;
   std::lock_guard lock(mutex_);
   if (node->memory) return node->memory;
@@ -284,16 +349,43 @@ States::Found States::beginning_of(NodePtr node, const Root& root, std::span<con
 }
 
 States::Added States::add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
-                          std::shared_ptr<const ttt::Memory> memory) {
+                          std::shared_ptr<const ttt::Memory> memory, std::vector<ReadPart> read) {
   auto node = std::make_shared<Node>();
   node->id = random_id("st_");
   node->root = root;
   if (parent && parent->root == root) node->parent = parent;
   node->tokens.assign(tokens.begin(), tokens.end());
-  TextHasher hasher(name_of(root));
-  for (const int32_t token : node->text()) hasher.add(model_.parts().tokenizer(), token);
-  node->hash = hasher.hash();
+  node->read = std::move(read);
+  node->hash = hash(root, node->text());
   return enter(std::move(node), std::move(memory));
+}
+
+TextHash States::hash(const Root& root, std::span<const int32_t> tokens) const {
+  TextHasher hasher(name_of(root));
+  for (const int32_t token : tokens) hasher.add(model_.parts().tokenizer(), token);
+  return hasher.hash();
+}
+
+std::optional<States::Added> States::known(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
+                                           const TextHash& hash) {
+  std::vector<NodePtr> here;
+  {
+    std::lock_guard lock(mutex_);
+    here = in_ram(root, {&hash, 1});
+  }
+  const int64_t position = (parent ? parent->position : 0) + static_cast<int64_t>(tokens.size());
+  for (const NodePtr& node : here) {
+    if (node->position != position) continue;
+    std::vector<int32_t> text = parent && parent->root == root ? parent->text() : std::vector<int32_t>();
+    text.insert(text.end(), tokens.begin(), tokens.end());
+    const auto rest = left_after(model_.parts().tokenizer(), *node, text);
+    if (!rest || !rest->empty()) continue;
+    std::lock_guard lock(mutex_);
+    if (!node->memory) continue;  // it has left meanwhile
+    use(node);
+    return Added{node, node->memory};
+  }
+  return std::nullopt;
 }
 
 States::Added States::add_base(const Owner& owner, ttt::Memory memory) {
@@ -304,9 +396,28 @@ States::Added States::add_base(const Owner& owner, ttt::Memory memory) {
   return enter(std::move(node), std::make_shared<const ttt::Memory>(std::move(memory)));
 }
 
+std::shared_ptr<const ttt::Memory> States::restore(const NodePtr& node, std::shared_ptr<const ttt::Memory> memory) {
+  require(memory->position == node->position && memory->steps == node->steps,
+          "the state {} was read again, and is another: {} tokens and {} steps where it had {} and {}", node->id,
+          memory->position, memory->steps, node->position, node->steps);
+  Evicted evicted;
+  std::lock_guard lock(mutex_);
+  if (node->memory) return node->memory;
+  settle(node, memory);
+  evicted = keep_budget();
+  return memory;
+}
+
 void States::trim() {
   Evicted evicted;
   std::lock_guard lock(mutex_);
+  evicted = keep_budget();
+}
+
+void States::set_working_bytes(uint64_t bytes) {
+  Evicted evicted;
+  std::lock_guard lock(mutex_);
+  working_bytes_ = bytes;
   evicted = keep_budget();
 }
 
@@ -323,10 +434,13 @@ void States::persist(const NodePtr& node) {
     const Node* known = node->parent.get();
     for (; known && !known->in_records; known = known->parent.get()) chain.push_back(known);
     std::vector<int32_t> tokens;
-    for (auto part = chain.rbegin(); part != chain.rend(); ++part)
+    bool plain = chain.size() == 1;
+    for (auto part = chain.rbegin(); part != chain.rend(); ++part) {
       tokens.insert(tokens.end(), (*part)->tokens.begin(), (*part)->tokens.end());
+      plain = plain && (*part)->read.empty();
+    }
     row.parent = known ? known->id : "";
-    row.tokens = packed_tokens(tokens);
+    row.tokens = packed_tokens(tokens, plain ? std::vector<ReadPart>() : node->read_since(known));
   }
   require(memory != nullptr, "a state is no longer in memory and cannot be kept; raise --memory-budget");
   files_.put(std::move(row), *memory);
@@ -358,7 +472,8 @@ void States::count(EngineStats& stats) const {
   std::lock_guard lock(mutex_);
   for (const auto& [used, node] : by_use_) stats.states += !node->on_disk;
   stats.states_in_memory = static_cast<int64_t>(by_use_.size());
-  stats.state_bytes_in_memory = bytes_in_memory_;
+  stats.state_bytes_in_memory = bytes_in_ram_.bytes();
+  stats.working_bytes = working_bytes_;
 }
 
 }  // namespace ingrain::serve

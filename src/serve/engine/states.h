@@ -2,6 +2,7 @@
 #pragma once
 
 #include "serve/engine/engine.h"
+#include "serve/engine/shared_weights.h"
 #include "serve/engine/state_files.h"
 #include "serve/engine/text_hash.h"
 #include "ttt/memory.h"
@@ -20,13 +21,20 @@ struct Root {
   auto operator<=>(const Root&) const = default;
 };
 
+/// Tokens as a memory has read them: of a prompt many at once, of an answer one by one, as they were written.
+struct ReadPart {
+  std::vector<int32_t> tokens;
+  bool written = false;
+};
+
 /// A state. What is not mutable never changes.
 struct Node {
   std::string id;
   Root root;
   std::shared_ptr<const Node> parent;  // its tokens follow the parent's; nullptr: they are all there are
   std::vector<int32_t> tokens;
-  TextHash hash;  // of all tokens since the base
+  std::vector<ReadPart> read;  // what was read after the parent, where that is not just `tokens` as a prompt
+  TextHash hash;               // of all tokens since the base
   int64_t position = 0, steps = 0;
   uint64_t bytes = 0;
   // Under the States' lock:
@@ -37,6 +45,8 @@ struct Node {
   ~Node();
   /// All tokens since the base.
   std::vector<int32_t> text() const;
+  /// What was read after `earlier`, one of those that it goes on from (nullptr: after the base).
+  std::vector<ReadPart> read_since(const Node* earlier) const;
 };
 using NodePtr = std::shared_ptr<const Node>;
 
@@ -49,11 +59,14 @@ class States {
   States(const Model& model, std::shared_ptr<Records> records, const EngineOptions& options);
 
   /// The known state that has read the longest beginning of `tokens` (after root.base), and what is left to read; of
-  /// none: nullptr and all tokens. Compared by bytes, in the end all of them.
+  /// none: nullptr and all tokens. Compared by bytes, in the end all of them. Of a state whose tensors are gone, those
+  /// of one that it goes on from (nullptr: of none), and what makes the same of them: it may have read more than its
+  /// text says, thoughts and notes, and in other tokens.
   struct Found {
     NodePtr node;
-    std::shared_ptr<const ttt::Memory> memory;  // the node's
+    std::shared_ptr<const ttt::Memory> memory;  // the node's, unless there is something to read again
     std::vector<int32_t> rest;
+    std::vector<ReadPart> again = {};
   };
   Found find(const Root& root, std::span<const int32_t> tokens);
 
@@ -64,13 +77,23 @@ class States {
   std::shared_ptr<const ttt::Memory> memory(const NodePtr& node);
 
   /// A new state in RAM: `tokens` were read after `parent` (nullptr: after the root's base). Where an equal text is
-  /// known there, that one stays and is returned. `memory`: packed().
+  /// known there, that one stays and is returned. `memory`: packed(). `read`: what was read in place of the tokens, if
+  /// that is other; or how.
   struct Added {
     NodePtr node;
     std::shared_ptr<const ttt::Memory> memory;  // as long as somebody holds it, it stays in RAM
   };
   Added add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
-            std::shared_ptr<const ttt::Memory> memory);
+            std::shared_ptr<const ttt::Memory> memory, std::vector<ReadPart> read = {});
+  /// Tensors of a state that may have left RAM, or were read again. They, or those that are there: as long as somebody
+  /// holds them, they stay.
+  std::shared_ptr<const ttt::Memory> restore(const NodePtr& node, std::shared_ptr<const ttt::Memory> memory);
+  /// The hash of tokens after a root's base.
+  TextHash hash(const Root& root, std::span<const int32_t> tokens) const;
+  /// The state in RAM that has read just these tokens after `parent` (nullptr: after nothing), whose text's hash is
+  /// `hash`. Looks nowhere else, so that it is the computing thread's to ask.
+  std::optional<Added> known(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
+                             const TextHash& hash);
   /// The nearest of `node` and those that it goes on from whose text `tokens` begin with, and what is left of them.
   Found beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const;
   /// One that begins anew: nothing but a base.
@@ -81,6 +104,8 @@ class States {
   void forget(const NodePtr& node);
   /// RAM's budget once more, after somebody let go of tensors.
   void trim();
+  /// What is in work takes so many bytes of the budget; states have the rest.
+  void set_working_bytes(uint64_t bytes);
 
   void count(EngineStats& stats) const;
 
@@ -89,6 +114,7 @@ class States {
   NodePtr stored(const std::string& id);
   std::vector<NodePtr> in_ram(const Root& root, std::span<const TextHash> falling) const;
   Found going_on(const NodePtr& node, std::span<const int32_t> tokens);
+  std::optional<Found> from_earlier(const NodePtr& node);
   Added enter(std::shared_ptr<Node> node, std::shared_ptr<const ttt::Memory> memory);
   NodePtr alive(const std::string& id) const;
   void note(const NodePtr& node);
@@ -107,7 +133,8 @@ class States {
   std::map<int64_t, NodePtr> by_use_;                                 // those with tensors in RAM
   std::unordered_multimap<uint64_t, NodePtr> by_text_;                // the same by hash.high
   int64_t clock_ = 0;
-  uint64_t bytes_in_memory_ = 0;
+  BytesInRam bytes_in_ram_;
+  uint64_t working_bytes_ = 0;
 };
 
 }  // namespace ingrain::serve

@@ -6,6 +6,7 @@
 #include "model/device.h"
 #include "session/generate.h"
 #include "session/step_numbers.h"
+#include "ttt/memory_file.h"
 
 #include <ATen/Parallel.h>
 
@@ -13,14 +14,30 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace ingrain::serve {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr double kMostAhead = 0.02;   // seconds that writing may have had beyond its share, and then waits
+constexpr double kLeastShare = 0.25;  // of the time of reading, for writing
+
 std::span<const float> floats_of(const Tensor& x) {
   return {x.const_data_ptr<float>(), static_cast<size_t>(x.numel())};
+}
+
+}  // namespace
+
+namespace {
+
+/// What a chunk's step is made of, about: its tokens' activations in the suffix blocks.
+uint64_t step_bytes(const Network& network) {
+  const ModelConfig& c = network.config;
+  int64_t width = 0;
+  for (const Mlp& mlp : network.weights.fast_S) width += 2 * mlp.w13_FD.size(0) + 12 * c.hidden_size;
+  return static_cast<uint64_t>(width * c.chunk) * network.weights.embedding_VD.element_size();
 }
 
 }  // namespace
@@ -30,6 +47,8 @@ Worker::Worker(const Model& model, States& states, int64_t slice)
       network_(model.parts().network),
       states_(states),
       slice_(slice),
+      step_bytes_(step_bytes(network_)),
+      empty_(packed(ttt::empty_memory(network_))),
       batch_(network_),
       allowed_(static_cast<size_t>((network_.config.vocab_size + 63) / 64)) {}
 
@@ -61,55 +80,133 @@ ttt::ReadOptions Worker::options_of(Job& job, bool written, int64_t choice) {
 void Worker::begin(const std::shared_ptr<Job>& job) {
   Reading reading;
   reading.job = job;
-  try {
-    reading.session =
-        std::make_unique<session::Session>(network_, job->memory ? job->memory->fork() : ttt::empty_memory(network_));
-    job->memory.reset();
-    reading.node = job->from;
-    reading.options = options_of(*job, /*written=*/false, 0);
-    if (job->tokens.empty())
-      has_read(reading);
-    else
-      readings_.push_back(std::move(reading));
-  } catch (...) {
-    job->finish(std::current_exception());
+  reading.node = job->from;
+  reading.options = options_of(*job, /*written=*/false, 0);
+  readings_.push_back(std::move(reading));
+  count_bytes();
+}
+
+/// Another one is about to leave a state that it can begin from: instructions that many share are read once.
+bool Worker::waits_for_another(const Reading& reading) const {
+  if (reading.session) return false;
+  return std::any_of(readings_.begin(), readings_.end(), [&](const Reading& other) {
+    if (!other.session || other.job->root != reading.job->root) return false;
+    for (const Job::Beginning& theirs : other.job->beginnings)
+      for (const Job::Beginning& mine : reading.job->beginnings)
+        if (mine.hash == theirs.hash && (theirs.tokens > other.done || other.part < other.job->again.size()))
+          return true;
+    return false;
+  });
+}
+
+/// In turns the one that came first, or had its slice longest ago, and the one with the fewest tokens left.
+Worker::Reading Worker::next_reading() {
+  const auto left = [](const Reading& reading) { return reading.job->tokens_to_read() - reading.read; };
+  const bool shortest = std::exchange(shortest_next_, !shortest_next_);
+  auto next = readings_.end();
+  for (auto reading = readings_.begin(); reading != readings_.end(); ++reading) {
+    const bool better = next == readings_.end() || (shortest && left(*reading) < left(*next));
+    if (better && !waits_for_another(*reading)) next = reading;
   }
+  Reading out = std::move(*next);
+  readings_.erase(next);
+  return out;
+}
+
+/// From what the caller has found, or from what another job has left since.
+void Worker::start(Reading& reading) {
+  Job& job = *reading.job;
+  std::shared_ptr<const ttt::Memory> memory = std::move(job.memory);
+  for (const Job::Beginning& beginning : job.beginnings) {
+    auto known = states_.known(job.root, job.from, std::span(job.tokens).first(beginning.tokens), beginning.hash);
+    if (!known) continue;
+    reading.node = std::move(known->node);
+    memory = std::move(known->memory);
+    job.tokens_known = reading.done = reading.node_at = beginning.tokens;
+    job.again.clear();
+    break;
+  }
+  const ttt::Memory& from = memory ? *memory : empty_;
+  reading.weights = from.W_S;
+  reading.session = std::make_unique<session::Session>(network_, from.fork());
 }
 
 void Worker::step() {
   const bool read_now = !readings_.empty() && (texts_.empty() || reading_owes_ <= 0);
-  const Clock::time_point start = Clock::now();
+  const Clock::time_point start_time = Clock::now();
   if (read_now) {
-    Reading reading = std::move(readings_.front());
-    readings_.pop_front();
+    Reading reading = next_reading();
     const std::shared_ptr<Job> job = reading.job;
     try {
+      if (!reading.session) start(reading);
       read_slice(reading);
-      const bool over = reading.done == job->tokens.size() || job->cancelled;
-      if (over)
+      const bool all = reading.part == job->again.size() && reading.done == job->tokens.size();
+      if (all || job->cancelled)
         has_read(reading);
       else
         readings_.push_back(std::move(reading));
     } catch (...) {
       fail(job, std::current_exception());
     }
-    job->seconds_reading += seconds_since(start);
-    reading_owes_ = seconds_since(start);
+    job->seconds_reading += seconds_since(start_time);
+    const auto texts = static_cast<double>(texts_.size()), readings = static_cast<double>(readings_.size() + 1);
+    reading_owes_ = std::max(reading_owes_, -kMostAhead) +
+                    seconds_since(start_time) * std::clamp(texts / readings, kLeastShare, 1.0);
   } else if (!texts_.empty()) {
     write_step();
-    reading_owes_ -= seconds_since(start);
+    reading_owes_ -= seconds_since(start_time);
   }
   clean();
-  counts_.seconds += seconds_since(start);
+  count_bytes();
+  counts_.seconds += seconds_since(start_time);
+}
+
+/// Windows as memory and row have them, both with room for more; the row's fast weights; and where a chunk ends, those
+/// of its own and what the step is made of.
+uint64_t Worker::expected_bytes(const Job& job) const {
+  const ModelConfig& c = network_.config;
+  const int64_t begin = job.from ? job.from->position : 0;
+  const int64_t end = begin + static_cast<int64_t>(job.tokens.size()) +
+                      (job.writes ? std::min<int64_t>(job.how.max_tokens, c.chunk) : 0);
+  const uint64_t learned = weight_bytes(empty_.W_S), type = network_.weights.embedding_VD.element_size();
+  constexpr uint64_t kMore = 256;  // positions: KvCache's room beyond twice what it keeps
+  const auto window = [&](int64_t position) { return ttt::least_file_bytes(network_, position) - learned; };
+  uint64_t out = window(2 * end) + 2 * window(end) + kMore * window(1);
+  if (job.writes && !empty_.W_S.empty()) out += learned * type / empty_.W_S[0].w13_FD.element_size();
+  if (job.writing.learn != Learn::off && begin / c.chunk != end / c.chunk) out += learned + step_bytes_;
+  return out * (job.writes ? static_cast<uint64_t>(job.writing.choices) : 1);
+}
+
+void Worker::count_bytes() {
+  std::map<const Job*, uint64_t> bytes;
+  counts_.bytes = batch_.bytes();
+  for (const Reading& reading : readings_) {
+    const uint64_t own = reading.session ? reading.session->bytes(reading.weights) : 0;
+    counts_.bytes += own;
+    bytes[reading.job.get()] += own;
+  }
+  const uint64_t row = texts_.empty() ? 0 : batch_.bytes() / texts_.size();
+  for (const auto& text : texts_) {
+    uint64_t own = text->session->bytes(text->weights);
+    // In its second half a chunk's step is made ahead.
+    if (2 * (text->session->position() % network_.config.chunk) > network_.config.chunk) own += step_bytes_;
+    counts_.bytes += own;
+    bytes[text->job.get()] += row + own;
+  }
+  expected_ = 0;
+  for (const auto& [job, there] : bytes) expected_ += std::max(there, expected_bytes(*job));
+  states_.set_working_bytes(counts_.bytes);
 }
 
 void Worker::read_slice(Reading& reading) {
   Job& job = *reading.job;
   if (job.cancelled) return;
+  if (reading.part < job.again.size()) return read_part(reading);
   const int64_t position = reading.session->position();
   size_t end = std::min(job.tokens.size(), reading.done + static_cast<size_t>(slice_ - position % slice_));
   if (reading.done < job.shared) end = std::min(end, job.shared);
   const std::span<const int32_t> tokens = std::span(job.tokens).subspan(reading.done, end - reading.done);
+  if (tokens.empty()) return;
   const ttt::ReadResult result = reading.session->read(ttt::as_batch(tokens), reading.options);
   if (!job.writes) {
     const Tensor nll_n = result.nll_Bn[0].to(at::kCPU, at::kDouble);
@@ -118,13 +215,44 @@ void Worker::read_slice(Reading& reading) {
     job.nll_count += finite_n.numel();
   }
   reading.done = end;
-  job.tokens_read = static_cast<int64_t>(end);
-  counts_.read += static_cast<int64_t>(tokens.size());
   if (job.writes && end == job.shared && end < job.tokens.size()) keep(reading);
+  has_read_some(reading, tokens.size());
+}
+
+/// As it was read for the first time, so that it becomes the same to the last bit.
+void Worker::read_part(Reading& reading) {
+  Job& job = *reading.job;
+  const ReadPart& part = job.again[reading.part];
+  auto tokens = std::span(part.tokens).subspan(reading.part_done);
+  if (part.written) {
+    constexpr size_t kAtOnce = 16;  // one by one
+    tokens = tokens.first(std::min(tokens.size(), kAtOnce));
+    const ttt::ReadOptions options = options_of(job, /*written=*/true, 0);
+    for (size_t i = 0; i < tokens.size(); ++i) reading.session->write(ttt::as_batch(tokens.subspan(i, 1)), options);
+  } else {
+    const auto slice = static_cast<size_t>(slice_ - reading.session->position() % slice_);
+    tokens = tokens.first(std::min(tokens.size(), slice));
+    reading.session->read(ttt::as_batch(tokens), reading.options);
+  }
+  reading.part_done += tokens.size();
+  if (reading.part_done == part.tokens.size()) {
+    ++reading.part;
+    reading.part_done = 0;
+  }
+  if (reading.part == job.again.size())
+    states_.restore(job.from, std::make_shared<const ttt::Memory>(packed(reading.session->memory(), reading.weights)));
+  has_read_some(reading, tokens.size());
+}
+
+void Worker::has_read_some(Reading& reading, size_t tokens) {
+  Job& job = *reading.job;
+  reading.read += tokens;
+  job.tokens_read = static_cast<int64_t>(reading.read);
+  counts_.read += static_cast<int64_t>(tokens);
   Event event;
   event.kind = Event::Kind::reading;
-  event.tokens_read = static_cast<int64_t>(end);
-  event.tokens_to_read = static_cast<int64_t>(job.tokens.size());
+  event.tokens_read = job.tokens_read;
+  event.tokens_to_read = static_cast<int64_t>(job.tokens_to_read());
   job.send(std::move(event));
 }
 
@@ -134,16 +262,16 @@ void Worker::keep(Reading& reading) {
   const Job& job = *reading.job;
   const std::span<const int32_t> tokens =
       std::span(job.tokens).subspan(reading.node_at, reading.done - reading.node_at);
-  auto memory = std::make_shared<const ttt::Memory>(reading.session->memory().packed());
+  auto memory = std::make_shared<const ttt::Memory>(packed(reading.session->memory(), reading.weights));
   reading.node = states_.add(job.root, reading.node, tokens, std::move(memory)).node;
   reading.node_at = reading.done;
 }
 
 void Worker::has_read(Reading& reading) {
   const std::shared_ptr<Job> job = reading.job;
-  job->stopped_reading = reading.done < job->tokens.size();
+  job->stopped_reading = reading.part < job->again.size() || reading.done < job->tokens.size();
   if (!job->writes) {
-    job->result = reading.session->memory().packed();
+    job->result = packed(reading.session->memory(), reading.weights);
     return job->finish();
   }
   if (job->stopped_reading) {
@@ -171,6 +299,7 @@ void Worker::begin_writing(Reading& reading) {
     text->options = options_of(*job, /*written=*/true, static_cast<int64_t>(i));
     texts.push_back(std::move(text));
   }
+  for (auto& text : texts) text->weights = reading.weights;
   for (size_t i = 1; i < choices; ++i) texts[i]->session = reading.session->fork();
   texts[0]->session = std::move(reading.session);
   for (auto& text : texts) {
@@ -324,7 +453,7 @@ void Worker::end(Text& text) {
   written.reason = text.writer->reason();
   written.tokens = text.writer->tokens();
   written.after = text.node;  // the prompt's, or what was known of it
-  if (!written.tokens.empty()) written.memory = std::make_shared<const ttt::Memory>(text.session->memory().packed());
+  written.memory = std::make_shared<const ttt::Memory>(packed(text.session->memory(), text.weights));
   text.over = true;
   const bool others = std::any_of(texts_.begin(), texts_.end(), [&](const std::unique_ptr<Text>& other) {
     return other->job == text.job && !other->over;

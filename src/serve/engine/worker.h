@@ -6,16 +6,22 @@
 #include "session/session.h"
 #include "session/text_writer.h"
 
+#include <map>
+
 namespace ingrain::serve {
 
 /// Reading is cut at multiples of a slice of the memory's position, whether others wait or not, so that what becomes of
-/// a memory does not depend on who else was there. While some write, reading gets half of the time. One thread.
+/// a memory does not depend on who else was there. Slices go in turns to whom the least is left to read, and to who
+/// waited longest. While some write, reading gets half of the time, or more where more read than write. One thread.
 class Worker {
  public:
   Worker(const Model& model, States& states, int64_t slice);
   ~Worker();
 
   void begin(const std::shared_ptr<Job>& job);
+  /// What a job will take about, besides its states; and what all of those in work will.
+  uint64_t expected_bytes(const Job& job) const;
+  uint64_t expected_bytes() const { return expected_; }
   bool idle() const { return readings_.empty() && texts_.empty(); }
   int64_t jobs() const;
   /// A slice of one reading, or a token of all texts, as it is due. What goes wrong ends the jobs that it concerns.
@@ -24,22 +30,27 @@ class Worker {
   struct Counts {
     int64_t read = 0, written = 0, steps = 0;
     double seconds = 0;
+    uint64_t bytes = 0;  // of sessions and rows
   };
   const Counts& counts() const { return counts_; }
 
  private:
   struct Reading {
     std::shared_ptr<Job> job;
-    std::unique_ptr<session::Session> session;
-    size_t done = 0;     // tokens
-    NodePtr node;        // the newest state kept
-    size_t node_at = 0;  // tokens that were read by then
+    std::unique_ptr<session::Session> session;  // nullptr: it was not its turn yet
+    std::vector<Mlp> weights;        // that it began with: as long as it has them, a state's copy shares them
+    size_t part = 0, part_done = 0;  // of what is read again, and of its tokens
+    size_t done = 0;                 // of the tokens after it
+    size_t read = 0;                 // of all, those that this one has read
+    NodePtr node;                    // the newest state kept
+    size_t node_at = 0;              // tokens that were read by then
     ttt::ReadOptions options;
   };
   struct Text {
     std::shared_ptr<Job> job;
     size_t choice = 0;
     std::unique_ptr<session::Session> session;
+    std::vector<Mlp> weights;  // as Reading's
     std::unique_ptr<session::TextWriter> writer;
     std::unique_ptr<Constraint> constraint;
     NodePtr node;  // what it goes on from
@@ -48,7 +59,12 @@ class Worker {
     bool over = false;
   };
 
+  Reading next_reading();
+  bool waits_for_another(const Reading& reading) const;
+  void start(Reading& reading);
   void read_slice(Reading& reading);
+  void read_part(Reading& reading);
+  void has_read_some(Reading& reading, size_t tokens);
   void keep(Reading& reading);
   void has_read(Reading& reading);
   void begin_writing(Reading& reading);
@@ -69,6 +85,7 @@ class Worker {
   void end(Text& text);
   void fail(const std::shared_ptr<Job>& job, std::exception_ptr error);
   void clean();
+  void count_bytes();
   ttt::ReadOptions options_of(Job& job, bool written, int64_t choice);
   WrittenToken score_of(const Job& job, std::span<const float> logits, int32_t token) const;
 
@@ -76,11 +93,15 @@ class Worker {
   const Network& network_;
   States& states_;
   const int64_t slice_;
+  const uint64_t step_bytes_;
+  const ttt::Memory empty_;  // packed
   session::Batch batch_;
   std::deque<Reading> readings_;  // the first is next
   std::vector<std::unique_ptr<Text>> texts_;
   std::vector<std::shared_ptr<Job>> failed_;
   double reading_owes_ = 0;  // seconds that texts have before the next slice
+  bool shortest_next_ = false;
+  uint64_t expected_ = 0;
   std::vector<uint64_t> allowed_;
   Counts counts_;
 };

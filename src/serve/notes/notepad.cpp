@@ -147,6 +147,39 @@ bool Notepad::remove(std::string_view set) {
   return true;
 }
 
+void Notepad::remove_line(std::string_view set, std::string_view prefix) {
+  const std::scoped_lock lock(mutex_);
+  Transaction transaction(db_);
+  for (int64_t id = set_id(set); id != 0;) {
+    int64_t parent = 0;
+    {
+      Query row = db_.query(
+          "SELECT parent FROM sets s WHERE id = ?1 AND substr(name, 1, length(?2)) = ?2"
+          " AND NOT EXISTS (SELECT 1 FROM sets WHERE parent = s.id)",
+          id, prefix);
+      if (!row.step()) break;
+      parent = row.integer(0);
+    }
+    db_.query("UPDATE sets SET name = NULL WHERE id = ?1", id).run();
+    drop_unused();
+    id = parent;
+  }
+  transaction.commit();
+}
+
+void Notepad::remove_after(std::string_view set, std::string_view prefix) {
+  const std::scoped_lock lock(mutex_);
+  Transaction transaction(db_);
+  db_.query(
+         "WITH RECURSIVE after (id) AS (SELECT id FROM sets WHERE name = ?1"
+         " UNION SELECT s.id FROM after a JOIN sets s ON s.parent = a.id WHERE substr(s.name, 1, length(?2)) = ?2)"
+         " UPDATE sets SET name = NULL WHERE id IN (SELECT id FROM after) AND name <> ?1",
+         set, prefix)
+      .run();
+  drop_unused();
+  transaction.commit();
+}
+
 /// Sets without a name that no other began with, and then those that only they began with.
 void Notepad::drop_unused() {
   for (;;) {

@@ -44,6 +44,12 @@ class Notepad {
   void extend(std::string_view set, std::string_view from);
   /// The set is no longer there; passages that no other set has go. Whether it was.
   bool remove(std::string_view set);
+  /// Removes the set, then the one that it began with, and so on: as long as their names begin with `prefix` and no
+  /// other set began with them.
+  void remove_line(std::string_view set, std::string_view prefix);
+  /// Removes all sets that began with this one, and those that began with them, as far as their names begin with
+  /// `prefix`.
+  void remove_after(std::string_view set, std::string_view prefix);
 
   /// The passages that fit the words of a question best, best first: of a set, and of those that it began with.
   std::vector<Passage> search(std::string_view set, std::string_view question, int64_t limit) const;

@@ -148,7 +148,7 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   prompt.owner = call.owner;
   if (prompt.base.empty()) prompt.base = memory_state(call, ask.memory, "memory");
   if (ask.tools.any()) prompt.tools = ask.tools.tools;
-  const Json passages = ask.notepad.enabled ? look_up(call, ask, prompt) : Json(nullptr);
+  const LookedUp notes = ask.notepad.enabled ? look_up(call, ask, prompt) : LookedUp();
   const AnswerReader::Options reading = reading_of(call, ask, prompt);
   Writing writing = ask.writing;
   writing.constraint = constraint_of(call, ask, reading);
@@ -164,7 +164,8 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   listener.begin();
   Answered out;
   out.usage = api::usage_of(outcome);
-  out.about = api::about_memory(outcome, passages);
+  out.about = api::about_memory(outcome, notes.passages);
+  out.said = notes.said;
   out.interrupted = outcome.choices.size() != static_cast<size_t>(ask.writing.choices);
   for (size_t i = 0; i < outcome.choices.size(); ++i) {
     const Choice& choice = outcome.choices[i];

@@ -26,6 +26,7 @@ struct Answered {
   std::vector<AnsweredChoice> choices;
   api::Usage usage;
   api::Json about;
+  std::string said;          // LookedUp's
   bool interrupted = false;  // the server stops, or the client is gone
 };
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "serve/api/conversations_api.h"
 #include "serve/routes/conversation_store.h"
+#include "serve/routes/noting.h"
 #include "serve/routes/threads.h"
 #include "serve/store/ids.h"
 
@@ -70,6 +71,7 @@ void delete_conversation(Call& call) {
   std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, id);
   for (const Json& item : conversation_items(call, id)) call.service.records().remove(call.owner, "item", item["id"]);
   delete_thread(call, id);
+  forget_all_said(call, id);
   call.service.records().remove(call.owner, "conversation", id);
   forget_state(call, record.state);
   lease.reset();  // before the client is told

@@ -220,7 +220,7 @@ void fork_memory(Call& call) {
 void delete_memory(Call& call) {
   const Record record = memory_record(call, call.variables[0], "memory_id");
   call.service.records().remove(call.owner, "memory", record.id);
-  call.service.notes().of(call.owner)->remove(record.id);
+  forget_notes(call, record.id);
   forget_state(call, record.state);
   call.reply({{"id", record.id}, {"object", "memory.deleted"}, {"deleted", true}});
 }

@@ -1,5 +1,6 @@
 #include "serve/routes/noting.h"
 
+#include "base/clock.h"
 #include "serve/api/sha256.h"
 #include "serve/routes/answering.h"
 
@@ -24,14 +25,17 @@ void note_fork(Call& call, const std::string& from, const std::string& memory) {
 
 namespace {
 
+constexpr const char* kSaid = "said:";  // sets of conversations begin so
+constexpr const char* kSaidKind = "said";
+
 /// The names of the sets of a conversation's beginnings: [i] of its first i messages.
 std::vector<std::string> set_names(const std::string& memory, const Json& messages) {
-  std::vector<std::string> out{"said:" + memory};
+  std::vector<std::string> out{kSaid + memory};
   for (const Json& message : messages) {
     Json shown = message;
     shown.erase(kAnswerMember);
     shown.erase("reasoning_content");
-    out.push_back("said:" + api::hex(api::sha256(out.back() + '\n' + api::dump(shown))));
+    out.push_back(kSaid + api::hex(api::sha256(out.back() + '\n' + api::dump(shown))));
   }
   return out;
 }
@@ -73,27 +77,60 @@ std::vector<Passage> best_passages(const Notepad& notes, const std::string& set,
 
 }  // namespace
 
-Json look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
+LookedUp look_up(Call& call, const api::Ask& ask, Prompt& prompt) {
   const std::string memory = ask.memory.empty() ? "" : memory_record(call, ask.memory, "memory").id;
   const auto notes = call.service.notes().of(call.owner);
   std::string* question = prompt.text ? &*prompt.text : nullptr;
   std::string set = memory;
   if (prompt.messages.is_array()) {
     Json& messages = prompt.messages;
-    if (messages.empty() || messages.back().value("role", "") != "user") return Json::array();
+    if (messages.empty() || messages.back().value("role", "") != "user") return {Json::array(), {}};
     const Json before(messages.begin(), messages.end() - 1);
     if (!before.empty()) set = note_conversation(*notes, memory, before);
     prompt.said = messages;
     question = &messages.back()["content"].get_ref<std::string&>();
   }
-  if (question == nullptr || set.empty()) return Json::array();
+  if (question == nullptr || set.empty()) return {Json::array(), {}};
   const std::vector<Passage> found = best_passages(*notes, set, *question, ask.notepad.passages);
   Json out = Json::array();
   for (const Passage& passage : found)
     out.push_back(
         {{"source", passage.source}, {"offset", passage.offset}, {"score", passage.score}, {"text", passage.text}});
   if (!found.empty()) *question = notes_text(found) + "\n" + *question;
+  return {std::move(out), set == memory ? std::string() : set};
+}
+
+void forget_said(Call& call, const std::string& said) {
+  if (!said.empty()) call.service.notes().of(call.owner)->remove_line(said, kSaid);
+}
+
+void forget_notes(Call& call, const std::string& memory) {
+  const auto notes = call.service.notes().of(call.owner);
+  notes->remove_after(memory, kSaid);
+  notes->remove(memory);
+}
+
+Record said_record(const Owner& owner, const std::string& conversation, const std::string& said) {
+  Record out;
+  out.owner = owner;
+  out.kind = kSaidKind;
+  out.id = conversation + '/' + said;
+  out.parent = conversation;
+  out.body = api::dump(Json(said));
+  out.created = out.updated = unix_seconds();
   return out;
+}
+
+void forget_all_said(Call& call, const std::string& conversation) {
+  Records& records = call.service.records();
+  for (;;) {
+    const auto found = records.list(call.owner, kSaidKind, {.parent = conversation, .descending = true});
+    if (found.empty()) return;
+    for (const Record& record : found) {
+      forget_said(call, Json::parse(record.body).get<std::string>());
+      records.remove(call.owner, kSaidKind, record.id);
+    }
+  }
 }
 
 }  // namespace ingrain::serve

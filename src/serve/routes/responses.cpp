@@ -3,6 +3,7 @@
 #include "serve/api/responses_request.h"
 #include "serve/routes/answering.h"
 #include "serve/routes/conversation_store.h"
+#include "serve/routes/noting.h"
 #include "serve/routes/threads.h"
 
 namespace ingrain::serve {
@@ -65,6 +66,7 @@ class Responding {
     const Json response = api::response_done(begun_, end, output, answered.usage, answered.about);
     if (!choice.message.is_null())
       for (size_t i = 0; i < output.size(); ++i) output[i][kAnswerMember] = i == 0 ? choice.message : Json(nullptr);
+    said_ = answered.said;
     keep(response, output, choice.state, end.status != "failed" && !call_.exchange.gone());
     lease_.reset();  // before the client is told, who may go on at once
     return response;
@@ -88,14 +90,19 @@ class Responding {
       record.state = state;
       record.created = head_.created;
       record.updated = now;
-      record.body = api::dump(
-          {{"response", response}, {"input", asked_.input}, {"output", output}, {"base", base_}, {"memory", memory_}});
+      record.body = api::dump({{"response", response},
+                               {"input", asked_.input},
+                               {"output", output},
+                               {"base", base_},
+                               {"memory", memory_},
+                               {"said", said_}});
       records.push_back(std::move(record));
       if (!asked_.thread.empty()) records.push_back(thread_record(call_.owner, asked_.thread, head_.id));
     }
     if (conversation_ && whole) {
       for (const Json* items : {&std::as_const(asked_.input), &output})
         for (Record& item : item_records(call_, conversation_->id, *items)) records.push_back(std::move(item));
+      if (!said_.empty()) records.push_back(said_record(call_.owner, conversation_->id, said_));
       Json body = Json::parse(conversation_->body);
       body["base"] = base_;
       body["memory"] = memory_;
@@ -104,7 +111,7 @@ class Responding {
       conversation_->updated = now;
       records.push_back(*conversation_);
     }
-    if (records.empty()) return;
+    if (records.empty()) return forget_said(call_, said_);
     try {
       call_.service.records().put({}, records, lease_ && whole ? lease_->held() : Lease{});
     } catch (const LeaseLost&) {
@@ -115,6 +122,7 @@ class Responding {
   Call& call_;
   api::ResponsesAsk asked_;
   std::string base_, memory_;  // the state that all began from, and the named memory whose it was
+  std::string said_;           // notes of what was said before
   std::optional<Record> conversation_;
   std::optional<ConversationLease> lease_;
   api::ReplyHead head_;
@@ -139,6 +147,24 @@ void stream_response(Call& call, Responding& responding) {
   call.send(events.end(response));
 }
 
+/// What was said before a response, and before all that go on from it: those notes hold what it says, too. Who asks
+/// again notes anew what is still there.
+void forget_responses_said(Call& call, const Record& record) {
+  std::vector<Record> all{record};
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string id = all[i].id;
+    std::string after;
+    for (;;) {
+      const auto page = call.service.records().list(call.owner, "response", {.parent = id, .after = after});
+      if (page.empty()) break;
+      all.insert(all.end(), page.begin(), page.end());
+      after = page.back().id;
+    }
+  }
+  for (auto last = all.rbegin(); last != all.rend(); ++last)
+    forget_said(call, Json::parse(last->body).value("said", ""));
+}
+
 Json stored(Call& call) { return Json::parse(response_record(call, call.variables[0], "response_id").body); }
 
 }  // namespace
@@ -161,6 +187,7 @@ void get_response(Call& call) {
 
 void delete_response(Call& call) {
   const Record record = response_record(call, call.variables[0], "response_id");
+  forget_responses_said(call, record);
   call.service.records().remove(call.owner, "response", record.id);
   leave_thread(call, record.id);
   forget_state(call, record.state);

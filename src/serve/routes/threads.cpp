@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "serve/api/conversations_api.h"
 #include "serve/routes/conversation_store.h"
+#include "serve/routes/noting.h"
 
 namespace ingrain::serve {
 namespace {
@@ -39,13 +40,15 @@ void leave_thread(Call& call, const std::string& response) {
 void delete_thread(Call& call, const std::string& conversation) {
   Records& records = call.service.records();
   for (;;) {
-    const auto turns = records.list(call.owner, kKind, {.parent = conversation});
+    const auto turns = records.list(call.owner, kKind, {.parent = conversation, .descending = true});
     if (turns.empty()) return;
     for (const Record& turn : turns) {
       const auto response = records.get(call.owner, "response", turn.id);
       records.remove(call.owner, "response", turn.id);
       records.remove(call.owner, kKind, turn.id);
-      if (response) forget_state(call, response->state);
+      if (!response) continue;
+      forget_said(call, Json::parse(response->body).value("said", ""));
+      forget_state(call, response->state);
     }
   }
 }

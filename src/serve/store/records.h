@@ -30,13 +30,14 @@ struct StateRow {
   std::string id, owner, parent;  // parent: the state that its tokens follow on ("": the first)
   std::string base;               // what its text began from, and how it learns, in the engine's words
   std::string model;              // fingerprint
-  std::string tokens;             // those after the parent's: int32, little endian
+  std::string tokens;             // those after the parent's, in the engine's words
   uint64_t length = 0, hash_high = 0, hash_low = 0;  // of all bytes since the base, as the state index counts them
   int64_t position = 0, steps = 0;
   uint64_t bytes = 0;             // of its tensors
   int64_t created = 0, used = 0;  // unix seconds
   bool has_file = false;
-  int64_t order = 0;  // rises with every insertion; set by the store
+  bool dropped = false;  // it has no file any more, but its text is found: what it has read can be read again
+  int64_t order = 0;     // rises with every insertion; set by the store
 };
 
 /// Whose a name is for a while. No name: no lease.
@@ -84,8 +85,8 @@ class Records {
   virtual std::optional<StateRow> state(const std::string& id) = 0;
   /// A state and all that it follows on, with their tokens, the first one first. Empty if one of them is not there.
   virtual std::vector<StateRow> ancestry(const std::string& id) = 0;
-  /// This owner's states of this model that have a file and one of these hash_high, without their tokens: the longest
-  /// first, then the newest, at most kMostOfText.
+  /// This owner's states of this model that have a file, or were dropped, and one of these hash_high, without their
+  /// tokens: the longest first, then the newest, at most kMostOfText.
   virtual std::vector<StateRow> states_of_text(const std::string& owner, const std::string& model,
                                                std::span<const uint64_t> hash_high) = 0;
   static constexpr int64_t kMostOfText = 64;
@@ -95,6 +96,8 @@ class Records {
   /// Not synced: power loss may take it.
   virtual void touch(const std::string& id, int64_t used) = 0;
   virtual void set_file(const std::string& id, bool has_file) = 0;
+  /// It has no file any more, and is dropped.
+  virtual void drop_file(const std::string& id) = 0;
   virtual bool named(const std::string& state, const std::string& kind) = 0;  // whether a record of this kind does
   /// Those that follow on it, and records that name it, stay.
   virtual void remove_state(const std::string& id) = 0;

@@ -32,7 +32,8 @@ constexpr const char* kPgSchema[] = {
     " hash_high BIGINT NOT NULL, hash_low BIGINT NOT NULL, position BIGINT NOT NULL, steps BIGINT NOT NULL,"
     " bytes BIGINT NOT NULL, created BIGINT NOT NULL, used BIGINT NOT NULL, has_file BIGINT NOT NULL,"
     " tokens BYTEA NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS ingrain_states_by_text ON ingrain_states (owner, model, hash_high) WHERE has_file = 1",
+    "DROP INDEX IF EXISTS ingrain_states_by_text",  // of an older program, which saw no dropped ones
+    "CREATE INDEX IF NOT EXISTS ingrain_found_states ON ingrain_states (owner, model, hash_high) WHERE has_file > 0",
     "CREATE INDEX IF NOT EXISTS ingrain_filed_states ON ingrain_states (used, seq) WHERE has_file = 1",
     "CREATE TABLE IF NOT EXISTS ingrain_leases (name BYTEA PRIMARY KEY, holder BYTEA NOT NULL, ends TIMESTAMPTZ NOT "
     "NULL)",
@@ -154,7 +155,7 @@ class PostgresqlRecords : public Records {
   std::vector<StateRow> states_of_text(const std::string& owner, const std::string& model,
                                        std::span<const uint64_t> hash_high) override {
     return states("SELECT " INGRAIN_STATE_COLUMNS
-                  " FROM ingrain_states WHERE owner = $1 AND model = $2 AND has_file = 1 AND hash_high ="
+                  " FROM ingrain_states WHERE owner = $1 AND model = $2 AND has_file > 0 AND hash_high ="
                   " ANY($3::bigint[]) ORDER BY length DESC, seq DESC LIMIT $4",
                   {owner, model, hash_high, kMostOfText});
   }
@@ -169,9 +170,9 @@ class PostgresqlRecords : public Records {
     changed("UPDATE ingrain_states SET used = $2 WHERE id = $1", {id, used});
   }
 
-  void set_file(const std::string& id, bool has_file) override {
-    changed("UPDATE ingrain_states SET has_file = $2 WHERE id = $1", {id, int64_t{has_file}});
-  }
+  void set_file(const std::string& id, bool has_file) override { set_file(id, has_file ? kHasFile : int64_t{0}); }
+
+  void drop_file(const std::string& id) override { set_file(id, kDropped); }
 
   bool named(const std::string& state, const std::string& kind) override {
     return pool_.with([&](PgConnection& db) {
@@ -205,6 +206,10 @@ class PostgresqlRecords : public Records {
   }
 
  private:
+  void set_file(const std::string& id, int64_t column) {
+    changed("UPDATE ingrain_states SET has_file = $2 WHERE id = $1", {id, column});
+  }
+
   std::optional<Record> one(const char* sql, const std::vector<PgValue>& values) {
     return pool_.with([&](PgConnection& db) -> std::optional<Record> {
       const PgRows rows = db.run(sql, values);
@@ -235,7 +240,7 @@ class PostgresqlRecords : public Records {
         " hash_low = $8, position = $9, steps = $10, bytes = $11, created = $12, used = $13, has_file = $14,"
         " tokens = $15",
         {s.id, s.owner, s.parent, s.base, s.model, pg_number(s.length), pg_number(s.hash_high), pg_number(s.hash_low),
-         s.position, s.steps, pg_number(s.bytes), s.created, s.used, int64_t{s.has_file}, s.tokens});
+         s.position, s.steps, pg_number(s.bytes), s.created, s.used, file_column(s), s.tokens});
   }
 
   static void put_record(PgConnection& db, const Record& r) {

@@ -14,11 +14,11 @@ namespace ingrain::serve {
 namespace {
 
 #define INGRAIN_STATE_INDICES                                                           \
-  "CREATE INDEX states_by_text ON states (owner, model, hash_high) WHERE has_file = 1;" \
+  "CREATE INDEX states_by_text ON states (owner, model, hash_high) WHERE has_file > 0;" \
   "CREATE INDEX states_by_use ON states (used, seq) WHERE has_file = 1;"
 
 // Long columns come last: what stands before them is read without them.
-constexpr DatabaseKind kStoreFile{"a server's store", 0x696e7331, 2, R"sql(
+constexpr DatabaseKind kStoreFile{"a server's store", 0x696e7331, 3, R"sql(
 CREATE TABLE records (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   owner TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
@@ -38,7 +38,8 @@ CREATE TABLE states (
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, ends REAL NOT NULL);
 CREATE INDEX leases_by_end ON leases (ends);
 )sql" INGRAIN_STATE_INDICES,
-                                  "DROP INDEX states_by_owner; DROP INDEX states_by_use;" INGRAIN_STATE_INDICES};
+                                  "DROP INDEX IF EXISTS states_by_owner; DROP INDEX IF EXISTS states_by_text;"
+                                  "DROP INDEX IF EXISTS states_by_use;" INGRAIN_STATE_INDICES};
 
 Record record_of(const Query& row) {
   return serve::record_of([&](int i) { return row.text(i); }, [&](int i) { return row.integer(i); });
@@ -142,7 +143,7 @@ class SqliteRecords : public Records {
     numbers += ']';
     const std::scoped_lock lock(mutex_);
     Query rows = db_.query("SELECT " INGRAIN_STATE_COLUMNS
-                           " FROM states WHERE owner = ?1 AND model = ?2 AND has_file = 1 AND hash_high IN"
+                           " FROM states WHERE owner = ?1 AND model = ?2 AND has_file > 0 AND hash_high IN"
                            " (SELECT value FROM json_each(?3)) ORDER BY length DESC, seq DESC LIMIT ?4",
                            owner, model, numbers, kMostOfText);
     return all_of(rows);
@@ -162,10 +163,9 @@ class SqliteRecords : public Records {
     db_.query("UPDATE states SET used = ?2 WHERE id = ?1", id, used).run();
   }
 
-  void set_file(const std::string& id, bool has_file) override {
-    const std::scoped_lock lock(mutex_);
-    db_.query("UPDATE states SET has_file = ?2 WHERE id = ?1", id, int64_t{has_file}).run();
-  }
+  void set_file(const std::string& id, bool has_file) override { set_file(id, has_file ? kHasFile : int64_t{0}); }
+
+  void drop_file(const std::string& id) override { set_file(id, kDropped); }
 
   bool named(const std::string& state, const std::string& kind) override {
     const std::scoped_lock lock(mutex_);
@@ -226,6 +226,11 @@ class SqliteRecords : public Records {
     return out;
   }
 
+  void set_file(const std::string& id, int64_t column) {
+    const std::scoped_lock lock(mutex_);
+    db_.query("UPDATE states SET has_file = ?2 WHERE id = ?1", id, column).run();
+  }
+
   void put_state(const StateRow& s) {
     db_.query(
            "INSERT INTO states (id, owner, parent, base, model, length, hash_high, hash_low, position, steps, bytes,"
@@ -235,7 +240,7 @@ class SqliteRecords : public Records {
            " hash_low = ?8, position = ?9, steps = ?10, bytes = ?11, created = ?12, used = ?13, has_file = ?14,"
            " tokens = ?15",
            s.id, s.owner, s.parent, s.base, s.model, stored(s.length), stored(s.hash_high), stored(s.hash_low),
-           s.position, s.steps, stored(s.bytes), s.created, s.used, int64_t{s.has_file}, s.tokens)
+           s.position, s.steps, stored(s.bytes), s.created, s.used, file_column(s), s.tokens)
         .run();
   }
 

@@ -11,6 +11,11 @@ namespace ingrain::serve {
   "id, owner, parent, base, model, length, hash_high, hash_low, position, steps, bytes, created, used," \
   " has_file, seq"
 
+/// What has_file may be, besides 0. Both are found by their text.
+inline constexpr int64_t kHasFile = 1, kDropped = 2;
+
+inline int64_t file_column(const StateRow& state) { return state.has_file ? kHasFile : state.dropped ? kDropped : 0; }
+
 /// text(column), integer(column): of a row with INGRAIN_RECORD_COLUMNS.
 template <class Text, class Integer>
 Record record_of(const Text& text, const Integer& integer) {
@@ -45,7 +50,8 @@ StateRow state_of(const Text& text, const Integer& integer) {
   out.bytes = static_cast<uint64_t>(integer(10));
   out.created = integer(11);
   out.used = integer(12);
-  out.has_file = integer(13) != 0;
+  out.has_file = integer(13) == kHasFile;
+  out.dropped = integer(13) == kDropped;
   out.order = integer(14);
   return out;
 }

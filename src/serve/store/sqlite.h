@@ -61,7 +61,7 @@ struct DatabaseKind {
   int32_t application_id;
   int32_t version;
   const char* schema;
-  const char* upgrade = nullptr;  // makes it of a file of the version before; nullptr: there was none
+  const char* upgrade = nullptr;  // makes it of a file of any version before; nullptr: there was none
 };
 
 enum class Open {

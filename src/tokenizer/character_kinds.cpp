@@ -1,0 +1,72 @@
+#include "tokenizer/character_kinds.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/utf8.h"
+
+namespace ingrain::tokenizer {
+namespace {
+
+using CharacterRange = std::pair<char32_t, char32_t>;
+
+// Marks that Unicode 10 to 16 added or made of other characters, sorted.
+constexpr CharacterRange kYoungMarks[] = {
+    {0x7FD, 0x7FD},     {0x897, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},     {0xAFA, 0xAFF},
+    {0xB55, 0xB55},     {0xC04, 0xC04},     {0xC3C, 0xC3C},     {0xCF3, 0xCF3},     {0xD00, 0xD00},
+    {0xD3B, 0xD3C},     {0xD81, 0xD81},     {0xEBA, 0xEBA},     {0xECE, 0xECE},     {0x1715, 0x1715},
+    {0x180F, 0x180F},   {0x1ABF, 0x1ACE},   {0x1CF7, 0x1CF7},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},
+    {0xA8FF, 0xA8FF},   {0x10D24, 0x10D27}, {0x10D69, 0x10D6D}, {0x10EAB, 0x10EAC}, {0x10EFC, 0x10EFF},
+    {0x10F46, 0x10F50}, {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x11073, 0x11074}, {0x110C2, 0x110C2},
+    {0x11145, 0x11146}, {0x111C9, 0x111C9}, {0x111CE, 0x111CF}, {0x11241, 0x11241}, {0x1133B, 0x1133B},
+    {0x113B8, 0x113E2}, {0x1145E, 0x1145E}, {0x1182C, 0x1183A}, {0x11930, 0x11935}, {0x11937, 0x11938},
+    {0x1193B, 0x1193E}, {0x11940, 0x11940}, {0x11942, 0x11943}, {0x119D1, 0x119D7}, {0x119DA, 0x119E0},
+    {0x119E4, 0x119E4}, {0x11A01, 0x11A0A}, {0x11A33, 0x11A39}, {0x11A3B, 0x11A3E}, {0x11A47, 0x11A47},
+    {0x11A51, 0x11A5B}, {0x11A8A, 0x11A99}, {0x11D31, 0x11D36}, {0x11D3A, 0x11D3A}, {0x11D3C, 0x11D3D},
+    {0x11D3F, 0x11D45}, {0x11D47, 0x11D47}, {0x11D8A, 0x11D8E}, {0x11D90, 0x11D91}, {0x11D93, 0x11D97},
+    {0x11EF3, 0x11EF6}, {0x11F00, 0x11F01}, {0x11F03, 0x11F03}, {0x11F34, 0x11F3A}, {0x11F3E, 0x11F42},
+    {0x11F5A, 0x11F5A}, {0x13440, 0x13440}, {0x13447, 0x13455}, {0x1611E, 0x1612F}, {0x16F4F, 0x16F4F},
+    {0x16F7F, 0x16F87}, {0x16FE4, 0x16FE4}, {0x16FF0, 0x16FF1}, {0x1CF00, 0x1CF2D}, {0x1CF30, 0x1CF46},
+    {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF},
+    {0x1E5EE, 0x1E5EF},
+};
+// What Unicode 9 had among marks and later versions do not.
+constexpr CharacterRange kFormerMarks{0x1CF2, 0x1CF3};
+
+// Capitals that Unicode 15.1 to 17 added, with their small letters.
+constexpr CharacterRange kYoungCapitals[] = {{0x1C89, 0x1C8A}, {0xA7CB, 0x264},  {0xA7CC, 0xA7CD}, {0xA7CE, 0xA7CF},
+                                             {0xA7D2, 0xA7D3}, {0xA7D4, 0xA7D5}, {0xA7DA, 0xA7DB}, {0xA7DC, 0x19B}};
+
+}  // namespace
+
+void append_lower_case(char32_t c, std::string& out) {
+  if (c < 0x80) {
+    out += ascii_lower(static_cast<char>(c));
+    return;
+  }
+  if (c == 0x130) {
+    out += "i\xCC\x87";
+    return;
+  }
+  if (c >= 0x10D50 && c <= 0x10D65) return utf8_append(out, c + 0x20);
+  if (c >= 0x16EA0 && c <= 0x16EB8) return utf8_append(out, c + 0x1B);
+  for (const auto& [capital, small] : kYoungCapitals)
+    if (c == capital) return utf8_append(out, small);
+  utf8_append(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+}
+
+bool is_combining_mark(char32_t c) {
+  if (c < 0x300) return false;
+  if (c >= kFormerMarks.first && c <= kFormerMarks.second) return true;
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  if (category != UTF8PROC_CATEGORY_MN && category != UTF8PROC_CATEGORY_MC && category != UTF8PROC_CATEGORY_ME)
+    return false;
+  const auto* const after = std::upper_bound(std::begin(kYoungMarks), std::end(kYoungMarks), c,
+                                             [](char32_t value, const CharacterRange& r) { return value < r.first; });
+  return after == std::begin(kYoungMarks) || c > std::prev(after)->second;
+}
+
+}  // namespace ingrain::tokenizer
