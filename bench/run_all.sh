@@ -4,7 +4,7 @@
 #   bench/run_all.sh PROGRAM [PYTHON] [GGUF] [LLAMA_PYTHON] [SMOLLM]
 #
 # PYTHON: with torch, safetensors, tokenizers and numpy (pytorch.py, meta.py of bench/compare). GGUF: SmolLM2-135M-Instruct's in Q4_1.
-# LLAMA_PYTHON: with llama-cpp-python, for it (bench/compare/llama.py). SMOLLM: our folder of the same model; without one, random
+# LLAMA_PYTHON: with xllamacpp, for it (bench/compare/llama.py). SMOLLM: our folder of the same model; without one, random
 # weights of its shape.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
@@ -27,7 +27,7 @@ run env INGRAIN_CPU=avx2 "$program" bench train bench/shapes/hidden-256.json --d
 for weights in native q8_0 q4_1; do
   run "$program" bench decode "$smollm" --weights $weights --contexts 0,4096,8192 --tokens 256 --runs 2
 done
-[[ -z $llama ]] || run "$llama" bench/compare/llama.py "$program" "$smollm" "$gguf" $emma --contexts 0,8192 --tokens 256 --runs 2 --weights q8_0,q4_1
+[[ -z $llama ]] || run "$llama" bench/compare/llama.py "$program" "$smollm" "$gguf" $emma --contexts 0,2300,8192 --tokens 256 --runs 2
 if [[ -n $gguf ]]; then
   run "$program" retrofit "$gguf" -o "$scratch/window-2048" --window 2048
   run "$program" bench decode "$scratch/window-2048" --text $emma --weights q4_1 --contexts 4096,131072 --tokens 512 --runs 1

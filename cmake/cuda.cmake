@@ -46,6 +46,9 @@ function(_ingrain_check_cuda_source source)
     target_include_directories(cuda_compile_check PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
     target_include_directories(cuda_compile_check SYSTEM PRIVATE
       ${INGRAIN_TORCH_FOLDER}/include/torch/csrc/api/include)
+    # For the oldest GPU alone: no kernel asks for which it is compiled, and each costs ptxas as much again.
+    list(GET CMAKE_CUDA_ARCHITECTURES 0 oldest)
+    set_target_properties(cuda_compile_check PROPERTIES CUDA_ARCHITECTURES ${oldest})
     # A torch without CUDA lacks the header that torch's build generates for CUDA.
     target_compile_definitions(cuda_compile_check PRIVATE C10_CUDA_NO_CMAKE_CONFIGURE_FILE)
   endif()

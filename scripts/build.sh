@@ -16,18 +16,19 @@ prepare_tools() {
   install_torch
 }
 
-# configure PRESET: only when the settings changed or it never succeeded; Ninja notices changed CMake files.
+# configure PRESET [OPTION...]: only when the settings changed or it never succeeded; Ninja notices changed CMake files.
 configure() {
-  local folder=$build/$1 torch=${INGRAIN_TORCH:-$venv}
+  local folder=$build/$1 torch=${INGRAIN_TORCH:-$venv} asked
   local mark=$folder/ingrain-configured
-  [[ -f $folder/build.ninja && -f $mark && $(<"$mark") == "$(settings)" ]] && return
+  asked="$(settings)${2+ }${*:2}"
+  [[ -f $folder/build.ninja && -f $mark && $(<"$mark") == "$asked" ]] && return
   say "configuring $1"
   rm -f "$mark"
   mkdir -p "$folder"
   (cd "$root" && cmake --preset "$1" -B "$folder" --log-level=WARNING --fresh \
-    -DINGRAIN_TORCH="$torch" -DINGRAIN_DEPS="${INGRAIN_DEPS-}") >"$folder/configure.log" 2>&1 ||
+    -DINGRAIN_TORCH="$torch" -DINGRAIN_DEPS="${INGRAIN_DEPS-}" "${@:2}") >"$folder/configure.log" 2>&1 ||
     die 1 "CMake could not configure $1:" "$(tail -n 20 "$folder/configure.log")"
-  settings >"$mark"
+  printf '%s' "$asked" >"$mark"
 }
 
 # compile PRESET [TARGET...]: on a terminal Ninja shows its one line of progress, elsewhere only what fails.

@@ -4,6 +4,22 @@
 skipped_status=77
 fuzz_seconds=${INGRAIN_FUZZ_SECONDS:-10} # for each target
 
+# run_tests PRESET [ARGUMENT...]: GoogleTest's. ctest finds the tests that the arguments ask for and gives each a process of
+# its own; without arguments all run in a few processes (tests/CMakeLists.txt), and their number is told.
+run_tests() {
+  local folder=$build/$1 run
+  run=(ctest --test-dir "$folder" -j "$(nproc)" --output-on-failure)
+  shift
+  if (($#)); then
+    "${run[@]}" "$@"
+    return
+  fi
+  "${run[@]}" -C Whole -L whole --test-output-size-passed 1000000 || return
+  awk '/^\[==========\] [0-9]+ tests? .* ran/ {tests += $2; ++programs} /^\[  SKIPPED \] [0-9]+ test/ {skipped += $4}
+    END {printf "%d tests passed in %d processes, %d skipped\n", tests - skipped, programs, skipped; exit !tests}' \
+    "$folder/Testing/Temporary/LastTest.log"
+}
+
 # The engine's and the parsers' tests, as the program is built.
 part_unit() {
   configure release
@@ -12,14 +28,24 @@ part_unit() {
   if ninja -C "$build/release" -t query cuda_compile_check >/dev/null 2>&1; then
     compile release cuda_compile_check
   fi
-  ctest --test-dir "$build/release" -j "$(nproc)" --output-on-failure "$@"
+  run_tests release "$@"
+}
+
+# What needs no libtorch, under sanitizers: one build for the tests, the fuzz targets and the linter. g++ makes it where
+# there is no clang++, without fuzz targets.
+configure_sanitize() {
+  if command -v clang++ >/dev/null; then
+    configure sanitize
+  else
+    configure sanitize -DCMAKE_CXX_COMPILER=g++ -DINGRAIN_FUZZ=OFF
+  fi
 }
 
 # What needs no libtorch, under AddressSanitizer and UndefinedBehaviorSanitizer.
 part_sanitize() {
-  configure sanitize
-  compile sanitize
-  ctest --test-dir "$build/sanitize" -j "$(nproc)" --output-on-failure "$@"
+  configure_sanitize
+  compile sanitize base_tests serve_tests
+  run_tests sanitize "$@"
 }
 
 # The formatter and the linter, in the versions that python/requirements-test.txt pins. The linter reads the library
@@ -35,14 +61,15 @@ part_lint() {
     say "lint: the files above are not as the formatter writes them: .venv/bin/clang-format -i FILE"
     return 1
   fi
-  configure sanitize
+  configure_sanitize
   find "$build/sanitize/CMakeFiles/ingrain_base.dir/Unity" -name '*.cxx' -print0 |
     xargs -0 -P "$(nproc)" -I{} "$venv/bin/clang-tidy" --quiet {} --config-file="$root/.clang-tidy" \
       --extra-arg=-Wno-everything -- -std=c++20 -I"$root/src" -I"$root/include" -DFMT_HEADER_ONLY=1 -DPCRE2_CODE_UNIT_WIDTH=8 \
       2> >(grep -v 'warnings generated' >&2)
 }
 
-# The program from outside.
+# The program from outside. Without arguments in one process more than there are cores, as tests also wait; all of a file's
+# tests in the same.
 part_python() {
   configure release
   compile release
@@ -50,32 +77,38 @@ part_python() {
     say "python: no pytest here; skipped"
     return $skipped_status
   fi
-  local python=$venv/bin/python
+  local python=$venv/bin/python at_once=()
   [[ -x $python ]] || python=python3
-  INGRAIN_TEST_BUILD=$build/release "$python" -m pytest -q "$root/tests/python" "$@"
+  if (($# == 0)) && "$python" -c 'import xdist' 2>/dev/null; then
+    at_once=(-n "$(($(nproc) + 1))" --dist loadfile)
+  fi
+  INGRAIN_TEST_BUILD=$build/release "$python" -m pytest -q "${at_once[@]}" "$root/tests/python" "$@"
 }
 
-# Every libFuzzer target for some seconds. The grown corpus stays in the build.
+# fuzz TARGET: for some seconds. The grown corpus stays in the build.
+fuzz() {
+  local name=${1##*/} inputs
+  inputs=("$build/fuzz/corpus/$name")
+  mkdir -p "${inputs[0]}"
+  [[ ! -d $root/tests/fuzz/corpus/${name#fuzz_} ]] || inputs+=("$root/tests/fuzz/corpus/${name#fuzz_}")
+  say "$name for $fuzz_seconds s"
+  "$1" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+    -artifact_prefix="$build/fuzz/$name-" "${inputs[@]}" >"$build/fuzz/$name.log" 2>&1 ||
+    { tail -n 40 "$build/fuzz/$name.log" && return 1; }
+}
+
+# Every libFuzzer target, one on each core.
 part_fuzz() {
   if ! command -v clang++ >/dev/null; then
     say "fuzz: no clang++ here; skipped"
     return $skipped_status
   fi
-  configure fuzz
-  compile fuzz
-  local target name corpus
-  for target in "$build"/fuzz/tests/fuzz/fuzz_*; do
-    [[ -f $target && -x $target ]] || continue
-    name=${target##*/}
-    corpus=$build/fuzz/corpus/$name
-    mkdir -p "$corpus"
-    local inputs=("$corpus")
-    [[ ! -d $root/tests/fuzz/corpus/${name#fuzz_} ]] || inputs+=("$root/tests/fuzz/corpus/${name#fuzz_}")
-    say "$name for $fuzz_seconds s"
-    "$target" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
-      -artifact_prefix="$build/fuzz/$name-" "${inputs[@]}" >"$build/fuzz/$name.log" 2>&1 ||
-      { tail -n 40 "$build/fuzz/$name.log" && return 1; }
-  done
+  configure_sanitize
+  compile sanitize fuzz_targets
+  export -f fuzz say
+  export root build fuzz_seconds
+  find "$build/sanitize/tests/fuzz" -name 'fuzz_*' -type f -executable -print0 |
+    xargs -0 -P "$(nproc)" -n 1 bash -c 'fuzz "$1"' fuzz
 }
 
 # Against numbers of the reference implementation, where its cases lie beside the project.
@@ -99,12 +132,19 @@ command_test() {
     shift
   done
   if ((${#parts[@]} == 0)); then
-    parts=(unit sanitize lint python fuzz verify)
+    parts=(unit lint sanitize fuzz python verify)
   fi
   install_packages tools libraries test-tools
   install_torch
+  # While the first part builds.
+  local fetching=''
+  [[ " ${parts[*]} " != *' lint '* && " ${parts[*]} " != *' python '* ]] || fetch_test_tools
   for part in "${parts[@]}"; do
     say "test: $part"
+    if [[ -n $fetching && $part =~ ^(lint|python)$ ]]; then
+      wait "$fetching" || true # the part tries again, and says why not
+      fetching=''
+    fi
     # In a shell of its own: 'die' ends this part only.
     status=0
     ("part_$part" "$@") || status=$?

@@ -73,6 +73,17 @@ install_torch() {
   touch "$venv/ingrain-ready"
 }
 
+# Begins to fetch what install_test_tools then finds there; the process is $fetching.
+fetch_test_tools() {
+  local list=$root/python/requirements-test.txt
+  [[ -z ${INGRAIN_DEPS-} && -f $venv/ingrain-ready ]] || return 0
+  cmp -s "$list" "$venv/ingrain-test" && return
+  (exec "$venv/bin/python" -m pip --disable-pip-version-check install -q -r "$list" >"$build/test-tools.log" 2>&1) &
+  fetching=$!
+  # shellcheck disable=SC2064 # now: the variable is a function's
+  trap "kill $fetching 2>/dev/null || true" EXIT # Ctrl-C is not heard in the background
+}
+
 # install_test_tools: pytest and what the tests compare with. Returns 1 where there is none (a bundle).
 install_test_tools() {
   local list=$root/python/requirements-test.txt done=$venv/ingrain-test

@@ -1,9 +1,11 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/open_files.h"
 #include "base/unfinished.h"
 #include "scratch.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -79,6 +81,38 @@ TEST_F(Output, what_is_no_regular_file_is_refused_at_once_and_not_replaced) {
     EXPECT_TRUE(contains(error_of([&] { AtomicFile file(dir_ / name); }), "not a regular file")) << name;
   EXPECT_TRUE(fs::is_fifo(dir_ / "fifo") && fs::is_directory(dir_ / "folder"));
   EXPECT_TRUE(contains(error_of([&] { read_file(dir_ / "fifo", 1); }), "not a regular file")) << "and no waiting";
+}
+
+TEST_F(Output, nothing_is_waited_for_at_a_fifo) {
+  const fs::path fifo = dir_ / "fifo", file = dir_ / "file";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_TRUE(contains(error_of([&] { require_regular_or_absent(fifo); }), "not a regular file"));
+  EXPECT_TRUE(contains(error_of([&] { require_regular_or_absent(dir_); }), "is a folder"));
+  EXPECT_NO_THROW(require_regular_or_absent(file));
+  EXPECT_TRUE(contains(error_of([&] { open_to_append(fifo); }), "nobody reads"));
+  EXPECT_TRUE(contains(error_of([&] { open_to_append(dir_); }), "cannot be written to"));
+  const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK), writer = open_to_append(fifo);
+  EXPECT_EQ(::fcntl(writer, F_GETFL) & (O_NONBLOCK | O_APPEND), O_APPEND);
+  ::close(writer), ::close(reader);
+  for (const char* line : {"one\n", "two\n"}) {
+    const int fd = open_to_append(file);
+    EXPECT_EQ(::write(fd, line, 4), 4);
+    ::close(fd);
+  }
+  EXPECT_EQ(read_file(file, 100), "one\ntwo\n");
+}
+
+TEST_F(Output, an_unfinished_folder_replaces_no_fifo_and_then_nothing) {
+  fs::create_directory(dir_ / "made");
+  ASSERT_EQ(::mkfifo((dir_ / "made/weights").c_str(), 0600), 0);
+  {
+    UnfinishedFolder folder(dir_ / "made", /*may_hold_files=*/true);
+    write_file(folder.path() / "config", "x");
+    write_file(folder.path() / "weights", "x");
+    EXPECT_TRUE(contains(error_of([&] { folder.commit(); }), "not a regular file"));
+  }
+  EXPECT_TRUE(fs::is_fifo(dir_ / "made/weights"));
+  EXPECT_FALSE(fs::exists(dir_ / "made/config"));
 }
 
 TEST_F(Output, what_a_dead_writer_left_goes_with_the_next_writer_and_a_living_ones_stays) {

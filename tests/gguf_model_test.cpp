@@ -53,7 +53,7 @@ const std::string kEmbedding = tensor("token_embd.weight", {16, 10});
 ModelConfig describe(const std::vector<std::string>& keys, std::vector<std::string> tensors = {}) {
   tensors.push_back(kEmbedding);
   const std::string bytes = assemble(keys, tensors, 16 * 10 * 4);
-  return families::read_gguf(Gguf(bytes, "m.gguf"));
+  return families::read_gguf(Gguf(bytes, "m.gguf")).config;
 }
 
 std::string refusal(std::vector<std::string> keys, const std::vector<std::string>& more,

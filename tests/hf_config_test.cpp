@@ -158,16 +158,16 @@ TEST(ModelConfig, layers_that_differ_survive_our_own_file) {
 
 TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
   const json plain = to_json(parse(smollm2()));
-  const json unusual{{"partial_rotary_factor", 0.5},
-                     {"attention_scale", 0.2},
+  const json unusual{{"partial_rotary_factor", 0.01},  // less than a pair of a head
+                     {"attention_scale", -0.2},
                      {"attention_softcap", 50.0},
-                     {"qk_norm_whole", true},
+                     {"qk_norm_whole", true},  // without "qk_norm"
+                     {"query_growth", 0.1},    // from what position on
                      {"mlp_bias", true},
                      {"attention_output_bias", true},
-                     {"pre_norm", false},
                      {"hidden_act", "gelu"},
-                     {"embedding_scale", 12.0},
-                     {"residual_scale", 0.2},
+                     {"embedding_scale", 0.0},
+                     {"residual_scale", -1.0},
                      {"logit_scale", 0.1},
                      {"logit_softcap", 30.0}};
   for (const auto& [field, value] : unusual.items()) {
@@ -188,6 +188,8 @@ TEST(ModelConfig, what_can_be_said_and_is_not_computed_is_refused_by_name) {
     return std::string("accepted");
   };
   layers[7] = {{"rope_theta", 5e5}};
+  EXPECT_EQ(refused(), "accepted");
+  layers[7] = {{"rope_theta", -1.0}};
   EXPECT_THAT(refused(), HasSubstr("layer 7: 'rope_theta'"));
   layers[7] = {{"rop", false}};
   EXPECT_THAT(refused(), HasSubstr("field 'layers[7].rop' is unknown (did you mean 'rope'?)"));
@@ -250,8 +252,10 @@ TEST(HfConfig, what_cannot_be_run_is_refused_by_field) {
               HasSubstr("'MambaForCausalLM' is not supported; supported are LlamaForCausalLM (SmolLM2 is one)"));
   EXPECT_THAT(refusal({{"hidden_size", nullptr}}), HasSubstr("'hidden_size' is missing"));
   EXPECT_THAT(refusal({{"hidden_size", -1}}), HasSubstr("'hidden_size' is -1; it must be from 1 to 2147483648"));
-  EXPECT_THAT(refusal({{"hidden_size", 1e30}}), HasSubstr("'hidden_size' must be an integer, not 1e+30"));
-  EXPECT_THAT(refusal({{"hidden_size", "576"}}), HasSubstr("'hidden_size' must be an integer, not string"));
+  EXPECT_THAT(refusal({{"hidden_size", 1e30}}),
+              AllOf(HasSubstr("'hidden_size' must be an integer from "), HasSubstr(", not 1e+30")));
+  EXPECT_THAT(refusal({{"hidden_size", "576"}}),
+              AllOf(HasSubstr("'hidden_size' must be an integer from "), HasSubstr(", not string")));
   EXPECT_THAT(refusal({{"num_hidden_layers", 2000000000}}),
               HasSubstr("'num_hidden_layers' is 2000000000; it must be from 1 to 1024"));
   EXPECT_THAT(refusal({{"num_key_value_heads", 4}}), HasSubstr("'num_key_value_heads' (4)"));
@@ -272,13 +276,15 @@ TEST(HfConfig, what_cannot_be_run_is_refused_by_field) {
               HasSubstr("'rope_scaling.mrope_section'"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}}}),
               HasSubstr("'rope_scaling.type' is 'dynamic'"));
-  EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}), HasSubstr("'longrope'"));
+  EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}), HasSubstr("'rope_scaling.short_factor' is missing"));
+  EXPECT_THAT(refusal({{"architectures", {"Gemma4ForCausalLM"}}}), HasSubstr("'Gemma4ForCausalLM' is not supported"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 2}}}}),
               HasSubstr("rope_scaling.low_freq_factor"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "linear"}}}}), HasSubstr("'rope_scaling.factor' is missing"));
   EXPECT_THAT(refusal({{"rms_norm_eps", 0}}), HasSubstr("'rms_norm_eps' must be a positive number"));
   EXPECT_THAT(refusal({{"eos_token_id", 49152}}), HasSubstr("'eos_token_id' holds 49152"));
-  EXPECT_THAT(refusal({{"eos_token_id", {"x"}}}), HasSubstr("'eos_token_id[0]' must be an integer, not string"));
+  EXPECT_THAT(refusal({{"eos_token_id", {"x"}}}),
+              AllOf(HasSubstr("'eos_token_id[0]' must be an integer from "), HasSubstr(", not string")));
   EXPECT_THAT(refusal({{"tie_word_embeddings", 1}}), HasSubstr("'tie_word_embeddings' must be true or false"));
 }
 

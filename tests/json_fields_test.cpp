@@ -59,6 +59,12 @@ TEST(JsonFields, numbers_are_of_their_kind_and_fit) {
   for (const char* key : {"least", "name", "on"})
     EXPECT_TRUE(contains(refusal([&](const Field& f) { f.at(key).positive(); }), key)) << key;
   EXPECT_TRUE(contains(refusal([](const Field& f) { f.at("half").number(0.6, 1); }), "is 0.5; it must be from 0.6"));
+  EXPECT_EQ(refusal([](const Field& f) { f.integer("half", 1, 64); }),
+            "m.json: field 'half' must be an integer from 1 to 64, not 0.5; make it again");
+  EXPECT_EQ(refusal([](const Field& f) { f.integer("most", 1, 64); }),
+            "m.json: field 'most' is 18446744073709551615; it must be from 1 to 64; make it again");
+  EXPECT_EQ(refusal([](const Field& f) { f.at("least").whole_number(64); }),
+            "m.json: field 'least' must be a whole number from 0 to 64, not -9223372036854775808; make it again");
 }
 
 TEST(JsonFields, what_nobody_asked_for_is_named_with_what_is_like_it) {

@@ -119,8 +119,10 @@ TEST_F(Prepare, every_truncation_of_compressed_data_is_an_error) {
       const fs::path path = put(dir_ / name, whole.substr(0, size));
       EXPECT_TRUE(contains(error_of([&] { read_all(path); }), name)) << size;
     }
-    EXPECT_TRUE(contains(error_of([&] { read_all(put(dir_ / name, whole + "rubbish")); }), "damaged")) << name;
-    EXPECT_TRUE(contains(error_of([&] { read_all(put(dir_ / name, "plain text")); }), "misnamed")) << name;
+    const fs::path longer = put(dir_ / name, whole + "rubbish");
+    EXPECT_TRUE(contains(error_of([&] { read_all(longer); }), "damaged")) << name;
+    const fs::path plain = put(dir_ / name, "plain text");
+    EXPECT_TRUE(contains(error_of([&] { read_all(plain); }), "misnamed")) << name;
   }
 }
 

@@ -121,6 +121,14 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
     EXPECT_EQ(narrowed.layer(i).window, i % 2 ? 12 : 8);
     EXPECT_EQ(narrowed.layer(i).sink, i % 2 == 1) << "a window that was made for the model lost no first token";
   }
+  RetrofitOptions keep = small_options();
+  keep.keep_full = 1;
+  const ModelConfig kept = retrofit_config(mixed, keep, "models/x");
+  int64_t full = 0;
+  for (int64_t i = 0; i < kept.num_layers; ++i) full += kept.layer(i).full_attention() ? 1 : 0;
+  EXPECT_EQ(full, 1);
+  keep.keep_full = 100;
+  EXPECT_THAT(error_of([&] { retrofit_config(mixed, keep, "models/x"); }), HasSubstr("keep_full is 100"));
   const ModelConfig once = retrofit_config(base, small_options(), "models/x");
   EXPECT_THAT(error_of([&] { retrofit_config(once, small_options(), "models/x"); }),
               HasSubstr("has fast MLPs in its last 2 blocks already"));
@@ -131,8 +139,9 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
 Tensor scores_with_sink(const Network& base, const Tensor& tokens, int64_t window) {
   const ModelConfig& c = base.config;
   const int64_t T = tokens.size(1), H = c.num_heads, G = c.num_kv_heads, d = c.head_dim;
-  const Tensor position = at::arange(T, at::kLong), frequency = rope_frequencies(c);
-  const auto table = [&](const Tensor& at) { return rope_table_at(c, at, frequency, at::kDouble); };
+  const Tensor position = at::arange(T, at::kLong);
+  const auto frequency = rope_frequencies(c);
+  const auto table = [&](const Tensor& at) { return rope_at(c, at, frequency, at::kDouble); };
   Tensor h = base.weights.embedding_VD.index_select(0, tokens[0]).view({1, 1, T, -1});
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const BlockWeights& block = base.weights.blocks[static_cast<size_t>(i)];
@@ -145,7 +154,7 @@ Tensor scores_with_sink(const Network& base, const Tensor& tokens, int64_t windo
           at::cat(
               {at::zeros({T, H * d}, at::kDouble), k0.flatten().expand({T, -1}), at::zeros({T, G * d}, at::kDouble)}, 1)
               .view({1, 1, T, -1});
-      const Tensor first = wide(ops::split_heads(qkv, {}, {}, table(position - (window - 1)), {H, G, d}, 0).k_PBTGd);
+      const Tensor first = wide(ops::split_heads(qkv, {}, {}, table(position - (window - 1)).table(i), {H, G, d}, 0).k_PBTGd);
       const Tensor q = now.q_PBTHd[0][0], k = wide(now.k_PBTGd), v = wide(now.v_PBTGd);
       const Tensor age = position.unsqueeze(1) - position;
       const Tensor hidden = age.lt(0).logical_or(age.ge(window - 1)), gone = position.lt(window - 1).unsqueeze(0);

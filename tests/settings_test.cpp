@@ -52,6 +52,16 @@ TEST_F(Settings, errors_name_file_line_and_remedy) {
   int64_t n = 0;
   EXPECT_TRUE(contains(error_of([&] { in.read("a.n", n, 0); }), "run.toml:2: a.n is a string; write a whole number"));
   EXPECT_TRUE(contains(error_of([&] { in.read("a.m", n, 0, 5); }), "between 0 and 5"));
+  EXPECT_TRUE(contains(error_of([&] { read("[a]\nn = 18446744073709551616\n"); }),
+                       "run.toml:2: this is not TOML: Error while parsing decimal integer"));
+  EXPECT_TRUE(contains(error_of([&] { read("[a]\nn = 18446744073709551616\n"); }), "to 9223372036854775807"));
+  SettingReader odd(read("[a]\nm = 7.5\n", {"a.n=18446744073709551616", "a.x=many"}), "run.toml");
+  double x = 0;
+  EXPECT_TRUE(
+      contains(error_of([&] { odd.read("a.n", n, 1, 9); }), "a.n is 18446744073709551616; it must be between 1 and 9"));
+  EXPECT_TRUE(
+      contains(error_of([&] { odd.read("a.m", n, 1, 9); }), "a.m is 7.5; write a whole number between 1 and 9"));
+  EXPECT_TRUE(contains(error_of([&] { odd.read("a.x", x, 0, 2); }), "a.x is a string; write a number between 0 and 2"));
   in.read("a.step", n, 0);
   EXPECT_TRUE(
       contains(error_of([&] { in.finish(); }), "run.toml:4: there is no setting 'a.steps' (did you mean 'a.step'"));

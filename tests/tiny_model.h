@@ -9,6 +9,68 @@
 
 namespace ingrain::test {
 
+/// What families do otherwise (src/families), as far as a LayerSpec says it.
+enum class Like { us, gemma3, olmo3, granite_swa, phi4_mini, ministral3 };
+
+inline void be_like(Like like, ModelConfig& c) {
+  const auto all = [&](const auto& change) { c.change_layers(change); };
+  const auto slide_in_every_other = [&](double theta) {
+    c.each_layer([&](LayerSpec& layer, int64_t i) {
+      layer.window = i % 2 ? LayerSpec::kFullAttention : 5;
+      if (i % 2 == 0) layer.rope_theta = theta;
+    });
+  };
+  switch (like) {
+    case Like::us: return;
+    case Like::gemma3:
+      c.embedding_scale = 4;
+      slide_in_every_other(10000);
+      all([](LayerSpec& layer) {
+        layer.activation = Activation::gelu_tanh;
+        layer.attention_scale = 0.2;
+      });
+      return;
+    case Like::olmo3:
+      slide_in_every_other(10000);
+      all([](LayerSpec& layer) {
+        layer.pre_norm = false;
+        layer.post_norm = layer.qk_norm = layer.qk_norm_whole = true;
+      });
+      return;
+    case Like::granite_swa:
+      c.embedding_scale = 3;
+      c.residual_scale = 0.4;
+      all([](LayerSpec& layer) {
+        layer.qk_norm = layer.post_norm = false;
+        layer.sink_logit = true;
+      });
+      c.fast_post_norm = false;
+      slide_in_every_other(100);
+      return;
+    case Like::phi4_mini:
+      c.rope_interleaved = false;
+      all([](LayerSpec& layer) {
+        layer.rotated_share = 0.5;
+        RopeScaling& s = layer.rope_scaling;
+        s.kind = RopeScaling::Kind::longrope;
+        s.original_max_position = 8;
+        s.attention_factor = 1.2;
+        s.short_factor = {1, 1.5};
+        s.long_factor = {2, 7};
+      });
+      slide_in_every_other(10000);
+      return;
+    case Like::ministral3:
+      all([](LayerSpec& layer) {
+        layer.query_growth = 0.5;
+        layer.rope_scaling.kind = RopeScaling::Kind::yarn;
+        layer.rope_scaling.factor = 4;
+        layer.rope_scaling.original_max_position = 8;
+      });
+      return;
+  }
+}
+
 struct TinyShape {
   int64_t layers = 3, suffix = 2, window = 12, chunk = 8, kv_heads = 2;
   bool tie = true, post_norm = true, learned_rates = false;
@@ -18,6 +80,7 @@ struct TinyShape {
   int64_t full = 0;       // every so manieth layer has full attention, or another window
   int64_t full_window = LayerSpec::kFullAttention;
   bool sink = false;
+  Like like = Like::us;
 };
 
 inline ModelConfig tiny_config(const TinyShape& shape) {
@@ -49,6 +112,7 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
     if (this_one(shape.full)) layer.window = shape.full_window;
     layer.sink = shape.sink && layer.mixer == MixerKind::attention;
   });
+  be_like(shape.like, c);
   return c;
 }
 
@@ -58,6 +122,7 @@ inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDou
   Weights w = initial_weights(model.config, seed);
   at::manual_seed(seed);
   visit_parameters(model.config, w, [](const std::string& name, Tensor& x, ParameterKind kind) {
+    if (name.ends_with("sink_logit")) x.add_(at::randn_like(x));
     if (kind == ParameterKind::norm || kind == ParameterKind::rate || name.ends_with("sink_v"))
       x.add_(at::randn_like(x), 0.2);
     if (name.ends_with("A_log")) x.sub_(4);

@@ -203,10 +203,11 @@ TEST(GgufPre, every_name_cuts_as_llama_cpp_does) {
   const auto tokens = f["tokens"].get<std::vector<std::string>>(), merges = f["merges"].get<std::vector<std::string>>();
   const auto types = f["types"].get<Ids>();
   ASSERT_GE(f["pre"].size(), 60u);
-  for (const auto& [name, ids] : f["pre"].items()) {
+  for (const auto& pre : f["pre"].items()) {
+    const std::string& name = pre.key();
     const Tokenizer tokenizer =
         gguf(tokens, types, merges, 1, [&](GgufBuilder& b) { b.key("tokenizer.ggml.pre", std::string_view(name)); });
-    EXPECT_EQ(tokenizer.encode(f["text"].get<std::string>()), ids.get<Ids>()) << name;
+    EXPECT_EQ(tokenizer.encode(f["text"].get<std::string>()), pre.value().get<Ids>()) << name;
     EXPECT_EQ(tokenizer.warnings().size(), name == "default" ? 1u : 0u) << name;
   }
 }

@@ -1,6 +1,8 @@
 #include "base/files.h"
 
 #include "base/error.h"
+#include "base/open_files.h"
+#include "base/output.h"
 #include "base/unfinished.h"
 
 #include <fcntl.h>
@@ -107,10 +109,7 @@ fs::path place_of(const fs::path& path) {
     require(!error, "{}: cannot follow this link: {}", path.string(), error.message());
     place = target.is_absolute() ? target : folder_of(place) / target;
   }
-  const fs::file_status there = fs::status(place, error);
-  require(there.type() != fs::file_type::directory, "{}: is a folder; name a file in it", path.string());
-  require(!fs::exists(there) || there.type() == fs::file_type::regular,
-          "{}: is not a regular file but a device, FIFO or socket; name a file", path.string());
+  require_regular_or_absent(path);
   return place;
 }
 
@@ -163,6 +162,7 @@ void AtomicFile::commit() {
     fail("{}: cannot put the finished file in place: {}", path_.string(), std::strerror(error));
   }
   ::close(std::exchange(fd_, -1));  // nothing is left to be written: fsync has said so
+  note_kept(path_);
   if (const int dir = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
     ::fsync(dir);  // makes the rename itself durable; a file system that cannot is not an error
     ::close(dir);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/whole_number.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,7 +55,8 @@ int64_t BasicField<Json>::integer(int64_t least, int64_t greatest) const {
   int64_t out = 0;
   if (json_->is_number_unsigned()) {
     const auto number = json_->template get<uint64_t>();
-    if (number > static_cast<uint64_t>(kMost)) refuse(fmt::format("must be at most {}", greatest));
+    if (number > static_cast<uint64_t>(greatest) || greatest < 0)
+      refuse(fmt::format("is {}; it must be from {} to {}", number, least, greatest));
     out = static_cast<int64_t>(number);
   } else if (json_->is_number_integer()) {
     out = json_->template get<int64_t>();
@@ -63,7 +65,7 @@ int64_t BasicField<Json>::integer(int64_t least, int64_t greatest) const {
              json_->template get<double>() == std::floor(json_->template get<double>())) {
     out = static_cast<int64_t>(json_->template get<double>());
   } else {
-    refuse(fmt::format("must be an integer, not {}", shown()));
+    refuse(fmt::format("must be an integer{}, not {}", in_words(WholeRange::of(least, greatest)), shown()));
   }
   if (out < least || out > greatest) refuse(fmt::format("is {}; it must be from {} to {}", out, least, greatest));
   return out;
@@ -72,7 +74,7 @@ int64_t BasicField<Json>::integer(int64_t least, int64_t greatest) const {
 template <class Json>
 uint64_t BasicField<Json>::whole_number(uint64_t greatest) const {
   if (!json_->is_number_unsigned() || json_->template get<uint64_t>() > greatest)
-    refuse(fmt::format("must be a whole number of at most {}, not {}", greatest, shown()));
+    refuse(fmt::format("must be a whole number from 0 to {}, not {}", greatest, shown()));
   return json_->template get<uint64_t>();
 }
 

@@ -10,12 +10,18 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <mutex>
 
 namespace ingrain {
 namespace {
 
+std::mutex g_kept_mutex;
+std::filesystem::path g_kept;
+
 [[noreturn]] void fail_output(int error) {
-  fail("standard output: cannot be written whole{}{}", error ? ": " : "", error ? std::strerror(error) : "");
+  const std::scoped_lock lock(g_kept_mutex);
+  fail("standard output: cannot be written whole{}{}{}", error ? ": " : "", error ? std::strerror(error) : "",
+       g_kept.empty() ? "" : fmt::format(" ({} was made before, and is whole)", g_kept.string()));
 }
 
 }  // namespace
@@ -26,6 +32,11 @@ void guard_standard_streams() {
       // The lowest free number is this one. Opened the wrong way round: using it fails, as it would have.
       (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
   std::signal(SIGPIPE, SIG_IGN);
+}
+
+void note_kept(const std::filesystem::path& path) {
+  const std::scoped_lock lock(g_kept_mutex);
+  g_kept = path;
 }
 
 void put(std::string_view text) {

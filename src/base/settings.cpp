@@ -4,6 +4,7 @@
 #include "base/option_error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "base/whole_number.h"
 
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
@@ -42,7 +43,10 @@ toml::table parse(const std::string& text, const std::string& name) {
   try {
     return toml::parse(text, name);
   } catch (const toml::parse_error& e) {
-    fail("{}:{}: this is not TOML: {}", name, e.source().begin.line, printable(e.description(), 200));
+    const std::string why = printable(e.description(), 200);
+    const bool too_large = why.find("not representable in 64 bits") != why.npos;
+    fail("{}:{}: this is not TOML: {}{}", name, e.source().begin.line, why,
+         too_large ? fmt::format("; whole numbers are from {} to {}", INT64_MIN, INT64_MAX) : "");
   }
 }
 
@@ -159,7 +163,12 @@ bool SettingReader::read(const std::string& name, std::vector<fs::path>& out) {
 bool SettingReader::read(const std::string& name, int64_t& out, int64_t least, int64_t greatest) {
   const Setting* s = take(name);
   if (!s) return false;
-  require(s->value.is_number_integer(), "{} is {}; write a whole number", describe(name), a_kind(s->value));
+  // What TOML's integers cannot hold is, in an override, a word.
+  const auto* const word = s->value.get_ptr<const std::string*>();
+  require(!word || !is_whole_number(*word), "{} is {}; it must be between {} and {}", describe(name),
+          word ? printable(*word) : "", least, greatest);
+  require(s->value.is_number_integer(), "{} is {}; write a whole number between {} and {}", describe(name),
+          s->value.is_number() ? s->value.dump() : a_kind(s->value), least, greatest);
   out = s->value.get<int64_t>();
   require(out >= least && out <= greatest, "{} is {}; it must be between {} and {}", describe(name), out, least,
           greatest);
@@ -169,7 +178,8 @@ bool SettingReader::read(const std::string& name, int64_t& out, int64_t least, i
 bool SettingReader::read(const std::string& name, double& out, double least, double greatest) {
   const Setting* s = take(name);
   if (!s) return false;
-  require(s->value.is_number(), "{} is {}; write a number", describe(name), a_kind(s->value));
+  require(s->value.is_number(), "{} is {}; write a number between {} and {}", describe(name), a_kind(s->value), least,
+          greatest);
   out = s->value.get<double>();
   require(out >= least && out <= greatest, "{} is {}; it must be between {} and {}", describe(name), out, least,
           greatest);

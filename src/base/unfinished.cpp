@@ -1,6 +1,8 @@
 #include "base/unfinished.h"
 
 #include "base/error.h"
+#include "base/open_files.h"
+#include "base/output.h"
 #include "base/text.h"
 
 #include <fcntl.h>
@@ -111,6 +113,8 @@ UnfinishedFolder::~UnfinishedFolder() {
 void UnfinishedFolder::commit() {
   std::error_code error;
   if (fs::is_directory(final_, error) && !fs::is_empty(final_, error)) {
+    for (const auto& entry : fs::directory_iterator(unfinished_))  // before the first is put in place
+      require_regular_or_absent(final_ / entry.path().filename());
     for (const auto& entry : fs::directory_iterator(unfinished_)) {
       fs::rename(entry.path(), final_ / entry.path().filename(), error);
       require(!error, "{}: cannot put it in place: {}", (final_ / entry.path().filename()).string(), error.message());
@@ -121,6 +125,7 @@ void UnfinishedFolder::commit() {
     require(!error, "{}: cannot put the finished folder in place: {}", final_.string(), error.message());
   }
   unfinished_.clear();
+  note_kept(final_);
 }
 
 }  // namespace ingrain

@@ -9,6 +9,8 @@
 
 #include <ATen/Context.h>
 
+#include <algorithm>
+
 namespace ingrain::bench {
 namespace {
 
@@ -27,9 +29,12 @@ Weights random_weights(const ModelConfig& config, at::ScalarType compute, at::De
 }
 
 Network load(const std::string& name, at::ScalarType compute, at::Device device) {
-  if (fs::is_directory(name)) return load_model(name, compute, device);
+  const bool shape = fs::path(name).extension() == ".json" && fs::is_regular_file(name);
+  const std::vector<std::string> presets = preset_names();
+  if (!shape && std::find(presets.begin(), presets.end(), name) == presets.end())
+    return load_model(name, compute, device);
   Network model;
-  model.config = fs::exists(name) ? load_config(name) : preset(name);
+  model.config = shape ? load_config(name) : preset(name);
   model.weights = random_weights(model.config, compute, device);
   model.fingerprint = "random";
   return model;

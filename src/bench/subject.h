@@ -17,7 +17,7 @@ struct Subject {
   Tensor slice(int64_t first, int64_t count) const;
 };
 
-/// `model`: a model folder; a config.json or the name of a preset gives random weights of that shape.
+/// `model`: a model; a config.json or the name of a preset gives random weights of that shape.
 /// `weights`: their form (model/quantized.h).
 /// `text`: a file for the model's tokenizer; empty: random tokens. Error if there is a text and no tokenizer for it.
 Subject load_subject(const std::string& model, const std::string& text, at::ScalarType compute, at::Device device,

@@ -3,7 +3,7 @@
 namespace ingrain::cli {
 namespace {
 
-/// The words of "{a,b,c}" in a type's name, as CLI::IsMember writes it.
+/// The words of "{a,b,c}" in a type's name, as one_of() writes it.
 std::vector<std::string> choices_of(const std::string& type) {
   const size_t open = type.find('{'), close = type.find('}');
   std::vector<std::string> out;

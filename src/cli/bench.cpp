@@ -2,6 +2,7 @@
 #include "bench/ops/ops.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/ranges.h"
 
 #include "base/interrupt.h"
 #include "model/device.h"
@@ -16,6 +17,8 @@
 
 namespace ingrain::cli {
 namespace {
+
+constexpr int64_t kMostTokens = int64_t{1} << 40;  // whose sums fit
 
 /// What the benchmarks share.
 struct BenchCommand {
@@ -42,9 +45,10 @@ void print(const BenchCommand& o, bench::Report& report,
 template <class Measure>
 void measure_model(const BenchCommand& o, const char* benchmark, const Measure& measure) {
   if (o.threads > 0) at::set_num_threads(o.threads);
+  const std::string model = resolve_model(o.model, preset_names()).string();
   const at::Device device = chosen_device(o.how);
   const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
-  const bench::Subject subject = bench::load_subject(o.model, o.text, compute, device, o.how.weights);
+  const bench::Subject subject = bench::load_subject(model, o.text, compute, device, o.how.weights);
   const std::string type = compute_type_name(compute);
   watch_interrupts("what was measured is printed");
   bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights,
@@ -81,8 +85,7 @@ void measure_ops(const BenchCommand& o) {
 }
 
 void add_common_options(CLI::App& command, BenchCommand& o) {
-  command.add_option("--threads", o.threads, "Threads; 0: as many as the processor has cores")
-      ->check(CLI::NonNegativeNumber)
+  add_whole(command, "--threads", o.threads, "Threads; 0: as many as the processor has cores", 0, 1024)
       ->capture_default_str();
   command.add_flag("--json", o.as_json, "Print JSON");
   command.add_option("--vs", o.earlier, "Compare with the JSON of an earlier run");
@@ -91,7 +94,9 @@ void add_common_options(CLI::App& command, BenchCommand& o) {
 CLI::App* add_benchmark(CLI::App& bench, const std::shared_ptr<BenchCommand>& o, const char* name, const char* what) {
   auto* command = bench.add_subcommand(name, what);
   command
-      ->add_option("MODEL", o->model, "A model folder; a config.json or a preset's name: random weights of that shape")
+      ->add_option(
+          "MODEL", o->model,
+          "A model; a config.json or the name of a shape (125m, 350m, 760m, 1b, 3b): random weights of that shape")
       ->required();
   command->add_option("--text", o->text, "A text file to read, repeated where it is too short; without: random tokens");
   add_compute_options(*command, o->how);
@@ -103,15 +108,13 @@ void add_ops(CLI::App& bench, const std::shared_ptr<BenchCommand>& o) {
   auto* ops = bench.add_subcommand("ops", "Every operation by itself, beside its reference formulas and libtorch");
   ops->add_option("--filter", o->ops.filter, "Only rows in whose name this regular expression is found");
   ops->add_flag("--list", o->list, "Print the rows' names and measure nothing");
-  ops->add_option("--seconds", o->ops.seconds, "Time for each of a row's figures")
-      ->check(CLI::Range(0.0, 60.0))
-      ->capture_default_str();
+  add_real(*ops, "--seconds", o->ops.seconds, "Time for each of a row's figures", 0, 60)->capture_default_str();
   ops->add_flag("--all-shapes", o->ops.all_shapes,
                 "Also shapes that say little here: large ones on a CPU, small ones on a GPU");
   ops->add_option("--dtype", o->ops_types,
                   "fp32, bf16 or both as fp32,bf16; without: fp32, and bf16 where it is native")
       ->delimiter(',')
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+      ->check(one_of({"fp32", "bf16"}));
   add_device_option(*ops, o->how.device);
   add_common_options(*ops, *o);
   ops->callback([o] { measure_ops(*o); });
@@ -133,12 +136,12 @@ void add_bench_command(CLI::App& app) {
       "docs/benchmarks.md says what is counted.");
   const auto o = std::make_shared<BenchCommand>();
   const auto runs = [&](CLI::App* command, int64_t& value, const char* what) {
-    command->add_option("--runs", value, what)->check(CLI::Range(1, 1000))->capture_default_str();
+    add_whole(*command, "--runs", value, what, 1, 1000)->capture_default_str();
   };
   constexpr const char* kMedians = "The figures are medians of so many runs";
 
   auto* read = add_benchmark(*bench, o, "read", "Reading a text from its start");
-  read->add_option("--tokens", o->read.tokens, "How many tokens")->check(CLI::PositiveNumber)->capture_default_str();
+  add_whole(*read, "--tokens", o->read.tokens, "How many tokens", 1, kMostTokens)->capture_default_str();
   read->add_flag("!--no-learning", o->read.learn, "Make no inner steps");
   runs(read, o->read.runs, kMedians);
   read->callback([o] {
@@ -147,19 +150,15 @@ void add_bench_command(CLI::App& app) {
 
   auto* decode =
       add_benchmark(*bench, o, "decode", "Writing token by token after contexts of several lengths, in turn");
-  decode->add_option("--contexts", o->decode.contexts, "Lengths, separated by commas")
+  add_whole(*decode, "--contexts", o->decode.contexts, "Lengths, separated by commas", 0, kMostTokens)
       ->delimiter(',')
-      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  decode->add_option("--tokens", o->decode.tokens, "Tokens written in each run")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  add_whole(*decode, "--tokens", o->decode.tokens, "Tokens written in each run", 1, kMostTokens)->capture_default_str();
   decode->add_flag("!--no-learning", o->decode.learn, "Make no inner steps");
-  decode
-      ->add_option("--ahead", o->decode.ahead,
-                   "Tokens at a time that are passed ahead towards an inner step, spread over as many that follow; 0: "
-                   "the token that ends a chunk does it all")
-      ->check(CLI::NonNegativeNumber)
+  add_whole(*decode, "--ahead", o->decode.ahead,
+            "Tokens at a time that are passed ahead towards an inner step, spread over as many that follow; 0: "
+            "the token that ends a chunk does it all",
+            0, kMostTokens)
       ->capture_default_str();
   add_weights_option(*decode, o->how);
   runs(decode, o->decode.runs, "How often to write after each context; the figures are of all runs' tokens");
@@ -169,10 +168,10 @@ void add_bench_command(CLI::App& app) {
 
   auto* chat = add_benchmark(*bench, o, "chat", "A conversation: from a question to its first token, turn after turn");
   const auto tokens_of = [&](const char* name, int64_t& value, const char* what) {
-    chat->add_option(name, value, what)->check(CLI::PositiveNumber)->capture_default_str();
+    add_whole(*chat, name, value, what, 1, kMostTokens)->capture_default_str();
   };
   tokens_of("--context", o->chat.context, "Tokens read before the conversation");
-  chat->add_option("--turns", o->chat.turns, "Questions")->check(CLI::Range(2, 10000))->capture_default_str();
+  add_whole(*chat, "--turns", o->chat.turns, "Questions", 2, 10000)->capture_default_str();
   tokens_of("--question", o->chat.question, "Tokens of a question");
   tokens_of("--answer", o->chat.answer, "Tokens of an answer");
   add_weights_option(*chat, o->how);
@@ -183,16 +182,11 @@ void add_bench_command(CLI::App& app) {
 
   auto* streams =
       add_benchmark(*bench, o, "streams", "Conversations that write in one batch, each at its own position");
-  streams->add_option("--streams", o->streams.streams, "How many, separated by commas")
+  add_whole(*streams, "--streams", o->streams.streams, "How many, separated by commas", 1, 1024)
       ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  streams->add_option("--context", o->streams.context, "Tokens read before")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  streams->add_option("--tokens", o->streams.tokens, "Tokens that each writes")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  add_whole(*streams, "--context", o->streams.context, "Tokens read before", 1, kMostTokens)->capture_default_str();
+  add_whole(*streams, "--tokens", o->streams.tokens, "Tokens that each writes", 1, kMostTokens)->capture_default_str();
   streams->add_flag("!--no-learning", o->streams.learn, "Make no inner steps");
   add_weights_option(*streams, o->how);
   runs(streams, o->streams.runs, kMedians);
@@ -203,10 +197,8 @@ void add_bench_command(CLI::App& app) {
 
   auto* train = add_benchmark(*bench, o, "train", "The outer gradient: meta-learning beside ordinary training");
   train->add_option("--mode", o->train.modes, "meta, standard, or both")->delimiter(',')->capture_default_str();
-  train->add_option("--length", o->train.length, "Tokens of a sequence")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  train->add_option("--batch", o->train.batch, "Sequences")->check(CLI::PositiveNumber)->capture_default_str();
+  add_whole(*train, "--length", o->train.length, "Tokens of a sequence", 1, kMostTokens)->capture_default_str();
+  add_whole(*train, "--batch", o->train.batch, "Sequences", 1, 1 << 20)->capture_default_str();
   train->add_flag("!--keep-activations", o->train.recompute,
                   "Keep the prefix's activations instead of computing them again");
   runs(train, o->train.runs, kMedians);

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/unfinished.h"
 #include "cli/commands.h"
 #include "cli/warnings.h"
 #include "cli/file_options.h"
@@ -32,7 +33,7 @@ struct PrepareArguments {
 uint32_t choose_bos(const PrepareArguments& arguments, const Tokenizer& tokenizer) {
   const auto vocab_size = static_cast<int64_t>(tokenizer.vocab_size());
   if (arguments.bos) {
-    if (*arguments.bos < 0 || *arguments.bos >= vocab_size) {
+    if (*arguments.bos >= vocab_size) {
       fail_usage("--bos {} is not an id of a vocabulary of {}", *arguments.bos, vocab_size);
     }
     return static_cast<uint32_t>(*arguments.bos);
@@ -57,6 +58,9 @@ void run_prepare(PrepareArguments arguments) {
   data::PrepareOptions& options = arguments.options;
   options.documents.files.ignore = !arguments.files.no_ignore;
   if (arguments.files.dry_run) return arguments.files.tell(data::find_sources(options.inputs, options.documents).files);
+  if (arguments.tokenizer.ends_with(".safetensors"))
+    fail_usage("{}: the weights of a model, not its tokenizer; give its folder, {}", arguments.tokenizer,
+               folder_of(arguments.tokenizer).string());
   const Tokenizer tokenizer = Tokenizer::load(arguments.tokenizer);
   say_warnings(tokenizer);
   options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());
@@ -102,14 +106,12 @@ void add_prepare(CLI::App& parent) {
   command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")->required();
   add_document_options(*command, options.documents);
   arguments->files.add_to(*command);
-  command->add_option("--shuffle", arguments->shuffle, "Put the documents in random order, by this seed")
-      ->check(without_sign());
-  command->add_option("--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded")
-      ->capture_default_str()
-      ->check(at_least(1));
-  command->add_option("--bos", arguments->bos, "Id that begins a document (default: the tokenizer's)");
-  command->add_option("--threads", options.threads, "Threads that tokenize (default: one per processor)")
-      ->check(CLI::Range(1, 1024));
+  add_whole(*command, "--shuffle", arguments->shuffle, "Put the documents in random order, by this seed", 0);
+  add_whole(*command, "--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded",
+            1)
+      ->capture_default_str();
+  add_whole(*command, "--bos", arguments->bos, "Id that begins a document (default: the tokenizer's)", 0);
+  add_whole(*command, "--threads", options.threads, "Threads that tokenize (default: one per processor)", 1, 1024);
   command->add_flag("--special-tokens", arguments->special_tokens,
                     "Special tokens written in the text become their ids (default: they are plain text)");
   command->footer(

@@ -182,14 +182,10 @@ void add_demo_command(CLI::App& app) {
   auto o = std::make_shared<DemoOptions>();
   command->add_option("--model", o->model, "A model folder (default: models/reader-17m)");
   command->add_option("--text", o->text, "A text file (default: Emma, by Jane Austen)");
-  command->add_option("--tokens", o->tokens, "How much of it to read")
-      ->check(CLI::Range(2, 1 << 30))
-      ->capture_default_str();
+  add_whole(*command, "--tokens", o->tokens, "How much of it to read", 2, 1 << 30)->capture_default_str();
   add_compute_options(*command, o->how);
   command->add_option("--output", o->output, "Folder for the page and the memory file")->capture_default_str();
-  command->add_option("--seed", o->seed, "Of the text that is written at the end")
-      ->check(without_sign())
-      ->capture_default_str();
+  add_whole(*command, "--seed", o->seed, "Of the text that is written at the end", 0)->capture_default_str();
   command->footer("Example: ingrain demo --text book.txt --tokens 100000");
   command->callback([o] { demo(*o); });
 }

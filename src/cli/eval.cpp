@@ -150,13 +150,11 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--tokens", o->tokens, "A file of token ids instead of text (NumPy's tofile)");
   command->add_option("--token-type", o->token_type, "u16 or u32: what --tokens holds")->capture_default_str();
   command->add_option("--learning", o->learning, "Whether the model learns while it reads")
-      ->check(CLI::IsMember({"on", "off", "both"}))
+      ->check(one_of({"on", "off", "both"}))
       ->capture_default_str();
-  command->add_option("--limit", o->limit, "Read only the first N tokens")->check(at_least(1));
-  command
-      ->add_option("--at-once", o->at_once,
-                   "Tokens a call: 1 computes as writing does, by its kernels (slow); otherwise all")
-      ->check(at_least(1));
+  add_whole(*command, "--limit", o->limit, "Read only the first N tokens", 1);
+  add_whole(*command, "--at-once", o->at_once,
+            "Tokens a call: 1 computes as writing does, by its kernels (slow); otherwise all", 1);
   command->add_flag("--json", o->as_json, "Print JSON");
   command->add_flag("--per-token", o->per_token, "With --json: also the loss of every token (null where not scored)");
   command->footer("Example: ingrain eval models/reader-17m examples/data/emma.txt --limit 8192");

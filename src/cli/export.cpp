@@ -1,5 +1,7 @@
 #include "base/unfinished.h"
 #include "cli/commands.h"
+#include "cli/model_options.h"
+#include "cli/ranges.h"
 #include "store/import_reference.h"
 
 #include <cstdio>
@@ -15,12 +17,12 @@ void add_export_command(CLI::App& app) {
   command->add_option("MODEL", o->model, "A model folder")->required();
   command->add_option("-o,--output", o->target, "The file to write")->required();
   command->add_option("--format", o->format, "reference: flattened parameters of the reference implementation")
-      ->check(CLI::IsMember({"reference"}))
+      ->check(one_of({"reference"}))
       ->capture_default_str();
   command->footer("Example: ingrain export models/reader-17m -o params.safetensors --format reference");
   command->callback([o] {
     require_writable(o->target);
-    export_reference(o->model, o->target);
+    export_reference(resolve_model(o->model), o->target);
     std::printf("%s\n", o->target.c_str());
   });
 }

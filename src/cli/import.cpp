@@ -1,11 +1,14 @@
 #include "cli/commands.h"
+#include "cli/model_options.h"
 #include "cli/paths.h"
+#include "cli/ranges.h"
 #include "cli/warnings.h"
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "base/open_files.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/unfinished.h"
@@ -14,6 +17,7 @@
 #include "store/import_reference.h"
 #include "store/model_files.h"
 #include "store/model_tokenizer.h"
+#include "store/no_model.h"
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -87,9 +91,11 @@ struct ImportOptions {
   bool force = false;
 };
 
+constexpr const char* kModelFiles[] = {"config.json", "model.safetensors", "adapter.safetensors", kGgufInFolder};
+
 bool holds_model(const fs::path& folder) {
-  const char* const files[] = {"config.json", "model.safetensors", "adapter.safetensors", kGgufInFolder};
-  return std::any_of(std::begin(files), std::end(files), [&](const char* file) { return fs::exists(folder / file); });
+  return std::any_of(std::begin(kModelFiles), std::end(kModelFiles),
+                     [&](const char* file) { return fs::exists(folder / file); });
 }
 
 /// Ours already: what import makes, or train, or retrofit.
@@ -108,6 +114,8 @@ void check_places(const ImportOptions& o) {
   if (is_own_folder(o.source))
     fail_usage("{}: is a model folder of ingrain's own: every command takes it as it is, and a copy is 'cp -r'",
                o.source);
+  for (const char* file : kModelFiles) require_regular_or_absent(fs::path(o.target) / file);
+  require_regular_or_absent(fs::path(o.target) / "tokenizer.json");
   if (o.force || !holds_model(o.target)) return;
   if (!::isatty(STDIN_FILENO) || !::isatty(STDERR_FILENO))
     fail_usage("{}: there is a model already; --force replaces it", o.target);
@@ -130,10 +138,7 @@ void put_tokenizer(const fs::path& file, const fs::path& target, bool needed) {
 
 void import_reference(const ImportOptions& o) {
   const fs::path source(o.source), target(o.target);
-  require(fs::is_directory(source),
-          "{}: no such model; name a Hugging Face folder, a .gguf file, or a checkpoint's folder (params.safetensors, "
-          "or an Orbax step)",
-          o.source);
+  if (!fs::is_directory(source)) fail_no_model(source);
   const fs::path config = o.config.empty() ? find_reference_config(source) : fs::path(o.config);
   TemporaryFolder flattened;
   if (is_orbax(source)) flatten_orbax(source, flattened.path());
@@ -176,6 +181,7 @@ void import_model(const ImportOptions& o) {
   { const UnfinishedFolder probe(o.target, /*may_hold_files=*/true); }  // known before a large model is read
   if (!o.tokenizer.empty()) require(fs::is_regular_file(o.tokenizer), "{}: there is no such file", o.tokenizer);
   require(fs::exists(o.source), "{}: no such file or folder{}", printable(o.source, 4096), nearest_beside(o.source));
+  require_no_memory(o.source);
   const auto decoder = open_decoder(o.source);
   if (!decoder) return import_reference(o);
   if (!o.config.empty())
@@ -212,7 +218,7 @@ void add_import_command(CLI::App& app) {
   command
       ->add_option("--store", o->store,
                    "Type of the stored weights (source: as in SOURCE; a .gguf file in less than 32 bits is kept whole)")
-      ->check(CLI::IsMember({"source", "fp32", "bf16"}))
+      ->check(one_of({"source", "fp32", "bf16"}))
       ->capture_default_str();
   command->add_option("--config", o->config,
                       "Reference checkpoints: their model.json or config.json (default: looked for there and above)");

@@ -31,6 +31,8 @@ class Editor {
     ::history(history_, &event, H_SETUNIQUE, 1);
     // Lines typed before are kept between runs, readable by their writer alone.
     if (const auto folder = state_folder(); !folder.empty()) file_ = folder / "history";
+    std::error_code none;  // libedit would wait for a FIFO's other end
+    if (std::filesystem::exists(file_, none) && !std::filesystem::is_regular_file(file_, none)) file_.clear();
     if (!file_.empty()) ::history(history_, &event, H_LOAD, file_.c_str());
     editor_ = ::el_init("ingrain", stdin, stdout, stderr);
     ::el_set(editor_, EL_CLIENTDATA, this);

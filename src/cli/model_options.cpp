@@ -4,11 +4,15 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/paths.h"
+#include "cli/ranges.h"
 #include "ingrain/find_model.h"
 #include "model/quantized.h"
 #include "store/open_model.h"
 #include "ttt/memory_file.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -27,21 +31,28 @@ bool is_memory_file(const fs::path& path) {
 
 }  // namespace
 
-fs::path resolve_model(const std::string& name) {
+void require_no_memory(const std::string& name) {
   if (is_memory_file(name))
     fail_usage(
         "{}: this is a memory, not a model; the commands that read, write or score take the model first and this with "
         "--memory {}; 'ask' and 'chat --memory' find its model by themselves",
         name, name);
+}
+
+fs::path resolve_model(const std::string& name) { return resolve_model(name, {}); }
+
+fs::path resolve_model(const std::string& name, const std::vector<std::string>& shapes) {
+  require_no_memory(name);
   std::error_code none;
-  if (fs::exists(name, none)) return name;
-  std::vector<std::string> names;
+  if (fs::exists(name, none) || std::find(shapes.begin(), shapes.end(), name) != shapes.end()) return name;
+  std::vector<std::string> names = shapes;
   for (const fs::path& model : find_models(model_places())) {
     if (model.filename() == name || model.stem() == name) return model;
     names.push_back(model.filename().string());
   }
   const std::string last = fs::path(name).filename().string();
-  fail("{}: no such model: neither a folder or file, nor a name that 'ingrain models' lists{}", printable(name),
+  fail("{}: no such model: neither a folder or file, nor a name that 'ingrain models' lists{}{}", printable(name),
+       shapes.empty() ? "" : fmt::format(", nor one of the shapes {}", fmt::join(shapes, ", ")),
        did_you_mean(last, names));
 }
 
@@ -78,7 +89,7 @@ void add_weights_option(CLI::App& command, LoadOptions& how) {
       .add_option("--weights", how.weights,
                   "q8_0, q4_1: slow weights rounded to eight or four bits, which makes writing on the CPU faster; "
                   "native: as they are")
-      ->check(CLI::IsMember(weight_forms()))
+      ->check(one_of(weight_forms()))
       ->capture_default_str();
 }
 

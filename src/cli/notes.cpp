@@ -30,9 +30,7 @@ void require_notepad(const fs::path& file) {
 void NotepadOptions::add_to(CLI::App& command) {
   command.add_flag("--notepad", on,
                    "Look the question's words up in the notes beside the memory, and read the best passages before it");
-  command.add_option("--passages", passages, "With --notepad: how many passages at most")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
+  add_whole(command, "--passages", passages, "With --notepad: how many passages at most", 1, 64)->capture_default_str();
 }
 
 std::unique_ptr<serve::Notepad> open_notes(const std::string& memory) {
@@ -56,8 +54,9 @@ void require_notes_writable(const std::string& memory) {
 void require_memory_writable(const std::string& memory, const std::string& from) {
   require_writable(memory);
   if (fs::exists(serve::notes_file(memory))) require_notepad(serve::notes_file(memory));
-  if (!from.empty() && fs::exists(serve::notes_file(from)))
-    const serve::Notepad notes(serve::notes_file(from), serve::Open::read_only);
+  if (from.empty() || !fs::exists(serve::notes_file(from))) return;
+  const serve::Notepad notes(serve::notes_file(from), serve::Open::read_only);
+  require_writable(serve::notes_file(memory));
 }
 
 void save_with_notes(const std::string& memory, const std::function<void()>& write) {

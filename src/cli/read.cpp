@@ -210,7 +210,7 @@ void add_read_command(CLI::App& app) {
   command->add_option("-o,--output", o->output, "The memory file to write")->required();
   command->add_option("--memory", o->memory,
                       "Go on from this memory (it is not changed, unless it is also the output)");
-  command->add_option("--limit", o->limit, "Read at most N tokens")->check(at_least(1));
+  add_whole(*command, "--limit", o->limit, "Read at most N tokens", 1);
   add_document_options(*command, o->documents);
   o->choice.add_to(*command);
   add_special_flag(*command, o->special);

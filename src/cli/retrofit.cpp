@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/model_options.h"
 #include "cli/ranges.h"
 
 #include "base/error.h"
@@ -19,16 +20,17 @@ namespace {
 namespace fs = std::filesystem;
 
 struct RetrofitCommand {
-  std::string model, target;
+  std::string model, target, start = "copied";
   RetrofitOptions retrofit;
   bool full = false;
 };
 
-void retrofit(const RetrofitCommand& o) {
+void retrofit(RetrofitCommand o) {
   const fs::path target(o.target);
   watch_interrupts("nothing is left behind");
   const auto stop = [&] { stop_if_interrupted(o.target + ": stopped; nothing was written"); };
   UnfinishedFolder made(target);
+  o.model = resolve_model(o.model).string();
   const Network base = load_model(o.model, at::kFloat);
   const ModelConfig config = retrofit_config(base.config, o.retrofit, o.model);
   stop();
@@ -45,7 +47,7 @@ void retrofit(const RetrofitCommand& o) {
   std::printf("%s: %s of %s parameters are new: fast MLPs in the last %ld of %ld blocks, window %s, chunk %s\n",
               o.target.c_str(), with_commas(parameter_count(config) - parameter_count(base.config)).c_str(),
               with_commas(parameter_count(config)).c_str(), config.suffix_len, config.num_layers,
-              with_commas(config.widest_window()).c_str(), with_commas(config.chunk).c_str());
+              with_commas(o.retrofit.window).c_str(), with_commas(config.chunk).c_str());
   int64_t sinks = 0;
   for (int64_t i = 0; i < config.num_layers; ++i) sinks += config.layer(i).sink ? 1 : 0;
   std::printf("%ld of %ld windows keep the first token's key%s\n", sinks, config.num_layers,
@@ -62,19 +64,20 @@ void add_retrofit_command(CLI::App& app) {
   RetrofitOptions& r = o->retrofit;
   command->add_option("MODEL", o->model, "A model: a folder, one of Hugging Face's too, or a .gguf file")->required();
   command->add_option("-o,--output", o->target, "The folder to make: an adapter that refers to MODEL")->required();
-  command->add_option("--window", r.window, "Tokens of sliding-window attention")->capture_default_str();
-  command->add_option("--chunk", r.chunk, "Tokens per inner step")->capture_default_str();
-  command->add_option("--suffix", r.suffix, "How many of the last blocks get a fast MLP (default: a quarter of them)");
-  command->add_option("--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a third of the ordinary ones')");
-  command->add_option("--inner-lr", r.inner_lr, "Rate of the inner step")->capture_default_str();
-  command->add_option("--start", r.start, "Where their features come from: copied from the block's own MLP, or random")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, FastStart>{{"copied", FastStart::copied}, {"random", FastStart::random}}))
-      ->default_str("copied");
-  command->add_flag("!--no-sink", r.sink, "Do not keep the first token's key in the windows");
-  command->add_option("--seed", r.seed, "Of the fast MLPs' random weights")
-      ->check(without_sign())
+  add_whole(*command, "--window", r.window, "Tokens of sliding-window attention", 1)->capture_default_str();
+  add_whole(*command, "--keep-full", r.keep_full,
+            "Leave so many layers without a window, evenly among those without", 0)
       ->capture_default_str();
+  add_whole(*command, "--chunk", r.chunk, "Tokens per inner step", 1)->capture_default_str();
+  add_whole(*command, "--suffix", r.suffix, "How many of the last blocks get a fast MLP (default: a quarter of them)",
+            1);
+  add_whole(*command, "--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a third of the ordinary ones')", 1);
+  add_real(*command, "--inner-lr", r.inner_lr, "Rate of the inner step")->capture_default_str();
+  command->add_option("--start", o->start, "Where their features come from: copied from the block's own MLP, or random")
+      ->check(one_of({"copied", "random"}))
+      ->capture_default_str();
+  command->add_flag("!--no-sink", r.sink, "Do not keep the first token's key in the windows");
+  add_whole(*command, "--seed", r.seed, "Of the fast MLPs' random weights", 0)->capture_default_str();
   command->add_flag("--full", o->full, "Write a whole model folder instead of an adapter");
   command->footer(
       "The fast MLPs start without effect; train them with train.parameters = \"fast\" (docs/retrofit.md).\n"
@@ -82,7 +85,10 @@ void add_retrofit_command(CLI::App& app) {
       "  ingrain retrofit models/smollm2-135m -o reader --window 1024 --chunk 256 --suffix 6 --fast-mlp 512\n"
       "  ingrain train reader.toml\n"
       "  ingrain retrofit SmolLM2-135M-Instruct.gguf -o reader --full");
-  command->callback([o] { retrofit(*o); });
+  command->callback([o] {
+    o->retrofit.start = o->start == "copied" ? FastStart::copied : FastStart::random;
+    retrofit(*o);
+  });
 }
 
 }  // namespace ingrain::cli

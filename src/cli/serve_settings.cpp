@@ -13,6 +13,10 @@
 namespace ingrain::cli {
 namespace {
 
+// The same for an option and its line in a file.
+constexpr int64_t kMost = int64_t{1} << 40, kMostConnections = 100'000;
+constexpr double kMostTime = 1e9, kLeastLease = 1, kMostLease = 86400;
+
 /// "--memory-budget" may be INGRAIN_SERVE_MEMORY_BUDGET.
 std::string environment_name(const CLI::Option& option) {
   std::string out = in_ascii_upper(option.get_lnames().at(0));
@@ -45,7 +49,7 @@ void ServeSettings::add_to(CLI::App& command) {
   command.add_option("--alias", aliases, "Another name that clients may say (may be given several times)")
       ->allow_extra_args(false);
   command.add_option("--host", host, "The address to listen on; 0.0.0.0: all")->capture_default_str();
-  command.add_option("--port", port, "0: any that is free")->check(CLI::Range(0, 65535))->capture_default_str();
+  add_whole(command, "--port", port, "0: any that is free", 0, 65535)->capture_default_str();
   command.add_option("--keys", keys, "A file of API keys, name:key or name:sha256 a line (or INGRAIN_API_KEYS)");
   command.add_option("--store", store,
                      "Where conversations and memories are kept: a folder, postgresql://..., or 'none': in RAM "
@@ -55,41 +59,29 @@ void ServeSettings::add_to(CLI::App& command) {
                   "Bytes of memories in RAM, in work or kept; the least recently used go to disk")
       ->capture_default_str();
   command.add_option("--disk-budget", disk_budget, "Bytes of memories on disk; 0: no limit")->capture_default_str();
-  command.add_option("--max-age", max_age, "Days after which unused states are dropped; 0: never")
-      ->check(CLI::NonNegativeNumber)
+  add_real(command, "--max-age", max_age, "Days after which unused states are dropped; 0: never", 0, kMostTime)
       ->capture_default_str();
-  command.add_option("--max-tokens", max_tokens, "Of an answer whose request names no limit")
-      ->check(at_least(0))
+  add_whole(command, "--max-tokens", max_tokens, "Of an answer whose request names no limit", 0, kMost)
       ->capture_default_str();
-  command.add_option("--most-tokens", most_tokens, "Of any answer: who asks for more is refused; 0: no limit")
-      ->check(at_least(0))
+  add_whole(command, "--most-tokens", most_tokens, "Of any answer: who asks for more is refused; 0: no limit", 0, kMost)
       ->capture_default_str();
-  command.add_option("--max-running", max_running, "Answers at once; more wait")
-      ->check(at_least(1))
+  add_whole(command, "--max-running", max_running, "Answers at once; more wait", 1, kMost)->capture_default_str();
+  add_whole(command, "--max-waiting", max_waiting, "Answers that wait; more are told 503", 0, kMost)
       ->capture_default_str();
-  command.add_option("--max-waiting", max_waiting, "Answers that wait; more are told 503")
-      ->check(at_least(0))
-      ->capture_default_str();
-  command.add_option("--max-connections", max_connections, "Open connections; more are told 503")
-      ->check(CLI::Range(1, 100000))
+  add_whole(command, "--max-connections", max_connections, "Open connections; more are told 503", 1, kMostConnections)
       ->capture_default_str();
   command.add_option("--max-body", max_body, "Bytes of a request")->capture_default_str();
-  command.add_option("--rate", rate, "Requests a minute of each key; 0: no limit")
-      ->check(at_least(0))
-      ->capture_default_str();
-  command.add_option("--at-once", at_once, "Answers at once of each key; 0: no limit")
-      ->check(at_least(0))
-      ->capture_default_str();
+  add_whole(command, "--rate", rate, "Requests a minute of each key; 0: no limit", 0, kMost)->capture_default_str();
+  add_whole(command, "--at-once", at_once, "Answers at once of each key; 0: no limit", 0, kMost)->capture_default_str();
   command.add_option("--allow-host", hosts, "A name that the Host header may say, such as ai.example.org; '*': any")
       ->allow_extra_args(false);
   command.add_option("--allow-origin", origins, "An origin whose pages may ask (CORS); '*': any")
       ->allow_extra_args(false);
   command.add_option("--log", log, "A file for the log of requests (default: standard error)");
-  command.add_option("--grace", grace, "Seconds that answers have to end in when the server is stopped")
-      ->check(CLI::NonNegativeNumber)
+  add_real(command, "--grace", grace, "Seconds that answers have to end in when the server is stopped", 0, kMostTime)
       ->capture_default_str();
-  command.add_option("--lease", lease, "Seconds after which others may go on with a lost server's conversations")
-      ->check(CLI::Range(1.0, 86400.0))
+  add_real(command, "--lease", lease, "Seconds after which others may go on with a lost server's conversations",
+           kLeastLease, kMostLease)
       ->capture_default_str();
   command.add_option("--config", config, "A TOML file with these options under [serve]: memory-budget = \"2GiB\"");
   for (CLI::Option* option : command.get_options())
@@ -118,9 +110,9 @@ void ServeSettings::read_config(const CLI::App& command) {
     if (file.read(std::string("serve.") + name, value, least, greatest) && !given((std::string("--") + name).c_str()))
       out = value;
   };
-  const auto number = [&](const char* name, double& out) {
+  const auto number = [&](const char* name, double& out, double least, double greatest) {
     double value = 0;
-    if (file.read(std::string("serve.") + name, value, 0, 1e9) && !given((std::string("--") + name).c_str()))
+    if (file.read(std::string("serve.") + name, value, least, greatest) && !given((std::string("--") + name).c_str()))
       out = value;
   };
   std::string named;
@@ -130,12 +122,12 @@ void ServeSettings::read_config(const CLI::App& command) {
   text("max-body", max_body), text("store", store);
   path("keys", keys), path("log", log);
   list("alias", aliases), list("allow-host", hosts), list("allow-origin", origins);
-  number("max-age", max_age), number("grace", grace), number("lease", lease);
-  constexpr int64_t kMost = int64_t{1} << 40;
+  number("max-age", max_age, 0, kMostTime), number("grace", grace, 0, kMostTime);
+  number("lease", lease, kLeastLease, kMostLease);
   count("port", port, 0, 65535), count("max-tokens", max_tokens, 0, kMost);
   count("most-tokens", most_tokens, 0, kMost);
   count("max-running", max_running, 1, kMost), count("max-waiting", max_waiting, 0, kMost);
-  count("max-connections", max_connections, 1, 100000), count("rate", rate, 0, kMost);
+  count("max-connections", max_connections, 1, kMostConnections), count("rate", rate, 0, kMost);
   count("at-once", at_once, 0, kMost);
   file.finish();
 }

@@ -4,9 +4,10 @@
 #include "cli/warnings.h"
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/interrupt.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "data/byte_reader.h"
 #include "formats/gguf.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"
@@ -89,10 +90,16 @@ void print_table(const tokenizer::Tokenizer& tokenizer, const std::vector<tokeni
   std::printf("%zu tokens, %zu bytes\n", places.size(), bytes);
 }
 
+/// A pipe's, too. Stopped if a signal comes while it is waited for.
+std::string standard_input() {
+  watch_interrupts("nothing is kept");
+  return data::read_to_end(*data::open_standard_input(), kMaxTokensText, "standard input", "give a part of it");
+}
+
 void tokens(const TokensCommand& o) {
   const tokenizer::Tokenizer tokenizer = tokenizer_of(o.model);
   say_warnings(tokenizer);
-  const std::string text = o.text == "-" ? read_file("/dev/stdin", kMaxTokensText) : o.text;
+  const std::string text = o.text == "-" ? standard_input() : o.text;
   const auto places = tokenizer.encode_with_places(text, {.add_special_tokens = o.whole, .parse_special = o.special});
   if (o.as_json) return print_json(tokenizer, places);
   if (::isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR")) print_coloured(tokenizer, places);

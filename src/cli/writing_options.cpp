@@ -4,9 +4,12 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/output.h"
+#include "base/text.h"
+#include "base/whole_number.h"
 #include "session/sampler.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -17,13 +20,19 @@ std::map<int32_t, double> parse_biases(const std::vector<std::string>& texts) {
   std::map<int32_t, double> out;
   for (const std::string& text : texts) {
     const size_t equals = text.find('=');
-    int32_t id = 0;
+    if (equals == text.npos)
+      fail_usage("--logit-bias '{}' is not ID=VALUE, such as 13=-100 or 13=-inf", printable(text));
+    const std::string id = text.substr(0, equals), number = text.substr(equals + 1);
+    const auto range = WholeRange::of<int32_t>(0);
+    if (const std::string fault = whole_number_fault(id, range); !fault.empty())
+      fail_usage("--logit-bias '{}': the id {}", printable(text), fault);
     double value = 0;
-    const char *begin = text.data(), *end = begin + text.size();
-    const bool ok = equals != text.npos && std::from_chars(begin, begin + equals, id).ptr == begin + equals &&
-                    std::from_chars(begin + equals + 1, end, value).ptr == end && equals + 1 < text.size();
-    if (!ok) fail_usage("--logit-bias '{}' is not ID=VALUE, such as 13=-100 or 13=-inf", text);
-    out[id] = value;
+    const char* const end = number.data() + number.size();
+    const auto [at, error] = std::from_chars(number.data(), end, value);
+    if (error != std::errc() || at != end || std::isnan(value) || value == INFINITY)
+      fail_usage("--logit-bias '{}': '{}' is no bias; it must be a finite number, or -inf, which forbids the token",
+                 printable(text), printable(number));
+    out[*whole_number<int32_t>(id)] = value;
   }
   return out;
 }
@@ -37,33 +46,30 @@ Learn parse_learn(const std::string& name) {
 
 void WritingOptions::add_to(CLI::App& command) {
   auto& s = options.sampling;
-  command.add_option("--max-tokens", options.max_tokens, "Write at most N tokens")
-      ->check(at_least(0))
-      ->capture_default_str();
+  add_whole(command, "--max-tokens", options.max_tokens, "Write at most N tokens", 0)->capture_default_str();
   command.add_option("--stop", options.stop, "End before this text (may be given several times)")
       ->allow_extra_args(false);
-  command.add_option("--seed", s.seed, "The same seed gives the same text")
-      ->check(without_sign())
+  add_whole(command, "--seed", s.seed, "The same seed gives the same text", 0)->capture_default_str();
+  // Whose ranges have more to say: session::validate().
+  add_real(command, "--temperature", s.temperature, "0: always the likeliest token")->capture_default_str();
+  add_whole(command, "--top-k", s.top_k, "Only the k likeliest tokens; 0: all", 0)->capture_default_str();
+  add_real(command, "--top-p", s.top_p, "Only the fewest tokens that reach this probability")->capture_default_str();
+  add_real(command, "--min-p", s.min_p, "Only tokens with this share of the likeliest one's probability")
       ->capture_default_str();
-  command.add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str();
-  command.add_option("--top-k", s.top_k, "Only the k likeliest tokens; 0: all")->capture_default_str();
-  command.add_option("--top-p", s.top_p, "Only the fewest tokens that reach this probability")->capture_default_str();
-  command.add_option("--min-p", s.min_p, "Only tokens with this share of the likeliest one's probability")
+  add_real(command, "--repetition-penalty", s.repetition_penalty, "Above 1: tokens seen become less likely")
       ->capture_default_str();
-  command.add_option("--repetition-penalty", s.repetition_penalty, "Above 1: tokens seen become less likely")
+  add_real(command, "--presence-penalty", s.presence_penalty, "Taken once from the logit of a token seen")
       ->capture_default_str();
-  command.add_option("--presence-penalty", s.presence_penalty, "Taken once from the logit of a token seen")
+  add_real(command, "--frequency-penalty", s.frequency_penalty, "Taken for each time it was seen")
       ->capture_default_str();
-  command.add_option("--frequency-penalty", s.frequency_penalty, "Taken for each time it was seen")
-      ->capture_default_str();
-  command.add_option("--penalty-window", s.penalty_window, "How many of the latest tokens count as seen")
+  add_whole(command, "--penalty-window", s.penalty_window, "How many of the latest tokens count as seen", 0)
       ->capture_default_str();
   command.add_option("--logit-bias", biases_, "ID=VALUE, added to that token's logit (may be given several times)")
       ->allow_extra_args(false);
   command
       .add_option("--learn", learn_,
                   "all: learn from what is read and written; input: only from what you give; off: not at all")
-      ->check(CLI::IsMember({"all", "input", "off"}))
+      ->check(one_of({"all", "input", "off"}))
       ->capture_default_str();
 }
 

@@ -21,12 +21,16 @@ const std::vector<Family>& all_families() {
 std::string known_families(std::string_view Family::* name, std::string_view end) {
   std::vector<std::string> out;
   for (const Family& family : all_families())
-    out.push_back(
+    if (!(family.*name).empty()) out.push_back(
         fmt::format("{}{}{}", family.*name, end, family.also.empty() ? "" : fmt::format(" ({})", family.also)));
   return fmt::format("{}", fmt::join(out, ", "));
 }
 
 double default_yarn_attention_factor(double factor) { return factor <= 1 ? 1 : 0.1 * std::log(factor) + 1; }
+
+double longrope_attention_factor(double factor, double original_length) {
+  return factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original_length));
+}
 
 void read_attention_bias(const Field& fields, ModelConfig& config) {
   const bool bias = fields.boolean("attention_bias").value_or(false);
@@ -46,6 +50,46 @@ void read_windows(const Field& fields, ModelConfig& config,
   config.each_layer([&](LayerSpec& layer, int64_t i) {
     const bool here = types.empty() ? windowed(i, layer) : types[static_cast<size_t>(i)] == "sliding_attention";
     if (here) layer.window = *window;
+  });
+}
+
+std::vector<bool> sliding_layers(const Field& fields, bool (*slides)(const Field& fields, int64_t layer),
+                                 int64_t num_layers) {
+  std::vector<bool> out;
+  for (const std::string& type : layer_types(fields, num_layers)) out.push_back(type == "sliding_attention");
+  if (!out.empty() || !slides) return out;
+  for (int64_t i = 0; i < num_layers; ++i) out.push_back(slides(fields, i));
+  return out;
+}
+
+void read_sliding_window(const Field& fields, ModelConfig& config,
+                         bool (*slides)(const Field& fields, int64_t layer)) {
+  const auto window = size(fields, "sliding_window");
+  if (!window) return;
+  const std::vector<bool> sliding = sliding_layers(fields, slides, config.num_layers);
+  config.each_layer([&](LayerSpec& layer, int64_t i) {
+    if (sliding.empty() || sliding[static_cast<size_t>(i)]) layer.window = *window;
+  });
+}
+
+bool has_rope_by_layer_type(const Field& fields) {
+  for (const char* name : {"rope_scaling", "rope_parameters"})
+    if (const auto rope = fields.find(name); rope && rope->json().is_object() && !rope->json().empty())
+      return rope->find("full_attention") || rope->find("sliding_attention");
+  return false;
+}
+
+void rotate_sliding_layers_by(double theta, ModelConfig& config) {
+  config.each_layer([&](LayerSpec& layer, int64_t) {
+    if (layer.full_attention()) return;
+    layer.rope_theta = theta;
+    layer.rope_scaling = {};
+  });
+}
+
+void slide_all_but_every(int64_t interval, int64_t window, ModelConfig& config) {
+  config.each_layer([&](LayerSpec& layer, int64_t i) {
+    if ((i + 1) % interval != 0) layer.window = window;
   });
 }
 

@@ -1,10 +1,11 @@
 // What a model family is. Each has a file of its own: what it is called, and what its configurations mean beyond the
 // fields that all share (hugging_face.cpp, gguf.cpp). Tensors have Llama's names, which are those of our own files
-// (model/parameters.h).
+// (model/parameters.h), unless its layout says otherwise.
 #pragma once
 
 #include "base/json_fields.h"
 #include "families/gguf_keys.h"
+#include "families/layout.h"
 #include "model/config.h"
 
 #include <functional>
@@ -21,6 +22,12 @@ struct Family {
   double rope_theta = 10000;  // where a file says nothing
   bool tied = false;          // where config.json says nothing
   int64_t head_dim = 0;       // where config.json says nothing; 0: hidden_size / num_attention_heads
+  /// What transformers' class has where config.json lacks a field: a JSON object.
+  std::string_view defaults = "{}";
+  /// Whether a layer has a sliding window where config.json has no `layer_types`; nullptr: none has.
+  bool (*slides)(const Field& fields, int64_t layer) = nullptr;
+  TensorLayout layout = {};   // of a Hugging Face folder
+  bool rotates_part = false;  // whether heads may be rotated in part
   /// Sets what the family has of its own. The common fields are set: sizes, RoPE for all layers, ids; norms after the
   /// branches and of q and k are off, there are no biases and windows.
   void (*read_config)(const Field& fields, ModelConfig& config) = nullptr;
@@ -28,7 +35,9 @@ struct Family {
 };
 
 /// All families: a function of the name in a file of the name. A new one is named here.
-#define INGRAIN_FAMILIES(FAMILY) FAMILY(llama) FAMILY(qwen2) FAMILY(qwen3) FAMILY(smollm3)
+#define INGRAIN_FAMILIES(FAMILY)                                                                                   \
+  FAMILY(llama) FAMILY(qwen2) FAMILY(qwen3) FAMILY(smollm3) FAMILY(mistral) FAMILY(ministral) FAMILY(ministral3) \
+  FAMILY(gemma3) FAMILY(granite) FAMILY(granite_swa) FAMILY(olmo2) FAMILY(olmo3) FAMILY(phi3)
 #define INGRAIN_DECLARE_FAMILY(name) Family name();
 INGRAIN_FAMILIES(INGRAIN_DECLARE_FAMILY)
 #undef INGRAIN_DECLARE_FAMILY
@@ -48,6 +57,16 @@ void read_mlp_bias(const Field& fields, ModelConfig& config);
 /// else in those that `windowed` says.
 void read_windows(const Field& fields, ModelConfig& config,
                   const std::function<bool(int64_t layer, const LayerSpec&)>& windowed);
+/// `sliding_window`, where it is a number: in the layers that `layer_types` names "sliding_attention", or else in those
+/// that `slides` says (nullptr: in all).
+void read_sliding_window(const Field& fields, ModelConfig& config,
+                         bool (*slides)(const Field& fields, int64_t layer) = nullptr);
+/// Whether RoPE's fields are an object for each type of layer.
+bool has_rope_by_layer_type(const Field& fields);
+/// Layers that slide rotate by `theta`, unstretched: what older files say of RoPE is of the others.
+void rotate_sliding_layers_by(double theta, ModelConfig& config);
+/// Every `interval`-th layer sees all, the others as far as the window.
+void slide_all_but_every(int64_t interval, int64_t window, ModelConfig& config);
 /// The same, from `max_window_layers` on, as Qwen has it.
 void read_windows_from_a_layer_on(const Field& fields, ModelConfig& config);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <numbers>
 
 namespace ingrain::families {
@@ -22,7 +23,7 @@ const Family& gguf_family(const Gguf& file) {
           file.name(), parts);
   const auto arch = file.need<std::string_view>("general.architecture");
   for (const Family& family : all_families())
-    if (arch == family.gguf) return family;
+    if (!family.gguf.empty() && arch == family.gguf) return family;
   fail("{}: general.architecture is '{}'; supported are {}", file.name(), printable(arch),
        known_families(&Family::gguf, ""));
 }
@@ -52,9 +53,6 @@ void refuse_in_gguf(const GgufKeys& keys, const ModelConfig& c) {
   require(keys.size("attention.value_length").value_or(c.head_dim) == c.head_dim,
           "{}: metadata '{}': values of another size than keys are not supported", name,
           keys.key("attention.value_length"));
-  require(keys.size("rope.dimension_count").value_or(c.head_dim) == c.head_dim,
-          "{}: metadata '{}': models that rotate a part of each head are not supported", name,
-          keys.key("rope.dimension_count"));
   const auto experts = keys.file().get<uint64_t>(keys.key("expert_count"));
   require(experts.value_or(0) == 0, "{}: metadata '{}': mixtures of experts are not supported", name,
           keys.key("expert_count"));
@@ -95,7 +93,27 @@ RopeScaling llama3_scaling(const ModelConfig& c, const std::vector<float>& divis
   return out;
 }
 
+std::vector<double> longrope_divisors(const Gguf& file, const char* name) {
+  const formats::GgufTensor& tensor = file.tensor(name);
+  require(tensor.rows() == 1 && tensor.elements() <= 4096, "{}: tensor '{}' is not a row of numbers", file.name(), name);
+  std::vector<float> values(tensor.elements());
+  formats::dequantize_rows(tensor, 0, 1, values);
+  return {values.begin(), values.end()};
+}
+
+RopeScaling gguf_longrope(const GgufKeys& keys, const ModelConfig& c) {
+  RopeScaling out;
+  out.kind = RopeScaling::Kind::longrope;
+  const int64_t length = keys.size("rope.scaling.original_context_length").value_or(c.trained_length);
+  out.original_max_position = static_cast<double>(length);
+  out.short_factor = longrope_divisors(keys.file(), "rope_factors_short.weight");
+  out.long_factor = longrope_divisors(keys.file(), "rope_factors_long.weight");
+  out.attention_factor = keys.number("rope.scaling.attn_factor").value_or(1);
+  return out;
+}
+
 RopeScaling read_gguf_scaling(const GgufKeys& keys, const ModelConfig& c) {
+  if (keys.file().find_tensor("rope_factors_long.weight")) return gguf_longrope(keys, c);
   const std::string& source = keys.file().name();
   const std::string_view type =
       keys.text("rope.scaling.type").value_or(keys.has("rope.scale_linear") ? "linear" : "none");
@@ -112,12 +130,14 @@ RopeScaling read_gguf_scaling(const GgufKeys& keys, const ModelConfig& c) {
     out.kind = RopeScaling::Kind::yarn;
     const int64_t length = keys.size("rope.scaling.original_context_length").value_or(c.trained_length);
     out.original_max_position = static_cast<double>(length);
-    out.attention_factor =
-        keys.number("rope.scaling.attn_factor").value_or(1) * default_yarn_attention_factor(out.factor);
+    // The multiplier is mscale_all_dim of Hugging Face's files, beside an mscale of 1.
+    const double log_multiplier = keys.number("rope.scaling.yarn_log_multiplier").value_or(0);
+    out.attention_factor = keys.number("rope.scaling.attn_factor").value_or(1) *
+                           default_yarn_attention_factor(out.factor) /
+                           (log_multiplier > 0 ? 0.1 * log_multiplier * std::log(out.factor) + 1 : 1);
     out.beta_fast = keys.number("rope.scaling.yarn_beta_fast").value_or(32);
     out.beta_slow = keys.number("rope.scaling.yarn_beta_slow").value_or(1);
-    for (const char* field :
-         {"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_log_multiplier"})
+    for (const char* field : {"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"})
       require(!keys.has(field), "{}: metadata '{}' is not supported", source, keys.key(field));
   } else {
     fail("{}: metadata '{}' is '{}'; none, linear and yarn are supported", source, keys.key("rope.scaling.type"),
@@ -133,7 +153,7 @@ int64_t bos_id(const Gguf& file) {
 
 }  // namespace
 
-ModelConfig read_gguf(const Gguf& file) {
+Description read_gguf(const Gguf& file) {
   const Family& family = gguf_family(file);
   const GgufKeys keys(file, std::string(family.gguf));
   ModelConfig c;
@@ -143,6 +163,12 @@ ModelConfig read_gguf(const Gguf& file) {
   c.rms_eps = keys.number("attention.layer_norm_rms_epsilon").value_or(1e-6);
   c.rope_theta = keys.number("rope.freq_base").value_or(10000);
   c.rope_interleaved = family.pairs_in_gguf;
+  if (const auto rotated = keys.size("rope.dimension_count")) {
+    require(family.rotates_part || *rotated == c.head_dim,
+            "{}: metadata '{}' is {}: {} models that rotate a part of each head are not supported", file.name(),
+            keys.key("rope.dimension_count"), *rotated, family.gguf);
+    c.rotated_share = static_cast<double>(*rotated) / static_cast<double>(c.head_dim);
+  }
   c.rope_scaling = read_gguf_scaling(keys, c);
   const auto has = [&](std::string_view name) { return file.find_tensor(name) != nullptr; };
   c.qk_norm = has("blk.0.attn_q_norm.weight");
@@ -153,8 +179,11 @@ ModelConfig read_gguf(const Gguf& file) {
   c.bos_id = bos_id(file);
   c.eos_ids = formats::gguf_end_ids(file);
   if (family.read_gguf) family.read_gguf(keys, c);
-  validate(c, file.name());
-  return c;
+  Description out{c};
+  out.layout.fused = has("blk.0.attn_qkv.weight");
+  out.layout.final_norm_times = std::exchange(out.config.logit_scale, 1);
+  validate(out.config, file.name());
+  return out;
 }
 
 }  // namespace ingrain::families

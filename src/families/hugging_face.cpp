@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace ingrain::families {
 namespace {
@@ -18,9 +19,9 @@ using nlohmann::json;
 
 constexpr uint64_t kMaxConfig = 4 << 20;
 
-const Family& family_of(const Field& config) {
+const Family& family_of(const Field& config, bool of_text) {
   std::string name = config.string("model_type").value_or("");
-  if (const auto list = config.find("architectures")) {
+  if (const auto list = config.find("architectures"); list && !of_text) {
     const auto names = list->elements();
     if (!names.empty()) name = names.front().string();
   }
@@ -28,6 +29,10 @@ const Family& family_of(const Field& config) {
     const auto called = [&](std::string_view end) { return name == std::string(family.architecture).append(end); };
     if (name == family.model_type || called("ForCausalLM") || called("Model")) return family;
   }
+  require(!name.starts_with("Gemma4") && !name.starts_with("gemma4"),
+          "{}: the architecture '{}' is not supported: Gemma 4's layers share keys and values, have heads of two sizes "
+          "and embeddings of their own; Gemma 3 is supported",
+          config.name(), printable(name));
   fail("{}: the architecture '{}' is not supported; supported are {}", config.name(), printable(name),
        known_families(&Family::architecture, "ForCausalLM"));
 }
@@ -36,9 +41,16 @@ const Family& family_of(const Field& config) {
 void refuse_unsupported(const Field& config) {
   if (const auto quantized = config.find("quantization_config"))
     quantized->refuse("is not supported: use the checkpoint before it was quantized, or a GGUF file");
-  const std::string activation = config.string("hidden_act").value_or("silu");
-  if (activation != "silu" && activation != "swish")
-    config.at("hidden_act").refuse(fmt::format("is '{}'; only 'silu' is supported", printable(activation)));
+}
+
+void read_activation(const Field& config, ModelConfig& c) {
+  const char* const name = config.find("hidden_activation") ? "hidden_activation" : "hidden_act";
+  const std::string activation = config.string(name).value_or("silu");
+  const bool gelu = activation == "gelu_pytorch_tanh";
+  if (!gelu && activation != "silu" && activation != "swish")
+    config.at(name).refuse(
+        fmt::format("is '{}'; 'silu' and 'gelu_pytorch_tanh' are supported", printable(activation)));
+  if (gelu) c.change_layers([](LayerSpec& layer) { layer.activation = Activation::gelu_tanh; });
 }
 
 double yarn_attention_factor(const Field& rope, double factor) {
@@ -55,13 +67,39 @@ double original_length(const Field& config, const Field& rope, const ModelConfig
   return static_cast<double>(beside.value_or(within.value_or(c.trained_length)));
 }
 
+std::vector<double> divisors(const Field& rope, const char* name) {
+  std::vector<double> out;
+  for (const Field& one : rope.at(name).elements()) out.push_back(one.positive());
+  return out;
+}
+
+/// Its stretching does not follow `factor`, which decides only the amplitude.
+RopeScaling read_longrope(const Field& config, const Field& rope, const ModelConfig& c) {
+  RopeScaling out;
+  out.kind = RopeScaling::Kind::longrope;
+  out.original_max_position = original_length(config, rope, c);
+  out.short_factor = divisors(rope, "short_factor");
+  out.long_factor = divisors(rope, "long_factor");
+  const double factor =
+      rope.positive("factor").value_or(static_cast<double>(c.trained_length) / out.original_max_position);
+  out.attention_factor = rope.positive("attention_factor");
+  if (!out.attention_factor)
+    out.attention_factor = longrope_attention_factor(factor, out.original_max_position);
+  return out;
+}
+
 RopeScaling read_scaling(const Field& config, const Field& rope, const ModelConfig& c) {
   RopeScaling out;
   auto named = rope.find("rope_type");
   if (!named) named = rope.find("type");
-  for (const char* name : {"short_factor", "long_factor", "mrope_section", "alpha"})
+  for (const char* name : {"mrope_section", "alpha"})
     if (const auto field = rope.find(name)) field->refuse("is not supported");
   const std::string type = named ? named->string() : "default";
+  // Early files of Phi-3 call it otherwise.
+  if (type == "longrope" || type == "su" || (type == "yarn" && rope.find("long_factor")))
+    return read_longrope(config, rope, c);
+  for (const char* name : {"short_factor", "long_factor"})
+    if (const auto field = rope.find(name)) field->refuse(fmt::format("needs the rope_type 'longrope', not '{}'", type));
   if (type == "default") return out;
   if (type == "dynamic")
     named->refuse(fmt::format(
@@ -85,7 +123,7 @@ RopeScaling read_scaling(const Field& config, const Field& rope, const ModelConf
     out.attention_factor = yarn_attention_factor(rope, out.factor);
     if (!rope.boolean("truncate").value_or(true)) rope.at("truncate").refuse("is false, which is not supported");
   } else {
-    named->refuse(fmt::format("is '{}'; linear, llama3 and yarn are supported", printable(type)));
+    named->refuse(fmt::format("is '{}'; linear, llama3, yarn and longrope are supported", printable(type)));
   }
   return out;
 }
@@ -112,9 +150,9 @@ void read_rope(const Field& config, const Family& family, ModelConfig& c) {
   if (!rope) return;
   const auto full = filled(*rope, "full_attention"), sliding = filled(*rope, "sliding_attention");
   if (!full && !sliding) return read_rope_object(config, *rope, c, c);
-  const auto types = layer_types(config, c.num_layers);
+  const std::vector<bool> slides_L = sliding_layers(config, family.slides, c.num_layers);
   c.each_layer([&](LayerSpec& layer, int64_t i) {
-    const bool slides = !types.empty() && types[static_cast<size_t>(i)] == "sliding_attention";
+    const bool slides = !slides_L.empty() && slides_L[static_cast<size_t>(i)];
     const auto& own = slides ? sliding : full;
     if (!own) rope->missing(slides ? "sliding_attention" : "full_attention");
     read_rope_object(config, *own, c, layer);
@@ -144,13 +182,26 @@ void read_sizes(const Field& config, const Family& family, ModelConfig& c) {
   c.head_dim = head_dim ? *head_dim : family.head_dim > 0 ? family.head_dim : c.hidden_size / c.num_heads;
 }
 
+/// The part for text of a model for text and images, with what stands beside it alone.
+json text_part(const json& whole) {
+  json out = whole["text_config"];
+  for (const char* name :
+       {"bos_token_id", "eos_token_id", "tie_word_embeddings", "quantization_config", "max_position_embeddings"})
+    if (whole.contains(name) && !out.contains(name)) out[name] = whole[name];
+  return out;
+}
+
 }  // namespace
 
-ModelConfig parse_hugging_face(std::string_view config_json, std::string_view generation_json,
-                               const std::string& source) {
-  const json parsed = parse_json(config_json, source);
-  const Field config(parsed, source);
-  const Family& family = family_of(config);
+Description describe_hugging_face(std::string_view config_json, std::string_view generation_json,
+                                  const std::string& source) {
+  json parsed = parse_json(config_json, source);
+  const bool of_text = parsed.is_object() && parsed.contains("text_config") && parsed["text_config"].is_object();
+  if (of_text) parsed = text_part(parsed);
+  const Family& family = family_of(Field(parsed, source), of_text);
+  json filled_in = json::parse(family.defaults);
+  filled_in.update(parsed);
+  const Field config(filled_in, source);
   refuse_unsupported(config);
   ModelConfig c;
   c.qk_norm = c.post_norm = c.fast_post_norm = false;
@@ -159,6 +210,11 @@ ModelConfig parse_hugging_face(std::string_view config_json, std::string_view ge
   c.rms_eps = config.positive("rms_norm_eps").value_or(1e-6);
   c.tie_embeddings = config.boolean("tie_word_embeddings").value_or(family.tied);
   read_rope(config, family, c);
+  c.change_layers([&](const LayerSpec& layer) {
+    require(family.rotates_part || layer.rotated_share == 1,
+            "{}: 'partial_rotary_factor' is {}; {} models rotate whole heads", source, layer.rotated_share,
+            family.architecture);
+  });
   const auto bos = ids(config, "bos_token_id");
   c.bos_id = bos.empty() ? -1 : bos.front();
   c.eos_ids = ids(config, "eos_token_id");
@@ -168,16 +224,19 @@ ModelConfig parse_hugging_face(std::string_view config_json, std::string_view ge
     const auto eos = ids(Field(generation, where), "eos_token_id");
     if (!eos.empty()) c.eos_ids = eos;
   }
+  read_activation(config, c);
   if (family.read_config) family.read_config(config, c);
-  validate(c, source);
-  return c;
+  Description out{c, family.layout};
+  out.layout.final_norm_times = std::exchange(out.config.logit_scale, 1);
+  validate(out.config, source);
+  return out;
 }
 
-ModelConfig read_hugging_face(const std::filesystem::path& folder) {
+Description read_hugging_face(const std::filesystem::path& folder) {
   const auto config = folder / "config.json", generation = folder / "generation_config.json";
   const bool has_generation = std::filesystem::exists(generation);
-  return parse_hugging_face(read_file(config, kMaxConfig), has_generation ? read_file(generation, kMaxConfig) : "",
-                            config.string());
+  return describe_hugging_face(read_file(config, kMaxConfig), has_generation ? read_file(generation, kMaxConfig) : "",
+                               config.string());
 }
 
 }  // namespace ingrain::families

@@ -14,7 +14,13 @@ std::string known_families(std::string_view Family::* name, std::string_view end
 /// `layer_types`, checked; empty where the file has none.
 std::vector<std::string> layer_types(const Field& fields, int64_t num_layers);
 
+/// Which layers slide: by `layer_types`, or else by the family; empty where neither says.
+std::vector<bool> sliding_layers(const Field& fields, bool (*slides)(const Field& fields, int64_t layer),
+                                 int64_t num_layers);
+
 /// YaRN's attention factor where a file does not give one: 0.1 ln(factor) + 1.
 double default_yarn_attention_factor(double factor);
+/// LongRoPE's: sqrt(1 + ln(factor) / ln(original length)).
+double longrope_attention_factor(double factor, double original_length);
 
 }  // namespace ingrain::families

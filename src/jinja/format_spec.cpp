@@ -205,8 +205,7 @@ std::string format_integer(Runtime& runtime, const Value& value, FormatSpec spec
   if (spec.type == 'c') {
     require(!spec.has_sign && !spec.alternate && !spec.grouping, "the format 'c' takes no sign, '#' or separator");
     FormatSpec padding = spec;
-    if (!spec.align) padding.align = '<';
-    if (spec.align == '0' || spec.align == '=') padding.align = '>';
+    if (!spec.align || spec.align == '0' || spec.align == '=') padding.align = '>';
     return format_text(runtime, character_text(value), padding);
   }
   if (spec.align == '0') spec.align = '=';

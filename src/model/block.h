@@ -3,6 +3,9 @@
 //   h += post_norm(mix(norm(h)))               the layer's mixer, attention for one (model/mixers)
 //   h += post_norm'(swiglu(norm'(h); W))       suffix blocks: the fast MLP, before the ordinary one
 //   h += post_norm"(swiglu(norm"(h); θ))
+//
+// Families differ in what of this they have (LayerSpec): norms before branches, after them, or both; GELU in place of
+// SwiGLU's SiLU; branches times a factor.
 #pragma once
 
 #include "model/mixers/mixer.h"
@@ -15,7 +18,7 @@ using Tap = std::function<void(const std::string& what, int64_t block, const Ten
 
 /// h: [P, B, T, D]. rope: the T positions' angles.
 Tensor mixer_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Carry& carry,
-                  const ops::RopeTable& rope, const Tap& tap = {}, int64_t block = 0);
+                  const Rope& rope, const Tap& tap = {}, int64_t block = 0);
 
 /// A fast MLP of B sequences and the direction in which its tangent is taken (undefined tensors: no tangent).
 struct FastMlp {

@@ -48,30 +48,51 @@ void validate_layer(const LayerSpec& l, std::string_view where) {
           l.window);
   require(!l.sink || (l.mixer == MixerKind::attention && l.window >= 2),
           "{}: 'attention_sink' needs attention with a 'sliding_window' of at least 2", where);
+  require(!l.sink || !l.sink_logit, "{}: 'attention_sink' and 'attention_sink_logit' together are not supported", where);
   positive(where, "rope_theta", l.rope_theta);
+  require(std::isfinite(l.attention_scale) && l.attention_scale >= 0,
+          "{}: 'attention_scale' is {}; it must be positive, or 0 for 1 / sqrt(head_dim)", where, l.attention_scale);
+  require(std::isfinite(l.query_growth) && l.query_growth >= 0, "{}: 'query_growth' is {}; it must not be negative",
+          where, l.query_growth);
   const RopeScaling& s = l.rope_scaling;
+  require(l.query_growth == 0 || s.original_max_position >= 1,
+          "{}: 'query_growth' needs 'original_max_position_embeddings' in rope_scaling", where);
   require(std::isfinite(s.factor) && s.factor >= 1, "{}: rope_scaling: 'factor' is {}; it must be at least 1", where,
           s.factor);
-  if (s.kind == RopeScaling::Kind::llama3 || s.kind == RopeScaling::Kind::yarn)
+  if (s.kind == RopeScaling::Kind::llama3 || s.kind == RopeScaling::Kind::yarn || s.kind == RopeScaling::Kind::longrope)
     require(s.original_max_position >= 1, "{}: rope_scaling: '{}' needs 'original_max_position_embeddings'", where,
-            s.kind == RopeScaling::Kind::llama3 ? "llama3" : "yarn");
+            s.kind == RopeScaling::Kind::llama3 ? "llama3" : s.kind == RopeScaling::Kind::yarn ? "yarn" : "longrope");
+}
+
+/// What a layer says that has to fit the model's sizes.
+void validate_beside(const LayerSpec& l, const ModelConfig& c, std::string_view where) {
+  require(std::isfinite(l.rotated_share) && l.rotated_share > 0 && l.rotated_share <= 1 && rotated_dim(c, l) >= 2 &&
+              rotated_dim(c, l) % 2 == 0,
+          "{}: 'partial_rotary_factor' is {}; of {} numbers of a head it must leave an even number, at least 2", where,
+          l.rotated_share, c.head_dim);
+  require(l.qk_norm_whole == c.qk_norm_whole && (l.qk_norm || !l.qk_norm_whole),
+          "{}: 'qk_norm_whole' needs 'qk_norm', and to be the same in all layers", where);
+  require(!l.post_norm || c.residual_scale == 1,
+          "{}: 'residual_scale' is {}; with norms after the branches ('post_norm') it must be 1", where,
+          c.residual_scale);
+  const RopeScaling& s = l.rope_scaling;
+  if (s.kind != RopeScaling::Kind::longrope) return;
+  const auto pairs = static_cast<size_t>(rotated_dim(c, l) / 2);
+  for (const auto& [name, factors] : {std::pair("short_factor", &s.short_factor), {"long_factor", &s.long_factor}})
+    require(factors->size() == pairs && std::all_of(factors->begin(), factors->end(),
+                                                    [](double x) { return std::isfinite(x) && x > 0; }),
+            "{}: rope_scaling: '{}' must be {} positive numbers, one for each pair that is rotated", where, name, pairs);
 }
 
 /// What can be said and is not computed yet.
-void refuse_uncomputed(const LayerSpec& l, const ModelConfig& c, std::string_view where) {
+void refuse_uncomputed(const LayerSpec& l, std::string_view where) {
   const auto refuse = [&](bool asked, const char* field, const char* what) {
     require(!asked, "{}: '{}': {} not supported yet", where, field, what);
   };
-  refuse(l.rotated_share != 1, "partial_rotary_factor", "models that rotate a part of each head are");
-  refuse(l.attention_scale != 0, "attention_scale", "attention scores scaled otherwise than by 1 / sqrt(head_dim) are");
   refuse(l.attention_softcap != 0, "attention_softcap", "attention scores with a soft cap are");
-  refuse(l.qk_norm_whole, "qk_norm_whole", "norms of q and k over all heads together are");
   refuse(l.o_bias, "attention_output_bias", "biases on the attention's output (Hugging Face's 'attention_bias') are");
   refuse(l.mlp_bias, "mlp_bias", "biases in the MLPs are");
-  refuse(!l.pre_norm, "pre_norm", "blocks without a norm before each branch are");
-  refuse(l.activation != Activation::silu, "hidden_act", "activations other than SiLU are");
-  refuse(l.rotated && (l.rope_theta != c.rope_theta || l.rope_scaling != c.rope_scaling), "rope_theta",
-         "RoPE that differs from layer to layer is");
+  refuse(l.activation == Activation::gelu, "hidden_act", "activations other than SiLU and GELU by tanh are");
 }
 
 }  // namespace
@@ -82,6 +103,11 @@ void ModelConfig::join_layers() {
   if (!alike) return;
   static_cast<LayerSpec&>(*this) = layers.front();
   layers.clear();
+}
+
+int64_t rotated_dim(const ModelConfig& c, const LayerSpec& l) {
+  // Rounded down, as transformers does; but a quotient may have been rounded before.
+  return static_cast<int64_t>(static_cast<double>(c.head_dim) * l.rotated_share + 1e-6);
 }
 
 bool ModelConfig::has(MixerKind kind) const {
@@ -101,21 +127,23 @@ void validate(const ModelConfig& c, std::string_view where) {
   each_mixer(c.mixers, [&](MixerKind kind, const auto& sizes) {
     if (c.has(kind)) sizes.validate(where);
   });
-  validate_layer(c, where);
-  refuse_uncomputed(c, c, where);
+  const auto validate_whole = [&](const LayerSpec& l, std::string_view at) {
+    validate_layer(l, at);
+    validate_beside(l, c, at);
+    refuse_uncomputed(l, at);
+  };
+  if (c.layers.empty()) validate_whole(c, where);
   for (size_t i = 0; i < c.layers.size(); ++i) {
-    const std::string layer = fmt::format("{}: layer {}", where, i);
-    validate_layer(c.layers[i], layer);
-    refuse_uncomputed(c.layers[i], c, layer);
+    validate_whole(c.layers[i], fmt::format("{}: layer {}", where, i));
   }
   positive(where, "rms_norm_eps", c.rms_eps);
   positive(where, "inner_clip", c.inner_clip);
   require(std::isfinite(c.inner_lr) && c.inner_lr >= 0, "{}: 'inner_lr' is {}; it must not be negative", where,
           c.inner_lr);
-  for (const auto& [field, scale] :
-       {std::pair("embedding_scale", c.embedding_scale), std::pair("residual_scale", c.residual_scale),
-        std::pair("logit_scale", c.logit_scale)})
-    require(scale == 1, "{}: '{}' is {}; scales other than 1 are not supported yet", where, field, scale);
+  positive(where, "embedding_scale", c.embedding_scale);
+  positive(where, "residual_scale", c.residual_scale);
+  require(c.logit_scale == 1, "{}: 'logit_scale' is {}; the final norm's weights can be multiplied by it instead", where,
+          c.logit_scale);
   require(c.logit_softcap == 0, "{}: 'logit_softcap': logits with a soft cap are not supported yet", where);
   require(c.bos_id >= -1 && c.bos_id < c.vocab_size, "{}: 'bos_token_id' is {}; the vocabulary has {} ids", where,
           c.bos_id, c.vocab_size);

@@ -18,13 +18,14 @@ namespace ingrain {
 
 /// How RoPE's inverse frequencies are stretched beyond the trained length.
 struct RopeScaling {
-  enum class Kind { none, linear, llama3, yarn };
+  enum class Kind { none, linear, llama3, yarn, longrope };
   Kind kind = Kind::none;
   double factor = 1;
-  double original_max_position = 0;                  // llama3, yarn
+  double original_max_position = 0;                  // llama3, yarn, longrope; where queries grow
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
   double beta_fast = 32, beta_slow = 1;              // yarn
-  std::optional<double> attention_factor;            // yarn: multiplies cos and sin; default 0.1 ln(factor) + 1
+  std::optional<double> attention_factor;            // multiplies cos and sin; yarn's default 0.1 ln(factor) + 1
+  std::vector<double> short_factor, long_factor;     // longrope: each pair's divisor, by what a layer sees
   bool operator==(const RopeScaling&) const = default;
 };
 
@@ -39,13 +40,15 @@ struct LayerSpec {
   int64_t window = kFullAttention;  // k: a query sees itself and the k - 1 positions before it
   bool rotated = true;              // RoPE; without, nothing tells positions apart but the causal mask (NoPE)
   double rope_theta = 500000;
-  double rotated_share = 1;  // of each head's numbers, the first ones
+  double rotated_share = 1;  // of each head's pairs, the first ones (rotated_dim)
   RopeScaling rope_scaling;
+  double query_growth = 0;       // beta: q is multiplied by 1 + beta ln(1 + floor(position / original_max_position))
   double attention_scale = 0;    // of q k; 0: 1 / sqrt(head_dim)
   double attention_softcap = 0;  // c tanh(q k / c); 0: none
   bool sink = false;             // the window's last place is for a key of the layer's own, which stays
+  bool sink_logit = false;       // besides all keys a score of each head's own, whose value is zero
   bool qk_norm = true;           // RMSNorm of q and k, head by head
-  bool qk_norm_whole = false;    // over all heads together in place of that
+  bool qk_norm_whole = false;    // with qk_norm: over all heads together in place of that; the same in all layers
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
   bool pre_norm = true, post_norm = true;  // RMSNorm before and after each branch
   Activation activation = Activation::silu;
@@ -99,6 +102,10 @@ struct ModelConfig : LayerSpec {
   /// Index of the first suffix block.
   int64_t prefix_len() const { return num_layers - suffix_len; }
 };
+
+/// How many of a head's numbers a layer rotates. Pairs that it does not rotate come last: (x[2i], x[2i+1]), or
+/// (x[i], x[i + head_dim/2]), whose files' rows are ordered for that when they are read (store/foreign_layout.h).
+int64_t rotated_dim(const ModelConfig& config, const LayerSpec& layer);
 
 /// Error naming `where` and the field if a value is missing, out of bounds, contradicts another, or asks for what
 /// cannot be computed yet.

@@ -15,7 +15,8 @@ using nlohmann::json;
 constexpr std::pair<const char*, RopeScaling::Kind> kScalings[] = {{"none", RopeScaling::Kind::none},
                                                                    {"linear", RopeScaling::Kind::linear},
                                                                    {"llama3", RopeScaling::Kind::llama3},
-                                                                   {"yarn", RopeScaling::Kind::yarn}};
+                                                                   {"yarn", RopeScaling::Kind::yarn},
+                                                                   {"longrope", RopeScaling::Kind::longrope}};
 #define INGRAIN_MIXER_WORD(name, Type) {#name, MixerKind::name},
 constexpr std::pair<const char*, MixerKind> kMixers[] = {INGRAIN_MIXERS(INGRAIN_MIXER_WORD)};
 #undef INGRAIN_MIXER_WORD
@@ -34,9 +35,11 @@ void layer_fields(Layer& l, const LayerSpec& usual, Visit& visit) {
   visit("rope_theta", l.rope_theta, usual.rope_theta, Written::always);
   visit("partial_rotary_factor", l.rotated_share, usual.rotated_share, Written::unusual);
   visit("rope_scaling", l.rope_scaling, usual.rope_scaling, Written::always);
+  visit("query_growth", l.query_growth, usual.query_growth, Written::unusual);
   visit("attention_scale", l.attention_scale, usual.attention_scale, Written::unusual);
   visit("attention_softcap", l.attention_softcap, usual.attention_softcap, Written::unusual);
   visit("attention_sink", l.sink, usual.sink, Written::unusual);
+  visit("attention_sink_logit", l.sink_logit, usual.sink_logit, Written::unusual);
   visit("qk_norm", l.qk_norm, usual.qk_norm, Written::always);
   visit("qk_norm_whole", l.qk_norm_whole, usual.qk_norm_whole, Written::unusual);
   visit("attention_bias", l.qkv_bias, usual.qkv_bias, Written::always);
@@ -106,6 +109,10 @@ class FieldReader {
   static void read(const Field& field, int64_t& out) { out = field.integer(); }
   static void read(const Field& field, double& out) { out = field.number(); }
   static void read(const Field& field, std::vector<int64_t>& out) { out = field.integers(); }
+  static void read(const Field& field, std::vector<double>& out) {
+    out.clear();
+    for (const Field& one : field.elements()) out.push_back(one.number());
+  }
   static void read(const Field& field, RopeScaling& out) { out = parse_scaling(field); }
   static void read(const Field& field, MixerKind& out) { read_word(field, out, kMixers); }
   static void read(const Field& field, Activation& out) { read_word(field, out, kActivations); }
@@ -148,6 +155,8 @@ RopeScaling parse_scaling(const Field& fields) {
   read("high_freq_factor", s.high_freq_factor);
   read("beta_fast", s.beta_fast);
   read("beta_slow", s.beta_slow);
+  read("short_factor", s.short_factor);
+  read("long_factor", s.long_factor);
   if (fields.find("attention_factor")) read("attention_factor", s.attention_factor.emplace());
   fields.finish();
   return s;
@@ -177,7 +186,7 @@ struct FieldWriter {
   static json to(MixerKind value) { return word(value, kMixers); }
   static json to(Activation value) { return word(value, kActivations); }
   static json to(const RopeScaling& s) {
-    if (s.kind == RopeScaling::Kind::none) return nullptr;
+    if (s == RopeScaling{}) return nullptr;
     json out{{"rope_type", word(s.kind, kScalings)}, {"factor", s.factor}};
     if (s.kind != RopeScaling::Kind::linear) out["original_max_position_embeddings"] = s.original_max_position;
     if (s.kind == RopeScaling::Kind::llama3) {
@@ -187,8 +196,13 @@ struct FieldWriter {
     if (s.kind == RopeScaling::Kind::yarn) {
       out["beta_fast"] = s.beta_fast;
       out["beta_slow"] = s.beta_slow;
-      if (s.attention_factor) out["attention_factor"] = *s.attention_factor;
     }
+    if (s.kind == RopeScaling::Kind::longrope) {
+      out["short_factor"] = s.short_factor;
+      out["long_factor"] = s.long_factor;
+    }
+    if (s.attention_factor && (s.kind == RopeScaling::Kind::yarn || s.kind == RopeScaling::Kind::longrope))
+      out["attention_factor"] = *s.attention_factor;
     return out;
   }
 };

@@ -36,6 +36,7 @@ constexpr Size kVector = nullptr;
 
 bool always(C, int64_t) { return true; }
 bool untied(C c, int64_t) { return !c.tie_embeddings; }
+bool pre_norm(C c, int64_t layer) { return c.layer(layer).pre_norm; }
 bool post_norm(C c, int64_t layer) { return c.layer(layer).post_norm; }
 bool suffix(C c, int64_t layer) { return layer >= c.prefix_len(); }
 bool fast_post_norm(C c, int64_t layer) { return suffix(c, layer) && c.fast_post_norm; }
@@ -62,7 +63,7 @@ constexpr Parameter kBeforeMixer[] = {
      Kind::norm,
      Step::mixer,
      kAsItIs,
-     always,
+     pre_norm,
      kVector,
      {{{"input_layernorm.weight", "attn_norm.weight", "seq_norm.weight", D}}}},
 };
@@ -76,7 +77,7 @@ constexpr Parameter kAfterMixer[] = {
      kAsItIs,
      post_norm,
      kVector,
-     {{{"self_attn_post_norm.weight", "", "seq_post_norm.weight", D}}}},
+     {{{"self_attn_post_norm.weight", "post_attention_norm.weight", "seq_post_norm.weight", D}}}},
 
     {"fast_norm",
      block<&B::fast_norm_D>,
@@ -117,7 +118,7 @@ constexpr Parameter kAfterMixer[] = {
      Kind::norm,
      Step::mlp,
      kAsItIs,
-     always,
+     pre_norm,
      kVector,
      {{{"post_attention_layernorm.weight", "ffn_norm.weight", "ffn_norm.weight", D}}}},
     {"mlp.w13",
@@ -144,7 +145,7 @@ constexpr Parameter kAfterMixer[] = {
      kAsItIs,
      post_norm,
      kVector,
-     {{{"mlp_post_norm.weight", "", "ffn_post_norm.weight", D}}}},
+     {{{"mlp_post_norm.weight", "post_ffw_norm.weight", "ffn_post_norm.weight", D}}}},
 
     {"inner_rate",
      whole<&W::inner_rate_S>,

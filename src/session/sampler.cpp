@@ -75,9 +75,11 @@ void validate(const SamplingOptions& o) {
   check(std::isfinite(o.presence_penalty), "presence_penalty", o.presence_penalty, "a finite number");
   check(std::isfinite(o.frequency_penalty), "frequency_penalty", o.frequency_penalty, "a finite number");
   check(o.penalty_window >= 0, "penalty_window", static_cast<double>(o.penalty_window), "0 or more");
-  for (const auto& [id, bias] : o.logit_bias)
-    check(id >= 0 && !std::isnan(bias) && bias < INFINITY, "logit_bias", bias,
-          "a finite number or -infinity, for an id of 0 or more");
+  for (const auto& [id, bias] : o.logit_bias) {
+    if (id < 0) fail_option("logit_bias", "names token {}; ids are 0 or more", id);
+    if (std::isnan(bias) || bias == INFINITY)
+      fail_option("logit_bias", "gives token {} {}; it must be a finite number, or -infinity", id, bias);
+  }
 }
 
 void validate(const SamplingOptions& o, int64_t vocabulary) {

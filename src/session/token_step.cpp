@@ -197,16 +197,16 @@ void TokenStep::step() {
   const ModelConfig& c = config_;
   const Weights& w = weights_;
   const Tensor position_B = input_5B_.select(0, 1);
-  const auto rope = rope_table_at(c, position_B, frequency_R_, master_type(w.type()));
+  const auto rope = rope_at(c, position_B, frequency_R_, master_type(w.type()));
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const Ring& ring = ring_L_[static_cast<size_t>(block)];
     const auto only = [](const Tensor& x_PBTHd) { return x_PBTHd.select(2, 0).select(0, 0); };
     ops::ring_store(only(now.k_PBTGd), only(now.v_PBTGd), ring.k_BCGd, ring.v_BCGd, position_B);
     const int64_t keys = keys_of_window(c.layer(block));
     ops::RingSink sink;
-    if (now.sink_PBTH.defined()) sink = {only(now.sink_PBTH), now.sink_v_Gd, keys};
+    if (now.sink_PBTH.defined()) sink = {only(now.sink_PBTH), now.sink_v_Gd, now.sink_always ? 0 : keys};
     const Tensor o_BHd = ops::ring_attention(only(now.q_PBTHd), ring.k_BCGd, ring.v_BCGd, position_B,
-                                             std::min(keys, ring.slots()), attention_scale(c), sink);
+                                             std::min(keys, ring.slots()), attention_scale(c, block), sink);
     return o_BHd.unsqueeze(1).unsqueeze(0);
   };
   const auto recur = [&](int64_t block, const auto& run) {

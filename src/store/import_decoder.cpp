@@ -77,7 +77,9 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
     if (on_progress) on_progress(done);
     return read;
   });
-  save_model(folder, source.config(), weights, type);
+  // A norm that was changed is none that a half precision was made for.
+  const auto norms = source.changes_norms() ? std::optional(at::kFloat) : std::nullopt;
+  save_model(folder, source.config(), weights, type, norms);
 }
 
 }  // namespace ingrain

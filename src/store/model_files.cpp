@@ -42,11 +42,14 @@ Network load_model(const fs::path& path, at::ScalarType compute, at::Device devi
   return model;
 }
 
-void save_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store) {
+void save_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store,
+                std::optional<at::ScalarType> norms) {
   fs::create_directories(folder);
   TensorWriter writer;
-  visit_stored(config, weights,
-               [&](const StoredPart& part, const Tensor& rows) { writer.add(part.name, rows.to(store)); });
+  visit_stored(config, weights, [&](const StoredPart& part, const Tensor& rows) {
+    const bool norm = part.name.ends_with("norm.weight");
+    writer.add(part.name, rows.to(norm ? norms.value_or(store) : store));
+  });
   writer.metadata("format", "ingrain");
   writer.write(folder / "model.safetensors");
   write_file(folder / "config.json", to_json(config).dump(2) + "\n");

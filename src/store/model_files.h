@@ -14,9 +14,10 @@ namespace ingrain {
 /// or holds a NaN or infinity.
 Network load_model(const std::filesystem::path& path, at::ScalarType compute, at::Device device = at::kCPU);
 
-/// Writes config.json and model.safetensors (each whole or not at all); `store` is the type of all tensors in the file.
+/// Writes config.json and model.safetensors (each whole or not at all); `store` is the type of all tensors in the file,
+/// but of norms where theirs is given.
 void save_model(const std::filesystem::path& folder, const ModelConfig& config, const Weights& weights,
-                at::ScalarType store);
+                at::ScalarType store, std::optional<at::ScalarType> norms = {});
 
 /// Calls `visit` for every tensor that model.safetensors holds of `weights`, in visit order: its names, and its rows of
 /// the parameter that it is a part of (a view).

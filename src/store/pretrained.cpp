@@ -5,6 +5,7 @@
 #include "base/checksum.h"
 #include "formats/gguf_quants.h"
 #include "families/families.h"
+#include "store/foreign_layout.h"
 #include "store/model_files.h"
 #include "store/tensor_io.h"
 
@@ -20,29 +21,65 @@ namespace fs = std::filesystem;
 
 constexpr const char *kOurEmbedding = "model.embed_tokens.weight", *kOurHead = "lm_head.weight";
 
-/// Tensors have the same names as ours, perhaps without "model." (a base model saved by itself), and a shared matrix
+/// The model's parts by our names.
+class ForeignParts {
+ public:
+  void find(const ModelConfig& config, const families::TensorLayout& layout, FileKind kind) {
+    for (ForeignPart& part : foreign_parts(config, layout, kind)) {
+      const std::string name = part.part.name;
+      of_name_.emplace(name, std::move(part));
+    }
+  }
+  const ForeignPart* of(const std::string& name) const {
+    const auto known = of_name_.find(name);
+    return known == of_name_.end() ? nullptr : &known->second;
+  }
+  const std::map<std::string, ForeignPart>& all() const { return of_name_; }
+
+ private:
+  std::map<std::string, ForeignPart> of_name_;
+};
+
+/// Tensors have the same names as ours but for the family's own, perhaps without "model." (a base model saved by itself)
+/// or with "language_model" before or behind it (the part for text of a model for text and images), and a shared matrix
 /// may lie under one of its two names.
 class HuggingFaceSource : public DecoderSource {
  public:
   explicit HuggingFaceSource(const fs::path& folder) : stored_(folder) {
-    config_ = families::read_hugging_face(folder);
-    bare_ =
-        !stored_.contains(kOurEmbedding) && stored_.contains(std::string_view(kOurEmbedding).substr(kPrefix.size()));
+    auto [config, layout] = families::read_hugging_face(folder);
+    config_ = std::move(config);
+    layout_ = std::move(layout);
+    for (const char* prefix : {"model.", "", "language_model.model.", "model.language_model."}) {
+      if (!stored_.contains(prefix + std::string(kOurEmbedding).substr(kPrefix.size()))) continue;
+      prefix_ = prefix;
+      break;
+    }
+    if (!stored_.contains(kOurHead) && stored_.contains(kHeadOfText)) head_ = kHeadOfText;
     settle_head();
+    parts_.find(config_, layout_, FileKind::hugging_face);
   }
 
-  Tensor read(const std::string& name) const override { return read_tensor(stored_, stored_name(name)); }
+  Tensor read(const std::string& name) const override {
+    const ForeignPart* part = parts_.of(name);
+    if (!part) return read_tensor(stored_, stored_name(name));
+    Tensor whole = read_tensor(stored_, stored_name(part->name));
+    if (part->of_whole_parameter) {
+      require(whole.dim() > 0 && whole.size(0) == shape_of(*part->parameter, config_)[0],
+              "{}: tensor '{}' has shape [{}]; {} rows are needed", stored_.path().string(), stored_name(part->name),
+              fmt::join(whole.sizes(), ", "), shape_of(*part->parameter, config_)[0]);
+      whole = whole.narrow(0, part->part.first_row, part->part.rows).clone();
+    }
+    return from_foreign(config_, layout_, *part, whole);
+  }
 
   at::ScalarType type() const override {
     std::optional<at::ScalarType> common;
     bool several = false;
-    for_each_parameter(config_, [&](const Parameter& parameter, int64_t layer) {
-      for (const StoredPart& part : stored_parts(parameter, config_, layer)) {
-        const at::ScalarType type = scalar_type(stored_.at(stored_name(part.name)).entry->dtype, part.name);
-        several = several || common.value_or(type) != type;
-        common = type;
-      }
-    });
+    for (const auto& [name, part] : parts_.all()) {
+      const at::ScalarType type = scalar_type(stored_.at(stored_name(part.name)).entry->dtype, name);
+      several = several || common.value_or(type) != type;
+      common = type;
+    }
     return several ? at::kFloat : common.value_or(at::kFloat);
   }
 
@@ -51,14 +88,16 @@ class HuggingFaceSource : public DecoderSource {
  private:
   static constexpr std::string_view kPrefix = "model.";
 
-  std::string stored_name(const std::string& ours) const {
-    if (ours == kOurEmbedding && only_head_) return kOurHead;
-    return bare_ && ours.starts_with(kPrefix) ? ours.substr(kPrefix.size()) : ours;
+  static constexpr const char* kHeadOfText = "language_model.lm_head.weight";
+
+  std::string stored_name(const std::string& name) const {
+    if (name == kOurHead || (name == kOurEmbedding && only_head_)) return head_;
+    return name.starts_with(kPrefix) ? prefix_ + name.substr(kPrefix.size()) : name;
   }
 
   void settle_head() {
     const std::string embedding = stored_name(kOurEmbedding);
-    const bool has_head = stored_.contains(kOurHead), has_embedding = stored_.contains(embedding);
+    const bool has_head = stored_.contains(head_), has_embedding = stored_.contains(embedding);
     if (!config_.tie_embeddings) {
       require(has_head || !has_embedding,
               "{}: has no tensor '{}', and 'tie_word_embeddings' in its config.json is false: a model without a head "
@@ -66,7 +105,7 @@ class HuggingFaceSource : public DecoderSource {
               stored_.path().string(), kOurHead);
     } else if (has_head && !has_embedding) {
       only_head_ = true;
-    } else if (has_head && !same_tensor(embedding, kOurHead)) {
+    } else if (has_head && !same_tensor(embedding, head_)) {
       config_.tie_embeddings = false;
       notes_.push_back(fmt::format("'tie_word_embeddings' is true, but {} holds a '{}' of its own, which is used",
                                    stored_.path().string(), kOurHead));
@@ -79,32 +118,43 @@ class HuggingFaceSource : public DecoderSource {
   }
 
   formats::SafetensorsFolder stored_;
-  bool bare_ = false, only_head_ = false;
+  ForeignParts parts_;
+  std::string prefix_ = "model.", head_ = kOurHead;
+  bool only_head_ = false;
 };
 
 class GgufSource : public DecoderSource {
  public:
   explicit GgufSource(const fs::path& path) : file_(path) {
-    config_ = families::read_gguf(file_);
-    for_each_parameter(config_, [&](const Parameter& parameter, int64_t layer) {
-      for (const StoredPart& part : stored_parts(parameter, config_, layer)) names_[part.name] = part.gguf;
-    });
+    auto [config, layout] = families::read_gguf(file_);
+    config_ = std::move(config);
+    layout_ = std::move(layout);
+    parts_.find(config_, layout_, FileKind::gguf);
   }
 
   Tensor read(const std::string& name) const override {
-    const auto known = names_.find(name);
-    require(known != names_.end() && !known->second.empty(), "tensor '{}' has no name in GGUF files", name);
-    const formats::GgufTensor& tensor = file_.tensor(known->second);
-    const std::vector<int64_t> shape(tensor.shape.begin(), tensor.shape.end());
+    const ForeignPart* part = parts_.of(name);
+    require(part && !part->name.empty(), "tensor '{}' has no name in GGUF files", name);
+    const formats::GgufTensor& tensor = file_.tensor(part->name);
+    std::vector<int64_t> shape(tensor.shape.begin(), tensor.shape.end());
+    size_t before = 0;
+    if (part->of_whole_parameter) {
+      require(shape.size() == 2 && shape[0] == shape_of(*part->parameter, config_)[0],
+              "{}: tensor '{}' does not have {} rows", file_.name(), part->name,
+              shape_of(*part->parameter, config_)[0]);
+      before = static_cast<size_t>(part->part.first_row);
+      shape[0] = part->part.rows;
+    }
     const Tensor out = at::empty(shape, at::kFloat);
     float* values = out.data_ptr<float>();
     const auto row = static_cast<size_t>(tensor.row_length());
     constexpr int64_t kRows = 64;  // for one thread at least
-    at::parallel_for(0, static_cast<int64_t>(tensor.rows()), kRows, [&](int64_t begin, int64_t end) {
+    const int64_t rows = part->of_whole_parameter ? part->part.rows : static_cast<int64_t>(tensor.rows());
+    at::parallel_for(0, rows, kRows, [&](int64_t begin, int64_t end) {
       const auto first = static_cast<size_t>(begin), count = static_cast<size_t>(end - begin);
-      formats::dequantize_rows(tensor, first, count, {values + first * row, count * row});
+      formats::dequantize_rows(tensor, before + first, count, {values + first * row, count * row});
     });
-    return out;
+    return from_foreign(config_, layout_, *part, out);
   }
 
   at::ScalarType type() const override { return at::kFloat; }
@@ -120,7 +170,7 @@ class GgufSource : public DecoderSource {
 
  private:
   formats::Gguf file_;
-  std::map<std::string, std::string> names_;  // ours -> GGUF's
+  ForeignParts parts_;
 };
 
 bool has_hugging_face_config(const fs::path& folder) {

@@ -1,6 +1,7 @@
 // Models of other programs: a Hugging Face folder or a GGUF file, read where it lies.
 #pragma once
 
+#include "families/layout.h"
 #include "model/config.h"
 #include "ops/dual.h"
 
@@ -17,6 +18,8 @@ class DecoderSource {
   virtual ~DecoderSource() = default;
 
   const ModelConfig& config() const { return config_; }
+  /// Whether norms are other numbers than the files', which the files' type may not hold.
+  bool changes_norms() const { return layout_.changes_norms(); }
   /// A tensor by its name in our model.safetensors, in the file's type (fp32 if that is quantized).
   /// Error naming the file and the tensor if it is missing.
   virtual Tensor read(const std::string& name) const = 0;
@@ -29,6 +32,7 @@ class DecoderSource {
 
  protected:
   ModelConfig config_;
+  families::TensorLayout layout_;
   std::vector<std::string> notes_;
 };
 

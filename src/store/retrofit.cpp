@@ -5,6 +5,7 @@
 #include "model/block.h"
 #include "model/mixers/attention/attention.h"
 #include "model/rope.h"
+#include "ops/embedding/embedding.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 
@@ -17,11 +18,11 @@ namespace {
 
 /// A layer's sink: its score with a query q is q R(-distance) k / sqrt(d), with the key k of bos at position 0, which
 /// depends on nothing else. q = x wq, before its rotation: the score is a product with x.
-void set_sink(const ModelConfig& c, AttentionWeights& w, const ops::Heads& bos, double amplitude) {
+void set_sink(const ModelConfig& c, int64_t layer, AttentionWeights& w, const ops::Heads& bos, double amplitude) {
   const int64_t H = c.num_heads, G = c.num_kv_heads, d = c.head_dim;
   const Tensor k_Hd = bos.k_PBTGd.view({G, d}).repeat_interleave(H / G, 0);
   const Tensor wq_HdD = w.wqkv_CD.narrow(0, 0, H * d).view({H, d, c.hidden_size});
-  w.sink_HD = k_Hd.unsqueeze(1).bmm(wq_HdD).squeeze(1) * (attention_scale(c) * amplitude);
+  w.sink_HD = k_Hd.unsqueeze(1).bmm(wq_HdD).squeeze(1) * (attention_scale(c, layer) * amplitude);
   w.sink_v_C = bos.v_PBTGd.flatten().clone();
 }
 
@@ -29,14 +30,14 @@ void set_sink(const ModelConfig& c, AttentionWeights& w, const ops::Heads& bos, 
 void set_sinks(const Network& base, const ModelConfig& c, Weights& out) {
   if (!std::any_of(c.layers.begin(), c.layers.end(), [](const LayerSpec& l) { return l.sink; }) && !c.sink) return;
   const at::NoGradGuard no_grad;
-  Tensor h_PBTD = out.embedding_VD.narrow(0, c.bos_id, 1).view({1, 1, 1, -1});
+  Tensor h_PBTD = ops::embedding(out.embedding_VD, at::full({1, 1}, c.bos_id, at::kLong), c.embedding_scale).unsqueeze(0);
   for (int64_t i = 0; i < c.num_layers; ++i) {
     BlockWeights& block = out.blocks[static_cast<size_t>(i)];
     const Tensor back = at::full({1}, c.layer(i).sink ? -(c.layer(i).window - 1) : 0, at::kLong);
-    const ops::RopeTable rope = rope_table_at(c, back, rope_frequencies(c), at::kFloat);
+    const Rope rope = rope_at(c, back, rope_frequencies(c), at::kFloat);
     const auto attend = [&](int64_t, const ops::Heads& bos) {
-      const double amplitude = std::hypot(rope.cos_TR[0][0].item<double>(), rope.sin_TR[0][0].item<double>());
-      if (c.layer(i).sink) set_sink(c, block.attention, bos, c.layer(i).rotated ? amplitude : 1);
+      const double amplitude = c.layer(i).rotated ? rope_amplitude(c.layer(i).rope_scaling) : 1;
+      if (c.layer(i).sink) set_sink(c, i, block.attention, bos, amplitude);
       return bos.v_PBTGd.repeat_interleave(c.num_heads / c.num_kv_heads, 3);  // it sees itself alone
     };
     const Carry alone{attend, [](int64_t, const auto& run) {
@@ -49,9 +50,31 @@ void set_sinks(const Network& base, const ModelConfig& c, Weights& out) {
 
 }  // namespace
 
+namespace {
+
+/// Those that see furthest: a model with sliding layers keeps them as it was trained. Of these all but `keep_full`,
+/// which lie evenly between the first and the last.
+std::vector<bool> layers_to_window(const ModelConfig& base, const RetrofitOptions& o) {
+  std::vector<int64_t> widest;
+  for (int64_t i = 0; i < base.num_layers; ++i)
+    if (base.layer(i).mixer == MixerKind::attention && base.layer(i).window == base.widest_window()) widest.push_back(i);
+  const auto count = static_cast<int64_t>(widest.size());
+  if (o.keep_full < 0 || o.keep_full > count)
+    fail_option("keep_full", "is {}; the model has {} layers that see as far", o.keep_full, count);
+  std::vector<bool> out(static_cast<size_t>(base.num_layers), false);
+  for (const int64_t i : widest) out[static_cast<size_t>(i)] = true;
+  for (int64_t k = 0; k < o.keep_full; ++k)
+    out[static_cast<size_t>(widest[static_cast<size_t>((2 * k + 1) * count / (2 * o.keep_full))])] = false;
+  return out;
+}
+
+}  // namespace
+
 bool can_keep_sink(const ModelConfig& base, int64_t layer) {
   const LayerSpec& l = base.layer(layer);
-  return l.mixer == MixerKind::attention && !l.qk_norm && !l.qkv_bias && base.bos_id >= 0;
+  const bool turns_whole = !l.rotated || l.rotated_share == 1 || rope_amplitude(l.rope_scaling) == 1;
+  return l.mixer == MixerKind::attention && !l.qk_norm && !l.qkv_bias && !l.sink_logit && l.query_growth == 0 &&
+         turns_whole && base.bos_id >= 0;
 }
 
 ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, std::string_view where) {
@@ -76,7 +99,9 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
     fail_option("window", "is {}; {} was made for a window of {}", o.window, where, base.widest_window());
   if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr))
     fail_option("inner_lr", "is {}; it must be positive", o.inner_lr);
+  const std::vector<bool> windowed = layers_to_window(base, o);
   c.each_layer([&](LayerSpec& layer, int64_t i) {
+    if (!windowed[static_cast<size_t>(i)]) return;
     layer.sink = layer.sink || (o.sink && o.window >= 2 && o.window < layer.window && can_keep_sink(base, i));
     layer.window = std::min(layer.window, o.window);
   });
@@ -98,7 +123,7 @@ Weights retrofit_weights(const Network& base, const ModelConfig& c, const Retrof
     Tensor w13_FD;
     if (o.start == FastStart::copied) {
       w13_FD = block.mlp.w13_FD.view({2, c.mlp_size, D}).narrow(1, 0, F).reshape({2 * F, D}).clone();
-      block.fast_norm_D = block.mlp_norm_D.clone();
+      block.fast_norm_D = block.mlp_norm_D.defined() ? block.mlp_norm_D.clone() : at::ones({D});
     } else {
       w13_FD = at::empty({2 * F, D}).normal_(0, 1 / std::sqrt(static_cast<double>(D)), generator);
       block.fast_norm_D = at::ones({D});

@@ -14,7 +14,8 @@ enum class FastStart {
 };
 
 struct RetrofitOptions {
-  int64_t window = 1024;            // tokens of sliding-window attention, in layers that see more
+  int64_t window = 1024;            // tokens of sliding-window attention, in the layers that see furthest
+  int64_t keep_full = 0;            // but not in so many of these, evenly among them
   int64_t chunk = 256;              // tokens per inner step
   std::optional<int64_t> suffix;    // blocks that get a fast MLP, the last ones; default: a quarter of them
   std::optional<int64_t> fast_mlp;  // width of the fast MLPs; default: a third of the ordinary ones'

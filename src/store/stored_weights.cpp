@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/checksum.h"
 #include "store/model_files.h"
+#include "store/no_model.h"
 #include "store/tensor_io.h"
 
 #include <set>
@@ -31,9 +32,7 @@ StoredWeights::StoredWeights(const fs::path& path) : decoder_(open_decoder(path)
     fingerprint_ = decoder_->fingerprint();
     return;
   }
-  require(fs::is_directory(path),
-          "{}: no such model; a model is a folder with config.json and model.safetensors, or a .gguf file",
-          path.string());
+  if (!fs::exists(path / "config.json")) fail_no_model(path);
   config_ = load_config(path / "config.json");
   const bool adapter = fs::exists(path / kAdapter);
   if (adapter) open_base(path);

@@ -14,8 +14,30 @@ constexpr std::pair<DType, at::ScalarType> kTypes[] = {
     {DType::I64, at::kLong},   {DType::I32, at::kInt},   {DType::I16, at::kShort}, {DType::I8, at::kChar},
     {DType::U8, at::kByte},    {DType::BOOL, at::kBool}, {DType::U16, at::kUInt16}};
 
-/// A sum is finite where all its parts are, and reads them once.
-bool is_finite(const Tensor& x) { return at::isfinite(x.sum(at::kDouble)).item<bool>(); }
+/// Whether no number of a format has all bits of its exponent set, as NaN and the infinities have.
+template <class Bits>
+bool all_finite(const Bits* x, int64_t n, Bits exponent) {
+  constexpr int64_t kBlock = 64;  // of a length that the compiler knows, so that it makes vectors of it
+  const auto bad = [exponent](Bits bits) { return static_cast<Bits>((bits & exponent) == exponent); };
+  Bits found = 0;
+  int64_t i = 0;
+  for (; i + kBlock <= n && !found; i += kBlock)
+    for (int64_t j = 0; j < kBlock; ++j) found |= bad(x[i + j]);
+  for (; i < n; ++i) found |= bad(x[i]);
+  return !found;
+}
+
+bool is_finite(const Tensor& x) {
+  if (x.is_cpu() && x.is_contiguous()) switch (x.scalar_type()) {
+      case at::kFloat:
+        return all_finite<uint32_t>(static_cast<const uint32_t*>(x.const_data_ptr()), x.numel(), 0x7f800000);
+      case at::kBFloat16:
+        return all_finite<uint16_t>(static_cast<const uint16_t*>(x.const_data_ptr()), x.numel(), 0x7f80);
+      case at::kHalf: return all_finite<uint16_t>(static_cast<const uint16_t*>(x.const_data_ptr()), x.numel(), 0x7c00);
+      default: break;
+    }
+  return at::isfinite(x).all().item<bool>();
+}
 
 }  // namespace
 
@@ -40,6 +62,14 @@ DType stored_type(at::ScalarType type, std::string_view name) {
 const Tensor& require_finite(const Tensor& tensor, const std::filesystem::path& file, std::string_view name) {
   require(is_finite(tensor), "{}: tensor '{}' holds a NaN or an infinity; the file is damaged", file.string(), name);
   return tensor;
+}
+
+Tensor view_tensor(const formats::SafetensorsFile& file, std::string_view name) {
+  const formats::TensorEntry& entry = file.at(name);
+  const at::ScalarType type = scalar_type(entry.dtype, name);
+  const std::span<const uint8_t> bytes = file.bytes(name);
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % c10::elementSize(type) != 0) return to_tensor(entry, bytes, name);
+  return at::from_blob(const_cast<uint8_t*>(bytes.data()), entry.shape, at::TensorOptions().dtype(type));
 }
 
 Tensor read_tensor(const formats::SafetensorsFile& file, std::string_view name) {

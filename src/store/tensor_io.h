@@ -19,6 +19,9 @@ formats::DType stored_type(at::ScalarType type, std::string_view name);
 Tensor to_tensor(const formats::TensorEntry& entry, std::span<const uint8_t> bytes, std::string_view name);
 Tensor read_tensor(const formats::SafetensorsFile& file, std::string_view name);
 Tensor read_tensor(const formats::SafetensorsFolder& folder, std::string_view name);
+/// The bytes where the file is mapped; a copy where they are not aligned to their type. READ ONLY, valid as long as
+/// `file`.
+Tensor view_tensor(const formats::SafetensorsFile& file, std::string_view name);
 
 /// Error naming file and tensor if `tensor` holds a NaN or an infinity. Returns it.
 const Tensor& require_finite(const Tensor& tensor, const std::filesystem::path& file, std::string_view name);

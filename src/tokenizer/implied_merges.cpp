@@ -42,7 +42,9 @@ std::vector<Merge> implied_merges(const TokenizerSpec& spec, const Vocabulary& v
   const std::vector<uint32_t> ranks = scored ? ranks_of_scores(spec.scores) : std::vector<uint32_t>();
   std::vector<Merge> out;
   std::sort(words.begin(), words.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  for (const auto& [surface, id] : words) {
+  for (const auto& word : words) {
+    const std::string_view surface = word.first;
+    const int32_t id = word.second;
     index.visit(surface, [&](size_t length, int32_t left) {
       if (length == surface.size()) return;
       const auto right = vocabulary.find_piece(surface.substr(length));

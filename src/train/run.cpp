@@ -29,7 +29,8 @@ void make_writable(const fs::path& folder, const char* setting) {
 void check_model_place(const fs::path& folder) {
   if (fs::exists(folder)) {
     require(fs::is_directory(folder), "{}: is no folder; choose another checkpoint.model", folder.string());
-    return require_writable(folder / "model.safetensors");
+    for (const char* file : {"model.safetensors", "config.json", "tokenizer.json"}) require_writable(folder / file);
+    return;
   }
   const UnfinishedFolder probe(folder);
 }

@@ -1,6 +1,7 @@
 #include "train/run_log.h"
 
 #include "base/error.h"
+#include "base/open_files.h"
 
 #include <cmath>
 #include <cerrno>
@@ -22,9 +23,11 @@ RunLog::RunLog(const std::filesystem::path& path, uint64_t keep_bytes) : path_(p
   const auto size = std::filesystem::file_size(path, error);
   bytes_ = error ? 0 : std::min<uint64_t>(size, keep_bytes);
   if (!error) std::filesystem::resize_file(path, bytes_, error);
-  file_.reset(std::fopen(path.c_str(), "ab"));
-  require(file_ != nullptr, "{}: cannot write the log: {}; set log.file to a place that can be written", path.string(),
-          std::strerror(errno));
+  try {
+    file_.reset(::fdopen(open_to_append(path), "ab"));
+  } catch (const Error& e) {
+    fail("{}; set log.file to a place for the log that can be written", e.what());
+  }
 }
 
 void RunLog::write(const json& line) {

@@ -1,6 +1,7 @@
 #include "ttt/block_stack.h"
 
 #include "model/mixers/attention/attention.h"
+#include "ops/embedding/embedding.h"
 
 namespace ingrain::ttt {
 
@@ -37,11 +38,12 @@ std::vector<GradientSums::Entry> BlockStack::entries_of(int64_t stage) const {
   return out;
 }
 
-Tensor BlockStack::forward(const Tensor& tokens_BT, const ops::RopeTable& rope, const Tap& tap) {
+Tensor BlockStack::forward(const Tensor& tokens_BT, const Rope& rope, const Tap& tap) {
   tokens_BT_ = tokens_BT;
   rope_ = rope;
   kept_.clear();
-  Tensor h_PBTD = at::embedding(gradients_.leaves().embedding_VD.detach(), tokens_BT).unsqueeze(0);
+  Tensor h_PBTD =
+      ops::embedding(gradients_.leaves().embedding_VD.detach(), tokens_BT, c_.embedding_scale).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBTD);
   for (int64_t i = 0; i < stages(); ++i) {
     Stage& stage = kept_.emplace_back();
@@ -72,7 +74,9 @@ void BlockStack::backward(const Tensor& g_BTD) {
   }
   if (embedding_sum.defined()) {
     const Tensor g_ND = ops::primal(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());
-    embedding_sum.index_add_(0, tokens_BT_.flatten(), g_ND);
+    const double scale =
+        c_.embedding_scale == 1 ? 1 : ops::rounded_to(gradients_.leaves().type(), c_.embedding_scale);
+    embedding_sum.index_add_(0, tokens_BT_.flatten(), g_ND, scale);
   }
   kept_.clear();
 }

@@ -17,7 +17,7 @@ class BlockStack {
              Recompute recompute);
 
   /// tokens: [B, T]. Returns [B, T, D].
-  Tensor forward(const Tensor& tokens_BT, const ops::RopeTable& rope, const Tap& tap = {});
+  Tensor forward(const Tensor& tokens_BT, const Rope& rope, const Tap& tap = {});
 
   /// g: the cotangent of forward()'s result. Adds the parameters' gradients to their sums. Frees what was kept.
   void backward(const Tensor& g_BTD);
@@ -37,7 +37,7 @@ class BlockStack {
   Recompute recompute_;
   int64_t lowest_ = 0;  // stage with a trained parameter
   Tensor tokens_BT_;
-  ops::RopeTable rope_;
+  Rope rope_;
   std::vector<Stage> kept_;
 };
 

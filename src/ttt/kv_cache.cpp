@@ -12,6 +12,9 @@ constexpr int64_t kMore = 256;
 
 }  // namespace
 
+KvCache::KvCache(Tensor k_BnGd, Tensor v_BnGd)
+    : k_BCGd_(std::move(k_BnGd)), v_BCGd_(std::move(v_BnGd)), end_(k_BCGd_.size(1)) {}
+
 void KvCache::append(const Tensor& k_BnGd, const Tensor& v_BnGd) {
   const int64_t n = k_BnGd.size(1), length = end_ - begin_;
   if (k_BCGd_.defined() && end_ + n > k_BCGd_.size(1) && begin_ >= length && length + n <= k_BCGd_.size(1)) {
@@ -70,12 +73,9 @@ KvCache KvCache::clone() const {
 }
 
 KvCache KvCache::map(const std::function<Tensor(const Tensor& x)>& of) const {
-  KvCache out;
-  if (length() == 0) return out;
-  out.k_BCGd_ = of(k_BCGd_.narrow(1, begin_, length()));
-  out.v_BCGd_ = of(v_BCGd_.narrow(1, begin_, length()));
-  out.end_ = length();
-  return out;
+  if (length() == 0) return {};
+  Tensor k_BnGd = of(k_BCGd_.narrow(1, begin_, length()));
+  return {std::move(k_BnGd), of(v_BCGd_.narrow(1, begin_, length()))};
 }
 
 }  // namespace ingrain::ttt

@@ -11,6 +11,9 @@ namespace ingrain::ttt {
 /// the buffer has room for twice what is kept, and moves its content to the front when it is full.
 class KvCache {
  public:
+  KvCache() = default;
+  /// Of keys and values [B, n, G, d], where they are and without room for more.
+  KvCache(Tensor k_BnGd, Tensor v_BnGd);
   /// k, v: [B, n, G, d].
   void append(const Tensor& k_BnGd, const Tensor& v_BnGd);
   /// Keeps the newest n positions.

@@ -49,8 +49,9 @@ void LayerState::load(const ModelConfig& c, const ReadCounts& read, at::ScalarTy
     const int64_t n = std::min(read.position - own, c.layer(layer_).window - 1) + own;
     if (n == 0) return;
     const std::vector<int64_t> shape{read.batch, n, c.num_kv_heads, c.head_dim};
-    const Tensor k = take("k", shape, compute);
-    return kv().append(k, take("v", shape, compute));
+    Tensor k = take("k", shape, compute);
+    state_ = KvCache(std::move(k), take("v", shape, compute));
+    return;
   }
   const auto take_state = [&](const std::string& prefix) {
     RecurrentState out;

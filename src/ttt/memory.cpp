@@ -43,11 +43,17 @@ Memory Memory::map(const std::function<Tensor(const Tensor& x)>& of) const {
 }
 
 Memory empty_memory(const Network& model, int64_t batch) {
+  std::vector<Mlp> W_S;
+  for (const Mlp& mlp : model.weights.fast_S)
+    W_S.push_back({mlp.w13_FD.detach().unsqueeze(0).repeat({batch, 1, 1}),
+                   mlp.w2_DF.detach().unsqueeze(0).repeat({batch, 1, 1})});
+  return unread_memory(model, std::move(W_S), batch);
+}
+
+Memory unread_memory(const Network& model, std::vector<Mlp> W_S, int64_t batch) {
   const ModelConfig& c = model.config;
   Memory m;
-  for (const Mlp& mlp : model.weights.fast_S)
-    m.W_S.push_back({mlp.w13_FD.detach().unsqueeze(0).repeat({batch, 1, 1}),
-                     mlp.w2_DF.detach().unsqueeze(0).repeat({batch, 1, 1})});
+  m.W_S = std::move(W_S);
   for (int64_t i = 0; i < c.num_layers; ++i) m.layer_L.emplace_back(c, i);
   if (c.suffix_len > 0) {
     const auto options = model.weights.embedding_VD.options();
@@ -74,7 +80,7 @@ void Memory::visit(const std::function<void(const std::string& name, const Tenso
 }
 
 ChunkInput suffix_input(const ModelConfig& c, const Memory& memory, bool whole, const Tensor& h_BTD,
-                        const ops::RopeTable& rope) {
+                        const Rope& rope) {
   ChunkInput in{h_BTD, {}, {}, rope};
   for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i) {
     const LayerState& layer = memory.layer_L[static_cast<size_t>(i)];

@@ -36,13 +36,16 @@ struct Memory {
   Memory map(const std::function<Tensor(const Tensor& x)>& of) const;
 };
 
-/// A memory that has read nothing, for B sequences.
+/// A memory that has read nothing, for the B sequences of these fast weights (or, where a model has none, for `batch`).
+Memory unread_memory(const Network& model, std::vector<Mlp> W_S, int64_t batch);
+
+/// The same with the fast weights that learning starts from.
 Memory empty_memory(const Network& model, int64_t batch = 1);
 
 /// What a pass over tokens of the unfinished chunk starts from: those that follow the memory's newest one, or (whole)
 /// all of the chunk. h, rope: as in ChunkInput. Its tensors are views, valid until more is read.
 ChunkInput suffix_input(const ModelConfig& config, const Memory& memory, bool whole, const Tensor& h_BTD,
-                        const ops::RopeTable& rope);
+                        const Rope& rope);
 
 /// What stands as target where the next token is not known yet.
 inline constexpr int64_t kUnknownTarget = -1;

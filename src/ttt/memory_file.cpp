@@ -6,11 +6,13 @@
 #include "formats/gguf.h"
 #include "store/tensor_io.h"
 #include "model/vocabulary.h"
+#include "ttt/page_place.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 namespace ingrain::ttt {
 namespace {
@@ -103,16 +105,20 @@ MemoryInfo parse_info(const formats::SafetensorsFile& file) {
 /// Takes a memory's parts out of a file, each checked against the shape that the configuration and the counts ask for.
 class Loader {
  public:
-  Loader(const formats::SafetensorsFile& file, const Network& model, const MemoryInfo& info)
-      : file_(file), model_(model), c_(model.config), info_(info) {}
+  Loader(const formats::SafetensorsFile& file, const Network& model, const MemoryInfo& info, Room room)
+      : file_(file), model_(model), c_(model.config), info_(info), room_(room) {}
 
   Memory load() {
     check_counts();
-    Memory m = empty_memory(model_, info_.batch);
+    if (model_.weights.device().is_cpu()) {
+      const auto [weights, others] = bytes_of_parts();
+      weights_.emplace(weights);
+      others_.emplace(others);
+    }
+    Memory m = unread_memory(model_, fast_weights(), info_.batch);
     m.position = info_.position;
     m.filled = info_.filled;
     m.steps = info_.steps;
-    load_fast_weights(m);
     load_layers(m);
     if (m.filled > 0) load_chunk(m);
     if (m.position > 0) m.x_BD = take("last", {info_.batch, c_.hidden_size}, model_.weights.type());
@@ -143,29 +149,41 @@ class Loader {
     require(entry.shape == shape, "{}: tensor '{}' has shape [{}]; [{}] belongs there", name(), tensor,
             fmt::join(entry.shape, ", "), fmt::join(shape, ", "));
     ++taken_;
-    const Tensor out = read_tensor(file_, tensor);
+    const Tensor out = view_tensor(file_, tensor);
     if (at::isFloatingType(type)) {
       require(at::isFloatingType(out.scalar_type()), "{}: tensor '{}' holds no floating-point numbers", name(), tensor);
       require_finite(out, file_.path(), tensor);
     } else {
       require(out.scalar_type() == type, "{}: tensor '{}' has the wrong type", name(), tensor);
     }
-    return out.to(model_.weights.device(), type);
+    if (weights_ && out.scalar_type() == type) return (is_fast(tensor) ? *weights_ : *others_).copy(out);
+    return out.to(model_.weights.device(), type, /*non_blocking=*/false, /*copy=*/true);
   }
 
-  void load_fast_weights(Memory& m) {
-    const bool difference = info_.form == MemoryForm::compact;
-    const auto load = [&](const std::string& tensor, const Tensor& W) {
-      const Tensor stored = take(tensor, W.sizes().vec(), W.scalar_type());
-      if (difference)
-        W.add_(stored);
-      else
-        W.copy_(stored);
+  static bool is_fast(std::string_view tensor) { return tensor.starts_with("fast."); }
+
+  /// Of the fast weights, which may outlive the rest, and of that.
+  std::pair<uint64_t, uint64_t> bytes_of_parts() const {
+    uint64_t weights = 0, others = 0;
+    for (const auto& [tensor, entry] : file_.tensors())
+      (is_fast(tensor) ? weights : others) += aligned(file_.bytes(tensor).size());
+    return {weights, others};
+  }
+
+  std::vector<Mlp> fast_weights() {
+    const auto load = [&](const std::string& tensor, const Tensor& start) {
+      std::vector<int64_t> shape = start.sizes().vec();
+      shape.insert(shape.begin(), info_.batch);
+      const Tensor stored = take(tensor, shape, start.scalar_type());
+      return info_.form == MemoryForm::compact ? start.detach() + stored : stored;
     };
-    for (size_t s = 0; s < m.W_S.size(); ++s) {
-      load(fmt::format("fast.{}.w13", s), m.W_S[s].w13_FD);
-      load(fmt::format("fast.{}.w2", s), m.W_S[s].w2_DF);
+    std::vector<Mlp> W_S;
+    for (size_t s = 0; s < model_.weights.fast_S.size(); ++s) {
+      const Mlp& start = model_.weights.fast_S[s];
+      Tensor w13_BFD = load(fmt::format("fast.{}.w13", s), start.w13_FD);
+      W_S.push_back({std::move(w13_BFD), load(fmt::format("fast.{}.w2", s), start.w2_DF)});
     }
+    return W_S;
   }
 
   void load_layers(Memory& m) {
@@ -178,8 +196,11 @@ class Loader {
   }
 
   void load_chunk(Memory& m) {
-    m.h_BbD.narrow(1, 0, m.filled)
-        .copy_(take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type()));
+    const Tensor h = take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type());
+    if (room_ == Room::none)
+      m.h_BbD = h;
+    else
+      m.h_BbD.narrow(1, 0, m.filled).copy_(h);
     const Tensor target = take("chunk.target", {info_.batch, m.filled}, at::kLong);
     const Tensor valid = take("chunk.valid", {info_.batch, m.filled}, at::kBool);
     // The last one's is not known yet; the step's loss would go where a negative one points.
@@ -195,6 +216,8 @@ class Loader {
   const Network& model_;
   const ModelConfig& c_;
   const MemoryInfo& info_;
+  const Room room_;
+  std::optional<PagePlace> weights_, others_;  // on a CPU, for what is of the file's type in RAM, too
   size_t taken_ = 0;
 };
 
@@ -242,7 +265,7 @@ std::string memory_checksum(const formats::SafetensorsFile& file) {
   return sum.value();
 }
 
-Memory load_memory(const fs::path& path, const Network& model) {
+Memory load_memory(const fs::path& path, const Network& model, Room room) {
   const at::NoGradGuard no_grad;
   require_no_model(path);
   const formats::SafetensorsFile file(path);
@@ -252,7 +275,7 @@ Memory load_memory(const fs::path& path, const Network& model) {
           info.model_fingerprint, model.fingerprint);
   require(memory_checksum(file) == field(file.metadata(), "checksum", path),
           "{}: the checksum does not match; the file is damaged", path.string());
-  return Loader(file, model, info).load();
+  return Loader(file, model, info, room).load();
 }
 
 MemoryInfo read_memory_info(const fs::path& path) {

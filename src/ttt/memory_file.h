@@ -15,10 +15,12 @@ namespace ingrain::ttt {
 void save_memory(const std::filesystem::path& path, const Network& model, const Memory& memory,
                  MemoryForm form = MemoryForm::working);
 
+enum class Room { for_more, none };  // none: as Memory::packed()
+
 /// Reads a memory for `model`, on its device. Error, naming the file and what is wrong, if the file is damaged (its
 /// checksum, shapes, counts and values are checked against the model's configuration) or belongs to another model
 /// (both fingerprints are named). Saved from a model of another compute type, it is converted.
-Memory load_memory(const std::filesystem::path& path, const Network& model);
+Memory load_memory(const std::filesystem::path& path, const Network& model, Room room = Room::for_more);
 
 /// What a memory file says of itself.
 struct MemoryInfo {

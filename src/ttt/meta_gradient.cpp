@@ -261,7 +261,7 @@ class MetaGradient {
   const OuterBatch batch_;
   const int64_t B_, T_, n_;
   const at::ScalarType type_;
-  const ops::RopeTable rope_;
+  const Rope rope_;
   BlockStack prefix_;
   int64_t segment_ = 1;
   Tensor h_BTD_, gh_BTD_;  // the prefix's output and its cotangent

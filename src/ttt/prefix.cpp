@@ -5,10 +5,10 @@
 
 namespace ingrain::ttt {
 
-Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const ops::RopeTable& prefix_rope,
-                  const ops::RopeTable& suffix_rope, const Carry& carry, const Tap& tap) {
+Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const Rope& prefix_rope,
+                  const Rope& suffix_rope, const Carry& carry, const Tap& tap) {
   const at::NoGradGuard no_grad;
-  Tensor h_PBnD = ops::embedding(w.embedding_VD, tokens_Bn).unsqueeze(0);
+  Tensor h_PBnD = ops::embedding(w.embedding_VD, tokens_Bn, c.embedding_scale).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBnD);
   const int64_t mixers = std::min(c.prefix_len() + 1, c.num_layers);
   for (int64_t i = 0; i < mixers; ++i) {
@@ -20,8 +20,8 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
   return ops::primal(h_PBnD);
 }
 
-Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const ops::RopeTable& prefix_rope,
-                  const ops::RopeTable& suffix_rope, std::vector<LayerState>& layer_L, const Tap& tap) {
+Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_Bn, const Rope& prefix_rope,
+                  const Rope& suffix_rope, std::vector<LayerState>& layer_L, const Tap& tap) {
   // Old and new keys are taken from the cache, where they lie side by side: attention on a GPU wants them in one piece.
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     KvCache& kv = layer_L[static_cast<size_t>(block)].kv();
@@ -29,9 +29,10 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
     const int64_t n = tokens_Bn.size(1), others = c.layer(block).window - 1;
     const ops::KvWindow fresh = kv.last(n), past = kv.before(n, others);
     kv.keep_last(others);
-    return attend_window(
-        c, block, {now.q_PBTHd, fresh.k_BWGd.unsqueeze(0), fresh.v_BWGd.unsqueeze(0), now.sink_PBTH, now.sink_v_Gd},
-        past);
+    ops::Heads heads = now;
+    heads.k_PBTGd = fresh.k_BWGd.unsqueeze(0);
+    heads.v_PBTGd = fresh.v_BWGd.unsqueeze(0);
+    return attend_window(c, block, heads, past);
   };
   const auto recur = [&](int64_t block, const auto& run) {
     LayerState& layer = layer_L[static_cast<size_t>(block)];

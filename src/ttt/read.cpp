@@ -93,7 +93,7 @@ class ReadCall {
 
  private:
   /// `count` tokens of the current chunk. A whole chunk whose targets are known is scored and learnt from in one pass.
-  void piece(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn,
+  void piece(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn,
              bool targets_known) {
     const int64_t count = h_BnD.size(1);
     if (c_.suffix_len > 0) set_targets(c_, m_, m_.filled, target_Bn, options_.learn_these);
@@ -119,7 +119,7 @@ class ReadCall {
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
-  void score(const Tensor& h_BnD, const Tensor& target_Bn, const ops::RopeTable& rope, const Tensor& nll_Bn,
+  void score(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn,
              bool targets_known) {
     std::vector<FastMlp> fast_S;
     for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp});
@@ -160,7 +160,7 @@ class ReadCall {
     }
   }
 
-  ops::RopeTable rope_of(int64_t first, int64_t count) const {
+  Rope rope_of(int64_t first, int64_t count) const {
     return rope_table(c_, first, count, master_type(w_.type()), w_.device());
   }
 

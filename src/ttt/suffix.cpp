@@ -27,7 +27,7 @@ Tensor put(const Tensor& x_PBTGd, const Tensor& place_BTGd) {
 }  // namespace
 
 void SuffixPass::next(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S,
-                      const ops::RopeTable& rope, const Carry& carry, const Tap& tap) {
+                      const Rope& rope, const Carry& carry, const Tap& tap) {
   enum { mixer, fast, mlp, sublayers_a_block };
   const int64_t at = ++passed_;  // the first block's mixer, sublayer 0, was passed with the prefix
   const int64_t s = at / sublayers_a_block, i = c.prefix_len() + s;
@@ -47,7 +47,7 @@ void SuffixPass::next(const ModelConfig& c, const Weights& w, const std::vector<
 }
 
 Tensor run_suffix(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const Tensor& h_BTD,
-                  const ops::RopeTable& rope, const Carry& carry, const Tap& tap) {
+                  const Rope& rope, const Carry& carry, const Tap& tap) {
   SuffixPass pass(h_BTD);
   while (pass.passed() < SuffixPass::sublayers(c)) pass.next(c, w, fast_S, rope, carry, tap);
   return pass.x_PBTD();
@@ -64,10 +64,10 @@ SuffixOutput run_suffix(const ModelConfig& c, const Weights& w, const std::vecto
     const size_t s = index(block);
     out.kv_S1[s] = {now.k_PBTGd, now.v_PBTGd};
     if (in.own_S1.empty()) return attend_window(c, block, now, in.past_S1[s]);
-    return attend_window(c, block,
-                         {now.q_PBTHd, put(now.k_PBTGd, in.own_S1[s].k_BWGd), put(now.v_PBTGd, in.own_S1[s].v_BWGd),
-                          now.sink_PBTH, now.sink_v_Gd},
-                         in.past_S1[s]);
+    ops::Heads heads = now;
+    heads.k_PBTGd = put(now.k_PBTGd, in.own_S1[s].k_BWGd);
+    heads.v_PBTGd = put(now.v_PBTGd, in.own_S1[s].v_BWGd);
+    return attend_window(c, block, heads, in.past_S1[s]);
   };
   const auto recur = [&](int64_t block, const auto& run) { return run(out.state_S1[index(block)]); };
   out.x_PBTD = run_suffix(c, w, fast_S, in.h_BTD, in.rope, {attend, recur}, tap);

@@ -14,7 +14,7 @@ struct ChunkInput {
   // after them.
   std::vector<ops::KvWindow> past_S1;
   std::vector<RecurrentState> state_S1;
-  ops::RopeTable rope;  // of the chunk's T positions
+  Rope rope;  // of the chunk's T positions
   // Where the chunk's own keys and values are put, [B, T, G, d], if it matters: behind their past, attention on a GPU
   // finds them in one piece with it.
   std::vector<ops::KvWindow> own_S1 = {};
@@ -39,7 +39,7 @@ class SuffixPass {
   static int64_t sublayers(const ModelConfig& config) { return std::max<int64_t>(3 * config.suffix_len, 1); }
   /// The next one. fast_S: one per suffix block.
   void next(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
-            const ops::RopeTable& rope, const Carry& carry, const Tap& tap = {});
+            const Rope& rope, const Carry& carry, const Tap& tap = {});
   int64_t passed() const { return passed_; }
   /// After the last one: after the final norm.
   const Tensor& x_PBTD() const { return x_PBTD_; }
@@ -52,7 +52,7 @@ class SuffixPass {
 
 /// All of them: [P, B, T, D] after the final norm.
 Tensor run_suffix(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
-                  const Tensor& h_BTD, const ops::RopeTable& rope, const Carry& carry, const Tap& tap = {});
+                  const Tensor& h_BTD, const Rope& rope, const Carry& carry, const Tap& tap = {});
 /// The same, carried on from the input's past.
 SuffixOutput run_suffix(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
                         const ChunkInput& in, const Tap& tap = {});

@@ -1,5 +1,6 @@
 #include "emulator.h"
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -31,7 +32,9 @@ constexpr unsigned char kPoison = 0xff;  // fp32 and bf16 of these bytes are NaN
 enum class State { ready, at_block_barrier, at_warp_barrier, done };
 
 struct Fiber {
-  ucontext_t context;
+  ucontext_t context;  // where it begins; afterwards it goes on at `place`: swapcontext asks the kernel at every switch
+  jmp_buf place;
+  bool begun = false;
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   State state = State::done;
   bool flag = false;                              // for any_of_block
@@ -55,7 +58,7 @@ class Block {
   void wait(State state) {
     Fiber& me = *fibers_[current_];
     me.state = state;
-    swapcontext(&me.context, &scheduler_);
+    if (_setjmp(me.place) == 0) _longjmp(scheduler_, 1);
   }
   Fiber& me() { return *fibers_[current_]; }
   Fiber& lane_of_my_warp(unsigned lane) {
@@ -75,7 +78,15 @@ class Block {
       failure_ = std::current_exception();
     }
     fibers_[current_]->state = State::done;
-    swapcontext(&fibers_[current_]->context, &scheduler_);
+    _longjmp(scheduler_, 1);
+  }
+
+  /// Until it waits at a barrier or has ended.
+  [[gnu::noinline]] void go_on(Fiber& fiber) {
+    if (_setjmp(scheduler_) != 0) return;
+    if (fiber.begun) _longjmp(fiber.place, 1);
+    fiber.begun = true;
+    setcontext(&fiber.context);
   }
 
   void start(unsigned i) {
@@ -85,6 +96,7 @@ class Block {
     fiber.context.uc_stack.ss_size = kStackBytes;
     fiber.context.uc_link = nullptr;
     fiber.state = State::ready;
+    fiber.begun = false;
     fiber.exchanges = 0;
     makecontext(&fiber.context, &Block::enter, 0);
   }
@@ -98,7 +110,7 @@ class Block {
     for (const unsigned i : ready) {
       current_ = i;
       threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
-      swapcontext(&scheduler_, &fibers_[i]->context);
+      go_on(*fibers_[i]);
     }
     bool opened = false;
     for (unsigned first = 0; first < threads_; first += 32)
@@ -133,7 +145,7 @@ class Block {
   std::vector<std::unique_ptr<Fiber>> fibers_;
   unsigned threads_ = 0, current_ = 0;
   bool any_ = false;
-  ucontext_t scheduler_;
+  jmp_buf scheduler_;
   const std::function<void()>* kernel_ = nullptr;
   std::exception_ptr failure_;
   std::mt19937 random_{1};

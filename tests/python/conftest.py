@@ -8,6 +8,9 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# One thread for whatever a test starts, unless it says otherwise: several tests run at once, and threads that wait for each
+# other on a core that they share compute for nothing.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
 
 

@@ -20,7 +20,32 @@ FAMILIES = {
     "qwen2": ("Qwen2", dict(tie_word_embeddings=True, rope_theta=1000000.0)),
     "qwen3": ("Qwen3", dict(tie_word_embeddings=False, rope_theta=1000000.0, head_dim=24)),
     "smollm3": ("SmolLM3", dict(tie_word_embeddings=True, rope_theta=2000000.0, num_hidden_layers=5)),  # the fourth not rotated
+    "mistral": ("Mistral", dict(tie_word_embeddings=False, rope_theta=1000000.0, head_dim=24, sliding_window=24)),
+    "mistral_full": ("Mistral", dict(tie_word_embeddings=True, rope_theta=1000000.0, sliding_window=None)),
+    "ministral": ("Ministral", dict(rope_theta=100000.0, head_dim=16, sliding_window=24, layer_types=["full_attention", "sliding_attention", "sliding_attention"])),
+    "ministral3": ("Ministral3", dict(tie_word_embeddings=True, head_dim=16, rope_theta=1000000.0, rope_parameters=dict(
+        rope_type="yarn", factor=16.0, original_max_position_embeddings=48, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3))),
+    "gemma3": ("Gemma3", dict(
+        num_hidden_layers=7, head_dim=24, sliding_window=24, query_pre_attn_scalar=40, rope_parameters=dict(
+            full_attention=dict(rope_type="linear", factor=4.0, rope_theta=1000000.0), sliding_attention=dict(rope_type="default", rope_theta=10000.0)))),
+    "granite": ("Granite", dict(
+        tie_word_embeddings=True, rope_theta=10000.0, embedding_multiplier=3.0, residual_multiplier=0.22, attention_multiplier=0.2, logits_scaling=1.5)),
+    "granite_swa": ("GraniteSWA", dict(
+        num_hidden_layers=5, rope_theta=10000.0, sliding_window=24, embedding_multiplier=3.0, residual_multiplier=0.22, attention_multiplier=0.2,
+        logits_scaling=0.5, layer_rope_theta=[0, 10000.0, 10000.0, 500000.0, 10000.0])),
+    "olmo2": ("Olmo2", dict(tie_word_embeddings=False, rope_theta=500000.0)),
+    "olmo3": ("Olmo3", dict(
+        num_hidden_layers=5, tie_word_embeddings=False, sliding_window=24, rope_parameters=dict(
+            full_attention=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64, rope_theta=500000.0),
+            sliding_attention=dict(rope_type="default", rope_theta=500000.0)))),
+    "phi3": ("Phi3", dict(tie_word_embeddings=False, rope_theta=10000.0, sliding_window=24)),
+    "phi4_mini": ("Phi3", dict(  # of each head's 16 numbers 12 are rotated; texts are longer than 64
+        tie_word_embeddings=True, hidden_size=64, rope_theta=10000.0, partial_rotary_factor=0.75, original_max_position_embeddings=64, rope_parameters=dict(
+            rope_type="longrope", short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5], long_factor=[1.0, 1.5, 2.5, 6.0, 20.0, 40.0], partial_rotary_factor=0.75,
+            original_max_position_embeddings=64))),
 }
+# Those whose RoPE is theirs alone: it is not stretched otherwise.
+OWN_ROPE = {"ministral3", "gemma3", "granite_swa", "olmo3", "phi3", "phi4_mini"}
 SCALINGS = {
     "linear": dict(rope_type="linear", factor=4.0),
     "llama3": dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64),
@@ -32,15 +57,22 @@ def make(family, scaling=None, seed=1, **changes):
     """A random model of a family, fp32: norms and biases, too, are not what they start as."""
     name, own = FAMILIES[family]
     fields = {**SIZES, **own, **changes}
-    theta = fields.pop("rope_theta")
-    fields["rope_parameters"] = {"rope_theta": theta, **(SCALINGS[scaling] if scaling else {"rope_type": "default"})}
+    theta = fields.pop("rope_theta", None)
+    if theta:
+        rope = SCALINGS[scaling] if scaling else fields.get("rope_parameters", {"rope_type": "default"})
+        fields["rope_parameters"] = {"rope_theta": theta, **rope}
     torch.manual_seed(seed)
-    config = getattr(transformers, name + "Config")(**fields)
+    if not hasattr(transformers, name + "ForCausalLM"):
+        pytest.skip(f"transformers {transformers.__version__} has no {name}")
+    config = getattr(transformers, name + ("TextConfig" if name == "Gemma3" else "Config"))(**fields)
+    config._attn_implementation = "eager"
     model = getattr(transformers, name + "ForCausalLM")(config).eval()
     with torch.no_grad():
         for key, value in model.named_parameters():
             if key.endswith("norm.weight"):
-                value.uniform_(0.5, 1.5)
+                value.uniform_(0.5, 1.5).sub_(1 if name == "Gemma3" else 0)  # Gemma's are less 1
+            elif key.endswith("sinks"):
+                value.normal_(0, 2)
             elif key.endswith(".bias"):
                 value.normal_(0, 0.5)
     return model

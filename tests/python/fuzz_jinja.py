@@ -2,7 +2,7 @@
 
     python tests/python/fuzz_jinja.py --probe build/sanitize/tests/formats_probe --seconds 3600 [--seed N] [--log FILE]
 
-One program a seed, so that a report's number is all that is needed to see it again (--seed N --programs 1)."""
+(`ninja -C build/sanitize formats_probe` builds it: the tests need it in build/release only.) One program a seed, so that a report's number is all that is needed to see it again (--seed N --programs 1)."""
 import argparse
 import json
 import math
@@ -23,7 +23,7 @@ ADDRESS = re.compile(r" at 0x[0-9a-f]+|<(built-in )?(function|method)|<bound met
 BOUNDS = re.compile(r"64 bits|too much work|nest deeper|nests deeper|more than \d+|64-bit|lists and dictionaries nest|cannot be printed|a slice's bounds must|has no slices|does not work between dict_|does not work between \w+ and dict_")
 FOLDED = re.compile(r"\*\*' needs a dictionary, not (str|tuple|list)")  # dict(**'') is one to jinja2 where it folds constants, and nowhere else
 LAZY = re.compile(r"\|\s*(slice|unique|items|reverse|batch|select|reject|map)\b.*\[")  # a part of what is lazy is undefined there, and not made
-LENIENT = re.compile(r"\|\s*(tojson|length|count|last)|\.length|\.revindex|:")  # lazy sequences have a length and a JSON form here
+LENIENT = re.compile(r"\|\s*(tojson|length|count|last|truncate)|\.length|\.revindex|:")  # lazy sequences have a length and a JSON form here
 
 
 # Python 3.12 takes any truth value for splitlines' and sort's flag, as we do; before it an integer of 32 bits.

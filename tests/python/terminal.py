@@ -17,6 +17,10 @@ class Terminal:
             os.environ.update(TERM="xterm", LC_ALL="C.UTF-8", OMP_NUM_THREADS="1", **environment)
             os.execv(command[0], [str(word) for word in command])
 
+    def poll(self):
+        """As of a Popen that has not ended: for wait_until_caught()."""
+        return None
+
     def type(self, keys):
         os.write(self.fd, keys.encode())
 

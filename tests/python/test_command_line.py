@@ -1,12 +1,16 @@
 """What the program says of words that it does not know, and what is generated from its declarations."""
+import itertools
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 from conftest import BUILD
+from terminal import Terminal
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READER = ROOT / "models" / "reader-17m"
@@ -53,6 +57,101 @@ def test_ranges_are_said_in_words(ingrain, tmp_path):
     refused(ingrain("eval", READER, EMMA, "--limit", "ten"), 2, "--limit", "number")
     refused(ingrain("generate", READER, "--max-tokens", "-1"), 2, "--max-tokens", "0 or more")
     refused(ingrain("generate", READER, "--prompt", "x", "--top-p", "2"), 2, "top-p is 2")
+    refused(ingrain("generate", READER, "--seed", "18446744073709551616"), 2, "out of range", "from 0 to 18446744073709551615")
+    refused(ingrain("ask", "m", "q", "--passages", "65"), 2, "65 is out of range; it must be a whole number from 1 to 64")
+    refused(ingrain("serve", "--lease", "nan"), 2, "nan is out of range; it must be a number from 1 to 86400")
+    refused(ingrain("serve", env={**os.environ, "INGRAIN_SERVE_PORT": "65536"}), 2, "from 0 to 65535")
+
+
+def every_command(ingrain, *path):
+    """All commands by their words, with what --help says of each."""
+    text = ingrain(*path, "--help").stdout
+    if path:
+        yield path, text
+    if "Subcommands:" in text:
+        listed = text.split("Subcommands:")[1].split("\n\n")[0].splitlines()
+        for line in listed:
+            if line.startswith("  ") and not line.startswith("   "):
+                yield from every_command(ingrain, *path, line.split()[0])
+
+
+def number_options(text, kinds):
+    return [line.split()[0].split(",")[-1] for line in text.splitlines()
+            if line.strip().startswith("-") and len(line.split()) > 1 and line.split()[1].split(":")[0].split("=")[0] in kinds]
+
+
+def test_every_option_that_takes_a_number_refuses_what_is_none_with_its_range(ingrain):
+    """One value each, in turn: starting the program takes longer than all that it does here."""
+    whole = itertools.cycle((("18446744073709551616", "is out of range; it must be a whole number from "), ("1.5", "'1.5' is no whole number; it must be"),
+                             ("-9223372036854775809", "is out of range; it must be a whole number"), ("0x10", "'0x10' is no whole number"), ("5 ", "'5 '")))
+    real = itertools.cycle(("many", "nan", "inf", "1e999"))
+    asked = set()
+    for path, text in every_command(ingrain):
+        for option in number_options(text, {"INT", "UINT"}):
+            value, words = next(whole)
+            done = ingrain(*path, f"{option}={value}")
+            assert done.returncode == 2 and option in done.stderr and words in done.stderr, (path, option, value, done.stderr)
+            assert " from " in done.stderr or " or more" in done.stderr, (path, option, value, done.stderr)
+            asked.add(option)
+        for option in number_options(text, {"FLOAT"}):
+            value = next(real)
+            done = ingrain(*path, option, value)
+            assert done.returncode == 2 and option in done.stderr and "it must be a" in done.stderr, (path, option, value, done.stderr)
+    assert len(asked) > 20, "as many as there are; --help is read wrongly if there are few"
+
+
+def test_a_number_with_leading_zeros_is_decimal(ingrain):
+    done = ingrain("eval", READER, EMMA, "--limit", "010", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["tokens"] == 10
+
+
+def test_words_that_are_none_of_the_known_ones_suggest_the_nearest(ingrain):
+    refused(ingrain("completion", "bsh"), 2, "'bsh' is not known; choose one of: bash, zsh, fish", "did you mean 'bash'")
+    refused(ingrain("generate", READER, "--learn", "inputs"), 2, "choose one of: all, input, off", "did you mean 'input'")
+    refused(ingrain("retrofit", READER, "-o", "x", "--start", "copy"), 2, "choose one of: copied, random")
+    refused(ingrain("eval", READER, EMMA, "--weights", "q4_0"), 2, "choose one of: native, q8_0, q4_1")
+
+
+def test_logit_biases_blame_what_is_wrong(ingrain):
+    bias = lambda text: ingrain("generate", READER, "--prompt", "x", "--logit-bias", text)
+    refused(bias("-1=1"), 2, "the id -1 is out of range", "from 0 to 2147483647")
+    refused(bias("99999999999=1"), 2, "the id 99999999999 is out of range")
+    refused(bias("1.5=1"), 2, "the id '1.5' is no whole number")
+    refused(bias("13"), 2, "not ID=VALUE")
+    for value in ("1e999", "nan", "inf", "", "x", "1x"):
+        refused(bias(f"13={value}"), 2, f"'{value}' is no bias")
+
+
+def test_what_is_no_model_says_what_to_give(ingrain, tmp_path):
+    weights = READER / "model.safetensors"
+    commands = lambda given: [("generate", given, "--prompt", "x"), ("eval", given, EMMA), ("bench", "read", given), ("retrofit", given, "-o", tmp_path / "o"),
+                              ("export", given, "-o", tmp_path / "o"), ("import", given, "-o", tmp_path / "o"), ("demo", "--model", given, "--output", tmp_path / "o"),
+                              ("serve", given, "--store", "none", "--port", "0"), ("chat", given)]
+    for words in commands(weights):
+        refused(ingrain(*words, input=""), 1, "the weights of a model, not the model", f"give the folder {READER}")
+    for words in commands(READER / "tokenizer.json"):
+        if words[0] != "bench":  # to which a .json is a shape
+            refused(ingrain(*words, input=""), 1, "a file of a model, not the model", f"give the folder {READER}")
+    (tmp_path / "page.gguf").write_text("<html>")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for words in commands(tmp_path / "page.gguf"):
+        refused(ingrain(*words, input=""), 1, "no GGUF file")
+    for words in commands(tmp_path / "notes.txt"):
+        refused(ingrain(*words, input=""), 1, "a file that is no model; a model is a folder")
+    for words in commands(tmp_path / "empty"):
+        if words[0] != "import":
+            refused(ingrain(*words, input=""), 1, "no model lies in this folder")
+    memory = tmp_path / "m.memory"
+    assert ingrain("read", READER, EMMA, "-o", memory, "--limit", "50").returncode == 0
+    for words in commands(memory):
+        refused(ingrain(*words, input=""), 2, "this is a memory, not a model")
+    for words in commands("nofile"):
+        refused(ingrain(*words, input=""), 1, "nofile: no such")
+    refused(ingrain("bench", "read", "nofile"), 1, "no such model", "ingrain models", "125m")
+    refused(ingrain("bench", "read", "125"), 1, "did you mean '125m'")
+    refused(ingrain("data", "prepare", EMMA, "-t", weights, "-o", tmp_path / "o"), 2, "the weights of a model, not its tokenizer", str(READER))
+    assert not (tmp_path / "o").exists()
 
 
 def test_models_lists_what_is_there_with_sizes(ingrain, tmp_path):
@@ -81,23 +180,95 @@ def test_models_are_found_beside_the_program_wherever_it_was_copied(tmp_path):
     assert [pathlib.Path(m["path"]).name for m in json.loads(done.stdout)] == ["mine"]
 
 
-def test_a_shell_completes_what_the_program_declares(ingrain, tmp_path):
-    script = tmp_path / "ingrain.bash"
-    script.write_text(ingrain("completion", "bash").stdout)
+class Bash:
+    def __init__(self, ingrain, folder):
+        self.script = folder / "ingrain.bash"
+        self.script.write_text(ingrain("completion", "bash").stdout)
 
-    def complete(*words):
-        line = " ".join(f"'{w}'" for w in ("ingrain", *words))
-        code = f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words)}; _ingrain; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
+    def __call__(self, line):
+        words = line.replace("=", " = ").split(" ") if "=" in line else line.split(" ")  # as readline cuts it
+        given = " ".join(f"'{word}'" for word in words)
+        code = f"source {self.script}; COMP_WORDS=({given}); COMP_CWORD={len(words) - 1}; _ingrain; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=self.script.parent)
         assert done.stderr == ""
         return done.stdout.split()
 
-    assert set(commands(ingrain)) <= set(complete(""))
-    assert complete("re") == ["read", "retrofit"]
-    assert complete("memory", "in") == ["info"]
-    assert complete("generate", "m", "--temp") == ["--temperature"]
-    assert complete("generate", "--learn", "") == ["all", "input", "off"]
-    assert complete("generate", "--prompt", "") == [], "a text is the person's own"
+
+class Fish:
+    """Its script lies where fish looks for it, and is read at its first use."""
+
+    def __init__(self, ingrain, folder):
+        self.folder = folder
+        place = folder / "fish" / "completions"
+        place.mkdir(parents=True)
+        (place / "ingrain.fish").write_text(ingrain("completion", "fish").stdout)
+        (folder / "ingrain").symlink_to(BUILD / "src" / "cli" / "ingrain")
+
+    def __call__(self, line):
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data"), "HOME": str(self.folder),
+                       "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        done = subprocess.run(["fish", "-c", 'complete -C "$argv[1]"', line], capture_output=True, text=True, cwd=self.folder, env=environment)
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        return [row.split("\t")[0].split("=")[-1] for row in done.stdout.splitlines()]
+
+
+class Zsh:
+    """A person's shell with compinit, and the Tab key: the words that it finds, and whether files are among them."""
+
+    SETUP = """PS1='%% '
+fpath=({folder}/functions $fpath)
+autoload -Uz compinit && compinit -u -D
+zstyle ':completion:*' verbose no
+compadd() {{ local -a found; builtin compadd -O found "$@"; (( $#found )) && print -rl -- $found >> {folder}/found; builtin compadd "$@" }}
+_files() {{ print FILES >> {folder}/found }}
+tab() {{ zle complete-word; print -r -- "END" >> {folder}/found }}
+zle -N tab; bindkey '^I' tab
+print READY
+"""
+
+    def __init__(self, ingrain, folder):
+        self.folder = folder
+        (folder / "functions").mkdir()
+        (folder / "functions" / "_ingrain").write_text(ingrain("completion", "zsh").stdout)
+        (folder / ".zshrc").write_text(self.SETUP.format(folder=folder))
+
+    def __call__(self, line):
+        found = self.folder / "found"
+        found.write_text("")
+        shell = Terminal(shutil.which("zsh"), "-i", "-d", ZDOTDIR=str(self.folder), HOME=str(self.folder))
+        try:
+            shell.wait_for("READY")
+            shell.wait_for("%")
+            shell.type(line)
+            shell.wait_for(line.rstrip(" "))
+            shell.type("\t")
+            end = time.monotonic() + 60
+            while "END" not in found.read_text():
+                assert time.monotonic() < end, shell.seen
+                time.sleep(0.02)
+        finally:
+            os.kill(shell.pid, signal.SIGKILL)
+            os.waitpid(shell.pid, 0)
+            os.close(shell.fd)
+        assert list(self.folder.glob("[0-9]*")) == [], "no word is a redirection"
+        return list(dict.fromkeys(found.read_text().split("END")[0].split()))
+
+
+@pytest.mark.parametrize("shell", [Bash, Zsh, Fish])
+def test_a_shell_completes_what_the_program_declares(ingrain, tmp_path, shell):
+    if not shutil.which(shell.__name__.lower()):
+        pytest.skip(f"no {shell.__name__.lower()} here")
+    complete = shell(ingrain, tmp_path)
+    assert set(commands(ingrain)) <= set(complete("ingrain "))
+    assert sorted(complete("ingrain re")) == ["read", "retrofit"]
+    assert complete("ingrain memory in") == ["info"]
+    assert complete("ingrain generate m --temp") == ["--temperature"]
+    assert set(complete("ingrain generate --learn ")) == {"all", "input", "off"}
+    assert set(complete("ingrain generate --learn=")) == {"all", "input", "off"}
+    assert set(complete("ingrain retrofit --start ")) == {"copied", "random"}
+    assert {"bash", "zsh", "fish"} <= set(complete("ingrain completion "))
+    assert not {"info", "--help", "read"} & set(complete("ingrain generate --prompt ")), "a text is the person's own"
+    assert not {"info", "read"} & set(complete("ingrain read m "))
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -105,7 +276,7 @@ def test_completions_name_every_command_and_option(ingrain, shell, tmp_path):
     text = ingrain("completion", shell).stdout
     for command in commands(ingrain):
         assert command in text
-    assert "temperature" in text and "native q8_0 q4_1" in text
+    assert "temperature" in text and all(word in text for word in ("native", "q8_0", "q4_1"))
     if shutil.which(shell):
         (tmp_path / "it").write_text(text)
         done = subprocess.run([shell, "-n", tmp_path / "it"], capture_output=True, text=True)

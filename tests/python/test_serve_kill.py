@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-from serving import Server
+from serving import Server, wait_until
 
 KILLS = int(os.environ.get("INGRAIN_KILLS", "4"))
 
@@ -61,6 +61,7 @@ def test_what_was_acknowledged_survives_kill_9_and_goes_on_to_the_last_bit(tmp_p
             talkers = [Talker(server, newest, i) for i in range(len(newest))]
             for talker in talkers:
                 talker.start()
+            wait_until(lambda: all(newest))  # on a busy machine the first exchange may take a while
             time.sleep(randomly.uniform(0.2, 1.5))
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()

@@ -48,7 +48,9 @@ def assert_equal(path, reference, texts):
 
 
 def every_character(form):
-    characters = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    """The planes that have characters, and a hundredth of those where all are alike: without a meaning, or private."""
+    characters = [c for c in range(0x110000)
+                  if not 0xD800 <= c < 0xE000 and (c < 0x40000 or 0xE0000 <= c < 0xE1000 or c % 0x10000 < 16 or c % 101 == 0)]
     return ["".join(form(chr(c)) for c in characters[i:i + 500]) for i in range(0, len(characters), 500)]
 
 
@@ -77,8 +79,9 @@ def test_a_megabyte_of_english(path, reference):
 
 
 def test_source_code(path, reference):
-    files = [*oracle.ROOT.glob("src/**/*.cpp"), *oracle.ROOT.glob("tests/**/*.py"), *oracle.ROOT.glob("**/CMakeLists.txt")]
-    assert len(files) > 10
+    files = [*sorted(oracle.ROOT.glob("src/**/*.cpp"))[::5], *sorted(oracle.ROOT.glob("tests/**/*.py"))[::5],
+             *oracle.ROOT.glob("tests/**/CMakeLists.txt")]
+    assert len(files) > 50
     texts = [f.read_text() for f in files]
     assert_equal(path, reference, texts + [t.replace("\n", "\r\n") for t in texts] + [t.replace("  ", "\t") for t in texts])
 

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from conftest import BUILD, ROOT, default_signals, wait_until_caught
+from terminal import Terminal
 from test_cli import CASES, EMMA, READER, refused
 
 PROGRAM = BUILD / "src" / "cli" / "ingrain"
@@ -110,6 +111,63 @@ def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, 
     refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "kept.memory"), 1, "kept.memory")
     (tmp_path / "folder" / "report.html").mkdir()
     refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "folder"), 1, "report.html")
+
+
+@pytest.mark.parametrize("kind,end", [("fifo", ""), ("fifo", "-journal"), ("fifo", "-wal"), ("fifo", "-shm"), ("folder", ""), ("device", "")])
+def test_notes_that_are_no_file_are_known_before_the_work_and_never_waited_for(ingrain, text, memory, tmp_path, kind, end):
+    """Beside what is written, and beside what is gone on from."""
+    def put(name):
+        place = tmp_path / f"{name}.notes{end}"
+        {"fifo": os.mkfifo, "folder": os.mkdir, "device": lambda at: at.symlink_to("/dev/null")}[kind](place)
+        return place.name
+
+    word = "is a folder" if kind == "folder" else "not a regular file"
+    shutil.copy(memory, tmp_path / "from")
+    shutil.copy(f"{memory}.notes", tmp_path / "from.notes")
+    shutil.copy(f"{memory}.notes", tmp_path / "out.notes")
+    if not end:
+        (tmp_path / "out.notes").unlink()
+    name = put("out")
+    out = tmp_path / "out"
+    for words in (("read", "no-model", text, "-o", out), ("read", "no-model", text, "-o", out, "--no-notes"), ("memory", "fork", memory, "-o", out),
+                  ("memory", "compact", "no-model", memory, "-o", out), ("generate", "no-model", "--prompt", "x", "--save", out),
+                  ("ask", memory, "x", "--model", "no-model", "--save", out)):
+        refused(ingrain(*words, timeout=20), 1, name, word)
+    if not end:
+        (tmp_path / "from.notes").unlink()
+    name = put("from")
+    for words in (("read", "no-model", text, "-o", tmp_path / "new", "--memory", tmp_path / "from"), ("memory", "fork", tmp_path / "from", "-o", tmp_path / "new"),
+                  ("ask", tmp_path / "from", "x", "--model", "no-model", "--notepad"), ("chat", READER, "--memory", tmp_path / "from", "--notepad")):
+        refused(ingrain(*words, timeout=20, input=""), 1, name, word)
+    assert not out.exists() and not (tmp_path / "new").exists()
+
+
+@needs_faults
+@pytest.mark.parametrize("kind", ["fifo", "folder"])
+def test_a_log_that_cannot_be_is_known_before_the_first_step(ingrain, tmp_path, kind):
+    folder = fault("01-final-validation-loses-run", tmp_path)
+    prepare(ingrain, folder, "text.txt")
+    (os.mkfifo if kind == "fifo" else os.mkdir)(folder / "log")
+    done = ingrain("train", "run.toml", "--set", "validation.paths=data", "--set", "log.file=log", cwd=folder, env=ENVIRONMENT, timeout=60)
+    refused(done, 1, "log", "nobody reads" if kind == "fifo" else "Is a directory", "log.file")
+    assert not list(folder.glob("*/checkpoint-*"))
+    refused(ingrain("serve", READER, "--store", "none", "--port", "0", "--log", folder / "log", timeout=60), 1, "--log")
+
+
+@pytest.mark.parametrize("end", ["", "-wal"])
+def test_a_server_whose_records_are_a_fifo_says_so(ingrain, tmp_path, end):
+    os.mkfifo(tmp_path / f"records.sqlite{end}")
+    refused(ingrain("serve", READER, "--store", tmp_path, "--port", "0", timeout=60), 1, f"records.sqlite{end}", "not a regular file")
+
+
+def test_what_was_made_before_standard_output_failed_is_whole_and_named(text, tmp_path):
+    for words, made in ((("data", "prepare", text, "-t", READER, "-o", tmp_path / "data"), "data"), (("read", READER, text, "-o", tmp_path / "m"), "m")):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        assert done.returncode == 1 and f"({tmp_path / made} was made before, and is whole)" in done.stderr, done.stderr
+    assert subprocess.run([PROGRAM, "data", "verify", tmp_path / "data"]).returncode == 0
+    assert subprocess.run([PROGRAM, "memory", "info", tmp_path / "m"]).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "m", "m.notes"]
 
 
 @pytest.mark.parametrize("words", [
@@ -272,12 +330,24 @@ def stopped_twice(running, number):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_waiting_for_standard_input_or_a_fifo_can_be_interrupted(tmp_path, number):
-    os.mkfifo(tmp_path / "fifo")
-    for source in ("-", tmp_path / "fifo"):
+    for name in ("fifo", "fifo.gz", "fifo.zst", "fifo.jsonl"):
+        os.mkfifo(tmp_path / name)
+    for source in ("-", *tmp_path.glob("fifo*")):
         running = started("read", READER, source, "-o", tmp_path / "m", stdin=subprocess.PIPE)
         wait_until_caught(running, number)
         _, err = stopped_twice(running, number)
         assert b"ingrain: stopping; " in err and not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("keys", ["\x03", "\x03\x03"])
+def test_ctrl_c_ends_waiting_for_a_fifo_on_a_terminal(tmp_path, keys):
+    os.mkfifo(tmp_path / "fifo")
+    running = Terminal(PROGRAM, "read", READER, tmp_path / "fifo", "-o", tmp_path / "m")
+    wait_until_caught(running, signal.SIGINT)
+    running.type(keys)
+    assert running.end() == 128 + signal.SIGINT
+    assert "ingrain: stopping; " in running.seen
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -50,7 +50,7 @@ void gguf_encode(const std::string& path) {
 }
 
 void gguf_describe(const std::string& path) {
-  const std::string text = to_json(families::read_gguf(Gguf{std::filesystem::path(path)})).dump();
+  const std::string text = to_json(families::read_gguf(Gguf{std::filesystem::path(path)}).config).dump();
   write_out(text.data(), text.size());
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/parameters.h"
-#include "ops/qkv_rope/qkv_rope.h"
+#include "model/rope.h"
 #include "ops/windowed_attention/windowed_attention.h"
 
 namespace ingrain {
@@ -28,7 +28,7 @@ struct Carry {
 struct MixerPass {
   const ModelConfig& config;
   const BlockWeights& w;
-  const ops::RopeTable& rope;  // of the pass' T positions
+  const Rope& rope;  // of the pass' T positions
   const Carry& carry;
   int64_t layer;
 };

@@ -4,11 +4,17 @@
 
 namespace ingrain::ops {
 
-Tensor embedding(const Tensor& embedding_VD, const Tensor& token) {
+double rounded_to(at::ScalarType type, double scale) {
+  return at::scalar_tensor(scale, at::TensorOptions().dtype(type)).item().toDouble();
+}
+
+Tensor embedding(const Tensor& embedding_VD, const Tensor& token, double scale) {
   TORCH_CHECK(embedding_VD.dim() == 2 && token.scalar_type() == at::kLong && token.device() == embedding_VD.device(),
               "embedding: tokens ", token.scalar_type(), " on ", token.device(), " do not fit a table ",
               embedding_VD.sizes(), " on ", embedding_VD.device());
-  return captured([=] { return at::embedding(embedding_VD, token); });
+  if (scale == 1) return captured([=] { return at::embedding(embedding_VD, token); });
+  const double factor = rounded_to(embedding_VD.scalar_type(), scale);
+  return captured([=] { return at::embedding(embedding_VD, token) * factor; });
 }
 
 }  // namespace ingrain::ops

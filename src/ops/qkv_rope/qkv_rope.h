@@ -13,9 +13,10 @@ struct RopeTable {
 };
 
 /// The rotations of any positions [T], int64, each pair by position times its frequency [R], fp64 on the same device.
-/// amplitude: what cos and sin are multiplied by. type: the table's. Not differentiable.
+/// amplitude: what cos and sin of the first `pairs` pairs are multiplied by (-1: of all). type: the table's. Not
+/// differentiable.
 RopeTable rotations(const Tensor& position_T, const Tensor& frequency_R, double amplitude, at::ScalarType type,
-                    bool interleaved);
+                    bool interleaved, int64_t pairs = -1);
 
 /// REQUIRES: an even head_dim.
 struct HeadShape {
@@ -25,7 +26,9 @@ struct HeadShape {
 
 struct Heads {
   Tensor q_PBTHd, k_PBTGd, v_PBTGd;
-  Tensor sink_PBTH = {}, sink_v_Gd = {};  // attention's sink (ops::Sink); split_heads() leaves it undefined
+  // Attention's sink (ops::Sink); split_heads() leaves it undefined.
+  Tensor sink_PBTH = {}, sink_v_Gd = {};
+  bool sink_always = false;
 };
 
 /// qkv: [P, B, T, (H + 2G) d] contiguous, q | k | v. q_norm, k_norm: [d], fp32 (fp64), or both undefined for no norm.

@@ -16,7 +16,7 @@ void residual_rows(const OpsRows& to) {
            [=](const OpsInputs& in) {
              const Tensor residual = in.random({P, N, D}), x = in.random({P, N, D});
              return of_kernels(x, residual_reference, residual_cpu, residual_cuda,
-                               [=](const auto& k) { k.forward(residual, x); });
+                               [=](const auto& k) { k.forward(residual, x, 1); });
            });
 }
 

@@ -13,10 +13,10 @@ void check_residual(const char* operation, const Tensor& residual_P, const Tenso
               x_P.scalar_type(), " ", x_P.sizes());
 }
 
-Tensor add_residual(const Tensor& residual_P, const Tensor& x_P) {
+Tensor add_residual(const Tensor& residual_P, const Tensor& x_P, double scale) {
   check_residual("add_residual", residual_P, x_P);
-  if (needs_graph(residual_P, x_P)) return residual_reference.forward(residual_P, x_P);
-  return select(x_P, residual_reference, residual_cpu, residual_cuda).forward(residual_P, x_P);
+  if (needs_graph(residual_P, x_P)) return residual_reference.forward(residual_P, x_P, scale);
+  return select(x_P, residual_reference, residual_cpu, residual_cuda).forward(residual_P, x_P, scale);
 }
 
 }  // namespace ingrain::ops

@@ -10,7 +10,7 @@
 namespace ingrain::test {
 namespace {
 
-Case residual_case(const char* name, const std::vector<int64_t>& sizes, bool planed, int64_t P) {
+Case residual_case(const char* name, const std::vector<int64_t>& sizes, bool planed, int64_t P, double scale = 1) {
   Case c = new_case(fmt::format("residual_{}", name), P);
   Inputs in(c);
   in.planed(sizes);
@@ -19,9 +19,11 @@ Case residual_case(const char* name, const std::vector<int64_t>& sizes, bool pla
   else
     in.slow(in.normal(sizes));
   c.engine = [=](const Tensors& x, const Tensors& slow) -> Tensors {
-    return {ops::add_residual(planed ? x[1] : slow[0].unsqueeze(0), x[0])};
+    return {ops::add_residual(planed ? x[1] : slow[0].unsqueeze(0), x[0], scale)};
   };
-  c.formula = [=](const Tensors& x, const Tensors& slow) -> Tensors { return {x[0] + (planed ? x[1] : slow[0])}; };
+  c.formula = [=](const Tensors& x, const Tensors& slow) -> Tensors {
+    return {x[0] * scale + (planed ? x[1] : slow[0])};
+  };
   return c;
 }
 
@@ -45,6 +47,8 @@ std::vector<Case> residual_cases(int64_t P) {
   std::vector<Case> cases;
   cases.push_back(residual_case("planed", {2, 3, 33}, true, P));
   cases.push_back(residual_case("value_only", {7, 64}, false, P));
+  cases.push_back(residual_case("scaled", {2, 3, 33}, true, P, 0.22));
+  cases.push_back(residual_case("scaled_value_only", {7, 64}, false, P, 0.22));
   return cases;
 }
 

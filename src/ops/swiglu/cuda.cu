@@ -1,4 +1,4 @@
-// The gate of SwiGLU on a GPU: element by element, value and tangent together. Formulas as in cpu.cpp.
+// The gate of gated MLPs on a GPU: element by element, value and tangent together. Formulas as in cpu.cpp.
 #include "ops/swiglu/cuda.h"
 
 #include "ops/cuda/device_math.cuh"
@@ -7,14 +7,23 @@
 namespace ingrain::ops::cuda {
 namespace {
 
-/// silu(a) = a s with s = sigmoid(a), and its first two derivatives.
-struct Silu {
+/// f and its first two derivatives.
+struct Activated {
   float f, d1, d2;
-  __device__ explicit Silu(float a) {
+  __device__ Activated(float a, Gate gate) { gate == Gate::silu ? silu(a) : gelu_tanh(a); }
+  __device__ void silu(float a) {
     const float s = sigmoid(a), rest = 1 - s;
     f = a * s;
     d1 = s * (1 + a * rest);
     d2 = s * rest * (2 + a * (rest - s));
+  }
+  __device__ void gelu_tanh(float a) {
+    constexpr float scale = static_cast<float>(kGeluScale), cube = static_cast<float>(kGeluCube);
+    const float s = sigmoid(scale * a * (1 + cube * a * a)), rest = s * (1 - s);
+    const float g1 = scale * (1 + 3 * cube * a * a), g2 = 6 * scale * cube * a;
+    f = a * s;
+    d1 = s + a * rest * g1;
+    d2 = rest * (2 * g1 + a * ((1 - 2 * s) * g1 * g1 + g2));
   }
 };
 
@@ -31,9 +40,9 @@ __global__ void forward_elements(SwigluCall call) {
     if constexpr (P == 2) da = load<N>(ab + call.rows * 2 * F), db = load<N>(ab + call.rows * 2 * F + F);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      const Silu silu(a[j]);
-      u_i[j] = rounded<T>(silu.f) * b[j];
-      if constexpr (P == 2) du_i[j] = silu.d1 * da[j] * b[j] + silu.f * db[j];
+      const Activated act(a[j], call.gate);
+      u_i[j] = rounded<T>(act.f) * b[j];
+      if constexpr (P == 2) du_i[j] = act.d1 * da[j] * b[j] + act.f * db[j];
     }
     store(u_i, u);
     if constexpr (P == 2) store(du_i, u + call.rows * F);
@@ -54,14 +63,14 @@ __global__ void backward_elements(SwigluCall call) {
     if constexpr (P == 2) da = load<N>(ab + tangent), db = load<N>(ab + tangent + F), gd = load<N>(gu + call.rows * F);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      const Silu silu(a[j]);
-      ga[j] = g[j] * silu.d1 * b[j];
-      gb[j] = g[j] * silu.f;
+      const Activated act(a[j], call.gate);
+      ga[j] = g[j] * act.d1 * b[j];
+      gb[j] = g[j] * act.f;
       if constexpr (P == 2) {
-        ga[j] += gd[j] * (silu.d2 * da[j] * b[j] + silu.d1 * db[j]);
-        gb[j] += gd[j] * silu.d1 * da[j];
-        gda[j] = gd[j] * silu.d1 * b[j];
-        gdb[j] = gd[j] * silu.f;
+        ga[j] += gd[j] * (act.d2 * da[j] * b[j] + act.d1 * db[j]);
+        gb[j] += gd[j] * act.d1 * da[j];
+        gda[j] = gd[j] * act.d1 * b[j];
+        gdb[j] = gd[j] * act.f;
       }
     }
     store(ga, gab);

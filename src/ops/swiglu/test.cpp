@@ -10,13 +10,14 @@
 namespace ingrain::test {
 namespace {
 
-Case swiglu_case(const char* name, const std::vector<int64_t>& sizes, int64_t P) {
-  Case c = new_case(fmt::format("swiglu_{}", name), P);
+Case gate_case(const char* name, const std::vector<int64_t>& sizes, int64_t P, ops::Gate gate) {
+  Case c = new_case(fmt::format("{}_{}", gate == ops::Gate::silu ? "swiglu" : "geglu", name), P);
   Inputs(c).planed(sizes, 2);
-  c.engine = [](const Tensors& x, const Tensors&) -> Tensors { return {ops::swiglu(x[0])}; };
-  c.formula = [](const Tensors& x, const Tensors&) -> Tensors {
+  c.engine = [gate](const Tensors& x, const Tensors&) -> Tensors { return {ops::swiglu(x[0], gate)}; };
+  c.formula = [gate](const Tensors& x, const Tensors&) -> Tensors {
     const auto halves = x[0].chunk(2, -1);
-    return {at::silu(halves[0]) * halves[1]};
+    const Tensor f = gate == ops::Gate::silu ? at::silu(halves[0]) : at::gelu(halves[0], "tanh");
+    return {f * halves[1]};
   };
   return c;
 }
@@ -38,10 +39,12 @@ TEST(Refused, gates) {
 
 std::vector<Case> swiglu_cases(int64_t P) {
   std::vector<Case> cases;
-  cases.push_back(swiglu_case("one_token", {1, 6}, P));
-  cases.push_back(swiglu_case("odd", {2, 5, 46}, P));
-  cases.push_back(swiglu_case("many_rows", {1, 70, 66}, P));
-  cases.push_back(swiglu_case("wide", {3, 4112}, P));
+  for (const ops::Gate gate : {ops::Gate::silu, ops::Gate::gelu_tanh}) {
+    cases.push_back(gate_case("one_token", {1, 6}, P, gate));
+    cases.push_back(gate_case("odd", {2, 5, 46}, P, gate));
+    cases.push_back(gate_case("many_rows", {1, 70, 66}, P, gate));
+    cases.push_back(gate_case("wide", {3, 4112}, P, gate));
+  }
   return cases;
 }
 

@@ -13,9 +13,11 @@ namespace ingrain::ops {
 namespace {
 
 /// Scores like stats, [B, H, T], minus infinity where the sink is not seen.
-Tensor seen_scores(const Tensor& s_BTH, int64_t past, int64_t window) {
+Tensor seen_scores(const Sink& sink, int64_t past, int64_t window) {
+  const Tensor s_BTH = primal(sink.s_PBTH);
   const Tensor s_BHT =
       s_BTH.to(accumulate_type(s_BTH.scalar_type())).transpose(1, 2).clone(at::MemoryFormat::Contiguous);
+  if (sink.always) return s_BHT;
   const int64_t unseen = std::clamp<int64_t>(window - past, 0, s_BHT.size(2));
   s_BHT.narrow(2, 0, unseen).fill_(-std::numeric_limits<double>::infinity());
   return s_BHT;
@@ -32,7 +34,7 @@ Tensor of_heads(const Tensor& v_Gd, int64_t heads, at::ScalarType type) {
 
 /// o' and lse' alone.
 AttentionKernels::Output join(const AttentionKernels::Output& from, const Sink& sink, int64_t past, int64_t window) {
-  const Tensor lse = log_sums(from.stats), s = seen_scores(primal(sink.s_PBTH), past, window);
+  const Tensor lse = log_sums(from.stats), s = seen_scores(sink, past, window);
   const Tensor all = at::logaddexp(lse, s), b = of_rows((s - all).exp());
   const Tensor o = primal(from.o_PBTHd).to(b.scalar_type()), v_Hd = of_heads(sink.v_Gd, o.size(2), b.scalar_type());
   const Tensor out = at::lerp(o, v_Hd, b).to(from.o_PBTHd.scalar_type());
@@ -42,7 +44,7 @@ AttentionKernels::Output join(const AttentionKernels::Output& from, const Sink& 
 AttentionKernels::Output join_dual(const AttentionKernels::Output& from, const Sink& sink, int64_t past,
                                    int64_t window) {
   const Tensor lse = primal(from.stats), r = tangent(from.stats);
-  const Tensor s = seen_scores(primal(sink.s_PBTH), past, window);
+  const Tensor s = seen_scores(sink, past, window);
   const Tensor ds = tangent(sink.s_PBTH).to(s.scalar_type()).transpose(1, 2);
   const Tensor all = at::logaddexp(lse, s), b = (s - all).exp(), a = (lse - all).exp();
   const Tensor r_all = a * r + b * ds;
@@ -62,7 +64,7 @@ AttentionKernels::Output with_sink(const AttentionKernels::Output& window_only, 
 
 SinkGradients sink_gradients(const Tensor& go_PBTHd, const AttentionKernels::Output& o_all, const Sink& sink,
                              int64_t past, int64_t window) {
-  const Tensor lse = log_sums(o_all.stats), s = seen_scores(primal(sink.s_PBTH), past, window);
+  const Tensor lse = log_sums(o_all.stats), s = seen_scores(sink, past, window);
   const auto acc = s.scalar_type();
   const auto rows = [](const Tensor& x_BHT) { return x_BHT.transpose(1, 2); };  // [B, T, H]
   const Tensor b = rows((s - lse).exp()), go = primal(go_PBTHd).to(acc), o = primal(o_all.o_PBTHd).to(acc);

@@ -61,12 +61,13 @@ AttentionKernels::Output attend(const Tensor& q, const Tensor& k, const Tensor& 
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k, const Tensor& v,
                         const std::optional<Tensor>& past_k, const std::optional<Tensor>& past_v,
-                        const std::optional<Tensor>& sink_s, const std::optional<Tensor>& sink_v, int64_t window,
-                        double scale) {
+                        const std::optional<Tensor>& sink_s, const std::optional<Tensor>& sink_v, bool sink_always,
+                        int64_t window, double scale) {
     const KvWindow past{past_k.value_or(Tensor()), past_v.value_or(Tensor())};
-    const Sink sink{sink_s.value_or(Tensor()), sink_v.value_or(Tensor())};
+    const Sink sink{sink_s.value_or(Tensor()), sink_v.value_or(Tensor()), sink_always};
     const auto out = attend(q, k, v, past, window, scale, sink);
     ctx->save_for_backward({q, k, v, past.k_BWGd, past.v_BWGd, out.o_PBTHd, out.stats, sink.s_PBTH, sink.v_Gd});
+    ctx->saved_data["sink_always"] = sink_always;
     ctx->saved_data["window"] = window;
     ctx->saved_data["scale"] = scale;
     return out.o_PBTHd;
@@ -76,7 +77,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     const auto s = ctx->get_saved_variables();
     const KvWindow past{s[3], s[4]};
     const bool want_past = s[3].defined() && ctx->needs_input_grad(3);
-    const Sink sink{s[7], s[8]};
+    const Sink sink{s[7], s[8], ctx->saved_data["sink_always"].toBool()};
     const AttentionKernels::Output out{s[5], s[6], sink.defined()};
     const int64_t window = ctx->saved_data["window"].toInt();
     const Tensor go = grads[0].contiguous();
@@ -85,7 +86,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     SinkGradients of_sink;
     if (sink.defined()) of_sink = sink_gradients(go, out, sink, past.length(), window);
     return {g.q_PBTHd,      g.k_PBTGd,    g.v_PBTGd, g.past_k_BWGd, g.past_v_BWGd,
-            of_sink.s_PBTH, of_sink.v_Gd, Tensor(),  Tensor()};
+            of_sink.s_PBTH, of_sink.v_Gd, Tensor(),  Tensor(),      Tensor()};
   }
 };
 
@@ -100,7 +101,7 @@ Tensor windowed_attention(const Tensor& q, const Tensor& k, const Tensor& v, con
   const auto given = [](bool there, const Tensor& x) { return there ? std::optional<Tensor>(x) : std::nullopt; };
   const bool has_past = past.length() > 0;
   return AttentionFunction::apply(q, k, v, given(has_past, past.k_BWGd), given(has_past, past.v_BWGd),
-                                  given(sink.defined(), sink.s_PBTH), given(sink.defined(), sink.v_Gd), window, scale);
+                                  given(sink.defined(), sink.s_PBTH), given(sink.defined(), sink.v_Gd), sink.always, window, scale);
 }
 
 }  // namespace ingrain::ops

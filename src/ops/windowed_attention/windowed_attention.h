@@ -13,10 +13,11 @@ struct KvWindow {
 };
 
 /// What a query sees besides its window, once that no longer reaches back to the first key: a key that stays.
-/// Undefined: none.
+/// Undefined: none. `always`: it is seen by every query, as a score that joins the softmax's sum.
 struct Sink {
   Tensor s_PBTH;  // its score with every query, already scaled
   Tensor v_Gd;    // its value, the same for all
+  bool always = false;
   bool defined() const { return s_PBTH.defined(); }
 };
 

@@ -1,14 +1,12 @@
 #include "serve/api/request_log.h"
 
 #include "base/clock.h"
+#include "base/open_files.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <ctime>
 
 namespace ingrain::serve::api {
@@ -34,8 +32,11 @@ std::string log_text(const LogLine& line, double unix_seconds) {
 
 RequestLog::RequestLog(const std::filesystem::path& file) : fd_(STDERR_FILENO) {
   if (file.empty()) return;
-  fd_ = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-  require(fd_ >= 0, "{}: cannot write this log: {}; name another with --log", file.string(), std::strerror(errno));
+  try {
+    fd_ = open_to_append(file, 0640);
+  } catch (const Error& e) {
+    fail("{}; name another log with --log", e.what());
+  }
 }
 
 RequestLog::~RequestLog() {

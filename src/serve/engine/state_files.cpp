@@ -68,7 +68,7 @@ void StateFiles::put(StateRow row, const ttt::Memory& memory) {
 ttt::Memory StateFiles::load(const std::string& id) const {
   const std::filesystem::path file = file_of(id);
   if (!std::filesystem::exists(file)) throw NotFound(fmt::format("the state '{}' is no longer kept", id));
-  ttt::Memory out = ttt::load_memory(file, model_.parts().network);
+  ttt::Memory out = ttt::load_memory(file, model_.parts().network, ttt::Room::none);
   records_->touch(id, unix_seconds());
   return out;
 }

@@ -315,7 +315,7 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
     if (node->memory) return node->memory;
   }
   if (!files_.any()) throw NotFound(fmt::format("the state '{}' is no longer kept", node->id));
-  auto loaded = std::make_shared<const ttt::Memory>(packed(files_.load(node->id)));
+  auto loaded = std::make_shared<const ttt::Memory>(files_.load(node->id));
   Evicted evicted;
   std::lock_guard lock(mutex_);
   if (node->memory) return node->memory;

@@ -1,5 +1,6 @@
 #include "serve/store/sqlite.h"
 
+#include "base/open_files.h"
 #include "base/text.h"
 
 #include <fcntl.h>
@@ -102,6 +103,9 @@ Database::Database(const fs::path& file, const DatabaseKind& kind, Open how) : n
   const bool nowhere = file == ":memory:";
   // Absolute, since SQLite takes "file:..." for a URI with options.
   const std::string path = nowhere ? file.string() : fs::absolute(file).string();
+  // What it keeps beside a file, too: it would wait at a FIFO's open() for ever, whatever signal comes.
+  for (const char* const end : {"", "-journal", "-wal", "-shm"})
+    if (!nowhere) require_regular_or_absent(name_ + end);
   if (how == Open::shared && !nowhere) make_private(path);
   const int flags = how == Open::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   const int code = ::sqlite3_open_v2(path.c_str(), &database_, flags | SQLITE_OPEN_NOMUTEX, nullptr);

@@ -46,7 +46,7 @@ class AmortizedChunk {
 
  private:
   struct Part {
-    ops::RopeTable rope;
+    Rope rope;
     Tensor target_BT, valid_BT;
     SuffixPass suffix;
     std::optional<ops::CrossEntropyInPieces> head = {};  // once the suffix is passed

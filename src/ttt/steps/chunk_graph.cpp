@@ -32,7 +32,7 @@ class GraphSteps : public PlainSteps {
   GraphSteps(const StepContext& context, int64_t tokens)
       : PlainSteps(context), end_(context.memory.position + tokens) {}
 
-  InnerStep step(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) override {
+  InnerStep step(const Tensor& h_BbD, const Rope& rope, const Tap& tap) override {
     if (!ChunkGraph::repeats(c_, m_) || !(graph_ || pays())) return PlainSteps::step(h_BbD, rope, tap);
     if (!graph_) graph_.emplace(c_, w_, m_, inner_rates(c_, w_, options_.rate_multiplier));
     const auto& [gradient, norm_B] = graph_->run(h_BbD, rope);
@@ -62,11 +62,19 @@ bool ChunkGraph::repeats(const ModelConfig& c, const Memory& memory) {
   return c.suffix_len > 0 && memory.filled == 0;
 }
 
-const ChunkGraph::Result& ChunkGraph::run(const Tensor& h_BbD, const ops::RopeTable& rope) {
+const ChunkGraph::Result& ChunkGraph::run(const Tensor& h_BbD, const Rope& rope) {
   find_windows();
-  if (!rope_.cos_TR.defined()) rope_ = {at::empty_like(rope.cos_TR), at::empty_like(rope.sin_TR), rope.interleaved};
-  rope_.cos_TR.copy_(rope.cos_TR);
-  rope_.sin_TR.copy_(rope.sin_TR);
+  const bool first = rope_.ways.empty();
+  if (first) rope_ = rope;
+  const auto keep = [&](Tensor& place, const Tensor& x) {
+    if (first && x.defined()) place = at::empty_like(x);
+    if (x.defined()) place.copy_(x);
+  };
+  for (size_t way = 0; way < rope.ways.size(); ++way) {
+    keep(rope_.ways[way].cos_TR, rope.ways[way].cos_TR);
+    keep(rope_.ways[way].sin_TR, rope.ways[way].sin_TR);
+    keep(rope_.query_factor_T[way], rope.query_factor_T[way]);
+  }
   memory_.h_BbD.copy_(h_BbD);
   graph_.run([this] { step(); });
   return result_;

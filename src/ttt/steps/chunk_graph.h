@@ -31,7 +31,7 @@ class ChunkGraph {
   /// chunk_gradient and inner_step of the chunk whose targets are memory.target_Bb and valid_Bb. h, rope: as in
   /// ChunkInput. Its keys and values enter the memory's windows; everything else (position, steps, the prefix's
   /// windows) is the caller's. REQUIRES: repeats().
-  const Result& run(const Tensor& h_BbD, const ops::RopeTable& rope);
+  const Result& run(const Tensor& h_BbD, const Rope& rope);
 
  private:
   void find_windows();
@@ -42,7 +42,7 @@ class ChunkGraph {
   Memory& memory_;
   const Tensor eta_S_;
   ops::Graph graph_;
-  ops::RopeTable rope_;
+  Rope rope_;
   std::vector<Mlp> rounded_S_;  // the fast weights in bf16, kept up by the steps; empty where nothing is rounded
   std::vector<ops::KvWindow> window_S1_;  // past and own keys and values, [B, their window - 1 + chunk, G, d]
   Result result_;

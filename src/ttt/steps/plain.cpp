@@ -20,7 +20,7 @@ PlainSteps::PlainSteps(const StepContext& context)
       m_(context.memory),
       options_(context.options) {}
 
-InnerStep PlainSteps::step(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) {
+InnerStep PlainSteps::step(const Tensor& h_BbD, const Rope& rope, const Tap& tap) {
   const ChunkInput chunk = suffix_input(c_, m_, /*whole=*/true, h_BbD, rope);
   InnerStep out;
   out.gradient = gradient(chunk, tap);

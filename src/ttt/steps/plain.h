@@ -8,7 +8,7 @@ namespace ingrain::ttt {
 class PlainSteps : public StepEngine {
  public:
   explicit PlainSteps(const StepContext& context);
-  InnerStep step(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) override;
+  InnerStep step(const Tensor& h_BbD, const Rope& rope, const Tap& tap) override;
 
  protected:
   virtual ChunkGradient gradient(const ChunkInput& chunk, const Tap& tap);

@@ -22,7 +22,7 @@ class StepEngine {
   /// chunk_gradient and inner_step of a whole chunk, which moves memory.W_S. Its targets are the memory's target_Bb and
   /// valid_Bb; h_BbD and rope as in ChunkInput. memory.filled: 0, or the chunk if it was read in parts, which have left
   /// their keys and values in the memory's windows.
-  virtual InnerStep step(const Tensor& h_BbD, const ops::RopeTable& rope, const Tap& tap) = 0;
+  virtual InnerStep step(const Tensor& h_BbD, const Rope& rope, const Tap& tap) = 0;
   /// The targets of the unfinished chunk's first `known` tokens, all in the memory, are known.
   virtual void advance(int64_t /*known*/) {}
 };

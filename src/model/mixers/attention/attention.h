@@ -7,8 +7,8 @@ namespace ingrain {
 
 std::span<const Parameter> attention_parameters();
 
-/// 1 / sqrt(head_dim).
-double attention_scale(const ModelConfig& config);
+/// What the layer's scores are multiplied by: 1 / sqrt(head_dim), unless it says otherwise.
+double attention_scale(const ModelConfig& config, int64_t layer);
 
 /// How many keys a query sees that move on with it. A sink is one of the window's: once the window has left a text's
 /// first token, it stands in that one's place.

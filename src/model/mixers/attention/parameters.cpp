@@ -10,13 +10,17 @@ constexpr auto of = mixer_tensor<&MixerWeights::attention, member>;
 
 int64_t Q(const ModelConfig& c) { return c.num_heads * c.head_dim; }
 int64_t KV(const ModelConfig& c) { return c.num_kv_heads * c.head_dim; }
-int64_t d(const ModelConfig& c) { return c.head_dim; }
+int64_t of_q_norm(const ModelConfig& c) { return c.qk_norm_whole ? Q(c) : c.head_dim; }
+int64_t of_k_norm(const ModelConfig& c) { return c.qk_norm_whole ? KV(c) : c.head_dim; }
 bool qkv_bias(const ModelConfig& c, int64_t layer) {
   return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).qkv_bias;
 }
 int64_t H(const ModelConfig& c) { return c.num_heads; }
 bool sink(const ModelConfig& c, int64_t layer) {
   return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).sink;
+}
+bool sink_logit(const ModelConfig& c, int64_t layer) {
+  return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).sink_logit;
 }
 bool qk_norm(const ModelConfig& c, int64_t layer) {
   return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).qk_norm;
@@ -50,7 +54,7 @@ constexpr Parameter kRows[] = {
      false,
      qk_norm,
      nullptr,
-     {{{"self_attn.q_norm.weight", "attn_q_norm.weight", "seq_modeling_block.q_norm.weight", d}}}},
+     {{{"self_attn.q_norm.weight", "attn_q_norm.weight", "seq_modeling_block.q_norm.weight", of_q_norm}}}},
     {"k_norm",
      of<&A::k_norm_d>,
      ParameterKind::norm,
@@ -58,7 +62,7 @@ constexpr Parameter kRows[] = {
      false,
      qk_norm,
      nullptr,
-     {{{"self_attn.k_norm.weight", "attn_k_norm.weight", "seq_modeling_block.k_norm.weight", d}}}},
+     {{{"self_attn.k_norm.weight", "attn_k_norm.weight", "seq_modeling_block.k_norm.weight", of_k_norm}}}},
     {"wo",
      of<&A::wo_DC>,
      ParameterKind::matrix,
@@ -67,6 +71,14 @@ constexpr Parameter kRows[] = {
      has_mixer<MixerKind::attention>,
      Q,
      {{{"self_attn.o_proj.weight", "attn_output.weight", "seq_modeling_block.wo.weight", hidden_size}}}},
+    {"sink_logit",
+     of<&A::sink_logit_H>,
+     ParameterKind::bias,
+     Step::mixer,
+     false,
+     sink_logit,
+     nullptr,
+     {{{"self_attn.sinks", "attn_sinks.weight", "", H}}}},
     {"sink",
      of<&A::sink_HD>,
      ParameterKind::matrix,

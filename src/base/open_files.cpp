@@ -1,0 +1,30 @@
+#include "base/open_files.h"
+
+#include "base/error.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ingrain {
+
+namespace fs = std::filesystem;
+
+void require_regular_or_absent(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status there = fs::status(path, error);
+  require(there.type() != fs::file_type::directory, "{}: is a folder; name a file in it", path.string());
+  require(!fs::exists(there) || there.type() == fs::file_type::regular,
+          "{}: is not a regular file but a device, FIFO or socket; name a file", path.string());
+}
+
+int open_to_append(const fs::path& path, unsigned mode) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, mode);
+  require(fd >= 0 || errno != ENXIO, "{}: is a FIFO that nobody reads, or a device that is not there", path.string());
+  require(fd >= 0, "{}: cannot be written to: {}", path.string(), std::strerror(errno));
+  ::fcntl(fd, F_SETFL, O_APPEND);  // from here on a full pipe makes the writer wait
+  return fd;
+}
+
+}  // namespace ingrain
