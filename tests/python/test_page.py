@@ -181,7 +181,8 @@ def test_retry_and_edit_keep_what_was_there_and_the_tree_shows_it(visit):
 
 
 def test_a_stopped_answer_stays_and_is_gone_on_from(visit):
-    page = visit()
+    page = visit(expect=["404 (Not Found)"])  # it asks whether the server has kept the answer, which may take a moment
+    until(page, "document.querySelector('#model').textContent !== ''")
     set_up(page, max_tokens=100000)
     never_ends(page)
     say(page, "Who is Emma?", done=False)
