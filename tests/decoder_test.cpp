@@ -65,7 +65,11 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
                                            Case{{.layers = 4, .suffix = 3, .unrotated = 2}, 6},
                                            Case{{.layers = 4, .suffix = 3, .window = 5, .full = 2}, 1},
                                            Case{{.layers = 4, .suffix = 3, .window = 5, .sink = true}, 1},
-                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, 3}, Case{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, 3}, Case{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, 3}, Case{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, 3}, Case{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, 3}, 
+                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, 3},
+                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, 3},
+                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, 3},
+                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, 3},
+                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, 3},
                                            Case{{.layers = 4, .suffix = 3, .delta = 2}, 6}, Case{{.delta = 1}, 1},
                                            Case{{.layers = 4, .suffix = 0, .window = 6, .delta = 3}, 9}));
 

@@ -170,8 +170,8 @@ TEST(GgufTokenizer, contradictions_are_refused_by_key) {
     }
     return "accepted";
   };
-  EXPECT_THAT(refused(0, key("tokenizer.ggml.model", std::string_view("llama"))),
-              HasSubstr("tokenizer.ggml.model is 'llama'"));
+  EXPECT_THAT(refused(0, key("tokenizer.ggml.model", std::string_view("rwkv"))),
+              HasSubstr("tokenizer.ggml.model is 'rwkv'"));
   EXPECT_THAT(refused(2, key("tokenizer.ggml.token_type", std::vector<int32_t>{1})),
               HasSubstr("1 entries for 10 tokens"));
   EXPECT_THAT(refused(3, key("tokenizer.ggml.merges", std::vector<std::string>{"ab"})), HasSubstr("two parts"));

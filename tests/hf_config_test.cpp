@@ -276,7 +276,8 @@ TEST(HfConfig, what_cannot_be_run_is_refused_by_field) {
               HasSubstr("'rope_scaling.mrope_section'"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}}}),
               HasSubstr("'rope_scaling.type' is 'dynamic'"));
-  EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}), HasSubstr("'rope_scaling.short_factor' is missing"));
+  EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}),
+              HasSubstr("'rope_scaling.short_factor' is missing"));
   EXPECT_THAT(refusal({{"architectures", {"Gemma4ForCausalLM"}}}), HasSubstr("'Gemma4ForCausalLM' is not supported"));
   EXPECT_THAT(refusal({{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 2}}}}),
               HasSubstr("rope_scaling.low_freq_factor"));

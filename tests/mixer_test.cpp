@@ -1,5 +1,6 @@
-// What every kind of mixer must be, the gradients of families that differ in what a layer does, and what models with a Gated DeltaNet (src/model/mixers) are beyond the properties
-// of reading, writing and memory files, which their own tests hold them to.
+// What every kind of mixer must be, the gradients of families that differ in what a layer does, and what models with a
+// Gated DeltaNet (src/model/mixers) are beyond the properties of reading, writing and memory files, which their own
+// tests hold them to.
 #include "model/mixers/mixer.h"
 
 #include "same_memory.h"
@@ -76,7 +77,8 @@ struct OuterCase {
 
 class MixerGradient : public ::testing::TestWithParam<OuterCase> {};
 
-/// Of models with other mixers and of those that are like a family's. Parameter by parameter along a random direction, so that none hides behind another.
+/// Of models with other mixers and of those that are like a family's. Parameter by parameter along a random direction,
+/// so that none hides behind another.
 TEST_P(MixerGradient, equals_finite_differences) {
   const auto& [shape, meta] = GetParam();
   const Network model = tiny_model(shape);
@@ -103,22 +105,22 @@ TEST_P(MixerGradient, equals_finite_differences) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, MixerGradient,
-                         ::testing::Values(OuterCase{{.delta = 1}, false},
-                                           OuterCase{{.layers = 4, .suffix = 3, .delta = 2}, false},
-                                           OuterCase{{.suffix = 0, .chunk = 16, .delta = 1}, false},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, true},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, false},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, true},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, false},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, true},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, false},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, true},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, false},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, true},
-                                           OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, false},
-                                           OuterCase{{.layers = 3, .suffix = 2, .delta = 2}, true},
-                                           OuterCase{{.layers = 2, .suffix = 1, .chunk = 12, .delta = 1}, true}));
+INSTANTIATE_TEST_SUITE_P(
+    Cases, MixerGradient,
+    ::testing::Values(OuterCase{{.delta = 1}, false}, OuterCase{{.layers = 4, .suffix = 3, .delta = 2}, false},
+                      OuterCase{{.suffix = 0, .chunk = 16, .delta = 1}, false},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, true},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, false},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, true},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, false},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, true},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, false},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, true},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, false},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, true},
+                      OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, false},
+                      OuterCase{{.layers = 3, .suffix = 2, .delta = 2}, true},
+                      OuterCase{{.layers = 2, .suffix = 1, .chunk = 12, .delta = 1}, true}));
 
 TEST(MetaTraining, through_recurrent_suffix_blocks_after_the_first_is_refused_by_name) {
   const Network model = tiny_model({.delta = 3});

@@ -191,7 +191,11 @@ INSTANTIATE_TEST_SUITE_P(
                       TinyShape{.layers = 4, .suffix = 3, .window = 5, .sink = true},
                       TinyShape{.window = 2, .sink = true},
                       TinyShape{.window = 20, .chunk = 24, .kv_heads = 1, .sink = true},
-                      TinyShape{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, TinyShape{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, TinyShape{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, TinyShape{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, TinyShape{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, 
+                      TinyShape{.layers = 4, .suffix = 3, .like = test::Like::gemma3},
+                      TinyShape{.layers = 4, .suffix = 3, .like = test::Like::olmo3},
+                      TinyShape{.layers = 4, .suffix = 3, .like = test::Like::granite_swa},
+                      TinyShape{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini},
+                      TinyShape{.layers = 4, .suffix = 3, .like = test::Like::ministral3},
                       TinyShape{.suffix = 0, .delta = 1}, TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2},
                       TinyShape{.layers = 4, .suffix = 3, .chunk = 5, .delta = 2, .full = 3},
                       TinyShape{.layers = 2, .suffix = 1, .chunk = 1, .delta = 2}));

@@ -154,7 +154,8 @@ Tensor scores_with_sink(const Network& base, const Tensor& tokens, int64_t windo
           at::cat(
               {at::zeros({T, H * d}, at::kDouble), k0.flatten().expand({T, -1}), at::zeros({T, G * d}, at::kDouble)}, 1)
               .view({1, 1, T, -1});
-      const Tensor first = wide(ops::split_heads(qkv, {}, {}, table(position - (window - 1)).table(i), {H, G, d}, 0).k_PBTGd);
+      const Tensor first =
+          wide(ops::split_heads(qkv, {}, {}, table(position - (window - 1)).table(i), {H, G, d}, 0).k_PBTGd);
       const Tensor q = now.q_PBTHd[0][0], k = wide(now.k_PBTGd), v = wide(now.v_PBTGd);
       const Tensor age = position.unsqueeze(1) - position;
       const Tensor hidden = age.lt(0).logical_or(age.ge(window - 1)), gone = position.lt(window - 1).unsqueeze(0);

@@ -202,13 +202,22 @@ TEST(GgufPre, every_name_cuts_as_llama_cpp_does) {
   const Json& f = gguf_fixture();
   const auto tokens = f["tokens"].get<std::vector<std::string>>(), merges = f["merges"].get<std::vector<std::string>>();
   const auto types = f["types"].get<Ids>();
-  ASSERT_GE(f["pre"].size(), 60u);
+  ASSERT_GE(f["pre"].size(), 80u);
   for (const auto& pre : f["pre"].items()) {
     const std::string& name = pre.key();
     const Tokenizer tokenizer =
         gguf(tokens, types, merges, 1, [&](GgufBuilder& b) { b.key("tokenizer.ggml.pre", std::string_view(name)); });
     EXPECT_EQ(tokenizer.encode(f["text"].get<std::string>()), pre.value().get<Ids>()) << name;
     EXPECT_EQ(tokenizer.warnings().size(), name == "default" ? 1u : 0u) << name;
+  }
+}
+
+TEST(GgufPre, names_that_no_pattern_has_are_refused) {
+  for (const char* name : {"kimi-k2", "afmoe", "deepseek-llm", "whitespace", "nonsense"}) {
+    const auto load = [&] {
+      gguf({"a"}, {1}, {}, 1, [&](GgufBuilder& b) { b.key("tokenizer.ggml.pre", std::string_view(name)); });
+    };
+    EXPECT_THAT(load, testing::ThrowsMessage<Error>(HasSubstr(std::string("the pre-tokenizer '") + name))) << name;
   }
 }
 

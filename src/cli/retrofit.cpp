@@ -65,8 +65,8 @@ void add_retrofit_command(CLI::App& app) {
   command->add_option("MODEL", o->model, "A model: a folder, one of Hugging Face's too, or a .gguf file")->required();
   command->add_option("-o,--output", o->target, "The folder to make: an adapter that refers to MODEL")->required();
   add_whole(*command, "--window", r.window, "Tokens of sliding-window attention", 1)->capture_default_str();
-  add_whole(*command, "--keep-full", r.keep_full,
-            "Leave so many layers without a window, evenly among those without", 0)
+  add_whole(*command, "--keep-full", r.keep_full, "Leave so many layers without a window, evenly among those without",
+            0)
       ->capture_default_str();
   add_whole(*command, "--chunk", r.chunk, "Tokens per inner step", 1)->capture_default_str();
   add_whole(*command, "--suffix", r.suffix, "How many of the last blocks get a fast MLP (default: a quarter of them)",

@@ -21,8 +21,9 @@ const std::vector<Family>& all_families() {
 std::string known_families(std::string_view Family::* name, std::string_view end) {
   std::vector<std::string> out;
   for (const Family& family : all_families())
-    if (!(family.*name).empty()) out.push_back(
-        fmt::format("{}{}{}", family.*name, end, family.also.empty() ? "" : fmt::format(" ({})", family.also)));
+    if (!(family.*name).empty())
+      out.push_back(
+          fmt::format("{}{}{}", family.*name, end, family.also.empty() ? "" : fmt::format(" ({})", family.also)));
   return fmt::format("{}", fmt::join(out, ", "));
 }
 
@@ -62,8 +63,7 @@ std::vector<bool> sliding_layers(const Field& fields, bool (*slides)(const Field
   return out;
 }
 
-void read_sliding_window(const Field& fields, ModelConfig& config,
-                         bool (*slides)(const Field& fields, int64_t layer)) {
+void read_sliding_window(const Field& fields, ModelConfig& config, bool (*slides)(const Field& fields, int64_t layer)) {
   const auto window = size(fields, "sliding_window");
   if (!window) return;
   const std::vector<bool> sliding = sliding_layers(fields, slides, config.num_layers);

@@ -27,7 +27,8 @@ void be_gemma3(ModelConfig& config) {
 
 void read_gemma3(const Field& fields, ModelConfig& config) {
   for (const char* name : {"attn_logit_softcapping", "final_logit_softcapping"})
-    if (const auto cap = fields.find(name)) cap->refuse("is not supported: soft caps of scores and logits are Gemma 2's");
+    if (const auto cap = fields.find(name))
+      cap->refuse("is not supported: soft caps of scores and logits are Gemma 2's");
   if (fields.boolean("use_bidirectional_attention").value_or(false))
     fields.at("use_bidirectional_attention").refuse("is true, which is not supported: text is read from its beginning");
   be_gemma3(config);

@@ -95,7 +95,8 @@ RopeScaling llama3_scaling(const ModelConfig& c, const std::vector<float>& divis
 
 std::vector<double> longrope_divisors(const Gguf& file, const char* name) {
   const formats::GgufTensor& tensor = file.tensor(name);
-  require(tensor.rows() == 1 && tensor.elements() <= 4096, "{}: tensor '{}' is not a row of numbers", file.name(), name);
+  require(tensor.rows() == 1 && tensor.elements() <= 4096, "{}: tensor '{}' is not a row of numbers", file.name(),
+          name);
   std::vector<float> values(tensor.elements());
   formats::dequantize_rows(tensor, 0, 1, values);
   return {values.begin(), values.end()};

@@ -1,5 +1,6 @@
 // Granite (dense): Llama with four factors, of embeddings, branches, attention's scores and logits. granite_swa:
-// windows in three of four layers, a base of RoPE for each layer (0: none), and a score of each head's own beside all keys.
+// windows in three of four layers, a base of RoPE for each layer (0: none), and a score of each head's own beside all
+// keys.
 #include "families/family.h"
 
 #include "base/error.h"

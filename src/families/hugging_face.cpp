@@ -48,8 +48,7 @@ void read_activation(const Field& config, ModelConfig& c) {
   const std::string activation = config.string(name).value_or("silu");
   const bool gelu = activation == "gelu_pytorch_tanh";
   if (!gelu && activation != "silu" && activation != "swish")
-    config.at(name).refuse(
-        fmt::format("is '{}'; 'silu' and 'gelu_pytorch_tanh' are supported", printable(activation)));
+    config.at(name).refuse(fmt::format("is '{}'; 'silu' and 'gelu_pytorch_tanh' are supported", printable(activation)));
   if (gelu) c.change_layers([](LayerSpec& layer) { layer.activation = Activation::gelu_tanh; });
 }
 
@@ -83,8 +82,7 @@ RopeScaling read_longrope(const Field& config, const Field& rope, const ModelCon
   const double factor =
       rope.positive("factor").value_or(static_cast<double>(c.trained_length) / out.original_max_position);
   out.attention_factor = rope.positive("attention_factor");
-  if (!out.attention_factor)
-    out.attention_factor = longrope_attention_factor(factor, out.original_max_position);
+  if (!out.attention_factor) out.attention_factor = longrope_attention_factor(factor, out.original_max_position);
   return out;
 }
 
@@ -99,7 +97,8 @@ RopeScaling read_scaling(const Field& config, const Field& rope, const ModelConf
   if (type == "longrope" || type == "su" || (type == "yarn" && rope.find("long_factor")))
     return read_longrope(config, rope, c);
   for (const char* name : {"short_factor", "long_factor"})
-    if (const auto field = rope.find(name)) field->refuse(fmt::format("needs the rope_type 'longrope', not '{}'", type));
+    if (const auto field = rope.find(name))
+      field->refuse(fmt::format("needs the rope_type 'longrope', not '{}'", type));
   if (type == "default") return out;
   if (type == "dynamic")
     named->refuse(fmt::format(

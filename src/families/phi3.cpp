@@ -1,5 +1,5 @@
-// Phi-3, Phi-3.5, Phi-4 and Phi-4-mini: q, k and v in one tensor, gate and up in another; RoPE on a part of each head, stretched by
-// factors for each pair.
+// Phi-3, Phi-3.5, Phi-4 and Phi-4-mini: q, k and v in one tensor, gate and up in another; RoPE on a part of each head,
+// stretched by factors for each pair.
 #include "families/family.h"
 
 namespace ingrain::families {

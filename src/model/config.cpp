@@ -48,7 +48,8 @@ void validate_layer(const LayerSpec& l, std::string_view where) {
           l.window);
   require(!l.sink || (l.mixer == MixerKind::attention && l.window >= 2),
           "{}: 'attention_sink' needs attention with a 'sliding_window' of at least 2", where);
-  require(!l.sink || !l.sink_logit, "{}: 'attention_sink' and 'attention_sink_logit' together are not supported", where);
+  require(!l.sink || !l.sink_logit, "{}: 'attention_sink' and 'attention_sink_logit' together are not supported",
+          where);
   positive(where, "rope_theta", l.rope_theta);
   require(std::isfinite(l.attention_scale) && l.attention_scale >= 0,
           "{}: 'attention_scale' is {}; it must be positive, or 0 for 1 / sqrt(head_dim)", where, l.attention_scale);
@@ -61,7 +62,9 @@ void validate_layer(const LayerSpec& l, std::string_view where) {
           s.factor);
   if (s.kind == RopeScaling::Kind::llama3 || s.kind == RopeScaling::Kind::yarn || s.kind == RopeScaling::Kind::longrope)
     require(s.original_max_position >= 1, "{}: rope_scaling: '{}' needs 'original_max_position_embeddings'", where,
-            s.kind == RopeScaling::Kind::llama3 ? "llama3" : s.kind == RopeScaling::Kind::yarn ? "yarn" : "longrope");
+            s.kind == RopeScaling::Kind::llama3 ? "llama3"
+            : s.kind == RopeScaling::Kind::yarn ? "yarn"
+                                                : "longrope");
 }
 
 /// What a layer says that has to fit the model's sizes.
@@ -79,9 +82,10 @@ void validate_beside(const LayerSpec& l, const ModelConfig& c, std::string_view 
   if (s.kind != RopeScaling::Kind::longrope) return;
   const auto pairs = static_cast<size_t>(rotated_dim(c, l) / 2);
   for (const auto& [name, factors] : {std::pair("short_factor", &s.short_factor), {"long_factor", &s.long_factor}})
-    require(factors->size() == pairs && std::all_of(factors->begin(), factors->end(),
-                                                    [](double x) { return std::isfinite(x) && x > 0; }),
-            "{}: rope_scaling: '{}' must be {} positive numbers, one for each pair that is rotated", where, name, pairs);
+    require(factors->size() == pairs &&
+                std::all_of(factors->begin(), factors->end(), [](double x) { return std::isfinite(x) && x > 0; }),
+            "{}: rope_scaling: '{}' must be {} positive numbers, one for each pair that is rotated", where, name,
+            pairs);
 }
 
 /// What can be said and is not computed yet.
@@ -142,8 +146,8 @@ void validate(const ModelConfig& c, std::string_view where) {
           c.inner_lr);
   positive(where, "embedding_scale", c.embedding_scale);
   positive(where, "residual_scale", c.residual_scale);
-  require(c.logit_scale == 1, "{}: 'logit_scale' is {}; the final norm's weights can be multiplied by it instead", where,
-          c.logit_scale);
+  require(c.logit_scale == 1, "{}: 'logit_scale' is {}; the final norm's weights can be multiplied by it instead",
+          where, c.logit_scale);
   require(c.logit_softcap == 0, "{}: 'logit_softcap': logits with a soft cap are not supported yet", where);
   require(c.bos_id >= -1 && c.bos_id < c.vocab_size, "{}: 'bos_token_id' is {}; the vocabulary has {} ids", where,
           c.bos_id, c.vocab_size);

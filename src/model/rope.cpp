@@ -106,17 +106,16 @@ Rope rope_at(const ModelConfig& c, const Tensor& position_T, const std::vector<T
     const LayerSpec& l = *ways.first[i];
     Tensor& factor_T = out.query_factor_T.emplace_back();
     if (!l.rotated) {
-      out.ways.push_back(unrotated(position_T.size(0), c.head_dim / 2, position_T.options().dtype(type),
-                                   c.rope_interleaved));
+      out.ways.push_back(
+          unrotated(position_T.size(0), c.head_dim / 2, position_T.options().dtype(type), c.rope_interleaved));
       continue;
     }
     out.ways.push_back(ops::rotations(position_T, frequency_R[i], rope_amplitude(l.rope_scaling), type,
                                       c.rope_interleaved, rotated_dim(c, l) / 2));
     if (l.query_growth == 0) continue;
     const double beta = l.query_growth, length = l.rope_scaling.original_max_position;
-    factor_T = ops::captured([=] {
-      return ((position_T.to(at::kDouble) / length).floor().log1p() * beta + 1).to(type);
-    });
+    factor_T =
+        ops::captured([=] { return ((position_T.to(at::kDouble) / length).floor().log1p() * beta + 1).to(type); });
   }
   return out;
 }

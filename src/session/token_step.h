@@ -84,7 +84,7 @@ class TokenStep {
   void stop_sharing_fast_weights(int64_t row);
   bool same_fast_weights(int64_t row, int64_t other) const;
   bool shares_fast_weights() const { return weights_.device().is_cpu() && weights_.type() != at::kDouble; }
-  Tensor input_5B_;  // token, position, place in h, in states, whose fast weights
+  Tensor input_5B_;                  // token, position, place in h, in states, whose fast weights
   std::vector<Tensor> frequency_R_;  // of every way to rotate
   Tensor h_ND_;  // prefix outputs of every row's unfinished chunk, [B * b + 1, D]; the last is for rows without a token
   Tensor x_BD_, logits_BV_;

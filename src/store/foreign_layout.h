@@ -13,8 +13,8 @@ struct ForeignPart {
   const Parameter* parameter;
   int64_t layer;
   StoredPart part;
-  std::string name;           // in the file; GGUF's may be empty: it has none
-  bool of_whole_parameter;    // its rows are part.first_row .. + part.rows of that tensor
+  std::string name;         // in the file; GGUF's may be empty: it has none
+  bool of_whole_parameter;  // its rows are part.first_row .. + part.rows of that tensor
 };
 
 enum class FileKind { hugging_face, gguf };

@@ -41,9 +41,9 @@ class ForeignParts {
   std::map<std::string, ForeignPart> of_name_;
 };
 
-/// Tensors have the same names as ours but for the family's own, perhaps without "model." (a base model saved by itself)
-/// or with "language_model" before or behind it (the part for text of a model for text and images), and a shared matrix
-/// may lie under one of its two names.
+/// Tensors have the same names as ours but for the family's own, perhaps without "model." (a base model saved by
+/// itself) or with "language_model" before or behind it (the part for text of a model for text and images), and a
+/// shared matrix may lie under one of its two names.
 class HuggingFaceSource : public DecoderSource {
  public:
   explicit HuggingFaceSource(const fs::path& folder) : stored_(folder) {

@@ -30,7 +30,8 @@ void set_sink(const ModelConfig& c, int64_t layer, AttentionWeights& w, const op
 void set_sinks(const Network& base, const ModelConfig& c, Weights& out) {
   if (!std::any_of(c.layers.begin(), c.layers.end(), [](const LayerSpec& l) { return l.sink; }) && !c.sink) return;
   const at::NoGradGuard no_grad;
-  Tensor h_PBTD = ops::embedding(out.embedding_VD, at::full({1, 1}, c.bos_id, at::kLong), c.embedding_scale).unsqueeze(0);
+  Tensor h_PBTD =
+      ops::embedding(out.embedding_VD, at::full({1, 1}, c.bos_id, at::kLong), c.embedding_scale).unsqueeze(0);
   for (int64_t i = 0; i < c.num_layers; ++i) {
     BlockWeights& block = out.blocks[static_cast<size_t>(i)];
     const Tensor back = at::full({1}, c.layer(i).sink ? -(c.layer(i).window - 1) : 0, at::kLong);
@@ -57,7 +58,8 @@ namespace {
 std::vector<bool> layers_to_window(const ModelConfig& base, const RetrofitOptions& o) {
   std::vector<int64_t> widest;
   for (int64_t i = 0; i < base.num_layers; ++i)
-    if (base.layer(i).mixer == MixerKind::attention && base.layer(i).window == base.widest_window()) widest.push_back(i);
+    if (base.layer(i).mixer == MixerKind::attention && base.layer(i).window == base.widest_window())
+      widest.push_back(i);
   const auto count = static_cast<int64_t>(widest.size());
   if (o.keep_full < 0 || o.keep_full > count)
     fail_option("keep_full", "is {}; the model has {} layers that see as far", o.keep_full, count);

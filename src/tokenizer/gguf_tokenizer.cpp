@@ -71,7 +71,8 @@ TokenizerFiles gguf_tokenizer_files(const formats::Gguf& file) {
   // Said, so that nobody guesses.
   config["bos_token"] = config["eos_token"] = nullptr;
   for (const auto& [role, content] : spec.named_tokens) config[role] = content;
-  return {write_tokenizer_json(spec), config.dump(2) + "\n"};
+  std::string tokenizer = write_tokenizer_json(spec);  // first: it tells of tokens that are not UTF-8
+  return {std::move(tokenizer), config.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"};
 }
 
 std::optional<std::string_view> gguf_chat_template(const formats::Gguf& file) {

@@ -113,6 +113,7 @@ void read_character_tokens(const formats::Gguf& file, std::vector<double> scores
   spec.tokens.resize(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id) {
     const auto& [text, type] = tokens[id];
+    require(is_utf8(text), "{}: tokenizer.ggml.tokens: token {} ('{}') is not UTF-8", file.name(), id, printable(text));
     if (type == kControl || type == kUserDefined || type == kUnknown)
       add_found_token(static_cast<int32_t>(id), tokens[id], spec);
     if (type == kUnknown && !text.empty()) spec.unk_token = text;

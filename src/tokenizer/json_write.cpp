@@ -200,7 +200,11 @@ std::string write_tokenizer_json(const TokenizerSpec& spec) {
                  {"post_processor", template_json(spec)},
                  {"decoder", decoder_json(spec)},
                  {"model", model_json(spec)}};
-  return out.dump();
+  try {
+    return out.dump();
+  } catch (const json::exception&) {
+    fail("{}: a token is not UTF-8, so that no tokenizer.json can have it", spec.source);
+  }
 }
 
 }  // namespace ingrain::tokenizer

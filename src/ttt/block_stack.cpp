@@ -42,8 +42,7 @@ Tensor BlockStack::forward(const Tensor& tokens_BT, const Rope& rope, const Tap&
   tokens_BT_ = tokens_BT;
   rope_ = rope;
   kept_.clear();
-  Tensor h_PBTD =
-      ops::embedding(gradients_.leaves().embedding_VD.detach(), tokens_BT, c_.embedding_scale).unsqueeze(0);
+  Tensor h_PBTD = ops::embedding(gradients_.leaves().embedding_VD.detach(), tokens_BT, c_.embedding_scale).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBTD);
   for (int64_t i = 0; i < stages(); ++i) {
     Stage& stage = kept_.emplace_back();
@@ -74,8 +73,7 @@ void BlockStack::backward(const Tensor& g_BTD) {
   }
   if (embedding_sum.defined()) {
     const Tensor g_ND = ops::primal(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());
-    const double scale =
-        c_.embedding_scale == 1 ? 1 : ops::rounded_to(gradients_.leaves().type(), c_.embedding_scale);
+    const double scale = c_.embedding_scale == 1 ? 1 : ops::rounded_to(gradients_.leaves().type(), c_.embedding_scale);
     embedding_sum.index_add_(0, tokens_BT_.flatten(), g_ND, scale);
   }
   kept_.clear();

@@ -79,8 +79,7 @@ void Memory::visit(const std::function<void(const std::string& name, const Tenso
   if (x_BD.defined()) visit("last", x_BD);
 }
 
-ChunkInput suffix_input(const ModelConfig& c, const Memory& memory, bool whole, const Tensor& h_BTD,
-                        const Rope& rope) {
+ChunkInput suffix_input(const ModelConfig& c, const Memory& memory, bool whole, const Tensor& h_BTD, const Rope& rope) {
   ChunkInput in{h_BTD, {}, {}, rope};
   for (int64_t i = c.prefix_len() + 1; i < c.num_layers; ++i) {
     const LayerState& layer = memory.layer_L[static_cast<size_t>(i)];

@@ -93,8 +93,7 @@ class ReadCall {
 
  private:
   /// `count` tokens of the current chunk. A whole chunk whose targets are known is scored and learnt from in one pass.
-  void piece(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn,
-             bool targets_known) {
+  void piece(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn, bool targets_known) {
     const int64_t count = h_BnD.size(1);
     if (c_.suffix_len > 0) set_targets(c_, m_, m_.filled, target_Bn, options_.learn_these);
     if (options_.learn && c_.suffix_len > 0 && count == c_.chunk && targets_known) {
@@ -119,8 +118,7 @@ class ReadCall {
   }
 
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
-  void score(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn,
-             bool targets_known) {
+  void score(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn, bool targets_known) {
     std::vector<FastMlp> fast_S;
     for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp});
     const Weights& w = model_.weights_for(target_Bn.numel());

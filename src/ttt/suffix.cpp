@@ -26,8 +26,8 @@ Tensor put(const Tensor& x_PBTGd, const Tensor& place_BTGd) {
 
 }  // namespace
 
-void SuffixPass::next(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S,
-                      const Rope& rope, const Carry& carry, const Tap& tap) {
+void SuffixPass::next(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const Rope& rope,
+                      const Carry& carry, const Tap& tap) {
   enum { mixer, fast, mlp, sublayers_a_block };
   const int64_t at = ++passed_;  // the first block's mixer, sublayer 0, was passed with the prefix
   const int64_t s = at / sublayers_a_block, i = c.prefix_len() + s;

@@ -38,8 +38,8 @@ class SuffixPass {
   /// How many sublayers there are, the final norm among them.
   static int64_t sublayers(const ModelConfig& config) { return std::max<int64_t>(3 * config.suffix_len, 1); }
   /// The next one. fast_S: one per suffix block.
-  void next(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S,
-            const Rope& rope, const Carry& carry, const Tap& tap = {});
+  void next(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S, const Rope& rope,
+            const Carry& carry, const Tap& tap = {});
   int64_t passed() const { return passed_; }
   /// After the last one: after the final norm.
   const Tensor& x_PBTD() const { return x_PBTD_; }

@@ -1,5 +1,6 @@
 // A tokenizer from hostile hands and a text: an Error, or ids that decode to text. Of the input, what stands before the
-// first zero byte is a tokenizer.json, the rest the text; an input that begins as GGUF files do is one, and its own text.
+// first zero byte is a tokenizer.json, the rest the text; an input that begins as GGUF files do is one, and its own
+// text.
 #include "base/error.h"
 #include "formats/gguf.h"
 #include "tokenizer/charsmap.h"

@@ -129,6 +129,13 @@ def gguf_keys(name, model):
     return keys
 
 
+def merging_keys(model, kind, pre=None):
+    """The same vocabulary with merges in place of scores, as Gemma 4's files have it"""
+    pieces = model[2]
+    return dict(model=kind, tokens=[p for p, _, _ in pieces], token_type=[t for _, _, t in pieces], merges=[f"{a} {b}" for a, b in merges_of(pieces)],
+                bos_token_id=1, eos_token_id=2, unknown_token_id=0, add_bos_token=True, **({"pre": pre} if pre else {}))
+
+
 def make(lines, size=1500, rules=None):
     """name -> tokenizer; and the SentencePiece models behind some of them. `rules`: instead of nmt_nfkc's."""
     flags = [AddedToken("<left>", lstrip=True, normalized=False), AddedToken("<right>", rstrip=True, normalized=False),

@@ -16,6 +16,8 @@ class Terminal:
             default_signals()
             os.environ.update(TERM="xterm", LC_ALL="C.UTF-8", OMP_NUM_THREADS="1", **environment)
             os.execv(command[0], [str(word) for word in command])
+        while os.readlink(f"/proc/{self.pid}/exe") == os.readlink("/proc/self/exe"):  # Python's child, whose handlers are Python's
+            time.sleep(0.01)
 
     def poll(self):
         """As of a Popen that has not ended: for wait_until_caught()."""

@@ -100,6 +100,11 @@ def test_every_option_that_takes_a_number_refuses_what_is_none_with_its_range(in
     assert len(asked) > 20, "as many as there are; --help is read wrongly if there are few"
 
 
+def test_text_for_tokens_may_come_through_a_pipe(ingrain):
+    done = ingrain("tokens", READER, "-", "--json", input="Emma")
+    assert done.returncode == 0 and json.loads(done.stdout) == json.loads(ingrain("tokens", READER, "Emma", "--json").stdout), done.stderr
+
+
 def test_a_number_with_leading_zeros_is_decimal(ingrain):
     done = ingrain("eval", READER, EMMA, "--limit", "010", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["tokens"] == 10

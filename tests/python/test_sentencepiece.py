@@ -130,6 +130,14 @@ def test_a_gguf_files_vocabulary_gives_llama_cpps_ids(made, tmp_path, name):
 
 
 @beside_llama_cpp
+@pytest.mark.parametrize("kind,pre", [("gemma4", None), ("gpt2", "sarvam-moe")])
+def test_merges_over_characters_give_llama_cpps_ids(made, tmp_path, kind, pre):
+    import llama_cpp_ids
+    llama_cpp_ids.write(tmp_path / "m.gguf", small.merging_keys(made[1]["gemma"], kind, pre))
+    assert not differences(tmp_path / "m.gguf", LLAMA)
+
+
+@beside_llama_cpp
 @pytest.mark.skipif("INGRAIN_GEMMA3" not in os.environ, reason="INGRAIN_GEMMA3 does not name Gemma 3's GGUF file")
 def test_gemma_3_gives_llama_cpps_ids():
     assert not differences(pathlib.Path(os.environ["INGRAIN_GEMMA3"]), LLAMA)

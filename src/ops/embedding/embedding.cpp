@@ -6,6 +6,7 @@
 namespace ingrain::ops {
 
 double rounded_to(at::ScalarType type, double scale) {
+  const cpu::Capture::Scope aside(nullptr);  // a constant: captured work need not make it again
   return at::scalar_tensor(scale, at::TensorOptions().dtype(type)).item().toDouble();
 }
 

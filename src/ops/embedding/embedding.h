@@ -5,8 +5,9 @@
 
 namespace ingrain::ops {
 
-/// The rows of the tokens times `scale`, [..., D]; the scale is rounded to the table's type, as transformers does. token: int64, each below V, on the table's device. Not differentiable: the
-/// gradient of a lookup is added where the lookup was (ttt/block_stack.cpp).
+/// The rows of the tokens times `scale`, [..., D]; the scale is rounded to the table's type, as transformers does.
+/// token: int64, each below V, on the table's device. Not differentiable: the gradient of a lookup is added where the
+/// lookup was (ttt/block_stack.cpp).
 Tensor embedding(const Tensor& embedding_VD, const Tensor& token, double scale = 1);
 
 /// `scale` as a number of the type.

@@ -41,9 +41,10 @@ Tensor forward(const Tensor& residual_P, const Tensor& x_P, double scale) {
   if (planes(residual_P) != planes(x_P)) return residual_reference.forward(residual_P, x_P, scale);
   const Tensor r = residual_P.contiguous(), x = x_P.contiguous(), sum = at::empty_like(x);
   const auto run = HWY_DYNAMIC_DISPATCH(Add);
-  cpu::parallel({r, x, sum}, x.numel(), cpu::grain(1),
-                [run, type = x.scalar_type(), a = r.const_data_ptr(), b = x.const_data_ptr(), s = static_cast<float>(scale), out = sum.data_ptr()](
-                    int64_t begin, int64_t end) { run(type, a, b, s, begin, end, out); });
+  cpu::parallel(
+      {r, x, sum}, x.numel(), cpu::grain(1),
+      [run, type = x.scalar_type(), a = r.const_data_ptr(), b = x.const_data_ptr(), s = static_cast<float>(scale),
+       out = sum.data_ptr()](int64_t begin, int64_t end) { run(type, a, b, s, begin, end, out); });
   return sum;
 }
 

@@ -5,8 +5,8 @@
 
 namespace ingrain::ops {
 
-/// residual + scale x, rounded to their one type. x: [P, ..., D]; residual: [P or 1, ..., D]; a missing plane counts as zero.
-/// Differentiable. Throws c10::Error where shapes, types or devices do not fit.
+/// residual + scale x, rounded to their one type. x: [P, ..., D]; residual: [P or 1, ..., D]; a missing plane counts as
+/// zero. Differentiable. Throws c10::Error where shapes, types or devices do not fit.
 Tensor add_residual(const Tensor& residual_P, const Tensor& x_P, double scale = 1);
 
 /// c10::Error, in the name of `operation`, unless residual is one for x.

@@ -17,15 +17,16 @@ void swiglu_rows(const OpsRows& to) {
     const double plane = to.bytes(P * N * F);
     to.add("swiglu", P, "forward", sizes, {0, 3 * plane}, [=](const OpsInputs& in) {
       const Tensor ab = in.random({P, N, 2 * F});
-      Contenders out = of_kernels(ab, swiglu_reference, swiglu_cpu, swiglu_cuda, [=](const auto& k) { k.forward(ab, Gate::silu); });
+      Contenders out =
+          of_kernels(ab, swiglu_reference, swiglu_cpu, swiglu_cuda, [=](const auto& k) { k.forward(ab, Gate::silu); });
       if (P == 1) out.libtorch = [=] { gate(ab); };
       return out;
     });
     if (to.is(OpsShape::Pass::token)) continue;
     to.add("swiglu", P, "backward", sizes, {0, 5 * plane}, [=](const OpsInputs& in) {
       const Tensor ab = in.random({P, N, 2 * F}), gu = in.random({P, N, F});
-      Contenders out =
-          of_kernels(ab, swiglu_reference, swiglu_cpu, swiglu_cuda, [=](const auto& k) { k.backward(gu, ab, Gate::silu); });
+      Contenders out = of_kernels(ab, swiglu_reference, swiglu_cpu, swiglu_cuda,
+                                  [=](const auto& k) { k.backward(gu, ab, Gate::silu); });
       if (P == 1) {
         const at::AutoGradMode graph(true);
         const Tensor leaf = ab.detach().requires_grad_();

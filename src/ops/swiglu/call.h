@@ -8,7 +8,8 @@
 namespace ingrain::ops {
 
 /// The activation of a gated MLP: silu(a) = a sigmoid(a); gelu_tanh(a) = a / 2 (1 + tanh(sqrt(2 / pi) (a + 0.044715
-/// a^3))), which is a sigmoid(g(a)) with twice that tanh's argument as g. Both are a sigmoid(g): f below; s = sigmoid(g):
+/// a^3))), which is a sigmoid(g(a)) with twice that tanh's argument as g. Both are a sigmoid(g): f below; s =
+/// sigmoid(g):
 ///   f' = s + a s (1 - s) g',   f" = s (1 - s) (2 g' + a ((1 - 2 s) g'^2 + g"))
 enum class Gate { silu, gelu_tanh };
 

@@ -95,8 +95,8 @@ void BackwardAs(const SwigluCall& call, int64_t begin, int64_t end) {
     const T* gu = static_cast<const T*>(call.gu) + i * F;
     T* ga = static_cast<T*>(call.out) + i * 2 * F;
     T* gda = ga + (call.planes == 2 ? ab_plane : 0);
-    BackwardRow<Activated>(gu, gu + (call.planes == 2 ? u_plane : 0), a, a + F, da, da ? da + F : nullptr, F, ga, ga + F, gda,
-                gda + F);
+    BackwardRow<Activated>(gu, gu + (call.planes == 2 ? u_plane : 0), a, a + F, da, da ? da + F : nullptr, F, ga,
+                           ga + F, gda, gda + F);
   }
 }
 

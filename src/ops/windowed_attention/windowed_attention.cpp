@@ -101,7 +101,8 @@ Tensor windowed_attention(const Tensor& q, const Tensor& k, const Tensor& v, con
   const auto given = [](bool there, const Tensor& x) { return there ? std::optional<Tensor>(x) : std::nullopt; };
   const bool has_past = past.length() > 0;
   return AttentionFunction::apply(q, k, v, given(has_past, past.k_BWGd), given(has_past, past.v_BWGd),
-                                  given(sink.defined(), sink.s_PBTH), given(sink.defined(), sink.v_Gd), sink.always, window, scale);
+                                  given(sink.defined(), sink.s_PBTH), given(sink.defined(), sink.v_Gd), sink.always,
+                                  window, scale);
 }
 
 }  // namespace ingrain::ops

@@ -42,9 +42,9 @@ Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
   Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
   if (layer.qk_norm_whole) qkv_PBTC = norm_whole(c, w, qkv_PBTC);
   const bool by_heads = !layer.qk_norm_whole;
-  ops::Heads heads = ops::split_heads(qkv_PBTC, by_heads ? w.q_norm_d : Tensor(), by_heads ? w.k_norm_d : Tensor(),
-                                      pass.rope.table(pass.layer), {c.num_heads, c.num_kv_heads, c.head_dim},
-                                      c.rms_eps);
+  ops::Heads heads =
+      ops::split_heads(qkv_PBTC, by_heads ? w.q_norm_d : Tensor(), by_heads ? w.k_norm_d : Tensor(),
+                       pass.rope.table(pass.layer), {c.num_heads, c.num_kv_heads, c.head_dim}, c.rms_eps);
   if (const Tensor& factor = pass.rope.query_factor(pass.layer); factor.defined())
     heads.q_PBTHd = times_factor(heads.q_PBTHd, factor);
   if (w.sink_HD.defined()) {
