@@ -35,10 +35,11 @@ struct Family {
 };
 
 /// All families: a function of the name in a file of the name. A new one is named here.
-#define INGRAIN_FAMILIES(FAMILY)                                                                                  \
-  FAMILY(llama)                                                                                                   \
-  FAMILY(qwen2) FAMILY(qwen3) FAMILY(smollm3) FAMILY(mistral) FAMILY(ministral) FAMILY(ministral3) FAMILY(gemma3) \
-      FAMILY(granite) FAMILY(granite_swa) FAMILY(olmo2) FAMILY(olmo3) FAMILY(phi3)
+// clang-format off: it wavers between two forms of this
+#define INGRAIN_FAMILIES(FAMILY) \
+  FAMILY(llama) FAMILY(qwen2) FAMILY(qwen3) FAMILY(smollm3) FAMILY(mistral) FAMILY(ministral) FAMILY(ministral3) \
+  FAMILY(gemma3) FAMILY(granite) FAMILY(granite_swa) FAMILY(olmo2) FAMILY(olmo3) FAMILY(phi3)
+// clang-format on
 #define INGRAIN_DECLARE_FAMILY(name) Family name();
 INGRAIN_FAMILIES(INGRAIN_DECLARE_FAMILY)
 #undef INGRAIN_DECLARE_FAMILY
