@@ -20,8 +20,8 @@ Symbols Symbols::of_bytes(const Bytes& bytes, int32_t unk, bool fuse_unk) {
   return out;
 }
 
-Symbols Symbols::of_characters(std::unordered_map<char32_t, int32_t> of_character, const Bytes& bytes, int32_t unk,
-                               bool fuse_unk, const std::vector<std::string_view>& tokens) {
+Symbols Symbols::of_characters(const std::unordered_map<char32_t, int32_t>& of_character, const Bytes& bytes,
+                               int32_t unk, bool fuse_unk, const std::vector<std::string_view>& tokens) {
   Symbols out = of_bytes(bytes, unk, fuse_unk);
   out.characters_ = true;
   out.low_.assign(kLow, kNoToken);

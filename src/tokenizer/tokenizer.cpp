@@ -266,7 +266,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
 }
 
 std::string Tokenizer::id_to_written(int32_t id) const {
-  const std::string surface(data_->vocabulary.surface(id));
+  std::string surface(data_->vocabulary.surface(id));
   if (data_->spec.alphabet == Alphabet::characters) return surface;
   const auto added = std::find_if(data_->spec.added_tokens.begin(), data_->spec.added_tokens.end(),
                                   [id](const AddedToken& token) { return token.id == id; });
