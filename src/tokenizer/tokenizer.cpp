@@ -54,10 +54,10 @@ bool makes_signs_of_blanks(const TokenizerSpec& spec) {
   return std::any_of(spec.normalizer.begin(), spec.normalizer.end(),
                      [](const NormalizerStep& step) {
                        return step.kind == NormalizerStep::Kind::replace && step.pattern == " " &&
-                              step.content == "\xE2\x96\x81";
+                              step.content == kBlankSign;
                      }) ||
          std::any_of(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), [](const PreTokenizerStep& step) {
-           return step.kind == PreTokenizerStep::Kind::metaspace && step.pattern == "\xE2\x96\x81";
+           return step.kind == PreTokenizerStep::Kind::metaspace && step.pattern == kBlankSign;
          });
 }
 
@@ -65,7 +65,7 @@ bool stand_alone(const TokenizerSpec& spec, const Model& model, const Normalizer
   // A token that begins with a blank looks at what stands before it.
   const bool looks_back = std::any_of(spec.added_tokens.begin(), spec.added_tokens.end(), [&](const AddedToken& token) {
     const std::string content = token.normalized ? normalizer.normalize(token.content) : token.content;
-    return token.single_word && (content.starts_with(' ') || content.starts_with("\xE2\x96\x81"));
+    return token.single_word && (content.starts_with(' ') || content.starts_with(kBlankSign));
   });
   if (looks_back || !normalizes_word_by_word(spec)) return false;
   if (spec.alphabet == Alphabet::bytes) return true;
