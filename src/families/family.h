@@ -63,6 +63,8 @@ void read_windows(const Field& fields, ModelConfig& config,
 /// that `slides` says (nullptr: in all).
 void read_sliding_window(const Field& fields, ModelConfig& config,
                          bool (*slides)(const Field& fields, int64_t layer) = nullptr);
+/// `sliding_window`, where it is a number: in all layers, whatever `layer_types` says.
+void read_window_of_all(const Field& fields, ModelConfig& config);
 /// Whether RoPE's fields are an object for each type of layer.
 bool has_rope_by_layer_type(const Field& fields);
 /// Layers that slide rotate by `theta`, unstretched: what older files say of RoPE is of the others.
