@@ -319,6 +319,11 @@ TEST(Charsmap, of_any_bytes_is_refused_or_reads_nothing_outside) {
   }
 }
 
+TEST(Charsmap, without_an_array_changes_nothing) {
+  const Charsmap table(std::string(4, '\0'), "t.json");
+  EXPECT_EQ(table.apply(TrackedText("\uFB01 e", true, 0)).text, "\uFB01 e");
+}
+
 TEST(Base64, comes_back) {
   for (const std::string text : {"", "a", "ab", "abc", "abcd", "\xFF\x00\x80"})
     if (!text.empty()) EXPECT_EQ(read_base64(write_base64(text)), text);

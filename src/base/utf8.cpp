@@ -43,6 +43,11 @@ void utf8_append(std::string& out, char32_t c) {
   for (int i = length - 2; i >= 0; --i) out += static_cast<char>(0x80 | (c >> 6 * i & 0x3F));
 }
 
+size_t utf8_begin(std::string_view text, size_t at, size_t least) {
+  while (at > least && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
+  return at;
+}
+
 size_t valid_utf8_length(std::string_view text, size_t position) {
   constexpr uint64_t high_bits = 0x8080808080808080u;
   size_t i = position;

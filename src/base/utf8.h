@@ -37,6 +37,9 @@ Utf8Step utf8_step(std::string_view text, size_t position);
 char32_t utf8_decode(std::string_view text, size_t position);
 void utf8_append(std::string& out, char32_t character);
 
+/// Where the character begins that the byte at `at` (< text.size()) is of, not before `least`. In valid UTF-8.
+size_t utf8_begin(std::string_view text, size_t at, size_t least = 0);
+
 /// Length of the longest valid prefix of text[position..].
 size_t valid_utf8_length(std::string_view text, size_t position);
 inline bool is_utf8(std::string_view text) { return valid_utf8_length(text, 0) == text.size(); }
@@ -55,6 +58,12 @@ bool is_word_character(char32_t character);
 /// A to Z and a to z alone, whatever the locale: names in files and protocols.
 constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 constexpr char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+/// 0 to 15; -1 for what is no hexadecimal digit.
+constexpr int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char letter = ascii_lower(c);
+  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
 std::string in_ascii_lower(std::string_view text);
 std::string in_ascii_upper(std::string_view text);
 

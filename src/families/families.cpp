@@ -47,10 +47,9 @@ void read_windows(const Field& fields, ModelConfig& config,
                   const std::function<bool(int64_t, const LayerSpec&)>& windowed) {
   const auto window = size(fields, "sliding_window");
   if (!fields.boolean("use_sliding_window").value_or(false) || !window) return;
-  const auto types = layer_types(fields, config.num_layers);
+  const std::vector<bool> sliding = sliding_layers(fields, nullptr, config.num_layers);
   config.each_layer([&](LayerSpec& layer, int64_t i) {
-    const bool here = types.empty() ? windowed(i, layer) : types[static_cast<size_t>(i)] == "sliding_attention";
-    if (here) layer.window = *window;
+    if (sliding.empty() ? windowed(i, layer) : sliding[static_cast<size_t>(i)]) layer.window = *window;
   });
 }
 
@@ -72,11 +71,24 @@ void read_sliding_window(const Field& fields, ModelConfig& config, bool (*slides
   });
 }
 
+void read_window_of_all(const Field& fields, ModelConfig& config) {
+  if (const auto window = size(fields, "sliding_window"))
+    config.change_layers([&](LayerSpec& layer) { layer.window = *window; });
+}
+
+std::optional<Field> filled(const Field& outer, const char* name) {
+  auto out = outer.find(name);
+  return out && out->json().is_object() && out->json().empty() ? std::nullopt : out;
+}
+
+std::optional<Field> rope_fields(const Field& config) {
+  const auto scaling = filled(config, "rope_scaling");
+  return scaling ? scaling : filled(config, "rope_parameters");
+}
+
 bool has_rope_by_layer_type(const Field& fields) {
-  for (const char* name : {"rope_scaling", "rope_parameters"})
-    if (const auto rope = fields.find(name); rope && rope->json().is_object() && !rope->json().empty())
-      return rope->find("full_attention") || rope->find("sliding_attention");
-  return false;
+  const auto rope = rope_fields(fields);
+  return rope && (rope->find("full_attention") || rope->find("sliding_attention"));
 }
 
 void rotate_sliding_layers_by(double theta, ModelConfig& config) {

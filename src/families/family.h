@@ -35,10 +35,11 @@ struct Family {
 };
 
 /// All families: a function of the name in a file of the name. A new one is named here.
-#define INGRAIN_FAMILIES(FAMILY)                                                                                  \
-  FAMILY(llama)                                                                                                   \
-  FAMILY(qwen2) FAMILY(qwen3) FAMILY(smollm3) FAMILY(mistral) FAMILY(ministral) FAMILY(ministral3) FAMILY(gemma3) \
-      FAMILY(granite) FAMILY(granite_swa) FAMILY(olmo2) FAMILY(olmo3) FAMILY(phi3)
+// clang-format off: it wavers between two forms of this
+#define INGRAIN_FAMILIES(FAMILY) \
+  FAMILY(llama) FAMILY(qwen2) FAMILY(qwen3) FAMILY(smollm3) FAMILY(mistral) FAMILY(ministral) FAMILY(ministral3) \
+  FAMILY(gemma3) FAMILY(granite) FAMILY(granite_swa) FAMILY(olmo2) FAMILY(olmo3) FAMILY(phi3)
+// clang-format on
 #define INGRAIN_DECLARE_FAMILY(name) Family name();
 INGRAIN_FAMILIES(INGRAIN_DECLARE_FAMILY)
 #undef INGRAIN_DECLARE_FAMILY
@@ -62,6 +63,8 @@ void read_windows(const Field& fields, ModelConfig& config,
 /// that `slides` says (nullptr: in all).
 void read_sliding_window(const Field& fields, ModelConfig& config,
                          bool (*slides)(const Field& fields, int64_t layer) = nullptr);
+/// `sliding_window`, where it is a number: in all layers, whatever `layer_types` says.
+void read_window_of_all(const Field& fields, ModelConfig& config);
 /// Whether RoPE's fields are an object for each type of layer.
 bool has_rope_by_layer_type(const Field& fields);
 /// Layers that slide rotate by `theta`, unstretched: what older files say of RoPE is of the others.

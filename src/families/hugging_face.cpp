@@ -133,19 +133,12 @@ void read_rope_object(const Field& config, const Field& rope, const ModelConfig&
   layer.rope_scaling = read_scaling(config, rope, c);
 }
 
-/// An object that has members, or nothing.
-std::optional<Field> filled(const Field& outer, const char* name) {
-  auto out = outer.find(name);
-  return out && out->json().is_object() && out->json().empty() ? std::nullopt : out;
-}
-
 /// RoPE's fields: `rope_theta` and `rope_scaling` side by side, or `rope_parameters` (transformers 5) with both, or
 /// `rope_scaling` with both; an object for all layers, or one for each of `layer_types`.
 void read_rope(const Field& config, const Family& family, ModelConfig& c) {
   c.rope_theta = config.positive("rope_theta").value_or(family.rope_theta);
   c.rotated_share = config.positive("partial_rotary_factor").value_or(1);
-  auto rope = filled(config, "rope_scaling");
-  if (!rope) rope = filled(config, "rope_parameters");
+  const auto rope = rope_fields(config);
   if (!rope) return;
   const auto full = filled(*rope, "full_attention"), sliding = filled(*rope, "sliding_attention");
   if (!full && !sliding) return read_rope_object(config, *rope, c, c);

@@ -7,15 +7,10 @@
 namespace ingrain::families {
 namespace {
 
-void read_mistral(const Field& fields, ModelConfig& config) {
-  const auto window = size(fields, "sliding_window");
-  if (window) config.change_layers([&](LayerSpec& layer) { layer.window = *window; });
-}
-
 void read_ministral(const Field& fields, ModelConfig& config) { read_sliding_window(fields, config); }
 
 void read_ministral3(const Field& fields, ModelConfig& config) {
-  read_mistral(fields, config);
+  read_window_of_all(fields, config);
   for (const char* name : {"rope_scaling", "rope_parameters"}) {
     const auto rope = fields.find(name);
     if (!rope) continue;
@@ -37,7 +32,7 @@ Family mistral() {
   family.architecture = "Mistral";
   family.also = "its GGUF files say llama";
   family.defaults = R"({"sliding_window": 4096})";
-  family.read_config = read_mistral;
+  family.read_config = read_window_of_all;
   return family;
 }
 

@@ -5,11 +5,6 @@
 namespace ingrain::families {
 namespace {
 
-void read_phi3(const Field& fields, ModelConfig& config) {
-  if (const auto window = size(fields, "sliding_window"))
-    config.change_layers([&](LayerSpec& layer) { layer.window = *window; });
-}
-
 /// A window of 0 is none.
 void read_phi3_gguf(const GgufKeys& keys, ModelConfig& config) {
   const auto window = keys.file().get<uint64_t>(keys.key("attention.sliding_window")).value_or(0);
@@ -27,7 +22,7 @@ Family phi3() {
   family.defaults = R"({"rms_norm_eps": 1e-5, "original_max_position_embeddings": 4096})";
   family.layout = {.fused = true};
   family.rotates_part = true;
-  family.read_config = read_phi3;
+  family.read_config = read_window_of_all;
   family.read_gguf = read_phi3_gguf;
   return family;
 }

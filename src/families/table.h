@@ -18,6 +18,11 @@ std::vector<std::string> layer_types(const Field& fields, int64_t num_layers);
 std::vector<bool> sliding_layers(const Field& fields, bool (*slides)(const Field& fields, int64_t layer),
                                  int64_t num_layers);
 
+/// An object that has members, or nothing.
+std::optional<Field> filled(const Field& outer, const char* name);
+/// RoPE's fields: `rope_scaling`, or else `rope_parameters`.
+std::optional<Field> rope_fields(const Field& config);
+
 /// YaRN's attention factor where a file does not give one: 0.1 ln(factor) + 1.
 double default_yarn_attention_factor(double factor);
 /// LongRoPE's: sqrt(1 + ln(factor) / ln(original length)).

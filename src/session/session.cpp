@@ -100,8 +100,7 @@ const ttt::Memory& Session::memory() {
 uint64_t Session::bytes(std::span<const Mlp> shared) const {
   uint64_t out = 0;
   const auto count = [&](const Tensor& x) { out += x.defined() ? x.storage().nbytes() : 0; };
-  for (const ttt::LayerState& layer : memory_.layer_L)
-    layer.visit([&](const std::string&, const Tensor& x) { count(x); });
+  for (const ttt::LayerState& layer : memory_.layer_L) out += layer.bytes();
   for (const Tensor* x : {&memory_.h_BbD, &memory_.target_Bb, &memory_.valid_Bb, &memory_.x_BD}) count(*x);
   for (size_t s = 0; s < memory_.W_S.size(); ++s) {
     const Mlp& mlp = memory_.W_S[s];

@@ -9,15 +9,8 @@ namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
 
-// The beginning of the character that ends at `end` (> 0).
-size_t character_before(std::string_view text, size_t end) {
-  size_t begin = end - 1;
-  while ((static_cast<uint8_t>(text[begin]) & 0xC0) == 0x80) --begin;
-  return begin;
-}
-
 bool touches_word(std::string_view text, size_t begin, size_t end) {
-  return (begin > 0 && is_word_character(utf8_decode(text, character_before(text, begin)))) ||
+  return (begin > 0 && is_word_character(utf8_decode(text, utf8_begin(text, begin - 1)))) ||
          (end < text.size() && is_word_character(utf8_decode(text, end)));
 }
 
@@ -60,7 +53,7 @@ void AddedTokenFinder::apply(const AddedToken& token, std::string_view text, siz
   if (token.lstrip) {
     size_t stripped = begin;
     while (stripped > done) {
-      const size_t before = character_before(text, stripped);
+      const size_t before = utf8_begin(text, stripped - 1);
       if (!is_white_space(utf8_decode(text, before))) break;
       stripped = before;
     }

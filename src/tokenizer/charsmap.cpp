@@ -33,7 +33,7 @@ Charsmap::Charsmap(std::string_view bytes, const std::string& where) {
           "{}: the table of characters says that its array has {} bytes, of {}; the file is cut off or damaged", where,
           size, bytes.size() - 4);
   units_.resize(size / 4);
-  std::memcpy(units_.data(), bytes.data() + 4, size);
+  if (size > 0) std::memcpy(units_.data(), bytes.data() + 4, size);
   texts_ = bytes.substr(4 + size);
   require(is_utf8(texts_), "{}: the table of characters holds texts that are not UTF-8", where);
 }

@@ -2,20 +2,17 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
+
+#include "base/utf8.h"
 
 namespace ingrain::tokenizer {
 namespace {
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /// <0x41>
 std::optional<char> byte_of(std::string_view written) {
   if (written.size() != 6 || !written.starts_with("<0x") || written[5] != '>') return std::nullopt;
-  const int high = hex_value(written[3]), low = hex_value(written[4]);
+  const int high = hex_digit(written[3]), low = hex_digit(written[4]);
   if (high < 0 || low < 0) return std::nullopt;
   return static_cast<char>(high << 4 | low);
 }

@@ -12,8 +12,6 @@
 namespace ingrain::tokenizer {
 namespace {
 
-constexpr std::string_view kBlankSign = "\xE2\x96\x81";
-
 // tokenizer.ggml.token_type
 constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 

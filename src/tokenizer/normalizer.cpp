@@ -100,8 +100,7 @@ TrackedText stripped(const TrackedText& text, bool left, bool right) {
   size_t begin = 0, end = all.size();
   while (left && begin < end && is_white_space(utf8_decode(all, begin))) begin += utf8_step(all, begin).length;
   while (right && end > begin) {
-    size_t last = end - 1;
-    while ((static_cast<uint8_t>(all[last]) & 0xC0) == 0x80) --last;
+    const size_t last = utf8_begin(all, end - 1);
     if (!is_white_space(utf8_decode(all, last))) break;
     end = last;
   }
@@ -114,9 +113,7 @@ TrackedText stripped(const TrackedText& text, bool left, bool right) {
 /// What is put in stands where the last character that it replaces stood, as in Hugging Face's library.
 void put(const TrackedText& text, size_t begin, size_t end, std::string_view by, Rewrite& out) {
   if (begin == end) return out.insert(begin, by);
-  size_t last = end - 1;
-  while (last > begin && (static_cast<uint8_t>(text.text[last]) & 0xC0) == 0x80) --last;
-  out.replace(last, end, by);
+  out.replace(utf8_begin(text.text, end - 1, begin), end, by);
 }
 
 TrackedText replaced(const TrackedText& text, std::string_view pattern, std::string_view by) {

@@ -20,20 +20,21 @@ std::string message_of(int code) {
   return reinterpret_cast<const char*>(text);
 }
 
+}  // namespace
+
 template <auto free_function>
-struct Free {
+struct Pcre2Free {
   template <class T>
   void operator()(T* pointer) const {
     free_function(pointer);
   }
 };
 
-}  // namespace
-
 struct RegexScratch::State {
-  std::unique_ptr<pcre2_match_context, Free<pcre2_match_context_free>> context{pcre2_match_context_create(nullptr)};
-  std::unique_ptr<pcre2_match_data, Free<pcre2_match_data_free>> data{pcre2_match_data_create(1, nullptr)};
-  std::unique_ptr<pcre2_jit_stack, Free<pcre2_jit_stack_free>> stack{
+  std::unique_ptr<pcre2_match_context, Pcre2Free<pcre2_match_context_free>> context{
+      pcre2_match_context_create(nullptr)};
+  std::unique_ptr<pcre2_match_data, Pcre2Free<pcre2_match_data_free>> data{pcre2_match_data_create(1, nullptr)};
+  std::unique_ptr<pcre2_jit_stack, Pcre2Free<pcre2_jit_stack_free>> stack{
       pcre2_jit_stack_create(32 << 10, kJitStackBytes, nullptr)};
 
   State() {
@@ -52,7 +53,7 @@ SplitRegex::SplitRegex(std::string_view pattern, Dialect dialect, std::string wh
   require(pattern.size() <= kMaxPatternBytes, "{}: the split pattern has {} bytes; at most {} are accepted", where_,
           pattern.size(), kMaxPatternBytes);
   const std::string translated = translate_pattern(pattern, dialect, where_);
-  const std::unique_ptr<pcre2_compile_context, Free<pcre2_compile_context_free>> context(
+  const std::unique_ptr<pcre2_compile_context, Pcre2Free<pcre2_compile_context_free>> context(
       pcre2_compile_context_create(nullptr));
   require(context != nullptr, "{}: out of memory for the split pattern", where_);
   pcre2_set_parens_nest_limit(context.get(), kMaxParentheses);

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "tokenizer/tokenizer_spec.h"
 
 namespace ingrain::tokenizer {
 namespace {
 
 constexpr char32_t kLow = 0x10000, kSign = 0x2581;
-constexpr std::string_view kSignText = "\xE2\x96\x81";
 
 }  // namespace
 
@@ -20,8 +20,8 @@ Symbols Symbols::of_bytes(const Bytes& bytes, int32_t unk, bool fuse_unk) {
   return out;
 }
 
-Symbols Symbols::of_characters(std::unordered_map<char32_t, int32_t> of_character, const Bytes& bytes, int32_t unk,
-                               bool fuse_unk, const std::vector<std::string_view>& tokens) {
+Symbols Symbols::of_characters(const std::unordered_map<char32_t, int32_t>& of_character, const Bytes& bytes,
+                               int32_t unk, bool fuse_unk, const std::vector<std::string_view>& tokens) {
   Symbols out = of_bytes(bytes, unk, fuse_unk);
   out.characters_ = true;
   out.low_.assign(kLow, kNoToken);
@@ -111,9 +111,8 @@ void Symbols::append_characters(std::string_view piece, std::vector<int32_t>& ou
 
 size_t Symbols::part_end(std::string_view piece, size_t from) const {
   if (!can_part_) return piece.size();
-  for (size_t at = from + 1; (at = piece.find(kSignText, at)) != piece.npos; ++at) {
-    size_t before = at - 1;
-    while (before > from && (static_cast<uint8_t>(piece[before]) & 0xC0) == 0x80) --before;
+  for (size_t at = from + 1; (at = piece.find(kBlankSign, at)) != piece.npos; ++at) {
+    const size_t before = utf8_begin(piece, at - 1, from);
     if (utf8_step(piece, before).kind != Utf8::valid) continue;
     const char32_t c = utf8_decode(piece, before);
     // A character without a token of its own is bytes, or part of a run of unknown ones.

@@ -21,8 +21,8 @@ class Symbols {
 
   /// Every character is one: of_character's, else one for each of its bytes where `bytes` has all of them, else `unk`.
   /// `tokens`: all that merging may make, as they are written.
-  static Symbols of_characters(std::unordered_map<char32_t, int32_t> of_character, const Bytes& bytes, int32_t unk,
-                               bool fuse_unk, const std::vector<std::string_view>& tokens);
+  static Symbols of_characters(const std::unordered_map<char32_t, int32_t>& of_character, const Bytes& bytes,
+                               int32_t unk, bool fuse_unk, const std::vector<std::string_view>& tokens);
 
   /// Appends the symbols of `piece` and how many bytes each has.
   void append(std::string_view piece, std::vector<int32_t>& out, std::vector<uint32_t>& lengths) const;

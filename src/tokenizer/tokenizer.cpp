@@ -54,10 +54,10 @@ bool makes_signs_of_blanks(const TokenizerSpec& spec) {
   return std::any_of(spec.normalizer.begin(), spec.normalizer.end(),
                      [](const NormalizerStep& step) {
                        return step.kind == NormalizerStep::Kind::replace && step.pattern == " " &&
-                              step.content == "\xE2\x96\x81";
+                              step.content == kBlankSign;
                      }) ||
          std::any_of(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), [](const PreTokenizerStep& step) {
-           return step.kind == PreTokenizerStep::Kind::metaspace && step.pattern == "\xE2\x96\x81";
+           return step.kind == PreTokenizerStep::Kind::metaspace && step.pattern == kBlankSign;
          });
 }
 
@@ -65,7 +65,7 @@ bool stand_alone(const TokenizerSpec& spec, const Model& model, const Normalizer
   // A token that begins with a blank looks at what stands before it.
   const bool looks_back = std::any_of(spec.added_tokens.begin(), spec.added_tokens.end(), [&](const AddedToken& token) {
     const std::string content = token.normalized ? normalizer.normalize(token.content) : token.content;
-    return token.single_word && (content.starts_with(' ') || content.starts_with("\xE2\x96\x81"));
+    return token.single_word && (content.starts_with(' ') || content.starts_with(kBlankSign));
   });
   if (looks_back || !normalizes_word_by_word(spec)) return false;
   if (spec.alphabet == Alphabet::bytes) return true;
@@ -266,7 +266,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
 }
 
 std::string Tokenizer::id_to_written(int32_t id) const {
-  const std::string surface(data_->vocabulary.surface(id));
+  std::string surface(data_->vocabulary.surface(id));
   if (data_->spec.alphabet == Alphabet::characters) return surface;
   const auto added = std::find_if(data_->spec.added_tokens.begin(), data_->spec.added_tokens.end(),
                                   [id](const AddedToken& token) { return token.id == id; });

@@ -15,6 +15,9 @@
 
 namespace ingrain::tokenizer {
 
+/// SentencePiece's sign for a blank, U+2581.
+inline constexpr std::string_view kBlankSign = "\xE2\x96\x81";
+
 /// Ids are below this: no vocabulary comes near, and a hostile file must not ask for more memory.
 constexpr int32_t kMaxTokenId = 1 << 21;
 

@@ -129,7 +129,7 @@ Symbols Vocabulary::symbols(const TokenizerSpec& spec) const {
     if (step.kind == Utf8::valid && step.length == surface.size() && !special_[static_cast<size_t>(id)])
       of_character[utf8_decode(surface, 0)] = id;
   }
-  return Symbols::of_characters(std::move(of_character), byte_tokens(spec), unk(spec), spec.fuse_unk, surfaces);
+  return Symbols::of_characters(of_character, byte_tokens(spec), unk(spec), spec.fuse_unk, surfaces);
 }
 
 int32_t Vocabulary::unk(const TokenizerSpec& spec) const {

@@ -23,6 +23,8 @@ class KvCache {
   /// The n positions before the newest `skip` ones, or as many as there are.
   ops::KvWindow before(int64_t skip, int64_t n) const;
   int64_t length() const { return end_ - begin_; }
+  /// Of its buffers, with the room for more.
+  uint64_t bytes() const { return k_BCGd_.defined() ? k_BCGd_.storage().nbytes() + v_BCGd_.storage().nbytes() : 0; }
   /// What is kept, with room for n more behind it: [B, length + n, G, d]. It stays where it is until append() has more
   /// to keep than that. REQUIRES: something was appended once.
   ops::KvWindow with_room(int64_t n);

@@ -41,6 +41,15 @@ void LayerState::visit(const std::function<void(const std::string& name, const T
   for (size_t i = 0; i < before_chunk().size(); ++i) visit(kBeforeChunk + parts_[i].name, before_chunk()[i]);
 }
 
+uint64_t LayerState::bytes() const {
+  if (!recurrent()) return kv().bytes();
+  uint64_t out = 0;
+  for (const Tensor& x : now()) out += x.storage().nbytes();
+  if (!same_tensors(now(), before_chunk()))
+    for (const Tensor& x : before_chunk()) out += x.storage().nbytes();
+  return out;
+}
+
 void LayerState::load(const ModelConfig& c, const ReadCounts& read, at::ScalarType compute, const Take& take) {
   // Blocks whose mixers do not depend on fast weights keep what later tokens need; the others also what the unfinished
   // chunk's step does.

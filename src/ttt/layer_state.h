@@ -37,6 +37,8 @@ class LayerState {
 
   /// Its tensors, [B, ...], by the names that they have in a memory file: "k", "v"; a recurrent one's are its mixer's.
   void visit(const std::function<void(const std::string& name, const Tensor& x)>& visit) const;
+  /// Of its tensors, with the room for more.
+  uint64_t bytes() const;
   /// Gives a tensor by name, of the shape and type that belong there (or throws).
   using Take = std::function<Tensor(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType type)>;
   /// Takes the tensors that visit() gave when as much was read. REQUIRES: nothing was read. compute: the type of

@@ -68,11 +68,8 @@ def add_own(writer, c, family, arch):
         writer.add_float32(f"{arch}.attention.temperature_scale", c.rope_parameters["llama_4_scaling_beta"])
 
 
-def write(model, path, family, kind="F32"):
-    """Matrices in `kind`, which must hold them exactly, with a vocabulary of bare pieces, so that llama.cpp, too, loads it."""
-    c, (arch, pairs) = model.config, ARCHITECTURES[family]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = gguf.GGUFWriter(path, arch)
+def add_sizes(writer, c):
+    """Sizes, and the ids of the ends; the size of a head."""
     writer.add_block_count(c.num_hidden_layers)
     writer.add_context_length(c.max_position_embeddings)
     writer.add_embedding_length(c.hidden_size)
@@ -85,6 +82,36 @@ def write(model, path, family, kind="F32"):
     writer.add_value_length(head_dim)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
+    return head_dim
+
+
+def add_tensor(writer, c, family, name, x, pairs, kind):
+    """`pairs`: rows of q and k are ordered for rotations of neighbours; a matrix is of type `kind`."""
+    if pairs and ".q_proj." in name:
+        x = pairs_side_by_side(x, c.num_attention_heads)
+    if pairs and ".k_proj." in name:
+        x = pairs_side_by_side(x, c.num_key_value_heads)
+    x = np.ascontiguousarray(x)
+    if kind != "F32" and x.ndim == 2:
+        of_kind = gguf.GGMLQuantizationType[kind]
+        writer.add_tensor(name_of(family, name), gguf.quants.quantize(x, of_kind), raw_dtype=of_kind)
+    else:
+        writer.add_tensor(name_of(family, name), x)
+
+
+def finish(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def write(model, path, family, kind="F32"):
+    """Matrices in `kind`, which must hold them exactly, with a vocabulary of bare pieces, so that llama.cpp, too, loads it."""
+    c, (arch, pairs) = model.config, ARCHITECTURES[family]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = gguf.GGUFWriter(path, arch)
+    head_dim = add_sizes(writer, c)
     add_rope(writer, c, head_dim)
     add_own(writer, c, family, arch)
     writer.add_tokenizer_model("llama")
@@ -97,18 +124,6 @@ def write(model, path, family, kind="F32"):
         x = value.numpy()
         if family == "gemma3" and name.endswith("norm.weight"):
             x = x + 1
-        if pairs and ".q_proj." in name:
-            x = pairs_side_by_side(x, c.num_attention_heads)
-        if pairs and ".k_proj." in name:
-            x = pairs_side_by_side(x, c.num_key_value_heads)
-        x = np.ascontiguousarray(x)
-        if kind != "F32" and x.ndim == 2:
-            of_kind = gguf.GGMLQuantizationType[kind]
-            writer.add_tensor(name_of(family, name), gguf.quants.quantize(x, of_kind), raw_dtype=of_kind)
-        else:
-            writer.add_tensor(name_of(family, name), x)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+        add_tensor(writer, c, family, name, x, pairs, kind)
+    finish(writer)
     return model

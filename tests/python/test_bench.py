@@ -86,7 +86,7 @@ def test_bench_reads_a_trained_model_and_a_text(ingrain):
 
 def test_bench_refuses_what_it_cannot_do(ingrain, tmp_path):
     refused(ingrain("bench"), 2)
-    refused(ingrain("bench", "read", "nonesuch"), 2, "nonesuch")
+    refused(ingrain("bench", "read", "nonesuch"), 1, "nonesuch", "125m")
     refused(ingrain("bench", "read", SHAPE, "--text", EMMA), 1, "tokenizer.json")
     refused(ingrain("bench", "train", SHAPE, "--mode", "reverse"), 2, "reverse")
     refused(ingrain("bench", "train", SHAPE, "--length", "100"), 1, "100")

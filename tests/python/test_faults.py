@@ -135,6 +135,6 @@ def test_families_are_read_or_named():
     lines = both_sides("families_refused")
     for line in lines[:-1]:
         name = line.split(" ", 1)[0]
-        assert re.search(r" \d+\.\d+$", line) or "is not supported; supported are" in line, line
+        assert re.search(r" \d+\.\d+$", line) or " Phi3ForCausalLM" in line, line  # the end of what is supported
         assert name != "SmolLM3" or re.search(r" \d+\.\d+$", line), line
     assert "without a head" in lines[-1]

@@ -146,21 +146,10 @@ def write_gguf(model, path, arch, kind="F32", divisors=None, window=None):
     """Writes the model in type `kind`, and gives it the values that the file holds."""
     c = model.config
     writer = gguf.GGUFWriter(path, arch)
-    writer.add_block_count(c.num_hidden_layers)
-    writer.add_context_length(c.max_position_embeddings)
-    writer.add_embedding_length(c.hidden_size)
-    writer.add_feed_forward_length(c.intermediate_size)
-    writer.add_head_count(c.num_attention_heads)
-    writer.add_head_count_kv(c.num_key_value_heads)
-    writer.add_layer_norm_rms_eps(c.rms_norm_eps)
+    gguf_models.add_sizes(writer, c)
     writer.add_rope_freq_base(c.rope_parameters["rope_theta"])
-    head_dim = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
-    writer.add_key_length(head_dim)
-    writer.add_value_length(head_dim)
     if window is not None:
         writer.add_sliding_window(window)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
     if c.rope_parameters["rope_type"] == "yarn":
         writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(c.rope_parameters["factor"])
@@ -177,18 +166,8 @@ def write_gguf(model, path, arch, kind="F32", divisors=None, window=None):
             packed = gguf.quants.quantize(x, quantization)
             value.copy_(torch.from_numpy(gguf.quants.dequantize(packed, quantization).astype(np.float32)))
             x = value.numpy()
-        if arch in ("llama", "smollm3") and ".q_proj." in name:
-            x = gguf_models.pairs_side_by_side(x, c.num_attention_heads)
-        if arch in ("llama", "smollm3") and ".k_proj." in name:
-            x = gguf_models.pairs_side_by_side(x, c.num_key_value_heads)
-        if kind != "F32" and x.ndim == 2:
-            writer.add_tensor(gguf_models.name_of(arch, name), gguf.quants.quantize(x, quantization), raw_dtype=quantization)
-        else:
-            writer.add_tensor(gguf_models.name_of(arch, name), x)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+        gguf_models.add_tensor(writer, c, arch, name, x, pairs=arch in ("llama", "smollm3"), kind=kind)
+    gguf_models.finish(writer)
     return model
 
 

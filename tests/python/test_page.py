@@ -390,6 +390,23 @@ def test_settings_reach_the_request_and_the_key_stays_in_the_tab(visit):
     assert "secret" not in kept and "Be brief." in kept
 
 
+def test_enter_in_a_dialog_is_what_the_dialog_is_for_and_cancel_changes_nothing(visit):
+    page = visit()
+    field = page.locator("#settings-form [name=max_tokens]")
+
+    def filled_with(value, close):
+        page.click("#open-settings")
+        field.fill(value)
+        close()
+        page.locator("#settings").wait_for(state="hidden")
+        return page.evaluate("JSON.stringify({...localStorage})")
+
+    saved = filled_with("6", lambda: field.press("Enter"))
+    assert "6" in saved
+    assert filled_with("9", lambda: page.click("#settings-cancel")) == saved
+    assert filled_with("9", lambda: page.keyboard.press("Escape")) == saved
+
+
 def test_a_server_with_keys_asks_for_one(chromium, visit, tmp_path):
     with Server(tmp_path / "store", environment={"INGRAIN_API_KEYS": "alice:sk-alice-0123456789"}) as locked:
         page = visit(locked.url, expect=("401",))

@@ -85,7 +85,7 @@ def test_training_the_fast_part_gives_a_small_adapter_that_finds_its_base(ingrai
 
 
 def test_what_cannot_be_retrofitted_is_refused_with_its_reason(ingrain, base, tmp_path):
-    for words, status, reason in ((("--suffix", 9), 2, "--suffix is 9"), (("--window", 0), 2, "--window is 0"),
+    for words, status, reason in ((("--suffix", 9), 2, "--suffix is 9"), (("--window", 0), 2, "--window: 0 is out of range"),
                                   (("--fast-mlp", 100), 2, "start at random"), (("--start", "best"), 2, "--start")):
         done = ingrain("retrofit", base, "-o", tmp_path / "reader", *words)
         assert done.returncode == status and reason in done.stderr + done.stdout, done.stderr

@@ -36,6 +36,11 @@ def test_what_is_there(server):
     assert status == 405 and headers["Allow"] == "POST"
     tokens = server.post("/tokenize", {"content": "Emma Woodhouse"})["tokens"]
     assert server.post("/detokenize", {"tokens": tokens})["content"] == "Emma Woodhouse"
+    for path, body, param in (("/detokenize", {"tokens": [99999]}, "tokens"),
+                              ("/v1/completions", {"prompt": [99999], "max_tokens": 1}, "prompt"),
+                              ("/v1/responses", {"input": "x", "max_output_tokens": 1, "logit_bias": {"99999": 1}}, "logit_bias")):
+        status, error = refusal(server, "POST", path, body)
+        assert (status, error["param"]) == (400, param) and "99999" in error["message"]
 
 
 def test_the_openapi_document_names_every_route(server):

@@ -5,9 +5,13 @@
 
 namespace ingrain::ops {
 
+// Without a tensor: libtorch's own work, were it only to make one, would keep a token's work from being captured.
 double rounded_to(at::ScalarType type, double scale) {
-  const cpu::Capture::Scope aside(nullptr);  // a constant: captured work need not make it again
-  return at::scalar_tensor(scale, at::TensorOptions().dtype(type)).item().toDouble();
+  if (type == at::kDouble) return scale;
+  const auto wide = static_cast<float>(scale);
+  if (type == at::kFloat) return wide;
+  TORCH_CHECK(type == at::kBFloat16 || type == at::kHalf, "rounded_to: ", type, " is no type to compute in");
+  return type == at::kBFloat16 ? static_cast<float>(c10::BFloat16(wide)) : static_cast<float>(c10::Half(wide));
 }
 
 Tensor embedding(const Tensor& embedding_VD, const Tensor& token, double scale) {

@@ -14,11 +14,7 @@ std::optional<Sha256> hash_from_hex(std::string_view digits) {
   Sha256 out{};
   if (digits.size() != 2 * out.size()) return std::nullopt;
   for (size_t i = 0; i < digits.size(); ++i) {
-    const char c = digits[i];
-    const int value = c >= '0' && c <= '9'   ? c - '0'
-                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                             : -1;
+    const int value = hex_digit(digits[i]);
     if (value < 0) return std::nullopt;
     out[i / 2] = static_cast<uint8_t>(out[i / 2] << 4 | value);
   }

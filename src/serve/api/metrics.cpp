@@ -60,7 +60,8 @@ std::string Metrics::text(const EngineStats& stats, int64_t connections) const {
   counter("ingrain_tokens_read_total", "Tokens read.", stats.tokens_read);
   counter("ingrain_tokens_written_total", "Tokens written.", stats.tokens_written);
   counter("ingrain_tokens_cached_total", "Tokens of prompts that a memory had read before.", stats.tokens_cached);
-  counter("ingrain_inner_steps_total", "Inner steps: chunks learnt from.", stats.inner_steps);
+  counter("ingrain_tokens_learned_total", "Tokens learned: of the chunks of all inner steps.", stats.tokens_learned);
+  counter("ingrain_inner_steps_total", "Inner steps: chunks learned from.", stats.inner_steps);
   counter("ingrain_prompts_total", "Prompts.", stats.prompts);
   counter("ingrain_prompts_known_total", "Prompts of which a beginning was known.", stats.prompts_known);
   counter("ingrain_computing_seconds_total", "Seconds of computing.", stats.seconds_computing);

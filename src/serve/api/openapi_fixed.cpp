@@ -158,7 +158,7 @@ constexpr const char* kOthers = R"({
   "Tokenize": {"type": "object", "additionalProperties": false, "required": ["content"], "properties": {
     "content": {"type": "string"}, "parse_special": {"type": ["boolean", "null"]}, "add_special": {"enum": [false, null]}, "model": {}}},
   "Detokenize": {"type": "object", "additionalProperties": false, "required": ["tokens"], "properties": {
-    "tokens": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}, "model": {}}}
+    "tokens": {"type": "array"}, "model": {}}}
 })";
 
 }  // namespace

@@ -141,6 +141,7 @@ void add_of_model(Json& out, const OpenApiOf& of) {
   out["Tokens"] = {{"type", "array"},
                    {"minItems", 1},
                    {"items", {{"type", "integer"}, {"minimum", 0}, {"maximum", of.vocab_size - 1}}}};
+  out["Detokenize"]["properties"]["tokens"]["items"] = out["Tokens"]["items"];
   const size_t digits = std::to_string(of.vocab_size - 1).size();  // all ids of one digit less are the model's
   out["LogitBias"] = Json::parse(R"({"type": ["object", "null"], "description": "Keys are token ids of the model.",
     "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}})");

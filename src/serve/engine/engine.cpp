@@ -247,6 +247,7 @@ EngineStats Engine::stats() const {
   EngineStats out;
   parts_->scheduler.count(out);
   parts_->states.count(out);
+  out.tokens_learned = out.inner_steps * parts_->model.chunk();
   std::lock_guard lock(parts_->mutex);
   out.prompts = parts_->prompt_count;
   out.prompts_known = parts_->known_count;

@@ -123,7 +123,8 @@ struct EngineOptions {
 };
 
 struct EngineStats {
-  int64_t tokens_read = 0, tokens_written = 0, tokens_cached = 0, inner_steps = 0, prompts = 0, prompts_known = 0;
+  int64_t tokens_read = 0, tokens_written = 0, tokens_cached = 0, tokens_learned = 0, inner_steps = 0, prompts = 0,
+          prompts_known = 0;
   int64_t running = 0, waiting = 0, states = 0, states_in_memory = 0;
   uint64_t state_bytes_in_memory = 0, state_bytes_on_disk = 0;
   uint64_t working_bytes = 0;  // of what is being read and written, as far as no state has it

@@ -28,10 +28,6 @@ std::span<const float> floats_of(const Tensor& x) {
   return {x.const_data_ptr<float>(), static_cast<size_t>(x.numel())};
 }
 
-}  // namespace
-
-namespace {
-
 /// What a chunk's step is made of, about: its tokens' activations in the suffix blocks.
 uint64_t step_bytes(const Network& network) {
   const ModelConfig& c = network.config;
@@ -179,13 +175,14 @@ uint64_t Worker::expected_bytes(const Job& job) const {
 
 void Worker::count_bytes() {
   std::map<const Job*, uint64_t> bytes;
-  counts_.bytes = batch_.bytes();
+  const uint64_t rows = batch_.bytes();
+  counts_.bytes = rows;
   for (const Reading& reading : readings_) {
     const uint64_t own = reading.session ? reading.session->bytes(reading.weights) : 0;
     counts_.bytes += own;
     bytes[reading.job.get()] += own;
   }
-  const uint64_t row = texts_.empty() ? 0 : batch_.bytes() / texts_.size();
+  const uint64_t row = texts_.empty() ? 0 : rows / texts_.size();
   for (const auto& text : texts_) {
     uint64_t own = text->session->bytes(text->weights);
     // In its second half a chunk's step is made ahead.
@@ -297,9 +294,9 @@ void Worker::begin_writing(Reading& reading) {
     text->writer = std::make_unique<session::TextWriter>(network_.config, model_.parts().tokenizer(), how, job->seen);
     if (job->writing.constraint) text->constraint = job->writing.constraint->clone();
     text->options = options_of(*job, /*written=*/true, static_cast<int64_t>(i));
+    text->weights = reading.weights;
     texts.push_back(std::move(text));
   }
-  for (auto& text : texts) text->weights = reading.weights;
   for (size_t i = 1; i < choices; ++i) texts[i]->session = reading.session->fork();
   texts[0]->session = std::move(reading.session);
   for (auto& text : texts) {

@@ -9,12 +9,6 @@ namespace {
 
 uint64_t hash_byte(uint64_t hash, uint8_t byte) { return (hash ^ byte) * 0x100000001b3; }
 
-int hex_value(uint8_t byte) {
-  if (byte >= '0' && byte <= '9') return byte - '0';
-  const int letter = byte | 0x20;
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 bool is_high_surrogate(uint32_t unit) { return unit >= 0xD800 && unit < 0xDC00; }
 
 }  // namespace
@@ -54,7 +48,7 @@ JsonString::Step JsonString::text_byte(uint8_t byte) {
 }
 
 JsonString::Step JsonString::hex_digit(uint8_t byte) {
-  const int digit = hex_value(byte);
+  const int digit = ingrain::hex_digit(static_cast<char>(byte));
   if (digit < 0) return Step::no;
   const bool is_low = phase == Phase::low_hex;
   if (is_low && left == 4 && digit != 0xD) return Step::no;

@@ -19,12 +19,6 @@ bool same(std::string_view a, std::string_view b) { return std::ranges::equal(a,
 
 OwnReply bad(std::string code, std::string message) { return {400, std::move(code), std::move(message), {}}; }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = ascii_lower(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /// Percent-decoded; nothing if that is not text: a broken escape, a control byte, no UTF-8.
 std::optional<std::string> decoded(std::string_view text, bool plus_is_space) {
   std::string out;

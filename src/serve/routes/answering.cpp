@@ -1,5 +1,6 @@
 #include "serve/routes/answering.h"
 
+#include "base/option_error.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "serve/routes/forms.h"
@@ -102,6 +103,8 @@ Outcome run_engine(Call& call, const Prompt& prompt, const Writing& writing, Lis
   } catch (const Busy&) {
     throw;
   } catch (const NotFound&) {
+    throw;
+  } catch (const OptionError&) {
     throw;
   } catch (const Error& e) {
     if (listener.begun()) throw;

@@ -1,4 +1,5 @@
 // What is asked of the server itself: models, tokens, health, figures.
+#include "api/parts.h"
 #include "base/text.h"
 #include "serve/api/completion_request.h"
 #include "serve/page/page.h"
@@ -45,7 +46,11 @@ void post_tokenize(Call& call) {
 
 void post_detokenize(Call& call) {
   const std::vector<int32_t> tokens = api::read_detokenize_request(call.body());
-  call.reply({{"content", call.service.engine().model().decode(tokens)}});
+  const Model& model = call.service.engine().model();
+  const int64_t size = model.parts().network.config.vocab_size;
+  for (const int32_t token : tokens)
+    if (token < 0 || token >= size) api::refuse("tokens", "'tokens': {}; the model's ids are 0 to {}", token, size - 1);
+  call.reply({{"content", model.decode(tokens)}});
 }
 
 void get_health(Call& call) { call.reply({{"status", "ok"}}); }

@@ -35,6 +35,7 @@ export async function readFiles(files, memories, told) {
   dialog.onclose = () => {
     if (dialog.returnValue === "read") read(form.elements.name.value.trim(), form.elements.from.value, files, told);
   };
+  find("read-cancel").onclick = () => dialog.close("");
   dialog.showModal();
   form.elements.name.select();
 }

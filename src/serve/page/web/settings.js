@@ -57,6 +57,7 @@ export function openSettings(why, changed) {
     applyTheme();
     changed();
   };
+  find("settings-cancel").onclick = () => dialog.close("");
   dialog.showModal();
 }
 
