@@ -182,18 +182,19 @@ void import_model(const ImportOptions& o) {
   if (!o.tokenizer.empty()) require(fs::is_regular_file(o.tokenizer), "{}: there is no such file", o.tokenizer);
   require(fs::exists(o.source), "{}: no such file or folder{}", printable(o.source, 4096), nearest_beside(o.source));
   require_no_memory(o.source);
-  const auto decoder = open_decoder(o.source);
+  const fs::path source = gguf_in(o.source);
+  const auto decoder = open_decoder(source);
   if (!decoder) return import_reference(o);
   if (!o.config.empty())
     fail_usage("--config is for checkpoints of the reference implementation; {} says itself what it is", o.source);
   const auto store = o.store == "source" ? std::nullopt : std::optional(store_type(o.store, at::kFloat));
   for (const std::string& note : decoder->notes()) std::fprintf(stderr, "%s: %s\n", o.source.c_str(), note.c_str());
   if (o.tokenizer.empty())
-    if (const auto tokenizer = find_tokenizer(o.source, decoder->config())) say_warnings(*tokenizer);
+    if (const auto tokenizer = find_tokenizer(source, decoder->config())) say_warnings(*tokenizer);
   const int64_t weights = parameter_count(decoder->config());
   UnfinishedFolder made(o.target, /*may_hold_files=*/true);
   Progress progress("importing", static_cast<uint64_t>(weights), "weights");
-  import_decoder(*decoder, o.source, made.path(), store, [&](int64_t done) {
+  import_decoder(*decoder, source, made.path(), store, [&](int64_t done) {
     stop();
     progress.update(static_cast<uint64_t>(std::min(done, weights)));
   });
