@@ -129,9 +129,12 @@ bool take_rows(const Tensor& quantized, size_t part, const void* rows) {
         format->take(from + g * group, blocks, to + g * group);
       else
         std::memcpy(to + g * group, from + g * group, static_cast<size_t>(group));
-      for (int64_t b = 0; b < blocks * format->rows; ++b)
+      for (int64_t b = 0; b < blocks * format->rows; ++b) {
+        const char* const block = from + g * group + b * format->bytes;
         for (const int at : {format->scale_at, format->other_scale_at})
-          if (at >= 0 && !is_finite_half(from + g * group + b * format->bytes + at)) finite = false;
+          if (at >= 0 && !is_finite_half(block + at)) finite = false;
+        if (format->finite && !format->finite(reinterpret_cast<const uint8_t*>(block))) finite = false;
+      }
     }
   });
   return finite;
