@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "formats/gguf_split.h"
 #include "ingrain/find_model.h"
 #include "store/stored_weights.h"
 #include "ttt/memory_file.h"
@@ -10,13 +11,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A split file is known by its first part.
+bool is_gguf_name(const fs::path& path) {
+  const auto part = formats::gguf_part_name(path.filename().string());
+  return path.extension() == ".gguf" && (!part || part->number == 1);
+}
+
 /// The folders with a config.json, and the .gguf files, in `place`, by name.
 std::vector<fs::path> models_in(const fs::path& place) {
   std::vector<fs::path> out;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(place, none))
-    if (fs::exists(entry.path() / "config.json", none) || entry.path().extension() == ".gguf")
-      out.push_back(entry.path());
+    if (fs::exists(entry.path() / "config.json", none) || is_gguf_name(entry.path())) out.push_back(entry.path());
   std::sort(out.begin(), out.end());
   return out;
 }

@@ -221,9 +221,15 @@ uint64_t GgufTensor::rows() const {
   return out;
 }
 
-Gguf::Gguf(const std::filesystem::path& path) : file_(path), name_(path.string()) { parse(file_->bytes()); }
+Gguf::Gguf(const std::filesystem::path& path) : name_(path.string()) {
+  files_.emplace_back(path);
+  parse(files_[0].bytes());
+  if (get<uint64_t>("split.count").value_or(1) > 1) open_parts(path);
+}
 
 Gguf::Gguf(std::string_view bytes, std::string name) : name_(std::move(name)) { parse(bytes); }
+
+Gguf::Gguf(const std::vector<GgufPart>& parts) : name_(parts.at(0).name) { join(parts); }
 
 void Gguf::parse(std::string_view bytes) {
   static_assert(std::endian::native == std::endian::little, "numbers are read as they lie in the file");
@@ -236,7 +242,9 @@ void Gguf::parse(std::string_view bytes) {
   for (uint64_t i = 0; i < value_count; ++i) {
     std::string key(cursor.text("a metadata key", kMaxName));
     const std::string what = quoted("metadata", key);
+    const uint64_t start = cursor.position();
     GgufValue value = read_value(cursor, bytes, name_, what);
+    raw_.push_back({key, bytes.substr(start, cursor.position() - start)});
     require(metadata_.emplace(std::move(key), value).second, "{}: {} appears twice", name_, what);
   }
   const uint64_t alignment = get<uint64_t>("general.alignment").value_or(32);

@@ -206,6 +206,22 @@ std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const s
   return steps;
 }
 
+std::vector<std::string_view> llama_cpp_pre_tokenizers() {
+  constexpr std::string_view kTiktoken = "_base";  // r50k_base and its kin
+  std::vector<const Named*> kept;
+  for (const Named& n : named) {
+    const auto same = [&](const Named* other) {
+      return other->patterns == n.patterns && other->digits_apart == n.digits_apart &&
+             other->habits.ignore_merges == n.habits.ignore_merges;
+    };
+    if (!n.name.ends_with(kTiktoken) && n.name != "gpt2" && !n.habits.characters && std::ranges::none_of(kept, same))
+      kept.push_back(&n);
+  }
+  std::vector<std::string_view> out;
+  for (const Named* n : kept) out.push_back(n->name);
+  return out;
+}
+
 NamedHabits named_habits(std::string_view name) {
   const Named* const entry = find_named(name);
   return entry ? entry->habits : NamedHabits{};
