@@ -43,13 +43,13 @@ double loss(GgufType type, const std::vector<float>& x) {
   return std::sqrt(off / all);
 }
 
-/// The bounds are a tenth above what was measured; gguf-py's rounding without a search loses 0.093 in Q4_0, 0.075 in
-/// Q4_1.
-TEST(Quantize, every_type_loses_little_of_normal_weights) {
+/// What llama.cpp b11549 loses of such numbers without an importance matrix is the bound, and in most types it is
+/// beaten.
+TEST(Quantize, every_type_loses_no_more_of_normal_weights_than_llama_cpp) {
   constexpr std::pair<GgufType, double> bounds[] = {
-      {GgufType::Q8_0, 0.0065},  {GgufType::Q6_K, 0.020},   {GgufType::Q5_K, 0.042}, {GgufType::Q5_1, 0.042},
-      {GgufType::Q5_0, 0.047},   {GgufType::Q4_K, 0.083},   {GgufType::Q4_1, 0.084}, {GgufType::Q4_0, 0.094},
-      {GgufType::IQ4_NL, 0.083}, {GgufType::IQ4_XS, 0.083}, {GgufType::Q3_K, 0.18},  {GgufType::Q2_K, 0.34}};
+      {GgufType::Q8_0, 0.00533},  {GgufType::Q6_K, 0.0177},   {GgufType::Q5_K, 0.0363}, {GgufType::Q5_1, 0.0380},
+      {GgufType::Q5_0, 0.0428},   {GgufType::Q4_K, 0.0710},   {GgufType::Q4_1, 0.0779}, {GgufType::Q4_0, 0.0860},
+      {GgufType::IQ4_NL, 0.0764}, {GgufType::IQ4_XS, 0.0771}, {GgufType::Q3_K, 0.1516}, {GgufType::Q2_K, 0.2934}};
   for (const auto& [type, bound] : bounds)
     for (const float scale : {0.02f, 3.0f}) {
       const auto name = gguf_type_info(static_cast<uint32_t>(type))->name;
@@ -62,8 +62,10 @@ TEST(Quantize, every_type_loses_little_of_normal_weights) {
 TEST(Quantize, numbers_that_a_type_can_hold_come_back) {
   std::vector<float> x(256);
   for (int i = 0; i < 256; ++i) x[static_cast<size_t>(i)] = 0.25f * static_cast<float>(i % 16 - 8);
-  for (const GgufType type : {GgufType::Q4_0, GgufType::Q4_1, GgufType::Q4_K, GgufType::Q5_K, GgufType::Q6_K})
+  for (const GgufType type : {GgufType::Q4_0, GgufType::Q4_1, GgufType::Q5_1})
     EXPECT_LT(loss(type, x), 1e-6) << static_cast<int>(type);
+  for (const GgufType type : {GgufType::Q4_K, GgufType::Q5_K, GgufType::Q6_K})  // whose scales are rounded
+    EXPECT_LT(loss(type, x), 1e-3) << static_cast<int>(type);
   for (const GgufType type : {GgufType::F32, GgufType::F16, GgufType::BF16}) EXPECT_EQ(there_and_back(type, x), x);
 }
 

@@ -180,7 +180,7 @@ std::string part(uint32_t no, uint32_t count, const std::vector<std::string>& te
                  bool first_keys = false) {
   Builder out;
   out.header(tensors.size(), first_keys ? 4 : 3);
-  if (first_keys || no == 0) out.key("test.name", "whole");
+  if (first_keys || no == 0) out.key("test.name", std::string_view("whole"));
   if (no != 0 || first_keys) out.key("split.no", no);
   out.key("split.count", count).key("split.tensors.count", all);
   for (size_t i = 0; i < tensors.size(); ++i) out.tensor(tensors[i], {8}, 0, i * 32);

@@ -6,8 +6,6 @@
 namespace ingrain::formats {
 namespace {
 
-using enum GgufType;
-
 /// The layer of "blk.N.x"; -1 of others.
 int64_t layer_of(std::string_view name) {
   constexpr std::string_view kBlock = "blk.";
@@ -25,6 +23,7 @@ bool gets_more_bits(int64_t layer, int64_t layers) {
 bool is_iq4(std::string_view mixture) { return mixture.starts_with("iq4"); }
 
 GgufType type_of_values(std::string_view mixture, GgufType type, const MixedModel& m, int64_t layer) {
+  using enum GgufType;
   const bool grouped = m.kv_heads > 0 && m.heads / m.kv_heads >= 4;
   if (mixture == "q2_k") type = grouped ? Q4_K : Q3_K;
   if (mixture == "q3_k_m") type = layer < 2 ? Q5_K : Q4_K;
@@ -37,6 +36,7 @@ GgufType type_of_values(std::string_view mixture, GgufType type, const MixedMode
 }
 
 GgufType type_of_ffn_down(std::string_view mixture, GgufType type, const MixedModel& m, int64_t layer) {
+  using enum GgufType;
   const bool early = layer < m.layers / 8;
   if (mixture == "q2_k") return Q3_K;
   if (mixture == "q3_k_m") return layer < m.layers / 16 ? Q5_K : Q4_K;
@@ -47,6 +47,7 @@ GgufType type_of_ffn_down(std::string_view mixture, GgufType type, const MixedMo
 }
 
 GgufType type_of_attention_output(std::string_view mixture, GgufType type) {
+  using enum GgufType;
   if (mixture == "q2_k") return Q3_K;
   if (mixture == "q3_k_m") return Q4_K;
   return mixture == "q3_k_l" ? Q5_K : type;
@@ -58,6 +59,7 @@ bool has_whole_blocks(GgufType type, uint64_t row) {
 
 /// What rows get that have no whole blocks of `type`.
 GgufType fitting(GgufType type, uint64_t row) {
+  using enum GgufType;
   if (has_whole_blocks(type, row)) return type;
   switch (type) {
     case Q2_K:
@@ -80,6 +82,7 @@ bool is_matrix_of_weights(std::string_view name, const std::vector<uint64_t>& sh
 }  // namespace
 
 const std::vector<GgufMixture>& gguf_mixtures() {
+  using enum GgufType;
   static const std::vector<GgufMixture> all{
       {"q4_k_m", 15, Q4_K},   {"q4_k_s", 14, Q4_K}, {"q5_k_m", 17, Q5_K}, {"q5_k_s", 16, Q5_K}, {"q6_k", 18, Q6_K},
       {"q8_0", 7, Q8_0},      {"q4_0", 2, Q4_0},    {"q4_1", 3, Q4_1},    {"q5_0", 8, Q5_0},    {"q5_1", 9, Q5_1},
@@ -96,6 +99,7 @@ const GgufMixture* find_mixture(std::string_view name) {
 
 GgufType mixed_type(const GgufMixture& mixture, const MixedModel& model, std::string_view name,
                     const std::vector<uint64_t>& shape, GgufType source) {
+  using enum GgufType;
   if (!is_matrix_of_weights(name, shape)) return source;
   GgufType type = mixture.type;
   if (type == F32 || type == F16 || type == BF16) return type;

@@ -131,12 +131,13 @@ nlohmann::json comparable(ModelConfig c) {
   c.chunk = 1024;
   c.fast_mlp_size = 0;
   c.fast_post_norm = c.learned_inner_rates = false;
-  c.change_layers([](LayerSpec& layer) {
+  if (!c.layers.empty()) static_cast<LayerSpec&>(c) = c.layers[0];
+  const double usual_scale = 1 / std::sqrt(static_cast<double>(c.head_dim));
+  c.change_layers([&](LayerSpec& layer) {
     if (layer.rope_scaling.kind == RopeScaling::Kind::none) layer.rope_scaling = {};
     if (layer.rope_scaling.kind == RopeScaling::Kind::yarn && !layer.rope_scaling.attention_factor)
       layer.rope_scaling.attention_factor = 0.1 * std::log(layer.rope_scaling.factor) + 1;
-    if (layer.attention_scale == 0) return;
-    layer.attention_scale = f32(layer.attention_scale);
+    if (std::abs(layer.attention_scale - usual_scale) < 1e-6 * usual_scale) layer.attention_scale = 0;
   });
   c.join_layers();
   return to_json(c);
@@ -150,8 +151,9 @@ bool nearly_equal(const nlohmann::json& a, const nlohmann::json& b) {
   if (a.type() != b.type() || a.size() != b.size()) return false;
   if (a.is_array()) return std::equal(a.begin(), a.end(), b.begin(), nearly_equal);
   if (!a.is_object()) return a == b;
-  return std::ranges::all_of(
-      a.items(), [&](const auto& item) { return b.contains(item.key()) && nearly_equal(item.value(), b[item.key()]); });
+  for (const auto& [key, value] : a.items())
+    if (!b.contains(key) || !nearly_equal(value, b[key])) return false;
+  return true;
 }
 
 bool is_described(const Architecture& a, const ModelConfig& c, const GgufDescription& described) {

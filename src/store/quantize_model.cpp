@@ -26,7 +26,7 @@ uint64_t rows_of_shape(const std::vector<uint64_t>& shape) {
   return out;
 }
 
-uint64_t weights_of(const QuantizedModel::Source::Tensor& tensor) {
+uint64_t weights_of(const QuantizedModel::Source::Entry& tensor) {
   return rows_of_shape(tensor.shape) * tensor.shape.back();
 }
 
@@ -89,7 +89,7 @@ QuantizedModel::QuantizedModel(const fs::path& model, const formats::GgufMixture
     : source_(open_source(model)), notes_(source_->notes()) {
   bool again = false;
   for (size_t i = 0; i < source_->tensors().size(); ++i) {
-    const Source::Tensor& tensor = source_->tensors()[i];
+    const Source::Entry& tensor = source_->tensors()[i];
     types_.push_back(formats::mixed_type(mixture, source_->model(), source_->kind(i), tensor.shape, tensor.type));
     const bool native = tensor.type == GgufType::F32 || tensor.type == GgufType::F16 || tensor.type == GgufType::BF16;
     again = again || (!native && types_.back() != tensor.type);
@@ -106,7 +106,7 @@ QuantizedModel::~QuantizedModel() = default;
 
 uint64_t QuantizedModel::weights() const {
   uint64_t out = 0;
-  for (const Source::Tensor& tensor : source_->tensors()) out += weights_of(tensor);
+  for (const Source::Entry& tensor : source_->tensors()) out += weights_of(tensor);
   return out;
 }
 

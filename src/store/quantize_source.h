@@ -11,7 +11,7 @@ namespace ingrain {
 
 class QuantizedModel::Source {
  public:
-  struct Tensor {
+  struct Entry {
     std::string name;
     formats::GgufType type;  // as it is stored
     std::vector<uint64_t> shape;
@@ -19,7 +19,7 @@ class QuantizedModel::Source {
   virtual ~Source() = default;
 
   const formats::GgufWriter& metadata() const { return metadata_; }
-  const std::vector<Tensor>& tensors() const { return tensors_; }
+  const std::vector<Entry>& tensors() const { return tensors_; }
   const formats::MixedModel& model() const { return model_; }
   const std::vector<std::string>& notes() const { return notes_; }
   const std::string& name() const { return name_; }
@@ -36,7 +36,7 @@ class QuantizedModel::Source {
 
  protected:
   formats::GgufWriter metadata_;
-  std::vector<Tensor> tensors_;
+  std::vector<Entry> tensors_;
   formats::MixedModel model_;
   std::vector<std::string> notes_;
   std::string name_;

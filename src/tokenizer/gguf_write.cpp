@@ -149,7 +149,7 @@ bool set_gguf_tokenizer(std::string_view json, const FilesBeside& beside, const 
   if (!model.contains("merges")) return false;
   GgufVocabulary vocabulary = vocabulary_of(tokenizer, rows);
   if (const auto unk = model.value("unk_token", nlohmann::json()); unk.is_string())
-    if (const auto id = tokenizer.token_to_id(unk.get<std::string>()))
+    if (const auto id = tokenizer.token_to_id(unk.get<std::string>()); id && *id < rows)
       vocabulary.types[static_cast<size_t>(*id)] = unknown_token;
   formats::GgufWriter made;
   made.set("tokenizer.ggml.tokens", vocabulary.tokens);
