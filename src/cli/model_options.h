@@ -24,8 +24,8 @@ struct ModelOptions {
   Network load() const;  // for what looks inside: benchmarks
 };
 
-/// The model folder or file that a person means by `name`: a path, the name of one in the places where models lie
-/// (cli/paths.h), or hf:ORG/NAME (store/hub.h). Error with suggestions if there is neither, or if it is a memory.
+/// The model folder or file that a person means by `name`: a path, or the name of one in the places where models lie
+/// (cli/paths.h). Error with suggestions if there is neither, or if it is a memory.
 std::filesystem::path resolve_model(const std::string& name);
 /// The same for a command to which these `shapes`, names in the place of a model, mean something, too: they are
 /// returned as they are.

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "tokenizer/tokenizer_spec.h"
+#include "tokenizer/gguf_write.h"
 
 namespace ingrain::tokenizer {
 namespace {

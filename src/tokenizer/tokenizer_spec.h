@@ -43,8 +43,6 @@ struct PreTokenizerStep {
 /// gpt2, r50k_base, smollm, llama-bpe, cl100k_base, qwen2, o200k_base and their synonyms.
 /// Error naming the known ones for any other; `where` begins its text.
 std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const std::string& where);
-/// The names that llama.cpp knows, too, for byte-level BPE: one of those that cut the same way.
-std::vector<std::string_view> llama_cpp_pre_tokenizers();
 /// Whether tokenizers of this name take a piece that is a token whole; begin a text with bos unless a file denies it;
 /// and write a space as U+2581, other characters as they are, not byte by byte.
 struct NamedHabits {

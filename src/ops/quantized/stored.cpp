@@ -8,6 +8,7 @@
 #include "ops/simd/targets.h"
 #include "base/codebook_blocks.h"
 #include "ops/quantized/quantized.h"
+#include "ops/quantized/stored.h"
 
 #include <array>
 #include <limits>
@@ -423,10 +424,16 @@ std::array<QuantizedFormat, kTypes> stored_formats(std::index_sequence<type...>)
   return {QuantizedFormat{kStoredTypes[type].name, 1, kStoredTypes[type].block, kStoredTypes[type].bytes,
                           std::numeric_limits<float>::max(), std::numeric_limits<int64_t>::max(), nullptr,
                           dequantize_stored<type>, multiply_stored<type>, nullptr, kStoredTypes[type].scale_at,
-                          kStoredTypes[type].other_scale_at, kStoredTypes[type].finite}...};
+                          kStoredTypes[type].other_scale_at}...};
 }
 
 }  // namespace
+
+FiniteBlock finite_block_of(const QuantizedFormat& format) {
+  for (const StoredType& type : kStoredTypes)
+    if (format.name == type.name) return type.finite;
+  return nullptr;
+}
 
 const QuantizedFormat* format_of_file(uint32_t type, int64_t rows) {
   static const std::array<QuantizedFormat, kTypes> formats = stored_formats(std::make_index_sequence<kTypes>());
