@@ -7,7 +7,7 @@
 namespace ingrain::formats {
 namespace {
 
-constexpr uint64_t kAlignment = 32;  // what files have that do not name another
+constexpr uint64_t kGgufAlignment = 32;  // what files have that do not name another
 
 template <class T>
 void append(std::string& out, T number) {
@@ -19,7 +19,7 @@ void append_text(std::string& out, std::string_view text) {
   out.append(text);
 }
 
-uint64_t aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+uint64_t aligned(uint64_t bytes) { return (bytes + kGgufAlignment - 1) / kGgufAlignment * kGgufAlignment; }
 
 template <class T>
 std::string one_value(GgufValueType type, T value) {
