@@ -88,7 +88,8 @@ void add_weights_option(CLI::App& command, LoadOptions& how) {
   command
       .add_option("--weights", how.weights,
                   "q8_0, q4_1: slow weights rounded to eight or four bits, which makes writing on the CPU faster; "
-                  "native: as they are")
+                  "native: as the file has them, in its own blocks where it is quantized; expanded: those, too, in the "
+                  "compute type")
       ->check(one_of(weight_forms()))
       ->capture_default_str();
 }

@@ -1,5 +1,6 @@
 #include "store/pretrained.h"
 
+#include "base/allocator.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/checksum.h"
@@ -154,8 +155,27 @@ class GgufSource : public DecoderSource {
       const auto first = static_cast<size_t>(begin), count = static_cast<size_t>(end - begin);
       formats::dequantize_rows(tensor, before + first, count, {values + first * row, count * row});
     });
+    forget_pages(tensor.bytes);
     return from_foreign(config_, layout_, *part, out);
   }
+
+  std::optional<StoredBlocks> blocks(const std::string& name) const override {
+    const ForeignPart* const part = parts_.of(name);
+    if (!part || part->name.empty() || has_other_rows(config_, *part)) return std::nullopt;
+    const formats::GgufTensor& tensor = file_.tensor(part->name);
+    if (tensor.shape.size() != 2) return std::nullopt;
+    StoredBlocks out{static_cast<uint32_t>(tensor.type), static_cast<int64_t>(tensor.shape[0]),
+                     static_cast<int64_t>(tensor.shape[1]), tensor.bytes};
+    if (!part->of_whole_parameter) return out;
+    if (out.rows != shape_of(*part->parameter, config_)[0]) return std::nullopt;  // read() says what is wrong
+    const size_t row = tensor.bytes.size() / static_cast<size_t>(out.rows);
+    out.bytes = tensor.bytes.substr(static_cast<size_t>(part->part.first_row) * row,
+                                    static_cast<size_t>(part->part.rows) * row);
+    out.rows = part->part.rows;
+    return out;
+  }
+
+  void forget(const StoredBlocks& blocks) const override { forget_pages(blocks.bytes); }
 
   at::ScalarType type() const override { return at::kFloat; }
 
@@ -164,6 +184,7 @@ class GgufSource : public DecoderSource {
     for (const formats::GgufTensor& tensor : file_.tensors()) {
       sum.update(tensor.name.data(), tensor.name.size());
       sum.update(tensor.bytes.data(), tensor.bytes.size());
+      forget_pages(tensor.bytes);
     }
     return fmt::format("{:016x}", sum.value());
   }

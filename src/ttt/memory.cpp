@@ -108,8 +108,7 @@ void require_something_read(const Memory& memory) {
 Tensor next_logits(const Network& model, const Memory& memory) {
   require_something_read(memory);
   const at::NoGradGuard no_grad;
-  return ops::product_nt(memory.x_BD, model.weights_for(memory.x_BD.size(0)).head())
-      .to(master_type(model.weights.type()));
+  return ops::product_nt(memory.x_BD, model.weights.head()).to(master_type(model.weights.type()));
 }
 
 }  // namespace ingrain::ttt
