@@ -107,7 +107,8 @@ TEST(HfConfig, rope_fields_are_found_wherever_they_stand) {
   EXPECT_EQ(theta({{"rope_theta", nullptr}, {"rope_scaling", inside}}), 5e5);
   EXPECT_EQ(theta({{"rope_theta", 3e5}, {"rope_parameters", inside}}), 5e5);
   EXPECT_EQ(theta({{"rope_theta", 3e5}, {"rope_parameters", {{"rope_type", "default"}}}}), 3e5);
-  EXPECT_EQ(theta({{"rope_theta", nullptr}, {"rope_parameters", {{"full_attention", inside}}}}), 5e5);
+  EXPECT_THAT(refusal({{"rope_parameters", {{"full_attention", inside}}}}),
+              HasSubstr("'rope_parameters' has an object for each type of layer; Llama models have one for all"));
 
   const auto scaling = [](const json& changes) { return parse(with(smollm2(), changes)).rope_scaling; };
   const json yarn{{"rope_type", "yarn"}, {"factor", 4}}, linear{{"rope_type", "linear"}, {"factor", 3}};
@@ -123,6 +124,46 @@ TEST(HfConfig, rope_fields_are_found_wherever_they_stand) {
             32);
   const json llama3{{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 1}, {"high_freq_factor", 4}};
   EXPECT_EQ(scaling({{"rope_parameters", llama3}}).original_max_position, 8192);
+}
+
+TEST(HfConfig, rope_by_layer_type_is_read_as_the_class_that_has_it_reads_it) {
+  const json gemma = with(smollm2(), {{"architectures", {"Gemma3ForCausalLM"}},
+                                      {"attention_bias", nullptr},
+                                      {"original_max_position_embeddings", 32}});
+  const json yarn{{"rope_type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 64}};
+  const auto full = [&](const json& changes) { return parse(with(gemma, changes)).layer(5).rope_scaling; };
+  EXPECT_EQ(full({{"rope_scaling", yarn}}).original_max_position, 64);  // not the length beside it
+  EXPECT_EQ(full({{"rope_parameters", {{"full_attention", yarn}, {"sliding_attention", {{"rope_type", "default"}}}}}})
+                .original_max_position,
+            64);
+  EXPECT_THAT([&] { full({{"rope_parameters", yarn}}); }, testing::ThrowsMessage<Error>(HasSubstr("for each type")));
+  EXPECT_THAT([&] { full({{"rope_scaling", {{"type", "linear"}, {"factor", 2}}}}); },
+              testing::ThrowsMessage<Error>(HasSubstr("call it 'rope_type'")));
+}
+
+TEST(HfConfig, a_mistral_whose_layers_differ_is_a_ministral) {
+  const json mistral = with(smollm2(), {{"architectures", {"MistralForCausalLM"}},
+                                        {"model_type", "mistral"},
+                                        {"attention_bias", nullptr},
+                                        {"sliding_window", 128},
+                                        {"num_hidden_layers", 2}});
+  EXPECT_EQ(parse(mistral).layer(1).window, 128);
+  const auto c = parse(with(mistral, {{"layer_types", {"sliding_attention", "full_attention"}}}));
+  EXPECT_EQ(c.layer(0).window, 128);
+  EXPECT_TRUE(c.layer(1).full_attention());
+}
+
+/// transformers' classes read one name each: a field of another family says nothing.
+TEST(HfConfig, the_activation_stands_where_the_family_has_it) {
+  const auto activation = [](const json& changes) { return parse(with(smollm2(), changes)).layer(0).activation; };
+  EXPECT_EQ(activation({{"hidden_act", "gelu_pytorch_tanh"}}), Activation::gelu_tanh);
+  EXPECT_EQ(activation({{"hidden_activation", "gelu_pytorch_tanh"}}), Activation::silu);
+  const json gemma{{"architectures", {"Gemma3ForCausalLM"}},
+                   {"model_type", "gemma3_text"},
+                   {"head_dim", 64},
+                   {"attention_bias", nullptr}};
+  EXPECT_EQ(activation(with(gemma, {{"hidden_act", "silu"}})), Activation::gelu_tanh);
+  EXPECT_EQ(activation(with(gemma, {{"hidden_activation", "silu"}})), Activation::silu);
 }
 
 TEST(HfConfig, every_fourth_layer_of_smollm3_is_not_rotated) {
@@ -264,6 +305,7 @@ TEST(HfConfig, what_cannot_be_run_is_refused_by_field) {
   EXPECT_THAT(refusal({{"hidden_act", "gelu"}}), HasSubstr("'hidden_act' is 'gelu'"));
   EXPECT_THAT(refusal({{"quantization_config", {{"bits", 4}}}}), HasSubstr("'quantization_config'"));
   EXPECT_THAT(refusal({{"partial_rotary_factor", 0.5}}), HasSubstr("'partial_rotary_factor'"));
+  EXPECT_THAT(refusal({{"is_causal", false}}), HasSubstr("'is_causal' is false"));
   EXPECT_THAT(refusal({{"attention_bias", true}}), HasSubstr("biases on the attention's output"));
   EXPECT_THAT(refusal({{"mlp_bias", true}}), HasSubstr("biases in the MLPs"));
   EXPECT_THAT(refusal({{"rope_parameters", {{"rope_type", "linear"}}}}),

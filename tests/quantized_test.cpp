@@ -182,7 +182,11 @@ INSTANTIATE_TEST_SUITE_P(Of, StoredType,
                          testing::Values(std::pair(2u, "Q4_0"), std::pair(3u, "Q4_1"), std::pair(6u, "Q5_0"),
                                          std::pair(7u, "Q5_1"), std::pair(8u, "Q8_0"), std::pair(10u, "Q2_K"),
                                          std::pair(11u, "Q3_K"), std::pair(12u, "Q4_K"), std::pair(13u, "Q5_K"),
-                                         std::pair(14u, "Q6_K"), std::pair(20u, "IQ4_NL"), std::pair(23u, "IQ4_XS")),
+                                         std::pair(14u, "Q6_K"), std::pair(20u, "IQ4_NL"), std::pair(23u, "IQ4_XS"),
+                                         std::pair(16u, "IQ2_XXS"), std::pair(17u, "IQ2_XS"), std::pair(22u, "IQ2_S"),
+                                         std::pair(18u, "IQ3_XXS"), std::pair(21u, "IQ3_S"), std::pair(19u, "IQ1_S"),
+                                         std::pair(29u, "IQ1_M"), std::pair(34u, "TQ1_0"), std::pair(35u, "TQ2_0"),
+                                         std::pair(39u, "MXFP4")),
                          [](const auto& i) { return std::string(i.param.second); });
 
 TEST_P(StoredType, has_the_weights_that_gguf_py_gives_it_to_the_last_bit) {
@@ -235,13 +239,17 @@ TEST_P(StoredType, many_rows_meet_the_weights_themselves) {
 }
 
 TEST_P(StoredType, scales_that_are_not_finite_are_seen) {
-  const auto scale_at = static_cast<size_t>(ops::format_of_file(number, 1)->scale_at);
+  const int scale_at = ops::format_of_file(number, 1)->scale_at;
   const Tensor spoilt = bytes.clone();
   const Tensor out = ops::quantized_matrix({{ops::format_of_file(number, bytes.size(0)), at::empty_like(bytes)}},
                                            weights.size(1), at::kFloat);
   uint8_t* const last = spoilt.data_ptr<uint8_t>() + spoilt.numel() - ops::format_of_file(number, 1)->bytes;
-  last[scale_at] = 0;
-  last[scale_at + 1] = 0x7c;  // infinity
+  if (scale_at >= 0) {
+    last[scale_at] = 0;
+    last[scale_at + 1] = 0x7c;  // infinity
+  } else {
+    std::fill_n(last, ops::format_of_file(number, 1)->bytes, uint8_t{0xff});
+  }
   EXPECT_FALSE(ops::take_rows(out, 0, spoilt.const_data_ptr()));
 }
 

@@ -7,7 +7,8 @@
 
 namespace ingrain {
 
-/// The models in `places`, one level deep: folders with a config.json and .gguf files; of each place by name.
+/// The models in `places`: folders with a config.json, .gguf files, and those in folders without one; of each place by
+/// name.
 std::vector<std::filesystem::path> find_models(std::span<const std::filesystem::path> places);
 
 /// The first of them that `memory_file` belongs to, by its fingerprint. Error that names it if there is none.

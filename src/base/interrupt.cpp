@@ -57,9 +57,13 @@ void on_signal(int signal) {
 
 }  // namespace
 
-void watch_interrupts(std::string_view keeps, Said where, std::string_view ctrl_c) {
+void announce_interrupts(std::string_view keeps, Said where, std::string_view ctrl_c) {
   g_ends.set(keeps, where);
   g_ctrl_c.set(ctrl_c.empty() ? keeps : ctrl_c, where);
+}
+
+void watch_interrupts(std::string_view keeps, Said where, std::string_view ctrl_c) {
+  announce_interrupts(keeps, where, ctrl_c);
   g_signal = 0;
   for (const int signal : kSignals) {
     struct sigaction now{};

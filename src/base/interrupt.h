@@ -23,6 +23,9 @@ class Stopped : public Error {
 enum class Said { over_progress, after_text };
 void watch_interrupts(std::string_view keeps = {}, Said where = Said::over_progress, std::string_view ctrl_c = {});
 
+/// What is said from now on, of the signals that watch_interrupts() watches; what has come is not forgotten.
+void announce_interrupts(std::string_view keeps, Said where = Said::over_progress, std::string_view ctrl_c = {});
+
 /// Whether one of them has come. Async-signal-safe, any thread.
 bool interrupted();
 

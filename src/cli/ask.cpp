@@ -97,6 +97,7 @@ void ask_all(const AskCommand& o, const GenerateOptions& options, const Model& m
         candidates.push_back(candidate.string());
         if (candidates.back().empty()) candidate.refuse("is empty");
       }
+    stop_if_interrupted("stopped; the answers so far are written");
     Dialogue dialogue(memory, {.special = o.special, .keep = 0});
     const auto passages = say(o, notes, question, dialogue);
     std::vector<double> scores;
@@ -107,8 +108,8 @@ void ask_all(const AskCommand& o, const GenerateOptions& options, const Model& m
     if (!candidates.empty()) root["log_probabilities"] = scores;
     print_json(root, -1);
     std::fflush(stdout);
-    stop_if_interrupted("stopped; the answers so far are written");
   }
+  stop_if_interrupted("stopped; the answers so far are written");
 }
 
 void ask(const AskCommand& o) {
@@ -116,19 +117,22 @@ void ask(const AskCommand& o) {
   if (o.question.empty() == o.questions.empty()) fail_usage("ask needs a QUESTION or --questions FILE, and not both");
   if (!o.questions.empty() && !o.save.empty())
     fail_usage("--save keeps one question and its answer; --questions asks each of the memory as it is");
-  watch_interrupts(o.save.empty() ? "what was written is shown, the memory file stays as it was"
-                                  : "what was written is shown and kept in the memory that --save names",
-                   Said::after_text);
+  watch_interrupts("nothing was asked yet; the memory file stays as it was");
   if (!o.save.empty()) require_memory_writable(o.save, o.memory);  // known before hours of reading
   const std::unique_ptr<serve::Notepad> notes = o.notepad.on ? open_notes(o.memory) : nullptr;
   const auto folder = model_for_memory(o.memory, o.model);
   const Model model = ModelOptions{folder.string(), o.how}.open();
   require_possible(options, model);
+  if (!o.questions.empty()) announce_interrupts("the answers so far are written");
   if (!o.questions.empty()) return ask_all(o, options, model, folder.string(), notes.get());
   Dialogue dialogue(Memory::load(o.memory, model), {.special = o.special, .keep = 0});
   if (!o.save.empty()) require_space(o.save, static_cast<uint64_t>(dialogue.memory().bytes()), "the memory");
   const std::string question = question_of(o);
   const auto passages = say(o, notes.get(), question, dialogue);
+  stop_if_interrupted("stopped before the question was read; nothing was written");
+  announce_interrupts(o.save.empty() ? "what was written is shown, the memory file stays as it was"
+                                     : "what was written is shown and kept in the memory that --save names",
+                      Said::after_text);
   const Answer answer = dialogue.answer(options, [&](std::string_view text) {
     if (!o.as_json) show_text(text);
   });

@@ -50,7 +50,7 @@ void measure_model(const BenchCommand& o, const char* benchmark, const Measure& 
   const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
   const bench::Subject subject = bench::load_subject(model, o.text, compute, device, o.how.weights);
   const std::string type = compute_type_name(compute);
-  watch_interrupts("what was measured is printed");
+  watch_interrupts("what was measured by now, if anything, is printed");
   bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights,
                        {},        {},      {}};
   measure(subject, report);
@@ -77,7 +77,7 @@ void measure_ops(const BenchCommand& o) {
     for (const bench::OpsRow& row : bench::ops_rows(options)) std::puts(row.name.c_str());
     return;
   }
-  watch_interrupts("what was measured is printed");
+  watch_interrupts("what was measured by now, if anything, is printed");
   bench::Report report{"ops", "", o.ops.filter.empty() ? "every operation" : "operations like " + o.ops.filter,
                        {},    {}, {}};
   const auto results = bench::bench_ops(options, report);

@@ -89,8 +89,9 @@ void offer_to_save(ChatSession& session) {
 
 /// Before an answer: Ctrl-C ends it alone.
 void watch_conversation() {
-  watch_interrupts("what was said is kept, 'ingrain chat --last' goes on with it", Said::after_text,
-                   "this answer ends, the conversation goes on");
+  watch_interrupts(state_folder().empty() ? "without a HOME what was said is not kept"
+                                          : "what was said is kept, 'ingrain chat --last' goes on with it",
+                   Said::after_text, "this answer ends, the conversation goes on");
 }
 
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
@@ -126,7 +127,7 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
 
 void chat(const ChatCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts("nothing was said yet");
+  watch_interrupts(o.last ? "nothing was added to the conversation" : "nothing was said yet");
   if (o.last && (!o.memory.empty() || !o.model.empty() || !o.system.empty()))
     fail_usage("--last goes on with the latest conversation: its model, memory and instructions; leave the others out");
   std::optional<LastConversation> last;

@@ -57,6 +57,7 @@ void print_summary(const data::PrepareOptions& options, const data::PrepareResul
 void run_prepare(PrepareArguments arguments) {
   data::PrepareOptions& options = arguments.options;
   options.documents.files.ignore = !arguments.files.no_ignore;
+  watch_interrupts(arguments.files.dry_run ? "nothing is read" : "nothing is left behind");
   if (arguments.files.dry_run) return arguments.files.tell(data::find_sources(options.inputs, options.documents).files);
   if (arguments.tokenizer.ends_with(".safetensors"))
     fail_usage("{}: the weights of a model, not its tokenizer; give its folder, {}", arguments.tokenizer,
@@ -73,7 +74,6 @@ void run_prepare(PrepareArguments arguments) {
   const tokenizer::EncodeOptions encoding{.add_special_tokens = false, .parse_special = arguments.special_tokens};
   const auto encode = [&](std::string_view text) { return tokenizer.encode(text, encoding); };
 
-  watch_interrupts("nothing is left behind");
   std::optional<Progress> bar;
   bool shuffling = false;
   const auto show = [&](const data::PrepareProgress& now) {
@@ -102,10 +102,13 @@ void add_prepare(CLI::App& parent) {
       ->add_option("input", options.inputs,
                    "Files, folders or patterns in quotes; .jsonl holds a document per line; .gz and .zst are expanded")
       ->required();
-  command->add_option("-o,--out", options.output, "Folder to make")->required();
-  command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")->required();
+  CLI::Option* const output =
+      command->add_option("-o,--out", options.output, "Folder to make; with --dry-run none is needed")->required();
+  CLI::Option* const tokenizer =
+      command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")
+          ->required();
   add_document_options(*command, options.documents);
-  arguments->files.add_to(*command);
+  arguments->files.add_to(*command, {output, tokenizer});
   add_whole(*command, "--shuffle", arguments->shuffle, "Put the documents in random order, by this seed", 0);
   add_whole(*command, "--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded",
             1)

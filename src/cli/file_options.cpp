@@ -6,11 +6,17 @@
 
 namespace ingrain::cli {
 
-void FileOptions::add_to(CLI::App& command) {
+void FileOptions::add_to(CLI::App& command, const std::vector<CLI::Option*>& for_work) {
   command.add_flag("--no-ignore", no_ignore,
                    "Of folders also what .gitignore names, and what machines wrote (lock files, node_modules, build)");
   command.add_flag("--verbose", verbose, "Say of each file whether it is read, or why not");
-  command.add_flag("--dry-run", dry_run, "Say that and do nothing else");
+  command.add_flag_callback(
+      "--dry-run",
+      [this, for_work] {
+        dry_run = true;
+        for (CLI::Option* const option : for_work) option->required(false);
+      },
+      "Say that and do nothing else");
 }
 
 void FileOptions::tell(const data::FileList& list) const {

@@ -5,13 +5,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include <vector>
+
 namespace ingrain::cli {
 
 struct FileOptions {
   bool no_ignore = false, verbose = false, dry_run = false;
 
-  /// Adds --no-ignore, --verbose and --dry-run.
-  void add_to(CLI::App& command);
+  /// Adds --no-ignore, --verbose and --dry-run, with which `for_work` (required otherwise) need not be given.
+  void add_to(CLI::App& command, const std::vector<CLI::Option*>& for_work);
   /// What was left out: with --verbose or --dry-run all of it, else what might have been wanted (links that lead
   /// nowhere, files that cannot be read), each with its reason, on standard error (with --dry-run standard output).
   void tell(const data::FileList& list) const;

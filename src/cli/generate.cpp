@@ -25,8 +25,7 @@ struct GenerateCommand {
 
 void generate_command(const GenerateCommand& o) {
   const GenerateOptions options = o.writing.parse();
-  watch_interrupts(o.save.empty() ? "what was written is shown" : "what was written is kept in the memory file",
-                   Said::after_text);
+  watch_interrupts("nothing was read or written yet");
   if (!o.save.empty()) require_memory_writable(o.save, o.memory);
   const Model model = o.model.open();
   require_possible(options, model);
@@ -34,10 +33,15 @@ void generate_command(const GenerateCommand& o) {
   if (!o.save.empty()) require_space(o.save, static_cast<uint64_t>(memory.bytes()), "the memory");
   const std::vector<int32_t> prompt = model.encode(o.prompt, /*parse_special=*/true);
   if (memory.position() == 0 && !prompt.empty()) warn_of_double_bos(model, prompt[0]);
+  stop_if_interrupted("stopped before anything was read or written");
+  announce_interrupts(o.save.empty() ? "nothing is kept" : "what was read is kept in the memory file");
   const auto keep_going = [](int64_t) { return !interrupted(); };
   Reader(memory, {.learn = options.learn != Learn::off, .parse_special = true, .keep_going = keep_going})
       .read(std::string_view(o.prompt));
   require(memory.position() > 0, "there is nothing to continue; give --prompt or --memory");
+  announce_interrupts(
+      o.save.empty() ? "what was written is shown" : "what was written is shown and kept in the memory file",
+      Said::after_text);
   if (!o.as_json) show_text(o.prompt);
   const auto start = std::chrono::steady_clock::now();
   const auto show = [&](std::string_view text) {

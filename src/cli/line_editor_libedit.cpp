@@ -2,6 +2,8 @@
 #include "cli/line_editor.h"
 #include "cli/paths.h"
 
+#include <fmt/format.h>
+
 #include <histedit.h>
 #include <unistd.h>
 
@@ -19,6 +21,30 @@ namespace {
 
 constexpr wchar_t kQuote = L'\x16';  // Ctrl-V: what follows is inserted as it is
 
+std::filesystem::path from_home(const char* variable, const char* name) {
+  if (const char* file = std::getenv(variable); file && *file) return file;
+  const char* home = std::getenv("HOME");
+  return home && *home ? std::filesystem::path(home) / name : std::filesystem::path();
+}
+
+/// Whether a library that opens `file` waits for its other end: it is there and no regular file.
+bool is_waited_for(const std::filesystem::path& file) {
+  std::error_code none;
+  return !file.empty() && std::filesystem::exists(file, none) && !std::filesystem::is_regular_file(file, none);
+}
+
+/// The person's own description of the terminal, which libedit's terminal library opens, is a FIFO or device.
+bool terminal_is_waited_for() {
+  const char* name = std::getenv("TERM");
+  if (!name || !*name || std::string_view(name).find('/') != std::string_view::npos) return false;
+  const char letter[] = {*name, 0};
+  const std::string code = fmt::format("{:x}", static_cast<unsigned char>(*name));
+  for (const std::filesystem::path& folder : {from_home("TERMINFO", ".terminfo"), from_home("", ".terminfo")})
+    for (const std::string& part : {std::string(letter), code})
+      if (is_waited_for(folder / part / name)) return true;
+  return false;
+}
+
 /// libedit with where its keys come from: ours, so that Ctrl-C, a signal and a paste of several lines are seen.
 class Editor {
  public:
@@ -31,8 +57,7 @@ class Editor {
     ::history(history_, &event, H_SETUNIQUE, 1);
     // Lines typed before are kept between runs, readable by their writer alone.
     if (const auto folder = state_folder(); !folder.empty()) file_ = folder / "history";
-    std::error_code none;  // libedit would wait for a FIFO's other end
-    if (std::filesystem::exists(file_, none) && !std::filesystem::is_regular_file(file_, none)) file_.clear();
+    if (is_waited_for(file_)) file_.clear();
     if (!file_.empty()) ::history(history_, &event, H_LOAD, file_.c_str());
     editor_ = ::el_init("ingrain", stdin, stdout, stderr);
     ::el_set(editor_, EL_CLIENTDATA, this);
@@ -42,7 +67,9 @@ class Editor {
     ::el_set(editor_, EL_HIST, ::history, history_);
     ::el_set(editor_, EL_GETCFN, &Editor::key_of);
     ::el_set(editor_, EL_BIND, "\x12", "em-inc-search-prev", nullptr);
-    ::el_source(editor_, nullptr);
+    const auto settings = from_home("EDITRC", ".editrc");
+    std::error_code none;
+    if (std::filesystem::is_regular_file(settings, none)) ::el_source(editor_, settings.c_str());
   }
 
   Line read(const std::string& prompt) {
@@ -157,7 +184,11 @@ class Editor {
 }  // namespace
 
 Line read_line(const std::string& prompt) {
-  if (!::isatty(STDIN_FILENO)) return read_plain_line();
+  static const bool plain = !::isatty(STDIN_FILENO) || terminal_is_waited_for();
+  if (plain) {
+    if (::isatty(STDIN_FILENO)) std::fputs(prompt.c_str(), stdout), std::fflush(stdout);
+    return read_plain_line();
+  }
   static Editor* editor = new Editor();  // lives as long as the process
   return editor->read(prompt);
 }

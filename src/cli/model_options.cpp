@@ -5,8 +5,11 @@
 #include "base/text.h"
 #include "cli/paths.h"
 #include "cli/ranges.h"
+#include "formats/gguf_folder.h"
 #include "ingrain/find_model.h"
 #include "model/quantized.h"
+#include "store/hub.h"
+#include "store/no_model.h"
 #include "store/open_model.h"
 #include "ttt/memory_file.h"
 
@@ -39,15 +42,25 @@ void require_no_memory(const std::string& name) {
         name, name);
 }
 
+fs::path gguf_in(const fs::path& path) {
+  const auto ggufs = formats::ggufs_of(path);
+  if (ggufs.size() > 1 && !fs::exists(path / "tokenizer.json")) fail_no_model(path);
+  return ggufs.size() == 1 ? ggufs[0] : path;
+}
+
 fs::path resolve_model(const std::string& name) { return resolve_model(name, {}); }
 
 fs::path resolve_model(const std::string& name, const std::vector<std::string>& shapes) {
+  if (const auto hub = parse_hub_name(name)) return hub_model(*hub);
   require_no_memory(name);
   std::error_code none;
-  if (fs::exists(name, none) || std::find(shapes.begin(), shapes.end(), name) != shapes.end()) return name;
+  if (std::find(shapes.begin(), shapes.end(), name) != shapes.end()) return name;
+  if (fs::exists(name, none)) return gguf_in(name);
   std::vector<std::string> names = shapes;
   for (const fs::path& model : find_models(model_places())) {
     if (model.filename() == name || model.stem() == name) return model;
+    if (model.parent_path().filename() == name && !formats::ggufs_of(model.parent_path()).empty())
+      return gguf_in(model.parent_path());
     names.push_back(model.filename().string());
   }
   const std::string last = fs::path(name).filename().string();
@@ -119,7 +132,7 @@ void ModelOptions::add_folder_to(CLI::App& command) {
   command
       .add_option("MODEL", folder,
                   "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), "
-                  "a .gguf file, or a name that 'ingrain models' lists")
+                  "a .gguf file, a name that 'ingrain models' lists, or hf:ORG/NAME of the hub's cache")
       ->required();
 }
 

@@ -25,11 +25,14 @@ struct ModelOptions {
 };
 
 /// The model folder or file that a person means by `name`: a path, or the name of one in the places where models lie
-/// (cli/paths.h). Error with suggestions if there is neither, or if it is a memory.
+/// (cli/paths.h); of a folder that holds one GGUF file and nothing else of a model, that file. Error with suggestions
+/// if there is neither, or if it is a memory.
 std::filesystem::path resolve_model(const std::string& name);
 /// The same for a command to which these `shapes`, names in the place of a model, mean something, too: they are
 /// returned as they are.
 std::filesystem::path resolve_model(const std::string& name, const std::vector<std::string>& shapes);
+/// `path`, or the GGUF file in it that resolve_model() means. Error that names them if there are several.
+std::filesystem::path gguf_in(const std::filesystem::path& path);
 /// Error with the remedy if `name` is a memory, where a model is asked for.
 void require_no_memory(const std::string& name);
 /// `named` (resolved), if not empty, else the model of `memory` among those that lie in these places. Error that names

@@ -169,7 +169,7 @@ void read_command(ReadCommand& o) {
   o.documents.files.ignore = !o.choice.no_ignore;
   o.documents.files.standard_input = true;
   o.documents.max_document_bytes = kMaxTextBytes;
-  watch_interrupts("what is read by the end of this segment is kept in the memory file");
+  watch_interrupts(o.choice.dry_run ? "nothing is read" : "nothing was read yet, and nothing is written");
   const data::SourceList found = data::find_sources({o.files.begin(), o.files.end()}, o.documents);
   const data::FileList& list = found.files;
   o.choice.tell(list);
@@ -182,6 +182,8 @@ void read_command(ReadCommand& o) {
   const Collected collected = collect(o, model, found.sources);
   const MemoryForm form = o.compact ? MemoryForm::compact : MemoryForm::working;
   require_space(o.output, memory.least_file_bytes(std::ssize(collected.tokens), form), "the memory");
+  stop_if_interrupted("stopped before anything was read; nothing was written");
+  announce_interrupts("what is read by the end of this segment is kept in the memory file");
   const Read done = read_tokens(o, collected.tokens, memory);
   const auto read = std::span(collected.tokens).first(done.reading.nll.size());
   if (notes) take_notes(*notes, collected.noted, read, model);
@@ -207,12 +209,14 @@ void add_read_command(CLI::App& app) {
           "Files, folders, patterns in quotes, or - for standard input; .jsonl holds a document per line; .gz and "
           ".zst are expanded")
       ->required();
-  command->add_option("-o,--output", o->output, "The memory file to write")->required();
+  CLI::Option* const output =
+      command->add_option("-o,--output", o->output, "The memory file to write; with --dry-run none is needed")
+          ->required();
   command->add_option("--memory", o->memory,
                       "Go on from this memory (it is not changed, unless it is also the output)");
   add_whole(*command, "--limit", o->limit, "Read at most N tokens", 1);
   add_document_options(*command, o->documents);
-  o->choice.add_to(*command);
+  o->choice.add_to(*command, {output});
   add_special_flag(*command, o->special);
   command->add_flag("--no-learning", o->no_learning, "Only fill the attention window");
   command->add_flag("--compact", o->compact,

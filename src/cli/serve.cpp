@@ -133,7 +133,7 @@ void say_started(const ServeSettings& o, const serve::ServiceOptions& options, u
 
 void serve_command(ServeSettings o, const CLI::App& command) {
   o.read_config(command);
-  watch_interrupts("answers in work end, and are kept");
+  watch_interrupts("nothing was served yet");
   share_pools(kPools);
   const fs::path path = served_model(o);
   serve::api::ApiKeys keys = read_keys(o);
@@ -152,6 +152,9 @@ void serve_command(ServeSettings o, const CLI::App& command) {
   http.on_bodies = [&engine](uint64_t bytes) { engine->set_outside_bytes(2 * bytes); };
   serve::HttpServer server(http, [&service](serve::Exchange& exchange) { service.handle(exchange); });
   service.connections = [&server] { return server.connections(); };
+  stop_if_interrupted("stopped before anything was served");
+  announce_interrupts(store.folder.empty() ? "answers in work end; nothing is kept (--store none)"
+                                           : "answers in work end, and are kept");
   say_started(o, options, server.port(), with_keys, store.folder);
   while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   server.stop(o.grace);

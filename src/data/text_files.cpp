@@ -1,6 +1,7 @@
 #include "data/text_files.h"
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/utf8.h"
 #include "data/byte_reader.h"
 #include "data/ignore_rules.h"
@@ -50,6 +51,7 @@ class Walk {
  private:
   /// `absolute` is the same folder as the ignore rules know it.
   void folder(const fs::path& path, const fs::path& absolute, IgnoreRules ignore) {
+    stop_if_interrupted("stopped while files were looked for; nothing was read");
     if (rules_.ignore) ignore.enter(absolute);
     std::error_code error;
     std::vector<fs::directory_entry> entries;

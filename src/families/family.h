@@ -19,15 +19,17 @@ struct Family {
   std::string_view also = "";     // what else is of this family, for people
   /// Whether llama.cpp's converter orders the rows of q and k for rotation of neighbouring pairs.
   bool pairs_in_gguf = false;
-  double rope_theta = 10000;  // where a file says nothing
-  bool tied = false;          // where config.json says nothing
-  int64_t head_dim = 0;       // where config.json says nothing; 0: hidden_size / num_attention_heads
+  double rope_theta = 10000;              // where a file says nothing
+  bool tied = false;                      // where config.json says nothing
+  const char* activation = "hidden_act";  // the field that names the MLP's
+  int64_t head_dim = 0;                   // where config.json says nothing; 0: hidden_size / num_attention_heads
   /// What transformers' class has where config.json lacks a field: a JSON object.
   std::string_view defaults = "{}";
   /// Whether a layer has a sliding window where config.json has no `layer_types`; nullptr: none has.
   bool (*slides)(const Field& fields, int64_t layer) = nullptr;
-  TensorLayout layout = {};   // of a Hugging Face folder
-  bool rotates_part = false;  // whether heads may be rotated in part
+  TensorLayout layout = {};         // of a Hugging Face folder
+  bool rotates_part = false;        // whether heads may be rotated in part
+  bool rope_by_layer_type = false;  // whether RoPE's fields may be an object for each type of layer
   /// Sets what the family has of its own. The common fields are set: sizes, RoPE for all layers, ids; norms after the
   /// branches and of q and k are off, there are no biases and windows.
   void (*read_config)(const Field& fields, ModelConfig& config) = nullptr;

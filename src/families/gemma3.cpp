@@ -19,10 +19,7 @@ bool gemma3_slides(const Field& fields, int64_t layer) {
 /// What all its models are, in whichever files.
 void be_gemma3(ModelConfig& config) {
   config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
-  config.change_layers([](LayerSpec& layer) {
-    layer.qk_norm = layer.pre_norm = layer.post_norm = true;
-    layer.activation = Activation::gelu_tanh;
-  });
+  config.change_layers([](LayerSpec& layer) { layer.qk_norm = layer.pre_norm = layer.post_norm = true; });
 }
 
 void read_gemma3(const Field& fields, ModelConfig& config) {
@@ -45,14 +42,15 @@ void read_gemma3_gguf(const GgufKeys& keys, ModelConfig& config) {
           "{}: metadata '{}': soft caps of scores and logits are not supported", keys.file().name(),
           keys.key("final_logit_softcapping"));
   be_gemma3(config);
+  config.change_layers([](LayerSpec& layer) { layer.activation = Activation::gelu_tanh; });
   constexpr int64_t kLayersOf27B = 62;  // alone in scaling by the hidden size for each head, for which there is no key
   if (config.num_layers == kLayersOf27B) {
     const double scale = 1 / std::sqrt(static_cast<double>(config.hidden_size) / static_cast<double>(config.num_heads));
     config.change_layers([&](LayerSpec& layer) { layer.attention_scale = scale; });
   }
-  const auto window = keys.size("attention.sliding_window");
-  if (!window) return;
-  slide_all_but_every(kGemma3Interval, *window, config);
+  if (keys.file().get<uint64_t>(keys.key("attention.sliding_window")).value_or(0) == 0) return;
+  slide_all_but_every(keys.size("attention.sliding_window_pattern").value_or(kGemma3Interval),
+                      keys.need_size("attention.sliding_window"), config);
   rotate_sliding_layers_by(keys.number("rope.freq_base_swa").value_or(kGemma3LocalTheta), config);
 }
 
@@ -71,7 +69,9 @@ Family gemma3() {
   family.defaults = R"({"vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
     "num_attention_heads": 8, "num_key_value_heads": 4, "max_position_embeddings": 131072, "sliding_window": 4096,
     "hidden_activation": "gelu_pytorch_tanh", "bos_token_id": 2, "eos_token_id": 1})";
+  family.activation = "hidden_activation";
   family.slides = gemma3_slides;
+  family.rope_by_layer_type = true;
   family.layout = {.renamed = {{"self_attn_post_norm.weight", "post_attention_layernorm.weight"},
                                {"post_attention_layernorm.weight", "pre_feedforward_layernorm.weight"},
                                {"mlp_post_norm.weight", "post_feedforward_layernorm.weight"}},

@@ -19,6 +19,11 @@ using nlohmann::json;
 
 constexpr uint64_t kMaxConfig = 4 << 20;
 
+/// transformers takes a Mistral whose layers differ for a Ministral, which is declared after it.
+bool is_ministral(const Family& family, const Field& config) {
+  return family.model_type == "mistral" && config.json().contains("layer_types");
+}
+
 const Family& family_of(const Field& config, bool of_text) {
   std::string name = config.string("model_type").value_or("");
   if (const auto list = config.find("architectures"); list && !of_text) {
@@ -27,7 +32,9 @@ const Family& family_of(const Field& config, bool of_text) {
   }
   for (const Family& family : all_families()) {
     const auto called = [&](std::string_view end) { return name == std::string(family.architecture).append(end); };
-    if (name == family.model_type || called("ForCausalLM") || called("Model")) return family;
+    if (name != family.model_type && !called("ForCausalLM") && !called("Model")) continue;
+    if (!is_ministral(family, config)) return family;
+    name = "ministral";
   }
   require(!name.starts_with("Gemma4") && !name.starts_with("gemma4"),
           "{}: the architecture '{}' is not supported: Gemma 4's layers share keys and values, have heads of two sizes "
@@ -41,10 +48,11 @@ const Family& family_of(const Field& config, bool of_text) {
 void refuse_unsupported(const Field& config) {
   if (const auto quantized = config.find("quantization_config"))
     quantized->refuse("is not supported: use the checkpoint before it was quantized, or a GGUF file");
+  if (!config.boolean("is_causal").value_or(true))
+    config.at("is_causal").refuse("is false, which is not supported: text is read from its beginning");
 }
 
-void read_activation(const Field& config, ModelConfig& c) {
-  const char* const name = config.find("hidden_activation") ? "hidden_activation" : "hidden_act";
+void read_activation(const Field& config, const char* name, ModelConfig& c) {
   const std::string activation = config.string(name).value_or("silu");
   const bool gelu = activation == "gelu_pytorch_tanh";
   if (!gelu && activation != "silu" && activation != "swish")
@@ -54,15 +62,24 @@ void read_activation(const Field& config, ModelConfig& c) {
 
 double yarn_attention_factor(const Field& rope, double factor) {
   if (const auto given = rope.positive("attention_factor")) return *given;
-  const auto scale = rope.positive("mscale"), scale_all = rope.positive("mscale_all_dim");
-  if (!scale || !scale_all || factor <= 1) return default_yarn_attention_factor(factor);
-  return (0.1 * *scale * std::log(factor) + 1) / (0.1 * *scale_all * std::log(factor) + 1);
+  const auto at_least_0 = [&](const char* name) { return rope.number(name, 0, 1e6).value_or(0); };
+  const double scale = at_least_0("mscale"), scale_all = at_least_0("mscale_all_dim");  // 0 is as none
+  if (scale == 0 || scale_all == 0 || factor <= 1) return default_yarn_attention_factor(factor);
+  return (0.1 * scale * std::log(factor) + 1) / (0.1 * scale_all * std::log(factor) + 1);
 }
 
-/// The length before stretching stands beside the object (there it counts first, as in transformers) or in it.
-double original_length(const Field& config, const Field& rope, const ModelConfig& c) {
+/// An object of RoPE's fields, and what else tells how it is meant.
+struct RopeFields {
+  const Field &config, &rope;
+  const Family& family;
+};
+
+/// The length before stretching stands beside the object (there it counts first, as in transformers) or in it; where
+/// layers have objects of their own, only in them.
+double original_length(const RopeFields& fields, const ModelConfig& c) {
   const char* const name = "original_max_position_embeddings";
-  const auto beside = size(config, name), within = size(rope, name);
+  const auto beside = fields.family.rope_by_layer_type ? std::nullopt : size(fields.config, name);
+  const auto within = size(fields.rope, name);
   return static_cast<double>(beside.value_or(within.value_or(c.trained_length)));
 }
 
@@ -73,10 +90,11 @@ std::vector<double> divisors(const Field& rope, const char* name) {
 }
 
 /// Its stretching does not follow `factor`, which decides only the amplitude.
-RopeScaling read_longrope(const Field& config, const Field& rope, const ModelConfig& c) {
+RopeScaling read_longrope(const RopeFields& fields, const ModelConfig& c) {
+  const Field& rope = fields.rope;
   RopeScaling out;
   out.kind = RopeScaling::Kind::longrope;
-  out.original_max_position = original_length(config, rope, c);
+  out.original_max_position = original_length(fields, c);
   out.short_factor = divisors(rope, "short_factor");
   out.long_factor = divisors(rope, "long_factor");
   const double factor =
@@ -86,16 +104,19 @@ RopeScaling read_longrope(const Field& config, const Field& rope, const ModelCon
   return out;
 }
 
-RopeScaling read_scaling(const Field& config, const Field& rope, const ModelConfig& c) {
+RopeScaling read_scaling(const RopeFields& fields, const ModelConfig& c) {
+  const Field& rope = fields.rope;
   RopeScaling out;
   auto named = rope.find("rope_type");
   if (!named) named = rope.find("type");
+  if (named && fields.family.rope_by_layer_type && !rope.find("rope_type"))
+    named->refuse(fmt::format("is not what {} models call it; call it 'rope_type'", fields.family.architecture));
   for (const char* name : {"mrope_section", "alpha"})
     if (const auto field = rope.find(name)) field->refuse("is not supported");
   const std::string type = named ? named->string() : "default";
   // Early files of Phi-3 call it otherwise.
   if (type == "longrope" || type == "su" || (type == "yarn" && rope.find("long_factor")))
-    return read_longrope(config, rope, c);
+    return read_longrope(fields, c);
   for (const char* name : {"short_factor", "long_factor"})
     if (const auto field = rope.find(name))
       field->refuse(fmt::format("needs the rope_type 'longrope', not '{}'", type));
@@ -105,32 +126,33 @@ RopeScaling read_scaling(const Field& config, const Field& rope, const ModelConf
         "is 'dynamic': angles that change with the length of the text are not supported; without the field the model "
         "works up to {} tokens",
         c.trained_length));
+  if (type != "linear" && type != "llama3" && type != "yarn")
+    named->refuse(fmt::format("is '{}'; linear, llama3, yarn and longrope are supported", printable(type)));
   out.factor = rope.at("factor").positive();
   if (type == "linear") {
     out.kind = RopeScaling::Kind::linear;
   } else if (type == "llama3") {
     out.kind = RopeScaling::Kind::llama3;
-    out.original_max_position = original_length(config, rope, c);
+    out.original_max_position = original_length(fields, c);
     out.low_freq_factor = rope.at("low_freq_factor").positive();
     out.high_freq_factor = rope.at("high_freq_factor").positive();
     if (out.high_freq_factor <= out.low_freq_factor) rope.at("high_freq_factor").refuse("must exceed low_freq_factor");
-  } else if (type == "yarn") {
+  } else {
     out.kind = RopeScaling::Kind::yarn;
-    out.original_max_position = original_length(config, rope, c);
+    out.original_max_position = original_length(fields, c);
     out.beta_fast = rope.positive("beta_fast").value_or(32);
     out.beta_slow = rope.positive("beta_slow").value_or(1);
     out.attention_factor = yarn_attention_factor(rope, out.factor);
     if (!rope.boolean("truncate").value_or(true)) rope.at("truncate").refuse("is false, which is not supported");
-  } else {
-    named->refuse(fmt::format("is '{}'; linear, llama3, yarn and longrope are supported", printable(type)));
   }
   return out;
 }
 
-void read_rope_object(const Field& config, const Field& rope, const ModelConfig& c, LayerSpec& layer) {
+void read_rope_object(const RopeFields& fields, const ModelConfig& c, LayerSpec& layer) {
+  const Field& rope = fields.rope;
   layer.rope_theta = rope.positive("rope_theta").value_or(layer.rope_theta);
   layer.rotated_share = rope.positive("partial_rotary_factor").value_or(layer.rotated_share);
-  layer.rope_scaling = read_scaling(config, rope, c);
+  layer.rope_scaling = read_scaling(fields, c);
 }
 
 /// RoPE's fields: `rope_theta` and `rope_scaling` side by side, or `rope_parameters` (transformers 5) with both, or
@@ -141,13 +163,19 @@ void read_rope(const Field& config, const Family& family, ModelConfig& c) {
   const auto rope = rope_fields(config);
   if (!rope) return;
   const auto full = filled(*rope, "full_attention"), sliding = filled(*rope, "sliding_attention");
-  if (!full && !sliding) return read_rope_object(config, *rope, c, c);
+  if (!full && !sliding) {
+    if (family.rope_by_layer_type && !filled(config, "rope_scaling"))
+      rope->refuse("must hold an object for each type of layer: full_attention, sliding_attention");
+    return read_rope_object({config, *rope, family}, c, c);
+  }
+  if (!family.rope_by_layer_type)
+    rope->refuse(fmt::format("has an object for each type of layer; {} models have one for all", family.architecture));
   const std::vector<bool> slides_L = sliding_layers(config, family.slides, c.num_layers);
   c.each_layer([&](LayerSpec& layer, int64_t i) {
     const bool slides = !slides_L.empty() && slides_L[static_cast<size_t>(i)];
     const auto& own = slides ? sliding : full;
     if (!own) rope->missing(slides ? "sliding_attention" : "full_attention");
-    read_rope_object(config, *own, c, layer);
+    read_rope_object({config, *own, family}, c, layer);
   });
 }
 
@@ -216,7 +244,7 @@ Description describe_hugging_face(std::string_view config_json, std::string_view
     const auto eos = ids(Field(generation, where), "eos_token_id");
     if (!eos.empty()) c.eos_ids = eos;
   }
-  read_activation(config, c);
+  read_activation(config, family.activation, c);
   if (family.read_config) family.read_config(config, c);
   Description out{c, family.layout};
   out.layout.final_norm_times = std::exchange(out.config.logit_scale, 1);

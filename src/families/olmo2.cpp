@@ -62,6 +62,7 @@ Family olmo3() {
   family.rope_theta = kOlmo3Theta;
   family.defaults = R"({"rms_norm_eps": 1e-5, "sliding_window": 4096})";
   family.slides = olmo3_slides;
+  family.rope_by_layer_type = true;
   family.layout = olmo_layout();
   family.read_config = read_olmo3;
   return family;

@@ -62,6 +62,7 @@ Value Interpreter::look_up(const std::string& name) const {
   for (const Scope* scope = scope_.get(); scope; scope = scope->parent.get())
     if (const auto found = scope->values.find(name); found != scope->values.end()) return found->second;
   if (is_global_function(name)) return std::make_shared<const Callable>(Callable{name, Value(), nullptr});
+  if (name == "lipsum") return Value::undefined("the function " + *refused_name(name));
   return Value::undefined(fmt::format("'{}' is undefined", name));
 }
 
@@ -174,7 +175,7 @@ Value Interpreter::call(const Value& callee, const CallArguments& arguments) {
   const Callable* callable = callee.as_callable();
   if (!callable) {
     const auto* undefined = std::get_if<Undefined>(&callee.data());
-    if (undefined && undefined->what) fail("{}, so it cannot be called", *undefined->what);
+    if (undefined && undefined->what) fail("{}; it cannot be called", *undefined->what);
     fail("a value of type {} cannot be called", type_name(callee));
   }
   if (!callable->macro)

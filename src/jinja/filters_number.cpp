@@ -235,6 +235,33 @@ std::optional<double> parse_float(std::string_view text) {
   return sign * out;
 }
 
+std::optional<double> parse_hex_float(std::string_view text) {
+  std::string number = lower(strip(text, Side::Both));
+  const bool negative = number.starts_with('-');
+  if (negative || number.starts_with('+')) number.erase(0, 1);
+  const double sign = negative ? -1.0 : 1.0;
+  if (number == "inf" || number == "infinity") return sign * HUGE_VAL;
+  if (number == "nan") return std::copysign(std::nan(""), sign);
+  if (number.starts_with("0x")) number.erase(0, 2);
+  const auto skip = [&](size_t at, std::string_view letters) {
+    return std::min(number.find_first_not_of(letters, at), number.size());
+  };
+  constexpr std::string_view kHex = "0123456789abcdef", kDecimal = "0123456789";
+  size_t at = skip(0, kHex), digits = at;
+  if (at < number.size() && number[at] == '.') {
+    const size_t end = skip(at + 1, kHex);
+    digits += end - at - 1;
+    at = end;
+  }
+  if (at < number.size() && number[at] == 'p') {
+    const size_t first = at + 1 + (at + 1 < number.size() && (number[at + 1] == '+' || number[at + 1] == '-'));
+    at = skip(first, kDecimal);
+    if (at == first) return std::nullopt;
+  }
+  if (digits == 0 || at != number.size()) return std::nullopt;
+  return sign * std::strtod(("0x" + number).c_str(), nullptr);
+}
+
 const FilterTable& number_filters() {
   static const FilterTable table = {{"abs", filter_abs},
                                     {"filesizeformat", filter_filesizeformat},

@@ -35,5 +35,7 @@ std::string ascii_of(Runtime& runtime, const Value& value);
 /// int(text) and float(text): nothing where Python raises ValueError.
 std::optional<Value> parse_integer(std::string_view text, int base);
 std::optional<double> parse_float(std::string_view text);
+/// float.fromhex(text); infinite where Python overflows.
+std::optional<double> parse_hex_float(std::string_view text);
 
 }  // namespace ingrain::jinja

@@ -140,12 +140,30 @@ std::optional<std::string_view> Parameters::text(size_t i) const {
 namespace {
 
 const FilterTable* const* filter_tables() {
-  static const FilterTable* const tables[] = {&text_filters(),     &number_filters(), &markup_filters(),
-                                              &sequence_filters(), &lazy_filters(),   nullptr};
+  static const FilterTable* const tables[] = {
+      &text_filters(), &number_filters(), &markup_filters(), &sequence_filters(),
+      &lazy_filters(), &link_filters(),   &pretty_filters(), nullptr};
   return tables;
 }
 
 }  // namespace
+
+std::optional<std::string> refused_name(std::string_view name) {
+  static constexpr std::string_view kRandom =
+      "it gives something else each time, and a conversation must render the same at every turn";
+  static constexpr std::string_view kBytes = "templates have no bytes here";
+  static constexpr std::string_view kGenerator = "a generator is only read, by a loop or a filter, here";
+  static constexpr std::pair<std::string_view, std::string_view> kRefused[] = {
+      {"random", kRandom},          {"lipsum", kRandom},
+      {"encode", kBytes},           {"to_bytes", kBytes},
+      {"from_bytes", kBytes},       {"send", kGenerator},
+      {"throw", kGenerator},        {"close", kGenerator},
+      {"gi_running", kGenerator},   {"gi_suspended", kGenerator},
+      {"gi_yieldfrom", kGenerator}, {"mapping", "a dictionary's keys, values and items do not know it here"}};
+  for (const auto& [refused, why] : kRefused)
+    if (refused == name) return fmt::format("'{}' is not supported: {}", name, why);
+  return std::nullopt;
+}
 
 bool is_filter_name(std::string_view name) {
   for (auto table = filter_tables(); *table; ++table)
@@ -157,6 +175,7 @@ Value apply_filter(Runtime& runtime, const std::string& name, const Value& subje
   for (auto table = filter_tables(); *table; ++table)
     if (const auto found = (*table)->find(name); found != (*table)->end())
       return found->second(runtime, subject, arguments);
+  if (name == "random") fail("the filter {}", *refused_name(name));
   std::vector<std::string> known;
   for (auto table = filter_tables(); *table; ++table)
     for (const auto& [candidate, function] : **table) known.push_back(candidate);

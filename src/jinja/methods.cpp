@@ -1,4 +1,5 @@
 // Methods of what is no string: lists, dictionaries, numbers, and the things with a state.
+#include "jinja/format_spec.h"
 #include "jinja/loop.h"
 #include "jinja/markup.h"
 #include "jinja/runtime.h"
@@ -103,6 +104,73 @@ Value bit_length(Runtime&, const Value& self, const CallArguments& a) {
   return bits;
 }
 
+Value bit_count(Runtime&, const Value& self, const CallArguments& a) {
+  Parameters("bit_count", a, {});
+  auto number = wide_integer_of(self);
+  require(number.has_value(), "bit_count: an integer exceeds 64 bits by far");
+  int64_t bits = 0;
+  for (; *number != 0; *number /= 2) bits += *number % 2 != 0;
+  return bits;
+}
+
+/// The decimal digits of 2 to the power of `exponent`, of at most 1074.
+std::string power_of_two(int exponent) {
+  std::string digits = fmt::format("{:.0f}", std::ldexp(1.0, std::min(exponent, 1000)));
+  for (int i = 1000; i < exponent; ++i) {
+    int carry = 0;
+    for (size_t at = digits.size(); at-- > 0;) {
+      const int doubled = (digits[at] - '0') * 2 + carry;
+      digits[at] = static_cast<char>('0' + doubled % 10);
+      carry = doubled / 10;
+    }
+    if (carry > 0) digits.insert(0, 1, '1');
+  }
+  return digits;
+}
+
+/// Numerator and denominator, in lowest terms.
+Value integer_ratio(Runtime& rt, const Value& self, const CallArguments& a) {
+  Parameters("as_integer_ratio", a, {});
+  if (is_integer(self)) return Value::list({positive(self), Value(int64_t{1})}, true);
+  rt.charge(32768);
+  const double number = *self.as_double();
+  require(std::isfinite(number), "as_integer_ratio: {} has none", float_text(number));
+  int exponent = 0;
+  auto mantissa = static_cast<int64_t>(std::ldexp(std::frexp(number, &exponent), 53));
+  exponent -= 53;
+  for (; mantissa != 0 && mantissa % 2 == 0 && exponent < 0; mantissa /= 2) ++exponent;
+  if (mantissa == 0 || exponent >= 0)
+    return Value::list({Value::integer(fmt::format("{:.0f}", number == 0 ? 0.0 : number)), Value(int64_t{1})}, true);
+  return Value::list({Value(mantissa), Value::integer(power_of_two(-exponent))}, true);
+}
+
+Value hex_of(Runtime& rt, const Value& self, const CallArguments& a) {
+  Parameters("hex", a, {});
+  rt.charge(64);
+  const double number = *self.as_double();
+  if (!std::isfinite(number)) return Value(float_text(number));
+  int exponent = 0;
+  double rest = std::frexp(std::abs(number), &exponent) * 2;  // 1 <= rest < 2, but for what is too small for that
+  const int shift = std::max(-1022 - (exponent - 1), 0);
+  exponent = number == 0 ? 0 : std::max(exponent - 1, -1022);
+  rest = std::ldexp(rest, -shift);
+  const double whole = std::trunc(rest);
+  const auto fraction = static_cast<uint64_t>(std::ldexp(rest - whole, 52));
+  if (number == 0) return Value(std::signbit(number) ? "-0x0.0p+0" : "0x0.0p+0");
+  return Value(fmt::format("{}0x{:.0f}.{:013x}p{:+d}", std::signbit(number) ? "-" : "", whole, fraction, exponent));
+}
+
+Value from_hex(Runtime& rt, const Value&, const CallArguments& a) {
+  const Parameters p("fromhex", a, {"string"}, 1);
+  require(a.named.empty() && p[0]->as_text(), "fromhex: a string is needed, not {}", type_name(*p[0]));
+  rt.charge(p[0]->as_text()->size());
+  const auto number = parse_hex_float(*p[0]->as_text());
+  require(number.has_value(), "fromhex: not a hexadecimal number");
+  require(!std::isinf(*number) || p[0]->as_text()->find_first_of("nN") != std::string::npos,
+          "fromhex: the number is too large");
+  return *number;
+}
+
 Value is_whole(Runtime&, const Value& self, const CallArguments& a) {
   Parameters("is_integer", a, {});
   return std::isfinite(*self.as_double()) && std::trunc(*self.as_double()) == *self.as_double();
@@ -133,8 +201,15 @@ const MethodTable& methods_of(const Value& self) {
   static const MethodTable of_sequences = {{"count", list_count}, {"index", list_index}};
   static const MethodTable of_lists = {{"copy", copy}, {"count", list_count}, {"index", list_index}};
   static const MethodTable of_views = {{"isdisjoint", is_disjoint}};
-  static const MethodTable of_integers = {{"bit_length", bit_length}, {"conjugate", conjugate}};
-  static const MethodTable of_floats = {{"conjugate", conjugate}, {"is_integer", is_whole}};
+  static const MethodTable of_integers = {{"as_integer_ratio", integer_ratio},
+                                          {"bit_count", bit_count},
+                                          {"bit_length", bit_length},
+                                          {"conjugate", conjugate}};
+  static const MethodTable of_floats = {{"as_integer_ratio", integer_ratio},
+                                        {"conjugate", conjugate},
+                                        {"fromhex", from_hex},
+                                        {"hex", hex_of},
+                                        {"is_integer", is_whole}};
   static const MethodTable of_cyclers = {{"next", cycler_next}, {"reset", cycler_reset}};
   static const MethodTable none;
   if (self.as_text()) return text_methods();

@@ -331,6 +331,11 @@ Value unescape_method(Runtime& rt, const Value& self, const CallArguments& a) {
   return Value(unescape(text(self)));
 }
 
+Value escape_method(Runtime& rt, const Value&, const CallArguments& a) {
+  const Parameters p("escape", a, {"s"}, 1);
+  return escaped(rt, *p[0]);
+}
+
 Value striptags(Runtime& rt, const Value& self, const CallArguments& a) {
   Parameters("striptags", a, {});
   rt.charge(text(self).size() * 4);
@@ -399,7 +404,7 @@ const MethodTable& text_methods() {
 }
 
 const MethodTable& safe_text_methods() {
-  static const MethodTable table = {{"striptags", striptags}, {"unescape", unescape_method}};
+  static const MethodTable table = {{"escape", escape_method}, {"striptags", striptags}, {"unescape", unescape_method}};
   return table;
 }
 

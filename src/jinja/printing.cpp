@@ -146,7 +146,8 @@ std::string text_of(Runtime& runtime, const Value& value) {
   const bool has_text = value.as_list() || value.as_dict() || value.as_loop() ||
                         (space && space->kind == Namespace::Kind::Namespace) ||
                         (callable && callable->macro && callable->macro->definition->kind != StmtKind::Block);
-  require(has_text, "a value of type {} cannot be printed", type_name(value));
+  require(has_text, "a value of type {} cannot be printed{}", type_name(value),
+          value.as_generator() ? "; '| list' makes a list of it" : ": in jinja2 it shows an address in memory");
   return repr_of(runtime, value);
 }
 

@@ -130,6 +130,8 @@ Value call_method(Runtime& runtime, const Value& self, const std::string& name, 
 /// Error for a name that begins with an underscore.
 void check_namespace_name(const Value& name);
 bool is_global_function(std::string_view name);
+/// Why a function, filter or method that jinja2 has is not here; nothing for any other name.
+std::optional<std::string> refused_name(std::string_view name);
 Value call_global(Runtime& runtime, const std::string& name, const CallArguments& arguments);
 
 using FilterFunction = Value (*)(Runtime&, const Value& subject, const CallArguments&);
@@ -139,6 +141,8 @@ const FilterTable& number_filters();
 const FilterTable& markup_filters();
 const FilterTable& sequence_filters();
 const FilterTable& lazy_filters();
+const FilterTable& link_filters();
+const FilterTable& pretty_filters();
 bool is_filter_name(std::string_view name);
 
 using Method = Value (*)(Runtime&, const Value& self, const CallArguments&);

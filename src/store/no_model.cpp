@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/unfinished.h"
+#include "formats/gguf_folder.h"
 
 #include <string>
 #include <system_error>
@@ -27,6 +28,11 @@ void fail_no_model(const fs::path& path) {
   const fs::path folder = folder_of(path);
   const fs::file_type there = fs::status(path, error).type();
   if (there == fs::file_type::not_found || there == fs::file_type::none) fail("{}: no such model; {}", shown, kModelIs);
+  if (const auto ggufs = formats::ggufs_of(path); !ggufs.empty()) {
+    std::string names;
+    for (const fs::path& file : ggufs) names += (names.empty() ? "" : ", ") + printable(file.filename().string());
+    fail("{}: a folder of GGUF files, each a model by itself; give the file: {}", shown, names);
+  }
   if (there == fs::file_type::directory) fail("{}: no model lies in this folder; {}", shown, kModelIs);
   if (there != fs::file_type::regular) fail("{}: no file or folder but a device, FIFO or socket; {}", shown, kModelIs);
   if (is_weights(path)) {

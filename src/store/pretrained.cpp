@@ -7,6 +7,7 @@
 #include "formats/gguf_quants.h"
 #include "families/families.h"
 #include "store/foreign_layout.h"
+#include "store/gguf_description.h"
 #include "store/model_files.h"
 #include "store/tensor_io.h"
 
@@ -124,9 +125,23 @@ class HuggingFaceSource : public DecoderSource {
   bool only_head_ = false;
 };
 
+/// config.json's text in a file of ours.
+ModelConfig own_config(const formats::Gguf& file) {
+  const std::string where = fmt::format("{}: metadata '{}'", file.name(), kOwnConfig);
+  const auto json = nlohmann::json::parse(file.need<std::string_view>(kOwnConfig), nullptr, /*allow_exceptions=*/false);
+  require(json.is_object(), "{} is not a JSON object; the file is damaged", where);
+  return parse_config(json, where);
+}
+
 class GgufSource : public DecoderSource {
  public:
   explicit GgufSource(const fs::path& path) : file_(path) {
+    if (file_.get<std::string_view>("general.architecture") == kOwnArchitecture) {
+      own_ = true;
+      config_ = own_config(file_);
+      parts_.find(config_, {}, FileKind::hugging_face);  // whose names are ours
+      return;
+    }
     auto [config, layout] = families::read_gguf(file_);
     config_ = std::move(config);
     layout_ = std::move(layout);
@@ -156,12 +171,12 @@ class GgufSource : public DecoderSource {
       formats::dequantize_rows(tensor, before + first, count, {values + first * row, count * row});
     });
     forget_pages(tensor.bytes);
-    return from_foreign(config_, layout_, *part, out);
+    return own_ ? out : from_foreign(config_, layout_, *part, out);
   }
 
   std::optional<StoredBlocks> blocks(const std::string& name) const override {
     const ForeignPart* const part = parts_.of(name);
-    if (!part || part->name.empty() || has_other_rows(config_, *part)) return std::nullopt;
+    if (!part || part->name.empty() || (!own_ && has_other_rows(config_, *part))) return std::nullopt;
     const formats::GgufTensor& tensor = file_.tensor(part->name);
     if (tensor.shape.size() != 2) return std::nullopt;
     StoredBlocks out{static_cast<uint32_t>(tensor.type), static_cast<int64_t>(tensor.shape[0]),
@@ -192,6 +207,7 @@ class GgufSource : public DecoderSource {
  private:
   formats::Gguf file_;
   ForeignParts parts_;
+  bool own_ = false;  // one of our own models (store/gguf_description.h)
 };
 
 bool has_hugging_face_config(const fs::path& folder) {

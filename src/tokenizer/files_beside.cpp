@@ -31,7 +31,11 @@ class Members {
     Json document = parse_json(text, source);
     if (!document.is_object()) Field(document, source).refuse("must be an object");
     const nlohmann::ordered_json ordered = nlohmann::ordered_json::parse(text);
-    for (const auto& [name, value] : ordered.items()) set(name, document[name]);
+    for (const auto& [name, value] : ordered.items()) {
+      set(name, document[name]);
+      if (value.is_object())
+        for (const auto& [inner, ignored] : value.items()) inner_[name].push_back(inner);
+    }
   }
 
   const Json* find(std::string_view name) const {
@@ -53,12 +57,19 @@ class Members {
     else
       list_[entry->second].second = std::move(value);
   }
+  /// The names of an object's own members, in the order of the file.
+  std::vector<std::string> inner(const std::string& name) const {
+    const auto entry = inner_.find(name);
+    return entry == inner_.end() ? std::vector<std::string>() : entry->second;
+  }
+  void set_inner(const std::string& name, std::vector<std::string> inner) { inner_[name] = std::move(inner); }
   auto begin() const { return list_.begin(); }
   auto end() const { return list_.end(); }
 
  private:
   std::vector<std::pair<std::string, Json>> list_;
   std::map<std::string, size_t, std::less<>> places_;
+  std::map<std::string, std::vector<std::string>> inner_;
 };
 
 /// A token written as its text, or as an object with a content.
@@ -112,6 +123,7 @@ class Reader {
         config_.set(name, std::move(both));
       } else {
         config_.set(name, value);
+        config_.set_inner(name, map.inner(name));
       }
     }
   }
@@ -132,12 +144,12 @@ class Reader {
       if (name.ends_with("_token") && !is_role(name)) add_name(name, value);
     const Json* extra = config_.find("extra_special_tokens");
     if (!extra || !extra->is_structured()) return;
-    for (const auto& [name, value] : extra->items()) {
-      if (extra->is_object())
-        add_name(name, value);
-      else if (const std::string* content = content_of(value); content && !content->empty())
+    for (const std::string& name : config_.inner("extra_special_tokens"))
+      if (extra->contains(name)) add_name(name, (*extra)[name]);
+    if (!extra->is_array()) return;
+    for (const Json& value : *extra)
+      if (const std::string* content = content_of(value); content && !content->empty())
         extra_.push_back({.content = *content, .special = true});
-    }
   }
 
   void read_listed() {

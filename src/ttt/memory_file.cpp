@@ -19,7 +19,9 @@ namespace fs = std::filesystem;
 using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* kFormat = "ingrain-memory";
-constexpr int64_t kVersion = 2;  // of version 1, keys and values were called "window", not "layer"
+// Of version 1, keys and values were called "window", not "layer"; 3 has the inner optimizer's momentum, and is written
+// only where there is one.
+constexpr int64_t kUsualVersion = 2, kVersion = 3;
 
 std::map<std::string, Tensor> named_tensors(const Memory& memory) {
   std::map<std::string, Tensor> out;
@@ -84,6 +86,7 @@ class Loader {
   Memory load() {
     check_counts();
     Memory m = unread_memory(model_, fast_weights(), info_.batch);
+    if (info_.version >= 3) m.M_S = momentum(m.W_S);
     m.position = info_.position;
     m.filled = info_.filled;
     m.steps = info_.steps;
@@ -104,7 +107,7 @@ class Loader {
     check(info_.position <= (int64_t{1} << 53), "'position' is out of range");
     check(info_.filled <= info_.position && info_.filled <= (c_.suffix_len > 0 ? c_.chunk : 0),
           "'filled' contradicts the chunk or 'position'");
-    check(info_.steps <= info_.position / c_.chunk, "'steps' contradicts 'position'");
+    check(info_.steps <= info_.position / c_.chunk * c_.inner.steps, "'steps' contradicts 'position'");
     if (c_.suffix_len == 0) return;
     check((info_.position - info_.filled) % c_.chunk == 0, "'filled' contradicts the chunk or 'position'");
     // Before anything of this size is allocated: the file itself must hold as many sequences.
@@ -134,6 +137,19 @@ class Loader {
       W_S.push_back({std::move(w13_BFD), load(fmt::format("fast.{}.w2", s), start.w2_DF)});
     }
     return W_S;
+  }
+
+  std::vector<Mlp> momentum(const std::vector<Mlp>& W_S) {
+    std::vector<Mlp> M_S;
+    if (c_.inner.momentum == 0) return M_S;
+    for (size_t s = 0; s < W_S.size(); ++s) {
+      const auto load = [&](const char* matrix, const Tensor& like) {
+        return take(fmt::format("momentum.{}.{}", s, matrix), like.sizes().vec(), like.scalar_type());
+      };
+      Tensor w13_BFD = load("w13", W_S[s].w13_FD);
+      M_S.push_back({std::move(w13_BFD), load("w2", W_S[s].w2_DF)});
+    }
+    return M_S;
   }
 
   void load_layers(Memory& m) {
@@ -187,7 +203,7 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   std::map<std::string, Tensor> tensors = named_tensors(memory);
   if (form == MemoryForm::compact) compact(tensors, model);
   const Metadata metadata{{"format", kFormat},
-                          {"version", std::to_string(kVersion)},
+                          {"version", std::to_string(memory.M_S.empty() ? kUsualVersion : kVersion)},
                           {"form", form == MemoryForm::compact ? "compact" : "working"},
                           {"model", model.fingerprint},
                           {"config", to_json(model.config).dump()},
@@ -244,7 +260,8 @@ uint64_t least_file_bytes(const Network& model, int64_t position, MemoryForm for
   const at::ScalarType compute = model.weights.type();
   uint64_t bytes = 0;
   for (const Mlp& mlp : model.weights.fast_S)
-    bytes += static_cast<uint64_t>(mlp.w13_FD.numel() + mlp.w2_DF.numel()) * bytes_of(master_type(compute));
+    bytes += static_cast<uint64_t>(mlp.w13_FD.numel() + mlp.w2_DF.numel()) * bytes_of(master_type(compute)) *
+             (c.inner.momentum > 0 ? 2 : 1);
   for (int64_t l = 0; l < c.num_layers; ++l) {
     if (mixer_of(c, l).recurrent()) continue;
     const int64_t kept = std::min(position, c.layer(l).window - 1);

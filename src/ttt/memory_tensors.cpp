@@ -11,7 +11,8 @@ namespace {
 
 constexpr size_t kPiece = size_t{128} << 10;  // bytes: stays in a core's cache
 
-bool is_fast(std::string_view tensor) { return tensor.starts_with("fast."); }
+/// Of the fast weights and their momentum, which may outlive the rest.
+bool is_fast(std::string_view tensor) { return tensor.starts_with("fast.") || tensor.starts_with("momentum."); }
 
 }  // namespace
 

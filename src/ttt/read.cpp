@@ -135,7 +135,8 @@ class ReadCall {
   }
 
   void finish(const InnerStep& step) {
-    const int64_t number = m_.steps++;
+    const int64_t number = m_.steps;
+    m_.steps += c_.inner.steps;
     if (options_.finite) finite_.step(m_.position - c_.chunk, step.gradient.loss_B, step.norm_B);
     forget_chunk();
     callbacks_.on_step({number, step.gradient.loss_B, step.norm_B, step.loss_after_B}, m_, step.gradient.g_S);

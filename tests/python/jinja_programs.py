@@ -18,12 +18,13 @@ VALUES = {
     "string": ["''", "'a'", "'abc'", "'Hello, World'", "'a b  c'", "' x '", "'%s'", "'%d|%5.1f'", "'{}'", "'{0}{a}'", "'{:>5}'",
                "'12'", "'-3.5'", "'1e3'", "'0x1f'", "'<b>&\"\\''", "'a\\nb\\r\\nc\\n'", "'\\t.'", "'name'", "'a.b'", "'xs,ys'", "u",
                "'ǆ ŉ ﬁ ß'", "'ΑΣ ΣΑΣ.'", "'İıſ'", "'²٣½Ⅷ一'", "'e\\u0301\\u200b\\ud7ff'", "'\\x7f\\x00\\x1f'", "'😀'", "'lstrip'", "s", "w",
-               "'http://a.io/b?c=d e@f.org www.x.com.'", "'it\\'s a test-case (of) words'", "'key'", "'upper'", "'string'"],
+               "'http://a.io/b?c=d e@f.org www.x.com.'", "'(see <https://127.0.0.1:80/a(b)>), x-y.org/#z, mailto:a.b@c-d.de; @a@b.c www.ab http://[::1]/ ſip.com https://xn--ab.c'",
+               "('tel:1 sms:x a@b http://' ~ 'l' * 70 ~ '.com/?q=1&r=<2>.')", "('word ' * 30 + '\\n' + 'x' * 90)", "'it\\'s a test-case (of) words'", "'key'", "'upper'", "'string'"],
     "markup": ["('<b>'|safe)", "('%s & {} \"x\"'|safe)", "('a<c'|e)", "(''|safe)", "('{a}|{0}'|safe)", "('x,<y>'|safe)"],
-    "list": ["[]", "xs", "words", "[1, 'two', [3]]", "[none, none]", "[1.5, true, 2]", "people", "['b', 'A', 'a']", "[[2, 1], [1]]",
+    "list": ["[]", "xs", "[deep.notes, deep.long, (deep.long,)]", "words", "[1, 'two', [3]]", "[none, none]", "[1.5, true, 2]", "people", "['b', 'A', 'a']", "[[2, 1], [1]]",
              "[{'a': 1}, {'a': none}, {}]", "[('k', 1), ('l', 2)]", "['<', '>'|safe]", "mix"],
     "tuple": ["()", "(1,)", "(1, 2)", "('a', 'b')", "(1, (2, 3))", "('x', none)"],
-    "mapping": ["{}", "d", "{'a': 1, 'b': [2]}", "{1: 'x', none: 2, 2.5: 3}", "{(1, 2): 3}", "people[0]", "{nope: 1}", "{'b': 1, 'A': 2}",
+    "mapping": ["{}", "d", "deep", "{'q': [deep, 'x y' * 40]}", "{'a': 1, 'b': [2]}", "{1: 'x', none: 2, 2.5: 3}", "{(1, 2): 3}", "people[0]", "{nope: 1}", "{'b': 1, 'A': 2}",
                 "{'items': 1, 'name': '<'}", "{'k': none, 'x y': 1}", "{true: 1, 'z': {'y': [1.0]}}"],
     "range": ["range(3)", "range(5, 0, -2)", "range(0)", "range(1, 4)"],
     "lazy": ["(xs|map('string'))", "(words|select)", "(people|map(attribute='name'))", "(xs|reject('odd'))", "(words|unique)",
@@ -36,7 +37,7 @@ KINDS = list(VALUES)
 EXTREMES = ["9223372036854775807", "(-9223372036854775808)"]
 COMMON = ["string", "integer", "list", "mapping", "float", "boolean", "none", "undefined", "markup", "tuple", "lazy"]
 ENVIRONMENT = jinja_reference.ENVIRONMENT
-FILTERS = sorted(set(ENVIRONMENT.filters) - {"random", "pprint", "urlize"})
+FILTERS = sorted(set(ENVIRONMENT.filters) - {"random"})
 TESTS = sorted(name for name in ENVIRONMENT.tests if name.isidentifier() and name not in ("in", "true", "false", "none"))
 TESTS += ["in", "true", "false", "none"]
 OPERATORS = ["+", "-", "*", "/", "//", "%", "**", "~", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or"]
@@ -55,7 +56,7 @@ FITTING = {  # what a filter takes: the kind of its subject and some lists of ar
     "sum": ("list", "", "attribute='age'", "start=2", "start=[]"), "min": ("list", "", "attribute='age'", "case_sensitive=true"), "max": ("list", "", "attribute='name'"),
     "tojson": ("mapping", "", "indent=2", "ensure_ascii=true", "sort_keys=true", "separators=(',', ':')", "indent='--'", "indent=0"), "trim": ("string", "", "'ab'", "none"),
     "truncate": ("string", "5", "7, true", "6, false, '~'", "5, true, '.', 0", "255", "4, leeway=1"), "unique": ("list", "", "attribute='role'", "true"),
-    "urlencode": ("string", ""), "urlize": ("string", "", "5", "10, true", "target='_b'", "rel='x y'"), "wordwrap": ("string", "3", "5, false", "4, true, '|'", "6, break_on_hyphens=false", "1"),
+    "urlencode": ("string", ""), "urlize": ("string", "", "5", "10, true", "target='_b'", "rel='x y'", "3, rel='<', target='&'", "extra_schemes=['tel:', 'sms:']", "extra_schemes=['t:']", "-2"), "pprint": ("any", ""), "wordwrap": ("string", "3", "5, false", "4, true, '|'", "6, break_on_hyphens=false", "1"),
     "xmlattr": ("mapping", "", "false"), "list": ("lazy", ""), "first": ("list", ""), "last": ("list", ""), "items": ("mapping", ""),
     "length": ("list", ""), "reverse": ("list", ""), "string": ("any", ""), "safe": ("string", ""), "count": ("mapping", ""),
 }
@@ -65,8 +66,8 @@ METHODS = {
                "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip",
                "split", "splitlines", "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill"],
     "list": ["index", "count", "copy", "append", "sort", "pop"], "tuple": ["index", "count"], "range": ["index", "count"],
-    "mapping": ["get", "items", "keys", "values", "copy", "update", "fromkeys", "pop"], "integer": ["bit_length", "conjugate"],
-    "float": ["is_integer", "conjugate"], "markup": ["unescape", "striptags"], "view": ["isdisjoint"],
+    "mapping": ["get", "items", "keys", "values", "copy", "update", "fromkeys", "pop"], "integer": ["bit_length", "conjugate", "bit_count", "as_integer_ratio"],
+    "float": ["is_integer", "conjugate", "as_integer_ratio", "hex", "fromhex"], "markup": ["unescape", "striptags", "escape"], "view": ["isdisjoint"],
 }
 METHOD_ARGUMENTS = {
     "center": ["9", "8, '*'"], "ljust": ["9", "8, '*'", "2"], "rjust": ["9", "8, '<'"], "zfill": ["6", "1"], "count": ["'a'", "'l', 2", "'', 1", "'b', 0, -1", "1"],
@@ -76,6 +77,7 @@ METHOD_ARGUMENTS = {
     "replace": ["'a', 'b'", "'l', 'L', 1", "'', '-', 2", "'b', '<'|safe"], "strip": ["", "'ab '", "none"], "lstrip": ["", "'Ha'"], "rstrip": ["", "'\\n'", "'d'"],
     "join": ["words", "['a', 'b']", "(xs|map('string'))", "'abc'", "['<', '>'|safe]"], "format": ["1", "'x'", "a=1", "1, a='<'", "1.5, 2", "people[0]", "none"],
     "format_map": ["{'a': 1}", "d"], "expandtabs": ["", "4", "0"], "removeprefix": ["'a'", "'He'"], "removesuffix": ["'c'", "'ld'"], "translate": ["{97: 'x'}", "{98: none, 97: 99}"],
+    "fromhex": ["'0x1.8p3'", "' -.8P-1 '", "'inf'", "'0x1p2000'", "'1e'"], "escape": ["'<'", "1"],
     "get": ["'a'", "'zz', 5", "1", "none"], "isdisjoint": ["['a']", "xs"], "items": [""], "keys": [""], "values": [""], "copy": [""], "fromkeys": ["['a'], 1"],
 }
 FIELDS = ["", "0", "1", "a", "0.name", "a[0]", "a.b", "0[x]"]
@@ -251,6 +253,8 @@ VARIABLES = {
     "n": 7, "f": 2.5, "t": True, "no": False, "nil": None, "s": "Hello, World", "u": "Grüße 世界 ß", "w": "  two  words\n", "big": 18446744073709551615,
     "xs": [3, 1, 2], "words": ["pear", "Apple", "fig", "apple"], "mix": [1, "a", None, True, 2.5],
     "d": {"b": 1, "a": "x", "items": [1], "k": {"deep": [10, 20]}},
+    "deep": {"notes": ["a line of some words, " * 6, "short", {"b": list(range(30)), "a": {"k" * 30: "v" * 60, "l" * 50: None}}], "a key that is long": [[1, 2], [3, [4, "five" * 12]]],
+             "long": "Grüße\n  from 'here' to \"there\", " * 5, 'q"': [], "1": {}},
     "people": [{"name": "Ann", "age": 30, "role": "user"}, {"name": "bob", "age": 25, "role": "system"},
                {"name": "Cy", "age": 30, "role": "user", "tags": ["x", "y"]}],
 }

@@ -68,6 +68,35 @@ def test_ctrl_c_clears_the_line_and_ends_only_when_pressed_twice(terminal, state
     assert not (state / "ingrain" / "last.json").exists(), "nothing was said"
 
 
+@pytest.mark.parametrize("place", [".editrc", "rc", ".inputrc", ".terminfo/x/xterm", ".terminfo/78/xterm", "state/ingrain/history", "state/ingrain/last.json",
+                                   "state/ingrain/last.memory"])
+def test_a_fifo_where_a_library_looks_at_its_start_is_not_waited_for(tmp_path, place):
+    """What libedit, its terminal library and we ourselves read or write of a person's settings."""
+    fifo = tmp_path / place
+    fifo.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(fifo)
+    more = {"EDITRC": str(fifo)} if place == "rc" else {"INPUTRC": str(fifo)} if place == ".inputrc" else {}
+    terminal = Terminal(PROGRAM, "chat", READER, *PLAIN, HOME=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state"), **more)
+    terminal.wait_for("> ")
+    terminal.type("Who is Emma?\r")
+    terminal.wait_for("tokens, ")
+    terminal.wait_for("> ")
+    terminal.type("/quit\r")
+    assert terminal.end() == 0
+    assert fifo.is_fifo()
+
+
+def test_the_settings_of_the_line_editor_are_read(tmp_path):
+    """~/.editrc, or what EDITRC names: here a key that types an answer's command."""
+    (tmp_path / ".editrc").write_text('bind -s "^G" "/stats"\n')
+    terminal = Terminal(PROGRAM, "chat", READER, *PLAIN, HOME=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state"))
+    terminal.wait_for("> ")
+    terminal.type("\x07\r")
+    terminal.wait_for("inner steps")
+    terminal.type("/quit\r")
+    assert terminal.end() == 0
+
+
 def test_ctrl_c_ends_the_answer_and_not_the_conversation(terminal):
     """While a whole book is read before the answer: that takes long enough on any machine."""
     terminal.wait_for("> ")

@@ -15,6 +15,7 @@ import conversations  # noqa: E402
 import expressions  # noqa: E402
 import fuzz_jinja  # noqa: E402
 import jinja_reference  # noqa: E402
+import jinja_table  # noqa: E402
 
 TEMPLATES = sorted((pathlib.Path(__file__).parent / "templates").glob("*.jinja"))
 # Published tokenizers whose configuration holds the model family's own template: fetched, not kept here.
@@ -80,6 +81,26 @@ def test_programs_of_every_kind_end_as_in_jinja2(tmp_path):
     counts = fuzz_jinja.run(conftest.BUILD / "tests" / "formats_probe", 0, 6000, 60, said.append)
     assert counts["crashes"] == counts["differences"] == 0, "\n".join(said[:20])
     assert counts["rendered"] > counts["programs"] / 4
+
+
+@pytest.mark.parametrize("part", jinja_table.PARTS)
+def test_all_that_a_template_can_reach_is_as_in_jinja2(part):
+    """Values of every kind by every filter, test, member, method, function and operator."""
+    said = []
+    programs, rendered = jinja_table.run(conftest.BUILD / "tests" / "formats_probe", part, 2, said.append)
+    assert not said, f"{len(said)} of {programs} differ:\n" + "\n".join(said[:20])
+    assert rendered > programs / 4
+
+
+@pytest.mark.parametrize("template, name", [
+    ("{{ [1]|random }}", "random"), ("{{ lipsum() }}", "lipsum"), ("{{ 'a'.encode() }}", "encode"), ("{{ (5).to_bytes(1, 'big') }}", "to_bytes"),
+    ("{{ (1).from_bytes('a') }}", "from_bytes"), ("{{ ([1]|map('string')).send(none) }}", "send"), ("{{ cycler(1) }}", "cycler"), ("{{ [joiner()] }}", "joiner"),
+    ("{{ {}.keys().mapping.x }}", "mapping"), ("{{ 'a'.maketrans({}) }}", "maketrans"), ("{{ [1].append(2) }}", "append"), ("{{ {}.update({}) }}", "update"),
+    ("{{ [1]|map('string') }}", "generator"), ("{{ range }}", "function")])
+def test_what_is_refused_is_refused_by_its_name(probe, template, name):
+    """Random, of bytes, of generators' insides, with addresses; and what the sandbox forbids."""
+    (answer,) = json.loads(probe("render", stdin=json.dumps([dict(template=template, messages=[])]).encode()))
+    assert name in answer.get("error", ""), answer
 
 
 def test_a_program_that_stands_still_in_jinja2_ends_at_its_limit():

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import time
 
@@ -170,6 +171,33 @@ def test_models_lists_what_is_there_with_sizes(ingrain, tmp_path):
     (tmp_path / "broken" / "config.json").write_text("{}")
     done = ingrain("models", "--json", env={**os.environ, "INGRAIN_MODELS": str(tmp_path)})
     assert any(m["path"].endswith("broken") and not m["usable"] for m in json.loads(done.stdout))
+
+
+GGUF = ROOT / "tests" / "fixtures" / "families" / "phi3" / "gguf"
+
+
+def test_a_folder_with_one_gguf_is_that_model_and_one_with_several_names_them(ingrain, tmp_path):
+    """As downloads leave them: listed, taken by the folder's path or name, imported; a memory finds its model there."""
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    shutil.copy(GGUF, tmp_path / "models" / "tiny" / "phi.Q8_0.gguf")
+    known = {**os.environ, "INGRAIN_MODELS": str(tmp_path / "models")}
+    listed = json.loads(ingrain("models", "--json", env=known).stdout)
+    assert any(m["path"].endswith("tiny/phi.Q8_0.gguf") and m["usable"] for m in listed), listed
+    ids = tmp_path / "ids"
+    ids.write_bytes(struct.pack("<8I", *range(3, 11)))
+    scores = set()
+    for name in (tmp_path / "models" / "tiny", "tiny", "phi.Q8_0", tmp_path / "models" / "tiny" / "phi.Q8_0.gguf"):
+        done = ingrain("eval", name, "--tokens", ids, "--token-type", "u32", "--learning", "off", "--json", env=known)
+        assert done.returncode == 0, done.stderr
+        scores.add(json.loads(done.stdout)["learning_off"]["mean_nll"])
+    assert len(scores) == 1
+    assert ingrain("import", tmp_path / "models" / "tiny", "-o", tmp_path / "made").returncode == 0
+    shutil.copy(GGUF, tmp_path / "models" / "tiny" / "phi.Q4_0.gguf")
+    for words in (("tokens", tmp_path / "models" / "tiny", "x"), ("eval", tmp_path / "models" / "tiny", EMMA),
+                  ("import", tmp_path / "models" / "tiny", "-o", tmp_path / "again"), ("tokens", "tiny", "x")):
+        refused(ingrain(*words, env=known), 1, "give the file: phi.Q4_0.gguf, phi.Q8_0.gguf")
+    (tmp_path / "models" / "empty").mkdir()
+    refused(ingrain("eval", tmp_path / "models" / "empty", EMMA), 1, "no model lies in this folder")
 
 
 def test_models_are_found_beside_the_program_wherever_it_was_copied(tmp_path):

@@ -339,6 +339,36 @@ def test_waiting_for_standard_input_or_a_fifo_can_be_interrupted(tmp_path, numbe
         assert b"ingrain: stopping; " in err and not (tmp_path / "m").exists()
 
 
+@pytest.mark.parametrize("words, said", [
+    (("read", READER, "FIFO", "-o", "m"), b"nothing was read yet, and nothing is written"), (("ask", "MEMORY", "-", "--model", READER), b"nothing was asked yet"),
+    (("data", "prepare", "FIFO", "-t", READER, "-o", "d"), b"nothing is left behind"), (("tokens", READER, "-"), b"nothing is kept"),
+    (("generate", READER, "--prompt", "x", "--memory", "MEMORY", "--max-tokens", "1000000", *ENDLESS), b"what was written is shown\n"),
+    (("generate", READER, "--prompt", "x", "--save", "s", "--max-tokens", "1000000", *ENDLESS), b"what was written is shown and kept in the memory file\n")])
+def test_what_a_signal_keeps_is_said_as_it_is(memory, tmp_path, words, said):
+    """Nothing is called kept where nothing was read, or where nothing to keep it in was asked for."""
+    os.mkfifo(tmp_path / "fifo")
+    words = [{"FIFO": tmp_path / "fifo", "MEMORY": memory}.get(word, word) for word in words]
+    running = started(*words, stdin=subprocess.PIPE, cwd=tmp_path)
+    if words[0] == "generate":
+        assert running.stdout.read(2), "it has begun to write"
+    wait_until_caught(running, signal.SIGTERM)
+    _, err = stopped_twice(running, signal.SIGTERM)
+    assert said in err, err
+    assert sorted(p.name for p in tmp_path.iterdir()) == (["fifo", "s", "s.notes"] if b"and kept" in said and (tmp_path / "s.notes").exists() else
+                                                          ["fifo", "s"] if b"and kept" in said else ["fifo"])
+
+
+def test_a_server_that_is_stopped_says_what_is_kept(tmp_path):
+    for store, said in (("none", b"nothing is kept (--store none)"), (tmp_path / "kept", b"answers in work end, and are kept")):
+        running = started("serve", READER, "--port", "0", "--store", store)
+        seen = b""
+        while b"curl" not in seen:
+            seen += os.read(running.stderr.fileno(), 4096)
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=120)
+        assert running.returncode == 128 + signal.SIGTERM and said in err, err
+
+
 @pytest.mark.parametrize("keys", ["\x03", "\x03\x03"])
 def test_ctrl_c_ends_waiting_for_a_fifo_on_a_terminal(tmp_path, keys):
     os.mkfifo(tmp_path / "fifo")
@@ -484,6 +514,10 @@ def test_a_dry_run_says_what_is_read_and_why_not_for_both(ingrain, tmp_path):
             assert words in done.stdout
         everything = ingrain(*command, "--dry-run", "--no-ignore").stdout
         assert everything.count("read      ") == 4 and "secret" in everything
-    assert shown[0] == shown[1] and not (tmp_path / "m").exists() and not (tmp_path / "out").exists()
+    shown.append(ingrain("read", READER, folder, "--dry-run").stdout)
+    shown.append(ingrain("data", "prepare", folder, "--dry-run").stdout)  # nothing is written: no place for it is needed
+    for words in (("read", READER, folder), ("data", "prepare", folder, "-t", READER)):
+        refused(ingrain(*words), 2, "required")
+    assert len(set(shown)) == 1 and not (tmp_path / "m").exists() and not (tmp_path / "out").exists()
     done = ingrain("read", READER, folder, "-o", tmp_path / "m", "--limit", "20")
     assert done.returncode == 0 and "link.txt: leads nowhere" in done.stderr and "secret" not in done.stderr

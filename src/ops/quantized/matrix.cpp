@@ -1,6 +1,7 @@
 // Quantized matrices as tensors: what they are made of, from weights and files, and back.
 #include "ops/graph/parallel.h"
 #include "ops/quantized/quantized.h"
+#include "ops/quantized/stored.h"
 
 #include "base/error.h"
 
@@ -122,6 +123,7 @@ bool take_rows(const Tensor& quantized, size_t part, const void* rows) {
                 group = format->rows * row_bytes(*format, K);
   const char* const from = static_cast<const char*>(rows);
   auto* const to = static_cast<char*>(bytes.data_ptr());
+  const FiniteBlock finite_block = finite_block_of(*format);
   std::atomic<bool> finite = true;
   cpu::parallel_uncaptured(N / format->rows, cpu::grain(format->rows * K), [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
@@ -129,9 +131,12 @@ bool take_rows(const Tensor& quantized, size_t part, const void* rows) {
         format->take(from + g * group, blocks, to + g * group);
       else
         std::memcpy(to + g * group, from + g * group, static_cast<size_t>(group));
-      for (int64_t b = 0; b < blocks * format->rows; ++b)
+      for (int64_t b = 0; b < blocks * format->rows; ++b) {
+        const char* const block = from + g * group + b * format->bytes;
         for (const int at : {format->scale_at, format->other_scale_at})
-          if (at >= 0 && !is_finite_half(from + g * group + b * format->bytes + at)) finite = false;
+          if (at >= 0 && !is_finite_half(block + at)) finite = false;
+        if (finite_block && !finite_block(reinterpret_cast<const uint8_t*>(block))) finite = false;
+      }
     }
   });
   return finite;

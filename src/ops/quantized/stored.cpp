@@ -6,21 +6,15 @@
 #define INGRAIN_OPS_STORED
 #define INGRAIN_WITH_NATIVE_BF16  // those processors multiply whole numbers and add them at once
 #include "ops/simd/targets.h"
-#include "base/half.h"
+#include "base/codebook_blocks.h"
 #include "ops/quantized/quantized.h"
+#include "ops/quantized/stored.h"
 
 #include <array>
 #include <limits>
 #include <utility>
 
 namespace ingrain::ops {
-
-/// What the weights of a block share, for each 32 of them, a piece: weight = scale * number + least. In types with
-/// factors, each half of a piece has its own: weight = scale * factor * number - least * factor_of_least.
-struct StoredScales {
-  float scale[8], least[8];
-  int8_t factor[16], factor_of_least[16];
-};
 
 /// A type's functions, for the instruction set that runs.
 struct StoredKernels {
@@ -35,9 +29,6 @@ inline constexpr auto kBitsTimes16 = [] {
     for (uint64_t bit = 0; bit < 8; ++bit) out[i] |= (i >> bit & 1) << (8 * bit + 4);
   return out;
 }();
-
-/// The 16 values of IQ4_NL and IQ4_XS, from ggml.
-inline constexpr int8_t kNonLinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 }  // namespace ingrain::ops
 #endif
@@ -98,7 +89,7 @@ template <int kSize, bool kHasLeast>
 struct Small {
   static constexpr int64_t kBlock = 32, kBytes = kSize;
   static constexpr bool kLeast = kHasLeast, kFactors = false, kLeastFactors = false;
-  static HWY_INLINE void Scales(const uint8_t* b, StoredScales& s) {
+  static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) {
     s.scale[0] = HalfAt(b);
     if (kHasLeast) s.least[0] = HalfAt(b + 2);
   }
@@ -142,7 +133,7 @@ struct Super {
 };
 
 /// Eight scales and eight minima of 6 bits in 12 bytes.
-HWY_INLINE void SixBitScales(const uint8_t* b, StoredScales& s) {
+HWY_INLINE void SixBitScales(const uint8_t* b, BlockScales& s) {
   const float d = HalfAt(b), dmin = HalfAt(b + 2);
   const uint8_t* const packed = b + 4;
   uint8_t scale[8], least[8];
@@ -173,18 +164,18 @@ HWY_INLINE void PairsOfPiece(const uint8_t* HWY_RESTRICT quants, int piece, int8
 }
 
 struct Q4_K : Super<144, true, false, false> {
-  static HWY_INLINE void Scales(const uint8_t* b, StoredScales& s) { SixBitScales(b, s); }
+  static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) { SixBitScales(b, s); }
   static HWY_INLINE void Numbers(const uint8_t* b, int piece, int8_t* q) { NibblesOfPiece(b + 16, piece, q); }
 };
 struct Q5_K : Super<176, true, false, false> {
-  static HWY_INLINE void Scales(const uint8_t* b, StoredScales& s) { SixBitScales(b, s); }
+  static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) { SixBitScales(b, s); }
   static HWY_INLINE void Numbers(const uint8_t* HWY_RESTRICT b, int piece, int8_t* HWY_RESTRICT q) {
     NibblesOfPiece(b + 48, piece, q);
     for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(q[i] | (b[16 + i] >> piece & 1) << 4);
   }
 };
 struct Q6_K : Super<210, false, true, false> {
-  static HWY_INLINE void Scales(const uint8_t* b, StoredScales& s) {
+  static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) {
     const float d = HalfAt(b + 208);
     for (float& scale : s.scale) scale = d;
     std::memcpy(s.factor, b + 192, 16);
@@ -197,7 +188,7 @@ struct Q6_K : Super<210, false, true, false> {
   }
 };
 struct Q3_K : Super<110, false, true, false> {
-  static HWY_INLINE void Scales(const uint8_t* b, StoredScales& s) {
+  static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) {
     const float d = HalfAt(b + 108);
     for (float& scale : s.scale) scale = d;
     const uint8_t* const packed = b + 96;
@@ -212,7 +203,7 @@ struct Q3_K : Super<110, false, true, false> {
   }
 };
 struct Q2_K : Super<84, false, true, true> {
-  static HWY_INLINE void Scales(const uint8_t* b, StoredScales& s) {
+  static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) {
     const float d = HalfAt(b + 80), dmin = HalfAt(b + 82);
     for (int j = 0; j < 8; ++j) {
       s.scale[j] = d;
@@ -226,7 +217,7 @@ struct Q2_K : Super<84, false, true, true> {
   static HWY_INLINE void Numbers(const uint8_t* b, int piece, int8_t* q) { PairsOfPiece(b + 16, piece, q); }
 };
 struct IQ4_XS : Super<136, false, false, false> {
-  static HWY_INLINE void Scales(const uint8_t* b, StoredScales& s) {
+  static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) {
     const float d = HalfAt(b);
     const int high = b[2] | b[3] << 8;
     for (int j = 0; j < 8; ++j) {
@@ -256,7 +247,7 @@ HWY_INLINE void StoredDots(const QuantizedCall& call, const int16_t* a, const fl
 #pragma GCC unroll 4
   for (int j = 0; j < kStreams; ++j) row[j] = w + HWY_MIN(int64_t{j}, streams - 1) * row_size;
   const char* const next = reinterpret_cast<const char*>(w) + kStreams * row_size;
-  StoredScales scales[kStreams];
+  BlockScales scales[kStreams];
   for (int64_t s = 0; s < call.blocks / kPieces; ++s) {
     PrefetchBytes<Cache::first, kStreams * F::kBytes>(next + s * kStreams * F::kBytes);
 #pragma GCC unroll 4
@@ -268,7 +259,7 @@ HWY_INLINE void StoredDots(const QuantizedCall& call, const int16_t* a, const fl
       for (int j = 0; j < kStreams; ++j) {
         HWY_ALIGN int8_t q[kQuantizedBlock];
         F::Numbers(row[j] + s * F::kBytes, piece, q);
-        const StoredScales& of = scales[j];
+        const BlockScales& of = scales[j];
         VI dots[M];
         if constexpr (F::kFactors)
           HalvesDots<M>(x, K, q, of.factor[2 * piece], of.factor[2 * piece + 1], dots);
@@ -328,7 +319,7 @@ void StoredRows(const QuantizedCall& call, int64_t begin, int64_t end) {
 template <class F>
 void Expand(const void* row, int64_t blocks, float* HWY_RESTRICT w) {
   const auto* block = static_cast<const uint8_t*>(row);
-  StoredScales of;
+  BlockScales of;
   HWY_ALIGN int8_t q[kQuantizedBlock];
   for (int64_t b = 0; b < blocks; ++b, block += F::kBytes) {
     F::Scales(block, of);
@@ -353,9 +344,29 @@ constexpr StoredKernels kStored{StoredRows<F>, Expand<F>};
 
 /// In the order of kStoredTypes.
 const StoredKernels& KernelsOf(size_t type) {
-  static constexpr StoredKernels all[] = {kStored<Q4_0>, kStored<Q4_1>, kStored<Q5_0>,   kStored<Q5_1>,
-                                          kStored<Q8_0>, kStored<Q2_K>, kStored<Q3_K>,   kStored<Q4_K>,
-                                          kStored<Q5_K>, kStored<Q6_K>, kStored<IQ4_NL>, kStored<IQ4_XS>};
+  namespace codebook = codebook_blocks;
+  static constexpr StoredKernels all[] = {kStored<Q4_0>,
+                                          kStored<Q4_1>,
+                                          kStored<Q5_0>,
+                                          kStored<Q5_1>,
+                                          kStored<Q8_0>,
+                                          kStored<Q2_K>,
+                                          kStored<Q3_K>,
+                                          kStored<Q4_K>,
+                                          kStored<Q5_K>,
+                                          kStored<Q6_K>,
+                                          kStored<IQ4_NL>,
+                                          kStored<IQ4_XS>,
+                                          kStored<codebook::IQ2_XXS>,
+                                          kStored<codebook::IQ2_XS>,
+                                          kStored<codebook::IQ2_S>,
+                                          kStored<codebook::IQ3_XXS>,
+                                          kStored<codebook::IQ3_S>,
+                                          kStored<codebook::IQ1_S>,
+                                          kStored<codebook::IQ1_M>,
+                                          kStored<codebook::TQ1_0>,
+                                          kStored<codebook::TQ2_0>,
+                                          kStored<codebook::MXFP4>};
   return all[type];
 }
 
@@ -373,12 +384,30 @@ struct StoredType {
   const char* name;
   int64_t block, bytes;
   int scale_at, other_scale_at;
+  bool (*finite)(const uint8_t* block) = nullptr;
 };
-constexpr StoredType kStoredTypes[] = {
-    {2, "Q4_0", 32, 18, 0, -1},      {3, "Q4_1", 32, 20, 0, 2},     {6, "Q5_0", 32, 22, 0, -1},
-    {7, "Q5_1", 32, 24, 0, 2},       {8, "Q8_0", 32, 34, 0, -1},    {10, "Q2_K", 256, 84, 80, 82},
-    {11, "Q3_K", 256, 110, 108, -1}, {12, "Q4_K", 256, 144, 0, 2},  {13, "Q5_K", 256, 176, 0, 2},
-    {14, "Q6_K", 256, 210, 208, -1}, {20, "IQ4_NL", 32, 18, 0, -1}, {23, "IQ4_XS", 256, 136, 0, -1}};
+constexpr StoredType kStoredTypes[] = {{2, "Q4_0", 32, 18, 0, -1},
+                                       {3, "Q4_1", 32, 20, 0, 2},
+                                       {6, "Q5_0", 32, 22, 0, -1},
+                                       {7, "Q5_1", 32, 24, 0, 2},
+                                       {8, "Q8_0", 32, 34, 0, -1},
+                                       {10, "Q2_K", 256, 84, 80, 82},
+                                       {11, "Q3_K", 256, 110, 108, -1},
+                                       {12, "Q4_K", 256, 144, 0, 2},
+                                       {13, "Q5_K", 256, 176, 0, 2},
+                                       {14, "Q6_K", 256, 210, 208, -1},
+                                       {20, "IQ4_NL", 32, 18, 0, -1},
+                                       {23, "IQ4_XS", 256, 136, 0, -1},
+                                       {16, "IQ2_XXS", 256, 66, 0, -1},
+                                       {17, "IQ2_XS", 256, 74, 0, -1},
+                                       {22, "IQ2_S", 256, 82, 0, -1},
+                                       {18, "IQ3_XXS", 256, 98, 0, -1},
+                                       {21, "IQ3_S", 256, 110, 0, -1},
+                                       {19, "IQ1_S", 256, 50, 0, -1},
+                                       {29, "IQ1_M", 256, 56, -1, -1, codebook_blocks::IQ1_M::Finite},
+                                       {34, "TQ1_0", 256, 54, 52, -1},
+                                       {35, "TQ2_0", 256, 66, 64, -1},
+                                       {39, "MXFP4", 32, 17, -1, -1, codebook_blocks::MXFP4::Finite}};
 constexpr size_t kTypes = std::size(kStoredTypes);
 
 template <size_t type>
@@ -399,6 +428,12 @@ std::array<QuantizedFormat, kTypes> stored_formats(std::index_sequence<type...>)
 }
 
 }  // namespace
+
+FiniteBlock finite_block_of(const QuantizedFormat& format) {
+  for (const StoredType& type : kStoredTypes)
+    if (format.name == type.name) return type.finite;
+  return nullptr;
+}
 
 const QuantizedFormat* format_of_file(uint32_t type, int64_t rows) {
   static const std::array<QuantizedFormat, kTypes> formats = stored_formats(std::make_index_sequence<kTypes>());

@@ -165,12 +165,13 @@ uint64_t Worker::expected_bytes(const Job& job) const {
   const int64_t begin = job.from ? job.from->position : 0;
   const int64_t end = begin + static_cast<int64_t>(job.tokens.size()) +
                       (job.writes ? std::min<int64_t>(job.how.max_tokens, c.chunk) : 0);
-  const uint64_t learned = weight_bytes(empty_.W_S), type = network_.weights.embedding_VD.element_size();
+  const uint64_t learned = weight_bytes(empty_.W_S), momentum = weight_bytes(empty_.M_S),
+                 type = network_.weights.embedding_VD.element_size();
   constexpr uint64_t kMore = 256;  // positions: KvCache's room beyond twice what it keeps
-  const auto window = [&](int64_t position) { return ttt::least_file_bytes(network_, position) - learned; };
+  const auto window = [&](int64_t position) { return ttt::least_file_bytes(network_, position) - learned - momentum; };
   uint64_t out = window(2 * end) + 2 * window(end) + kMore * window(1);
   if (job.writes && !empty_.W_S.empty()) out += learned * type / empty_.W_S[0].w13_FD.element_size();
-  if (job.writing.learn != Learn::off && begin / c.chunk != end / c.chunk) out += learned + step_bytes_;
+  if (job.writing.learn != Learn::off && begin / c.chunk != end / c.chunk) out += learned + momentum + step_bytes_;
   return out * (job.writes ? static_cast<uint64_t>(job.writing.choices) : 1);
 }
 
