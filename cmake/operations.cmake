@@ -57,6 +57,9 @@ function(ingrain_operations target)
   _ingrain_reference_for_cuda(${generated}/cuda_not_linked.cpp ${with_cuda})
 
   _ingrain_group("${sources}" ops)
+  # What other programs round twice is rounded twice. (A precompiled header has no such option.)
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/ops/quantized/stored.cpp PROPERTIES
+    COMPILE_OPTIONS -ffp-contract=off SKIP_PRECOMPILE_HEADERS ON)
   target_sources(${target} PRIVATE ${sources} ${generated}/without_cuda.cpp)
   ingrain_cuda_sources(LINKED ${cuda} ${cuda_tensors} OTHERWISE ${generated}/cuda_not_linked.cpp ${no_cuda})
 endfunction()

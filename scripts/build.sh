@@ -50,7 +50,7 @@ list_loose_sources() {
   local whole=$build/release/ingrain-whole list=$build/release/loose-sources.txt changed
   [[ -f $whole ]] || return 0
   changed=$(cd "$root" && { cat "$list" 2>/dev/null || true
-    find src -name '*.cpp' -newer "$whole"; } | sort -u)
+    find src tests -name '*.cpp' -newer "$whole"; } | sort -u)
   [[ -z $changed || $changed == "$(cat "$list" 2>/dev/null)" ]] || echo "$changed" >"$list"
 }
 

@@ -23,6 +23,7 @@ run_tests() {
 # The engine's and the parsers' tests, as the program is built.
 part_unit() {
   configure release
+  list_loose_sources
   compile release
   # Where nvcc is, but torch has no CUDA, the kernels are at least compiled.
   if ninja -C "$build/release" -t query cuda_compile_check >/dev/null 2>&1; then

@@ -14,10 +14,11 @@
 namespace ingrain::chat {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using testing::HasSubstr;
 
-std::string render(const std::string& source, const Json& messages = Json::array(), uint64_t limit = 16 << 20) {
+std::string render(const std::string& source, const OrderedJson& messages = OrderedJson::array(),
+                   uint64_t limit = 16 << 20) {
   ChatOptions options;
   options.work_limit = limit;
   return ChatTemplate(source).render(messages, options);
@@ -31,7 +32,7 @@ std::string refusal(const std::string& source) {
   }
 }
 
-ChatOptions options_of(const Json& input, const Json& extra) {
+ChatOptions options_of(const OrderedJson& input, const OrderedJson& extra) {
   ChatOptions out;
   out.add_generation_prompt = input.value("add_generation_prompt", false);
   if (input.contains("tools")) out.tools = input["tools"];
@@ -48,8 +49,8 @@ ChatOptions options_of(const Json& input, const Json& extra) {
 TEST(ChatTemplate, every_construct_renders_as_jinja2_renders_it) {
   const std::string path = std::string(INGRAIN_TEST_FIXTURES) + "/chat_cases.json";
   size_t rendered = 0, refused = 0;
-  for (const Json& group : Json::parse(read_file(path, 8 << 20))) {
-    for (const Json& input : group["cases"]) {
+  for (const OrderedJson& group : OrderedJson::parse(read_file(path, 8 << 20))) {
+    for (const OrderedJson& input : group["cases"]) {
       const std::string source = input["template"];
       std::optional<std::string> got;
       std::string error;
@@ -103,9 +104,9 @@ TEST(ChatTemplate, what_a_template_refuses_is_told_in_its_own_words) {
 
 TEST(ChatTemplate, a_rendering_changes_nothing_for_the_next) {
   const ChatTemplate chat("{% set ns = namespace(n=messages|length) %}{% set ns.n = ns.n + 1 %}{{ ns.n }}");
-  EXPECT_EQ(chat.render(Json::array()), "1");
-  EXPECT_EQ(chat.render(Json::parse("[1, 2]")), "3");
-  EXPECT_EQ(chat.render(Json::array()), "1");
+  EXPECT_EQ(chat.render(OrderedJson::array()), "1");
+  EXPECT_EQ(chat.render(OrderedJson::parse("[1, 2]")), "3");
+  EXPECT_EQ(chat.render(OrderedJson::array()), "1");
 }
 
 TEST(ChatTemplate, endless_work_ends_in_an_error) {
@@ -151,8 +152,8 @@ TEST(ChatTemplate, endless_depth_ends_in_an_error) {
 }
 
 TEST(ChatTemplate, messages_that_nest_too_deeply_are_refused) {
-  Json deep = 1;
-  for (int i = 0; i < 1000; ++i) deep = Json::array({deep});
+  OrderedJson deep = 1;
+  for (int i = 0; i < 1000; ++i) deep = OrderedJson::array({deep});
   EXPECT_THROW(render("x", deep), Error);
 }
 
@@ -163,7 +164,7 @@ TEST(ChatTemplate, chains_and_cycles_of_namespaces_are_freed) {
   EXPECT_EQ(
       render(
           "{% set ns = namespace(p=none) %}{% for i in range(20000) %}{% set ns.p = namespace(p=ns.p) %}{% endfor %}ok",
-          Json::array(), 256 << 20),
+          OrderedJson::array(), 256 << 20),
       "ok");
   EXPECT_EQ(render("{% set ns = namespace() %}{% for i in range(3) %}{% macro m() %}{{ i }}{% endmacro %}"
                    "{% set ns.m = m %}{% endfor %}{{ ns.m() }}"),
@@ -181,7 +182,8 @@ TEST(ChatTemplate, keys_that_json_cannot_write_are_refused) {
 }
 
 TEST(ChatTemplate, integers_of_any_size_are_written_exactly) {
-  const Json schema = Json::parse(R"([{"maximum": 18446744073709551615, "minimum": -9223372036854775808}])");
+  const OrderedJson schema =
+      OrderedJson::parse(R"([{"maximum": 18446744073709551615, "minimum": -9223372036854775808}])");
   EXPECT_EQ(render("{{ messages[0] | tojson }}", schema),
             R"({"maximum": 18446744073709551615, "minimum": -9223372036854775808})");
   EXPECT_EQ(render("{{ messages[0].maximum + 1 }} {{ 123456789012345678901234567890123456789012 }}", schema),
@@ -192,7 +194,7 @@ TEST(ChatTemplate, integers_of_any_size_are_written_exactly) {
 
 TEST(ChatTemplate, long_conversations_and_messages_are_within_the_bounds) {
   ChatOptions options;  // the limit that everybody gets
-  Json turns = Json::array();
+  OrderedJson turns = OrderedJson::array();
   const int exchanges = test::kSanitized ? 200 : 800;  // the bounds count what is done, not the time
   for (int i = 0; i < exchanges; ++i) {
     turns.push_back({{"role", "user"}, {"content", "What is it?"}});
@@ -207,10 +209,11 @@ TEST(ChatTemplate, long_conversations_and_messages_are_within_the_bounds) {
       "{% set ns = namespace(images=0) %}{% for m in messages %}{% for part in m.content %}{% if part.type == 'image' "
       "or "
       "'image' in part %}{% set ns.images = ns.images + 1 %}{% endif %}{% endfor %}{% endfor %}{{ ns.images }}");
-  EXPECT_EQ(by_letters.render(
-                Json::array({{{"role", "user"}, {"content", std::string(test::kSanitized ? 1 << 16 : 1 << 20, 'x')}}}),
-                options),
-            "0");
+  EXPECT_EQ(
+      by_letters.render(
+          OrderedJson::array({{{"role", "user"}, {"content", std::string(test::kSanitized ? 1 << 16 : 1 << 20, 'x')}}}),
+          options),
+      "0");
 }
 
 TEST(ChatTemplate, what_is_lazy_is_read_once) {
@@ -231,7 +234,7 @@ TEST(ChatTemplate, what_holds_itself_is_printed_and_freed) {
       render(
           "{% set ns = namespace(p=none) %}{% for i in range(5000) %}{% for j in [1] %}{% set c = loop.changed(ns.p) %}"
           "{% set ns.p = loop %}{% endfor %}{% endfor %}ok",
-          Json::array(), 64 << 20),
+          OrderedJson::array(), 64 << 20),
       "ok");
   EXPECT_THAT(refusal("{% set ns = namespace(p=none) %}{% for i in range(5000) %}{% set ns.p = namespace(p=ns.p) %}{% "
                       "endfor %}{{ ns }}"),

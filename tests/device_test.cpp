@@ -66,7 +66,7 @@ TEST(Device, quantized_weights_are_for_the_cpu) {
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "cuda:1"}),
               HasSubstr("weights q8_0 is for the CPU, not for the device cuda:1"));
   EXPECT_THAT(refusal_of({.weights = "q4_1", .device = "cuda:1"}), HasSubstr("weights q4_1 is for the CPU"));
-  EXPECT_THAT(refusal_of({.weights = "q5_1"}), HasSubstr("choose native, q8_0, q4_1"));
+  EXPECT_THAT(refusal_of({.weights = "q5_1"}), HasSubstr("choose native, expanded, q8_0, q4_1"));
   EXPECT_THAT(refusal_of({.weights = "q8_0", .device = "gpu"}), HasSubstr("'gpu' is not known"));
   for (const char* there : {"auto", "cpu"})
     EXPECT_THAT(refusal_of({.weights = "q8_0", .device = there}), HasSubstr("no such model"));

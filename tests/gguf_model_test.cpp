@@ -87,6 +87,34 @@ TEST(GgufModel, tensors_tell_biases_norms_and_the_head) {
   EXPECT_FALSE(d.tie_embeddings);
 }
 
+std::string per_layer(std::string_view name, const std::vector<int32_t>& values) { return key(name, values); }
+
+/// As llama.cpp reads them.
+TEST(GgufModel, what_metadata_leave_out_has_its_defaults) {
+  auto keys = llama_keys();
+  keys.push_back(key("llama.rope.scaling.factor", 4.0f));  // of no type: linear
+  EXPECT_EQ(describe(keys).rope_scaling.kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(describe(keys).rope_scaling.factor, 4);
+  keys.back() = key("llama.rope.scale_linear", 2.0f);
+  EXPECT_EQ(describe(keys).rope_scaling.factor, 2);
+  keys.push_back(key("llama.rope.scaling.factor", 0.0f));  // says nothing
+  EXPECT_EQ(describe(keys).rope_scaling.factor, 1);
+  auto fewer = llama_keys();
+  std::erase_if(
+      fewer, [](const std::string& k) { return k.find("head_count_kv") != k.npos || k.find("freq_base") != k.npos; });
+  EXPECT_EQ(describe(fewer).num_kv_heads, 4);
+  EXPECT_EQ(describe(fewer).rope_theta, 10000);
+}
+
+TEST(GgufModel, a_number_for_each_layer_is_one_for_all_if_they_are_the_same) {
+  auto keys = llama_keys();
+  std::erase_if(keys, [](const std::string& k) { return k.find("head_count_kv") != k.npos; });
+  keys.push_back(per_layer("llama.attention.head_count_kv", {2, 2}));
+  EXPECT_EQ(describe(keys).num_kv_heads, 2);
+  keys.back() = per_layer("llama.attention.head_count_kv", {2, 4});
+  EXPECT_THAT(refusal(keys, {}), HasSubstr("other numbers for other layers"));
+}
+
 TEST(GgufModel, rope_scaling_is_read) {
   auto keys = llama_keys();
   keys.push_back(key("llama.rope.scaling.type", std::string_view("yarn")));

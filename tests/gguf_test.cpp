@@ -3,7 +3,12 @@
 
 #include "base/error.h"
 #include "formats/gguf_quants.h"
+#include "formats/gguf_split.h"
+#include "formats/gguf_writer.h"
 #include "gguf_builder.h"
+#include "scratch.h"
+
+#include <bit>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,7 +30,7 @@ std::string refusal(const std::string& bytes) {
   return "accepted";
 }
 
-TEST(Gguf, every_type_expands_to_the_values_of_the_reference) {
+TEST(Gguf, every_type_expands_to_the_values_of_the_reference_to_the_last_bit) {
   const Gguf file(kFixture);
   int compared = 0;
   for (const GgufTensor& tensor : file.tensors()) {
@@ -36,10 +41,10 @@ TEST(Gguf, every_type_expands_to_the_values_of_the_reference) {
     dequantize_rows(*expected, 0, expected->rows(), want);
     ASSERT_EQ(got.size(), want.size());
     for (size_t i = 0; i < got.size(); ++i)
-      ASSERT_NEAR(got[i], want[i], 1e-6f * std::abs(want[i])) << tensor.name << " element " << i;
+      ASSERT_EQ(std::bit_cast<uint32_t>(got[i]), std::bit_cast<uint32_t>(want[i])) << tensor.name << " element " << i;
     ++compared;
   }
-  EXPECT_EQ(compared, 11);
+  EXPECT_EQ(compared, 25);
 }
 
 TEST(Gguf, rows_can_be_read_one_by_one) {
@@ -160,13 +165,108 @@ TEST(Gguf, hostile_tensors_are_refused) {
   EXPECT_THAT(with({1, 1, 1, 1, 1}, 0, 0), testing::HasSubstr("5 dimensions"));
   EXPECT_THAT(with({}, 0, 0), testing::HasSubstr("0 dimensions"));
   EXPECT_THAT(with({31}, 8, 0), testing::HasSubstr("Q8_0 needs a positive multiple of 32"));
-  EXPECT_THAT(with({256}, 11, 0), testing::HasSubstr("type Q3_K, which ingrain cannot read"));
+  EXPECT_THAT(with({256}, 40, 0), testing::HasSubstr("type NVFP4, which ingrain cannot read"));
+  EXPECT_THAT(with({256}, 99, 0), testing::HasSubstr("type 99, which ingrain cannot read"));
 }
 
 TEST(Gguf, a_file_cut_short_anywhere_is_refused) {
   const std::string whole = read_file(kFixture, 1 << 20);
   for (size_t size = 0; size < whole.size(); size += size < 4000 ? 1 : 997)
     ASSERT_NE(refusal(whole.substr(0, size)), "accepted") << "cut after " << size << " bytes";
+}
+
+/// A part with these tensors of 8 numbers, all of which are `number`.
+std::string part(uint32_t no, uint32_t count, const std::vector<std::string>& tensors, uint32_t all, float number = 1,
+                 bool first_keys = false) {
+  Builder out;
+  out.header(tensors.size(), first_keys ? 4 : 3);
+  if (first_keys || no == 0) out.key("test.name", std::string_view("whole"));
+  if (no != 0 || first_keys) out.key("split.no", no);
+  out.key("split.count", count).key("split.tensors.count", all);
+  for (size_t i = 0; i < tensors.size(); ++i) out.tensor(tensors[i], {8}, 0, i * 32);
+  out.data(0);
+  for (size_t i = 0; i < tensors.size() * 8; ++i) out.number(number);
+  return out.bytes();
+}
+
+std::string refusal_of(const std::vector<GgufPart>& parts) {
+  try {
+    Gguf{parts};
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+class SplitGguf : public ScratchTest {};
+class WrittenGguf : public ScratchTest {};
+
+TEST_F(SplitGguf, parts_are_one_file_whichever_is_named) {
+  const auto name = [&](int i) { return dir_ / fmt::format("m-{:05}-of-00003.gguf", i); };
+  write_file(name(1), part(0, 3, {"a", "b"}, 4, 1));
+  write_file(name(2), part(1, 3, {"c"}, 4, 2));
+  write_file(name(3), part(2, 3, {"d"}, 4, 3));
+  for (int i = 1; i <= 3; ++i) {
+    const Gguf file(name(i));
+    EXPECT_EQ(file.need<std::string_view>("test.name"), "whole");
+    EXPECT_FALSE(file.has("split.count"));
+    ASSERT_EQ(file.tensors().size(), 4u);
+    std::vector<float> row(8);
+    dequantize_rows(file.tensor("d"), 0, 1, row);
+    EXPECT_THAT(row, testing::Each(3));
+  }
+  std::filesystem::remove(name(2));
+  const auto text = [&] {
+    try {
+      Gguf{name(3)};
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(text(), testing::HasSubstr("m-00002-of-00003.gguf is missing"));
+  std::filesystem::rename(name(3), dir_ / "other.gguf");
+  EXPECT_THROW(Gguf(dir_ / "other.gguf"), Error);
+}
+
+TEST_F(SplitGguf, parts_that_do_not_belong_together_are_named) {
+  const std::string first = part(0, 2, {"a"}, 2), second = part(1, 2, {"b"}, 2);
+  EXPECT_EQ(refusal_of({{first, "1"}, {second, "2"}}), "accepted");
+  EXPECT_THAT(refusal_of({{second, "2"}, {first, "1"}}), testing::HasSubstr("2: says that it is part 2 of 2"));
+  EXPECT_THAT(refusal_of({{first, "1"}, {part(1, 3, {"b"}, 2), "2"}}), testing::HasSubstr("part 2 of 3"));
+  EXPECT_THAT(refusal_of({{first, "1"}, {part(1, 2, {"a"}, 2), "2"}}), testing::HasSubstr("'a' is in another part"));
+  EXPECT_THAT(refusal_of({{first, "1"}, {part(1, 2, {"b", "c"}, 2), "2"}}), testing::HasSubstr("hold 3 tensors"));
+  EXPECT_THAT(refusal_of({{first, "1"}, {part(1, 2, {"b"}, 9), "2"}}), testing::HasSubstr("split.tensors.count"));
+  EXPECT_THAT(refusal_of({{first, "1"}, {part(5, 2, {"b"}, 2), "2"}}), testing::HasSubstr("'split.no' is 5"));
+  EXPECT_THAT(refusal_of({{first, "1"}, {part(1, 70000, {"b"}, 2), "2"}}), testing::HasSubstr("up to 1000 parts"));
+}
+
+TEST_F(SplitGguf, names_say_which_part_a_file_is) {
+  EXPECT_EQ(gguf_part_name("a-b-00002-of-00010.gguf")->stem, "a-b");
+  EXPECT_EQ(gguf_part_name("a-b-00002-of-00010.gguf")->number, 2u);
+  for (const char* name : {"a.gguf", "a-00003-of-00002.gguf", "a-00000-of-00002.gguf", "a-0001-of-00002.gguf",
+                           "-00001-of-00002.gguf", "a-00001-of-00002.ggux", "a-+0001-of-00002.gguf"})
+    EXPECT_FALSE(gguf_part_name(name)) << name;
+}
+
+TEST_F(WrittenGguf, what_it_writes_is_read_again) {
+  const Gguf source(kFixture);
+  GgufWriter out;
+  for (const GgufRawValue& value : source.raw_metadata()) out.set(value);
+  out.set("test.text", "another");
+  out.set("test.float", 0.25f);
+  out.set("test.words", std::vector<std::string>{"x", ""});
+  for (const GgufTensor& tensor : source.tensors()) out.tensor(tensor.name, tensor.type, tensor.shape);
+  out.write(dir_ / "out.gguf", [&](size_t i, const auto& put) { put(source.tensors()[i].bytes); });
+  const Gguf file(dir_ / "out.gguf");
+  EXPECT_EQ(file.need<std::string_view>("test.text"), "another");
+  EXPECT_EQ(file.need<double>("test.float"), 0.25);
+  EXPECT_THAT(file.need<std::vector<std::string_view>>("test.words"), testing::ElementsAre("x", ""));
+  EXPECT_THAT(file.need<std::vector<int64_t>>("test.numbers"), testing::ElementsAre(1, -2, 3));
+  ASSERT_EQ(file.tensors().size(), source.tensors().size());
+  for (const GgufTensor& tensor : source.tensors()) EXPECT_EQ(file.tensor(tensor.name).bytes, tensor.bytes);
+  EXPECT_THROW(out.write(dir_ / "short.gguf", [](size_t, const auto&) {}), Error);
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "short.gguf"));
 }
 
 }  // namespace

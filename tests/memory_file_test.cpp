@@ -95,6 +95,40 @@ TEST_F(MemoryFile, the_same_holds_for_windows_that_differ_and_for_recurrent_stat
     }
 }
 
+TEST_F(MemoryFile, the_same_holds_for_other_rules_of_the_inner_step) {
+  for (const InnerRule& rule : test::other_inner_rules())
+    for (const auto type : {at::kFloat, at::kBFloat16})
+      for (const int64_t before : {0, 5, 8, 21})
+        expect_exact_continuation(tiny_model({.inner_lr = 0.2, .inner = rule}, type), before, dir_ / "m.memory",
+                                  before == 21 ? 3 : 1);
+}
+
+TEST_F(MemoryFile, momentum_is_a_part_of_it_and_of_its_sizes_and_files_from_before_there_was_any_are_read) {
+  const Network plain = tiny_model({}, at::kFloat), model = tiny_model({.inner = {.momentum = 0.9}}, at::kFloat);
+  const auto path = saved(model, 21);
+  EXPECT_EQ(read_memory_info(path).version, 3);
+  const Memory memory = load_memory(path, model);
+  uint64_t momentum = 0;
+  for (const Mlp& M : memory.M_S) {
+    EXPECT_GT(M.w2_DF.abs().max().item<double>(), 0);
+    momentum += M.w13_FD.nbytes() + M.w2_DF.nbytes();
+  }
+  ASSERT_EQ(memory.M_S.size(), 2u);
+  const Memory without = load_memory(saved(plain, 21), plain);
+  EXPECT_EQ(memory_bytes(memory), memory_bytes(without) + momentum);
+  EXPECT_EQ(least_file_bytes(model, 21), least_file_bytes(plain, 21) + momentum);
+  EXPECT_EQ(read_memory_info(dir_ / "m.memory").version, 2) << "what has no momentum is as it was";
+  // A file of a program that knew no momentum: at rest.
+  for (const Mlp& M : load_memory(dir_ / "m.memory", model).M_S) EXPECT_EQ(M.w2_DF.abs().max().item<double>(), 0);
+
+  save_memory(path, model, memory);
+  Parts parts = take_apart(path);
+  parts.tensors.erase("momentum.1.w2");
+  put_together_sealed(parts, dir_ / "less.memory");
+  EXPECT_TRUE(contains(error_of([&] { load_memory(dir_ / "less.memory", model); }), "momentum.1.w2"));
+  EXPECT_TRUE(contains(error_of([&] { load_memory(path, plain); }), "tensors where"));
+}
+
 TEST_F(MemoryFile, a_recurrent_state_takes_the_same_room_after_any_text_and_is_checked) {
   const Network model = tiny_model({.layers = 4, .suffix = 3, .delta = 1}, at::kFloat);
   const auto bytes = [&](int64_t tokens) {

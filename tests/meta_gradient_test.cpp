@@ -28,6 +28,9 @@ struct GradientCase {
 void PrintTo(const GradientCase& c, std::ostream* out) {
   *out << "batch " << c.batch << " layers " << c.shape.layers << " S " << c.shape.suffix << " window " << c.shape.window
        << " chunk " << c.shape.chunk << " clip " << c.shape.inner_clip << " bos " << c.bos_run;
+  const InnerRule& rule = c.shape.inner;
+  *out << (rule.optimizer == InnerOptimizer::muon ? " Muon" : "") << " momentum " << rule.momentum << " decay "
+       << rule.decay << " w13 x " << rule.w13_factor << " steps " << rule.steps;
 }
 
 Tensor tokens_of(const GradientCase& p, const ModelConfig& c) {
@@ -101,6 +104,20 @@ INSTANTIATE_TEST_SUITE_P(
         GradientCase{.batch = 2, .bos_run = 5}, GradientCase{.batch = 2, .bos_run = 20}, GradientCase{.bos_run = 30},
         GradientCase{.batch = 2, .chunks = 7, .keep_bytes = 1}, GradientCase{.chunks = 9, .keep_bytes = 1},
         GradientCase{.chunks = 1}, GradientCase{.shape = {.learned_rates = true, .inner_clip = 0.1}, .chunks = 6}));
+
+std::vector<GradientCase> cases_of_other_rules() {
+  std::vector<GradientCase> out;
+  for (const InnerRule& rule : test::other_inner_rules()) {
+    const TinyShape shape{.learned_rates = true, .inner_lr = 0.2, .inner = rule};
+    out.push_back({.shape = shape, .batch = 2});
+    out.push_back({.shape = shape, .batch = 2, .bos_run = 20});     // a chunk of the first one makes no step
+    out.push_back({.shape = shape, .chunks = 6, .keep_bytes = 1});  // computed again
+    out.push_back({.shape = {.suffix = 3, .window = 5, .inner_lr = 0.2, .inner_clip = 100, .inner = rule}});
+  }
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(OtherRules, MetaGradient, ::testing::ValuesIn(cases_of_other_rules()));
 
 TEST(GradientSums, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
   const Network model = tiny_model({.learned_rates = true});

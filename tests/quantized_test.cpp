@@ -3,6 +3,9 @@
 #include "formats/gguf_quants.h"
 #include "instruction_sets.h"
 #include "model/quantized.h"
+#include "ops/linear/linear.h"
+#include "ops/linear/products.h"
+#include "store/tensor_io.h"
 #include "tiny_model.h"
 #include "ttt/read.h"
 
@@ -157,6 +160,121 @@ TEST(Q4, whole_groups_of_rows_and_weights_that_fp16_holds_are_asked_for) {
   EXPECT_THROW(ops::quantize(at::full({16, 32}, 70000.0f), ops::q4_1), Error);
 }
 
+/// Random blocks of every type, and what gguf-py makes of them (tests/fixtures/make_stored_blocks.py).
+class StoredType : public testing::TestWithParam<std::pair<uint32_t, const char*>> {
+ protected:
+  const uint32_t number = GetParam().first;
+  const std::string name = GetParam().second;
+  const formats::SafetensorsFile file{std::filesystem::path(INGRAIN_SOURCE_FOLDER) /
+                                      "tests/fixtures/stored_blocks.safetensors"};
+  const Tensor bytes = read_tensor(file, name + ".blocks"), weights = read_tensor(file, name + ".weights");
+
+  Tensor matrix(at::ScalarType type, int64_t rows = 0) const {
+    const int64_t N = rows ? rows : bytes.size(0);
+    const ops::QuantizedFormat* const format = ops::format_of_file(number, N);
+    const Tensor out =
+        ops::quantized_matrix({{format, at::empty({N, bytes.size(1)}, at::kByte)}}, weights.size(1), type);
+    EXPECT_TRUE(ops::take_rows(out, 0, bytes.const_data_ptr()));
+    return out;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Of, StoredType,
+                         testing::Values(std::pair(2u, "Q4_0"), std::pair(3u, "Q4_1"), std::pair(6u, "Q5_0"),
+                                         std::pair(7u, "Q5_1"), std::pair(8u, "Q8_0"), std::pair(10u, "Q2_K"),
+                                         std::pair(11u, "Q3_K"), std::pair(12u, "Q4_K"), std::pair(13u, "Q5_K"),
+                                         std::pair(14u, "Q6_K"), std::pair(20u, "IQ4_NL"), std::pair(23u, "IQ4_XS"),
+                                         std::pair(16u, "IQ2_XXS"), std::pair(17u, "IQ2_XS"), std::pair(22u, "IQ2_S"),
+                                         std::pair(18u, "IQ3_XXS"), std::pair(21u, "IQ3_S"), std::pair(19u, "IQ1_S"),
+                                         std::pair(29u, "IQ1_M"), std::pair(34u, "TQ1_0"), std::pair(35u, "TQ2_0"),
+                                         std::pair(39u, "MXFP4")),
+                         [](const auto& i) { return std::string(i.param.second); });
+
+TEST_P(StoredType, has_the_weights_that_gguf_py_gives_it_to_the_last_bit) {
+  on_every_instruction_set([&] {
+    for (const int64_t rows : {bytes.size(0), int64_t{3}}) {  // Q4_1: side by side, and not
+      const Tensor w = matrix(at::kFloat, rows), expected = weights.narrow(0, 0, rows);
+      EXPECT_TRUE(ops::dequantize(w).equal(expected));
+      EXPECT_TRUE(ops::dequantize_rows(w, 1, 2).equal(expected.narrow(0, 1, 2)));
+      const Tensor ids = at::tensor(std::vector<int64_t>{2, 0, 1});
+      EXPECT_TRUE(ops::quantized_lookup(w, ids).equal(expected.index_select(0, ids)));
+      EXPECT_TRUE(ops::quantized_lookup(matrix(at::kBFloat16, rows), ids)
+                      .equal(expected.index_select(0, ids).to(at::kBFloat16)));
+    }
+  });
+}
+
+TEST_P(StoredType, the_product_is_that_with_the_weights) {
+  at::manual_seed(11);
+  on_every_instruction_set([&] {
+    for (const int64_t rows : {bytes.size(0), int64_t{1}, int64_t{3}}) {
+      for (const auto type : {at::kFloat, at::kBFloat16}) {
+        const Tensor w = matrix(type, rows), exact_w = weights.narrow(0, 0, rows).to(at::kDouble);
+        for (const int64_t m : {1, 2, 5, 8, 33}) {
+          const Tensor a = at::randn({m, w.size(1)}).to(type), x = a.to(at::kDouble), exact = at::mm(x, exact_w.t());
+          const Tensor step = spread(in_blocks(x).abs().amax(-1, true) / 32767, x.sizes());
+          const Tensor largest = spread(in_blocks(exact_w).abs().amax(-1, true), exact_w.sizes());
+          const Tensor bound = at::mm(step / 2, exact_w.abs().t()) + at::mm(x.abs(), largest.t()) * 2e-6 +
+                               exact.abs() * (type == at::kFloat ? 0 : 0.004);
+          const Tensor off = (ops::quantized_nt(a, w).to(at::kDouble) - exact).abs();
+          EXPECT_TRUE((off <= bound).all().item<bool>()) << m << " x " << rows << " " << type;
+        }
+      }
+    }
+  });
+}
+
+/// Row by row, in native numbers: many rows, and the backward pass of a product.
+TEST_P(StoredType, many_rows_meet_the_weights_themselves) {
+  at::manual_seed(12);
+  const Tensor w = matrix(at::kFloat), x = at::randn({70, w.size(1)}), g = at::randn({70, w.size(0)});
+  const auto near = [](const Tensor& a, const Tensor& b) {
+    return max_difference(a, b) < 1e-5 * b.abs().max().item<double>();
+  };
+  EXPECT_TRUE(near(ops::product_nt(x, w), at::mm(x, weights.t())));
+  EXPECT_TRUE(near(ops::product_nn(g, w), at::mm(g, weights)));
+  const at::AutoGradMode graph(true);
+  const Tensor leaf = x.clone().requires_grad_();
+  ops::linear(leaf, w).backward(g);
+  EXPECT_TRUE(near(leaf.grad(), at::mm(g, weights)));
+}
+
+TEST_P(StoredType, scales_that_are_not_finite_are_seen) {
+  const int scale_at = ops::format_of_file(number, 1)->scale_at;
+  const Tensor spoilt = bytes.clone();
+  const Tensor out = ops::quantized_matrix({{ops::format_of_file(number, bytes.size(0)), at::empty_like(bytes)}},
+                                           weights.size(1), at::kFloat);
+  uint8_t* const last = spoilt.data_ptr<uint8_t>() + spoilt.numel() - ops::format_of_file(number, 1)->bytes;
+  if (scale_at >= 0) {
+    last[scale_at] = 0;
+    last[scale_at + 1] = 0x7c;  // infinity
+  } else {
+    std::fill_n(last, ops::format_of_file(number, 1)->bytes, uint8_t{0xff});
+  }
+  EXPECT_FALSE(ops::take_rows(out, 0, spoilt.const_data_ptr()));
+}
+
+/// As the rows of q, k and v in Q4_K_M files.
+TEST(Stored, a_matrix_of_several_formats_is_that_of_their_rows) {
+  at::manual_seed(13);
+  const Tensor first = at::randn({48, 96}), second = at::randn({5, 96});
+  const Tensor a = ops::quantize(first, ops::q4_1), b = ops::quantize(second, ops::q8_0);
+  const Tensor w = ops::quantized_matrix(
+      {{&ops::q4_1, ops::quantized_parts(a)[0].bytes}, {&ops::q8_0, ops::quantized_parts(b)[0].bytes}}, 96, at::kFloat);
+  const Tensor native = at::cat({ops::dequantize(a), ops::dequantize(b)});
+  EXPECT_EQ(w.sizes(), native.sizes());
+  EXPECT_EQ(ops::quantized_format(w), nullptr);
+  EXPECT_EQ(ops::bytes_in_memory(w), 48 * 60 + 5 * 108);
+  EXPECT_TRUE(ops::dequantize(w).equal(native));
+  for (const int64_t m : {1, 8, 20}) {
+    const Tensor x = at::randn({m, 96});
+    EXPECT_TRUE(ops::quantized_nt(x, w).equal(at::cat({ops::quantized_nt(x, a), ops::quantized_nt(x, b)}, 1))) << m;
+  }
+  for (const auto& [from, count] : {std::pair(0, 16), {32, 21}, {16, 32}, {48, 5}, {49, 2}})
+    EXPECT_TRUE(ops::dequantize(ops::rows_of(w, from, count)).equal(native.narrow(0, from, count))) << from;
+  const Tensor ids = at::tensor(std::vector<int64_t>{50, 47, 0, 52}).view({2, 2});
+  EXPECT_TRUE(ops::quantized_lookup(w, ids).equal(native.index_select(0, ids.flatten()).view({2, 2, 96})));
+}
+
 /// Wide enough for whole blocks; the MLPs' rows of 24 and 20 stay dequantized.
 Network quantized_model(at::ScalarType type, const ops::QuantizedFormat& format = ops::q8_0) {
   ModelConfig c = test::tiny_config({});
@@ -187,15 +305,14 @@ TEST_P(QuantizedModel, reading_in_any_split_gives_the_same_memory_and_scores) { 
 TEST_P(QuantizedModel, only_slow_matrices_change) {
   const Network model = quantized_model(at::kFloat, format);
   const Network native{model.config, initial_weights(model.config, 5), "tiny"};
-  ASSERT_TRUE(model.quantized.has_value());
-  EXPECT_EQ(ops::quantized_format(model.quantized->head()), &ops::q8_0) << "a tied head is quantized, in eight bits";
-  EXPECT_FALSE(ops::quantized_format(model.quantized->embedding_VD)) << "the embedding is looked up";
-  EXPECT_EQ(ops::quantized_format(model.quantized->blocks[0].attention.wqkv_CD), &format);
-  EXPECT_FALSE(ops::quantized_format(model.quantized->blocks[0].mlp.w2_DF)) << "rows of 24";
-  EXPECT_TRUE(model.weights.fast_S[0].w13_FD.equal(native.weights.fast_S[0].w13_FD));
-  EXPECT_FALSE(model.weights.blocks[0].attention.wqkv_CD.equal(native.weights.blocks[0].attention.wqkv_CD));
-  EXPECT_TRUE(
-      model.weights.blocks[0].attention.wqkv_CD.equal(ops::dequantize(model.quantized->blocks[0].attention.wqkv_CD)));
+  const Weights &w = model.weights, &before = native.weights;
+  EXPECT_EQ(ops::quantized_format(w.head()), &ops::q8_0) << "a tied head is quantized, in eight bits";
+  const Tensor &wqkv = w.blocks[0].attention.wqkv_CD, &w2 = w.blocks[0].mlp.w2_DF;
+  EXPECT_EQ(ops::quantized_format(wqkv), &format);
+  EXPECT_EQ(wqkv.sizes(), before.blocks[0].attention.wqkv_CD.sizes());
+  EXPECT_FALSE(ops::dequantize(wqkv).equal(before.blocks[0].attention.wqkv_CD));
+  EXPECT_TRUE(w2.equal(before.blocks[0].mlp.w2_DF)) << "rows of 24";
+  EXPECT_TRUE(w.fast_S[0].w13_FD.equal(before.fast_S[0].w13_FD));
 }
 
 TEST_P(QuantizedModel, is_of_fp32_or_bf16) { EXPECT_THROW(quantized_model(at::kDouble, format), Error); }
@@ -206,13 +323,13 @@ TEST(Quantized, rows_that_make_no_whole_groups_get_eight_bits) {
   c.mlp_size = 36;  // w1 | w3: 72 rows
   Network model{c, initial_weights(c, 5), "tiny"};
   choose_weights(model, "q4_1");
-  EXPECT_EQ(ops::quantized_format(model.quantized->blocks[0].mlp.w13_FD), &ops::q8_0);
+  EXPECT_EQ(ops::quantized_format(model.weights.blocks[0].mlp.w13_FD), &ops::q8_0);
 }
 
 TEST(Quantized, forms_have_names) {
-  EXPECT_THAT(weight_forms(), testing::ElementsAre("native", "q8_0", "q4_1"));
+  EXPECT_THAT(weight_forms(), testing::ElementsAre("native", "expanded", "q8_0", "q4_1"));
   for (const std::string& form : weight_forms())
-    EXPECT_EQ(quantized_form(form) ? quantized_form(form)->name : "native", form);
+    EXPECT_EQ(quantized_form(form) ? quantized_form(form)->name : form == "expanded" ? form : "native", form);
   EXPECT_THROW(quantized_form("q5_1"), UsageError);
 }
 

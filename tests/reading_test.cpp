@@ -200,6 +200,45 @@ INSTANTIATE_TEST_SUITE_P(
                       TinyShape{.layers = 4, .suffix = 3, .chunk = 5, .delta = 2, .full = 3},
                       TinyShape{.layers = 2, .suffix = 1, .chunk = 1, .delta = 2}));
 
+std::vector<TinyShape> shapes_of_other_rules() {
+  std::vector<TinyShape> out;
+  for (const InnerRule& rule : test::other_inner_rules()) {
+    out.push_back({.inner_lr = 0.2, .inner = rule});
+    out.push_back({.layers = 4,
+                   .suffix = 3,
+                   .window = 5,
+                   .chunk = 5,
+                   .learned_rates = true,
+                   .inner_lr = 0.2,
+                   .delta = 2,
+                   .inner = rule});
+  }
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(OtherRules, Reading, ::testing::ValuesIn(shapes_of_other_rules()));
+
+TEST(ReadingMasks, after_such_a_chunk_neither_momentum_nor_decay_has_moved_anything) {
+  for (const InnerRule& rule : test::other_inner_rules()) {
+    const Network model = tiny_model({.inner = rule});
+    Memory memory = empty_memory(model);
+    read(model, memory, random_tokens(model.config, 1, 17));  // two chunks learnt from, the third's first token
+    const Memory before = memory.fork();
+    ReadOptions nothing_counts;
+    nothing_counts.learn_these = false;
+    memory.valid_Bb.fill_(false);
+    read(model, memory, random_tokens(model.config, 1, 8, 4), nothing_counts);
+    EXPECT_EQ(memory.steps, before.steps + rule.steps);
+    for (size_t s = 0; s < memory.W_S.size(); ++s)
+      EXPECT_TRUE(memory.W_S[s].w13_FD.equal(before.W_S[s].w13_FD) && memory.W_S[s].w2_DF.equal(before.W_S[s].w2_DF));
+    ASSERT_EQ(memory.M_S.empty(), rule.momentum == 0);
+    for (size_t s = 0; s < memory.M_S.size(); ++s) {
+      EXPECT_GT(memory.M_S[s].w13_FD.abs().max().item<double>(), 0);
+      EXPECT_TRUE(memory.M_S[s].w13_FD.equal(before.M_S[s].w13_FD) && memory.M_S[s].w2_DF.equal(before.M_S[s].w2_DF));
+    }
+  }
+}
+
 TEST(ReadingMasks, a_chunk_without_targets_that_count_changes_no_weight) {
   const Network model = tiny_model({});
   Memory memory = empty_memory(model);

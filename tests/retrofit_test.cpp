@@ -109,6 +109,11 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
   EXPECT_THAT(refusal([](auto& o) { o.fast_mlp = int64_t{1} << 40, o.start = FastStart::random; }),
               HasSubstr("fast_intermediate_size"));
   EXPECT_THAT(refusal([](auto& o) { o.inner_lr = 0; }), HasSubstr("inner_lr is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner.momentum = 1; }), HasSubstr("inner_momentum is 1"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner.decay = -0.5; }), HasSubstr("inner_decay is -0.5"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner.steps = 0; }), HasSubstr("'inner_steps' is 0"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner.w13_factor = -1; }), HasSubstr("'inner_w13_factor' is -1"));
+  EXPECT_THAT(refusal([](auto& o) { o.layer_rates = {1, 1, 1, 1, 1}; }), HasSubstr("layer_rates holds 5 numbers"));
   ModelConfig narrow = base;
   narrow.window = 8;
   EXPECT_THAT(error_of([&] { retrofit_config(narrow, small_options(), "models/x"); }),

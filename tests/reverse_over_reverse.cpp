@@ -58,12 +58,42 @@ Tensor mlp(const Tensor& x, const Tensor& w13, const Tensor& w2) {
   return (at::silu(ab[0]) * ab[1]).matmul(w2.t());
 }
 
-/// min(1, c / |g|), with derivative zero where g is zero.
-Tensor clip_scale(const std::vector<Tensor>& g, double clip) {
+/// Five steps of Newton and Schulz on one matrix.
+Tensor orthogonal(const Tensor& m) {
+  Tensor x = m / m.norm();
+  for (int i = 0; i < 5; ++i) {
+    const Tensor xx = x.matmul(x.t());
+    x = 3.4445 * x - 4.7750 * xx.matmul(x) + 2.0315 * xx.matmul(xx).matmul(x);
+  }
+  const double tall = static_cast<double>(m.size(0)) / static_cast<double>(m.size(1));
+  return tall > 1 ? x * std::sqrt(tall) : x;
+}
+
+Tensor direction(const InnerRule& rule, const Tensor& m, bool two_matrices) {
+  if (rule.optimizer == InnerOptimizer::sgd) return m;
+  if (m.abs().max().item<double>() == 0) return m * 0;
+  if (!two_matrices) return orthogonal(m);
+  const auto each = m.chunk(2, 0);
+  return at::cat({orthogonal(each[0]), orthogonal(each[1])}, 0);
+}
+
+/// One inner step of one sequence: fast weights and momentum (w13, w2 of every block) by their gradient.
+void inner_step(const ModelConfig& c, const Weights& w, double multiplier, const std::vector<Tensor>& g,
+                std::vector<Tensor>& fast, std::vector<Tensor>& momentum) {
   Tensor squares = at::zeros({}, g[0].options());
   for (const Tensor& x : g) squares = squares + x.square().sum();
-  if (squares.item<double>() == 0) return at::ones({}, g[0].options());
-  return (clip / squares.sqrt()).clamp_max(1.0);
+  if (squares.item<double>() == 0) return;
+  const Tensor scale = (c.inner_clip / squares.sqrt()).clamp_max(1.0);
+  for (size_t i = 0; i < fast.size(); ++i) {
+    const bool w13 = i % 2 == 0;
+    const Tensor rate =
+        w.inner_rate_S.defined() ? w.inner_rate_S[static_cast<int64_t>(i / 2)] : at::ones({}, fast[i].options());
+    const Mlp& start = w.fast_S[i / 2];
+    momentum[i] = c.inner.momentum * momentum[i] + scale * g[i];
+    fast[i] = fast[i] -
+              rate * (c.inner_lr * multiplier * (w13 ? c.inner.w13_factor : 1)) * direction(c.inner, momentum[i], w13) -
+              c.inner.decay * (fast[i] - (w13 ? start.w13_FD : start.w2_DF));
+  }
 }
 
 Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& tokens, bool learn, double multiplier) {
@@ -85,8 +115,11 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
   std::vector<Kv> kv(static_cast<size_t>(c.suffix_len));
   std::vector<Tensor> fast;
   for (const Mlp& m : w.fast_S) fast.insert(fast.end(), {m.w13_FD, m.w2_DF});
+  std::vector<Tensor> momentum;
+  for (const Tensor& x : fast) momentum.push_back(at::zeros_like(x));
   Tensor total = at::zeros({}, h.options());
-  for (int64_t t = 0; t < n; ++t) {
+  // The loss of chunk t at the fast weights as they are; `kv` holds all positions before and gets the chunk's.
+  const auto chunk_loss = [&](int64_t t, std::vector<Kv>& kv) {
     Tensor x = h.narrow(0, t * c.chunk, c.chunk);
     for (int64_t s = 0; s < c.suffix_len; ++s) {
       const BlockWeights& b = w.blocks[static_cast<size_t>(first_suffix + s)];
@@ -98,15 +131,18 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
     }
     const Tensor target = tokens.narrow(0, t * c.chunk + 1, c.chunk), mask = target.ne(c.bos_id).to(x.scalar_type());
     const Tensor log_p = norm(x, w.final_norm_D, c.rms_eps).matmul(w.head().t()).log_softmax(-1);
-    const Tensor L = -(log_p.gather(1, target.unsqueeze(1)).squeeze(1) * mask).sum() / mask.sum().clamp_min(1e-10);
+    return -(log_p.gather(1, target.unsqueeze(1)).squeeze(1) * mask).sum() / mask.sum().clamp_min(1e-10);
+  };
+  for (int64_t t = 0; t < n; ++t) {
+    const std::vector<Kv> before = kv;
+    Tensor L = chunk_loss(t, kv);
     total = total + L / static_cast<double>(n);
     if (!learn || c.suffix_len == 0) continue;
-    const auto g = torch::autograd::grad({L}, fast, {}, /*retain_graph=*/true, /*create_graph=*/true);
-    const Tensor scale = clip_scale(g, c.inner_clip);
-    for (size_t i = 0; i < fast.size(); ++i) {
-      const Tensor rate =
-          w.inner_rate_S.defined() ? w.inner_rate_S[static_cast<int64_t>(i / 2)] : at::ones({}, x.options());
-      fast[i] = fast[i] - rate * (c.inner_lr * multiplier) * scale * g[i];
+    for (int64_t k = 0; k < c.inner.steps; ++k) {
+      std::vector<Kv> not_kept = before;
+      if (k > 0) L = chunk_loss(t, not_kept);
+      const auto g = torch::autograd::grad({L}, fast, {}, /*retain_graph=*/true, /*create_graph=*/true);
+      inner_step(c, w, multiplier, g, fast, momentum);
     }
   }
   return total;

@@ -23,16 +23,16 @@ using Json = nlohmann::json;
 using Ids = std::vector<int32_t>;
 using testing::HasSubstr;
 
-const Json& small() {
+const Json& cases() {
   static const Json instance =
       Json::parse(std::ifstream(std::filesystem::path(INGRAIN_TEST_FIXTURES) / "tokenizers" / "sentencepiece.json"));
   return instance;
 }
 
-std::vector<std::string> small_texts() { return small()["texts"].get<std::vector<std::string>>(); }
+std::vector<std::string> case_texts() { return cases()["texts"].get<std::vector<std::string>>(); }
 
 Tokenizer from(const Json& json) { return Tokenizer::from_json(json.dump(), {}, "t.json"); }
-Tokenizer named(const std::string& name) { return from(small()["tokenizers"][name]["json"]); }
+Tokenizer named(const std::string& name) { return from(cases()["tokenizers"][name]["json"]); }
 
 // Text of the kind that hits merges, blanks, bytes and several scripts.
 std::string random_text(std::mt19937& random, size_t length) {
@@ -45,7 +45,7 @@ std::string random_text(std::mt19937& random, size_t length) {
 
 class SmallTokenizer : public testing::TestWithParam<const char*> {
  protected:
-  const Json& of = small()["tokenizers"][GetParam()];
+  const Json& of = cases()["tokenizers"][GetParam()];
   const Tokenizer tokenizer = from(of["json"]);
 };
 INSTANTIATE_TEST_SUITE_P(SentencePiece, SmallTokenizer,
@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(SentencePiece, SmallTokenizer,
                          });
 
 TEST_P(SmallTokenizer, gives_the_ids_and_texts_of_the_python_package) {
-  const auto texts = small_texts();
+  const auto texts = case_texts();
   ASSERT_GE(texts.size(), 30u);
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto ids = of["ids"][i].get<Ids>();
@@ -68,7 +68,7 @@ TEST_P(SmallTokenizer, gives_the_ids_and_texts_of_the_python_package) {
 }
 
 TEST_P(SmallTokenizer, places_are_those_of_the_python_package_and_name_the_same_ids) {
-  const auto texts = small_texts();
+  const auto texts = case_texts();
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto places = tokenizer.encode_with_places(texts[i]);
     Ids ids;
@@ -108,7 +108,7 @@ TEST_P(SmallTokenizer, streams_any_ids_to_the_text_that_decode_gives) {
 TEST_P(SmallTokenizer, any_split_of_a_text_gives_its_tokens) {
   std::mt19937 random(8);
   std::string all = " ";
-  for (const std::string& text : small_texts()) all += text + " and the rest of it ";
+  for (const std::string& text : case_texts()) all += text + " and the rest of it ";
   const Ids whole = tokenizer.encode(all);
   for (const size_t longest : {size_t{1}, size_t{7}, size_t{100}}) {
     StreamEncoder encoder(tokenizer);
@@ -170,9 +170,9 @@ TEST(SentencePiece, a_text_that_goes_on_gets_no_blank) {
 }
 
 TEST(SentencePiece, special_tokens_come_out_of_no_plain_text) {
-  for (const auto& [name, of] : small()["tokenizers"].items()) {
+  for (const auto& [name, of] : cases()["tokenizers"].items()) {
     const Tokenizer tokenizer = from(of["json"]);
-    for (const std::string& text : small_texts())
+    for (const std::string& text : case_texts())
       for (const int32_t id : tokenizer.encode(text, {.parse_special = false}))
         EXPECT_TRUE(!tokenizer.is_special(id) || tokenizer.id_to_written(id) == "<unk>") << name << ": " << text;
   }
@@ -203,8 +203,8 @@ std::string gguf_bytes(const Json& keys) {
 }
 
 TEST(GgufCharacters, give_the_ids_of_llama_cpp) {
-  const auto texts = small_texts();
-  for (const auto& [name, of] : small()["gguf"].items()) {
+  const auto texts = case_texts();
+  for (const auto& [name, of] : cases()["gguf"].items()) {
     const std::string bytes = gguf_bytes(of["keys"]);
     const Tokenizer tokenizer = gguf_tokenizer(formats::Gguf(bytes, "m.gguf"));
     size_t compared = 0;
@@ -223,7 +223,7 @@ TEST(GgufCharacters, give_the_ids_of_llama_cpp) {
 }
 
 TEST(GgufCharacters, are_the_same_as_a_tokenizer_json) {
-  for (const auto& [name, of] : small()["gguf"].items()) {
+  for (const auto& [name, of] : cases()["gguf"].items()) {
     const std::string bytes = gguf_bytes(of["keys"]);
     const formats::Gguf file(bytes, "m.gguf");
     const Tokenizer tokenizer = gguf_tokenizer(file);
@@ -240,7 +240,7 @@ TEST(GgufCharacters, are_the_same_as_a_tokenizer_json) {
 }
 
 std::string gguf_refusal(const std::function<void(Json&)>& change, const char* name = "llama") {
-  Json keys = small()["gguf"][name]["keys"];
+  Json keys = cases()["gguf"][name]["keys"];
   change(keys);
   const std::string bytes = gguf_bytes(keys);
   try {
@@ -267,7 +267,7 @@ TEST(GgufCharacters, that_contradict_themselves_are_refused) {
 // -- hostile files ------------------------------------------------------------------------------------------------
 
 std::string refusal(const char* name, const std::function<void(Json&)>& change) {
-  Json json = small()["tokenizers"][name]["json"];
+  Json json = cases()["tokenizers"][name]["json"];
   change(json);
   try {
     from(json).encode("the end \U0001F9FF");
@@ -302,7 +302,7 @@ TEST(SentencePieceFile, what_contradicts_itself_is_named) {
 
 TEST(Charsmap, of_any_bytes_is_refused_or_reads_nothing_outside) {
   const std::string whole =
-      read_base64(small()["tokenizers"]["t5"]["json"]["normalizer"]["precompiled_charsmap"].get<std::string>()).value();
+      read_base64(cases()["tokenizers"]["t5"]["json"]["normalizer"]["precompiled_charsmap"].get<std::string>()).value();
   std::mt19937 random(11);
   const std::string text = "a\u00A0\uFB01 e\u0301 \u2460 \U0001F469 \uFF21";
   for (int round = 0; round < 3000; ++round) {

@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <thread>
 
 namespace ingrain::serve {
@@ -139,6 +140,37 @@ TEST_F(Serving, without_a_disk_the_budget_forgets_and_says_so) {
   const Outcome second = e->run(prompt(next(messages, first.choices[0].text, "and then?")), writing(9));
   EXPECT_EQ(second.cached_tokens, 0);
   EXPECT_THAT(second.miss, HasSubstr("nothing that begins so is known"));
+}
+
+TEST_F(Serving, a_short_beginning_that_is_not_known_is_a_miss_too) {
+  const auto e = engine();
+  const Json messages = Json::array({message("user", "a"), message("assistant", "b"), message("user", "and then?")});
+  EXPECT_THAT(e->run(prompt(messages), writing(4)).miss, HasSubstr("nothing that begins so is known"));
+  Json other = messages;
+  other[1]["content"] = "c";  // "<user>a|<assistant>" is known
+  e->run(prompt(Json::array({messages[0]})), writing(1));
+  EXPECT_THAT(e->run(prompt(other), writing(4)).miss, HasSubstr("tokens only"));
+  EXPECT_EQ(e->run(prompt(Json::array({message("user", "of its own")})), writing(4)).miss, "");
+}
+
+TEST_F(Serving, what_others_take_of_the_budget_leaves_ram_at_once_and_is_given_back_later) {
+  std::atomic<int> given_back = 0;
+  EngineOptions options;
+  options.on_idle = [&] { ++given_back; };
+  const auto e = engine(options);
+  e->run(prompt(Json::array({message("user", "hello there")})), writing(4));
+  EXPECT_GT(e->stats().states_in_memory, 0);
+  const auto soon = [](const std::function<bool()>& what) {
+    for (int i = 0; i < 2000 && !what(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return what();
+  };
+  e->set_outside_bytes(options.memory_budget);
+  EXPECT_TRUE(soon([&] { return e->stats().states_in_memory == 0; }));
+  EXPECT_TRUE(soon([&] { return given_back > 0; }));
+  const int before = given_back;
+  e->set_outside_bytes(0);  // without an answer between
+  EXPECT_TRUE(soon([&] { return given_back > before; }));
+  EXPECT_EQ(e->stats().outside_bytes, 0u);
 }
 
 TEST_F(Serving, a_text_that_was_changed_is_read_from_where_it_differs) {

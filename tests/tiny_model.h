@@ -81,6 +81,7 @@ struct TinyShape {
   int64_t full_window = LayerSpec::kFullAttention;
   bool sink = false;
   Like like = Like::us;
+  InnerRule inner{};
 };
 
 inline ModelConfig tiny_config(const TinyShape& shape) {
@@ -101,6 +102,7 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
   c.learned_inner_rates = shape.learned_rates;
   c.inner_lr = shape.inner_lr;
   c.inner_clip = shape.inner_clip;
+  c.inner = shape.inner;
   c.bos_id = 1;
   c.init_std = 0.3;
   if (shape.delta > 0)
@@ -114,6 +116,16 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
   });
   be_like(shape.like, c);
   return c;
+}
+
+/// Rules of the inner step that differ from clipped SGD in one thing each, and in all.
+inline std::vector<InnerRule> other_inner_rules() {
+  return {{.momentum = 0.8},
+          {.decay = 0.2},
+          {.w13_factor = 0.3},
+          {.steps = 2},
+          {.optimizer = InnerOptimizer::muon},
+          {.optimizer = InnerOptimizer::muon, .momentum = 0.6, .decay = 0.1, .w13_factor = 2, .steps = 3}};
 }
 
 /// Weights with norms and rates away from 1, so that no factor is invisible, and states that do not forget at once.

@@ -17,7 +17,7 @@
 namespace ingrain::tokenizer {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using Ids = std::vector<int32_t>;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -25,14 +25,14 @@ using testing::IsEmpty;
 
 const std::filesystem::path kCaseFolder = std::filesystem::path(INGRAIN_TEST_FIXTURES) / "tokenizers";
 
-const Json& fixture(const std::string& section) {
-  static const Json instance = Json::parse(std::ifstream(kCaseFolder / "cases.json"));
+const OrderedJson& fixture(const std::string& section) {
+  static const OrderedJson instance = OrderedJson::parse(std::ifstream(kCaseFolder / "cases.json"));
   return instance[section];
 }
 
 /// The byte-level tokenizer of make_cases.py: three special tokens, the alphabet, no merges.
-Json byte_level() {
-  Json vocab = Json::object(), added = Json::array();
+OrderedJson byte_level() {
+  OrderedJson vocab = OrderedJson::object(), added = OrderedJson::array();
   for (const char* special : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
     const auto id = static_cast<int64_t>(added.size());
     vocab[special] = id;
@@ -44,11 +44,11 @@ Json byte_level() {
   for (const std::string& letter : letters) vocab[letter] = vocab.size();
   return {{"added_tokens", added},
           {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
-          {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", Json::array()}}}};
+          {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", OrderedJson::array()}}}};
 }
 
-Tokenizer with_files(const Json& c) {
-  Json json = byte_level();
+Tokenizer with_files(const OrderedJson& c) {
+  OrderedJson json = byte_level();
   if (c.value("tool", false))
     json["added_tokens"].push_back({{"id", 259}, {"content", "<tool>"}, {"normalized", true}});
   const auto text = [&](const char* name) { return c.contains(name) && !c[name].empty() ? c[name].dump() : ""; };
@@ -58,7 +58,7 @@ Tokenizer with_files(const Json& c) {
 
 TEST(FilesBeside, say_which_tokens_there_are_as_in_transformers) {
   ASSERT_GE(fixture("beside").size(), 24u);
-  for (const Json& c : fixture("beside")) {
+  for (const OrderedJson& c : fixture("beside")) {
     const Tokenizer tokenizer = with_files(c);
     for (size_t i = 0; i < c["texts"].size(); ++i) {
       const auto text = c["texts"][i].get<std::string>();
@@ -81,14 +81,14 @@ TEST(FilesBeside, nothing_is_guessed_where_a_file_says_null) {
 }
 
 TEST(FilesBeside, an_id_that_is_not_the_next_one_is_said) {
-  const auto token = [](const char* content) { return Json{{"content", content}, {"special", true}}; };
+  const auto token = [](const char* content) { return OrderedJson{{"content", content}, {"special", true}}; };
   EXPECT_THAT(with_files({{"config", {{"added_tokens_decoder", {{"259", token("<x>")}}}}}}).warnings(), IsEmpty());
   EXPECT_THAT(with_files({{"config", {{"added_tokens_decoder", {{"300", token("<x>")}}}}}}).warnings(),
               ElementsAre(HasSubstr("'<x>' the id 300; it has 259")));
 }
 
 TEST(FilesBeside, malformed_ones_are_named) {
-  const auto refusal = [](const Json& c) -> std::string {
+  const auto refusal = [](const OrderedJson& c) -> std::string {
     try {
       with_files(c);
       return "accepted";
@@ -102,13 +102,13 @@ TEST(FilesBeside, malformed_ones_are_named) {
   EXPECT_THAT(refusal({{"config", {{"added_tokens_decoder", {{"7", {{"content", 1}}}}}}}}),
               HasSubstr("tokenizer_config.json: field 'added_tokens_decoder.7.content'"));
   EXPECT_THAT(refusal({{"added_tokens", {{"<x>", "1"}}}}), HasSubstr("added_tokens.json: field '<x>'"));
-  EXPECT_THAT(refusal({{"special_tokens_map", Json::array({1})}}),
+  EXPECT_THAT(refusal({{"special_tokens_map", OrderedJson::array({1})}}),
               HasSubstr("special_tokens_map.json must be an object"));
   EXPECT_THAT(refusal({{"config", {{"chat_control_tokens", 1}}}}), HasSubstr("chat_control_tokens"));
 }
 
 TEST(AddedTokens, that_are_letters_of_the_byte_alphabet_take_no_byte_from_others) {
-  for (const Json& c : fixture("added_letters")) {
+  for (const OrderedJson& c : fixture("added_letters")) {
     const Tokenizer tokenizer = Tokenizer::from_json(c["json"].dump(), {}, "t.json");
     for (size_t i = 0; i < c["texts"].size(); ++i)
       EXPECT_EQ(tokenizer.encode(c["texts"][i].get<std::string>()), c["ids"][i].get<Ids>()) << c["texts"][i];
@@ -117,7 +117,7 @@ TEST(AddedTokens, that_are_letters_of_the_byte_alphabet_take_no_byte_from_others
 }
 
 TEST(AddedTokens, without_an_embedding_are_text_and_said) {
-  Json json = byte_level();
+  OrderedJson json = byte_level();
   json["added_tokens"].push_back({{"id", 259}, {"content", "<pad>"}, {"special", true}});
   const Tokenizer whole = Tokenizer::from_json(json.dump(), {R"({"pad_token": "<pad>"})"}, "t.json");
   EXPECT_THAT(whole.encode("<pad>"), ElementsAre(259));
@@ -137,9 +137,9 @@ std::vector<std::string> pieces_of(const std::string& pattern, const std::string
 }
 
 TEST(SplitPattern, means_what_oniguruma_means_by_it) {
-  const Json& patterns = fixture("patterns");
+  const OrderedJson& patterns = fixture("patterns");
   ASSERT_GE(patterns["cases"].size(), 100u);
-  for (const Json& c : patterns["cases"]) {
+  for (const OrderedJson& c : patterns["cases"]) {
     const auto pattern = c["pattern"].get<std::string>();
     for (size_t i = 0; i < patterns["texts"].size(); ++i) {
       const auto text = patterns["texts"][i].get<std::string>();
@@ -155,7 +155,7 @@ TEST(SplitPattern, means_what_oniguruma_means_by_it) {
 }
 
 TEST(SplitPattern, without_a_translation_is_refused) {
-  for (const Json& pattern : fixture("patterns")["refused"])
+  for (const OrderedJson& pattern : fixture("patterns")["refused"])
     EXPECT_THROW(pieces_of(pattern.get<std::string>(), "a"), Error) << pattern;
 }
 
@@ -178,8 +178,8 @@ TEST(SplitPattern, of_rust_follows_its_own_rules) {
 
 // -- GGUF ---------------------------------------------------------------------------------------------------
 
-const Json& gguf_fixture() {
-  static const Json instance = Json::parse(std::ifstream(kCaseFolder / "gguf_cases.json"));
+const OrderedJson& gguf_fixture() {
+  static const OrderedJson instance = OrderedJson::parse(std::ifstream(kCaseFolder / "gguf_cases.json"));
   return instance;
 }
 
@@ -199,7 +199,7 @@ Tokenizer gguf(const std::vector<std::string>& tokens, const std::vector<int32_t
 }
 
 TEST(GgufPre, every_name_cuts_as_llama_cpp_does) {
-  const Json& f = gguf_fixture();
+  const OrderedJson& f = gguf_fixture();
   const auto tokens = f["tokens"].get<std::vector<std::string>>(), merges = f["merges"].get<std::vector<std::string>>();
   const auto types = f["types"].get<Ids>();
   ASSERT_GE(f["pre"].size(), 80u);
@@ -222,7 +222,7 @@ TEST(GgufPre, names_that_no_pattern_has_are_refused) {
 }
 
 TEST(GgufPre, without_one_the_default_rule_holds_and_a_warning_says_so) {
-  const Json& f = gguf_fixture();
+  const OrderedJson& f = gguf_fixture();
   const auto tokens = f["tokens"].get<std::vector<std::string>>(), merges = f["merges"].get<std::vector<std::string>>();
   const Tokenizer tokenizer = gguf(tokens, f["types"].get<Ids>(), merges, 0, [](GgufBuilder&) {});
   EXPECT_EQ(tokenizer.encode(f["text"].get<std::string>()), f["pre"]["default"].get<Ids>());
@@ -231,7 +231,7 @@ TEST(GgufPre, without_one_the_default_rule_holds_and_a_warning_says_so) {
 
 TEST(GgufEnds, are_where_llama_cpp_ends_an_answer) {
   ASSERT_GE(gguf_fixture()["ends"].size(), 14u);
-  for (const Json& c : gguf_fixture()["ends"]) {
+  for (const OrderedJson& c : gguf_fixture()["ends"]) {
     GgufBuilder body;
     body.key("tokenizer.ggml.tokens", c["tokens"].get<std::vector<std::string>>());
     for (const auto& [name, id] : c["ids"].items())

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "formats/gguf_folder.h"
+#include "formats/gguf_split.h"
 #include "ingrain/find_model.h"
 #include "store/stored_weights.h"
 #include "ttt/memory_file.h"
@@ -16,7 +17,7 @@ std::vector<fs::path> models_in(const fs::path& place) {
   std::vector<fs::path> out;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(place, none)) {
-    if (fs::exists(entry.path() / "config.json", none) || entry.path().extension() == ".gguf")
+    if (fs::exists(entry.path() / "config.json", none) || formats::names_gguf_model(entry.path().filename().string()))
       out.push_back(entry.path());
     for (fs::path& file : formats::ggufs_of(entry.path())) out.push_back(std::move(file));
   }

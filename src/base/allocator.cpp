@@ -1,7 +1,9 @@
 #include "base/allocator.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 
@@ -29,6 +31,13 @@ void give_back_freed_memory() {
 #if defined(__GLIBC__)
   malloc_trim(0);
 #endif
+}
+
+void forget_pages(std::string_view bytes_of_file) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<uintptr_t>(bytes_of_file.data()), last = first + bytes_of_file.size();
+  const uintptr_t begin = (first + page - 1) / page * page, end = last / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // a wish
 }
 
 uint64_t resident_bytes() {

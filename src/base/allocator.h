@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace ingrain {
 
@@ -17,6 +18,10 @@ void share_pools(int pools);
 /// Freed memory that no operation needs just now goes back to the kernel, whatever keep_freed_memory() says. Takes
 /// milliseconds, and what comes next has its page faults again.
 void give_back_freed_memory();
+
+/// Whole pages of these bytes of a mapped file leave the process's memory; who reads them again has them again.
+/// REQUIRES: they are a file's, mapped read-only.
+void forget_pages(std::string_view bytes_of_file);
 
 /// Of the process, as the kernel counts them; 0 where it does not say.
 uint64_t resident_bytes();

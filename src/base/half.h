@@ -1,4 +1,4 @@
-// 16-bit floating point from files: IEEE half precision and bfloat16, widened exactly to fp32.
+// 16-bit floating point of files: IEEE half precision and bfloat16, widened exactly to fp32 and rounded from it.
 #pragma once
 
 #include <bit>
@@ -21,5 +21,28 @@ inline float half_to_float(uint16_t half) {
 
 /// The value of bfloat16 bits: the upper half of an fp32.
 inline float bfloat16_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+/// The nearest half precision number, of two equally near the even one; beyond 65,504 infinity.
+inline uint16_t float_to_half(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
+  uint32_t magnitude = bits & 0x7FFFFFFFu;
+  if (magnitude >= 0x477FF000u) {  // rounds to 65,536, or is no number
+    const bool nan = magnitude > 0x7F800000u;
+    return static_cast<uint16_t>(sign | 0x7C00u | (nan ? 0x200u : 0u));
+  }
+  if (magnitude < 0x38800000u) {  // below 2^-14: a multiple of 2^-24, which adding 2^23 rounds to
+    const float multiples = std::bit_cast<float>(magnitude) * 0x1p24f + 0x1p23f;
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(multiples) & 0x7FFu));
+  }
+  magnitude += 0xFFFu + (magnitude >> 13 & 1u);
+  return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u) >> 13));
+}
+
+/// The nearest bfloat16 number, of two equally near the even one. x: no NaN.
+inline uint16_t float_to_bfloat16(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  return static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
 
 }  // namespace ingrain

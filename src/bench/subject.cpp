@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "data/random.h"
-#include "store/model_files.h"
+#include "store/open_model.h"
 #include "store/model_tokenizer.h"
 #include "model/quantized.h"
 
@@ -28,15 +28,16 @@ Weights random_weights(const ModelConfig& config, at::ScalarType compute, at::De
   return out;
 }
 
-Network load(const std::string& name, at::ScalarType compute, at::Device device) {
+Network load(const std::string& name, at::ScalarType compute, at::Device device, std::string_view weights) {
   const bool shape = fs::path(name).extension() == ".json" && fs::is_regular_file(name);
   const std::vector<std::string> presets = preset_names();
   if (!shape && std::find(presets.begin(), presets.end(), name) == presets.end())
-    return load_model(name, compute, device);
+    return load_model_as(name, compute, device, weights);
   Network model;
   model.config = shape ? load_config(name) : preset(name);
   model.weights = random_weights(model.config, compute, device);
   model.fingerprint = "random";
+  choose_weights(model, weights);
   return model;
 }
 
@@ -51,8 +52,7 @@ Tensor Subject::slice(int64_t first, int64_t count) const {
 
 Subject load_subject(const std::string& name, const std::string& text, at::ScalarType compute, at::Device device,
                      std::string_view weights) {
-  Subject out{load(name, compute, device), {}};
-  choose_weights(out.model, weights);
+  Subject out{load(name, compute, device, weights), {}};
   const ModelConfig& c = out.model.config;
   if (text.empty()) {
     data::SplitMix64 random(1);

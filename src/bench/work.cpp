@@ -1,6 +1,7 @@
 #include "bench/work.h"
 
 #include "model/mixers/mixer.h"
+#include "ops/quantized/quantized.h"
 
 #include <algorithm>
 
@@ -141,8 +142,8 @@ Work meta_step_work(const ModelConfig& c, int64_t T) {
 
 double decoding_bytes(const Network& model, int64_t position) {
   const ModelConfig& c = model.config;
-  const auto size = [](const Tensor& x) { return static_cast<double>(x.nbytes()); };
-  Weights w = model.weights_for(1);
+  const auto size = [](const Tensor& x) { return static_cast<double>(ops::bytes_in_memory(x)); };
+  Weights w = model.weights;
   const Tensor embedding = w.embedding_VD, head = w.head();
   double bytes = size(head);
   visit_parameters(c, w, [&](const std::string&, const Tensor& x, ParameterKind kind) {

@@ -10,6 +10,8 @@ namespace {
 // Around a control token that a message says: two of Unicode's noncharacters, which no text has (and none may bring).
 constexpr std::string_view kSaid = "\xEF\xB7\x90", kSaidEnd = "\xEF\xB7\x91";
 
+constexpr const char* kAsWritten = "as_written";  // of an answer, where there is no template
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
   const size_t first = text.find_first_not_of(kBlank);
@@ -18,14 +20,12 @@ std::string_view trimmed(std::string_view text) {
 
 std::string without_marks(std::string_view text) {
   std::string out;
-  for (size_t i = 0; i < text.size();) {
-    const std::string_view here = text.substr(i);
-    if (here.starts_with(kSaid) || here.starts_with(kSaidEnd))
-      i += kSaid.size();
-    else
-      out += text[i++];
+  while (true) {
+    const size_t mark = std::min(text.find(kSaid), text.find(kSaidEnd));
+    out += text.substr(0, mark);
+    if (mark == text.npos) return out;
+    text.remove_prefix(mark + kSaid.size());
   }
-  return out;
 }
 
 void for_each_text(nlohmann::ordered_json& json, const std::function<std::string(std::string_view)>& change,
@@ -63,6 +63,8 @@ Rendering pieces_of(std::string_view text, const std::vector<std::string>& contr
 
 }  // namespace
 
+bool lacks_blank(std::string_view answer) { return !answer.empty() && answer[0] != ' ' && answer[0] != '\n'; }
+
 std::string text_of(const Rendering& rendering) {
   std::string out;
   for (const Piece& piece : rendering) out += piece.text;
@@ -77,24 +79,31 @@ Conversation::Conversation(Form form, std::string_view system)
   std::sort(form_.control.begin(), form_.control.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() > b.size() : a < b;
   });
+  for (const std::string& token : form_.control) begins_[static_cast<unsigned char>(token[0])] = true;
   if (!system.empty()) add("system", system);
+}
+
+const std::string* Conversation::control_at(std::string_view text) const {
+  if (text.empty() || !begins_[static_cast<unsigned char>(text[0])]) return nullptr;
+  const auto token = std::find_if(form_.control.begin(), form_.control.end(),
+                                  [&](const std::string& control) { return text.starts_with(control); });
+  return token == form_.control.end() ? nullptr : &*token;
 }
 
 std::string Conversation::marked(std::string_view said) const {
   const std::string clean = without_marks(said);
   std::string out;
+  size_t done = 0;
   for (size_t i = 0; i < clean.size();) {
-    const std::string_view here = std::string_view(clean).substr(i);
-    const auto token = std::find_if(form_.control.begin(), form_.control.end(),
-                                    [&](const std::string& control) { return here.starts_with(control); });
-    if (token == form_.control.end()) {
-      out += clean[i++];
-    } else {
-      out.append(kSaid).append(*token).append(kSaidEnd);
-      i += token->size();
+    const std::string* const token = control_at(std::string_view(clean).substr(i));
+    if (token == nullptr) {
+      ++i;
+      continue;
     }
+    out.append(clean, done, i - done).append(kSaid).append(*token).append(kSaidEnd);
+    done = i += token->size();
   }
-  return out;
+  return out.append(clean, done);
 }
 
 void Conversation::add(std::string_view role, std::string_view content) {
@@ -105,6 +114,7 @@ void Conversation::add_answer(const Rendering& answer) {
   std::string content;
   for (const Piece& piece : answer) content += piece.literal ? marked(piece.text) : without_marks(piece.text);
   messages_.push_back({{"role", "assistant"}, {"content", std::move(content)}});
+  if (!template_) messages_.back()[kAsWritten] = true;
 }
 
 void Conversation::add_message(const nlohmann::ordered_json& message) {
@@ -138,7 +148,7 @@ std::string Conversation::as_text() const {
     if (role == "user")
       out.append("\n\nQuestion: ").append(trimmed(content)).append("\nAnswer:");
     else if (role == "assistant")
-      out.append(content.empty() || content[0] == ' ' || content[0] == '\n' ? "" : " ").append(content);
+      out.append(message.contains(kAsWritten) || !lacks_blank(content) ? "" : " ").append(content);
     else
       out.append("\n\n").append(content);
   }

@@ -4,6 +4,7 @@
 
 #include "chat/chat_template.h"
 
+#include <bitset>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,10 @@ using Rendering = std::vector<Piece>;
 
 /// All of its text.
 std::string text_of(const Rendering& rendering);
+
+/// Without a template an answer that a message says comes after "Answer: ": whether that blank is not its own. One that
+/// the model wrote comes after "Answer:" as it was written.
+bool lacks_blank(std::string_view answer);
 
 /// Messages and their rendering. A value: a copy goes on independently.
 class Conversation {
@@ -56,6 +61,8 @@ class Conversation {
   void remove_last() { messages_.erase(messages_.size() - 1); }
   /// The control tokens, as they are spelt, that are text where a message says them.
   const std::vector<std::string>& control() const { return form_.control; }
+  /// The one that `text` begins with, the longest; nullptr: none.
+  const std::string* control_at(std::string_view text) const;
   bool has_template() const { return template_ != nullptr; }
 
   /// Texts before which an answer ends, besides the model's end-of-text tokens.
@@ -72,6 +79,7 @@ class Conversation {
   std::string as_text() const;
 
   Form form_;
+  std::bitset<256> begins_;  // the first bytes of control tokens
   std::shared_ptr<const chat::ChatTemplate> template_;
   nlohmann::ordered_json messages_, tools_, extra_;
 };

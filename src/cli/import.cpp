@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "model/parameters.h"
+#include "store/hub.h"
 #include "store/import_decoder.h"
 #include "store/import_reference.h"
 #include "store/model_files.h"
@@ -61,14 +62,8 @@ bool is_orbax(const fs::path& folder) {
   return fs::exists(folder / "_CHECKPOINT_METADATA") || fs::exists(folder / "model_weights");
 }
 
-/// Runs the Python converter, which installs what it needs into .venv on first use.
-void flatten_orbax(const fs::path& source, const fs::path& target) {
-  const fs::path root = project_folder(), script = root / "python/ingrain_convert/orbax.py";
-  require(fs::exists(script), "{}: the converter for Orbax is not there; set INGRAIN_HOME to the project's folder",
-          script.string());
-  const fs::path own = root / ".venv/bin/python";
-  std::vector<std::string> words{fs::exists(own) ? own.string() : "python3", script.string(), source.string(),
-                                 target.string()};
+/// Runs a program, whose messages are its own. False if it fails; Error if it is not there.
+bool run_program(std::vector<std::string> words) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -77,7 +72,18 @@ void flatten_orbax(const fs::path& source, const fs::path& target) {
   require(error == 0, "{}: cannot run it: {}", words[0], std::strerror(error));
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-  require(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// Runs the Python converter, which installs what it needs into .venv on first use.
+void flatten_orbax(const fs::path& source, const fs::path& target) {
+  const fs::path root = project_folder(), script = root / "python/ingrain_convert/orbax.py";
+  require(fs::exists(script), "{}: the converter for Orbax is not there; set INGRAIN_HOME to the project's folder",
+          script.string());
+  const fs::path own = root / ".venv/bin/python";
+  std::vector<std::string> words{fs::exists(own) ? own.string() : "python3", script.string(), source.string(),
+                                 target.string()};
+  require(run_program(std::move(words)),
           "{}: the Orbax checkpoint was not converted; the converter's own message is above", source.string());
 }
 
@@ -88,8 +94,21 @@ at::ScalarType store_type(const std::string& name, at::ScalarType source) {
 
 struct ImportOptions {
   std::string source, target, store = "source", config, tokenizer;
-  bool force = false;
+  bool force = false, download = false;
 };
+
+/// hf:ORG/NAME is where the hub's cache has it; with --download, huggingface_hub's own program fetches what is missing.
+void find_source(ImportOptions& o) {
+  const auto hub = parse_hub_name(o.source);
+  if (!hub) return;
+  if (o.download) {
+    std::vector<std::string> words{"hf", "download", hub->repository};
+    if (!hub->file.empty()) words.push_back(hub->file);
+    if (hub->revision != "main") words.insert(words.end(), {"--revision", hub->revision});
+    require(run_program(std::move(words)), "{}: '{}' failed; its own message is above", o.source, hub->download());
+  }
+  o.source = hub_model(*hub).string();
+}
 
 constexpr const char* kModelFiles[] = {"config.json", "model.safetensors", "adapter.safetensors", kGgufInFolder};
 
@@ -174,8 +193,9 @@ std::string nearest_beside(const fs::path& path) {
   return did_you_mean(wanted.filename().string(), names);
 }
 
-void import_model(const ImportOptions& o) {
+void import_model(ImportOptions o) {
   watch_interrupts("nothing is left behind");
+  find_source(o);
   const auto stop = [&] { stop_if_interrupted(o.target + ": stopped; nothing was written"); };
   check_places(o);
   { const UnfinishedFolder probe(o.target, /*may_hold_files=*/true); }  // known before a large model is read
@@ -212,8 +232,8 @@ void add_import_command(CLI::App& app) {
   auto o = std::make_shared<ImportOptions>();
   command
       ->add_option("SOURCE", o->source,
-                   "A Hugging Face folder (Llama, SmolLM2, SmolLM3, Qwen2, Qwen3), a .gguf file, or a reference "
-                   "checkpoint's folder")
+                   "A Hugging Face folder, hf:ORG/NAME of the hub's cache, a .gguf file, or a reference checkpoint's "
+                   "folder")
       ->required();
   command->add_option("-o,--output", o->target, "The model folder to make")->required();
   command
@@ -225,12 +245,14 @@ void add_import_command(CLI::App& app) {
                       "Reference checkpoints: their model.json or config.json (default: looked for there and above)");
   command->add_option("--tokenizer", o->tokenizer,
                       "A tokenizer.json to put beside the weights (default: SOURCE's own)");
+  command->add_flag("--download", o->download, "With hf:ORG/NAME: let 'hf download' fetch what the cache lacks");
   command->add_flag("-f,--force", o->force, "Replace a model that is there already, without asking");
   command->footer(
       "Which models fit: docs/models.md.\n"
       "Examples:\n"
       "  ingrain import ~/Qwen2.5-0.5B-Instruct -o models/qwen --store bf16\n"
       "  ingrain import SmolLM2-135M-Instruct.Q4_1.gguf -o models/smollm2\n"
+      "  ingrain import hf:Qwen/Qwen3-0.6B -o models/qwen3 --download\n"
       "  ingrain import ../shared/reference-17m -o models/reader-17m");
   command->callback([o] { import_model(*o); });
 }

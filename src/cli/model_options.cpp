@@ -8,6 +8,7 @@
 #include "formats/gguf_folder.h"
 #include "ingrain/find_model.h"
 #include "model/quantized.h"
+#include "store/hub.h"
 #include "store/no_model.h"
 #include "store/open_model.h"
 #include "ttt/memory_file.h"
@@ -50,6 +51,7 @@ fs::path gguf_in(const fs::path& path) {
 fs::path resolve_model(const std::string& name) { return resolve_model(name, {}); }
 
 fs::path resolve_model(const std::string& name, const std::vector<std::string>& shapes) {
+  if (const auto hub = parse_hub_name(name)) return hub_model(*hub);
   require_no_memory(name);
   std::error_code none;
   if (std::find(shapes.begin(), shapes.end(), name) != shapes.end()) return name;
@@ -99,7 +101,8 @@ void add_weights_option(CLI::App& command, LoadOptions& how) {
   command
       .add_option("--weights", how.weights,
                   "q8_0, q4_1: slow weights rounded to eight or four bits, which makes writing on the CPU faster; "
-                  "native: as they are")
+                  "native: as the file has them, in its own blocks where it is quantized; expanded: those, too, in the "
+                  "compute type")
       ->check(one_of(weight_forms()))
       ->capture_default_str();
 }
@@ -129,7 +132,7 @@ void ModelOptions::add_folder_to(CLI::App& command) {
   command
       .add_option("MODEL", folder,
                   "A model: a folder with config.json, model.safetensors and tokenizer.json (ours or Hugging Face's), "
-                  "a .gguf file, or a name that 'ingrain models' lists")
+                  "a .gguf file, a name that 'ingrain models' lists, or hf:ORG/NAME of the hub's cache")
       ->required();
 }
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct RetrofitCommand {
-  std::string model, target, start = "copied";
+  std::string model, target, start = "copied", optimizer = "sgd";
   RetrofitOptions retrofit;
   bool full = false;
 };
@@ -73,6 +73,20 @@ void add_retrofit_command(CLI::App& app) {
             1);
   add_whole(*command, "--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a third of the ordinary ones')", 1);
   add_real(*command, "--inner-lr", r.inner_lr, "Rate of the inner step")->capture_default_str();
+  command
+      ->add_option("--inner-optimizer", o->optimizer, "What the inner step makes of a gradient: clipped SGD, or Muon")
+      ->check(one_of({"sgd", "muon"}))
+      ->capture_default_str();
+  add_real(*command, "--inner-momentum", r.inner.momentum, "What stays of the inner steps before, from 0 to below 1")
+      ->capture_default_str();
+  add_real(*command, "--inner-decay", r.inner.decay, "The part of the way back to the start that each inner step goes")
+      ->capture_default_str();
+  add_real(*command, "--inner-w13-factor", r.inner.w13_factor, "Factor of the inner step's rate for w1 and w3")
+      ->capture_default_str();
+  add_whole(*command, "--inner-steps", r.inner.steps, "Inner steps a chunk", 1)->capture_default_str();
+  command->add_option("--layer-rates", r.layer_rates, "Factors of the rate to start from, one a fast MLP (default: 1)")
+      ->delimiter(',')
+      ->check(real(0, std::numeric_limits<double>::max()));
   command->add_option("--start", o->start, "Where their features come from: copied from the block's own MLP, or random")
       ->check(one_of({"copied", "random"}))
       ->capture_default_str();
@@ -87,6 +101,7 @@ void add_retrofit_command(CLI::App& app) {
       "  ingrain retrofit SmolLM2-135M-Instruct.gguf -o reader --full");
   command->callback([o] {
     o->retrofit.start = o->start == "copied" ? FastStart::copied : FastStart::random;
+    o->retrofit.inner.optimizer = o->optimizer == "muon" ? InnerOptimizer::muon : InnerOptimizer::sgd;
     retrofit(*o);
   });
 }

@@ -93,6 +93,7 @@ serve::HttpOptions http_options(const ServeSettings& o) {
   out.hosts = o.hosts;
   out.origins = o.origins;
   out.max_body = parse_bytes(o.max_body, "--max-body");
+  out.max_bodies = std::min(out.max_bodies, parse_bytes(o.memory_budget, "--memory-budget") / 4);
   out.max_connections = static_cast<int>(o.max_connections);
   return out;
 }
@@ -146,6 +147,9 @@ void serve_command(ServeSettings o, const CLI::App& command) {
   http.on_refusal = [&service](const serve::Request& request, int status, const std::string& why) {
     service.refused(request, status, why);
   };
+  http.on_head = [&service](const serve::Request& head) { return service.refusal(head); };
+  // As they came, and what is made of them.
+  http.on_bodies = [&engine](uint64_t bytes) { engine->set_outside_bytes(2 * bytes); };
   serve::HttpServer server(http, [&service](serve::Exchange& exchange) { service.handle(exchange); });
   service.connections = [&server] { return server.connections(); };
   stop_if_interrupted("stopped before anything was served");

@@ -48,9 +48,9 @@ void read_gemma3_gguf(const GgufKeys& keys, ModelConfig& config) {
     const double scale = 1 / std::sqrt(static_cast<double>(config.hidden_size) / static_cast<double>(config.num_heads));
     config.change_layers([&](LayerSpec& layer) { layer.attention_scale = scale; });
   }
-  const auto window = keys.size("attention.sliding_window");
-  if (!window) return;
-  slide_all_but_every(kGemma3Interval, *window, config);
+  if (keys.file().get<uint64_t>(keys.key("attention.sliding_window")).value_or(0) == 0) return;
+  slide_all_but_every(keys.size("attention.sliding_window_pattern").value_or(kGemma3Interval),
+                      keys.need_size("attention.sliding_window"), config);
   rotate_sliding_layers_by(keys.number("rope.freq_base_swa").value_or(kGemma3LocalTheta), config);
 }
 

@@ -19,8 +19,7 @@ using formats::Gguf;
 
 const Family& gguf_family(const Gguf& file) {
   const auto parts = file.get<uint64_t>("split.count").value_or(1);
-  require(parts <= 1, "{}: is one of {} parts of a split GGUF file; join them first (llama-gguf-split --merge)",
-          file.name(), parts);
+  require(parts <= 1, "{}: is one of {} parts of a split GGUF file, and holds not all of it", file.name(), parts);
   const auto arch = file.need<std::string_view>("general.architecture");
   for (const Family& family : all_families())
     if (!family.gguf.empty() && arch == family.gguf) return family;
@@ -116,15 +115,17 @@ RopeScaling gguf_longrope(const GgufKeys& keys, const ModelConfig& c) {
 RopeScaling read_gguf_scaling(const GgufKeys& keys, const ModelConfig& c) {
   if (keys.file().find_tensor("rope_factors_long.weight")) return gguf_longrope(keys, c);
   const std::string& source = keys.file().name();
-  const std::string_view type =
-      keys.text("rope.scaling.type").value_or(keys.has("rope.scale_linear") ? "linear" : "none");
+  const bool has_factor = keys.has("rope.scaling.factor") || keys.has("rope.scale_linear");
+  const std::string_view type = keys.text("rope.scaling.type").value_or(has_factor ? "linear" : "none");
   const std::vector<float> divisors = frequency_divisors(keys.file(), c.head_dim);
   RopeScaling out;
   if (type == "none") return divisors.empty() ? out : llama3_scaling(c, divisors, source);
   require(divisors.empty(), "{}: metadata '{}' and tensor 'rope_freqs.weight' together are not supported", source,
           keys.key("rope.scaling.type"));
-  const auto older = keys.number("rope.scale_linear");
-  out.factor = keys.number("rope.scaling.factor").value_or(older.value_or(1));
+  // 0 says as much as nothing, and the older key counts where the newer one is missing, as in llama.cpp.
+  const char* const factor_key = keys.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+  const bool none = keys.file().get<double>(keys.key(factor_key)).value_or(0) == 0;
+  out.factor = none ? 1 : *keys.number(factor_key);
   if (type == "linear") {
     out.kind = RopeScaling::Kind::linear;
   } else if (type == "yarn") {

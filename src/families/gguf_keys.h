@@ -19,7 +19,7 @@ class GgufKeys {
 
   std::string key(std::string_view name) const;
   bool has(std::string_view name) const { return file_.has(key(name)); }
-  /// A whole number from 1 to `most`.
+  /// A whole number from 1 to `most`; one for each layer, too, if all are the same.
   std::optional<int64_t> size(std::string_view name, uint64_t most = kMaxSize) const;
   int64_t need_size(std::string_view name, uint64_t most = kMaxSize) const;
   /// A positive number.
@@ -28,6 +28,8 @@ class GgufKeys {
   const formats::Gguf& file() const { return file_; }
 
  private:
+  std::optional<uint64_t> whole_number(std::string_view name) const;
+
   const formats::Gguf& file_;
   std::string arch_;
 };

@@ -21,18 +21,38 @@ constexpr uint64_t kMaxName = 65535;  // the specification's limit for keys
 constexpr int kMaxNesting = 4;        // arrays of arrays
 constexpr uint64_t kMaxAlignment = 1 << 20;
 
+// clang-format off: a row each
 constexpr std::pair<GgufType, GgufTypeInfo> kTypes[] = {
-    {GgufType::F32, {"F32", 1, 4}},       {GgufType::F16, {"F16", 1, 2}},      {GgufType::BF16, {"BF16", 1, 2}},
-    {GgufType::Q4_0, {"Q4_0", 32, 18}},   {GgufType::Q4_1, {"Q4_1", 32, 20}},  {GgufType::Q5_0, {"Q5_0", 32, 22}},
-    {GgufType::Q5_1, {"Q5_1", 32, 24}},   {GgufType::Q8_0, {"Q8_0", 32, 34}},  {GgufType::Q4_K, {"Q4_K", 256, 144}},
-    {GgufType::Q5_K, {"Q5_K", 256, 176}}, {GgufType::Q6_K, {"Q6_K", 256, 210}}};
+    {GgufType::F32, {"F32", 1, 4}},
+    {GgufType::F16, {"F16", 1, 2}},
+    {GgufType::BF16, {"BF16", 1, 2}},
+    {GgufType::Q4_0, {"Q4_0", 32, 18}},
+    {GgufType::Q4_1, {"Q4_1", 32, 20}},
+    {GgufType::Q5_0, {"Q5_0", 32, 22}},
+    {GgufType::Q5_1, {"Q5_1", 32, 24}},
+    {GgufType::Q8_0, {"Q8_0", 32, 34}},
+    {GgufType::Q2_K, {"Q2_K", 256, 84}},
+    {GgufType::Q3_K, {"Q3_K", 256, 110}},
+    {GgufType::Q4_K, {"Q4_K", 256, 144}},
+    {GgufType::Q5_K, {"Q5_K", 256, 176}},
+    {GgufType::Q6_K, {"Q6_K", 256, 210}},
+    {GgufType::IQ1_S, {"IQ1_S", 256, 50}},
+    {GgufType::IQ1_M, {"IQ1_M", 256, 56}},
+    {GgufType::IQ2_XXS, {"IQ2_XXS", 256, 66}},
+    {GgufType::IQ2_XS, {"IQ2_XS", 256, 74}},
+    {GgufType::IQ2_S, {"IQ2_S", 256, 82}},
+    {GgufType::IQ3_XXS, {"IQ3_XXS", 256, 98}},
+    {GgufType::IQ3_S, {"IQ3_S", 256, 110}},
+    {GgufType::IQ4_NL, {"IQ4_NL", 32, 18}},
+    {GgufType::IQ4_XS, {"IQ4_XS", 256, 136}},
+    {GgufType::TQ1_0, {"TQ1_0", 256, 54}},
+    {GgufType::TQ2_0, {"TQ2_0", 256, 66}},
+    {GgufType::MXFP4, {"MXFP4", 32, 17}}};
+// clang-format on
 
 /// Names of the others, for errors.
-constexpr std::pair<uint32_t, std::string_view> kOtherTypes[] = {
-    {9, "Q8_1"},     {10, "Q2_K"},  {11, "Q3_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
-    {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"},
-    {24, "I8"},      {25, "I16"},   {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},
-    {34, "TQ1_0"},   {35, "TQ2_0"}, {39, "MXFP4"},  {40, "NVFP4"}};
+constexpr std::pair<uint32_t, std::string_view> kOtherTypes[] = {{9, "Q8_1"}, {15, "Q8_K"}, {24, "I8"},  {25, "I16"},
+                                                                 {26, "I32"}, {27, "I64"},  {28, "F64"}, {40, "NVFP4"}};
 
 std::string type_name(uint32_t type) {
   for (const auto& [number, name] : kOtherTypes)
@@ -165,8 +185,8 @@ Entry read_entry(Cursor& cursor, const std::string& file) {
   const auto type = cursor.number<uint32_t>(what);
   const auto info = gguf_type_info(type);
   require(info.has_value(),
-          "{}: {} is of type {}, which ingrain cannot read; use a file of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, "
-          "Q5_1, Q4_K, Q5_K or Q6_K",
+          "{}: {} is of type {}, which ingrain cannot read; use a file of another type (docs/formats.md lists them), "
+          "such as Q8_0 or Q4_K",
           file, what, type_name(type));
   tensor.type = static_cast<GgufType>(type);
   require(elements > 0 && tensor.row_length() % info->block_elements == 0,
@@ -201,9 +221,15 @@ uint64_t GgufTensor::rows() const {
   return out;
 }
 
-Gguf::Gguf(const std::filesystem::path& path) : file_(path), name_(path.string()) { parse(file_->bytes()); }
+Gguf::Gguf(const std::filesystem::path& path) : name_(path.string()) {
+  files_.emplace_back(path);
+  parse(files_[0].bytes());
+  if (get<uint64_t>("split.count").value_or(1) > 1) open_parts(path);
+}
 
 Gguf::Gguf(std::string_view bytes, std::string name) : name_(std::move(name)) { parse(bytes); }
+
+Gguf::Gguf(const std::vector<GgufPart>& parts) : name_(parts.at(0).name) { join(parts); }
 
 void Gguf::parse(std::string_view bytes) {
   static_assert(std::endian::native == std::endian::little, "numbers are read as they lie in the file");
@@ -216,7 +242,9 @@ void Gguf::parse(std::string_view bytes) {
   for (uint64_t i = 0; i < value_count; ++i) {
     std::string key(cursor.text("a metadata key", kMaxName));
     const std::string what = quoted("metadata", key);
+    const uint64_t start = cursor.position();
     GgufValue value = read_value(cursor, bytes, name_, what);
+    raw_.push_back({key, bytes.substr(start, cursor.position() - start)});
     require(metadata_.emplace(std::move(key), value).second, "{}: {} appears twice", name_, what);
   }
   const uint64_t alignment = get<uint64_t>("general.alignment").value_or(32);

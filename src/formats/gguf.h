@@ -25,10 +25,24 @@ enum class GgufType : uint32_t {
   Q5_0 = 6,
   Q5_1 = 7,
   Q8_0 = 8,
+  Q2_K = 10,
+  Q3_K = 11,
   Q4_K = 12,
   Q5_K = 13,
   Q6_K = 14,
-  BF16 = 30
+  IQ2_XXS = 16,
+  IQ2_XS = 17,
+  IQ3_XXS = 18,
+  IQ1_S = 19,
+  IQ4_NL = 20,
+  IQ3_S = 21,
+  IQ2_S = 22,
+  IQ4_XS = 23,
+  IQ1_M = 29,
+  BF16 = 30,
+  TQ1_0 = 34,
+  TQ2_0 = 35,
+  MXFP4 = 39
 };
 
 /// Types of metadata values (numbers as in the file).
@@ -49,6 +63,7 @@ struct GgufArray {
   GgufValueType element_type;
   uint64_t count;
   std::string_view bytes;
+  bool operator==(const GgufArray&) const = default;
 };
 
 using GgufValue = std::variant<uint64_t, int64_t, double, bool, std::string_view, GgufArray>;
@@ -65,16 +80,33 @@ struct GgufTensor {
   uint64_t elements() const { return rows() * row_length(); }
 };
 
+/// A file, or one of the parts of a split one: its bytes, and what stands for it in errors.
+struct GgufPart {
+  std::string_view bytes;
+  std::string name;
+};
+
+/// A value of the metadata as the file has it: its type (a number of 32 bits) and what follows.
+struct GgufRawValue {
+  std::string key;
+  std::string_view bytes;
+};
+
 /// A parsed file. Immutable after construction, so any thread may read it.
 /// Views it hands out (strings, arrays, tensors' bytes) live as long as it does; moving it keeps them valid.
 class Gguf {
  public:
-  /// Maps the file; nothing but the header and the pages asked for is read.
+  /// Maps the file; nothing but the header and the pages asked for is read. Of a split file (formats/gguf_split.h) any
+  /// part may be given: the others must lie beside it.
   explicit Gguf(const std::filesystem::path& path);
   /// Parses bytes that the caller keeps alive. `name` stands for the file in errors.
   Gguf(std::string_view bytes, std::string name);
+  /// The same for all parts of a split file, in their order. Error if they do not belong together.
+  explicit Gguf(const std::vector<GgufPart>& parts);
 
   const std::string& name() const { return name_; }
+  /// The metadata in the file's order, for who copies them; without `split.*`, of the first part.
+  const std::vector<GgufRawValue>& raw_metadata() const { return raw_; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
 
@@ -96,13 +128,16 @@ class Gguf {
   T need(std::string_view key) const;
 
  private:
-  std::optional<MappedFile> file_;
+  std::vector<MappedFile> files_;
   std::string name_;
+  std::vector<GgufRawValue> raw_;
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::vector<GgufTensor> tensors_;
   std::map<std::string, size_t, std::less<>> tensor_index_;
 
   void parse(std::string_view bytes);
+  void open_parts(const std::filesystem::path& path);
+  void join(const std::vector<GgufPart>& parts);
 };
 
 /// Whether `path` is a regular file that begins as GGUF files do.

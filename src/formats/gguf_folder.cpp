@@ -1,5 +1,7 @@
 #include "formats/gguf_folder.h"
 
+#include "formats/gguf_split.h"
+
 #include <algorithm>
 
 namespace ingrain::formats {
@@ -11,7 +13,7 @@ std::vector<fs::path> ggufs_of(const fs::path& folder) {
   std::error_code none;
   if (!fs::is_directory(folder, none) || fs::exists(folder / "config.json", none)) return out;
   for (const auto& entry : fs::directory_iterator(folder, none))
-    if (entry.path().extension() == ".gguf" && entry.is_regular_file(none)) out.push_back(entry.path());
+    if (names_gguf_model(entry.path().filename().string()) && entry.is_regular_file(none)) out.push_back(entry.path());
   std::sort(out.begin(), out.end());
   return out;
 }

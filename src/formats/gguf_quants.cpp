@@ -1,7 +1,7 @@
 #include "formats/gguf_quants.h"
 
+#include "base/codebook_blocks.h"
 #include "base/error.h"
-#include "base/half.h"
 
 #include <cstring>
 
@@ -143,9 +143,77 @@ void expand_q6_k(const uint8_t* block, float* out) {
   }
 }
 
+// scales[16] with a scale in their low and a minimum in their high halves, quants[64], d, dmin; 32 bytes hold four runs
+// of 32, of two bits.
+void expand_q2_k(const uint8_t* block, float* out) {
+  const float d = load_half(block + 80), dmin = load_half(block + 82);
+  for (int i = 0; i < kSuper; ++i) {
+    const int scales = block[i / 16], q = (block[16 + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2)) & 3;
+    const float step = d * static_cast<float>(scales & 15), offset = dmin * static_cast<float>(scales >> 4);
+    out[i] = step * static_cast<float>(q) - offset;
+  }
+}
+
+/// Of sixteen scales of 6 bits the low halves of eight lie in eight bytes and those of the others atop them; four bytes
+/// hold the upper two bits of every fourth.
+float scale_of_q3_k(const uint8_t* packed, int k) {
+  const int low = k < 8 ? packed[k] & 15 : packed[k - 8] >> 4, high = (packed[8 + k % 4] >> (k / 4 * 2)) & 3;
+  return static_cast<float>((low | high << 4) - 32);
+}
+
+// high[32], quants[64] as above, scales[12], d: bit j of high[i] is 0 where element i of run j is 4 less.
+void expand_q3_k(const uint8_t* block, float* out) {
+  const float d = load_half(block + 108);
+  for (int i = 0; i < kSuper; ++i) {
+    const float step = d * scale_of_q3_k(block + 96, i / 16);
+    const int q = (block[32 + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2)) & 3;
+    out[i] = step * static_cast<float>((block[i % 32] >> (i / 32)) & 1 ? q : q - 4);
+  }
+}
+
+void expand_iq4_nl(const uint8_t* block, float* out) {
+  const float d = load_half(block);
+  for (int i = 0; i < kSmall; ++i) {
+    const int byte = block[2 + i % 16];
+    out[i] = d * static_cast<float>(kNonLinear[i < 16 ? byte & 15 : byte >> 4]);
+  }
+}
+
+// d, the upper two bits of eight scales, their lower four, then numbers as in IQ4_NL.
+void expand_iq4_xs(const uint8_t* block, float* out) {
+  const float d = load_half(block);
+  for (int i = 0; i < kSuper; ++i) {
+    const int j = i / 32, byte = block[8 + j * 16 + i % 16];
+    const int low = (block[4 + j / 2] >> (j % 2 * 4)) & 15, high = (load_u16(block + 2) >> (2 * j)) & 3;
+    const float step = d * static_cast<float>((low | high << 4) - 32);
+    out[i] = step * static_cast<float>(kNonLinear[i % 32 < 16 ? byte & 15 : byte >> 4]);
+  }
+}
+
+/// A block of a type of base/codebook_blocks.h.
+template <class Type>
+void expand_codebook(const uint8_t* block, float* out) {
+  BlockScales of;
+  Type::Scales(block, of);
+  int8_t q[32];
+  for (int piece = 0; piece < Type::kBlock / 32; ++piece) {
+    Type::Numbers(block, piece, q);
+    for (int i = 0; i < 32; ++i) {
+      float scale = of.scale[piece];
+      if (Type::kFactors) scale *= static_cast<float>(of.factor[2 * piece + i / 16]);
+      out[32 * piece + i] = scale * static_cast<float>(q[i]);
+    }
+  }
+}
+
 template <int kElements, int kBytes, void (*kExpand)(const uint8_t*, float*)>
 void expand_blocks(const uint8_t* blocks, std::span<float> out) {
   for (size_t i = 0; i < out.size(); i += kElements, blocks += kBytes) kExpand(blocks, out.data() + i);
+}
+
+template <class Type>
+void expand_codebooks(const uint8_t* blocks, std::span<float> out) {
+  expand_blocks<int{Type::kBlock}, int{Type::kBytes}, expand_codebook<Type>>(blocks, out);
 }
 
 template <int kBytes, float (*kLoad)(const uint8_t*)>
@@ -156,6 +224,7 @@ void widen(const uint8_t* from, std::span<float> out) {
 }  // namespace
 
 void dequantize(GgufType type, const uint8_t* blocks, std::span<float> out) {
+  namespace codebook = codebook_blocks;
   switch (type) {
     case GgufType::F32: return widen<4, load_float>(blocks, out);
     case GgufType::F16: return widen<2, load_half>(blocks, out);
@@ -165,9 +234,23 @@ void dequantize(GgufType type, const uint8_t* blocks, std::span<float> out) {
     case GgufType::Q4_1: return expand_blocks<kSmall, 20, expand_q4_1>(blocks, out);
     case GgufType::Q5_0: return expand_blocks<kSmall, 22, expand_q5_0>(blocks, out);
     case GgufType::Q5_1: return expand_blocks<kSmall, 24, expand_q5_1>(blocks, out);
+    case GgufType::Q2_K: return expand_blocks<kSuper, 84, expand_q2_k>(blocks, out);
+    case GgufType::Q3_K: return expand_blocks<kSuper, 110, expand_q3_k>(blocks, out);
     case GgufType::Q4_K: return expand_blocks<kSuper, 144, expand_q4_k>(blocks, out);
     case GgufType::Q5_K: return expand_blocks<kSuper, 176, expand_q5_k>(blocks, out);
     case GgufType::Q6_K: return expand_blocks<kSuper, 210, expand_q6_k>(blocks, out);
+    case GgufType::IQ4_NL: return expand_blocks<kSmall, 18, expand_iq4_nl>(blocks, out);
+    case GgufType::IQ4_XS: return expand_blocks<kSuper, 136, expand_iq4_xs>(blocks, out);
+    case GgufType::IQ1_S: return expand_codebooks<codebook::IQ1_S>(blocks, out);
+    case GgufType::IQ1_M: return expand_codebooks<codebook::IQ1_M>(blocks, out);
+    case GgufType::IQ2_XXS: return expand_codebooks<codebook::IQ2_XXS>(blocks, out);
+    case GgufType::IQ2_XS: return expand_codebooks<codebook::IQ2_XS>(blocks, out);
+    case GgufType::IQ2_S: return expand_codebooks<codebook::IQ2_S>(blocks, out);
+    case GgufType::IQ3_XXS: return expand_codebooks<codebook::IQ3_XXS>(blocks, out);
+    case GgufType::IQ3_S: return expand_codebooks<codebook::IQ3_S>(blocks, out);
+    case GgufType::TQ1_0: return expand_codebooks<codebook::TQ1_0>(blocks, out);
+    case GgufType::TQ2_0: return expand_codebooks<codebook::TQ2_0>(blocks, out);
+    case GgufType::MXFP4: return expand_codebooks<codebook::MXFP4>(blocks, out);
   }
   fail("dequantize: type {} is none of GGUF's readable types", static_cast<uint32_t>(type));
 }

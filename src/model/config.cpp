@@ -67,6 +67,18 @@ void validate_layer(const LayerSpec& l, std::string_view where) {
                                                 : "longrope");
 }
 
+void validate_inner_rule(const InnerRule& inner, std::string_view where) {
+  const auto share = [&](const char* field, double value) {
+    require(value >= 0 && value < 1, "{}: '{}' is {}; it must be at least 0 and below 1", where, field, value);
+  };
+  share("inner_momentum", inner.momentum);
+  share("inner_decay", inner.decay);
+  require(std::isfinite(inner.w13_factor) && inner.w13_factor >= 0,
+          "{}: 'inner_w13_factor' is {}; it must not be negative", where, inner.w13_factor);
+  require(inner.steps >= 1 && inner.steps <= 64, "{}: 'inner_steps' is {}; it must be between 1 and 64", where,
+          inner.steps);
+}
+
 /// What a layer says that has to fit the model's sizes.
 void validate_beside(const LayerSpec& l, const ModelConfig& c, std::string_view where) {
   require(std::isfinite(l.rotated_share) && l.rotated_share > 0 && l.rotated_share <= 1 && rotated_dim(c, l) >= 2 &&
@@ -144,6 +156,7 @@ void validate(const ModelConfig& c, std::string_view where) {
   positive(where, "inner_clip", c.inner_clip);
   require(std::isfinite(c.inner_lr) && c.inner_lr >= 0, "{}: 'inner_lr' is {}; it must not be negative", where,
           c.inner_lr);
+  validate_inner_rule(c.inner, where);
   positive(where, "embedding_scale", c.embedding_scale);
   positive(where, "residual_scale", c.residual_scale);
   require(c.logit_scale == 1, "{}: 'logit_scale' is {}; the final norm's weights can be multiplied by it instead",

@@ -31,6 +31,22 @@ struct RopeScaling {
 
 enum class Activation { silu, gelu, gelu_tanh };
 
+/// What the inner step makes of a gradient (docs/mathematics.md, "The inner optimizer").
+enum class InnerOptimizer { sgd, muon };
+
+/// The rule of the inner step. As it stands here it is SGD with a clipped gradient.
+struct InnerRule {
+  InnerOptimizer optimizer = InnerOptimizer::sgd;
+  double momentum = 0;    // beta: what stays of the steps before
+  double decay = 0;       // delta: the part of the way back to W_0 that each step goes
+  double w13_factor = 1;  // of the rate, for w1 and w3
+  int64_t steps = 1;      // a chunk
+
+  /// Whether a step is a multiple of the chunk's gradient alone.
+  bool plain() const { return optimizer == InnerOptimizer::sgd && momentum == 0 && decay == 0; }
+  bool operator==(const InnerRule&) const = default;
+};
+
 /// One layer: what it does between its residual additions. More can be said than is computed: validate() refuses the
 /// rest by name.
 struct LayerSpec {
@@ -74,6 +90,7 @@ struct ModelConfig : LayerSpec {
   int64_t bos_id = 0;
   std::vector<int64_t> eos_ids;
   double inner_lr = 1, inner_clip = 1;  // eta and c of the inner step
+  InnerRule inner;
   double init_std = 0.02;
   int64_t trained_length = 8192;
   MixerSizes mixers;

@@ -22,6 +22,8 @@ constexpr std::pair<const char*, MixerKind> kMixers[] = {INGRAIN_MIXERS(INGRAIN_
 #undef INGRAIN_MIXER_WORD
 constexpr std::pair<const char*, Activation> kActivations[] = {
     {"silu", Activation::silu}, {"gelu", Activation::gelu}, {"gelu_pytorch_tanh", Activation::gelu_tanh}};
+constexpr std::pair<const char*, InnerOptimizer> kInnerOptimizers[] = {{"sgd", InnerOptimizer::sgd},
+                                                                       {"muon", InnerOptimizer::muon}};
 
 /// Whether a field is written even where it has its usual value: those that files had before there were layers.
 enum class Written { always, unusual };
@@ -86,6 +88,11 @@ void model_fields(Model& m, Visit& visit) {
   always("eos_token_id", m.eos_ids);
   always("inner_lr", m.inner_lr);
   always("inner_clip", m.inner_clip);
+  unusual("inner_optimizer", m.inner.optimizer, usual.inner.optimizer);
+  unusual("inner_momentum", m.inner.momentum, usual.inner.momentum);
+  unusual("inner_decay", m.inner.decay, usual.inner.decay);
+  unusual("inner_w13_factor", m.inner.w13_factor, usual.inner.w13_factor);
+  unusual("inner_steps", m.inner.steps, usual.inner.steps);
   always("initializer_range", m.init_std);
   always("trained_sequence_length", m.trained_length);
 }
@@ -116,6 +123,7 @@ class FieldReader {
   static void read(const Field& field, RopeScaling& out) { out = parse_scaling(field); }
   static void read(const Field& field, MixerKind& out) { read_word(field, out, kMixers); }
   static void read(const Field& field, Activation& out) { read_word(field, out, kActivations); }
+  static void read(const Field& field, InnerOptimizer& out) { read_word(field, out, kInnerOptimizers); }
   static void read(const Field& field, RopeScaling::Kind& out) { read_word(field, out, kScalings); }
 
  private:
@@ -185,6 +193,7 @@ struct FieldWriter {
   static json to(int64_t value) { return value >= ModelConfig::kFullAttention ? json(nullptr) : json(value); }
   static json to(MixerKind value) { return word(value, kMixers); }
   static json to(Activation value) { return word(value, kActivations); }
+  static json to(InnerOptimizer value) { return word(value, kInnerOptimizers); }
   static json to(const RopeScaling& s) {
     if (s == RopeScaling{}) return nullptr;
     json out{{"rope_type", word(s.kind, kScalings)}, {"factor", s.factor}};

@@ -3,7 +3,6 @@
 
 #include "model/weights.h"
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,12 +12,6 @@ struct Network {
   ModelConfig config;
   Weights weights;
   std::string fingerprint;  // of the stored weights: a memory belongs to the model with the same one
-  std::optional<Weights> quantized =
-      {};  // the same with slow matrices in few bits, if quantize_slow_weights() was called
-
-  /// The weights for a pass over `rows` tokens without gradients.
-  const Weights& weights_for(int64_t rows) const { return quantized && rows <= kFewTokens ? *quantized : weights; }
-  static constexpr int64_t kFewTokens = 64;  // above, products with dequantized matrices are as fast
 };
 
 /// The fastest type that this processor multiplies natively: bf16 where it has AVX-512 bf16 or AMX, otherwise fp32.

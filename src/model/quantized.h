@@ -1,22 +1,25 @@
 // Slow weights in few bits, for decoding.
 #pragma once
 
+#include "model/kept_as.h"
 #include "model/network.h"
-#include "ops/quantized/quantized.h"
 
 namespace ingrain {
 
-/// Rounds every slow matrix of `model` to `format` (ops/quantized/quantized.h), and keeps the rounded matrices twice:
-/// in model.weights in the compute type, for long passes and inner steps, and quantized in model.quantized, for passes
-/// over few tokens. One model, whichever form computes, up to the rounding of activations to 16 bits. model.weights
-/// change in place, in whatever shares their memory, too. The head, which tells tokens apart, is Q8_0 at least, and so
-/// is what has no whole groups of rows. Norms, biases and fast weights stay as they are; so do matrices whose rows are
-/// no multiple of 32. CPU, fp32 or bf16.
+/// Rounds every slow matrix of `model` to `format` (ops/quantized/quantized.h); there is no other copy of it. The head,
+/// which tells tokens apart, is Q8_0 at least, a tied embedding with it, and so is what has no whole groups of rows.
+/// Norms, biases, an embedding that is looked up only, and fast weights stay as they are; so do matrices whose rows are
+/// no multiple of 32. model.weights are new tensors. CPU, fp32 or bf16.
 void quantize_slow_weights(Network& model, const ops::QuantizedFormat& format);
+/// Which matrices these are.
+KeptAs rounded_to(const ModelConfig& config, const ops::QuantizedFormat& format);
+/// Error naming `form` unless such weights can be quantized.
+void require_quantizable(at::ScalarType compute, at::Device device, std::string_view form);
 
-/// What LoadOptions::weights may be: "native", which leaves the model as it is, and the names of the formats.
+/// What LoadOptions::weights may be: "native", as the file has them, in its own blocks where it is quantized (CPU, fp32
+/// and bf16); "expanded", all in the compute type; and the names of the formats.
 std::vector<std::string> weight_forms();
-/// The format of that name; nullptr for "native". OptionError of "weights" for anything else.
+/// The format of that name; nullptr for "native" and "expanded". OptionError of "weights" for anything else.
 const ops::QuantizedFormat* quantized_form(std::string_view form);
 /// quantize_slow_weights() by name.
 void choose_weights(Network& model, std::string_view form);

@@ -1,6 +1,6 @@
 #include "model/weights.h"
 
-#include "model/parameters.h"
+#include "model/kept_as.h"
 #include "ops/memory/arena.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -48,17 +48,51 @@ void visit_parameters(const ModelConfig& config, Weights& weights, const Paramet
   });
 }
 
-Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Device device) {
+namespace {
+
+Weights make_weights_on(const ModelConfig& config, at::ScalarType compute, at::Device device, const KeptAs& kept_as) {
   Weights out;
   resize(config, out);
-  std::vector<Tensor*> parameters;
+  struct Planned {
+    Tensor* place;
+    std::vector<KeptRows> kept;
+    int64_t columns;
+  };
+  std::vector<Planned> parameters;
   std::vector<ops::cpu::Shape> shapes;
+  const auto plan = [&](const Parameter& parameter, int64_t layer) {
+    const std::vector<int64_t> sizes = shape_of(parameter, config);
+    const auto& [place, kept, columns] = parameters.emplace_back(Planned{
+        &parameter.member(out, layer), kept_as ? kept_as(parameter, layer) : std::vector<KeptRows>(), sizes.back()});
+    for (const auto& [format, rows] : kept) shapes.push_back({{rows, ops::row_bytes(*format, columns)}, at::kByte});
+    if (kept.empty()) shapes.push_back({sizes, type_of(parameter.kind, compute)});
+  };
+  // A tied embedding is read whole where the head is, at a token's end.
+  const bool last = config.tie_embeddings && kept_as;
   for_each_parameter(config, [&](const Parameter& parameter, int64_t layer) {
-    parameters.push_back(&parameter.member(out, layer));
-    shapes.push_back({shape_of(parameter, config), type_of(parameter.kind, compute)});
+    if (!last || parameter.kind != ParameterKind::embedding) plan(parameter, layer);
   });
-  fill_in(parameters, empty_tensors(shapes, device));
+  for_each_parameter(config, [&](const Parameter& parameter, int64_t layer) {
+    if (last && parameter.kind == ParameterKind::embedding) plan(parameter, layer);
+  });
+  const std::vector<Tensor> tensors = empty_tensors(shapes, device);
+  size_t next = 0;
+  for (const auto& [place, kept, columns] : parameters) {
+    std::vector<ops::QuantizedRows> parts;
+    for (const auto& [format, rows] : kept) parts.push_back({format, tensors[next++]});
+    *place = parts.empty() ? tensors[next++] : ops::quantized_matrix(std::move(parts), columns, compute);
+  }
   return out;
+}
+
+}  // namespace
+
+Weights make_weights(const ModelConfig& config, at::ScalarType compute, at::Device device) {
+  return make_weights_on(config, compute, device, {});
+}
+
+Weights make_weights(const ModelConfig& config, at::ScalarType compute, const KeptAs& kept_as) {
+  return make_weights_on(config, compute, at::kCPU, kept_as);
 }
 
 void fill_initial(const ModelConfig& config, Weights& weights, const at::Generator& generator) {

@@ -14,7 +14,8 @@ namespace ingrain::session {
 /// Whether it is one of the model's end-of-text tokens.
 bool ends_text(const ModelConfig& config, int32_t token);
 
-/// For each token: draw(), read it, take(). One thread at a time.
+/// For each token: draw(), read it, take(); or take() first, for who does not read what ends the text. One thread at a
+/// time.
 class TextWriter {
  public:
   /// `seen`: tokens that count for the penalties from the start. `config` must outlive it. UsageError for sampling
@@ -31,7 +32,7 @@ class TextWriter {
   /// no token can be drawn from what is not a number. `allowed`, if not empty: a bit for every token that may be drawn.
   /// REQUIRES: !done().
   int32_t draw(std::span<const float> logits, std::span<const uint64_t> allowed = {});
-  /// The token was read: the text that can be given out now.
+  /// The text that can be given out with this token.
   std::string take(int32_t token);
   /// What still waited, once done.
   std::string finish();

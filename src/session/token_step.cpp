@@ -31,7 +31,7 @@ std::vector<Tensor> buffers(const std::vector<std::vector<int64_t>>& sizes, cons
 
 TokenStep::TokenStep(const Network& model, int64_t rows)
     : config_(model.config),
-      weights_(model.quantized ? *model.quantized : model.weights),
+      weights_(model.weights),
       rows_(rows),
       graph_(weights_.device()),
       whose_(static_cast<size_t>(rows)) {

@@ -68,10 +68,13 @@ Tensor from_foreign(const ModelConfig& config, const TensorLayout& layout, const
     if (part.parameter->step == Step::final_norm && layout.final_norm_times != 1)
       out = out.to(at::kFloat) * layout.final_norm_times;
   }
-  if (!part.parameter->of_a_block() || config.rope_interleaved || !is_of_q_or_k(config, part)) return out;
-  const int64_t rotated = rotated_dim(config, config.layer(part.layer));
-  if (rotated == config.head_dim || out.dim() == 0 || out.size(0) % config.head_dim != 0) return out;
-  return halves_side_by_side(out, config.head_dim, rotated);
+  if (!has_other_rows(config, part) || out.dim() == 0 || out.size(0) % config.head_dim != 0) return out;
+  return halves_side_by_side(out, config.head_dim, rotated_dim(config, config.layer(part.layer)));
+}
+
+bool has_other_rows(const ModelConfig& config, const ForeignPart& part) {
+  if (!part.parameter->of_a_block() || config.rope_interleaved || !is_of_q_or_k(config, part)) return false;
+  return rotated_dim(config, config.layer(part.layer)) != config.head_dim;
 }
 
 }  // namespace ingrain

@@ -26,5 +26,7 @@ std::vector<ForeignPart> foreign_parts(const ModelConfig& config, const families
 /// rotated in part with those numbers last in both halves that are not rotated (rotated_dim).
 Tensor from_foreign(const ModelConfig& config, const families::TensorLayout& layout, const ForeignPart& part,
                     const Tensor& stored);
+/// Whether its rows lie in another order in the file.
+bool has_other_rows(const ModelConfig& config, const ForeignPart& part);
 
 }  // namespace ingrain

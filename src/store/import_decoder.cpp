@@ -3,7 +3,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "formats/gguf.h"
+#include "formats/gguf_split.h"
+#include "formats/gguf_writer.h"
 #include "model/parameters.h"
 #include "store/assemble_weights.h"
 #include "store/model_files.h"
@@ -20,7 +21,10 @@ namespace fs = std::filesystem;
 namespace {
 
 bool is_small_gguf(const fs::path& path, const ModelConfig& config) {
-  return formats::is_gguf(path) && fs::file_size(path) < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
+  if (!formats::is_gguf(path)) return false;
+  uint64_t bytes = 0;
+  for (const formats::GgufTensor& tensor : formats::Gguf(path).tensors()) bytes += tensor.bytes.size();
+  return bytes < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
 }
 
 /// Nothing is copied that loading would refuse.
@@ -32,6 +36,20 @@ void require_finite_weights(const DecoderSource& source, const fs::path& path,
       done += require_finite(source.read(part.name), path, part.name).numel();
       on_progress(done);
     }
+  });
+}
+
+/// The parts of a split file as one.
+void join_parts(const formats::Gguf& from, const fs::path& to, int64_t weights,
+                const std::function<void(int64_t done)>& on_progress) {
+  formats::GgufWriter out;
+  for (const formats::GgufRawValue& value : from.raw_metadata())
+    if (value.key != "general.alignment") out.set(value);
+  for (const formats::GgufTensor& tensor : from.tensors()) out.tensor(tensor.name, tensor.type, tensor.shape);
+  const auto all = static_cast<int64_t>(from.tensors().size());
+  out.write(to, [&](size_t i, const auto& put) {
+    put(from.tensors()[i].bytes);
+    on_progress(weights / all * static_cast<int64_t>(i + 1));
   });
 }
 
@@ -63,9 +81,13 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
       if (on_progress) on_progress(done / 2);
     });
     fs::remove(folder / "model.safetensors");
-    copy_whole(path, folder / kGgufInFolder, all - all / 2, [&](int64_t done) {
+    const auto second_half = [&](int64_t done) {
       if (on_progress) on_progress(all / 2 + done);
-    });
+    };
+    if (formats::gguf_part_name(path.filename().string()))
+      join_parts(formats::Gguf(path), folder / kGgufInFolder, all - all / 2, second_half);
+    else
+      copy_whole(path, folder / kGgufInFolder, all - all / 2, second_half);
     write_file(folder / "config.json", to_json(source.config()).dump(2) + "\n");
     return;
   }

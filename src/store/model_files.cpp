@@ -2,8 +2,7 @@
 
 #include "base/checksum.h"
 #include "base/files.h"
-#include "store/assemble_weights.h"
-#include "store/stored_weights.h"
+#include "store/open_model.h"
 #include "store/tensor_io.h"
 
 #include <nlohmann/json.hpp>
@@ -32,14 +31,7 @@ void visit_stored(const ModelConfig& config, const Weights& weights, const Store
 }
 
 Network load_model(const fs::path& path, at::ScalarType compute, at::Device device) {
-  Network model;
-  const StoredWeights stored(path);
-  model.config = stored.config();
-  model.fingerprint = stored.fingerprint();
-  const Weights weights =
-      assemble_weights(model.config, compute, path, [&](const std::string& name) { return stored.read(name); });
-  model.weights = convert(model.config, weights, compute, device);
-  return model;
+  return load_model_as(path, compute, device, "expanded");
 }
 
 void save_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store,

@@ -1,11 +1,62 @@
 #include "store/open_model.h"
 
+#include "base/allocator.h"
+#include "base/error.h"
 #include "base/option_error.h"
 #include "model/device.h"
 #include "model/quantized.h"
-#include "store/model_files.h"
+#include "store/assemble_weights.h"
+#include "store/stored_weights.h"
 
 namespace ingrain {
+
+namespace {
+
+/// The matrices whose rows all lie in blocks that products can read.
+KeptAs kept_as_stored(const StoredWeights& stored) {
+  return [&](const Parameter& parameter, int64_t layer) {
+    std::vector<KeptRows> out;
+    if (!parameter.quantizable && parameter.kind != ParameterKind::embedding) return out;
+    for (const StoredPart& part : stored_parts(parameter, stored.config(), layer)) {
+      const auto blocks = stored.blocks(part.name);
+      const ops::QuantizedFormat* const format = blocks ? ops::format_of_file(blocks->type, part.rows) : nullptr;
+      if (!format || blocks->columns % format->block != 0) return std::vector<KeptRows>();
+      out.push_back({format, part.rows});
+    }
+    return out;
+  };
+}
+
+}  // namespace
+
+Network load_model_as(const std::filesystem::path& path, at::ScalarType compute, at::Device device,
+                      std::string_view form) {
+  const ops::QuantizedFormat* const format = quantized_form(form);
+  if (format) require_quantizable(compute, device, format->name);
+  Network model;
+  const StoredWeights stored(path);
+  model.config = stored.config();
+  model.fingerprint = stored.fingerprint();
+  const bool as_stored = form == "native" && device.is_cpu() && compute != at::kDouble;
+  KeptAs kept_as;
+  if (format) kept_as = rounded_to(model.config, *format);
+  if (as_stored) kept_as = kept_as_stored(stored);
+  StoredRows read_rows = [&](const StoredPart& part, const Tensor& quantized, size_t i) {
+    const StoredBlocks blocks = *stored.blocks(part.name);
+    require(blocks.rows == part.rows && blocks.columns == quantized.size(1),
+            "{}: tensor '{}' has shape [{}, {}]; the model's configuration asks for [{}, {}]", path.string(), part.name,
+            blocks.rows, blocks.columns, part.rows, quantized.size(1));
+    const bool finite = ops::take_rows(quantized, i, blocks.bytes.data());
+    stored.forget(blocks);
+    return finite;
+  };
+  if (!as_stored) read_rows = nullptr;
+  const auto read = [&](const std::string& name) { return stored.read(name); };
+  const Weights weights = assemble_weights(model.config, compute, path, read, kept_as, read_rows);
+  model.weights = convert(model.config, weights, compute, device);
+  give_back_freed_memory();  // of tensors on their way
+  return model;
+}
 
 at::Device chosen_device(const LoadOptions& options) {
   if (!quantized_form(options.weights)) return parse_device(options.device);
@@ -18,9 +69,7 @@ at::Device chosen_device(const LoadOptions& options) {
 
 Network open_model(const std::filesystem::path& path, const LoadOptions& options) {
   const at::Device device = chosen_device(options);
-  Network model = load_model(path, parse_compute_type(options.dtype, device), device);
-  choose_weights(model, options.weights);
-  return model;
+  return load_model_as(path, parse_compute_type(options.dtype, device), device, options.weights);
 }
 
 }  // namespace ingrain

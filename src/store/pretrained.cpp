@@ -1,11 +1,13 @@
 #include "store/pretrained.h"
 
+#include "base/allocator.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/checksum.h"
 #include "formats/gguf_quants.h"
 #include "families/families.h"
 #include "store/foreign_layout.h"
+#include "store/gguf_description.h"
 #include "store/model_files.h"
 #include "store/tensor_io.h"
 
@@ -123,9 +125,23 @@ class HuggingFaceSource : public DecoderSource {
   bool only_head_ = false;
 };
 
+/// config.json's text in a file of ours.
+ModelConfig own_config(const formats::Gguf& file) {
+  const std::string where = fmt::format("{}: metadata '{}'", file.name(), kOwnConfig);
+  const auto json = nlohmann::json::parse(file.need<std::string_view>(kOwnConfig), nullptr, /*allow_exceptions=*/false);
+  require(json.is_object(), "{} is not a JSON object; the file is damaged", where);
+  return parse_config(json, where);
+}
+
 class GgufSource : public DecoderSource {
  public:
   explicit GgufSource(const fs::path& path) : file_(path) {
+    if (file_.get<std::string_view>("general.architecture") == kOwnArchitecture) {
+      own_ = true;
+      config_ = own_config(file_);
+      parts_.find(config_, {}, FileKind::hugging_face);  // whose names are ours
+      return;
+    }
     auto [config, layout] = families::read_gguf(file_);
     config_ = std::move(config);
     layout_ = std::move(layout);
@@ -154,8 +170,27 @@ class GgufSource : public DecoderSource {
       const auto first = static_cast<size_t>(begin), count = static_cast<size_t>(end - begin);
       formats::dequantize_rows(tensor, before + first, count, {values + first * row, count * row});
     });
-    return from_foreign(config_, layout_, *part, out);
+    forget_pages(tensor.bytes);
+    return own_ ? out : from_foreign(config_, layout_, *part, out);
   }
+
+  std::optional<StoredBlocks> blocks(const std::string& name) const override {
+    const ForeignPart* const part = parts_.of(name);
+    if (!part || part->name.empty() || (!own_ && has_other_rows(config_, *part))) return std::nullopt;
+    const formats::GgufTensor& tensor = file_.tensor(part->name);
+    if (tensor.shape.size() != 2) return std::nullopt;
+    StoredBlocks out{static_cast<uint32_t>(tensor.type), static_cast<int64_t>(tensor.shape[0]),
+                     static_cast<int64_t>(tensor.shape[1]), tensor.bytes};
+    if (!part->of_whole_parameter) return out;
+    if (out.rows != shape_of(*part->parameter, config_)[0]) return std::nullopt;  // read() says what is wrong
+    const size_t row = tensor.bytes.size() / static_cast<size_t>(out.rows);
+    out.bytes = tensor.bytes.substr(static_cast<size_t>(part->part.first_row) * row,
+                                    static_cast<size_t>(part->part.rows) * row);
+    out.rows = part->part.rows;
+    return out;
+  }
+
+  void forget(const StoredBlocks& blocks) const override { forget_pages(blocks.bytes); }
 
   at::ScalarType type() const override { return at::kFloat; }
 
@@ -164,6 +199,7 @@ class GgufSource : public DecoderSource {
     for (const formats::GgufTensor& tensor : file_.tensors()) {
       sum.update(tensor.name.data(), tensor.name.size());
       sum.update(tensor.bytes.data(), tensor.bytes.size());
+      forget_pages(tensor.bytes);
     }
     return fmt::format("{:016x}", sum.value());
   }
@@ -171,6 +207,7 @@ class GgufSource : public DecoderSource {
  private:
   formats::Gguf file_;
   ForeignParts parts_;
+  bool own_ = false;  // one of our own models (store/gguf_description.h)
 };
 
 bool has_hugging_face_config(const fs::path& folder) {

@@ -7,10 +7,18 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace ingrain {
+
+/// Rows of a matrix in the blocks in which a GGUF file has them.
+struct StoredBlocks {
+  uint32_t type;  // the file's number
+  int64_t rows, columns;
+  std::string_view bytes;  // of the mapped file
+};
 
 /// A model opened for reading. Its files are mapped: opening reads little more than their headers.
 class DecoderSource {
@@ -23,6 +31,10 @@ class DecoderSource {
   /// A tensor by its name in our model.safetensors, in the file's type (fp32 if that is quantized).
   /// Error naming the file and the tensor if it is missing.
   virtual Tensor read(const std::string& name) const = 0;
+  /// The same as it lies, if it is a matrix in a GGUF file's blocks.
+  virtual std::optional<StoredBlocks> blocks(const std::string&) const { return std::nullopt; }
+  /// Bytes that blocks() gave are not needed any more: they need not stay in memory.
+  virtual void forget(const StoredBlocks&) const {}
   /// The type of all tensors, or fp32 where they have several or are quantized.
   virtual at::ScalarType type() const = 0;
   /// 16 hexadecimal digits from the names and bytes of all tensors.

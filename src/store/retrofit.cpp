@@ -101,6 +101,14 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
     fail_option("window", "is {}; {} was made for a window of {}", o.window, where, base.widest_window());
   if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr))
     fail_option("inner_lr", "is {}; it must be positive", o.inner_lr);
+  if (!o.layer_rates.empty() && static_cast<int64_t>(o.layer_rates.size()) != c.suffix_len)
+    fail_option("layer_rates", "holds {} numbers; {} blocks get a fast MLP", o.layer_rates.size(), c.suffix_len);
+  for (const double rate : o.layer_rates)
+    if (!(rate >= 0) || !std::isfinite(rate)) fail_option("layer_rates", "holds {}; none may be negative", rate);
+  if (!(o.inner.momentum >= 0 && o.inner.momentum < 1))
+    fail_option("inner_momentum", "is {}; it must be at least 0 and below 1", o.inner.momentum);
+  if (!(o.inner.decay >= 0 && o.inner.decay < 1))
+    fail_option("inner_decay", "is {}; it must be at least 0 and below 1", o.inner.decay);
   const std::vector<bool> windowed = layers_to_window(base, o);
   c.each_layer([&](LayerSpec& layer, int64_t i) {
     if (!windowed[static_cast<size_t>(i)]) return;
@@ -109,6 +117,7 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
   });
   c.chunk = o.chunk;
   c.inner_lr = o.inner_lr;
+  c.inner = o.inner;
   c.fast_post_norm = false;
   c.learned_inner_rates = true;
   validate(c, where);
@@ -133,6 +142,7 @@ Weights retrofit_weights(const Network& base, const ModelConfig& c, const Retrof
     out.fast_S.push_back({w13_FD, at::zeros({D, F})});
   }
   out.inner_rate_S = at::ones({c.suffix_len});
+  for (size_t s = 0; s < o.layer_rates.size(); ++s) out.inner_rate_S[static_cast<int64_t>(s)] = o.layer_rates[s];
   return out;
 }
 

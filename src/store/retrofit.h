@@ -20,7 +20,9 @@ struct RetrofitOptions {
   std::optional<int64_t> suffix;    // blocks that get a fast MLP, the last ones; default: a quarter of them
   std::optional<int64_t> fast_mlp;  // width of the fast MLPs; default: a third of the ordinary ones'
   double inner_lr = 1;
-  bool sink = true;  // keep the first token's key in windows, where it can be kept (can_keep_sink)
+  InnerRule inner;                  // of the inner step
+  std::vector<double> layer_rates;  // what the learned factors of inner_lr start from, one a fast MLP; empty: 1
+  bool sink = true;                 // keep the first token's key in windows, where it can be kept (can_keep_sink)
   FastStart start = FastStart::copied;
   uint64_t seed = 1;  // of random w1 and w3
 };

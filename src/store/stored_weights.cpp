@@ -67,6 +67,16 @@ Tensor StoredWeights::read(const std::string& name) const {
   return base_ && !own_->contains(name) ? base_->read(name) : read_tensor(*own_, name);
 }
 
+std::optional<StoredBlocks> StoredWeights::blocks(const std::string& name) const {
+  if (decoder_) return decoder_->blocks(name);
+  return base_ && !own_->contains(name) ? base_->blocks(name) : std::nullopt;
+}
+
+void StoredWeights::forget(const StoredBlocks& blocks) const {
+  if (decoder_) decoder_->forget(blocks);
+  if (base_) base_->forget(blocks);
+}
+
 void save_adapter(const fs::path& folder, const ModelConfig& config, const Weights& weights, const fs::path& base_path,
                   at::ScalarType store) {
   const StoredWeights base(base_path);

@@ -27,6 +27,9 @@ class StoredWeights {
   const ModelConfig& config() const { return config_; }
   /// A tensor by its name in model.safetensors. Error naming the file and the tensor if it is missing.
   Tensor read(const std::string& name) const;
+  /// The same as it lies, if it is a matrix in a GGUF file's blocks; done with it: forget().
+  std::optional<StoredBlocks> blocks(const std::string& name) const;
+  void forget(const StoredBlocks& blocks) const;
   /// 16 hexadecimal digits from the names and bytes of all tensors; an adapter's also from its base's fingerprint.
   const std::string& fingerprint() const { return fingerprint_; }
   /// Where an adapter's base is.

@@ -28,22 +28,32 @@ bool all_finite(const Bits* x, int64_t n, Bits exponent) {
 }
 
 bool is_finite(const Tensor& x) {
-  if (x.is_cpu() && x.is_contiguous()) switch (x.scalar_type()) {
-      case at::kFloat:
-        return all_finite<uint32_t>(static_cast<const uint32_t*>(x.const_data_ptr()), x.numel(), 0x7f800000);
-      case at::kBFloat16:
-        return all_finite<uint16_t>(static_cast<const uint16_t*>(x.const_data_ptr()), x.numel(), 0x7f80);
-      case at::kHalf: return all_finite<uint16_t>(static_cast<const uint16_t*>(x.const_data_ptr()), x.numel(), 0x7c00);
-      default: break;
-    }
-  return at::isfinite(x).all().item<bool>();
+  if (!x.is_cpu() || !x.is_contiguous()) return at::isfinite(x).all().item<bool>();
+  return ingrain::is_finite(x.scalar_type(), {static_cast<const uint8_t*>(x.const_data_ptr()), x.nbytes()});
 }
 
 }  // namespace
 
-at::ScalarType scalar_type(DType dtype, std::string_view name) {
+bool is_finite(at::ScalarType type, std::span<const uint8_t> bytes) {
+  const void* const x = bytes.data();
+  const auto n = static_cast<int64_t>(bytes.size() / c10::elementSize(type));
+  switch (type) {
+    case at::kDouble: return all_finite<uint64_t>(static_cast<const uint64_t*>(x), n, 0x7ff0000000000000);
+    case at::kFloat: return all_finite<uint32_t>(static_cast<const uint32_t*>(x), n, 0x7f800000);
+    case at::kBFloat16: return all_finite<uint16_t>(static_cast<const uint16_t*>(x), n, 0x7f80);
+    case at::kHalf: return all_finite<uint16_t>(static_cast<const uint16_t*>(x), n, 0x7c00);
+    default: return true;  // whole numbers
+  }
+}
+
+std::optional<at::ScalarType> scalar_type(DType dtype) {
   for (const auto& [stored, type] : kTypes)
     if (stored == dtype) return type;
+  return std::nullopt;
+}
+
+at::ScalarType scalar_type(DType dtype, std::string_view name) {
+  if (const auto type = scalar_type(dtype)) return *type;
   fail("tensor '{}': dtype {} cannot be used here", name, formats::dtype_name(dtype));
 }
 

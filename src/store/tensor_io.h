@@ -5,12 +5,17 @@
 #include "ops/dual.h"
 
 #include <list>
+#include <optional>
+#include <span>
 #include <string>
 
 namespace ingrain {
 
 /// The tensors' type for a file's. Error naming `name` for dtypes that tensors lack.
 at::ScalarType scalar_type(formats::DType dtype, std::string_view name);
+
+/// As above; nothing for those.
+std::optional<at::ScalarType> scalar_type(formats::DType dtype);
 
 /// The file's type for tensors of `type`. Error naming `name` where files have none.
 formats::DType stored_type(at::ScalarType type, std::string_view name);
@@ -23,6 +28,8 @@ Tensor read_tensor(const formats::SafetensorsFolder& folder, std::string_view na
 /// `file`.
 Tensor view_tensor(const formats::SafetensorsFile& file, std::string_view name);
 
+/// Whether numbers of this type hold no NaN and no infinity. `bytes`: whole numbers, aligned.
+bool is_finite(at::ScalarType type, std::span<const uint8_t> bytes);
 /// Error naming file and tensor if `tensor` holds a NaN or an infinity. Returns it.
 const Tensor& require_finite(const Tensor& tensor, const std::filesystem::path& file, std::string_view name);
 

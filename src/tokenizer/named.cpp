@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "tokenizer/tokenizer_spec.h"
+#include "tokenizer/gguf_write.h"
 
 namespace ingrain::tokenizer {
 namespace {
@@ -204,6 +204,22 @@ std::vector<PreTokenizerStep> named_pre_tokenizer(std::string_view name, const s
   for (const std::string_view pattern : entry->patterns)
     if (!pattern.empty()) steps.push_back({.pattern = std::string(pattern), .dialect = Dialect::rust});
   return steps;
+}
+
+std::vector<std::string_view> llama_cpp_pre_tokenizers() {
+  constexpr std::string_view kTiktoken = "_base";  // r50k_base and its kin
+  std::vector<const Named*> kept;
+  for (const Named& n : named) {
+    const auto same = [&](const Named* other) {
+      return other->patterns == n.patterns && other->digits_apart == n.digits_apart &&
+             other->habits.ignore_merges == n.habits.ignore_merges;
+    };
+    if (!n.name.ends_with(kTiktoken) && n.name != "gpt2" && !n.habits.characters && std::ranges::none_of(kept, same))
+      kept.push_back(&n);
+  }
+  std::vector<std::string_view> out;
+  for (const Named* n : kept) out.push_back(n->name);
+  return out;
 }
 
 NamedHabits named_habits(std::string_view name) {

@@ -23,7 +23,9 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   m.state = 4 * m.parameters + 12 * m.trained + (compute == at::kFloat ? 0 : compute_bytes * m.parameters);
   if (run.train.mode == Mode::meta) {
     const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
-    m.fast = 6 * W + std::min(run.train.kept_mib << 20, 2 * W * (T / c.chunk));
+    const int64_t sets = c.inner.momentum > 0 ? 3 : 2;                 // kept of a step: W, g, and M
+    m.fast =
+        (c.inner.plain() ? 6 : 9) * W + std::min(run.train.kept_mib << 20, sets * W * c.inner.steps * (T / c.chunk));
   }
   // With recomputation: every block's input, and one block's inner values with their gradients.
   int64_t all_inner = 0, most_inner = 0;

@@ -1,7 +1,6 @@
 #include "ttt/inner_step.h"
 
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
-#include "ops/sgd/sgd.h"
 
 #include <torch/csrc/autograd/autograd.h>
 
@@ -49,16 +48,6 @@ ChunkGradient chunk_gradient(const ModelConfig& c, const Weights& w, const std::
   out.nll_BT = nll_BT;
   out.loss_B = (weight_BT * nll_BT).sum(1);
   return out;
-}
-
-Tensor inner_step(const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip,
-                  const std::vector<Mlp>& out_S, const std::vector<Mlp>& rounded_S) {
-  const auto flat = [](const std::vector<Mlp>& mlps) {
-    std::vector<Tensor> out;
-    for (const Mlp& mlp : mlps) out.insert(out.end(), {mlp.w13_FD, mlp.w2_DF});
-    return out;
-  };
-  return ops::clipped_sgd(flat(W_S), flat(g_S), eta_S.repeat_interleave(2), clip, flat(out_S), flat(rounded_S));
 }
 
 Tensor inner_rates(const ModelConfig& c, const Weights& w, double multiplier) {

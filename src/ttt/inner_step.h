@@ -1,7 +1,9 @@
-// The inner step: L_t and g_t = dL_t / dW of one chunk, and W_{t+1} = W_t - eta g_t min(1, c / |g_t|).
+// What an inner step is made of: L_t and g_t = dL_t / dW of one chunk, and the rates. The step itself, by default
+// W_{t+1} = W_t - eta g_t min(1, c / |g_t|), is inner_step() of ttt/inner_optimizer.h.
 // docs/mathematics.md, "Reading: the inner loop", has the same letters.
 #pragma once
 
+#include "ttt/inner_optimizer.h"
 #include "ttt/suffix.h"
 
 #include <functional>
@@ -33,11 +35,6 @@ struct Start {
 ChunkGradient differentiate(const ModelConfig& config, const Weights& weights, const std::vector<Mlp>& W_S,
                             const ChunkInput& in, const Tap& tap,
                             const std::function<Start(const Tensor& x_PBTD)>& start);
-
-/// out = W - eta_l g min(1, c / |g|), with |g| over all fast weights of a sequence; out may be W. rounded: empty, or
-/// what out's values go to in bf16, too. Returns |g| [B].
-Tensor inner_step(const std::vector<Mlp>& W_S, const std::vector<Mlp>& g_S, const Tensor& eta_S, double clip,
-                  const std::vector<Mlp>& out_S, const std::vector<Mlp>& rounded_S = {});
 
 /// eta_l: inner_lr times its multiplier (ilr warm-up; 1 when reading) times the learned rates: [S], fp32 (fp64).
 Tensor inner_rates(const ModelConfig& config, const Weights& weights, double multiplier = 1);

@@ -5,9 +5,9 @@
 namespace ingrain::ttt {
 namespace {
 
-/// Room beyond twice what is kept: so many positions can come at a time, and a full buffer's content still lies wholly
-/// behind its front. Without it every copy of a memory on a CPU would soon need new buffers, for all blocks with the
-/// same token.
+/// Room beyond what is kept and as much again, or what comes now: so many positions can come at a time, and a full
+/// buffer's content still lies wholly behind its front. Without it every copy of a memory on a CPU would soon need new
+/// buffers, for all blocks with the same token.
 constexpr int64_t kMore = 256;
 
 }  // namespace
@@ -23,7 +23,7 @@ void KvCache::append(const Tensor& k_BnGd, const Tensor& v_BnGd) {
     begin_ = 0;
     end_ = length;
   }
-  if (!k_BCGd_.defined() || end_ + n > k_BCGd_.size(1)) move(2 * (length + n) + kMore, k_BnGd, v_BnGd);
+  if (!k_BCGd_.defined() || end_ + n > k_BCGd_.size(1)) move(length + std::max(length, n) + kMore, k_BnGd, v_BnGd);
   k_BCGd_.narrow(1, end_, n).copy_(k_BnGd);
   v_BCGd_.narrow(1, end_, n).copy_(v_BnGd);
   end_ += n;

@@ -2,14 +2,16 @@
 
 #include "base/error.h"
 #include "ops/linear/products.h"
+#include "ttt/inner_optimizer.h"
 #include "ttt/page_place.h"
 
 namespace ingrain::ttt {
 
 Memory Memory::fork() const {
   Memory out = *this;
-  for (Mlp& mlp : out.W_S)  // the CPU's steps do not write to what is used elsewhere; a GPU's graphs do
-    if (!mlp.w13_FD.is_cpu()) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
+  for (std::vector<Mlp>* mlps : {&out.W_S, &out.M_S})
+    for (Mlp& mlp : *mlps)  // the CPU's steps do not write to what is used elsewhere; a GPU's graphs do
+      if (!mlp.w13_FD.is_cpu()) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
   for (LayerState& layer : out.layer_L) layer = layer.fork();
   for (Tensor* x : {&out.h_BbD, &out.target_Bb, &out.valid_Bb, &out.x_BD})
     if (x->defined()) *x = x->clone();
@@ -34,7 +36,8 @@ Memory Memory::packed() const {
 
 Memory Memory::map(const std::function<Tensor(const Tensor& x)>& of) const {
   Memory out = *this;
-  for (Mlp& mlp : out.W_S) mlp = {of(mlp.w13_FD), of(mlp.w2_DF)};
+  for (std::vector<Mlp>* mlps : {&out.W_S, &out.M_S})
+    for (Mlp& mlp : *mlps) mlp = {of(mlp.w13_FD), of(mlp.w2_DF)};
   for (LayerState& layer : out.layer_L) layer = layer.map(of);
   if (h_BbD.defined()) out.h_BbD = of(h_BbD.narrow(1, 0, filled));
   for (Tensor* x : {&out.target_Bb, &out.valid_Bb, &out.x_BD})
@@ -54,6 +57,7 @@ Memory unread_memory(const Network& model, std::vector<Mlp> W_S, int64_t batch) 
   const ModelConfig& c = model.config;
   Memory m;
   m.W_S = std::move(W_S);
+  m.M_S = resting_momentum(c, m.W_S);
   for (int64_t i = 0; i < c.num_layers; ++i) m.layer_L.emplace_back(c, i);
   if (c.suffix_len > 0) {
     const auto options = model.weights.embedding_VD.options();
@@ -65,10 +69,11 @@ Memory unread_memory(const Network& model, std::vector<Mlp> W_S, int64_t batch) 
 }
 
 void Memory::visit(const std::function<void(const std::string& name, const Tensor& x)>& visit) const {
-  for (size_t s = 0; s < W_S.size(); ++s) {
-    visit(fmt::format("fast.{}.w13", s), W_S[s].w13_FD);
-    visit(fmt::format("fast.{}.w2", s), W_S[s].w2_DF);
-  }
+  for (const auto& [what, mlps] : {std::pair("fast", &W_S), {"momentum", &M_S}})
+    for (size_t s = 0; s < mlps->size(); ++s) {
+      visit(fmt::format("{}.{}.w13", what, s), (*mlps)[s].w13_FD);
+      visit(fmt::format("{}.{}.w2", what, s), (*mlps)[s].w2_DF);
+    }
   for (size_t l = 0; l < layer_L.size(); ++l)
     layer_L[l].visit([&](const std::string& name, const Tensor& x) { visit(fmt::format("layer.{}.{}", l, name), x); });
   if (filled > 0) {
@@ -108,8 +113,7 @@ void require_something_read(const Memory& memory) {
 Tensor next_logits(const Network& model, const Memory& memory) {
   require_something_read(memory);
   const at::NoGradGuard no_grad;
-  return ops::product_nt(memory.x_BD, model.weights_for(memory.x_BD.size(0)).head())
-      .to(master_type(model.weights.type()));
+  return ops::product_nt(memory.x_BD, model.weights.head()).to(master_type(model.weights.type()));
 }
 
 }  // namespace ingrain::ttt

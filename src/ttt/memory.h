@@ -13,13 +13,14 @@ namespace ingrain::ttt {
 struct Memory {
   int64_t position = 0;             // tokens read
   std::vector<Mlp> W_S;             // fast weights, [B, ...], fp32 (fp64)
+  std::vector<Mlp> M_S;             // the inner optimizer's momentum, like W_S; empty where its rule has none
   std::vector<LayerState> layer_L;  // what each layer carries; suffix blocks 1.. also for the unfinished chunk's step
   // The unfinished chunk (possibly full: then its step is pending until the next token is known).
   int64_t filled = 0;          // tokens of it read
   Tensor h_BbD;                // their prefix outputs, [B, b, D], the first `filled` set
   Tensor target_Bb, valid_Bb;  // their targets (each known once the next token is), int64 and bool
   Tensor x_BD;                 // after the final norm, at the last position: what the next token is predicted from
-  int64_t steps = 0;           // inner steps made
+  int64_t steps = 0;           // inner steps made, `inner_steps` a chunk
 
   int64_t batch() const { return W_S.empty() ? (x_BD.defined() ? x_BD.size(0) : 1) : W_S[0].w13_FD.size(0); }
   int64_t chunk_begin() const { return position - filled; }  // position of the unfinished chunk's first token

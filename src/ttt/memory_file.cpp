@@ -2,17 +2,15 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "base/checksum.h"
 #include "formats/gguf.h"
 #include "store/tensor_io.h"
 #include "model/vocabulary.h"
-#include "ttt/page_place.h"
+#include "ttt/memory_tensors.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 
 namespace ingrain::ttt {
 namespace {
@@ -21,39 +19,15 @@ namespace fs = std::filesystem;
 using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* kFormat = "ingrain-memory";
-constexpr int64_t kVersion = 2;  // of version 1, keys and values were called "window", not "layer"
+// Of version 1, keys and values were called "window", not "layer"; 3 has the inner optimizer's momentum, and is written
+// only where there is one.
+constexpr int64_t kUsualVersion = 2, kVersion = 3;
 
 std::map<std::string, Tensor> named_tensors(const Memory& memory) {
   std::map<std::string, Tensor> out;
   memory.visit([&](const std::string& name, const Tensor& x) { out[name] = x; });
   return out;
 }
-
-/// A checksum over a file's metadata (but "checksum") and tensors, both by rising name.
-class FileChecksum {
- public:
-  void field(std::string_view text) {
-    const uint64_t size = text.size();
-    sum_.update(&size, sizeof size);
-    sum_.update(text.data(), text.size());
-  }
-  void metadata(const Metadata& fields) {
-    for (const auto& [key, value] : fields) {
-      if (key == "checksum") continue;
-      field(key);
-      field(value);
-    }
-  }
-  void tensor(std::string_view name, std::span<const int64_t> shape, std::span<const uint8_t> bytes) {
-    field(name);
-    sum_.update(shape.data(), shape.size_bytes());
-    sum_.update(bytes.data(), bytes.size());
-  }
-  std::string value() const { return fmt::format("{:016x}", sum_.value()); }
-
- private:
-  Checksum sum_;
-};
 
 const std::string& field(const Metadata& metadata, const char* key, const fs::path& path) {
   const auto at = metadata.find(key);
@@ -105,17 +79,14 @@ MemoryInfo parse_info(const formats::SafetensorsFile& file) {
 /// Takes a memory's parts out of a file, each checked against the shape that the configuration and the counts ask for.
 class Loader {
  public:
-  Loader(const formats::SafetensorsFile& file, const Network& model, const MemoryInfo& info, Room room)
-      : file_(file), model_(model), c_(model.config), info_(info), room_(room) {}
+  Loader(const formats::SafetensorsFile& file, MemoryTensors& tensors, const Network& model, const MemoryInfo& info,
+         Room room)
+      : file_(file), tensors_(tensors), model_(model), c_(model.config), info_(info), room_(room) {}
 
   Memory load() {
     check_counts();
-    if (model_.weights.device().is_cpu()) {
-      const auto [weights, others] = bytes_of_parts();
-      weights_.emplace(weights);
-      others_.emplace(others);
-    }
     Memory m = unread_memory(model_, fast_weights(), info_.batch);
+    if (info_.version >= 3) m.M_S = momentum(m.W_S);
     m.position = info_.position;
     m.filled = info_.filled;
     m.steps = info_.steps;
@@ -136,7 +107,7 @@ class Loader {
     check(info_.position <= (int64_t{1} << 53), "'position' is out of range");
     check(info_.filled <= info_.position && info_.filled <= (c_.suffix_len > 0 ? c_.chunk : 0),
           "'filled' contradicts the chunk or 'position'");
-    check(info_.steps <= info_.position / c_.chunk, "'steps' contradicts 'position'");
+    check(info_.steps <= info_.position / c_.chunk * c_.inner.steps, "'steps' contradicts 'position'");
     if (c_.suffix_len == 0) return;
     check((info_.position - info_.filled) % c_.chunk == 0, "'filled' contradicts the chunk or 'position'");
     // Before anything of this size is allocated: the file itself must hold as many sequences.
@@ -149,25 +120,7 @@ class Loader {
     require(entry.shape == shape, "{}: tensor '{}' has shape [{}]; [{}] belongs there", name(), tensor,
             fmt::join(entry.shape, ", "), fmt::join(shape, ", "));
     ++taken_;
-    const Tensor out = view_tensor(file_, tensor);
-    if (at::isFloatingType(type)) {
-      require(at::isFloatingType(out.scalar_type()), "{}: tensor '{}' holds no floating-point numbers", name(), tensor);
-      require_finite(out, file_.path(), tensor);
-    } else {
-      require(out.scalar_type() == type, "{}: tensor '{}' has the wrong type", name(), tensor);
-    }
-    if (weights_ && out.scalar_type() == type) return (is_fast(tensor) ? *weights_ : *others_).copy(out);
-    return out.to(model_.weights.device(), type, /*non_blocking=*/false, /*copy=*/true);
-  }
-
-  static bool is_fast(std::string_view tensor) { return tensor.starts_with("fast."); }
-
-  /// Of the fast weights, which may outlive the rest, and of that.
-  std::pair<uint64_t, uint64_t> bytes_of_parts() const {
-    uint64_t weights = 0, others = 0;
-    for (const auto& [tensor, entry] : file_.tensors())
-      (is_fast(tensor) ? weights : others) += aligned(file_.bytes(tensor).size());
-    return {weights, others};
+    return tensors_.take(tensor, type);
   }
 
   std::vector<Mlp> fast_weights() {
@@ -184,6 +137,19 @@ class Loader {
       W_S.push_back({std::move(w13_BFD), load(fmt::format("fast.{}.w2", s), start.w2_DF)});
     }
     return W_S;
+  }
+
+  std::vector<Mlp> momentum(const std::vector<Mlp>& W_S) {
+    std::vector<Mlp> M_S;
+    if (c_.inner.momentum == 0) return M_S;
+    for (size_t s = 0; s < W_S.size(); ++s) {
+      const auto load = [&](const char* matrix, const Tensor& like) {
+        return take(fmt::format("momentum.{}.{}", s, matrix), like.sizes().vec(), like.scalar_type());
+      };
+      Tensor w13_BFD = load("w13", W_S[s].w13_FD);
+      M_S.push_back({std::move(w13_BFD), load("w2", W_S[s].w2_DF)});
+    }
+    return M_S;
   }
 
   void load_layers(Memory& m) {
@@ -213,11 +179,11 @@ class Loader {
   }
 
   const formats::SafetensorsFile& file_;
+  MemoryTensors& tensors_;
   const Network& model_;
   const ModelConfig& c_;
   const MemoryInfo& info_;
   const Room room_;
-  std::optional<PagePlace> weights_, others_;  // on a CPU, for what is of the file's type in RAM, too
   size_t taken_ = 0;
 };
 
@@ -237,7 +203,7 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   std::map<std::string, Tensor> tensors = named_tensors(memory);
   if (form == MemoryForm::compact) compact(tensors, model);
   const Metadata metadata{{"format", kFormat},
-                          {"version", std::to_string(kVersion)},
+                          {"version", std::to_string(memory.M_S.empty() ? kUsualVersion : kVersion)},
                           {"form", form == MemoryForm::compact ? "compact" : "working"},
                           {"model", model.fingerprint},
                           {"config", to_json(model.config).dump()},
@@ -250,7 +216,8 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   sum.metadata(metadata);
   for (auto& [name, tensor] : tensors) {
     tensor = tensor.to(at::kCPU).contiguous();
-    sum.tensor(name, tensor.sizes(), {static_cast<const uint8_t*>(tensor.data_ptr()), tensor.nbytes()});
+    sum.tensor(name, tensor.sizes());
+    sum.bytes({static_cast<const uint8_t*>(tensor.data_ptr()), tensor.nbytes()});
     writer.add(name, tensor);
   }
   for (const auto& [key, value] : metadata) writer.metadata(key, value);
@@ -261,7 +228,10 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
 std::string memory_checksum(const formats::SafetensorsFile& file) {
   FileChecksum sum;
   sum.metadata(file.metadata());
-  for (const auto& [name, entry] : file.tensors()) sum.tensor(name, entry.shape, file.bytes(name));
+  for (const auto& [name, entry] : file.tensors()) {
+    sum.tensor(name, entry.shape);
+    sum.bytes(file.bytes(name));
+  }
   return sum.value();
 }
 
@@ -273,9 +243,10 @@ Memory load_memory(const fs::path& path, const Network& model, Room room) {
   require(info.model_fingerprint == model.fingerprint,
           "{}: this memory belongs to the model {}, not to {}; load that model's folder", path.string(),
           info.model_fingerprint, model.fingerprint);
-  require(memory_checksum(file) == field(file.metadata(), "checksum", path),
+  MemoryTensors tensors(file, model);
+  require(tensors.checksum() == field(file.metadata(), "checksum", path),
           "{}: the checksum does not match; the file is damaged", path.string());
-  return Loader(file, model, info, room).load();
+  return Loader(file, tensors, model, info, room).load();
 }
 
 MemoryInfo read_memory_info(const fs::path& path) {
@@ -289,7 +260,8 @@ uint64_t least_file_bytes(const Network& model, int64_t position, MemoryForm for
   const at::ScalarType compute = model.weights.type();
   uint64_t bytes = 0;
   for (const Mlp& mlp : model.weights.fast_S)
-    bytes += static_cast<uint64_t>(mlp.w13_FD.numel() + mlp.w2_DF.numel()) * bytes_of(master_type(compute));
+    bytes += static_cast<uint64_t>(mlp.w13_FD.numel() + mlp.w2_DF.numel()) * bytes_of(master_type(compute)) *
+             (c.inner.momentum > 0 ? 2 : 1);
   for (int64_t l = 0; l < c.num_layers; ++l) {
     if (mixer_of(c, l).recurrent()) continue;
     const int64_t kept = std::min(position, c.layer(l).window - 1);

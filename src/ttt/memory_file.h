@@ -37,7 +37,7 @@ MemoryInfo read_memory_info(const std::filesystem::path& path);
 std::string memory_checksum(const formats::SafetensorsFile& file);
 
 /// At least so many bytes is the file of a memory of one sequence that has read `position` tokens: its fast weights and
-/// attention's windows. For knowing that a disk is too small before the reading.
+/// attention's windows (with the inner optimizer's momentum). For knowing that a disk is too small before the reading.
 uint64_t least_file_bytes(const Network& model, int64_t position, MemoryForm form = MemoryForm::working);
 
 /// Bytes of the tensors of a memory, as they are in RAM without spare room. The same after any number of tokens once

@@ -69,8 +69,7 @@ class ReadCall {
     const auto rope = rope_of(m_.position, n);
     const auto prefix_rope =
         options_.fp32_angles ? rope_table_fp32(c_, m_.position, n, master_type(w_.type()), w_.device()) : rope;
-    const Tensor h_BnD =
-        run_prefix(c_, model_.weights_for(tokens_Bn.numel()), tokens_Bn, prefix_rope, rope, m_.layer_L, options_.tap);
+    const Tensor h_BnD = run_prefix(c_, model_.weights, tokens_Bn, prefix_rope, rope, m_.layer_L, options_.tap);
     // Position i's target is token i + 1; the last one's may not be known yet.
     const Tensor last = next_B ? next_B->unsqueeze(1) : at::full_like(tokens_Bn.narrow(1, 0, 1), kUnknownTarget);
     const Tensor target_Bn = at::cat({tokens_Bn.narrow(1, 1, n - 1), last}, 1);
@@ -121,7 +120,7 @@ class ReadCall {
   void score(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn, bool targets_known) {
     std::vector<FastMlp> fast_S;
     for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp});
-    const Weights& w = model_.weights_for(target_Bn.numel());
+    const Weights& w = model_.weights;
     const SuffixOutput out =
         run_suffix(c_, w, fast_S, suffix_input(c_, m_, /*whole=*/false, h_BnD, rope), options_.tap);
     carry_on(out.kv_S1, out.state_S1);
@@ -136,7 +135,8 @@ class ReadCall {
   }
 
   void finish(const InnerStep& step) {
-    const int64_t number = m_.steps++;
+    const int64_t number = m_.steps;
+    m_.steps += c_.inner.steps;
     if (options_.finite) finite_.step(m_.position - c_.chunk, step.gradient.loss_B, step.norm_B);
     forget_chunk();
     callbacks_.on_step({number, step.gradient.loss_B, step.norm_B, step.loss_after_B}, m_, step.gradient.g_S);

@@ -10,11 +10,12 @@
 
 namespace ingrain::ttt {
 
-/// An inner step. Its tensors, and the gradient that comes with it, are valid until the next one: clone what is kept.
+/// An inner step, or of a chunk's several the first. Its tensors, and the gradient that comes with it, are valid until
+/// the next one: clone what is kept.
 struct StepReport {
   int64_t step;           // 0-based, of all that the memory has made
   Tensor loss_B, norm_B;  // L_t before the step; |g_t| before the clip
-  Tensor loss_after_B;    // L_t with the weights after it; undefined unless ReadOptions::measure_steps
+  Tensor loss_after_B;    // L_t with the weights after the last; undefined unless ReadOptions::measure_steps
 };
 
 struct ReadOptions {

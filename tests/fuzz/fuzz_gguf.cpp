@@ -43,12 +43,26 @@ void import_everything(const Gguf& file) {
   attempt([&] { ingrain::tokenizer::gguf_tokenizer_files(file); });
 }
 
+/// A file in parts: where the second one begins is said by two bytes at the end.
+std::vector<ingrain::formats::GgufPart> two_parts(std::string_view bytes) {
+  const size_t most = bytes.size() - 2;
+  const size_t at =
+      (static_cast<uint8_t>(bytes[most]) | static_cast<size_t>(static_cast<uint8_t>(bytes[most + 1])) << 8) %
+      (most + 1);
+  return {{bytes.substr(0, at), "first"}, {bytes.substr(at, most - at), "second"}};
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const Gguf file({reinterpret_cast<const char*>(data), size}, "fuzz");
     import_everything(file);
+    read_everything(file);
+  } catch (const ingrain::Error&) {}
+  if (size < 2) return 0;
+  try {
+    const Gguf file(two_parts({reinterpret_cast<const char*>(data), size}));
     read_everything(file);
   } catch (const ingrain::Error&) {}
   return 0;

@@ -115,7 +115,7 @@ def test_words_that_are_none_of_the_known_ones_suggest_the_nearest(ingrain):
     refused(ingrain("completion", "bsh"), 2, "'bsh' is not known; choose one of: bash, zsh, fish", "did you mean 'bash'")
     refused(ingrain("generate", READER, "--learn", "inputs"), 2, "choose one of: all, input, off", "did you mean 'input'")
     refused(ingrain("retrofit", READER, "-o", "x", "--start", "copy"), 2, "choose one of: copied, random")
-    refused(ingrain("eval", READER, EMMA, "--weights", "q4_0"), 2, "choose one of: native, q8_0, q4_1")
+    refused(ingrain("eval", READER, EMMA, "--weights", "q4_0"), 2, "choose one of: native, expanded, q8_0, q4_1")
 
 
 def test_logit_biases_blame_what_is_wrong(ingrain):

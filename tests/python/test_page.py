@@ -191,6 +191,7 @@ def test_a_stopped_answer_stays_and_is_gone_on_from(visit):
     settle(page)
     assert page.locator(".answer .note").inner_text() == "Stopped."
     text = page.locator(".answer .markdown").inner_text()
+    assert page.locator("#fact-size").inner_text().endswith("B")  # of what was kept
     set_up(page, max_tokens=8)
     say(page, "Go on")
     assert page.locator(".answer .markdown").first.inner_text() == text

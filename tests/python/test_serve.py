@@ -3,6 +3,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import sqlite3
 
 import pytest
@@ -34,6 +35,8 @@ def test_what_is_there(server):
     assert refusal(server, "GET", "/v2/none")[0] == 404
     status, headers, _ = server.request("GET", "/v1/responses")
     assert status == 405 and headers["Allow"] == "POST"
+    assert refusal(server, "GET", "/v1/responses")[1]["param"] is None
+    assert refusal(server, "POST", "/tokenize", {"content": "x", "model": "gpt-5"})[1]["code"] == "model_not_found"
     tokens = server.post("/tokenize", {"content": "Emma Woodhouse"})["tokens"]
     assert server.post("/detokenize", {"tokens": tokens})["content"] == "Emma Woodhouse"
     for path, body, param in (("/detokenize", {"tokens": [99999]}, "tokens"),
@@ -68,6 +71,40 @@ def test_a_response_goes_on_from_the_one_before_and_reads_only_what_is_new(serve
     assert refusal(server, "GET", f"/v1/responses/{first['id']}")[0] == 404
     status, error = refusal(server, "POST", "/v1/responses", {"input": "x", "previous_response_id": second["id"]})
     assert status == 404 and error["param"] == "previous_response_id"
+
+
+@pytest.mark.parametrize("length", [1, 3, 9])
+def test_whatever_was_written_the_next_turn_reads_the_new_tokens_only(server, length):
+    """This model has no chat template, and writes what it likes: no blank after "Answer:", half a line, its end at once."""
+    form = len(server.post("/tokenize", {"content": "\n\nQuestion: And her father?\nAnswer:"})["tokens"])
+    beginnings = set()
+    for seed in range(32):
+        ask = {"max_output_tokens": length, "seed": seed}
+        first = server.post("/v1/responses", {"input": f"Who is Emma {seed}?", **ask})
+        second = server.post("/v1/responses", {"input": "And her father?", "previous_response_id": first["id"], **ask})
+        chat = [{"role": "user", "content": f"Who is Harriet {seed}?"}]
+        ask = {"max_tokens": length, "seed": seed}
+        one = server.post("/v1/chat/completions", {"messages": chat, **ask})
+        answer = one["choices"][0]["message"]
+        chat += [answer, {"role": "user", "content": "And her father?"}]
+        two = server.post("/v1/chat/completions", {"messages": chat, **ask})
+        beginnings.add(answer["content"][:1])
+        for before, after, read, cached, wrote, stopped in (
+                (first, second, "input_tokens", "input_tokens_details", "output_tokens", first["status"] == "completed"),
+                (one, two, "prompt_tokens", "prompt_tokens_details", "completion_tokens", one["choices"][0]["finish_reason"] == "stop")):
+            known = after["usage"][cached]["cached_tokens"]
+            assert known == before["ingrain"]["position"], (seed, before, after)
+            # What ends an answer by itself is written, and not kept.
+            assert before["usage"][read] + before["usage"][wrote] - known == stopped, (seed, before)
+            assert after["usage"][read] - known in (form - 1, form, form + 1), (seed, before, after)
+    assert len(beginnings) > 1 or length > 3
+
+
+def test_the_token_that_a_bias_forces_is_among_the_legacy_top(server):
+    token = server.post("/tokenize", {"content": " zoo"})["tokens"][0]
+    scores = server.post("/v1/completions", {"prompt": "Once upon a", "max_tokens": 1, "logprobs": 2,
+                                             "logit_bias": {str(token): 100}})["choices"][0]["logprobs"]
+    assert len(scores["top_logprobs"][0]) == 3 and scores["top_logprobs"][0][scores["tokens"][0]] == scores["token_logprobs"][0]
 
 
 def test_a_stream_of_a_response_is_the_response(server):
@@ -207,7 +244,20 @@ def test_memories_are_read_forked_carried_off_and_brought_back(server):
     status, _, file = server.request("GET", "/v1/memories/gannet/content")
     assert status == 200
     back = b'--B\r\nContent-Disposition: form-data; name="memory"; filename="m"\r\n\r\n' + file + b"\r\n--B--\r\n"
-    assert server.request("POST", "/v1/memories", back, headers)[2]["tokens"] == more["tokens"]
+    bare = server.request("POST", "/v1/memories", back, headers)[2]
+    assert bare["tokens"] == more["tokens"]
+    assert refusal(server, "GET", f"/v1/memories/{bare['id']}/notes")[0] == 404
+    # Its notes travel beside it.
+    status, _, notes = server.request("GET", "/v1/memories/gannet/notes")
+    assert status == 200
+    part = b'--B\r\nContent-Disposition: form-data; name="notes"; filename="n"\r\n\r\n' + notes + b"\r\n"
+    carried = server.request("POST", "/v1/memories", part + back, headers)[2]
+    again = server.post("/v1/chat/completions", {**ask, "memory": carried["id"], "notepad": {"enabled": True, "passages": 1}})
+    assert again["ingrain"]["passages"] == noted["ingrain"]["passages"]
+    for bad in (part.replace(notes, b"damaged") + back, part + b"--B--\r\n"):
+        assert refusal(server, "POST", "/v1/memories", bad, headers)[1]["param"] == "notes"
+    for memory in (bare, carried):
+        server.request("DELETE", f"/v1/memories/{memory['id']}")
     status, error = refusal(server, "POST", "/v1/memories", back.replace(file, b"damaged"), headers)
     assert status == 400 and "/" not in error["message"].split(":")[0]
     for name in ("gannet", "other"):
@@ -272,6 +322,12 @@ def test_refusals_name_the_field(server):
     assert refusal(server, "POST", "/v1/responses", {"input": "x", "background": True})[1]["param"] == "background"
 
 
+def test_a_name_that_no_template_shows_is_refused(server):
+    status, error = refusal(server, "POST", "/v1/chat/completions", {"messages": [
+        {"role": "user", "content": "x"}, {"role": "user", "name": "anna", "content": "x"}]})
+    assert (status, error["param"], error["code"]) == (400, "messages[1].name", "unsupported_parameter")
+
+
 @pytest.mark.parametrize("path, asked", [("responses", {"input": "x"}), ("completions", {"prompt": "x"}),
                                          ("chat/completions", {"messages": [{"role": "user", "content": "x"}]})])
 def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused(server, path, asked):
@@ -293,6 +349,11 @@ def test_each_key_has_its_own(tmp_path):
         status, headers, reply = server.request("GET", "/v1/models")
         assert status == 401 and reply["error"]["code"] == "invalid_api_key" and "WWW-Authenticate" in headers
         assert server.request("GET", "/health")[0] == 200
+        # The key is asked for before the body is there.
+        with socket.create_connection(server.host.split(":"), timeout=60) as stranger:
+            stranger.sendall(b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+            refused = stranger.recv(65536)
+            assert refused.startswith(b"HTTP/1.1 401 ") and b'"authentication_error"' in refused
         ask = {"input": "Who is Emma?", "max_output_tokens": 2, **CERTAIN}
         hers = server.post("/v1/responses", ask, headers=ANNA)
         his = server.post("/v1/responses", ask, headers=BEN)

@@ -242,3 +242,23 @@ def test_the_real_clients_read_thoughts_and_calls(server):
                                 tools=[{"name": "f", "input_schema": TOOLS[0]["function"]["parameters"]}]) as stream:
         message = stream.get_final_message()
     assert any(block.type == "tool_use" and block.name == "f" for block in message.content)
+
+
+def test_a_name_is_read_where_the_template_shows_it_and_else_refused(tmp_path):
+    (tmp_path / "model").mkdir()
+    model, _ = thinking_model(tmp_path / "model")
+    shown = TEMPLATE.replace("<{{ m.role }}>", "<{{ m.role }}{% if m.role == 'user' and m.name %} {{ m.name }}{% endif %}>")
+    (model / "chat_template.jinja").write_text(shown)
+    with Server(tmp_path / "store", model=model) as server:
+        def ask(*messages):
+            return server.request("POST", "/v1/chat/completions", {"messages": messages, "max_tokens": 1, "tools": TOOLS})
+
+        user = {"role": "user", "content": "Why?"}
+        plain, named = ask(user)[2]["usage"], ask({**user, "name": "annabella"})[2]["usage"]
+        assert named["prompt_tokens"] > plain["prompt_tokens"]
+        status, _, reply = ask({**user, "name": "anna"}, {"role": "assistant", "name": "ben", "content": "So."}, user)
+        assert (status, reply["error"]["param"]) == (400, "messages[1].name")
+        call = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+        result = {"role": "tool", "tool_call_id": "c", "content": "1"}
+        assert ask(user, call, {**result, "name": "f"})[0] == 200  # what the call says already
+        assert ask(user, call, {**result, "name": "g"})[2]["error"]["param"] == "messages[2].name"

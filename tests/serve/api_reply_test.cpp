@@ -66,6 +66,14 @@ TEST(ApiReply, half_characters_have_their_bytes_and_one_entry_a_token) {
   EXPECT_EQ(legacy["text_offset"], Json::parse("[0, 1]"));
 }
 
+TEST(ApiReply, the_token_that_was_drawn_is_among_the_legacy_top_whatever_its_rank) {
+  int64_t offset = 0;
+  const Json legacy =
+      legacy_logprobs({{{7, "rare", -9}, {{1, "a", -0.5}, {2, "b", -1}}}, {{1, "a", -0.5}, {{1, "a", -0.5}}}}, offset);
+  EXPECT_EQ(legacy["top_logprobs"][0], Json({{"a", -0.5}, {"b", -1.0}, {"rare", -9.0}}));
+  EXPECT_EQ(legacy["top_logprobs"][1], Json({{"a", -0.5}}));
+}
+
 TEST(ApiReply, usage_counts_every_choice) {
   Outcome outcome;
   outcome.prompt_tokens = 10;

@@ -113,6 +113,46 @@ TEST(ApiChat, thoughts_have_the_names_that_templates_read_whatever_theirs_was) {
             "messages[0].thinking");
 }
 
+TEST(ApiChat, nothing_that_a_message_says_is_passed_over) {
+  const Json messages = read_chat_messages(Json::parse(R"([
+    {"role": "user", "name": "anna", "content": "a"}, {"role": "user", "name": "", "content": "a"},
+    {"role": "assistant", "content": null, "refusal": "I will not."},
+    {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}])"));
+  EXPECT_EQ(messages[0]["name"], "anna");
+  EXPECT_FALSE(messages[1].contains("name"));
+  EXPECT_EQ(messages[2]["content"], "I will not.");
+  EXPECT_EQ(messages[3]["content"], "No.");
+  const auto param = [](const char* message) {
+    return refusal([&] { read_chat_messages(Json::array({Json::parse(message)})); }).param;
+  };
+  EXPECT_EQ(param(R"({"role": "user", "content": [{"type": "text", "text": "a", "annotations": []}]})"),
+            "messages[0].content[0].annotations");
+  EXPECT_EQ(param(R"({"role": "assistant", "content": "a", "audio": {"id": "x"}})"), "messages[0].audio");
+  EXPECT_EQ(param(R"({"role": "assistant", "content": "a", "function_call": {"name": "f"}})"),
+            "messages[0].function_call");
+  for (const char* field : {"audio", "functions", "function_call", "prediction", "web_search_options", "verbosity"})
+    EXPECT_EQ(refused_chat((std::string("{\"") + field + "\": {\"a\": 1}}").c_str()).param, field);
+  EXPECT_EQ(refused_chat(R"({"tools": [{"type": "function", "function": {"name": "f", "type": "x"}}]})").param,
+            "tools[0].function.type");
+}
+
+TEST(ApiResponses, nothing_that_an_item_says_is_passed_over) {
+  const auto param = [](const char* item) {
+    return refusal([&] { read_input(Json::array({Json::parse(item)}), "input", 9); }).param;
+  };
+  EXPECT_EQ(param(R"({"role": "assistant", "content": "a", "phase": "commentary"})"), "input[0].phase");
+  EXPECT_EQ(param(R"({"type": "reasoning", "summary": [], "encrypted_content": "x"})"), "input[0].encrypted_content");
+  EXPECT_EQ(param(R"({"role": "user", "content": [{"type": "input_text", "text": "a", "logprobs": []}]})"),
+            "input[0].content[0].logprobs");
+  EXPECT_EQ(param(R"({"role": "assistant", "content": [{"type": "output_text", "text": "a", "annotations": [],
+                      "logprobs": []}], "id": "msg_1", "status": "completed", "phase": null})"),
+            "");
+  const Json thought = read_input(
+      Json::array({Json::parse(R"({"type": "reasoning", "summary": [{"type": "summary_text", "text": "In short"}]})")}),
+      "input", 9);
+  EXPECT_EQ(thought[0]["content"][0]["text"], "In short");
+}
+
 TEST(ApiChat, without_a_seed_texts_differ) {
   EXPECT_NE(read_chat_request(chat_with("{}"), kLimits).writing.sampling.seed,
             read_chat_request(chat_with("{}"), kLimits).writing.sampling.seed);

@@ -156,6 +156,14 @@ TEST(HttpReader, limits_are_refused_by_name) {
   EXPECT_EQ(outcome(post + "A: " + std::string(400, 'a'), options, 1), "431");
   EXPECT_EQ(outcome(post + "Transfer-Encoding: chunked\r\n\r\n1;" + std::string(400, 'x'), options), "400");
   EXPECT_EQ(outcome(post + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + std::string(400, 'x'), options), "400");
+  // Of the headers, to the byte, whatever the first line takes.
+  for (const size_t target : {1u, 40u})
+    for (const size_t over : {0u, 1u})
+      for (const size_t step : {0u, 1u}) {
+        const std::string line = "GET /" + std::string(target, 'a') + " HTTP/1.1\r\n", rest = kHost + "A: ";
+        const std::string filled = rest + std::string(300 + over - rest.size() - 4, 'x') + "\r\n\r\n";
+        EXPECT_EQ(outcome(line + filled, options, step).substr(0, 3), over ? "431" : "200") << target << step;
+      }
   std::string many = post;
   for (int i = 0; i < 101; ++i) many += "A: b\r\n";
   EXPECT_EQ(outcome(many + "\r\n"), "431");

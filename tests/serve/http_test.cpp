@@ -310,6 +310,46 @@ TEST(HttpServer, bodies_of_all_requests_have_one_limit) {
   EXPECT_THAT(third.read_reply(), StartsWith("HTTP/1.1 200 "));
 }
 
+TEST(HttpServer, who_may_not_ask_is_told_before_his_body_is_read) {
+  std::atomic<int> handled = 0;
+  std::atomic<uint64_t> bodies = 0, most = 0;
+  HttpOptions options{.port = 0};
+  options.on_head = [](const Request& head) -> std::optional<Refusal> {
+    EXPECT_FALSE(head.id.empty());
+    if (head.headers.contains("X-Key")) return std::nullopt;
+    return Refusal{401, R"({"no": "key"})", "no key", {{"WWW-Authenticate", "Bearer"}}};
+  };
+  options.on_bodies = [&](uint64_t bytes) {
+    bodies = bytes;
+    most = std::max<uint64_t>(most, bytes);
+  };
+  HttpServer server(options, [&](Exchange& exchange) {
+    ++handled;
+    echo(exchange);
+  });
+  const std::string head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n";
+  Client stranger(server), polite(server), known(server);
+  stranger.send(head + "\r\n");  // and nothing of the body
+  const std::string refused = stranger.read_reply();
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(refused, HasSubstr("WWW-Authenticate: Bearer\r\n"));
+  EXPECT_THAT(refused, HasSubstr(R"({"no": "key"})"));
+  polite.send(head + "Expect: 100-continue\r\n\r\n");
+  EXPECT_THAT(polite.read_reply(), StartsWith("HTTP/1.1 401 "));
+  EXPECT_EQ(most, 0u);
+  known.send(head + "X-Key: k\r\n\r\n" + std::string(2'000'000, 'x'));
+  EXPECT_TRUE(becomes_true([&] { return bodies > 900'000; }));  // while it is held open
+  known.send(std::string(1'000'000, 'x'));
+  EXPECT_THAT(known.read_reply(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_TRUE(becomes_true([&] { return bodies == 0; }));
+  EXPECT_EQ(handled, 1);
+  Client leaver(server);
+  leaver.send(head + "X-Key: k\r\n\r\n" + std::string(2'000'000, 'x'));
+  EXPECT_TRUE(becomes_true([&] { return bodies > 900'000; }));
+  leaver.close();
+  EXPECT_TRUE(becomes_true([&] { return bodies == 0; }));
+}
+
 TEST(HttpServer, heads_bodies_and_idle_connections_have_their_time) {
   HttpServer server({.port = 0, .header_seconds = 0.2, .body_seconds = 0.2, .idle_seconds = 0.2}, echo);
   Client silent(server), head(server), body(server), idle(server);

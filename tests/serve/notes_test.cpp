@@ -212,6 +212,30 @@ TEST(Notes, of_a_fork_are_those_of_then_and_its_own) {
   EXPECT_THROW(notes.extend("d", "gone"), Error);
 }
 
+TEST(Notes, of_a_set_are_carried_to_another_notepad_and_back) {
+  Notepad from, carried, to;
+  from.add("parent", "one", "alpha words of the first");
+  from.extend("set", "parent");
+  from.add("parent", "late", "alpha words that came later");
+  from.add("set", "two", "Alpha is what the second of them says, and then it was over.");
+  from.add("other", "three", "alpha words of another");
+  carried.copy("", from, "set");
+  EXPECT_EQ(carried.passages(""), 2);
+  to.add("mem", "own", "alpha");
+  to.copy("back", carried, "");
+  const auto found = [](const Notepad& notes, const char* set) {
+    std::vector<std::tuple<std::string, uint64_t, std::string>> out;
+    for (const Passage& p : notes.search(set, "alpha said", 10)) out.emplace_back(p.source, p.offset, p.text);
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  EXPECT_EQ(found(to, "back"), found(from, "set"));
+  EXPECT_EQ(found(to, "back").size(), 2u);
+  EXPECT_THROW(to.copy("back", carried, ""), Error);
+  EXPECT_TRUE(to.remove("back"));
+  EXPECT_EQ(to.passages("mem"), 1);
+}
+
 TEST(Notes, of_a_conversation_grow_from_turn_to_turn_and_are_made_once) {
   Notepad notes;
   notes.add("book", "book.txt", "The gate of the castle has the code 4711.");

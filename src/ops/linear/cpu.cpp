@@ -37,8 +37,34 @@ Tensor through_fp32(Product product, const Tensor& a, const Tensor& b) {
   return product(a.to(at::kFloat), b.to(at::kFloat)).to(at::kBFloat16);
 }
 
+Tensor cpu_nt(const Tensor& a_MK, const Tensor& b_NK);
+Tensor cpu_nn(const Tensor& a_MK, const Tensor& b_KN);
+
+/// Many rows meet quantized weights as they would meet native ones, a tile of rows of w at a time.
+Tensor nt_by_tiles(const Tensor& a_MK, const Tensor& w_NK) {
+  const Tensor c_MN = at::empty({a_MK.size(0), w_NK.size(0)}, a_MK.options());
+  for_each_tile(w_NK, a_MK.scalar_type(), [&](int64_t first, const Tensor& w_RK) {
+    c_MN.narrow(1, first, w_RK.size(0)).copy_(cpu_nt(a_MK, w_RK));
+  });
+  return c_MN;
+}
+
+/// Here a tile gives a part of every sum; those are added in fp32.
+Tensor nn_by_tiles(const Tensor& a_MK, const Tensor& w_KN) {
+  Tensor c_MN;
+  for_each_tile(w_KN, a_MK.scalar_type(), [&](int64_t first, const Tensor& w_RN) {
+    const Tensor part_MN = cpu_nn(a_MK.narrow(1, first, w_RN.size(0)), w_RN);
+    if (!c_MN.defined() && w_RN.size(0) < w_KN.size(0))
+      c_MN = part_MN.to(at::kFloat);
+    else
+      c_MN = c_MN.defined() ? c_MN.add_(part_MN) : part_MN;
+  });
+  return c_MN.to(a_MK.scalar_type());
+}
+
 Tensor cpu_nt(const Tensor& a_MK, const Tensor& b_NK) {
-  if (quantized_format(b_NK)) return quantized_nt(a_MK, b_NK);
+  if (is_quantized(b_NK))
+    return a_MK.size(0) <= kFewRowsOfQuantized ? quantized_nt(a_MK, b_NK) : nt_by_tiles(a_MK, b_NK);
   if (gemv_fits(a_MK, b_NK)) return gemv_nt(a_MK, b_NK);
   if (lacks_bf16(a_MK)) return through_fp32(cpu_nt, a_MK, b_NK);
   if (use_onednn(a_MK, a_MK.size(0), b_NK.size(0), b_NK.size(1))) return onednn_linear(a_MK, b_NK);
@@ -46,6 +72,7 @@ Tensor cpu_nt(const Tensor& a_MK, const Tensor& b_NK) {
 }
 
 Tensor cpu_nn(const Tensor& a_MK, const Tensor& b_KN) {
+  if (is_quantized(b_KN)) return nn_by_tiles(a_MK, b_KN);
   if (lacks_bf16(a_MK)) return through_fp32(cpu_nn, a_MK, b_KN);
   if (use_onednn(a_MK, a_MK.size(0), b_KN.size(1), b_KN.size(0))) return onednn_linear(a_MK, b_KN.t());
   return at::mm(a_MK, b_KN);

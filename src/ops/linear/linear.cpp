@@ -2,7 +2,6 @@
 
 #include "ops/checks.h"
 #include "ops/gemv/gemv.h"
-#include "ops/quantized/quantized.h"
 #include "ops/linear/products.h"
 #include "ops/activation_cache.h"
 
@@ -129,8 +128,7 @@ Tensor linear(const Tensor& x, const Tensor& w_FD, const Tensor& bias_F) {
       x.dim() >= 2 && w_FD.dim() == 2 && (!bias_F.defined() || (bias_F.dim() == 1 && bias_F.size(0) == w_FD.size(0))),
       "linear: rows ", x.sizes(), " and weights ", w_FD.sizes(),
       " do not fit each other or the bias");  // columns: the product
-  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type() || quantized_format(w_FD),
-              "linear: rows and weights must have one type");
+  TORCH_CHECK(w_FD.scalar_type() == x.scalar_type(), "linear: rows and weights must have one type");
   const Tensor y = needs_graph(x, w_FD) ? LinearFunction::apply(x, w_FD) : linear_forward(x, w_FD);
   if (!bias_F.defined()) return y;
   const ProductKernels& k = products_for(x);

@@ -5,8 +5,8 @@
 
 namespace ingrain::ops {
 
-/// x wᵀ (+ bias). x: [P, ..., D]; w: [F, D], the same type, or quantized (ops/quantized) where nothing is
-/// differentiated; bias: [F] or undefined (added to plane 0 only: it is slow).
+/// x wᵀ (+ bias). x: [P, ..., D]; w: [F, D], the same type, native or quantized (ops/quantized: a
+/// constant then); bias: [F] or undefined (added to plane 0 only: it is slow).
 /// Both planes are rows of one product. Differentiable once in x, w and bias. Throws c10::Error where shapes or types
 /// do not fit.
 Tensor linear(const Tensor& x_PND, const Tensor& w_FD, const Tensor& bias_F = {});

@@ -6,7 +6,7 @@
 namespace ingrain::ops {
 
 Tensor product_nt(const Tensor& a_MK, const Tensor& b_NK);  // a bᵀ, [M, N]; b may be quantized (ops/quantized)
-Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN);  // a b,  [M, N]
+Tensor product_nn(const Tensor& a_MK, const Tensor& b_KN);  // a b,  [M, N]; b may be quantized
 Tensor product_tn(const Tensor& a_KM, const Tensor& b_KN);  // aᵀ b, [M, N]
 
 /// sum += aᵀ b; an undefined sum becomes the product, in a's accumulate_type. sum: a's type, or that wider one, to

@@ -4,10 +4,10 @@
 namespace ingrain::ops {
 namespace {
 
-Tensor plain_nt(const Tensor& a_MK, const Tensor& b_NK) {
-  return at::mm(a_MK, (quantized_format(b_NK) ? ops::dequantize(b_NK).to(a_MK.scalar_type()) : b_NK).t());
-}
-Tensor plain_nn(const Tensor& a_MK, const Tensor& b_KN) { return at::mm(a_MK, b_KN); }
+Tensor expanded(const Tensor& w) { return is_quantized(w) ? ops::dequantize(w).to(w.scalar_type()) : w; }
+
+Tensor plain_nt(const Tensor& a_MK, const Tensor& b_NK) { return at::mm(a_MK, expanded(b_NK).t()); }
+Tensor plain_nn(const Tensor& a_MK, const Tensor& b_KN) { return at::mm(a_MK, expanded(b_KN)); }
 Tensor plain_tn(const Tensor& a_KM, const Tensor& b_KN) { return at::mm(a_KM.t(), b_KN); }
 void plain_add_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN) {
   const Tensor product_MN = at::mm(a_KM.t(), b_KN);

@@ -14,7 +14,8 @@ struct CrossEntropy {
   Tensor nll_N;  // -log p(target), fp32 (fp64), not masked, not differentiable
 };
 
-/// x: [P, N, D] contiguous, after the final norm; E: [V, D], the same type; target: [N] int64 in [0, V);
+/// x: [P, N, D] contiguous, after the final norm; E: [V, D], the same type, native
+/// or quantized (ops/quantized: a constant then); target: [N] int64 in [0, V);
 /// value_weight, tangent_weight: [N] fp32 (fp64): masks and means are in them (tangent_weight may be undefined if P =
 /// 1). Throws c10::Error where shapes, types or devices do not fit; targets are not looked at. E_sum: where it is
 /// given, [V, D] in fp32 (fp64), E's gradient is added to it here, as for a backward that starts at the objective with

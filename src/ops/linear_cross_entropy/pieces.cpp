@@ -2,6 +2,7 @@
 
 #include "ops/checks.h"
 #include "ops/linear/products.h"
+#include "ops/quantized/quantized.h"
 
 #include <limits>
 
@@ -21,7 +22,7 @@ CrossEntropyInPieces::CrossEntropyInPieces(const Tensor& x_ND, const Tensor& tar
 
 void CrossEntropyInPieces::add(const Tensor& E_VD, int64_t rows) {
   const at::NoGradGuard no_grad;
-  const Tensor E_vD = E_VD.narrow(0, added_, rows);
+  const Tensor E_vD = rows_of(E_VD, added_, rows);
   const Tensor z_Nv = product_nt(x_ND_, E_vD).to(max_N_.scalar_type());
   const Tensor max_N = at::maximum(max_N_, z_Nv.amax(1)), shrink_N = (max_N_ - max_N).exp_();
   const Tensor here_N = target_N_ - added_, is_here_N = here_N.ge(0).logical_and_(here_N.lt(rows));
@@ -36,7 +37,9 @@ void CrossEntropyInPieces::add(const Tensor& E_VD, int64_t rows) {
 }
 
 Tensor CrossEntropyInPieces::gradient_ND(const Tensor& E_VD) const {
-  return weighted_ND_ / sum_N_.unsqueeze(1) - at::embedding(E_VD.detach(), target_N_).to(sum_N_.scalar_type());
+  return weighted_ND_ / sum_N_.unsqueeze(1) -
+         (is_quantized(E_VD) ? quantized_lookup(E_VD, target_N_) : at::embedding(E_VD.detach(), target_N_))
+             .to(sum_N_.scalar_type());
 }
 
 }  // namespace ingrain::ops

@@ -13,7 +13,7 @@ class CrossEntropyInPieces {
  public:
   /// x: [N, D], target: [N] int64 in [0, V). Throws c10::Error for other shapes, as add() does.
   CrossEntropyInPieces(const Tensor& x_ND, const Tensor& target_N);
-  /// The next rows of E: [V, D], x's type, the same in every call.
+  /// The next rows of E: [V, D], x's type, perhaps quantized, the same in every call.
   void add(const Tensor& E_VD, int64_t rows);
   int64_t added() const { return added_; }  // rows
 

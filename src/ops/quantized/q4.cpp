@@ -183,6 +183,23 @@ void dequantize_group(const void* group, int64_t blocks, float* w) {
   }
 }
 
+/// A file's block: scale, least, and 16 bytes, of which byte i holds number i below and number i + 16 above.
+void take_group(const void* rows, int64_t blocks, void* group) {
+  constexpr int64_t kBytes = sizeof(Q4Group) / kQ4Rows;
+  for (int64_t b = 0; b < blocks; ++b) {
+    Q4Group& to = static_cast<Q4Group*>(group)[b] = {};
+    for (int64_t r = 0; r < kQ4Rows; ++r) {
+      const auto* const from = static_cast<const uint8_t*>(rows) + (r * blocks + b) * kBytes;
+      std::memcpy(&to.scale[r], from, 2);
+      std::memcpy(&to.least[r], from + 2, 2);
+      for (int64_t p = 0; p < kQuantizedBlock; ++p) {
+        const uint32_t q = p < 16 ? from[4 + p] & 15 : from[4 + p - 16] >> 4;
+        to.words[p / 8][r] |= q << shift_of(p);
+      }
+    }
+  }
+}
+
 void multiply(const QuantizedCall& call, int64_t begin, int64_t end) {
   HWY_DYNAMIC_DISPATCH(Q4Groups)(call, begin, end);
 }
@@ -190,8 +207,18 @@ void multiply(const QuantizedCall& call, int64_t begin, int64_t end) {
 }  // namespace
 
 // Sums are the same either way, to the last bit.
-const QuantizedFormat q4_1{"q4_1",         at::kChar,        kQ4Rows, sizeof(Q4Group) / kQ4Rows, 65504, 8,
-                           quantize_group, dequantize_group, multiply};
+const QuantizedFormat q4_1{"q4_1",
+                           kQ4Rows,
+                           kQuantizedBlock,
+                           sizeof(Q4Group) / kQ4Rows,
+                           65504,
+                           8,
+                           quantize_group,
+                           dequantize_group,
+                           multiply,
+                           take_group,
+                           0,
+                           2};
 
 }  // namespace ingrain::ops
 #endif

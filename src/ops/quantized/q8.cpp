@@ -23,37 +23,10 @@ static_assert(sizeof(Q8Block) == 36);
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/quantized/q8.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/quantized/panel-inl.h"
+#include "ops/quantized/dots-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
-
-/// A block's products with M rows of whole numbers (K apart), in sums whose own sum is the dot product: 32 * 32767 *
-/// 127 < 2^31.
-template <int M>
-HWY_INLINE void Dots(const int16_t* x, int64_t K, const int8_t* q, VI (&dots)[M]) {
-  const DI d32;
-  for (int i = 0; i < M; ++i) dots[i] = hn::Zero(d32);
-#if HWY_TARGET == HWY_SCALAR
-  for (int64_t p = 0; p < kQuantizedBlock; ++p)
-    for (int i = 0; i < M; ++i) dots[i] = hn::Add(dots[i], hn::Set(d32, int32_t{x[i * K + p]} * q[p]));
-#else
-  const hn::RepartitionToNarrow<DI> d16;
-  const hn::Rebind<int8_t, decltype(d16)> d8;
-  VI second[M];  // where some instruction sets put half of the products
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) second[i] = hn::Zero(d32);
-#pragma GCC unroll 4
-  for (size_t p = 0; p < kQuantizedBlock; p += hn::Lanes(d16)) {
-    const auto q16 = hn::PromoteTo(d16, hn::LoadU(d8, q + p));
-#pragma GCC unroll 4
-    for (int i = 0; i < M; ++i)
-      dots[i] = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, x + i * K + p), q16, dots[i], second[i]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) dots[i] = hn::Add(dots[i], second[i]);
-#endif
-}
 
 /// c[i][j] = <a_i, w_j> for M rows of a and `streams` (up to kStreams) rows of w.
 template <int M, class T>
@@ -210,8 +183,9 @@ void multiply(const QuantizedCall& call, int64_t begin, int64_t end) { HWY_DYNAM
 
 }  // namespace
 
-const QuantizedFormat q8_0{"q8_0",       at::kByte,      1,       sizeof(Q8Block), std::numeric_limits<float>::max(), 9,
-                           quantize_row, dequantize_row, multiply};
+const QuantizedFormat q8_0{
+    "q8_0",         1,       kQuantizedBlock, sizeof(Q8Block), std::numeric_limits<float>::max(), 9, quantize_row,
+    dequantize_row, multiply};
 
 }  // namespace ingrain::ops
 #endif

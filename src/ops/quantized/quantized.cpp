@@ -78,84 +78,47 @@ namespace {
 
 HWY_EXPORT(Round);
 
-/// Of a matrix that its kernels can read.
-const QuantizedFormat& format_of(const Tensor& quantized) {
-  const QuantizedFormat* const format = quantized_format(quantized);
-  TORCH_CHECK(format && quantized.dim() == 2 && quantized.is_cpu() && quantized.is_contiguous() &&
-                  quantized.size(0) % format->rows == 0 && quantized.size(1) % format->bytes == 0,
-              "a matrix of ", quantized.scalar_type(), " ", quantized.sizes(), " is not one that quantize() made");
-  return *format;
-}
+/// Rows of a in 16 bits, as a format wants them.
+struct Rounded16 {
+  Tensor a16, scale_sum;  // [M, K]; [2, M, blocks]
+};
 
-int64_t blocks_of_row(const Tensor& quantized, const QuantizedFormat& format) {
-  return quantized.size(1) / format.bytes;
+Rounded16 round16(const Tensor& a, bool by_block) {
+  const int64_t M = a.size(0), K = a.size(1), blocks = K / kQuantizedBlock;
+  const Rounded16 out{at::empty({M, K}, at::kShort), at::empty({2, M, blocks}, at::kFloat)};
+  float* const scale = out.scale_sum.data_ptr<float>();
+  const RoundingCall rounding{
+      a.scalar_type(), M, blocks, by_block, a.const_data_ptr(), out.a16.data_ptr<int16_t>(), scale, scale + M * blocks};
+  cpu::parallel(
+      {a, out.a16, out.scale_sum}, M * blocks, cpu::grain(kQuantizedBlock),
+      [rounding, round = HWY_DYNAMIC_DISPATCH(Round)](int64_t begin, int64_t end) { round(rounding, begin, end); });
+  return out;
 }
 
 }  // namespace
 
-const QuantizedFormat* quantized_format(const Tensor& w) {
-  for (const QuantizedFormat* format : kQuantizedFormats)
-    if (format->type == w.scalar_type()) return format;
-  return nullptr;
-}
-
-bool can_quantize(at::IntArrayRef sizes_NK, const QuantizedFormat& format) {
-  return sizes_NK.size() == 2 && sizes_NK[0] % format.rows == 0 && sizes_NK[1] % kQuantizedBlock == 0;
-}
-
-Tensor quantize(const Tensor& w_NK, const QuantizedFormat& format) {
-  TORCH_CHECK(can_quantize(w_NK.sizes(), format) && w_NK.is_cpu(), "weights ", w_NK.sizes(), " on ", w_NK.device(),
-              " cannot be quantized as ", format.name, ": that is in blocks of ", kQuantizedBlock, " and groups of ",
-              format.rows, " rows, on the CPU");
-  const int64_t N = w_NK.size(0), K = w_NK.size(1), blocks = K / kQuantizedBlock;
-  const Tensor w = w_NK.detach().to(at::kFloat).contiguous();
-  const float largest = w.numel() == 0 ? 0 : w.abs().max().item<float>();
-  require(largest <= format.largest,
-          "a matrix of {} x {} has a weight of {}, and {} ends at {}; leave the weights native", N, K, largest,
-          format.name, format.largest);
-  const Tensor out = at::empty({N, format.bytes * blocks}, format.type);
-  auto* const bytes = static_cast<char*>(out.data_ptr());
-  cpu::parallel_uncaptured(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
-      format.quantize(w.const_data_ptr<float>() + row * K, blocks, bytes + row * blocks * format.bytes);
-  });
-  return out;
-}
-
-Tensor dequantize(const Tensor& quantized) {
-  const QuantizedFormat& format = format_of(quantized);
-  const int64_t N = quantized.size(0), blocks = blocks_of_row(quantized, format), K = blocks * kQuantizedBlock;
-  const Tensor out = at::empty({N, K}, at::kFloat);
-  const auto* const bytes = static_cast<const char*>(quantized.const_data_ptr());
-  cpu::parallel_uncaptured(N / format.rows, cpu::grain(format.rows * K), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin * format.rows; row < end * format.rows; row += format.rows)
-      format.dequantize(bytes + row * blocks * format.bytes, blocks, out.data_ptr<float>() + row * K);
-  });
-  return out;
-}
-
 Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized) {
-  const QuantizedFormat& format = format_of(quantized);
-  const int64_t N = quantized.size(0), blocks = blocks_of_row(quantized, format), K = blocks * kQuantizedBlock;
   const bool has_kernel = a_MK.is_cpu() && (a_MK.scalar_type() == at::kFloat || a_MK.scalar_type() == at::kBFloat16);
-  TORCH_CHECK(has_kernel && a_MK.dim() == 2 && a_MK.size(1) == K, "quantized_nt: rows ", a_MK.scalar_type(), " ",
-              a_MK.sizes(), " on ", a_MK.device(), " do not fit a quantized matrix of ", K,
-              " columns, for fp32 and bf16 on the CPU");
-  const int64_t M = a_MK.size(0);
+  TORCH_CHECK(is_quantized(quantized) && has_kernel && a_MK.dim() == 2 && a_MK.size(1) == quantized.size(1),
+              "quantized_nt: rows ", a_MK.scalar_type(), " ", a_MK.sizes(), " on ", a_MK.device(),
+              " do not fit a quantized matrix, but ", quantized.sizes(), "; they are for fp32 and bf16 on the CPU");
+  const int64_t M = a_MK.size(0), N = quantized.size(0), K = quantized.size(1), blocks = K / kQuantizedBlock;
   const Tensor a = a_MK.contiguous(), c = at::empty({M, N}, a_MK.options());
-  const Tensor a16 = at::empty({M, K}, at::kShort), scale_sum = at::empty({2, M, blocks}, at::kFloat);
-  float *const scale = scale_sum.data_ptr<float>(), *const sum = scale + M * blocks;
-  const bool by_block = M >= format.many_rows;
-  const RoundingCall rounding{a.scalar_type(),         M,     blocks, by_block, a.const_data_ptr(),
-                              a16.data_ptr<int16_t>(), scale, sum};
-  cpu::parallel(
-      {a, a16, scale_sum}, M * blocks, cpu::grain(kQuantizedBlock),
-      [rounding, round = HWY_DYNAMIC_DISPATCH(Round)](int64_t begin, int64_t end) { round(rounding, begin, end); });
-  const QuantizedCall call{
-      a.scalar_type(), M, N, blocks, by_block, a16.const_data_ptr<int16_t>(), scale, sum, quantized.const_data_ptr(),
-      c.data_ptr()};
-  cpu::parallel({a16, scale_sum, quantized, c}, N / format.rows, cpu::grain(format.rows * K),
-                [call, multiply = format.multiply](int64_t begin, int64_t end) { multiply(call, begin, end); });
+  std::optional<Rounded16> by_row, by_block;
+  auto* to = static_cast<char*>(c.data_ptr());
+  for (const auto& [format, bytes] : quantized_parts(quantized)) {
+    const bool many = M >= format->many_rows;
+    std::optional<Rounded16>& rounded = many ? by_block : by_row;
+    if (!rounded) rounded = round16(a, many);
+    const float* const scale = rounded->scale_sum.const_data_ptr<float>();
+    const QuantizedCall call{
+        a.scalar_type(),        M, N, blocks, many, rounded->a16.const_data_ptr<int16_t>(), scale, scale + M * blocks,
+        bytes.const_data_ptr(), to};
+    cpu::parallel({rounded->a16, rounded->scale_sum, bytes, c}, bytes.size(0) / format->rows,
+                  cpu::grain(format->rows * K),
+                  [call, multiply = format->multiply](int64_t begin, int64_t end) { multiply(call, begin, end); });
+    to += bytes.size(0) * c.element_size();
+  }
   return c;
 }
 

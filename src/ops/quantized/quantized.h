@@ -1,36 +1,49 @@
-// Matrices in few bits a weight. Decoding is bound by reading weights, and these take 36 or 20 bytes for 32.
+// Matrices in few bits a weight. Decoding is bound by reading weights, and these take 36 or 20 bytes for 32, or what a
+// GGUF file has for them.
+//
+// Such a matrix is a tensor of its own sizes [N, K] and of the type in which it is computed with, but without numbers
+// in memory: only what is declared here, and the operations that name it, can read it (libtorch's throw). So it stands
+// wherever a matrix of weights does.
 #pragma once
 
 #include "ops/dual.h"
 
+#include <functional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace ingrain::ops {
 
-/// Weights in a block: they lie beside each other in a row and share a scale. A row's length must be a multiple of it.
+/// Numbers of an activation's row that are rounded together, with a scale of their own. A row's length must be a
+/// multiple of it.
 inline constexpr int64_t kQuantizedBlock = 32;
 
 /// A product with rows of a that are rounded to 16 bits a number, with a scale per block.
 struct QuantizedCall {
   at::ScalarType type;
-  int64_t m, n, blocks;          // blocks of a row
+  int64_t m, n, blocks;          // n: how far rows of c are apart; blocks of a row of a
   bool by_block;                 // a, its scales and sums lie block after block, not row after row
   const int16_t* a;              // [m, blocks, 32] or, by block, [blocks, m, 32]
   const float *a_scale, *a_sum;  // [m, blocks] or [blocks, m]; a_sum: of a block's numbers, times their scale
   const void* w;
-  void* c;  // [m, n] of type
+  void* c;  // [m, rows of w] of type
 };
 
 /// How weights are quantized. `rows` rows, a group, are quantized together: a matrix has whole groups.
 struct QuantizedFormat {
   std::string_view name;
-  at::ScalarType type;  // of its tensors, [N, bytes K / 32]: what they are known by, as no other matrix has that type
-  int64_t rows, bytes;  // of a group; of a block
-  float largest;        // magnitude of a weight that it can hold
-  int64_t many_rows;    // of a, from which on multiply() wants them by block
-  void (*quantize)(const float* w, int64_t blocks, void* group);
+  int64_t rows;          // of a group
+  int64_t block, bytes;  // weights of a row that share a scale, a multiple of kQuantizedBlock; what they take
+  float largest;         // magnitude of a weight that it can hold
+  int64_t many_rows;     // of a, from which on multiply() wants them by block
+  void (*quantize)(const float* w, int64_t blocks, void* group);  // null: such weights come from files alone
   void (*dequantize)(const void* group, int64_t blocks, float* w);
   void (*multiply)(const QuantizedCall& call, int64_t begin, int64_t end);  // with groups begin .. end
+  /// A group of rows as a GGUF file has them. Null: the same bytes.
+  void (*take)(const void* rows, int64_t blocks, void* group) = nullptr;
+  /// Where a file's block has its fp16 scales; -1: no other.
+  int scale_at = -1, other_scale_at = -1;
 };
 
 /// weight = scale * q, q in -127 .. 127, scale (fp32) = the block's largest magnitude / 127.
@@ -38,19 +51,50 @@ extern const QuantizedFormat q8_0;
 /// weight = scale * q + least, q in 0 .. 15, scale = (the block's most - its least) / 15, both fp16. A GGUF file's
 /// Q4_1 comes back exactly where a block's numbers reach from 0 to 15. In groups of 16 rows.
 extern const QuantizedFormat q4_1;
+/// What quantize() makes.
 inline constexpr const QuantizedFormat* kQuantizedFormats[] = {&q8_0, &q4_1};
 
-/// The format of a quantized matrix; nullptr for any other.
+/// The format in which a GGUF file's tensor of this type (the file's number) and so many rows is kept, its weights
+/// being what gguf-py's dequantization gives, to the last bit. Null: there is none.
+const QuantizedFormat* format_of_file(uint32_t type, int64_t rows);
+
+/// Rows of a matrix that lie in one format. bytes: [rows, bytes of a row], uint8, contiguous.
+struct QuantizedRows {
+  const QuantizedFormat* format;
+  Tensor bytes;
+};
+/// The bytes of so many columns.
+int64_t row_bytes(const QuantizedFormat& format, int64_t columns);
+/// A matrix of these rows, from the first on. type: fp32 or bf16. Throws c10::Error for what is no whole matrix.
+Tensor quantized_matrix(std::vector<QuantizedRows> parts, int64_t columns, at::ScalarType type);
+/// What a quantized matrix is made of; nothing for any other tensor.
+std::span<const QuantizedRows> quantized_parts(const Tensor& w);
+inline bool is_quantized(const Tensor& w) { return !quantized_parts(w).empty(); }
+/// The format of all its rows; nullptr where there are several, and for any other tensor.
 const QuantizedFormat* quantized_format(const Tensor& w);
+/// What a matrix, quantized or not, takes in memory.
+int64_t bytes_in_memory(const Tensor& w);
 
-/// Whether a matrix of these sizes has whole blocks and groups.
+/// Whether a matrix of these sizes has whole blocks and groups, and the format can be made.
 bool can_quantize(at::IntArrayRef sizes_NK, const QuantizedFormat& format);
-/// w: finite, on the CPU. Throws c10::Error unless can_quantize(), Error where a weight is beyond what the format
-/// holds.
+/// w: finite, on the CPU; the result is of its type, fp32 for fp64. Throws c10::Error unless can_quantize(), Error
+/// where a weight is beyond what the format holds.
 Tensor quantize(const Tensor& w_NK, const QuantizedFormat& format);
+/// The same into a quantized matrix of these sizes that is there.
+void quantize_into(const Tensor& quantized, const Tensor& w_NK);
+/// A GGUF file's rows into part `part` of a quantized matrix, whose format is format_of_file(). Returns whether all
+/// weights are finite. REQUIRES: `rows` has as many as the part.
+bool take_rows(const Tensor& quantized, size_t part, const void* rows);
 
-/// The weights that a quantized matrix stands for, [N, K] fp32. Throws c10::Error where it is no quantized one.
+/// The weights that a quantized matrix stands for, [N, K] fp32; or `count` of its rows. Throws c10::Error where it is
+/// no quantized one.
 Tensor dequantize(const Tensor& quantized);
+Tensor dequantize_rows(const Tensor& quantized, int64_t first, int64_t count);
+/// The rows of the tokens (int64), [..., K], in the matrix's type.
+Tensor quantized_lookup(const Tensor& quantized, const Tensor& token);
+/// Rows first .. first + count of a matrix, quantized or not, without a copy. Throws c10::Error where they begin or
+/// end within a group.
+Tensor rows_of(const Tensor& w, int64_t first, int64_t count);
 
 /// a wᵀ, [M, N], like a; a: [M, K], fp32 or bf16. The product with the dequantized weights, with a rounded to 16 bits a
 /// number and a scale per block of 32: whole numbers are multiplied twice as fast as fp32, and what that rounding moves
@@ -58,5 +102,12 @@ Tensor dequantize(const Tensor& quantized);
 /// result does not depend on the other rows, nor, to the last bit, on how many there are, in Q4_1; in Q8_0 up to the
 /// order of sums, which is one up to 8 rows and another above.
 Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized);
+
+/// Up to so many rows of a product with a quantized matrix are multiplied as whole numbers; more meet its rows tile by
+/// tile, expanded to their own type in cache.
+inline constexpr int64_t kFewRowsOfQuantized = 64;
+/// tile(first, w): the matrix's rows from `first` on in `type`, so many at once as fit into the cache.
+void for_each_tile(const Tensor& quantized, at::ScalarType type,
+                   const std::function<void(int64_t first, const Tensor& w)>& tile);
 
 }  // namespace ingrain::ops

@@ -25,6 +25,7 @@ class ApiError : public Error {
   int status;
   std::string type, code, param;
   int retry_after = 0;  // seconds; 0: not said
+  std::string allow;    // 405: the methods that there are
 };
 
 /// 400, naming the field.

@@ -153,7 +153,9 @@ std::string read_content(const Json& content, const std::string& path, std::init
     if (std::find(types.begin(), types.end(), type) == types.end())
       refuse_unsupported(part.path("type"), fmt::format("a part of type '{}'; this model reads text", printable(type)));
     out += part.need_string(type == "refusal" ? "refusal" : "text");
-    part.accept({"annotations", "logprobs", "cache_control", "citations"});
+    // Of an answer that comes back, and Anthropic's.
+    if (type == "output_text") part.accept({"annotations", "logprobs"});
+    if (type == "text") part.accept({"cache_control", "citations"});
     part.finish();
   }
   return out;

@@ -32,13 +32,15 @@ Json read_chat_message(const Json& message, const std::string& path) {
   Json out = {{"role", role == "developer" ? "system" : role}};
   const Json* calls = role == "assistant" ? fields.array("tool_calls", 128) : nullptr;
   const bool calling = calls != nullptr && !calls->empty();
-  const Json* content = calling ? fields.take("content") : &fields.need("content");
+  const bool refusing = role == "assistant" && fields.take("refusal") != nullptr;
+  const Json* content = calling || refusing ? fields.take("content") : &fields.need("content");
   out["content"] = content == nullptr    ? std::string()
                    : role == "assistant" ? read_content(*content, fields.path("content"), {"text", "refusal"})
                                          : read_content(*content, fields.path("content"), {"text"});
   if (calling) out["tool_calls"] = read_tool_calls(*calls, fields.path("tool_calls"));
   if (role == "tool") out["tool_call_id"] = fields.need_string("tool_call_id");
-  if (const auto name = fields.string("name")) out["name"] = *name;
+  // What names nobody, clients leave empty.
+  if (const auto name = fields.string("name"); name && !name->empty()) out["name"] = *name;
   if (role == "assistant") {
     // One thing under three names. Templates read the first, those of gpt-oss the second: transformers fills both, too.
     for (const char* name : {"reasoning_content", "thinking", "reasoning"})
@@ -46,7 +48,8 @@ Json read_chat_message(const Json& message, const std::string& path) {
         out["reasoning_content"] = *thought;
         out["thinking"] = *thought;
       }
-    fields.accept({"refusal", "annotations"});
+    if (const auto refusal = fields.string("refusal")) out["content"].get_ref<std::string&>() += *refusal;
+    fields.accept({"annotations"});
   }
   fields.finish();
   return out;
@@ -94,6 +97,7 @@ Ask read_chat_request(const Json& body, const AskLimits& limits) {
   fields.accept_only("service_tier", {"auto", "default"});
   fields.accept_only("store", {false}, "true; POST /v1/responses keeps answers");
   fields.accept_only("modalities", {Json::array({"text"})});
+  fields.accept_only("verbosity", {"medium"});
   read_effort(fields, "reasoning_effort", ask);
   fields.finish();
   return ask;

@@ -71,7 +71,7 @@ std::vector<Ask> read_completion_request(const Json& body, const AskLimits& limi
 TokenizeRequest read_tokenize_request(const Json& body) {
   Fields fields(body);
   TokenizeRequest out;
-  fields.accept({"model"});
+  out.model = fields.string("model").value_or("");
   out.text = fields.need_string("content");
   out.special = fields.boolean("parse_special").value_or(false);
   fields.accept_only("add_special", {false});
@@ -79,11 +79,12 @@ TokenizeRequest read_tokenize_request(const Json& body) {
   return out;
 }
 
-std::vector<int32_t> read_detokenize_request(const Json& body) {
+DetokenizeRequest read_detokenize_request(const Json& body) {
   Fields fields(body);
-  fields.accept({"model"});
+  DetokenizeRequest out;
+  out.model = fields.string("model").value_or("");
   fields.need("tokens");
-  const std::vector<int32_t> out = read_tokens(*fields.array("tokens", 10'000'000), "tokens");
+  out.tokens = read_tokens(*fields.array("tokens", 10'000'000), "tokens");
   fields.finish();
   return out;
 }

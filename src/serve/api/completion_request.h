@@ -9,10 +9,15 @@ namespace ingrain::serve::api {
 std::vector<Ask> read_completion_request(const Json& body, const AskLimits& limits);
 
 struct TokenizeRequest {
+  std::string model;  // as Ask's
   std::string text;
   bool special = false;  // control tokens in it are meant as such
 };
 TokenizeRequest read_tokenize_request(const Json& body);
-std::vector<int32_t> read_detokenize_request(const Json& body);
+struct DetokenizeRequest {
+  std::string model;
+  std::vector<int32_t> tokens;
+};
+DetokenizeRequest read_detokenize_request(const Json& body);
 
 }  // namespace ingrain::serve::api

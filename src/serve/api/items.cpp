@@ -19,7 +19,7 @@ Json read_message_item(Fields& fields) {
   const std::string text =
       answer ? read_content(content, fields.path("content"), {"output_text", "input_text", "text", "refusal"})
              : read_content(content, fields.path("content"), {"input_text", "text"});
-  fields.accept({"id", "status", "phase"});
+  fields.accept({"id", "status"});
   Json part = {{"type", answer ? "output_text" : "input_text"}, {"text", text}};
   if (answer) part["annotations"] = Json::array(), part["logprobs"] = Json::array();
   return {{"id", random_id("msg_")},
@@ -58,15 +58,16 @@ Json reasoning_item(const std::string& id, const std::string& text, const char* 
           {"content", std::move(content)}};
 }
 
-/// What comes without its content (another server's, encrypted) says nothing here.
+/// Its content; where another server kept that to itself, the summary.
 Json read_reasoning_item(Fields& fields) {
-  fields.accept({"id", "status", "encrypted_content"});
+  fields.accept({"id", "status"});
+  std::string text;
   if (const Json* summary = fields.array("summary", 1024))
-    read_content(*summary, fields.path("summary"), {"summary_text"});
-  const Json* content = fields.take("content");
-  return reasoning_item(random_id("rs_"),
-                        content ? read_content(*content, fields.path("content"), {"reasoning_text", "text"}) : "",
-                        "completed");
+    text = read_content(*summary, fields.path("summary"), {"summary_text"});
+  if (const Json* content = fields.take("content"))
+    if (std::string whole = read_content(*content, fields.path("content"), {"reasoning_text", "text"}); !whole.empty())
+      text = std::move(whole);
+  return reasoning_item(random_id("rs_"), text, "completed");
 }
 
 std::string text_of_item(const Json& item) {
@@ -214,7 +215,7 @@ Page read_page(const std::map<std::string, std::string>& query) {
     } else if (name == "after") {
       if (count_utf8(value) > 120) refuse("after", "'after' has more than 120 characters");
       out.after = value;
-    } else if (!name.starts_with("include")) {
+    } else if (name != "include" && name != "include[]") {
       refuse_unsupported(name);
     }
   }

@@ -24,10 +24,11 @@ struct MemoryAsk {
   std::string from;                  // begins from a copy of this memory, by name or id
   std::string response;              // begins from what a response left
   std::optional<std::string> file;   // a memory file that is uploaded, in place of all these
+  std::optional<std::string> notes;  // its notes
   bool stream = false;
 };
 /// JSON, or multipart/form-data: fields name, from, response, stream, text; files: "file" texts, "memory" a memory
-/// file.
+/// file, "notes" what was downloaded as its notes.
 MemoryAsk read_memory_request(const Request& request);
 
 /// More to read into a memory: {"text", "stream"}, or multipart with files.

@@ -38,6 +38,8 @@ MemoryAsk read_memory_form(const Request& request, const std::string& type, bool
       out.stream = read_form_flag(part);
     else if (anew && part.name == "memory")
       out.file = std::move(part.body);
+    else if (anew && part.name == "notes")
+      out.notes = std::move(part.body);
     else if (anew && part.name == "name")
       out.name = std::move(part.body);
     else if (anew && part.name == "from")
@@ -84,6 +86,7 @@ MemoryAsk read_memory_request(const Request& request) {
   if (!out.from.empty() && !out.response.empty()) refuse("from", "'from' and 'response' exclude each other");
   if (out.file && (!out.texts.empty() || !out.from.empty() || !out.response.empty()))
     refuse("memory", "'memory' is a whole memory; nothing is read into it here: POST /v1/memories/ID/read does that");
+  if (out.notes && !out.file) refuse("notes", "'notes' belong to a memory file: send it as 'memory'");
   if (!out.file && out.texts.empty() && out.from.empty() && out.response.empty())
     refuse("text", "'text' is required: what the memory is to read");
   return out;

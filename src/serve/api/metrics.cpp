@@ -71,6 +71,7 @@ std::string Metrics::text(const EngineStats& stats, int64_t connections) const {
   gauge("ingrain_states_in_memory", "States whose tensors are in RAM.", stats.states_in_memory);
   gauge("ingrain_state_bytes_in_memory", "Bytes of states in RAM.", stats.state_bytes_in_memory);
   gauge("ingrain_working_bytes", "Bytes in RAM of what is being read and written.", stats.working_bytes);
+  gauge("ingrain_body_bytes", "Bytes of the memory budget that bodies of requests take.", stats.outside_bytes);
   gauge("process_resident_memory_bytes", "Resident memory size in bytes.", resident_bytes());
   gauge("ingrain_state_bytes_on_disk", "Bytes of states on disk.", stats.state_bytes_on_disk);
   gauge("ingrain_connections", "Open connections.", connections);

@@ -44,6 +44,7 @@ constexpr Operation kOperations[] = {
     {"post", "/v1/memories/{id}/fork", "A copy under another name", "Name", "Object"},
     {"post", "/v1/memories/{id}/read", "Reads more into a memory", "MoreText", "Object", true},
     {"get", "/v1/memories/{id}/content", "The memory as a file", "", "application/octet-stream"},
+    {"get", "/v1/memories/{id}/notes", "Its notes as a file", "", "application/octet-stream"},
     {"get", "/v1/models", "The model that is served", "", "List"},
     {"get", "/v1/models/{id}", "The model", "", "Object"},
     {"post", "/tokenize", "A text's tokens", "Tokenize", "Object"},

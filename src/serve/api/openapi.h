@@ -9,7 +9,7 @@ namespace ingrain::serve::api {
 struct OpenApiOf {
   std::string version;
   std::vector<std::string> models;  // names
-  bool tools = false, thoughts = false;
+  bool tools = false, thoughts = false, names = false;
   bool keys = false;  // whether requests need one
   int64_t vocab_size = 1;
   AskLimits limits;

@@ -10,12 +10,11 @@ constexpr const char* kTexts = R"({
   "MetadataPairs": {"type": "object", "maxProperties": 16, "propertyNames": {"maxLength": 64},
                     "additionalProperties": {"type": "string", "maxLength": 512}},
   "Text": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/TextPart"}}]},
+  "NoEffect": {"description": "Accepted, and changes nothing here."},
   "TextPart": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
-    "type": {"const": "text"}, "text": {"type": "string"},
-    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
+    "type": {"const": "text"}, "text": {"type": "string"}, "cache_control": {"$ref": "#/components/schemas/NoEffect"}, "citations": {"$ref": "#/components/schemas/NoEffect"}}},
   "RefusalPart": {"type": "object", "additionalProperties": false, "required": ["type", "refusal"], "properties": {
-    "type": {"const": "refusal"}, "refusal": {"type": "string"},
-    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
+    "type": {"const": "refusal"}, "refusal": {"type": "string"}}},
   "AnswerSchema": {"description": "A JSON Schema; much more of it is supported than is said here: docs/serving-json.md",
     "anyOf": [
       {"type": "object", "additionalProperties": false, "properties": {
@@ -31,19 +30,19 @@ constexpr const char* kTexts = R"({
     {"type": "object", "additionalProperties": false, "required": ["type", "json_schema"], "properties": {
       "type": {"const": "json_schema"}, "json_schema": {"type": "object", "additionalProperties": false,
         "required": ["schema"], "properties": {"schema": {"$ref": "#/components/schemas/AnswerSchema"},
-          "name": {}, "description": {}, "strict": {}}}}}]},
+          "name": {"$ref": "#/components/schemas/NoEffect"}, "description": {"$ref": "#/components/schemas/NoEffect"}, "strict": {"$ref": "#/components/schemas/NoEffect"}}}}}]},
   "TextFormat": {"anyOf": [
     {"type": "null"},
     {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
       "type": {"enum": ["text", "json_object"]}}},
     {"type": "object", "additionalProperties": false, "required": ["type", "schema"], "properties": {
       "type": {"const": "json_schema"}, "schema": {"$ref": "#/components/schemas/AnswerSchema"},
-      "name": {}, "description": {}, "strict": {}}}]}
+      "name": {"$ref": "#/components/schemas/NoEffect"}, "description": {"$ref": "#/components/schemas/NoEffect"}, "strict": {"$ref": "#/components/schemas/NoEffect"}}}]}
 })";
 
 constexpr const char* kMessages = R"({
   "ChatCall": {"type": "object", "additionalProperties": false, "required": ["id", "function"], "properties": {
-    "id": {"type": "string"}, "type": {"enum": ["function", null]}, "index": {},
+    "id": {"type": "string"}, "type": {"enum": ["function", null]}, "index": {"$ref": "#/components/schemas/NoEffect"},
     "function": {"type": "object", "additionalProperties": false, "required": ["name", "arguments"], "properties": {
       "name": {"type": "string"}, "arguments": {"type": "string"}}}}},
   "AssistantText": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
@@ -51,20 +50,20 @@ constexpr const char* kMessages = R"({
   "ChatMessage": {"anyOf": [
     {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
       "role": {"enum": ["system", "developer", "user"]}, "content": {"$ref": "#/components/schemas/Text"},
-      "name": {"type": ["string", "null"]}}},
+      "name": {"$ref": "#/components/schemas/MessageName"}}},
     {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
       "role": {"const": "assistant"}, "content": {"$ref": "#/components/schemas/AssistantText"},
       "tool_calls": {"type": ["array", "null"], "maxItems": 128, "items": {"$ref": "#/components/schemas/ChatCall"}},
-      "name": {"type": ["string", "null"]}, "reasoning_content": {"type": ["string", "null"]},
-      "refusal": {}, "annotations": {}}},
+      "name": {"$ref": "#/components/schemas/MessageName"}, "reasoning_content": {"type": ["string", "null"]},
+      "refusal": {"type": ["string", "null"]}, "annotations": {"$ref": "#/components/schemas/NoEffect"}}},
     {"type": "object", "additionalProperties": false, "required": ["role", "tool_calls"], "properties": {
       "role": {"const": "assistant"}, "content": {"type": "null"},
       "tool_calls": {"type": "array", "minItems": 1, "maxItems": 128, "items": {"$ref": "#/components/schemas/ChatCall"}},
-      "name": {"type": ["string", "null"]}, "reasoning_content": {"type": ["string", "null"]},
-      "refusal": {}, "annotations": {}}},
+      "name": {"$ref": "#/components/schemas/MessageName"}, "reasoning_content": {"type": ["string", "null"]},
+      "refusal": {"type": ["string", "null"]}, "annotations": {"$ref": "#/components/schemas/NoEffect"}}},
     {"type": "object", "additionalProperties": false, "required": ["role", "content", "tool_call_id"], "properties": {
       "role": {"const": "tool"}, "content": {"$ref": "#/components/schemas/Text"}, "tool_call_id": {"type": "string"},
-      "name": {"type": ["string", "null"]}}}]},
+      "name": {"$ref": "#/components/schemas/MessageName"}}}]},
   "Turn": {"anyOf": [
     {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
       "role": {"const": "user"}, "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
@@ -72,53 +71,51 @@ constexpr const char* kMessages = R"({
         {"type": "object", "additionalProperties": false, "required": ["type", "tool_use_id"], "properties": {
           "type": {"const": "tool_result"}, "tool_use_id": {"type": "string"}, "is_error": {"type": ["boolean", "null"]},
           "content": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Text"}]},
-          "cache_control": {}, "citations": {}}}]}}]}}},
+          "cache_control": {"$ref": "#/components/schemas/NoEffect"}, "citations": {"$ref": "#/components/schemas/NoEffect"}}}]}}]}}},
     {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
       "role": {"const": "assistant"}, "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
         {"$ref": "#/components/schemas/TextBlock"},
         {"type": "object", "additionalProperties": false, "required": ["type", "thinking"], "properties": {
-          "type": {"const": "thinking"}, "thinking": {"type": "string"}, "signature": {},
-          "cache_control": {}, "citations": {}}},
+          "type": {"const": "thinking"}, "thinking": {"type": "string"}, "signature": {"$ref": "#/components/schemas/NoEffect"},
+          "cache_control": {"$ref": "#/components/schemas/NoEffect"}, "citations": {"$ref": "#/components/schemas/NoEffect"}}},
         {"type": "object", "additionalProperties": false, "required": ["type", "id", "name", "input"], "properties": {
           "type": {"const": "tool_use"}, "id": {"type": "string"}, "name": {"type": "string"},
-          "input": {"type": "object"}, "cache_control": {}, "citations": {}}}]}}]}}}]},
+          "input": {"type": "object"}, "cache_control": {"$ref": "#/components/schemas/NoEffect"}, "citations": {"$ref": "#/components/schemas/NoEffect"}}}]}}]}}}]},
   "TextBlock": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
-    "type": {"const": "text"}, "text": {"type": "string"}, "cache_control": {}, "citations": {}}}
+    "type": {"const": "text"}, "text": {"type": "string"}, "cache_control": {"$ref": "#/components/schemas/NoEffect"}, "citations": {"$ref": "#/components/schemas/NoEffect"}}}
 })";
 
 constexpr const char* kItems = R"({
-  "InputPart": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
-    "type": {"enum": ["input_text", "text"]}, "text": {"type": "string"},
-    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
-  "OutputPart": {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
-    "type": {"enum": ["output_text", "input_text", "text"]}, "text": {"type": "string"},
-    "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}},
+  "InputPart": {"anyOf": [{"$ref": "#/components/schemas/TextPart"},
+    {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
+      "type": {"const": "input_text"}, "text": {"type": "string"}}}]},
+  "OutputPart": {"anyOf": [{"$ref": "#/components/schemas/InputPart"},
+    {"type": "object", "additionalProperties": false, "required": ["type", "text"], "properties": {
+      "type": {"const": "output_text"}, "text": {"type": "string"}, "annotations": {"$ref": "#/components/schemas/NoEffect"}, "logprobs": {"$ref": "#/components/schemas/NoEffect"}}}]},
   "Item": {"anyOf": [
     {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
       "type": {"enum": ["message", null]}, "role": {"enum": ["user", "system", "developer"]},
       "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/InputPart"}}]},
-      "id": {}, "status": {}, "phase": {}}},
+      "id": {"$ref": "#/components/schemas/NoEffect"}, "status": {"$ref": "#/components/schemas/NoEffect"}, "phase": {"type": "null"}}},
     {"type": "object", "additionalProperties": false, "required": ["role", "content"], "properties": {
       "type": {"enum": ["message", null]}, "role": {"const": "assistant"},
       "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [
         {"$ref": "#/components/schemas/OutputPart"}, {"$ref": "#/components/schemas/RefusalPart"}]}}]},
-      "id": {}, "status": {}, "phase": {}}},
+      "id": {"$ref": "#/components/schemas/NoEffect"}, "status": {"$ref": "#/components/schemas/NoEffect"}, "phase": {"type": "null"}}},
     {"type": "object", "additionalProperties": false, "required": ["type", "call_id", "name", "arguments"],
      "properties": {"type": {"const": "function_call"}, "call_id": {"type": "string"}, "name": {"type": "string"},
-      "arguments": {"type": "string"}, "id": {}, "status": {}}},
+      "arguments": {"type": "string"}, "id": {"$ref": "#/components/schemas/NoEffect"}, "status": {"$ref": "#/components/schemas/NoEffect"}}},
     {"type": "object", "additionalProperties": false, "required": ["type", "call_id", "output"], "properties": {
       "type": {"const": "function_call_output"}, "call_id": {"type": "string"},
       "output": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/InputPart"}}]},
-      "id": {}, "status": {}}},
+      "id": {"$ref": "#/components/schemas/NoEffect"}, "status": {"$ref": "#/components/schemas/NoEffect"}}},
     {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
-      "type": {"const": "reasoning"}, "id": {}, "status": {}, "encrypted_content": {},
+      "type": {"const": "reasoning"}, "id": {"$ref": "#/components/schemas/NoEffect"}, "status": {"$ref": "#/components/schemas/NoEffect"}, "encrypted_content": {"type": "null"},
       "summary": {"type": ["array", "null"], "maxItems": 1024, "items": {"type": "object", "additionalProperties": false,
-        "required": ["type", "text"], "properties": {"type": {"const": "summary_text"}, "text": {"type": "string"},
-          "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}}},
+        "required": ["type", "text"], "properties": {"type": {"const": "summary_text"}, "text": {"type": "string"}}}},
       "content": {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "object",
         "additionalProperties": false, "required": ["type", "text"], "properties": {
-          "type": {"enum": ["reasoning_text", "text"]}, "text": {"type": "string"},
-          "annotations": {}, "logprobs": {}, "cache_control": {}, "citations": {}}}}]}}}]}
+          "type": {"enum": ["reasoning_text", "text"]}, "text": {"type": "string"}}}}]}}}]}
 })";
 
 constexpr const char* kOthers = R"({
@@ -145,7 +142,7 @@ constexpr const char* kOthers = R"({
       {"required": ["from"], "properties": {"from": {"type": "string", "minLength": 1}, "response": {"type": "null"}}},
       {"required": ["response"], "properties": {"response": {"type": "string", "minLength": 1}, "from": {"type": "null"}}}]},
   "NewMemoryForm": {"type": "object", "additionalProperties": false, "required": ["text"],
-    "description": "Also, as parts: file (texts, several times), memory (a memory file), from, response.", "properties": {
+    "description": "Also, as parts: file (texts, several times), memory (a memory file) and its notes, from, response.", "properties": {
     "name": {"type": "string", "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]*$"},
     "text": {"type": "string", "minLength": 1, "pattern": "^[^\\x00]+$"}, "stream": {"enum": ["true", "false", "1", "0"]}}},
   "MoreText": {"type": "object", "additionalProperties": false, "required": ["text"], "properties": {
@@ -156,9 +153,10 @@ constexpr const char* kOthers = R"({
   "Name": {"type": "object", "additionalProperties": false, "required": ["name"], "properties": {
     "name": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^(?!mem_)[^\\x00-\\x1f\\x7f/]+$"}}},
   "Tokenize": {"type": "object", "additionalProperties": false, "required": ["content"], "properties": {
-    "content": {"type": "string"}, "parse_special": {"type": ["boolean", "null"]}, "add_special": {"enum": [false, null]}, "model": {}}},
+    "content": {"type": "string"}, "parse_special": {"type": ["boolean", "null"]}, "add_special": {"enum": [false, null]},
+    "model": {"$ref": "#/components/schemas/ModelName"}}},
   "Detokenize": {"type": "object", "additionalProperties": false, "required": ["tokens"], "properties": {
-    "tokens": {"type": "array"}, "model": {}}}
+    "tokens": {"type": "array"}, "model": {"$ref": "#/components/schemas/ModelName"}}}
 })";
 
 }  // namespace

@@ -28,12 +28,12 @@ constexpr const char* kCommonFields = R"({
 constexpr const char* kOpenAiFields = R"({
   "stop": {"$ref": "#/components/schemas/Stop"},
   "logit_bias": {"$ref": "#/components/schemas/LogitBias"},
-  "user": {}
+  "user": {"$ref": "#/components/schemas/NoEffect"}
 })";
 
 // Of chat and responses.
 constexpr const char* kClientFields = R"({
-  "safety_identifier": {}, "prompt_cache_key": {}, "prompt_cache_retention": {},
+  "safety_identifier": {"$ref": "#/components/schemas/NoEffect"}, "prompt_cache_key": {"$ref": "#/components/schemas/NoEffect"}, "prompt_cache_retention": {"$ref": "#/components/schemas/NoEffect"},
   "service_tier": {"enum": ["auto", "default", null]},
   "metadata": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/MetadataPairs"}]},
   "tools": {"$ref": "#/components/schemas/Tools"}, "tool_choice": {"$ref": "#/components/schemas/ToolChoice"},
@@ -51,7 +51,7 @@ constexpr const char* kChatFields = R"({
   "n": {"$ref": "#/components/schemas/Choices"},
   "logprobs": {"type": ["boolean", "null"]}, "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
   "response_format": {"$ref": "#/components/schemas/ChatFormat"}, "store": {"enum": [false, null]},
-  "modalities": {"enum": [["text"], null]}, "reasoning_effort": {"$ref": "#/components/schemas/Effort"}
+  "modalities": {"enum": [["text"], null]}, "verbosity": {"enum": ["medium", null]}, "reasoning_effort": {"$ref": "#/components/schemas/Effort"}
 })";
 
 constexpr const char* kCompletionFields = R"({
@@ -90,8 +90,8 @@ constexpr const char* kMessagesFields = R"({
   "tools": {"$ref": "#/components/schemas/AnthropicTools"},
   "tool_choice": {"$ref": "#/components/schemas/AnthropicToolChoice"},
   "thinking": {"$ref": "#/components/schemas/Thinking"},
-  "metadata": {"type": ["object", "null"], "additionalProperties": false, "properties": {"user_id": {}}},
-  "service_tier": {"enum": ["auto", "standard_only", null]}, "cache_control": {}
+  "metadata": {"type": ["object", "null"], "additionalProperties": false, "properties": {"user_id": {"$ref": "#/components/schemas/NoEffect"}}},
+  "service_tier": {"enum": ["auto", "standard_only", null]}, "cache_control": {"$ref": "#/components/schemas/NoEffect"}
 })";
 
 // What two fields say of each other.
@@ -113,11 +113,10 @@ constexpr const char* kOneBeginning = R"({"anyOf": [{"properties": {"previous_re
 constexpr const char* kThreadsAreStored = R"({"anyOf": [{"properties": {"thread": {"enum": ["", null]}}},
   {"properties": {"store": {"enum": [true, null]}}}]})";
 
-Json request_schema(std::initializer_list<const char*> fields, Json required, std::initializer_list<const char*> rules,
-                    const OpenApiOf& of) {
+Json request_schema(std::initializer_list<const char*> fields, Json required,
+                    std::initializer_list<const char*> rules) {
   Json properties = Json::object();
-  properties["model"] = {{"enum", of.models}};
-  properties["model"]["enum"].push_back(nullptr);
+  properties["model"] = {{"$ref", "#/components/schemas/ModelName"}};
   for (const char* part : fields) properties.update(Json::parse(part));
   Json all = Json::array();
   for (const char* rule : rules) all.push_back(Json::parse(rule));
@@ -142,6 +141,9 @@ void add_of_model(Json& out, const OpenApiOf& of) {
                    {"minItems", 1},
                    {"items", {{"type", "integer"}, {"minimum", 0}, {"maximum", of.vocab_size - 1}}}};
   out["Detokenize"]["properties"]["tokens"]["items"] = out["Tokens"]["items"];
+  out["ModelName"] = {{"enum", of.models}};
+  out["ModelName"]["enum"].push_back(nullptr);
+  out["MessageName"] = of.names ? Json{{"type", {"string", "null"}}} : Json{{"enum", {"", nullptr}}};
   const size_t digits = std::to_string(of.vocab_size - 1).size();  // all ids of one digit less are the model's
   out["LogitBias"] = Json::parse(R"({"type": ["object", "null"], "description": "Keys are token ids of the model.",
     "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}})");
@@ -170,13 +172,13 @@ Json openapi_schemas(const OpenApiOf& of) {
   Json out = fixed_schemas();
   add_of_model(out, of);
   out["Chat"] = request_schema({kCommonFields, kOpenAiFields, kClientFields, kUsageOption, kChatFields},
-                               Json::array({"messages"}), {kOptionsOnlyInStreams, kTopNeedsScores, kOneLength}, of);
+                               Json::array({"messages"}), {kOptionsOnlyInStreams, kTopNeedsScores, kOneLength});
   out["Completion"] = request_schema({kCommonFields, kOpenAiFields, kUsageOption, kCompletionFields}, Json::array(),
-                                     {kOptionsOnlyInStreams, kBestOfIsN}, of);
+                                     {kOptionsOnlyInStreams, kBestOfIsN});
   out["Response"] = request_schema({kCommonFields, kOpenAiFields, kClientFields, kResponsesFields},
-                                   Json::array({"input"}), {kOnlyInStreams, kOneBeginning, kThreadsAreStored}, of);
+                                   Json::array({"input"}), {kOnlyInStreams, kOneBeginning, kThreadsAreStored});
   out["Message"] =
-      request_schema({kCommonFields, kMessagesFields}, Json::array({"messages", "max_tokens"}), {kOnlyInStreams}, of);
+      request_schema({kCommonFields, kMessagesFields}, Json::array({"messages", "max_tokens"}), {kOnlyInStreams});
   out["Message"]["properties"]["temperature"]["maximum"] = 1;
   out["Count"] = out["Message"];
   out["Count"]["required"] = Json::array({"messages"});

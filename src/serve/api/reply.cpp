@@ -115,6 +115,7 @@ Json legacy_logprobs(const std::vector<WrittenToken>& tokens, int64_t& offset) {
     out["token_logprobs"].push_back(finite(token.token.logprob));
     Json top = Json::object();
     for (const TokenScore& score : token.top) top[named(score)] = finite(score.logprob);
+    top[named(token.token)] = finite(token.token.logprob);  // one more than was asked for, if it is none of them
     out["top_logprobs"].push_back(std::move(top));
     out["text_offset"].push_back(offset);
     offset += count_utf8(token.token.bytes);

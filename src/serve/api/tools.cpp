@@ -24,7 +24,6 @@ Json function_tool(Fields& fields, std::string_view schema_name, ToolUse& use) {
   const Json* parameters = fields.object(schema_name);
   function["parameters"] = parameters ? *parameters : Json{{"type", "object"}, {"properties", Json::object()}};
   if (fields.boolean("strict").value_or(false)) use.strict.push_back(name);
-  fields.accept({"cache_control", "type"});
   fields.finish();
   return {{"type", "function"}, {"function", std::move(function)}};
 }
@@ -72,6 +71,7 @@ void read_anthropic_tools(const Json& tools, ToolUse& use) {
   each_tool(tools, use, [&](const Json& tool, const std::string& path) {
     Fields fields(tool, path);
     if (fields.take("type") != nullptr) need_function_type(fields, "custom");
+    fields.accept({"cache_control"});
     fields.need("input_schema");
     return function_tool(fields, "input_schema", use);
   });

@@ -43,11 +43,11 @@ std::string miss_of(const PromptReader& prompts, const tokenizer::Tokenizer& tok
                        job.tokens_to_read() - rest.size());
   size_t bytes = 0;
   for (const int32_t token : rest) bytes += tokenizer.id_to_bytes(token).size();
-  constexpr size_t kForm = 32;  // a template's words between two messages
-  if (bytes <= kForm || bytes <= prompts.newest_bytes(prompt, read) + kForm) return {};
-  if (!job.from && job.tokens_known == 0) return "nothing that begins so is known";
-  return fmt::format("what is known agrees with {} of {} tokens only", read.tokens.size() - rest.size(),
-                     read.tokens.size());
+  const size_t known = read.text.size() - std::min(read.text.size(), bytes);
+  if (!prompts.lacks_of_answers(prompt, read, known)) return {};
+  if (known == 0) return "nothing that begins so is known";
+  return fmt::format("what is known agrees with {} of {} tokens only",
+                     read.tokens.size() - std::min(read.tokens.size(), rest.size()), read.tokens.size());
 }
 
 void check(const Writing& writing, int64_t vocabulary) {
@@ -67,15 +67,22 @@ void follow(Job& job, const std::function<bool(const Event&)>& on_event) {
   }
 }
 
+/// Answers that clients send back, as the model wrote them: without the blank that comes before an answer which has
+/// none.
+Json as_written(Json messages) {
+  for (Json& message : messages) {
+    if (message.value("role", "") != "assistant" || message.contains(kAnswerMember) || !message["content"].is_string())
+      continue;
+    const std::string content = message["content"];
+    if (chat::lacks_blank(content)) message[kAnswerMember] = Json::array({{{"text", content}, {"literal", true}}});
+  }
+  return messages;
+}
+
 /// Without what the model thought before its earlier answers.
 Json without_thoughts(Json messages) {
   for (Json& message : messages) message.erase("reasoning_content");
   return messages;
-}
-
-bool has_thoughts(const Json& messages) {
-  return messages.is_array() && std::any_of(messages.begin(), messages.end(),
-                                            [](const Json& message) { return message.contains("reasoning_content"); });
 }
 
 /// The prompt as it is read, and what of it is known.
@@ -85,33 +92,44 @@ struct Begun {
   States::Found found;
 };
 
-/// Some templates show thoughts that a client sends back, though the memory has read them as they were written and is
-/// found under the text without them: the form of which more is known.
-Begun begin(const PromptReader& prompts, States& states, const Root& root, const Prompt& prompt) {
-  Begun out{prompt, prompts.read(prompt), {}};
+Begun begin_as(const PromptReader& prompts, States& states, const Root& root, Prompt prompt) {
+  Begun out{std::move(prompt), {}, {}};
+  const NodePtr latest = states.of_root(root, out.prompt.latest);  // held, so that find() need not ask the store again
+  out.read = prompts.read(out.prompt, latest ? latest->text() : std::vector<int32_t>());
   out.found = states.find(root, out.read.tokens);
-  if (!has_thoughts(prompt.messages)) return out;
-  Begun bare{prompt, {}, {}};
-  bare.prompt.messages = without_thoughts(prompt.messages);
-  if (has_thoughts(prompt.said)) bare.prompt.said = without_thoughts(prompt.said);
-  bare.read = prompts.read(bare.prompt);
-  bare.found = states.find(root, bare.read.tokens);
-  return bare.found.rest.size() < out.found.rest.size() ? bare : out;
+  return out;
+}
+
+/// The memory has read answers as they were written. A template may show thoughts that a client sends back, and the
+/// memory is found under the text without them; without a template an answer may lack the blank before it. Of two forms
+/// the one of which more is known.
+Begun begin(const PromptReader& prompts, States& states, const Root& root, const Prompt& prompt) {
+  Begun out = begin_as(prompts, states, root, prompt);
+  if (!prompt.messages.is_array()) return out;
+  const auto form = prompts.has_template() ? without_thoughts : as_written;
+  Prompt other = prompt;
+  other.messages = form(prompt.messages);
+  if (other.messages == prompt.messages) return out;
+  if (prompt.said.is_array()) other.said = form(prompt.said);
+  Begun begun = begin_as(prompts, states, root, std::move(other));
+  return begun.found.rest.size() < out.found.rest.size() ? begun : out;
 }
 
 /// The state after an answer, under the text that the next prompt will begin with.
 NodePtr keep_answer(States& states, const PromptReader& prompts, const Prompt& prompt, const PromptTokens& read,
                     const Root& root, Job::Written& written, const Json& returned) {
   if (!written.memory) return nullptr;
-  if (written.tokens.empty()) {
+  std::vector<int32_t> tokens = written.tokens;
+  if (written.last_unread) tokens.pop_back();
+  if (tokens.empty()) {
     written.memory = states.restore(written.after, std::move(written.memory));
     return written.after;
   }
-  States::Found text{written.after, nullptr, written.tokens};
-  if (const auto known_as = prompts.text_after(prompt, read, returned, written.tokens, written.reason))
+  States::Found text{written.after, nullptr, tokens};
+  if (const auto known_as = prompts.text_after(prompt, read, returned, tokens, written.reason))
     text = states.beginning_of(written.after, root, *known_as);
   auto after = written.after ? written.after->read_since(text.node.get()) : std::vector<ReadPart>();
-  after.push_back({written.tokens, /*written=*/true});
+  after.push_back({std::move(tokens), /*written=*/true});
   auto [node, memory] = states.add(root, text.node, text.rest, std::move(written.memory), std::move(after));
   written.memory = std::move(memory);  // so that it stays in RAM until it is kept
   return node;
@@ -149,6 +167,7 @@ Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::func
   job->seen.assign(read.tokens.end() - static_cast<std::ptrdiff_t>(std::min(window, read.tokens.size())),
                    read.tokens.end());
   job->writing = writing;
+  job->reads_end = prompt.messages.is_array() && p.prompts.has_template();
   job->how.sampling = writing.sampling;
   job->how.max_tokens = writing.max_tokens < 0 ? std::numeric_limits<int64_t>::max() : writing.max_tokens;
   job->how.stop = writing.stop;
@@ -157,7 +176,9 @@ Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::func
   follow(*job, on_event);
 
   Outcome out;
-  out.prompt_tokens = static_cast<int64_t>(read.tokens.size());
+  // As the memory has read them: an answer in the tokens that were sampled, thoughts too.
+  const int64_t base = prompt.base.empty() ? 0 : p.states.get(prompt.owner, prompt.base)->position;
+  out.prompt_tokens = (job->from ? job->from->position - base : 0) + static_cast<int64_t>(job->tokens.size());
   out.cached_tokens = std::max<int64_t>(0, out.prompt_tokens - static_cast<int64_t>(job->tokens_to_read()));
   out.miss = miss_of(p.prompts, p.model.parts().tokenizer(), prompt, read, *job);
   {
@@ -254,6 +275,8 @@ EngineStats Engine::stats() const {
   out.tokens_cached = parts_->tokens_cached;
   return out;
 }
+
+void Engine::set_outside_bytes(uint64_t bytes) { parts_->scheduler.set_outside_bytes(bytes); }
 
 void Engine::finish(double grace_seconds) { parts_->scheduler.finish(grace_seconds); }
 

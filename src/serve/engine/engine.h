@@ -29,6 +29,9 @@ struct Prompt {
   Owner owner;
   /// A state to begin from, by id: a named memory's. Empty: the model as it is. What the prompt says comes after it.
   std::string base;
+  /// A state that the prompt goes on from, as far as the caller knows; what it has read is not cut into tokens again.
+  /// Empty: none is known. Nothing depends on it but time.
+  std::string latest;
   /// The conversation, as chat templates take it, or (text, or tokens) what a completion goes on from.
   nlohmann::ordered_json messages;
   /// The messages as the client says them, where the model reads others (notes before a question); null: the same. What
@@ -69,7 +72,7 @@ struct WrittenToken {
 
 /// What happens on the way. Texts are whole characters; the tokens that came with them may be more or fewer.
 struct Event {
-  enum class Kind { reading, step, text } kind = Kind::text;
+  enum class Kind { reading, step, text } kind = Kind::text;  // the first: reading, of none so far
   int64_t choice = 0;
   std::string text;
   std::vector<WrittenToken> tokens;             // text: with Writing::top_logprobs >= 0
@@ -88,7 +91,7 @@ struct Choice {
 };
 
 struct Outcome {
-  int64_t prompt_tokens = 0;  // of the whole prompt, the base's not counted
+  int64_t prompt_tokens = 0;  // of the whole prompt, as the memory has read it, the base's not counted
   int64_t cached_tokens = 0;  // of them, what was not read again
   std::string miss;           // why not all but the newest message was known; "" if it was
   double seconds_queued = 0, seconds_reading = 0, seconds_writing = 0;
@@ -117,8 +120,8 @@ struct EngineOptions {
   int64_t max_running = 64;                    // answers at once; more wait
   int64_t max_waiting = 512;                   // more are Busy
   int64_t read_slice = 0;                      // tokens read at once between two tokens of others; 0: a chunk
-  /// Called by the computing thread after a second without work, and now and then while the process has grown by more
-  /// than the budget.
+  /// Called by the computing thread after a second without work, or without a change of set_outside_bytes(), and now
+  /// and then while the process has grown by more than the budget.
   std::function<void()> on_idle = {};
 };
 
@@ -128,6 +131,7 @@ struct EngineStats {
   int64_t running = 0, waiting = 0, states = 0, states_in_memory = 0;
   uint64_t state_bytes_in_memory = 0, state_bytes_on_disk = 0;
   uint64_t working_bytes = 0;  // of what is being read and written, as far as no state has it
+  uint64_t outside_bytes = 0;  // set_outside_bytes()
   double seconds_computing = 0;
 };
 
@@ -174,6 +178,9 @@ class Engine {
   void forget(const Owner& owner, const std::string& state);
 
   EngineStats stats() const;
+  /// So many bytes of the memory budget are used by others (bodies of requests): states leave RAM for them. Does not
+  /// wait.
+  void set_outside_bytes(uint64_t bytes);
   /// Takes no more; what runs has so many seconds, then its answers end where they are and are kept.
   void finish(double grace_seconds);
 

@@ -30,6 +30,7 @@ class Job {
   };
   std::vector<Beginning> beginnings;
   std::vector<int32_t> seen;  // of the prompt's tokens, those that count for penalties
+  bool reads_end = true;      // an end-of-text token, too: templates write it, nothing else has it
   bool writes = true;         // otherwise it only reads, and `result` is what the memory has become
   Writing writing;
   GenerateOptions how;  // writing's part that a TextWriter takes
@@ -46,6 +47,7 @@ class Job {
     std::vector<int32_t> tokens;
     std::string text;
     StopReason reason = StopReason::interrupted;
+    bool last_unread = false;  // the last token ends the text and is not in the memory
   };
   std::vector<Written> written;
   std::optional<ttt::Memory> result;

@@ -4,6 +4,7 @@
 #include "api/parts.h"
 #include "base/error.h"
 #include "base/option_error.h"
+#include "base/utf8.h"
 #include "chat/control_tokens.h"
 
 #include <algorithm>
@@ -98,6 +99,84 @@ std::vector<int32_t> PromptReader::encode(const chat::Rendering& rendering, bool
   return out;
 }
 
+namespace {
+
+/// A place in a rendering.
+struct Place {
+  size_t piece = 0, byte = 0;
+};
+
+/// Reads a rendering byte by byte.
+class RenderingReader {
+ public:
+  RenderingReader(const chat::Rendering& rendering, const chat::Conversation& form)
+      : rendering_(rendering), form_(form) {}
+
+  Place place() {
+    while (at_.piece < rendering_.size() && at_.byte == rendering_[at_.piece].text.size()) at_ = {at_.piece + 1, 0};
+    return at_;
+  }
+  /// Whether these bytes come next, as text (or as a control token), which are passed then.
+  bool pass(std::string_view bytes, bool control) {
+    while (!bytes.empty()) {
+      const auto [piece, byte] = place();
+      if (piece == rendering_.size()) return false;
+      const auto& [text, literal] = rendering_[piece];
+      const std::string_view here = std::string_view(text).substr(byte, bytes.size());
+      if (!bytes.starts_with(here) || (control && (literal || here.size() < bytes.size()))) return false;
+      if (!control && !literal && says_control(piece, byte, here.size())) return false;
+      at_.byte += here.size();
+      bytes.remove_prefix(here.size());
+    }
+    return true;
+  }
+
+ private:
+  bool says_control(size_t piece, size_t begin, size_t size) const {
+    const std::string_view text = rendering_[piece].text;
+    for (size_t i = begin; i < begin + size; ++i)
+      if (form_.control_at(text.substr(i))) return true;
+    return false;
+  }
+
+  const chat::Rendering& rendering_;
+  const chat::Conversation& form_;
+  Place at_;
+};
+
+chat::Rendering rest_of(const chat::Rendering& rendering, Place from) {
+  chat::Rendering out(rendering.begin() + static_cast<std::ptrdiff_t>(from.piece), rendering.end());
+  if (!out.empty()) out[0].text.erase(0, from.byte);
+  return out;
+}
+
+}  // namespace
+
+/// As encode(), of which text before a special token is independent: so the last one that both have is where what is
+/// known may end.
+std::vector<int32_t> PromptReader::encode_after(std::span<const int32_t> known, const chat::Rendering& rendering,
+                                                bool first) const {
+  constexpr size_t kWorthIt = 4096;  // tokens
+  const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
+  if (known.size() < kWorthIt || !empty_.has_template()) return encode(rendering, first);
+  RenderingReader reader(rendering, empty_);
+  Place cut;
+  size_t kept = 0;
+  for (size_t i = 0; i < known.size(); ++i) {
+    const bool special = tokenizer.is_special(known[i]);
+    const Place here = reader.place();
+    if (!reader.pass(tokenizer.id_to_bytes(known[i]), special)) break;
+    if (special) cut = here, kept = i;
+  }
+  if (kept == 0) return encode(rendering, first);
+  std::vector<int32_t> out(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(kept));
+  for (const chat::Piece& piece : rest_of(rendering, cut)) {
+    const auto tokens = chat::encode_part(tokenizer, piece.text, piece.literal, /*is_first=*/false);
+    out.insert(out.end(), tokens.begin(), tokens.end());
+  }
+  return out;
+}
+
 /// Where this prompt and one whose first question is another part.
 size_t PromptReader::shared_of(const Prompt& prompt, std::span<const int32_t> tokens) const {
   const auto first = std::find_if_not(prompt.messages.begin(), prompt.messages.end(), is_instruction);
@@ -144,29 +223,31 @@ std::optional<size_t> end_of_first(std::span<const Json> messages, std::string_v
 
 }  // namespace
 
-size_t PromptReader::newest_bytes(const Prompt& prompt, const PromptTokens& read) const {
-  const size_t all = read.text.size();
-  if (!prompt.messages.is_array()) return all;
+bool PromptReader::lacks_of_answers(const Prompt& prompt, const PromptTokens& read, size_t known) const {
+  if (!prompt.messages.is_array()) return false;
   size_t answered = prompt.messages.size() - (prompt.continues ? 1 : 0);
   while (answered > 0 && prompt.messages[answered - 1].value("role", "") != "assistant") --answered;
-  if (answered == 0) return all;
-  const std::vector<Json> last(prompt.messages.begin() + static_cast<std::ptrdiff_t>(answered) - 1,
-                               prompt.messages.end());
-  if (const auto end = end_of_first(last, read.text)) return all - *end;
-  const Json known(prompt.messages.begin(), prompt.messages.begin() + static_cast<std::ptrdiff_t>(answered));
+  if (answered == 0) return false;
+  const auto at = [&](size_t i) { return prompt.messages.begin() + static_cast<std::ptrdiff_t>(i); };
+  const std::vector<Json> last(at(answered - 1), prompt.messages.end());
+  if (const auto end = end_of_first(last, read.text)) return known < *end;
+  constexpr size_t kForm = 32;  // a template's words after an answer
+  const auto bytes = [&](size_t messages, bool answer_follows) {
+    return chat::text_of(conversation_of(prompt, Json(at(0), at(messages))).render(answer_follows)).size();
+  };
   try {
-    return all - std::min(all, chat::text_of(conversation_of(prompt, known).render(false)).size());
+    return known <= bytes(answered - 1, true) || known + kForm < bytes(answered, false);
   } catch (const Error&) {
-    return all;  // a template may refuse a conversation that ends with an answer
+    return false;  // a template may refuse a conversation that ends with an answer
   }
 }
 
-PromptTokens PromptReader::read(const Prompt& prompt) const {
+PromptTokens PromptReader::read(const Prompt& prompt, std::span<const int32_t> known) const {
   PromptTokens out;
   const ModelConfig& config = model_.parts().network.config;
   if (prompt.messages.is_array()) {
     const chat::Rendering rendering = rendering_of(prompt, prompt.messages);
-    out.tokens = encode(rendering, prompt.base.empty());
+    out.tokens = encode_after(known, rendering, prompt.base.empty());
     out.stops = empty_.stops();
     out.shared = shared_of(prompt, out.tokens);
     out.text = chat::text_of(rendering);
@@ -194,6 +275,12 @@ chat::Rendering PromptReader::rendering_of(const Prompt& prompt, const Json& mes
   const Json said(messages.begin(), messages.end() - 1);
   const chat::Rendering next = next_prompt(prompt, said, messages.back(), "\x01");
   return first_bytes(next, end_of_answer(prompt, said, messages.back(), chat::text_of(next)));
+}
+
+std::string PromptReader::bytes_of(std::span<const int32_t> tokens) const {
+  std::string out;
+  for (const int32_t token : tokens) out += model_.parts().tokenizer().id_to_bytes(token);
+  return out;
 }
 
 /// A grammar may end an answer without one.
@@ -250,11 +337,12 @@ std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& promp
   if (!returned.is_null() && reason != StopReason::end_of_text) return std::nullopt;
   const Json& asked = prompt.said.is_array() ? prompt.said : prompt.messages;
   const bool first = prompt.base.empty();
+  const std::string bytes = bytes_of(tokens);
   if (!empty_.has_template()) {
-    if (!prompt.said.is_array()) return std::nullopt;
-    std::vector<int32_t> out = encode(rendering_of(prompt, asked), first);
-    out.insert(out.end(), tokens.begin(), tokens.end());
-    return out;
+    if (!prompt.said.is_array() && is_utf8(bytes)) return std::nullopt;
+    chat::Rendering next = rendering_of(prompt, asked);
+    next.push_back({utf8_lossy(bytes), /*literal=*/true});
+    return encode(next, first);
   }
   if (reason == StopReason::stop_string) return std::nullopt;  // the memory has read the stop string, too
   Json answer = returned.is_null()
@@ -285,9 +373,7 @@ std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& promp
     const std::string_view known_as = std::string_view(text).substr(0, end);
     // It must not be taken for the prompt itself, which others may go on from.
     if (before.starts_with(known_as)) return std::nullopt;
-    std::string written = read.text;
-    for (const int32_t token : tokens) written += model_.parts().tokenizer().id_to_bytes(token);
-    if (written == known_as) return std::nullopt;  // as it was read and written
+    if (read.text + bytes == known_as) return std::nullopt;  // as it was read and written
     return encode(first_bytes(next, end), first);
   } catch (const Error&) {
     return std::nullopt;  // a template may refuse what comes next
@@ -305,6 +391,11 @@ Json PromptReader::answer(std::span<const int32_t> tokens, StopReason reason, st
     return out;
   }
   if (ended_by_token(tokens)) tokens = tokens.first(tokens.size() - 1);
+  // A character that was cut comes back as U+FFFD: so its answer is text alone.
+  if (const std::string bytes = bytes_of(tokens); !is_utf8(bytes)) {
+    add(utf8_lossy(bytes), true);
+    return out;
+  }
   for (chat::Piece& piece : chat::pieces_of_answer(tokenizer, empty_.control(), tokens))
     add(std::move(piece.text), piece.literal);
   return out;

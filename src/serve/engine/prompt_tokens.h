@@ -22,10 +22,14 @@ class PromptReader {
   /// Messages are taken as OpenAI's API has them: null members are dropped, arguments of tool calls that are JSON in a
   /// string become objects, content in parts of text becomes one text where the model has no template. Error: what the
   /// template refuses, in its words; UsageError for ids that the model does not have, or a prompt of nothing.
-  PromptTokens read(const Prompt& prompt) const;
+  /// `known`: tokens that it may begin with, which then stand as they are: of a long text not all is encoded anew.
+  PromptTokens read(const Prompt& prompt, std::span<const int32_t> known = {}) const;
 
-  /// Bytes of what comes after the last answer in it; all, where there is none.
-  size_t newest_bytes(const Prompt& prompt, const PromptTokens& read) const;
+  /// Of `known` bytes of the prompt's text, whether they lack a part of its last answer or what comes before that.
+  /// False where it has no answer.
+  bool lacks_of_answers(const Prompt& prompt, const PromptTokens& read, size_t known) const;
+
+  bool has_template() const { return empty_.has_template(); }
 
   /// The text of read().
   std::string text(const Prompt& prompt) const;
@@ -43,11 +47,13 @@ class PromptReader {
 
  private:
   std::vector<int32_t> encode(const chat::Rendering& rendering, bool first) const;
+  std::vector<int32_t> encode_after(std::span<const int32_t> known, const chat::Rendering& rendering, bool first) const;
   chat::Rendering next_prompt(const Prompt& prompt, const nlohmann::ordered_json& said,
                               const nlohmann::ordered_json& answer, const char* question) const;
   size_t end_of_answer(const Prompt& prompt, const nlohmann::ordered_json& said, nlohmann::ordered_json answer,
                        std::string_view text) const;
   chat::Rendering rendering_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
+  std::string bytes_of(std::span<const int32_t> tokens) const;
   bool ended_by_token(std::span<const int32_t> tokens) const;
   chat::Conversation conversation_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
   size_t shared_of(const Prompt& prompt, std::span<const int32_t> tokens) const;

@@ -67,23 +67,51 @@ void Scheduler::submit(std::shared_ptr<Job> job, const Place& place) {
   changed_.notify_all();
 }
 
-std::vector<std::shared_ptr<Job>> Scheduler::take(const Worker& worker) {
-  const int64_t running = worker.jobs();
-  std::unique_lock lock(mutex_);
+/// Until there is a job, or all is over. What was freed goes back to the kernel once nothing has changed for a while.
+void Scheduler::rest(std::unique_lock<std::mutex>& lock, States& states) {
   const auto due = [&] { return !waiting_.empty() || ended_; };
-  if (worker.idle() && !changed_.wait_for(lock, kIdle, due)) {
-    if (options_.on_idle) {
+  const auto changed = [&] { return due() || outside_bytes_ != outside_seen_; };
+  for (bool given_back = !options_.on_idle; !due();) {
+    if (given_back) {
+      changed_.wait(lock, changed);
+    } else if (!changed_.wait_for(lock, kIdle, changed)) {
       lock.unlock();
       options_.on_idle();
       lock.lock();
+      given_back = true;
     }
-    changed_.wait(lock, due);
+    if (outside_bytes_ == outside_seen_) continue;
+    tell_outside(lock, states);
+    given_back = !options_.on_idle;
   }
+}
+
+void Scheduler::tell_outside(std::unique_lock<std::mutex>& lock, States& states) {
+  const uint64_t bytes = outside_seen_ = outside_bytes_;
+  lock.unlock();
+  states.set_outside_bytes(bytes);
+  lock.lock();
+}
+
+void Scheduler::set_outside_bytes(uint64_t bytes) {
+  {
+    std::lock_guard lock(mutex_);
+    outside_bytes_ = bytes;
+  }
+  changed_.notify_all();
+}
+
+std::vector<std::shared_ptr<Job>> Scheduler::take(const Worker& worker, States& states) {
+  const int64_t running = worker.jobs();
+  std::unique_lock lock(mutex_);
+  if (outside_bytes_ != outside_seen_) tell_outside(lock, states);
+  if (worker.idle()) rest(lock, states);
+  const uint64_t budget = working_budget_ - std::min(working_budget_, outside_bytes_);
   std::vector<std::shared_ptr<Job>> out;
   uint64_t bytes = worker.expected_bytes();
   while (!waiting_.empty() && running + static_cast<int64_t>(out.size()) < options_.max_running) {
     bytes += worker.expected_bytes(*waiting_.front().job);
-    if (running + static_cast<int64_t>(out.size()) > 0 && bytes > working_budget_) break;
+    if (running + static_cast<int64_t>(out.size()) > 0 && bytes > budget) break;
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
     next.job->seconds_queued = seconds_since(next.since);
@@ -98,7 +126,7 @@ std::vector<std::shared_ptr<Job>> Scheduler::take(const Worker& worker) {
 void Scheduler::run(const Model& model, States& states) {
   Worker worker(model, states, slice_of(model, options_.read_slice));
   while (true) {
-    for (const auto& job : take(worker)) worker.begin(job);
+    for (const auto& job : take(worker, states)) worker.begin(job);
     if (worker.idle()) {
       std::lock_guard lock(mutex_);
       if (ended_ && waiting_.empty()) return;

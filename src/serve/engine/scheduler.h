@@ -36,6 +36,8 @@ class Scheduler {
   /// Takes no more; after so many seconds, what still runs ends where it is. Returns once all has ended.
   void finish(double grace_seconds);
   void count(EngineStats& stats) const;
+  /// Engine's.
+  void set_outside_bytes(uint64_t bytes);
 
  private:
   void run(const Model& model, States& states);
@@ -43,7 +45,9 @@ class Scheduler {
   void enter();
   void leave();
   /// The next jobs that may begin; waits for one if the worker is idle. Nothing more once it is over.
-  std::vector<std::shared_ptr<Job>> take(const Worker& worker);
+  std::vector<std::shared_ptr<Job>> take(const Worker& worker, States& states);
+  void rest(std::unique_lock<std::mutex>& lock, States& states);
+  void tell_outside(std::unique_lock<std::mutex>& lock, States& states);
 
   struct Waiting {
     std::shared_ptr<Job> job;
@@ -58,6 +62,7 @@ class Scheduler {
   int64_t tickets_ = 0, placed_ = 0;
   std::deque<Waiting> waiting_;
   std::vector<std::weak_ptr<Job>> begun_;
+  uint64_t outside_bytes_ = 0, outside_seen_ = 0;  // seen: by the states
   bool stopping_ = false, ended_ = false;
   EngineStats stats_;
   const uint64_t resident_first_;                     // bytes of the process before any work

@@ -186,7 +186,7 @@ std::shared_ptr<const ttt::Memory> States::unsettle(const NodePtr& node) {
 /// The least recently used leave RAM; those that are nowhere else are gone. What somebody works with stays.
 States::Evicted States::keep_budget() {
   Evicted out;
-  const uint64_t budget = memory_budget_ - std::min(memory_budget_, working_bytes_);
+  const uint64_t budget = memory_budget_ - std::min(memory_budget_, working_bytes_ + outside_bytes_);
   for (auto next = by_use_.begin(); bytes_in_ram_.bytes() > budget && next != by_use_.end();) {
     const NodePtr node = (next++)->second;
     if (node->memory.use_count() == 1) out.push_back(unsettle(node));
@@ -308,6 +308,16 @@ NodePtr States::get(const Owner& owner, const std::string& id) {
   return out;
 }
 
+NodePtr States::of_root(const Root& root, const std::string& id) {
+  if (id.empty()) return nullptr;
+  try {
+    NodePtr node = get(root.owner, id);
+    return node->root == root ? node : nullptr;
+  } catch (const NotFound&) {
+    return nullptr;
+  }
+}
+
 std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
   {
     std::lock_guard lock(mutex_);
@@ -421,6 +431,13 @@ void States::set_working_bytes(uint64_t bytes) {
   evicted = keep_budget();
 }
 
+void States::set_outside_bytes(uint64_t bytes) {
+  Evicted evicted;
+  std::lock_guard lock(mutex_);
+  outside_bytes_ = bytes;
+  evicted = keep_budget();
+}
+
 void States::persist(const NodePtr& node) {
   if (!files_.any()) return;
   std::shared_ptr<const ttt::Memory> memory;
@@ -474,6 +491,7 @@ void States::count(EngineStats& stats) const {
   stats.states_in_memory = static_cast<int64_t>(by_use_.size());
   stats.state_bytes_in_memory = bytes_in_ram_.bytes();
   stats.working_bytes = working_bytes_;
+  stats.outside_bytes = outside_bytes_;
 }
 
 }  // namespace ingrain::serve

@@ -73,6 +73,9 @@ class States {
   /// This owner's state of that name. NotFound otherwise.
   NodePtr get(const Owner& owner, const std::string& id);
 
+  /// The same; nullptr if it is not there, or of another root.
+  NodePtr of_root(const Root& root, const std::string& id);
+
   /// Its tensors, loaded if they must be: shared, never to be written to. NotFound if they are gone.
   std::shared_ptr<const ttt::Memory> memory(const NodePtr& node);
 
@@ -106,6 +109,8 @@ class States {
   void trim();
   /// What is in work takes so many bytes of the budget; states have the rest.
   void set_working_bytes(uint64_t bytes);
+  /// As much is used by others.
+  void set_outside_bytes(uint64_t bytes);
 
   void count(EngineStats& stats) const;
 
@@ -134,7 +139,7 @@ class States {
   std::unordered_multimap<uint64_t, NodePtr> by_text_;                // the same by hash.high
   int64_t clock_ = 0;
   BytesInRam bytes_in_ram_;
-  uint64_t working_bytes_ = 0;
+  uint64_t working_bytes_ = 0, outside_bytes_ = 0;
 };
 
 }  // namespace ingrain::serve

@@ -122,6 +122,7 @@ void Worker::start(Reading& reading) {
     job.again.clear();
     break;
   }
+  tell_reading(reading);  // what is known is there
   const ttt::Memory& from = memory ? *memory : empty_;
   reading.weights = from.W_S;
   reading.session = std::make_unique<session::Session>(network_, from.fork());
@@ -164,12 +165,13 @@ uint64_t Worker::expected_bytes(const Job& job) const {
   const int64_t begin = job.from ? job.from->position : 0;
   const int64_t end = begin + static_cast<int64_t>(job.tokens.size()) +
                       (job.writes ? std::min<int64_t>(job.how.max_tokens, c.chunk) : 0);
-  const uint64_t learned = weight_bytes(empty_.W_S), type = network_.weights.embedding_VD.element_size();
+  const uint64_t learned = weight_bytes(empty_.W_S), momentum = weight_bytes(empty_.M_S),
+                 type = network_.weights.embedding_VD.element_size();
   constexpr uint64_t kMore = 256;  // positions: KvCache's room beyond twice what it keeps
-  const auto window = [&](int64_t position) { return ttt::least_file_bytes(network_, position) - learned; };
+  const auto window = [&](int64_t position) { return ttt::least_file_bytes(network_, position) - learned - momentum; };
   uint64_t out = window(2 * end) + 2 * window(end) + kMore * window(1);
   if (job.writes && !empty_.W_S.empty()) out += learned * type / empty_.W_S[0].w13_FD.element_size();
-  if (job.writing.learn != Learn::off && begin / c.chunk != end / c.chunk) out += learned + step_bytes_;
+  if (job.writing.learn != Learn::off && begin / c.chunk != end / c.chunk) out += learned + momentum + step_bytes_;
   return out * (job.writes ? static_cast<uint64_t>(job.writing.choices) : 1);
 }
 
@@ -246,11 +248,15 @@ void Worker::has_read_some(Reading& reading, size_t tokens) {
   reading.read += tokens;
   job.tokens_read = static_cast<int64_t>(reading.read);
   counts_.read += static_cast<int64_t>(tokens);
+  tell_reading(reading);
+}
+
+void Worker::tell_reading(const Reading& reading) {
   Event event;
   event.kind = Event::Kind::reading;
-  event.tokens_read = job.tokens_read;
-  event.tokens_to_read = static_cast<int64_t>(job.tokens_to_read());
-  job.send(std::move(event));
+  event.tokens_read = reading.job->tokens_read;
+  event.tokens_to_read = static_cast<int64_t>(reading.job->tokens_to_read());
+  reading.job->send(std::move(event));
 }
 
 /// A state of what was read so far.
@@ -385,6 +391,7 @@ void Worker::write_step() {
   const Clock::time_point start = Clock::now();
   std::vector<Text*> turns_of;
   std::vector<int32_t> tokens;
+  std::vector<std::string> texts;
   for (const Drawing& drawing : draw_all()) {
     Text* const text = drawing.text;
     try {
@@ -393,6 +400,15 @@ void Worker::write_step() {
         end(*text);
         continue;
       }
+      std::string more = text->writer->take(drawing.token) + mark_of(*text->job, drawing.token);
+      if (ends_unread(*text)) {
+        ++counts_.written;
+        text->job->written[text->choice].last_unread = true;
+        give(*text, std::move(more));
+        end(*text);
+        continue;
+      }
+      texts.push_back(std::move(more));
       tokens.push_back(drawing.token);
       turns_of.push_back(text);
     } catch (...) {
@@ -415,7 +431,7 @@ void Worker::write_step() {
     Text& text = *turns_of[i];
     if (text.over) continue;
     try {
-      give(text, text.writer->take(tokens[i]) + mark_of(*text.job, tokens[i]));
+      give(text, std::move(texts[i]));
       if (text.choice == 0) text.job->seconds_writing += seconds_since(start);
       if (text.writer->done()) end(text);
     } catch (...) {
@@ -441,6 +457,13 @@ std::string Worker::mark_of(const Job& job, int32_t token) const {
   if (marks.empty() || !tokenizer.is_special(token)) return {};
   std::string spelling(tokenizer.id_to_bytes(token));
   return std::find(marks.begin(), marks.end(), spelling) == marks.end() ? std::string() : spelling;
+}
+
+/// What completes a stop string is in no conversation; an end-of-text token is where templates write it.
+bool Worker::ends_unread(const Text& text) const {
+  if (!text.writer->done()) return false;
+  const StopReason reason = text.writer->reason();
+  return reason == StopReason::stop_string || (reason == StopReason::end_of_text && !text.job->reads_end);
 }
 
 void Worker::end(Text& text) {

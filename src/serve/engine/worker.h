@@ -65,6 +65,7 @@ class Worker {
   void read_slice(Reading& reading);
   void read_part(Reading& reading);
   void has_read_some(Reading& reading, size_t tokens);
+  void tell_reading(const Reading& reading);
   void keep(Reading& reading);
   void has_read(Reading& reading);
   void begin_writing(Reading& reading);
@@ -83,6 +84,7 @@ class Worker {
   /// Of a special token that the caller wants to see; "" of all others.
   std::string mark_of(const Job& job, int32_t token) const;
   void end(Text& text);
+  bool ends_unread(const Text& text) const;
   void fail(const std::shared_ptr<Job>& job, std::exception_ptr error);
   void clean();
   void count_bytes();

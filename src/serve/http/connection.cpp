@@ -19,6 +19,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 namespace ingrain::serve {
 
@@ -164,6 +165,7 @@ class Link final : public Connection, public ReplyPort, public std::enable_share
           return refuse(too_busy("too much is being sent to this server at once; try again"));
         }
         if (before == RequestReader::State::head) {
+          if (may_not_ask()) return;
           body_deadline_ = in(hub_.options.body_seconds);
           if (reader_.wants_continue()) return say_continue();
         }
@@ -179,8 +181,18 @@ class Link final : public Connection, public ReplyPort, public std::enable_share
 
   void count_body() {
     const uint64_t now = reader_.body_bytes();
-    hub_.body_bytes += now - body_counted_;
+    hub_.count_body(body_counted_, now);
     body_counted_ = now;
+  }
+
+  /// Whether the application refuses the request by its head, which is answered then.
+  bool may_not_ask() {
+    if (!hub_.options.on_head) return false;
+    name_request();
+    auto refusal = hub_.options.on_head(reader_.request());
+    if (!refusal) return false;
+    refuse({refusal->status, "", std::move(refusal->why), std::move(refusal->headers), std::move(refusal->body)});
+    return true;
   }
 
   void say_continue() {
@@ -252,7 +264,7 @@ class Link final : public Connection, public ReplyPort, public std::enable_share
     if (!reply.message.empty() && hub_.options.on_refusal)
       hub_.options.on_refusal(request, reply.status, reply.message);
     const bool keep = reader_.keep_alive() && !hub_.stopping;
-    const std::string body = reply.message.empty() ? "" : error_json(reply);
+    const std::string body = !reply.body.empty() ? reply.body : reply.message.empty() ? "" : error_json(reply);
     ReplyHead head{reply.status, {}, Framing::none, body.size(), keep, request.id, reader_.reply_headers(), reply.more};
     if (!body.empty()) {
       head.content_type = "application/json";
@@ -292,17 +304,15 @@ class Link final : public Connection, public ReplyPort, public std::enable_share
   }
 
   void release_body() {
-    hub_.body_bytes -= body_counted_;
-    body_counted_ = 0;
     reader_.request().body = {};
+    hub_.count_body(std::exchange(body_counted_, 0), 0);
   }
 
   void close() {
     if (phase_ == Phase::closed) return;
     const auto self = shared_from_this();
     // A handler may still read the body; it goes with this object then.
-    hub_.body_bytes -= body_counted_;
-    body_counted_ = 0;
+    hub_.count_body(std::exchange(body_counted_, 0), 0);
     phase_ = Phase::closed;
     gone_ = true;
     Code ignored;
@@ -365,6 +375,15 @@ void Link::handle() {
 }
 
 }  // namespace
+
+void Hub::count_body(uint64_t before, uint64_t now) {
+  constexpr uint64_t kTold = 1 << 20;
+  body_bytes += now - before;
+  const uint64_t change = body_bytes > bytes_told ? body_bytes - bytes_told : bytes_told - body_bytes;
+  if (!options.on_bodies || (change < kTold && (body_bytes > 0 || bytes_told == 0))) return;
+  bytes_told = body_bytes;
+  options.on_bodies(body_bytes);
+}
 
 void open_connection(asio::io_context& io, int socket, int family, std::string peer, Hub& hub, bool too_many) {
   std::shared_ptr<Link> link;

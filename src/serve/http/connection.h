@@ -31,10 +31,13 @@ struct Hub {
   const HttpOptions options;
   const Handler handler;
   std::set<std::shared_ptr<Connection>> open;
-  std::atomic<int64_t> count = 0;  // of them, those that are served
-  uint64_t body_bytes = 0;         // of all
+  std::atomic<int64_t> count = 0;           // of them, those that are served
+  uint64_t body_bytes = 0, bytes_told = 0;  // of all
   bool stopping = false;
   Workers workers;  // ends first
+
+  /// A body had `before` bytes and has `now`.
+  void count_body(uint64_t before, uint64_t now);
 };
 
 /// Takes over `socket`, of address family `family`. `too_many`: all that the client gets is 503.

@@ -14,6 +14,7 @@ struct OwnReply {
   std::string code;     // "invalid_host"
   std::string message;  // what is wrong, and the remedy
   Headers more = {};
+  std::string body = {};  // JSON in place of error_json()
 };
 /// {"error":{"message","type","param":null,"code"}}, as OpenAI's clients read it.
 std::string error_json(const OwnReply& reply);

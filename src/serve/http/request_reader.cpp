@@ -16,6 +16,8 @@ namespace {
 
 using Parser = http::request_parser<http::string_body>;
 
+constexpr uint32_t kAroundTarget = 64;  // a method, a version and blanks
+
 std::string to_string(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
@@ -27,23 +29,29 @@ struct RequestReader::Parts {
   State state = State::head;
   std::optional<Parser> parser;
   bool begun = false;
-  uint64_t head_bytes = 0;
+  uint64_t head_bytes = 0, line_bytes = 0;  // line: the first; 0: its end is not there
   CheckedHead head;
 
   void next() {
     parser.emplace();
     // Beast asks what lies before it at once; the whole head is counted in put().
-    parser->header_limit(options.max_header + options.max_target);
+    parser->header_limit(options.max_header + options.max_target + kAroundTarget);
     parser->body_limit(options.max_body);
     state = State::head;
     begun = false;
-    head_bytes = 0;
+    head_bytes = line_bytes = 0;
     head = {};
   }
 
   void refuse(OwnReply reply) {
     head.answer = std::move(reply);
     state = State::answered;
+  }
+
+  /// Of a head of which so many bytes are there.
+  bool is_too_large(uint64_t bytes) const {
+    if (line_bytes == 0) return bytes > uint64_t{options.max_target} + kAroundTarget;
+    return bytes > line_bytes + options.max_header;
   }
 
   /// `rest`: what of the head the parser has not taken.
@@ -100,6 +108,8 @@ size_t RequestReader::put(std::string_view bytes) {
     const std::string_view rest = bytes.substr(taken);
     if (rest.empty() || (!it.begun && rest == "\r")) break;
     it.begun = true;
+    if (it.state == State::head && it.head_bytes == 0)
+      if (const size_t end = rest.find("\r\n"); end != rest.npos) it.line_bytes = end + 2;
     boost::beast::error_code error;
     const size_t n = it.parser->put(boost::asio::const_buffer(rest.data(), rest.size()), error);
     taken += n;
@@ -111,8 +121,7 @@ size_t RequestReader::put(std::string_view bytes) {
     const size_t left = rest.size() - n;
     if (it.state == State::head) {
       it.head_bytes += n;
-      const uint64_t limit = uint64_t{it.options.max_header} + it.options.max_target;
-      if (it.head_bytes + (waits ? left : 0) > limit) {
+      if (it.is_too_large(it.head_bytes + (waits ? left : 0))) {
         it.refuse_head_size(rest.substr(n));
       } else if (it.parser->is_header_done()) {
         it.head_is_there();

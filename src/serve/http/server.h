@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,13 @@ struct Request {
   std::string body;
   std::string peer;  // address of the client
   std::string id;    // of this request, for logs and X-Request-Id
+};
+
+/// A reply of an application's own, as JSON, to a request that it does not want to handle.
+struct Refusal {
+  int status = 400;
+  std::string body, why;  // why: for logs
+  Headers headers;
 };
 
 /// A request and its reply. A handler has it on a thread of its own and may block; gone() may be asked by any thread.
@@ -65,6 +73,11 @@ struct HttpOptions {
   double body_seconds = 60;    // without a byte of the body, or, beyond them, below 1 KiB a second
   double idle_seconds = 75;    // between two requests of a connection
   double write_seconds = 30;   // a client that takes nothing for so long is gone
+  /// Asked once a request's head is there, before its body is read: who may not ask is told so at once. Called on the
+  /// I/O thread; must neither block nor throw.
+  std::function<std::optional<Refusal>(const Request& head)> on_head = {};
+  /// Told the bytes of all bodies in work when they have grown or shrunk by a MiB, or to none. As on_head.
+  std::function<void(uint64_t bytes)> on_bodies = {};
   /// What was answered here, without a handler (a limit, a bad head) or for one (it threw): for logs and metrics.
   /// Called on any thread; must neither block nor throw. Of the request, as much is there as was understood.
   std::function<void(const Request& request, int status, const std::string& why)> on_refusal = {};

@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kLongestName = 4096, kLongestText = size_t{1} << 30;
+constexpr size_t kLongestPassage = 8192;  // of others' files
 constexpr int64_t kMostPassages = 64, kDeepest = 1000;
 
 // A set without a name was removed, and others began with it. The two indices hold words alone: the text is in
@@ -85,14 +86,52 @@ int64_t Notepad::add_document(int64_t set, std::string_view document, std::strin
   if (spans.empty()) return 0;
   db_.query("INSERT INTO sources (set_id, name) VALUES (?1, ?2)", set, document).run();
   const int64_t source = db_.last_row();
-  for (const Span& span : spans) {
-    const std::string_view passage = text.substr(span.offset, span.length);
-    db_.query("INSERT INTO passages (set_id, source, english, start, text) VALUES (?1, ?2, ?3, ?4, ?5)", set, source,
-              int64_t{english}, static_cast<int64_t>(span.offset), passage)
-        .run();
-    index(english, db_.last_row(), indexed_text(passage), /*remove=*/false);
-  }
+  for (const Span& span : spans)
+    add_passage(
+        set, source,
+        {source, "", english, static_cast<int64_t>(span.offset), std::string(text.substr(span.offset, span.length))});
   return static_cast<int64_t>(spans.size());
+}
+
+void Notepad::add_passage(int64_t set, int64_t source, const Row& row) {
+  db_.query("INSERT INTO passages (set_id, source, english, start, text) VALUES (?1, ?2, ?3, ?4, ?5)", set, source,
+            int64_t{row.english}, row.start, std::string_view(row.text))
+      .run();
+  index(row.english, db_.last_row(), indexed_text(row.text), /*remove=*/false);
+}
+
+std::vector<Notepad::Row> Notepad::rows_of(std::string_view set) const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<Row> out;
+  Query rows =
+      db_.query(CHAIN_OF_SET
+                "SELECT p.source, s.name, p.english, p.start, p.text FROM chain c JOIN passages p ON p.set_id = c.id"
+                " AND p.id <= c.last JOIN sources s ON s.id = p.source ORDER BY p.id",
+                set_id(set));
+  while (rows.step())
+    out.push_back({rows.integer(0), rows.text(1), rows.integer(2) != 0, rows.integer(3), rows.text(4)});
+  return out;
+}
+
+void Notepad::copy(std::string_view set, const Notepad& from, std::string_view from_set) {
+  const std::vector<Row> rows = from.rows_of(from_set);
+  const std::scoped_lock lock(mutex_);
+  Transaction transaction(db_);
+  require(set_id(set) == 0, "notepad: there is a set '{}' already; take another name", printable(set));
+  const int64_t id = make_set(set, 0);
+  int64_t copied = 0, source = 0;  // the other's, and its copy
+  for (const Row& row : rows) {
+    check_name("the name of a document", row.name);
+    require(row.text.size() <= kLongestPassage && row.start >= 0, "notepad: {}: at {} is no passage: it has {} bytes",
+            printable(row.name), row.start, row.text.size());
+    if (row.source != copied) {
+      db_.query("INSERT INTO sources (set_id, name) VALUES (?1, ?2)", id, std::string_view(row.name)).run();
+      source = db_.last_row();
+      copied = row.source;
+    }
+    add_passage(id, source, row);
+  }
+  transaction.commit();
 }
 
 int64_t Notepad::add(std::string_view set, std::string_view document, std::string_view text) {

@@ -42,6 +42,9 @@ class Notepad {
   bool has(std::string_view set) const;
   /// A new set that begins with all that `from` has now; nothing is copied. Error if `set` is there or `from` is not.
   void extend(std::string_view set, std::string_view from);
+  /// A new set with a copy of all passages that another notepad's set has. Error if it is there already, or the other
+  /// holds what is no passage.
+  void copy(std::string_view set, const Notepad& from, std::string_view from_set);
   /// The set is no longer there; passages that no other set has go. Whether it was.
   bool remove(std::string_view set);
   /// Removes the set, then the one that it began with, and so on: as long as their names begin with `prefix` and no
@@ -64,6 +67,15 @@ class Notepad {
   int64_t set_id(std::string_view set) const;  // 0: there is none
   int64_t make_set(std::string_view set, int64_t parent);
   int64_t make_after(std::string_view set, std::string_view from);
+  struct Row {
+    int64_t source = 0;
+    std::string name;
+    bool english = false;
+    int64_t start = 0;
+    std::string text;
+  };
+  std::vector<Row> rows_of(std::string_view set) const;
+  void add_passage(int64_t set, int64_t source, const Row& row);
   int64_t add_document(int64_t set, std::string_view document, std::string_view text);
   void index(bool english, int64_t passage, const std::string& words, bool remove);
   void drop_unused();

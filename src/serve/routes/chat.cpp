@@ -2,6 +2,8 @@
 #include "serve/api/chat_request.h"
 #include "serve/routes/answering.h"
 
+#include <map>
+
 namespace ingrain::serve {
 namespace {
 
@@ -34,10 +36,48 @@ void stream_chat(Call& call, const api::Ask& ask) {
   call.send(api::kDone);
 }
 
+/// Calls by their ids, and their functions.
+std::map<std::string, std::string> calls_of(const Json& messages) {
+  std::map<std::string, std::string> out;
+  for (const Json& message : messages)
+    if (const auto calls = message.find("tool_calls"); calls != message.end())
+      for (const Json& call : *calls) out[call["id"]] = call["function"]["name"];
+  return out;
+}
+
+/// Refuses names that the model's template does not show: the model would not know of them.
+void need_names_shown(Call& call, const api::Ask& ask) {
+  Prompt prompt = ask.prompt;
+  if (ask.tools.any()) prompt.tools = ask.tools.tools;
+  const auto mark = [](size_t i) { return fmt::format("nobody-{}-of-this-name", i); };
+  const auto calls = calls_of(prompt.messages);
+  std::vector<size_t> named;
+  for (size_t i = 0; i < prompt.messages.size(); ++i) {
+    Json& message = prompt.messages[i];
+    if (!message.contains("name")) continue;
+    // Some clients name the result of a call by its function, which the call says already.
+    const auto call = calls.find(message.value("tool_call_id", ""));
+    if (call != calls.end() && call->second == message["name"]) continue;
+    message["name"] = mark(i);
+    named.push_back(i);
+  }
+  if (named.empty()) return;
+  std::string text;
+  try {
+    text = call.service.engine().text(prompt);
+  } catch (const Error& e) {
+    api::refuse("", "{}", e.what());
+  }
+  for (const size_t i : named)
+    if (text.find(mark(i)) == text.npos)
+      api::refuse_unsupported(api::element("messages", i) + ".name", "this model's template shows no names");
+}
+
 }  // namespace
 
 void post_chat(Call& call) {
   const api::Ask ask = api::read_chat_request(call.body(), call.service.options().limits);
+  need_names_shown(call, ask);
   if (ask.stream) return stream_chat(call, ask);
   const Answered answered = answer(call, ask);
   need_finished(call, answered);

@@ -132,17 +132,39 @@ void reply_memory(Call& call, const Record& record, bool stream) {
     call.reply(memory_json(record));
 }
 
-std::string upload_file(Call& call, const std::string& bytes) {
+/// What `use` makes of a file with these bytes. 400 naming `param` for what is wrong with them.
+template <class Use>
+auto of_uploaded(Call& call, const std::string& bytes, const char* param, const char* what, const Use& use) {
   const ScratchFile scratch(call.service);
   write_file(scratch.path(), bytes);
   try {
-    return call.service.engine().upload(call.owner, scratch.path());
+    return use(scratch.path());
   } catch (const Error& e) {
     std::string text = e.what();
     if (const size_t at = text.find(scratch.path().string()); at != text.npos)
-      text.replace(at, scratch.path().string().size(), "the memory file");
-    api::refuse("memory", "{}", text);
+      text.replace(at, scratch.path().string().size(), what);
+    api::refuse(param, "{}", text);
   }
+}
+
+std::string upload_file(Call& call, const std::string& bytes) {
+  return of_uploaded(call, bytes, "memory", "the memory file",
+                     [&](const fs::path& file) { return call.service.engine().upload(call.owner, file); });
+}
+
+void upload_notes(Call& call, const std::string& bytes, const std::string& memory) {
+  of_uploaded(call, bytes, "notes", "the file of notes", [&](const fs::path& file) {
+    call.service.notes().of(call.owner)->copy(memory, Notepad(file, Open::read_only), "");
+  });
+}
+
+void send_file(Call& call, const fs::path& path, const std::string& name) {
+  const MappedFile file(path);
+  call.exchange.begin(200, "application/octet-stream",
+                      {{"Content-Disposition", fmt::format("attachment; filename=\"{}\"", name)}});
+  call.streaming = true;
+  constexpr size_t kPart = size_t{1} << 20;
+  for (size_t at = 0; at < file.size() && call.exchange.write(file.bytes().substr(at, kPart)); at += kPart) {}
 }
 
 }  // namespace
@@ -165,6 +187,12 @@ void post_memories(Call& call) {
     if (base.empty()) api::refuse("response", "'response': nothing was kept of this one's memory");
   }
   set_state(call, record, ask.file ? upload_file(call, *ask.file) : read_texts(call, ask, base), ask.sources);
+  if (ask.notes) try {
+      upload_notes(call, *ask.notes, record.id);
+    } catch (...) {
+      forget_state(call, record.state);
+      throw;
+    }
   note_fork(call, ask.from.empty() ? std::string() : record.parent, record.id);
   note_texts(call, record.id, ask);
   keep_memory(call, record, /*anew=*/true);
@@ -229,12 +257,19 @@ void download_memory(Call& call) {
   const Record record = memory_record(call, call.variables[0], "memory_id");
   const ScratchFile scratch(call.service);
   call.service.engine().download(call.owner, record.state, scratch.path());
-  const MappedFile file(scratch.path());
-  call.exchange.begin(200, "application/octet-stream",
-                      {{"Content-Disposition", fmt::format("attachment; filename=\"{}.memory\"", record.id)}});
-  call.streaming = true;
-  constexpr size_t kPart = size_t{1} << 20;
-  for (size_t at = 0; at < file.size() && call.exchange.write(file.bytes().substr(at, kPart)); at += kPart) {}
+  send_file(call, scratch.path(), record.id + ".memory");
+}
+
+void download_memory_notes(Call& call) {
+  const Record record = memory_record(call, call.variables[0], "memory_id");
+  const auto notes = call.service.notes().of(call.owner);
+  if (notes->passages(record.id) == 0)
+    api::refuse_missing("memory_id", fmt::format("a note of what the memory '{}' has read", printable(record.id)));
+  Notepad alone;
+  alone.copy("", *notes, record.id);
+  const ScratchFile scratch(call.service);
+  alone.save(scratch.path());
+  send_file(call, scratch.path(), record.id + ".memory.notes");
 }
 
 }  // namespace ingrain::serve

@@ -13,6 +13,7 @@ void get_openapi(Call& call) {
   of.models.insert(of.models.begin(), options.model);
   of.tools = call.service.forms().tools != ToolFormat::none;
   of.thoughts = call.service.forms().thoughts;
+  of.names = call.service.forms().names;
   of.keys = call.service.has_keys();
   of.vocab_size = call.service.engine().model().parts().network.config.vocab_size;
   of.limits = options.limits;

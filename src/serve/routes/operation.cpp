@@ -41,11 +41,13 @@ void get_model(Call& call) {
 
 void post_tokenize(Call& call) {
   const api::TokenizeRequest request = api::read_tokenize_request(call.body());
+  check_model(call, request.model);
   call.reply({{"tokens", call.service.engine().model().encode(request.text, request.special)}});
 }
 
 void post_detokenize(Call& call) {
-  const std::vector<int32_t> tokens = api::read_detokenize_request(call.body());
+  const auto [name, tokens] = api::read_detokenize_request(call.body());
+  check_model(call, name);
   const Model& model = call.service.engine().model();
   const int64_t size = model.parts().network.config.vocab_size;
   for (const int32_t token : tokens)

@@ -20,11 +20,13 @@ class Responding {
     if (!asked_.previous_response_id.empty()) {
       const Record previous = response_record(call, asked_.previous_response_id, "previous_response_id");
       begin_from(Json::parse(previous.body));
+      ask.prompt.latest = previous.state;
       items = chain_items(call, previous);
     } else if (!asked_.conversation.empty()) {
       conversation_ = conversation_record(call, asked_.conversation, "conversation");
       lease_.emplace(call.service, call.owner, asked_.conversation);
       begin_from(Json::parse(conversation_->body));
+      ask.prompt.latest = conversation_->state;
       items = conversation_items(call, asked_.conversation);
     }
     if (!asked_.thread.empty()) conversation_record(call, asked_.thread, "thread");
@@ -181,7 +183,9 @@ void post_responses(Call& call) {
 
 void get_response(Call& call) {
   for (const auto& [name, value] : call.request().query)
-    if (!name.starts_with("include") && !(name == "stream" && value == "false")) api::refuse_unsupported(name);
+    if (name != "include" && name != "include[]" &&
+        !((name == "stream" || name == "include_obfuscation") && value == "false"))
+      api::refuse_unsupported(name);
   call.reply(stored(call)["response"]);
 }
 

@@ -69,15 +69,30 @@ ApiError told(std::exception_ptr error, api::LogLine& log) {
   }
 }
 
-void reply_error(Call& call, const ApiError& error) {
-  Headers headers;
-  if (error.retry_after > 0) headers["Retry-After"] = std::to_string(error.retry_after);
-  if (error.status == 401) headers["WWW-Authenticate"] = "Bearer";
-  if (error.status == 405) headers["Allow"] = error.param;
-  const Request& request = call.request();
+Refusal refusal_of(const Request& request, const ApiError& error) {
+  Refusal out{error.status, "", error.what(), {}};
+  if (error.retry_after > 0) out.headers["Retry-After"] = std::to_string(error.retry_after);
+  if (error.status == 401) out.headers["WWW-Authenticate"] = "Bearer";
+  if (!error.allow.empty()) out.headers["Allow"] = error.allow;
   const bool anthropic = request.path.starts_with("/v1/messages");
-  const api::Json body = anthropic ? api::anthropic_error(error, request.id) : api::openai_error(error);
-  call.exchange.reply(error.status, "application/json", api::dump(body), headers);
+  out.body = api::dump(anthropic ? api::anthropic_error(error, request.id) : api::openai_error(error));
+  return out;
+}
+
+void reply_error(Call& call, const ApiError& error) {
+  Refusal refusal = refusal_of(call.request(), error);
+  call.exchange.reply(refusal.status, "application/json", std::move(refusal.body), refusal.headers);
+}
+
+bool shows_names(const Engine& engine) {
+  constexpr const char* kName = "nobody-of-this-name";
+  Prompt prompt;
+  prompt.messages = api::Json::array({{{"role", "user"}, {"content", "a"}, {"name", kName}}});
+  try {
+    return engine.text(prompt).find(kName) != std::string::npos;
+  } catch (const Error&) {
+    return false;  // a template may refuse a message alone
+  }
 }
 
 }  // namespace
@@ -106,7 +121,8 @@ Service::Service(std::shared_ptr<Engine> engine, std::shared_ptr<Records> record
       created_(unix_seconds()) {
   const Model& model = engine_->model();
   const std::string source = chat_form(model, /*special=*/false).source.value_or("");
-  forms_ = {tool_format(source), !source.empty() && knows_thoughts(source, model.parts().tokenizer())};
+  forms_ = {tool_format(source), !source.empty() && knows_thoughts(source, model.parts().tokenizer()),
+            shows_names(*engine_)};
 }
 
 std::shared_ptr<const TokenTrie> Service::trie() {
@@ -121,28 +137,49 @@ void Service::refused(const Request& request, int status, const std::string& why
   log_.write(log);
 }
 
-/// Finds the route and runs it; its pattern, for the metrics.
-void Service::dispatch(Call& call, std::string& pattern) {
-  const Request& request = call.request();
+/// The request's route, whose key it needs has been shown. ApiError 401, 404, 405.
+Service::Admitted Service::admitted(const Request& request) const {
   Matched matched = route_of(request);
-  if (request.method == "OPTIONS" && !matched.allowed.empty())
-    return call.exchange.reply(204, "", "", {{"Allow", matched.allowed + ", OPTIONS"}});
-  if (!matched.route && !matched.allowed.empty())
-    throw ApiError(405, "invalid_request_error", "method_not_allowed", matched.allowed,
+  if (!matched.route && !matched.allowed.empty()) {
+    ApiError error(405, "invalid_request_error", "method_not_allowed", "",
                    fmt::format("{} is not for this path; {} is", request.method, matched.allowed));
+    error.allow = matched.allowed;
+    throw error;
+  }
   if (!matched.route)
     throw ApiError(404, "invalid_request_error", "unknown_url", "",
                    fmt::format("there is nothing at {} {}", request.method, printable(request.path)));
-  pattern = matched.route->pattern;
-  call.variables = std::move(matched.variables);
-  if (!keys_.empty() && !matched.route->open) {
-    const auto owner = keys_.owner_of(api::ApiKeys::key_of(request.headers));
-    if (!owner) throw api::invalid_key();
-    call.owner = call.log.owner = *owner;
+  Admitted out{matched.route, std::move(matched.variables), {}};
+  if (keys_.empty() || matched.route->open) return out;
+  const auto owner = keys_.owner_of(api::ApiKeys::key_of(request.headers));
+  if (!owner) throw api::invalid_key();
+  out.owner = *owner;
+  return out;
+}
+
+std::optional<Refusal> Service::refusal(const Request& head) const {
+  if (head.method == "OPTIONS") return std::nullopt;
+  try {
+    admitted(head);
+    return std::nullopt;
+  } catch (const ApiError& error) {
+    return refusal_of(head, error);
   }
-  if (!matched.route->open)
+}
+
+/// Finds the route and runs it; its pattern, for the metrics.
+void Service::dispatch(Call& call, std::string& pattern) {
+  const Request& request = call.request();
+  if (request.method == "OPTIONS")
+    if (const std::string allowed = route_of(request).allowed; !allowed.empty())
+      return call.exchange.reply(204, "", "", {{"Allow", allowed + ", OPTIONS"}});
+  Admitted admitted = this->admitted(request);
+  pattern = admitted.route->pattern;
+  call.variables = std::move(admitted.variables);
+  call.owner = call.log.owner = admitted.owner;
+  if (!admitted.route->open)
     rates_.request(call.owner, std::chrono::duration<double>(call.start.time_since_epoch()).count());
-  matched.route->handle(call);
+  admitted.route->handle(call);
 }
 
 void Service::handle(Exchange& exchange) {

@@ -36,6 +36,7 @@ struct ServiceOptions {
 struct ModelForms {
   ToolFormat tools = ToolFormat::none;
   bool thoughts = false;
+  bool names = false;  // of users, in what the model reads
 };
 
 /// All members may be called by many threads at once.
@@ -45,6 +46,8 @@ class Service {
 
   /// Handles one request, from its key to its line in the log.
   void handle(Exchange& exchange);
+  /// Who may not ask, by a request's head: what he is told before his request's body is read.
+  std::optional<Refusal> refusal(const Request& head) const;
   /// A request that HTTP itself refused, or whose handler failed: for log and metrics.
   void refused(const Request& request, int status, const std::string& why);
 
@@ -64,6 +67,12 @@ class Service {
   std::function<int64_t()> connections = [] { return int64_t{0}; };
 
  private:
+  struct Admitted {
+    const struct Route* route = nullptr;
+    std::vector<std::string> variables;
+    Owner owner;
+  };
+  Admitted admitted(const Request& request) const;
   void dispatch(struct Call& call, std::string& pattern);
 
   std::shared_ptr<Engine> engine_;
@@ -137,6 +146,7 @@ void delete_memory(Call& call);
 void fork_memory(Call& call);
 void read_into_memory(Call& call);
 void download_memory(Call& call);
+void download_memory_notes(Call& call);
 void get_models(Call& call);
 void get_model(Call& call);
 void post_tokenize(Call& call);

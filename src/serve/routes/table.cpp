@@ -32,6 +32,7 @@ const std::vector<Route>& routes() {
       {"POST", "/v1/memories/{id}/fork", false, fork_memory},
       {"POST", "/v1/memories/{id}/read", false, read_into_memory},
       {"GET", "/v1/memories/{id}/content", false, download_memory},
+      {"GET", "/v1/memories/{id}/notes", false, download_memory_notes},
       {"GET", "/v1/models", false, get_models},
       {"GET", "/v1/models/{id}", false, get_model},
       {"POST", "/tokenize", false, post_tokenize},

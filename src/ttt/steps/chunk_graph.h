@@ -20,7 +20,7 @@ class ChunkGraph {
   ChunkGraph(const ModelConfig& config, const Weights& weights, Memory& memory, const Tensor& eta_S);
 
   /// Whether the next chunk is the same work as all after it: the memory is at a chunk's start, and its windows are
-  /// full.
+  /// full. (Rules that are not plain are not captured: make_step_engine.)
   static bool repeats(const ModelConfig& config, const Memory& memory);
 
   /// Valid until the next run.

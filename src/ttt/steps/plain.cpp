@@ -10,6 +10,11 @@ Tensor place_of_new(const Tensor& x) {
   const bool alone = x.use_count() == 1 && x.storage().use_count() == 1;
   return alone || !x.is_cpu() ? x : at::empty_like(x);
 }
+std::vector<Mlp> place_of_new(const std::vector<Mlp>& mlps) {
+  std::vector<Mlp> out;
+  for (const Mlp& mlp : mlps) out.push_back({place_of_new(mlp.w13_FD), place_of_new(mlp.w2_DF)});
+  return out;
+}
 
 }  // namespace
 
@@ -24,14 +29,24 @@ InnerStep PlainSteps::step(const Tensor& h_BbD, const Rope& rope, const Tap& tap
   const ChunkInput chunk = suffix_input(c_, m_, /*whole=*/true, h_BbD, rope);
   InnerStep out;
   out.gradient = gradient(chunk, tap);
-  std::vector<Mlp> new_S;
-  for (const Mlp& mlp : m_.W_S) new_S.push_back({place_of_new(mlp.w13_FD), place_of_new(mlp.w2_DF)});
-  out.norm_B =
-      inner_step(m_.W_S, out.gradient.g_S, inner_rates(c_, w_, options_.rate_multiplier), c_.inner_clip, new_S);
-  m_.W_S = std::move(new_S);
-  if (options_.measure_steps)
-    out.loss_after_B = chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb).loss_B;
+  out.norm_B = move(out.gradient.g_S);
+  // What the chunk leaves to later ones, and its scores, are those of the first pass.
+  for (int64_t k = 1; k < c_.inner.steps; ++k) move(gradient_again(chunk).g_S);
+  if (options_.measure_steps) out.loss_after_B = gradient_again(chunk).loss_B;
   return out;
+}
+
+Tensor PlainSteps::move(const std::vector<Mlp>& g_S) {
+  FastState next{place_of_new(m_.W_S), place_of_new(m_.M_S)};
+  const Tensor eta_S = inner_rates(c_, w_, options_.rate_multiplier);
+  const Tensor norm_B = inner_step(c_, w_.fast_S, eta_S, {m_.W_S, m_.M_S}, g_S, next);
+  m_.W_S = std::move(next.W_S);
+  m_.M_S = std::move(next.M_S);
+  return norm_B;
+}
+
+ChunkGradient PlainSteps::gradient_again(const ChunkInput& chunk) {
+  return chunk_gradient(c_, w_, m_.W_S, chunk, m_.target_Bb, m_.valid_Bb);
 }
 
 ChunkGradient PlainSteps::gradient(const ChunkInput& chunk, const Tap& tap) {
@@ -46,7 +61,9 @@ std::unique_ptr<StepEngine> make_step_engine(const StepContext& context, int64_t
                                              std::unique_ptr<AmortizedChunk>& ahead) {
   const ReadOptions& options = context.options;
   if (amortizes(context.model, options, tokens)) return make_amortized_steps(context, ahead);
-  const bool same_each_time = options.learn && !options.tap && !options.measure_steps;
+  const InnerRule& rule = context.model.config.inner;
+  const bool same_each_time =
+      options.learn && !options.tap && !options.measure_steps && rule.plain() && rule.steps == 1;
   if (same_each_time && !context.model.weights.device().is_cpu()) return make_graph_steps(context, tokens);
   return make_plain_steps(context);
 }

@@ -11,6 +11,7 @@ class PlainSteps : public StepEngine {
   InnerStep step(const Tensor& h_BbD, const Rope& rope, const Tap& tap) override;
 
  protected:
+  /// At the fast weights that the chunk's tokens were read with.
   virtual ChunkGradient gradient(const ChunkInput& chunk, const Tap& tap);
 
   const Network& model_;
@@ -18,6 +19,11 @@ class PlainSteps : public StepEngine {
   const Weights& w_;
   Memory& m_;
   const ReadOptions& options_;
+
+ private:
+  /// The memory by one step of the rule. Returns |g| [B].
+  Tensor move(const std::vector<Mlp>& g_S);
+  ChunkGradient gradient_again(const ChunkInput& chunk);
 };
 
 }  // namespace ingrain::ttt

@@ -48,14 +48,19 @@ export async function answer(conversation, turn, signal, told) {
     turn.status = stopped ? "stopped" : "failed";
     turn.note = stopped ? "Stopped." : error.message;
     // The server keeps what was written until it was stopped; where it does not, it is said again with the next turn.
-    if (stopped && id && (await kept(id))) turn.id = id;
+    const response = stopped && id ? await kept(id) : null;
+    if (!response) return;
+    turn.remember(response);
+    if (turn.about) told.about(turn.about);
   }
 }
 
+/// The response, or null if the server has not kept it.
 async function kept(id) {
-  for (const pause of [100, 400]) {
+  for (const pause of [100, 400, 1000]) {
     await new Promise((resolve) => setTimeout(resolve, pause));
-    if (await api.exists(id)) return true;
+    const response = await api.response(id);
+    if (response) return response;
   }
-  return false;
+  return null;
 }

@@ -78,8 +78,8 @@ export const conversations = {
 /// The events of an answer.
 export const respond = (body, signal) => stream("/v1/responses", { ...body, stream: true, progress: true }, signal);
 
-/// Whether the server knows a response.
-export const exists = (id) => call("GET", `/v1/responses/${at(id)}`).then(() => true, () => false);
+/// A response; null if the server does not know it.
+export const response = (id) => call("GET", `/v1/responses/${at(id)}`).catch(() => null);
 
 export const memories = {
   list: () => all("/v1/memories"),
@@ -95,5 +95,10 @@ export const memories = {
   keep: (name, response) => call("POST", "/v1/memories", { name, response }),
   rename: (id, name) => call("POST", `/v1/memories/${at(id)}`, { name }),
   remove: (id) => call("DELETE", `/v1/memories/${at(id)}`),
+  /// null: it has none.
+  notes: (id) => request("GET", `/v1/memories/${at(id)}/notes`).then((response) => response.blob(), (error) => {
+    if (error.status === 404) return null;
+    throw error;
+  }),
   file: async (id) => (await request("GET", `/v1/memories/${at(id)}/content`)).blob(),
 };

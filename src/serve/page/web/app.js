@@ -230,12 +230,20 @@ async function removeMemory(memory) {
   await loadMemories();
 }
 
-async function downloadMemory(memory) {
+function save(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await api.memories.file(memory.id));
-  link.download = `${memory.name || memory.id}.memory`;
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/// The memory, and beside it its notes.
+async function downloadMemory(memory) {
+  const name = `${memory.name || memory.id}.memory`;
+  save(await api.memories.file(memory.id), name);
+  const notes = memory.sources?.length ? await api.memories.notes(memory.id) : null;
+  if (notes) save(notes, `${name}.notes`);
 }
 
 async function keepMemory(turn) {

@@ -104,12 +104,17 @@ function textOf(items, role) {
     .flatMap((item) => item.content).map((part) => part.text ?? "").join("");
 }
 
-/// What a response says of its turn.
-Turn.prototype.take = function (response) {
+/// What the server keeps of its turn: what may be gone on from.
+Turn.prototype.remember = function (response) {
   this.id = response.id;
-  this.answer = textOf(response.output, "assistant");
   this.usage = response.usage;
   this.about = response.ingrain ?? null;
+};
+
+/// What a response says of its turn.
+Turn.prototype.take = function (response) {
+  this.remember(response);
+  this.answer = textOf(response.output, "assistant");
   this.status = response.status;
   if (response.status === "incomplete") {
     this.note = response.incomplete_details?.reason === "max_output_tokens"

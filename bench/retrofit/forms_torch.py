@@ -1,6 +1,6 @@
-"""Forms of the retrofit, tried without training: a plain PyTorch model of reading, in which an inner optimizer is a few lines.
+"""Forms of the retrofit that ingrain does not have, tried without training: a plain PyTorch model of reading, in which one is a few lines.
 
-    python forms.py MODEL OUT.csv --texts TEXT... [--tokens 4096] [--forms NAME...] [--list]
+    python forms_torch.py MODEL OUT.csv --texts TEXT... [--tokens 4096] [--forms NAME...] [--list]
 
 MODEL: a folder of `ingrain import --store fp32` (SmolLM2). Appends a row for every form and text to OUT.csv as it comes, and goes on where
 it stopped; waits while the file --hold exists. fp32, one sequence, window 1,024 unless a form says otherwise. What ingrain itself

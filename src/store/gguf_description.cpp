@@ -1,0 +1,193 @@
+#include "store/gguf_description.h"
+
+#include "base/error.h"
+#include "families/families.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace ingrain {
+namespace {
+
+/// An architecture of llama.cpp's that may fit; what of its tensors it must have and cannot have.
+struct Architecture {
+  const char* name;
+  bool pairs, qk_norm, may_have_bias, window_base;
+};
+constexpr Architecture kArchitectures[] = {
+    {"llama", true, false, true, false},  {"qwen2", false, false, true, false},
+    {"qwen3", false, true, false, false}, {"smollm3", true, false, false, false},
+    {"gemma3", false, true, false, true}, {"granite", true, false, false, false},
+    {"olmo2", false, true, false, false}, {"mistral3", true, false, false, false}};
+
+/// The layer that says what the model's metadata do: one that sees all, if there is one.
+const LayerSpec& widest_layer(const ModelConfig& c) {
+  for (const LayerSpec& layer : c.layers)
+    if (layer.full_attention()) return layer;
+  return c.layer(0);
+}
+
+const LayerSpec* windowed_layer(const ModelConfig& c) {
+  for (int64_t i = 0; i < c.num_layers; ++i)
+    if (!c.layer(i).full_attention()) return &c.layer(i);
+  return nullptr;
+}
+
+uint32_t u32(int64_t x) { return static_cast<uint32_t>(x); }
+float f32(double x) { return static_cast<float>(x); }
+
+/// Each pair's divisor, as converters compute it.
+std::vector<float> llama3_divisors(const LayerSpec& layer, int64_t head_dim) {
+  const RopeScaling& s = layer.rope_scaling;
+  std::vector<float> out;
+  for (int64_t i = 0; i < head_dim / 2; ++i) {
+    const double f = std::pow(layer.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+    const double turns = s.original_max_position * f / (2 * std::numbers::pi);
+    const double keep = std::clamp((turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor), 0.0, 1.0);
+    out.push_back(f32(1 / ((1 - keep) / s.factor + keep)));
+  }
+  return out;
+}
+
+void set_scaling(const std::string& arch, const LayerSpec& layer, int64_t head_dim, GgufDescription& out) {
+  const RopeScaling& s = layer.rope_scaling;
+  const std::string at = arch + ".rope.scaling.";
+  formats::GgufWriter& m = out.metadata;
+  if (s.kind == RopeScaling::Kind::llama3)
+    out.tables.emplace_back("rope_freqs.weight", llama3_divisors(layer, head_dim));
+  if (s.kind != RopeScaling::Kind::linear && s.kind != RopeScaling::Kind::yarn) return;
+  m.set(at + "type", s.kind == RopeScaling::Kind::linear ? "linear" : "yarn");
+  m.set(at + "factor", f32(s.factor));
+  if (s.kind != RopeScaling::Kind::yarn) return;
+  m.set(at + "original_context_length", u32(static_cast<int64_t>(s.original_max_position)));
+  const double usual = 0.1 * std::log(s.factor) + 1;
+  if (s.attention_factor && std::abs(*s.attention_factor - usual) > 1e-6)
+    m.set(at + "attn_factor", f32(*s.attention_factor / usual));
+  m.set(at + "yarn_beta_fast", f32(s.beta_fast));
+  m.set(at + "yarn_beta_slow", f32(s.beta_slow));
+}
+
+GgufDescription described_as(const Architecture& a, const ModelConfig& c) {
+  GgufDescription out{a.name, {}, a.pairs, {}};
+  formats::GgufWriter& m = out.metadata;
+  const std::string arch = std::string(a.name) + ".";
+  const LayerSpec &layer = widest_layer(c), *const windowed = windowed_layer(c);
+  m.set("general.architecture", a.name);
+  m.set(arch + "context_length", u32(c.trained_length));
+  m.set(arch + "embedding_length", u32(c.hidden_size));
+  m.set(arch + "block_count", u32(c.num_layers));
+  m.set(arch + "feed_forward_length", u32(c.mlp_size));
+  m.set(arch + "attention.head_count", u32(c.num_heads));
+  m.set(arch + "attention.head_count_kv", u32(c.num_kv_heads));
+  m.set(arch + "attention.key_length", u32(c.head_dim));
+  m.set(arch + "attention.value_length", u32(c.head_dim));
+  m.set(arch + "attention.layer_norm_rms_epsilon", f32(c.rms_eps));
+  m.set(arch + "rope.freq_base", f32(layer.rope_theta));
+  m.set(arch + "rope.dimension_count", u32(rotated_dim(c, layer)));
+  m.set(arch + "vocab_size", u32(c.vocab_size));
+  if (windowed) m.set(arch + "attention.sliding_window", u32(windowed->window));
+  if (windowed && a.window_base) m.set(arch + "rope.freq_base_swa", f32(windowed->rope_theta));
+  if (out.architecture == "granite") {
+    m.set(arch + "embedding_scale", f32(c.embedding_scale));
+    m.set(arch + "residual_scale", f32(c.residual_scale));
+    m.set(arch + "attention.scale", f32(layer.attention_scale));
+    m.set(arch + "logit_scale", 1.0f);  // it is in the final norm
+  }
+  if (layer.query_growth > 0) m.set(arch + "attention.temperature_scale", f32(layer.query_growth));
+  set_scaling(a.name, layer, c.head_dim, out);
+  return out;
+}
+
+/// A file of these metadata with the tensors that readers look at, and a vocabulary of one token.
+std::string sample_file(const ModelConfig& c, const GgufDescription& described) {
+  formats::GgufWriter out = described.metadata;
+  std::string data;
+  const auto add = [&](const std::string& name, const std::vector<float>& numbers) {
+    out.tensor(name, formats::GgufType::F32, {numbers.size()});
+    data.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float));
+    data.resize((data.size() + 31) / 32 * 32);
+  };
+  for (const auto& [name, numbers] : described.tables) add(name, numbers);
+  const std::vector<float> one(1);
+  if (c.layer(0).qk_norm) add("blk.0.attn_q_norm.weight", one);
+  if (c.layer(0).qkv_bias) add("blk.0.attn_q.bias", one);
+  if (!c.tie_embeddings) add("output.weight", one);
+  out.tensor("token_embd.weight", formats::GgufType::F32, {1, static_cast<uint64_t>(c.hidden_size)});
+  data.resize(data.size() + static_cast<size_t>(c.hidden_size) * sizeof(float));
+  return out.header() + data;
+}
+
+/// What files hold in single precision is compared as such, and what they do not hold not at all.
+nlohmann::json comparable(ModelConfig c) {
+  c.rope_interleaved = false;
+  c.vocab_size = 1;
+  c.bos_id = -1;
+  c.eos_ids.clear();
+  c.init_std = 0;
+  c.inner_lr = c.inner_clip = 1;
+  c.chunk = 1024;
+  c.fast_mlp_size = 0;
+  c.fast_post_norm = c.learned_inner_rates = false;
+  if (!c.layers.empty()) static_cast<LayerSpec&>(c) = c.layers[0];
+  const double usual_scale = 1 / std::sqrt(static_cast<double>(c.head_dim));
+  c.change_layers([&](LayerSpec& layer) {
+    if (layer.rope_scaling.kind == RopeScaling::Kind::none) layer.rope_scaling = {};
+    if (layer.rope_scaling.kind == RopeScaling::Kind::yarn && !layer.rope_scaling.attention_factor)
+      layer.rope_scaling.attention_factor = 0.1 * std::log(layer.rope_scaling.factor) + 1;
+    if (std::abs(layer.attention_scale - usual_scale) < 1e-6 * usual_scale) layer.attention_scale = 0;
+  });
+  c.join_layers();
+  return to_json(c);
+}
+
+bool nearly_equal(const nlohmann::json& a, const nlohmann::json& b) {
+  if (a.is_number() && b.is_number()) {
+    const double x = a.get<double>(), y = b.get<double>();
+    return std::abs(x - y) <= 1e-6 * std::max(std::abs(x), std::abs(y));
+  }
+  if (a.type() != b.type() || a.size() != b.size()) return false;
+  if (a.is_array()) return std::equal(a.begin(), a.end(), b.begin(), nearly_equal);
+  if (!a.is_object()) return a == b;
+  for (const auto& [key, value] : a.items())
+    if (!b.contains(key) || !nearly_equal(value, b[key])) return false;
+  return true;
+}
+
+bool is_described(const Architecture& a, const ModelConfig& c, const GgufDescription& described) {
+  for (int64_t i = 0; i < c.num_layers; ++i) {
+    const LayerSpec& layer = c.layer(i);
+    if (layer.qk_norm != a.qk_norm || (layer.qkv_bias && !a.may_have_bias) || layer.mixer != MixerKind::attention ||
+        layer.sink || layer.sink_logit)
+      return false;
+  }
+  try {
+    const std::string file = sample_file(c, described);
+    return nearly_equal(comparable(families::read_gguf(formats::Gguf(file, "the metadata")).config), comparable(c));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+GgufDescription describe_as_gguf(const ModelConfig& config) {
+  if (config.suffix_len == 0)
+    for (const Architecture& a : kArchitectures) {
+      GgufDescription out = described_as(a, config);
+      if (!is_described(a, config, out)) continue;
+      constexpr const char* kEnds[] = {"eos", "eot", "eom"};
+      for (size_t i = 0; i < std::min(config.eos_ids.size(), std::size(kEnds)); ++i)
+        out.metadata.set(fmt::format("tokenizer.ggml.{}_token_id", kEnds[i]), u32(config.eos_ids[i]));
+      if (config.bos_id >= 0) out.metadata.set("tokenizer.ggml.bos_token_id", u32(config.bos_id));
+      return out;
+    }
+  GgufDescription own{kOwnArchitecture, {}, config.rope_interleaved, {}};
+  own.metadata.set("general.architecture", kOwnArchitecture);
+  own.metadata.set(kOwnConfig, to_json(config).dump());
+  return own;
+}
+
+}  // namespace ingrain

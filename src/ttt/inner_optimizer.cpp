@@ -1,0 +1,179 @@
+#include "ttt/inner_optimizer.h"
+
+#include "ops/sgd/sgd.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+namespace ingrain::ttt {
+namespace {
+
+std::vector<Mlp> zeros_like_all(const std::vector<Mlp>& mlps) {
+  std::vector<Mlp> out;
+  for (const Mlp& m : mlps) out.push_back({at::zeros_like(m.w13_FD), at::zeros_like(m.w2_DF)});
+  return out;
+}
+
+/// w13, w2 of the first block, of the second and so on.
+std::vector<Tensor> matrices(const std::vector<Mlp>& mlps) {
+  std::vector<Tensor> out;
+  for (const Mlp& mlp : mlps) out.insert(out.end(), {mlp.w13_FD, mlp.w2_DF});
+  return out;
+}
+
+/// eta of every matrix, in that order.
+Tensor rates_of_matrices(const ModelConfig& c, const Tensor& eta_S) {
+  Tensor eta_N = eta_S.repeat_interleave(2);
+  if (c.inner.w13_factor != 1) eta_N.slice(0, 0, std::nullopt, 2).mul_(c.inner.w13_factor);
+  return eta_N;
+}
+
+/// <a, b> of one layer's fast weights, per sequence.
+Tensor dot_B(const Mlp& a, const Mlp& b) { return (a.w13_FD * b.w13_FD).sum({1, 2}) + (a.w2_DF * b.w2_DF).sum({1, 2}); }
+
+Tensor by_sequence(const Tensor& x_B) { return x_B.view({-1, 1, 1}); }
+
+Tensor norm_of(const std::vector<Mlp>& g_S) {
+  Tensor squares_B = dot_B(g_S[0], g_S[0]);
+  for (size_t s = 1; s < g_S.size(); ++s) squares_B = squares_B + dot_B(g_S[s], g_S[s]);
+  return squares_B.sqrt();
+}
+
+/// min(1, c / |g|).
+Tensor clip_scale(const ModelConfig& c, const Tensor& norm_B) { return (c.inner_clip / norm_B).clamp_max(1.0); }
+
+/// s: what is no number makes a step, which shows it.
+Tensor steps_made(const Tensor& norm_B) { return norm_B.ne(0).to(norm_B.scalar_type()); }
+
+/// The clip's transpose: u if |g| <= c, else (c / |g|) (u - g <g, u> / |g|^2). scale_B is min(1, c / |g|).
+std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<Mlp>& g_S, const Tensor& norm_B,
+                                 const Tensor& scale_B) {
+  Tensor g_u_B = dot_B(g_S[0], u_S[0]);
+  for (size_t s = 1; s < u_S.size(); ++s) g_u_B = g_u_B + dot_B(g_S[s], u_S[s]);
+  const Tensor along_B = at::where(scale_B < 1, g_u_B / norm_B.square(), at::zeros_like(norm_B));
+  const Tensor scale_B11 = by_sequence(scale_B), along_B11 = by_sequence(along_B);
+  std::vector<Mlp> out;
+  for (size_t s = 0; s < u_S.size(); ++s)
+    out.push_back({scale_B11 * (u_S[s].w13_FD - g_S[s].w13_FD * along_B11),
+                   scale_B11 * (u_S[s].w2_DF - g_S[s].w2_DF * along_B11)});
+  return out;
+}
+
+/// D of M': M_BRC as `parts` matrices above each other (w1 and w3).
+Tensor direction_of(const ModelConfig& c, const Tensor& M_BRC, int64_t parts) {
+  if (c.inner.optimizer == InnerOptimizer::sgd) return M_BRC;
+  const auto B = M_BRC.size(0), R = M_BRC.size(1), C = M_BRC.size(2);
+  return orthogonalized(M_BRC.reshape({B * parts, R / parts, C})).reshape({B, R, C});
+}
+Mlp direction_of(const ModelConfig& c, const Mlp& M) {
+  return {direction_of(c, M.w13_FD, 2), direction_of(c, M.w2_DF, 1)};
+}
+
+/// Its transpose at M', applied to u.
+Tensor direction_transposed(const ModelConfig& c, const Tensor& M_BRC, const Tensor& u_BRC, int64_t parts) {
+  if (c.inner.optimizer == InnerOptimizer::sgd) return u_BRC;
+  const at::AutoGradMode grad(true);
+  const Tensor M = M_BRC.detach().requires_grad_();
+  return torch::autograd::grad({direction_of(c, M, parts)}, {M}, {u_BRC})[0];
+}
+Mlp direction_transposed(const ModelConfig& c, const Mlp& M, const Mlp& u) {
+  return {direction_transposed(c, M.w13_FD, u.w13_FD, 2), direction_transposed(c, M.w2_DF, u.w2_DF, 1)};
+}
+
+Mlp times(const Mlp& x, const Tensor& factor) { return {x.w13_FD * factor, x.w2_DF * factor}; }
+
+}  // namespace
+
+std::vector<Mlp> resting_momentum(const ModelConfig& c, const std::vector<Mlp>& W_S) {
+  return c.inner.momentum > 0 ? zeros_like_all(W_S) : std::vector<Mlp>();
+}
+
+Tensor orthogonalized(const Tensor& x_NRC) {
+  constexpr double kLeast = 1e-20;                       // of a norm: zero goes to zero
+  constexpr double a = 3.4445, b = -4.7750, d = 2.0315;  // p(x) = a x + b x^3 + d x^5 takes (0, 1] near to 1
+  constexpr int kIterations = 5;
+  const double R = static_cast<double>(x_NRC.size(1)), C = static_cast<double>(x_NRC.size(2));
+  const bool tall = R > C;
+  const Tensor norm_N11 = at::linalg_vector_norm(x_NRC, 2, at::IntArrayRef{1, 2}, /*keepdim=*/true);
+  Tensor X = x_NRC / (norm_N11 + kLeast);
+  if (tall) X = X.transpose(1, 2);
+  for (int i = 0; i < kIterations; ++i) {
+    const Tensor A = X.bmm(X.transpose(1, 2));
+    X = a * X + (b * A + d * A.bmm(A)).bmm(X);
+  }
+  if (tall) X = X.transpose(1, 2);
+  return X * std::sqrt(std::max(1.0, R / C));
+}
+
+Tensor inner_step(const ModelConfig& c, const std::vector<Mlp>& W0_S, const Tensor& eta_S, const FastState& now,
+                  const std::vector<Mlp>& g_S, const FastState& out, const std::vector<Mlp>& rounded_S) {
+  const Tensor eta_N = rates_of_matrices(c, eta_S);
+  if (c.inner.plain())
+    return ops::clipped_sgd(matrices(now.W_S), matrices(g_S), eta_N, c.inner_clip, matrices(out.W_S),
+                            matrices(rounded_S));
+  const at::NoGradGuard no_grad;
+  const double beta = c.inner.momentum, delta = c.inner.decay;
+  const Tensor norm_B = norm_of(g_S), clip_B11 = by_sequence(clip_scale(c, norm_B)),
+               s_B11 = by_sequence(steps_made(norm_B));
+  const auto g_N = matrices(g_S), W_N = matrices(now.W_S), M_N = matrices(now.M_S), W0_N = matrices(W0_S),
+             W_out_N = matrices(out.W_S), M_out_N = matrices(out.M_S), rounded_N = matrices(rounded_S);
+  for (size_t i = 0; i < W_N.size(); ++i) {
+    const auto n = static_cast<int64_t>(i);
+    Tensor M = g_N[i] * clip_B11;
+    if (beta > 0) M = M_out_N[i].copy_(M_N[i] + s_B11 * (M - (1 - beta) * M_N[i]));
+    Tensor change = eta_N[n] * direction_of(c, M, /*parts=*/i % 2 == 0 ? 2 : 1);
+    if (delta > 0) change = change + delta * (W_N[i] - W0_N[i]);
+    W_out_N[i].copy_(W_N[i] - s_B11 * change);
+    if (!rounded_N.empty()) rounded_N[i].copy_(W_out_N[i]);
+  }
+  return norm_B;
+}
+
+Cotangents Cotangents::zeros(const ModelConfig& c, const std::vector<Mlp>& like_S) {
+  return {zeros_like_all(like_S), resting_momentum(c, like_S),
+          c.inner.decay > 0 ? zeros_like_all(like_S) : std::vector<Mlp>()};
+}
+
+std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S, const StepMade& step, Cotangents& J,
+                                       const Tensor& eta_rate_S) {
+  const bool plain = c.inner.plain();
+  const double beta = c.inner.momentum, delta = c.inner.decay, f = c.inner.w13_factor;
+  const Tensor scale_B = clip_scale(c, step.norm_B), s_B11 = by_sequence(steps_made(step.norm_B));
+  std::vector<Mlp> u_S;  // -dJ/d(clipped g)
+  for (size_t l = 0; l < J.lambda_S.size(); ++l) {
+    Mlp& lambda = J.lambda_S[l];
+    const auto at = static_cast<int64_t>(l);
+    const Tensor eta = eta_S[at];
+    const Mlp eta_lambda{f == 1 ? lambda.w13_FD * eta : lambda.w13_FD * (eta * f), lambda.w2_DF * eta};
+    const Mlp M = !step.M_S.empty() ? step.M_S[l]  // M', but for the plain rule's clip
+                  : plain           ? step.g_S[l]
+                                    : times(step.g_S[l], by_sequence(scale_B));
+    if (eta_rate_S.defined()) {
+      const Mlp D = direction_of(c, M), weighed{f == 1 ? D.w13_FD : D.w13_FD * f, D.w2_DF};
+      const Tensor D_lambda_B = dot_B(weighed, lambda);
+      eta_rate_S[at].sub_((D_lambda_B * (plain ? scale_B : s_B11.flatten())).sum());
+    }
+    if (plain) {
+      u_S.push_back(eta_lambda);
+      continue;
+    }
+    Mlp r = direction_transposed(c, M, times(eta_lambda, s_B11));  // -dJ/dM'
+    if (beta > 0) {
+      Mlp& rho = J.rho_S[l];
+      r = {rho.w13_FD + r.w13_FD, rho.w2_DF + r.w2_DF};
+      rho = times(r, 1 - (1 - beta) * s_B11);
+    }
+    u_S.push_back(times(r, s_B11));
+    if (delta > 0) {
+      const Mlp back = times(lambda, delta * s_B11);
+      J.of_start_S[l].w13_FD.add_(back.w13_FD);
+      J.of_start_S[l].w2_DF.add_(back.w2_DF);
+      lambda.w13_FD.sub_(back.w13_FD);
+      lambda.w2_DF.sub_(back.w2_DF);
+    }
+  }
+  return clip_transposed(u_S, step.g_S, step.norm_B, scale_B);
+}
+
+}  // namespace ingrain::ttt
