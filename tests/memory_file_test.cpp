@@ -99,8 +99,8 @@ TEST_F(MemoryFile, the_same_holds_for_other_rules_of_the_inner_step) {
   for (const InnerRule& rule : test::other_inner_rules())
     for (const auto type : {at::kFloat, at::kBFloat16})
       for (const int64_t before : {0, 5, 8, 21})
-        expect_exact_continuation(tiny_model({.inner_lr = 0.2, .inner = rule}, type), before, dir_ / "m.memory",
-                                  before == 21 ? 3 : 1);
+        expect_exact_continuation(tiny_model({.inner_lr = test::rate_of(rule), .inner = rule}, type), before,
+                                  dir_ / "m.memory", before == 21 ? 3 : 1);
 }
 
 TEST_F(MemoryFile, momentum_is_a_part_of_it_and_of_its_sizes_and_files_from_before_there_was_any_are_read) {

@@ -108,11 +108,12 @@ INSTANTIATE_TEST_SUITE_P(
 std::vector<GradientCase> cases_of_other_rules() {
   std::vector<GradientCase> out;
   for (const InnerRule& rule : test::other_inner_rules()) {
-    const TinyShape shape{.learned_rates = true, .inner_lr = 0.2, .inner = rule};
+    const TinyShape shape{.learned_rates = true, .inner_lr = test::rate_of(rule), .inner = rule};
     out.push_back({.shape = shape, .batch = 2});
     out.push_back({.shape = shape, .batch = 2, .bos_run = 20});     // a chunk of the first one makes no step
     out.push_back({.shape = shape, .chunks = 6, .keep_bytes = 1});  // computed again
-    out.push_back({.shape = {.suffix = 3, .window = 5, .inner_lr = 0.2, .inner_clip = 100, .inner = rule}});
+    out.push_back(
+        {.shape = {.suffix = 3, .window = 5, .inner_lr = 0.2 * test::rate_of(rule), .inner_clip = 100, .inner = rule}});
   }
   return out;
 }

@@ -203,13 +203,13 @@ INSTANTIATE_TEST_SUITE_P(
 std::vector<TinyShape> shapes_of_other_rules() {
   std::vector<TinyShape> out;
   for (const InnerRule& rule : test::other_inner_rules()) {
-    out.push_back({.inner_lr = 0.2, .inner = rule});
+    out.push_back({.inner_lr = test::rate_of(rule), .inner = rule});
     out.push_back({.layers = 4,
                    .suffix = 3,
                    .window = 5,
                    .chunk = 5,
                    .learned_rates = true,
-                   .inner_lr = 0.2,
+                   .inner_lr = test::rate_of(rule),
                    .delta = 2,
                    .inner = rule});
   }

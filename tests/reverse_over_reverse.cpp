@@ -82,7 +82,10 @@ void inner_step(const ModelConfig& c, const Weights& w, double multiplier, const
                 std::vector<Tensor>& fast, std::vector<Tensor>& momentum) {
   Tensor squares = at::zeros({}, g[0].options());
   for (const Tensor& x : g) squares = squares + x.square().sum();
-  if (squares.item<double>() == 0) return;
+  if (squares.item<double>() == 0) {  // the same values, but not what older keys and values were made with
+    for (Tensor& x : fast) x = x * 1;
+    return;
+  }
   const Tensor scale = (c.inner_clip / squares.sqrt()).clamp_max(1.0);
   for (size_t i = 0; i < fast.size(); ++i) {
     const bool w13 = i % 2 == 0;

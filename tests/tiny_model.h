@@ -128,6 +128,9 @@ inline std::vector<InnerRule> other_inner_rules() {
           {.optimizer = InnerOptimizer::muon, .momentum = 0.6, .decay = 0.1, .w13_factor = 2, .steps = 3}};
 }
 
+/// A rate at which they learn and nothing runs away: every singular value of Muon's step is as large as its rate.
+inline double rate_of(const InnerRule& rule) { return rule.optimizer == InnerOptimizer::muon ? 0.01 : 0.2; }
+
 /// Weights with norms and rates away from 1, so that no factor is invisible, and states that do not forget at once.
 inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDouble, uint64_t seed = 5) {
   Network model{tiny_config(shape), {}, "tiny"};
