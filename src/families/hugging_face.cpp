@@ -220,6 +220,7 @@ Description describe_hugging_face(std::string_view config_json, std::string_view
   if (of_text) parsed = text_part(parsed);
   const Family& family = family_of(Field(parsed, source), of_text);
   json filled_in = json::parse(family.defaults);
+  if (parsed.contains("rope_parameters") && parsed["rope_parameters"].is_null()) parsed.erase("rope_parameters");
   filled_in.update(parsed);
   const Field config(filled_in, source);
   refuse_unsupported(config);

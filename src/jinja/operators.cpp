@@ -37,6 +37,25 @@ WideInteger integer_power(WideInteger base, WideInteger exponent) {
   return out;
 }
 
+/// a / b, rounded once: halves to even.
+double true_quotient(WideInteger a, WideInteger b) {
+  require(b != 0, "division by zero");
+  __extension__ typedef unsigned __int128 Bits;
+  const bool negative = (a < 0) != (b < 0);
+  const Bits top = a < 0 ? -static_cast<Bits>(a) : static_cast<Bits>(a);
+  const Bits bottom = b < 0 ? -static_cast<Bits>(b) : static_cast<Bits>(b);
+  if (top == 0) return negative ? -0.0 : 0.0;
+  Bits quotient = top / bottom, rest = top % bottom;
+  int exponent = 0;
+  for (; quotient >> 60 == 0; --exponent) {  // more bits than a double has, so that the last one may stand for the rest
+    rest <<= 1;
+    quotient = quotient << 1 | (rest >= bottom ? 1 : 0);
+    if (rest >= bottom) rest -= bottom;
+  }
+  const double out = std::ldexp(static_cast<double>(quotient | (rest != 0 ? 1 : 0)), exponent);
+  return negative ? -out : out;
+}
+
 Value integer_arithmetic(std::string_view op, WideInteger a, WideInteger b) {
   WideInteger out = 0;
   bool overflow = false;
@@ -51,7 +70,7 @@ Value integer_arithmetic(std::string_view op, WideInteger a, WideInteger b) {
   else if (op == "%")
     out = b == -1 ? 0 : a - floor_divide(a, b) * b;
   else if (op == "/")
-    return require(b != 0, "division by zero"), static_cast<double>(a) / static_cast<double>(b);
+    return true_quotient(a, b);
   else if (b >= 0)
     out = integer_power(a, b);
   else

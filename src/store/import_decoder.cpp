@@ -23,7 +23,8 @@ namespace {
 bool is_small_gguf(const fs::path& path, const ModelConfig& config) {
   if (!formats::is_gguf(path)) return false;
   uint64_t bytes = 0;
-  for (const formats::GgufTensor& tensor : formats::Gguf(path).tensors()) bytes += tensor.bytes.size();
+  const formats::Gguf file(path);  // lives as long as the loop over its tensors
+  for (const formats::GgufTensor& tensor : file.tensors()) bytes += tensor.bytes.size();
   return bytes < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
 }
 

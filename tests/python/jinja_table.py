@@ -16,6 +16,7 @@ import jinja_reference
 REFUSED_FILTERS = {"random"}
 REFUSED_FUNCTIONS = {"lipsum"}
 REFUSED_METHODS = {"encode", "to_bytes", "from_bytes", "maketrans"}
+REFUSED_OF = {"lazy": {"close", "send", "throw", "gi_running", "gi_suspended", "gi_yieldfrom"}, "view": {"mapping"}}  # a generator's insides
 
 KINDS = {kind: values for kind, values in jinja_programs.VALUES.items() if kind not in ("callable",)}
 BOUND = {  # what the methods of a kind are called with, apart from jinja_programs.METHOD_ARGUMENTS
@@ -85,8 +86,9 @@ def tests(per_kind):
 
 def members(per_kind):
     """Whether each value has each name as a member, and what stands there if it is no method."""
-    listed = [name for name in all_names(per_kind) if name not in REFUSED_METHODS]
+    names = all_names(per_kind)
     for kind, value in values(per_kind):
+        listed = [name for name in names if name not in REFUSED_METHODS | REFUSED_OF.get(kind, set())]
         yield ("{%% set v = %s %%}{%% for name in %r %%}{{ name }}:{{ v[name] is defined }}{{ v|attr(name) is defined }}{{ v[name] is callable }}"
                "{{ v|attr(name) if v|attr(name) is not callable }} {%% endfor %%}") % (value, listed)
 
@@ -97,7 +99,7 @@ def methods(per_kind):
     types = python_types(per_kind)
     for kind, value in values(per_kind):
         owned = set().union(*(names_of(type_) for type_ in types[kind]))
-        for name in sorted(owned & set(names) - REFUSED_METHODS):
+        for name in sorted(owned & set(names) - REFUSED_METHODS - REFUSED_OF.get(kind, set())):
             for given in dict.fromkeys(["", *jinja_programs.METHOD_ARGUMENTS.get(name, []), *BOUND.get(name, []), "1", "'a'", "none, 1"]):
                 yield shown(f"{value}.{name}({given})")
 

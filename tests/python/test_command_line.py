@@ -173,7 +173,7 @@ def test_models_lists_what_is_there_with_sizes(ingrain, tmp_path):
     assert any(m["path"].endswith("broken") and not m["usable"] for m in json.loads(done.stdout))
 
 
-GGUF = ROOT / "tests" / "fixtures" / "families" / "phi3" / "gguf"
+GGUF = ROOT / "tests" / "fixtures" / "families" / "phi3" / "gguf" / "weights.gguf"
 
 
 def test_a_folder_with_one_gguf_is_that_model_and_one_with_several_names_them(ingrain, tmp_path):

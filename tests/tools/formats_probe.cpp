@@ -65,6 +65,8 @@ Json render_case(const Json& input) {
   options.now->tm_year = 124;  // 2024-07-26
   options.now->tm_mon = 6;
   options.now->tm_mday = 26;
+  options.now->tm_wday = 5;
+  options.now->tm_yday = 207;
   try {
     const chat::ChatTemplate chat(input["template"].get<std::string>());
     return {{"text", chat.render(input["messages"], options)}};
