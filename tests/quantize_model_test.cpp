@@ -13,6 +13,7 @@
 #include "ttt/read.h"
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 namespace ingrain {
 namespace {
