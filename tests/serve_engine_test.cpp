@@ -199,7 +199,8 @@ TEST_F(Serving, an_answer_that_comes_back_without_its_thoughts_is_known) {
       EXPECT_EQ(out.prompt_tokens - out.cached_tokens, 28) << turn;  // "|<user>and then?|<assistant>"
       EXPECT_EQ(out.miss, "");
     }
-    EXPECT_EQ(out.position, out.prompt_tokens + 3 * turn + 8) << "the memory has read the thoughts";
+    EXPECT_EQ(out.prompt_tokens, e->count(prompt(messages)) + 3 * turn) << "the memory has read the thoughts";
+    EXPECT_EQ(out.position, out.prompt_tokens + 8);
     messages = next(messages, out.choices[0].text.substr(3), "and then?");
   }
 }

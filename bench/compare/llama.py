@@ -2,7 +2,7 @@
 
     python bench/compare/llama.py PROGRAM MODEL FILE.gguf TEXT [--contexts 0,2300,8192] [--read 2304] [--tokens N] [--runs R] [--threads T]
 
-MODEL: a model folder or a shape (bench/shapes/smollm2-135m.json) for ours; FILE.gguf: the same weights. llama.cpp keeps every
+MODEL: a model (a folder, or FILE.gguf itself) or a shape (bench/shapes/smollm2-135m.json) for ours; FILE.gguf: the same weights. llama.cpp keeps every
 position's keys and values; ours a window and what it has learnt. Both write greedily; the text before is the same. llama.cpp's
 figures are its server's own timings of /completion (no HTTP in them; the first of N tokens comes from the prompt's pass, which is
 not in the time: 1/N in its favour); ours those of `ingrain bench`. Peak memory is that of either process while it does all
@@ -63,7 +63,7 @@ class Ingrain:
 
     def bench(self, what, *more):
         command = [self.o.program, "bench", what, self.o.model, "--runs", "1", "--threads", str(self.o.threads), "--dtype", self.o.dtype, "--json", *more]
-        if pathlib.Path(self.o.model, "tokenizer.json").exists():
+        if pathlib.Path(self.o.model).suffix != ".json":
             command += ["--text", self.o.text]
         figures = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["figures"]
         return {f["name"]: f["value"] for f in figures}
@@ -97,7 +97,7 @@ def main():
     p.add_argument("--tokens", type=int, default=256)
     p.add_argument("--runs", type=int, default=3)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--weights", default="q8_0,q4_1", help="ours, in these forms, for writing")
+    p.add_argument("--weights", default="native", help="ours, in these forms, for writing (native: as the file has them, as for reading)")
     p.add_argument("--dtype", default="auto")
     o = p.parse_args()
     contexts = [int(x) for x in o.contexts.split(",")]

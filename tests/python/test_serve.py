@@ -80,9 +80,9 @@ def test_whatever_was_written_the_next_turn_reads_the_new_tokens_only(server, le
     beginnings = set()
     for seed in range(32):
         ask = {"max_output_tokens": length, "seed": seed}
-        first = server.post("/v1/responses", {"input": f"Who is Emma {seed}?", **ask})
+        first = server.post("/v1/responses", {"input": f"Who is Emma {seed}, {length}?", **ask})
         second = server.post("/v1/responses", {"input": "And her father?", "previous_response_id": first["id"], **ask})
-        chat = [{"role": "user", "content": f"Who is Harriet {seed}?"}]
+        chat = [{"role": "user", "content": f"Who is Harriet {seed}, {length}?"}]
         ask = {"max_tokens": length, "seed": seed}
         one = server.post("/v1/chat/completions", {"messages": chat, **ask})
         answer = one["choices"][0]["message"]
@@ -253,7 +253,8 @@ def test_memories_are_read_forked_carried_off_and_brought_back(server):
     part = b'--B\r\nContent-Disposition: form-data; name="notes"; filename="n"\r\n\r\n' + notes + b"\r\n"
     carried = server.request("POST", "/v1/memories", part + back, headers)[2]
     again = server.post("/v1/chat/completions", {**ask, "memory": carried["id"], "notepad": {"enabled": True, "passages": 1}})
-    assert again["ingrain"]["passages"] == noted["ingrain"]["passages"]
+    found, before = again["ingrain"]["passages"][0], noted["ingrain"]["passages"][0]
+    assert {**found, "score": 0} == {**before, "score": 0}  # which depends on what else there is
     for bad in (part.replace(notes, b"damaged") + back, part + b"--B--\r\n"):
         assert refusal(server, "POST", "/v1/memories", bad, headers)[1]["param"] == "notes"
     for memory in (bare, carried):

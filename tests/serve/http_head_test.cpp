@@ -159,7 +159,7 @@ TEST(HttpReader, limits_are_refused_by_name) {
   // Of the headers, to the byte, whatever the first line takes.
   for (const size_t target : {1u, 40u})
     for (const size_t over : {0u, 1u})
-      for (const size_t step : {0u, 1u}) {
+      for (const size_t step : {1000u, 1u}) {
         const std::string line = "GET /" + std::string(target, 'a') + " HTTP/1.1\r\n", rest = kHost + "A: ";
         const std::string filled = rest + std::string(300 + over - rest.size() - 4, 'x') + "\r\n\r\n";
         EXPECT_EQ(outcome(line + filled, options, step).substr(0, 3), over ? "431" : "200") << target << step;

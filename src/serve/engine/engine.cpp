@@ -177,8 +177,7 @@ Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::func
 
   Outcome out;
   // As the memory has read them: an answer in the tokens that were sampled, thoughts too.
-  const int64_t base = prompt.base.empty() ? 0 : p.states.get(prompt.owner, prompt.base)->position;
-  out.prompt_tokens = (job->from ? job->from->position - base : 0) + static_cast<int64_t>(job->tokens.size());
+  out.prompt_tokens = (job->from ? job->from->tokens_read() : 0) + static_cast<int64_t>(job->tokens.size());
   out.cached_tokens = std::max<int64_t>(0, out.prompt_tokens - static_cast<int64_t>(job->tokens_to_read()));
   out.miss = miss_of(p.prompts, p.model.parts().tokenizer(), prompt, read, *job);
   {

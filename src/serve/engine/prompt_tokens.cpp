@@ -230,13 +230,21 @@ bool PromptReader::lacks_of_answers(const Prompt& prompt, const PromptTokens& re
   if (answered == 0) return false;
   const auto at = [&](size_t i) { return prompt.messages.begin() + static_cast<std::ptrdiff_t>(i); };
   const std::vector<Json> last(at(answered - 1), prompt.messages.end());
-  if (const auto end = end_of_first(last, read.text)) return known < *end;
+  const auto end = end_of_first(last, read.text);
+  if (end && known >= *end) return false;
+  // Words of an answer may come later, too: where it begins, the prompt before it says.
   constexpr size_t kForm = 32;  // a template's words after an answer
-  const auto bytes = [&](size_t messages, bool answer_follows) {
-    return chat::text_of(conversation_of(prompt, Json(at(0), at(messages))).render(answer_follows)).size();
+  const auto text = [&](size_t messages, bool answer_follows) {
+    return chat::text_of(conversation_of(prompt, Json(at(0), at(messages))).render(answer_follows));
   };
   try {
-    return known <= bytes(answered - 1, true) || known + kForm < bytes(answered, false);
+    const std::string before = text(answered - 1, true);
+    if (last[0].contains("tool_calls") && !last[0].contains(kAnswerMember))
+      return known <= before.size() || known + kForm < text(answered, false).size();
+    if (!read.text.starts_with(before)) return end.has_value();
+    const std::string said = said_by(last[0]);
+    const size_t found = read.text.find(said, before.size());
+    return found == read.text.npos || known < found + said.size();
   } catch (const Error&) {
     return false;  // a template may refuse a conversation that ends with an answer
   }

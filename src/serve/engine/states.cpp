@@ -124,6 +124,15 @@ std::vector<int32_t> Node::text() const {
   return out;
 }
 
+int64_t Node::tokens_read() const {
+  int64_t out = 0;
+  for (const Node* node = this; node; node = node->parent.get()) {
+    if (node->read.empty()) out += std::ssize(node->tokens);
+    for (const ReadPart& part : node->read) out += std::ssize(part.tokens);
+  }
+  return out;
+}
+
 std::vector<ReadPart> Node::read_since(const Node* earlier) const {
   std::vector<const Node*> chain;
   for (const Node* node = this; node && node != earlier; node = node->parent.get()) chain.push_back(node);

@@ -45,6 +45,8 @@ struct Node {
   ~Node();
   /// All tokens since the base.
   std::vector<int32_t> text() const;
+  /// How many were read after the base.
+  int64_t tokens_read() const;
   /// What was read after `earlier`, one of those that it goes on from (nullptr: after the base).
   std::vector<ReadPart> read_since(const Node* earlier) const;
 };

@@ -48,23 +48,23 @@ struct RequestReader::Parts {
     state = State::answered;
   }
 
-  /// Of a head of which so many bytes are there.
-  bool is_too_large(uint64_t bytes) const {
-    if (line_bytes == 0) return bytes > uint64_t{options.max_target} + kAroundTarget;
-    return bytes > line_bytes + options.max_header;
+  /// `rest`: a head from its beginning, as far as it is there. Whether its first line may go on.
+  bool line_fits(std::string_view rest) {
+    const size_t end = rest.find("\r\n");
+    if (end != rest.npos) line_bytes = end + 2;
+    const size_t line = end != rest.npos ? end : rest.size() - rest.ends_with('\r');
+    if (line <= uint64_t{options.max_target} + kAroundTarget) return true;
+    refuse({414, "target_too_long", "the request's first line is too long", {}});
+    return false;
   }
 
-  /// `rest`: what of the head the parser has not taken.
-  void refuse_head_size(std::string_view rest) {
-    const uint32_t limit = options.max_header;
-    if (parser->get().target().empty() && rest.find("\r\n") == rest.npos) {
-      return refuse({414, "target_too_long", "the request's first line is too long", {}});
-    }
-    refuse({431, "headers_too_large", "the headers are larger than " + std::to_string(limit) + " bytes", {}});
+  void refuse_head_size() {
+    refuse(
+        {431, "headers_too_large", "the headers are larger than " + std::to_string(options.max_header) + " bytes", {}});
   }
 
-  void refuse(const boost::beast::error_code& error, std::string_view rest) {
-    if (error == http::error::header_limit) return refuse_head_size(rest);
+  void refuse(const boost::beast::error_code& error) {
+    if (error == http::error::header_limit) return refuse_head_size();
     if (error == http::error::body_limit) {
       return refuse(
           {413, "body_too_large", "the body is larger than " + std::to_string(options.max_body) + " bytes", {}});
@@ -108,21 +108,20 @@ size_t RequestReader::put(std::string_view bytes) {
     const std::string_view rest = bytes.substr(taken);
     if (rest.empty() || (!it.begun && rest == "\r")) break;
     it.begun = true;
-    if (it.state == State::head && it.head_bytes == 0)
-      if (const size_t end = rest.find("\r\n"); end != rest.npos) it.line_bytes = end + 2;
+    if (it.state == State::head && it.head_bytes == 0 && !it.line_fits(rest)) break;
     boost::beast::error_code error;
     const size_t n = it.parser->put(boost::asio::const_buffer(rest.data(), rest.size()), error);
     taken += n;
     const bool waits = error == http::error::need_more;
     if (error && !waits) {
-      it.refuse(error, rest.substr(n));
+      it.refuse(error);
       break;
     }
     const size_t left = rest.size() - n;
     if (it.state == State::head) {
       it.head_bytes += n;
-      if (it.is_too_large(it.head_bytes + (waits ? left : 0))) {
-        it.refuse_head_size(rest.substr(n));
+      if (it.line_bytes > 0 && it.head_bytes + (waits ? left : 0) > it.line_bytes + it.options.max_header) {
+        it.refuse_head_size();
       } else if (it.parser->is_header_done()) {
         it.head_is_there();
       }

@@ -137,8 +137,9 @@ void Service::refused(const Request& request, int status, const std::string& why
   log_.write(log);
 }
 
-/// The request's route, whose key it needs has been shown. ApiError 401, 404, 405.
-Service::Admitted Service::admitted(const Request& request) const {
+/// The request's route, of which it has shown the key. `pattern`: of the route, also where there is no key. ApiError
+/// 401, 404, 405.
+Service::Admitted Service::admitted(const Request& request, std::string& pattern) const {
   Matched matched = route_of(request);
   if (!matched.route && !matched.allowed.empty()) {
     ApiError error(405, "invalid_request_error", "method_not_allowed", "",
@@ -149,6 +150,7 @@ Service::Admitted Service::admitted(const Request& request) const {
   if (!matched.route)
     throw ApiError(404, "invalid_request_error", "unknown_url", "",
                    fmt::format("there is nothing at {} {}", request.method, printable(request.path)));
+  pattern = matched.route->pattern;
   Admitted out{matched.route, std::move(matched.variables), {}};
   if (keys_.empty() || matched.route->open) return out;
   const auto owner = keys_.owner_of(api::ApiKeys::key_of(request.headers));
@@ -159,8 +161,9 @@ Service::Admitted Service::admitted(const Request& request) const {
 
 std::optional<Refusal> Service::refusal(const Request& head) const {
   if (head.method == "OPTIONS") return std::nullopt;
+  std::string pattern;
   try {
-    admitted(head);
+    admitted(head, pattern);
     return std::nullopt;
   } catch (const ApiError& error) {
     return refusal_of(head, error);
@@ -173,8 +176,7 @@ void Service::dispatch(Call& call, std::string& pattern) {
   if (request.method == "OPTIONS")
     if (const std::string allowed = route_of(request).allowed; !allowed.empty())
       return call.exchange.reply(204, "", "", {{"Allow", allowed + ", OPTIONS"}});
-  Admitted admitted = this->admitted(request);
-  pattern = admitted.route->pattern;
+  Admitted admitted = this->admitted(request, pattern);
   call.variables = std::move(admitted.variables);
   call.owner = call.log.owner = admitted.owner;
   if (!admitted.route->open)

@@ -72,7 +72,7 @@ class Service {
     std::vector<std::string> variables;
     Owner owner;
   };
-  Admitted admitted(const Request& request) const;
+  Admitted admitted(const Request& request, std::string& pattern) const;
   void dispatch(struct Call& call, std::string& pattern);
 
   std::shared_ptr<Engine> engine_;
