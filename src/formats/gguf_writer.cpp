@@ -128,6 +128,12 @@ std::string GgufWriter::header() const {
   return out;
 }
 
+uint64_t GgufWriter::file_size() const {
+  uint64_t out = header().size();
+  for (const Entry& tensor : tensors_) out += aligned(tensor.bytes);
+  return out;
+}
+
 void GgufWriter::write(const std::filesystem::path& path,
                        const std::function<void(size_t tensor, const Put& put)>& fill) const {
   AtomicFile file(path);

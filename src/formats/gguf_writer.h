@@ -32,6 +32,8 @@ class GgufWriter {
 
   /// What comes before the data.
   std::string header() const;
+  /// Of the whole file.
+  uint64_t file_size() const;
   /// Writes the file, whole or not at all: fill(i, put) is called for each tensor in the order of tensor(), and calls
   /// put with its bytes, in as many pieces as it likes. Throws what fill throws.
   using Put = std::function<void(std::string_view bytes)>;

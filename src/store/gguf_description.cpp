@@ -18,7 +18,7 @@ struct Architecture {
   bool pairs, qk_norm, may_have_bias, window_base;
 };
 constexpr Architecture kArchitectures[] = {
-    {"llama", true, false, true, false},  {"qwen2", false, false, true, false},
+    {"llama", true, false, false, false},  {"qwen2", false, false, true, false},
     {"qwen3", false, true, false, false}, {"smollm3", true, false, false, false},
     {"gemma3", false, true, false, true}, {"granite", true, false, false, false},
     {"olmo2", false, true, false, false}, {"mistral3", true, false, false, false}};
@@ -101,7 +101,8 @@ GgufDescription described_as(const Architecture& a, const ModelConfig& c) {
   return out;
 }
 
-/// A file of these metadata with the tensors that readers look at, and a vocabulary of one token.
+/// A file of these metadata with the tensors that readers look at, and a vocabulary of two tokens, the least there is.
+constexpr uint64_t kSampleRows = 2;
 std::string sample_file(const ModelConfig& c, const GgufDescription& described) {
   formats::GgufWriter out = described.metadata;
   std::string data;
@@ -115,15 +116,15 @@ std::string sample_file(const ModelConfig& c, const GgufDescription& described) 
   if (c.layer(0).qk_norm) add("blk.0.attn_q_norm.weight", one);
   if (c.layer(0).qkv_bias) add("blk.0.attn_q.bias", one);
   if (!c.tie_embeddings) add("output.weight", one);
-  out.tensor("token_embd.weight", formats::GgufType::F32, {1, static_cast<uint64_t>(c.hidden_size)});
-  data.resize(data.size() + static_cast<size_t>(c.hidden_size) * sizeof(float));
+  out.tensor("token_embd.weight", formats::GgufType::F32, {kSampleRows, static_cast<uint64_t>(c.hidden_size)});
+  data.resize(data.size() + kSampleRows * static_cast<size_t>(c.hidden_size) * sizeof(float));
   return out.header() + data;
 }
 
 /// What files hold in single precision is compared as such, and what they do not hold not at all.
 nlohmann::json comparable(ModelConfig c) {
   c.rope_interleaved = false;
-  c.vocab_size = 1;
+  c.vocab_size = kSampleRows;
   c.bos_id = -1;
   c.eos_ids.clear();
   c.init_std = 0;

@@ -110,14 +110,14 @@ uint64_t QuantizedModel::weights() const {
   return out;
 }
 
-uint64_t QuantizedModel::bytes() const {
-  uint64_t out = source_->metadata().header().size();
-  for (size_t i = 0; i < types_.size(); ++i) {
-    const auto& shape = source_->tensors()[i].shape;
-    out += rows_of_shape(shape) * formats::GgufWriter::row_bytes(types_[i], shape.back());
-  }
+formats::GgufWriter QuantizedModel::writer() const {
+  formats::GgufWriter out = source_->metadata();
+  for (size_t i = 0; i < types_.size(); ++i)
+    out.tensor(source_->tensors()[i].name, types_[i], source_->tensors()[i].shape);
   return out;
 }
+
+uint64_t QuantizedModel::bytes() const { return writer().file_size(); }
 
 std::string QuantizedModel::types() const {
   std::map<std::string, int> count;
@@ -130,9 +130,7 @@ std::string QuantizedModel::types() const {
 }
 
 void QuantizedModel::write(const fs::path& file, const std::function<void(uint64_t done)>& on_progress) const {
-  formats::GgufWriter out = source_->metadata();
-  for (size_t i = 0; i < types_.size(); ++i)
-    out.tensor(source_->tensors()[i].name, types_[i], source_->tensors()[i].shape);
+  const formats::GgufWriter out = writer();
   uint64_t done = 0;
   const auto progress = [&](uint64_t weights) { on_progress(done += weights); };
   out.write(file, [&](size_t i, const formats::GgufWriter::Put& put) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/gguf_mixture.h"
+#include "formats/gguf_writer.h"
 #include "model/config.h"
 
 #include <filesystem>
@@ -38,6 +39,8 @@ class QuantizedModel {
   class Source;
 
  private:
+  formats::GgufWriter writer() const;
+
   std::unique_ptr<Source> source_;
   std::vector<formats::GgufType> types_;
   std::vector<std::string> notes_;

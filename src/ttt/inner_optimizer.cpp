@@ -143,8 +143,7 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
   std::vector<Mlp> u_S;  // -dJ/d(clipped g)
   for (size_t l = 0; l < J.lambda_S.size(); ++l) {
     Mlp& lambda = J.lambda_S[l];
-    const auto at = static_cast<int64_t>(l);
-    const Tensor eta = eta_S[at];
+    const Tensor eta = eta_S[static_cast<int64_t>(l)];
     const Mlp eta_lambda{f == 1 ? lambda.w13_FD * eta : lambda.w13_FD * (eta * f), lambda.w2_DF * eta};
     const Mlp M = !step.M_S.empty() ? step.M_S[l]  // M', but for the plain rule's clip
                   : plain           ? step.g_S[l]
@@ -152,7 +151,7 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
     if (eta_rate_S.defined()) {
       const Mlp D = direction_of(c, M), weighed{f == 1 ? D.w13_FD : D.w13_FD * f, D.w2_DF};
       const Tensor D_lambda_B = dot_B(weighed, lambda);
-      eta_rate_S[at].sub_((D_lambda_B * (plain ? scale_B : s_B11.flatten())).sum());
+      eta_rate_S[static_cast<int64_t>(l)].sub_((D_lambda_B * (plain ? scale_B : s_B11.flatten())).sum());
     }
     if (plain) {
       u_S.push_back(eta_lambda);

@@ -1,5 +1,5 @@
 """Conversations of `chat` beside transformers: whatever a template drops, repeats or closes, what the memory has read before each
-answer is what apply_chat_template writes of all messages, and then the answer."""
+answer is what apply_chat_template writes of all messages, and then the answer. INGRAIN_TEST_ALL=1 tries every kind of answer."""
 import json
 import os
 
@@ -35,9 +35,10 @@ TEMPLATES = {
 }
 # What follows what in answers: a model that looks at the last token alone.
 ANSWERS = {
-    "thinks": ["\n", "<think>", "x", "</think>", "y", "<|im_end|>"], "ends": ["\n", "h", "i", ".", "<|im_end|>"], "is cut": ["\n", "a", "b", "a"],
-    "white space": ["\n", " ", "h", "\t", "<|im_end|>"], "says nothing": ["\n", "<|im_end|>"], "writes control tokens": ["\n", "a", "<|im_start|>", "b", "<|im_end|>"],
+    "thinks": ["\n", "<think>", "x", "</think>", "y", "<|im_end|>"], "is cut": ["\n", "a", "b", "a"], "white space": ["\n", " ", "h", "\t", "<|im_end|>"],
 }
+if os.environ.get("INGRAIN_TEST_ALL"):
+    ANSWERS |= {"ends": ["\n", "h", "i", ".", "<|im_end|>"], "says nothing": ["\n", "<|im_end|>"], "writes control tokens": ["\n", "a", "<|im_start|>", "b", "<|im_end|>"]}
 QUESTIONS = ["one", "two <|im_end|> x", "three"]
 
 
