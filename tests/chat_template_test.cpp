@@ -93,7 +93,10 @@ TEST(ChatTemplate, errors_name_the_line_and_what_is_wrong) {
   EXPECT_THAT(refusal("{{ 1 }}\n\n{{ missing.name }}"), HasSubstr("line 3: 'missing' is undefined"));
   EXPECT_THAT(refusal("{% for x in [1] %}{{ loop([2]) }}{% endfor %}"), HasSubstr("needs the word 'recursive'"));
   EXPECT_THAT(refusal("{{ range(**{1: 2}) }}"), HasSubstr("a name must be a string"));
-  EXPECT_THAT(refusal("{{ 'a'.encode() }}"), HasSubstr("no member 'encode'"));
+  EXPECT_THAT(refusal("{{ [1] | random }}"),
+              HasSubstr("the filter 'random' is not supported: it gives something else"));
+  EXPECT_THAT(refusal("{{ lipsum() }}"), HasSubstr("the function 'lipsum' is not supported: it gives something else"));
+  EXPECT_THAT(refusal("{{ 'a'.encode() }}"), HasSubstr("'encode' is not supported"));
   EXPECT_THAT(refusal("{% macro m() %}{% endmacro %}{{ m(x=1) }}"), HasSubstr("has no parameter 'x'"));
   EXPECT_THAT(refusal("{% set ns = namespace() %}{% set ns._x = 1 %}"), HasSubstr("begins with an underscore"));
 }

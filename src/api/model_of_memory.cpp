@@ -1,7 +1,6 @@
 #include "base/error.h"
-#include "formats/gguf_folder.h"
-#include "formats/gguf_split.h"
 #include "ingrain/find_model.h"
+#include "store/gguf_folder.h"
 #include "store/stored_weights.h"
 #include "ttt/memory_file.h"
 
@@ -14,12 +13,11 @@ namespace fs = std::filesystem;
 
 /// The folders with a config.json, and the .gguf files, in `place` and in its folders without one, by name.
 std::vector<fs::path> models_in(const fs::path& place) {
-  std::vector<fs::path> out;
+  std::vector<fs::path> out = ggufs_in(place);
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(place, none)) {
-    if (fs::exists(entry.path() / "config.json", none) || formats::names_gguf_model(entry.path().filename().string()))
-      out.push_back(entry.path());
-    for (fs::path& file : formats::ggufs_of(entry.path())) out.push_back(std::move(file));
+    if (fs::exists(entry.path() / "config.json", none)) out.push_back(entry.path());
+    for (fs::path& file : ggufs_of(entry.path())) out.push_back(std::move(file));
   }
   std::sort(out.begin(), out.end());
   return out;

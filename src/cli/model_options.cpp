@@ -5,9 +5,9 @@
 #include "base/text.h"
 #include "cli/paths.h"
 #include "cli/ranges.h"
-#include "formats/gguf_folder.h"
 #include "ingrain/find_model.h"
 #include "model/quantized.h"
+#include "store/gguf_folder.h"
 #include "store/hub.h"
 #include "store/no_model.h"
 #include "store/open_model.h"
@@ -43,7 +43,7 @@ void require_no_memory(const std::string& name) {
 }
 
 fs::path gguf_in(const fs::path& path) {
-  const auto ggufs = formats::ggufs_of(path);
+  const auto ggufs = ggufs_of(path);
   if (ggufs.size() > 1 && !fs::exists(path / "tokenizer.json")) fail_no_model(path);
   return ggufs.size() == 1 ? ggufs[0] : path;
 }
@@ -59,7 +59,7 @@ fs::path resolve_model(const std::string& name, const std::vector<std::string>& 
   std::vector<std::string> names = shapes;
   for (const fs::path& model : find_models(model_places())) {
     if (model.filename() == name || model.stem() == name) return model;
-    if (model.parent_path().filename() == name && !formats::ggufs_of(model.parent_path()).empty())
+    if (model.parent_path().filename() == name && !ggufs_of(model.parent_path()).empty())
       return gguf_in(model.parent_path());
     names.push_back(model.filename().string());
   }

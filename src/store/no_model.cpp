@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/unfinished.h"
-#include "formats/gguf_folder.h"
+#include "store/gguf_folder.h"
 
 #include <string>
 #include <system_error>
@@ -28,7 +28,7 @@ void fail_no_model(const fs::path& path) {
   const fs::path folder = folder_of(path);
   const fs::file_type there = fs::status(path, error).type();
   if (there == fs::file_type::not_found || there == fs::file_type::none) fail("{}: no such model; {}", shown, kModelIs);
-  if (const auto ggufs = formats::ggufs_of(path); !ggufs.empty()) {
+  if (const auto ggufs = ggufs_of(path); !ggufs.empty()) {
     std::string names;
     for (const fs::path& file : ggufs) names += (names.empty() ? "" : ", ") + printable(file.filename().string());
     fail("{}: a folder of GGUF files, each a model by itself; give the file: {}", shown, names);

@@ -42,8 +42,8 @@ MemoryTensors::MemoryTensors(const formats::SafetensorsFile& file, const Network
   uint64_t weights = 0, others = 0;
   for (const auto& [name, entry] : file.tensors())
     if (is_kept(name, entry)) (is_fast(name) ? weights : others) += aligned(file.bytes(name).size());
-  weights_.emplace(weights, Pages::huge);
-  others_.emplace(others, Pages::huge);
+  weights_.emplace(weights);
+  others_.emplace(others);
   FileChecksum sum;
   sum.metadata(file.metadata());
   for (const auto& [name, entry] : file.tensors()) {

@@ -11,15 +11,11 @@ namespace ingrain::ttt {
 /// Where a tensor of so many bytes ends, for the next one.
 constexpr uint64_t aligned(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// huge: to get and to give back 45 MB takes 5 ms in place of 20, but now and then the system looks for them for 100:
-/// not for a thread that others wait for.
-enum class Pages { small, huge };
-
 /// Tensors on the CPU, one after the other in one mapping, which goes with the last of them.
 class PagePlace {
  public:
   /// REQUIRES: bytes is the sum of aligned(nbytes) of all that is copied. Error where the system has no more.
-  explicit PagePlace(uint64_t bytes, Pages pages = Pages::small);
+  explicit PagePlace(uint64_t bytes);
   at::Tensor copy(const at::Tensor& x);
   /// A tensor to be filled.
   at::Tensor room(at::IntArrayRef sizes, at::ScalarType type);
