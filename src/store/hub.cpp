@@ -101,9 +101,8 @@ std::vector<std::string> gguf_files_in(const fs::path& folder) {
   std::vector<std::string> out;
   for (const fs::path& path : names_in(folder)) {
     const std::string name = path.filename().string();
-    const auto part = formats::gguf_part_name(name);
     // Pictures' and sounds' encoders are no models of text.
-    if (path.extension() == ".gguf" && !name.starts_with("mmproj") && (!part || part->number == 1)) out.push_back(name);
+    if (formats::names_gguf_model(name) && !name.starts_with("mmproj")) out.push_back(name);
   }
   return out;
 }
