@@ -68,6 +68,7 @@ def test_ctrl_c_clears_the_line_and_ends_only_when_pressed_twice(terminal, state
     terminal.wait_for("then")
     terminal.type("\x03")
     terminal.wait_for("Ctrl-C once more")  # it cleared that line
+    terminal.wait_for("> ")
     terminal.type("\x03")
     assert terminal.end() == 0
     assert not (state / "ingrain" / "last.json").exists(), "nothing was said"
@@ -125,6 +126,7 @@ def test_leaving_offers_to_save_what_was_said(terminal, state, tmp_path, ingrain
     terminal.wait_for("> ")
     terminal.type("\x03")
     terminal.wait_for("once more")
+    terminal.wait_for("> ")
     terminal.type("\x03")
     terminal.wait_for("save the memory to")
     terminal.type(f"{tmp_path}/it.memory\r")
