@@ -79,9 +79,12 @@ TEST_F(ServedWork, who_waits_for_instructions_that_another_no_longer_reads_reads
 
 TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
   const auto e = engine();
-  std::atomic<bool> begun = false, over = false;
+  std::atomic<bool> begun = false, enough = false, over = false;
   std::thread long_one([&] {
-    e->read("", "", std::string(30'000, 'x'), [&](const Event&) { return begun = true; });
+    e->read("", "", std::string(30'000, 'x'), [&](const Event& event) {
+      begun = event.tokens_read > 0;
+      return !enough;
+    });
     over = true;
   });
   while (!begun) std::this_thread::yield();
@@ -89,6 +92,7 @@ TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
   for (int i = 0; i < 8; ++i) prompts.push_back(asked("be brief", "question " + std::to_string(i)));
   run_all(*e, prompts, 4);
   EXPECT_FALSE(over);
+  enough = true;
   long_one.join();
 }
 
