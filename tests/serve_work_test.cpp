@@ -64,9 +64,10 @@ TEST_F(ServedWork, who_waits_for_instructions_that_another_no_longer_reads_reads
   std::atomic<bool> reading = false, stop = false;
   std::thread first([&] {
     e->run(prompt(leaves), writing(4), [&](const Event& event) {
+      if (event.tokens_read == 0) return true;  // it has not begun
       reading = true;
       while (!stop) std::this_thread::yield();
-      return event.kind != Event::Kind::reading;
+      return false;
     });
   });
   while (!reading) std::this_thread::yield();
