@@ -1,7 +1,7 @@
 // Pages for tensors that are kept long: not the allocator's, which would be left with holes.
 #pragma once
 
-#include <ATen/ATen.h>
+#include "ops/aten.h"
 
 #include <cstdint>
 #include <filesystem>
