@@ -71,7 +71,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
                                            Case{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, 3},
                                            Case{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, 3},
                                            Case{{.layers = 4, .suffix = 3, .delta = 2}, 6}, Case{{.delta = 1}, 1},
-                                           Case{{.layers = 4, .suffix = 0, .window = 6, .delta = 3}, 9}));
+                                           Case{{.layers = 4, .suffix = 0, .window = 6, .delta = 3}, 9},
+                                           Case{{.layers = 4, .suffix = 3, .delta = 3, .mamba = 2}, 6}));
 
 /// Operations of libtorch while it lives, those within others included.
 class CountOperations {

@@ -85,10 +85,11 @@ TEST_F(MemoryFile, the_same_holds_for_batches_full_attention_and_models_without_
 
 TEST_F(MemoryFile, the_same_holds_for_windows_that_differ_and_for_recurrent_states) {
   for (const auto type : {at::kFloat, at::kBFloat16})
-    for (const TinyShape& shape : {TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
-                                   TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2}, TinyShape{.delta = 1},
-                                   TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3},
-                                   TinyShape{.layers = 2, .suffix = 0, .delta = 1}}) {
+    for (const TinyShape& shape :
+         {TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
+          TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2}, TinyShape{.delta = 1},
+          TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3}, TinyShape{.layers = 2, .suffix = 0, .delta = 1},
+          TinyShape{.layers = 4, .suffix = 3, .delta = 3, .mamba = 2}}) {
       const Network model = tiny_model(shape, type);
       for (const int64_t before : {0, 1, 5, 8, 9, 16, 21})
         expect_exact_continuation(model, before, dir_ / "m.memory", before == 21 ? 3 : 1);

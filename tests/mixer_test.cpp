@@ -1,5 +1,5 @@
-// What every kind of mixer must be, the gradients of families that differ in what a layer does, and what models with a
-// Gated DeltaNet (src/model/mixers) are beyond the properties of reading, writing and memory files, which their own
+// What every kind of mixer must be, the gradients of families that differ in what a layer does, and what models with
+// recurrent mixers (src/model/mixers) are beyond the properties of reading, writing and memory files, which their own
 // tests hold them to.
 #include "model/mixers/mixer.h"
 
@@ -21,10 +21,11 @@ using test::TinyShape;
 using ::testing::HasSubstr;
 
 /// Scores of whole texts go through chunks of 64 tokens; token by token through the recurrence.
-TEST(GatedDeltaNet, in_chunks_and_as_a_recurrence_is_one_model) {
+TEST(RecurrentMixers, in_chunks_and_as_a_recurrence_is_one_model) {
   for (const auto& [type, most] : {std::pair(at::kFloat, 1e-4), {at::kDouble, 1e-10}}) {
     for (const TinyShape& shape :
-         {TinyShape{.suffix = 0, .delta = 1}, TinyShape{.layers = 4, .suffix = 1, .chunk = 96, .delta = 2}}) {
+         {TinyShape{.suffix = 0, .delta = 1}, TinyShape{.layers = 4, .suffix = 1, .chunk = 96, .delta = 2},
+          TinyShape{.suffix = 0, .mamba = 1}, TinyShape{.layers = 4, .suffix = 1, .chunk = 96, .mamba = 2}}) {
       const Network model = tiny_model(shape, type);
       const Tensor tokens = random_tokens(model.config, 2, 200);
       Memory whole = empty_memory(model, 2), parts = empty_memory(model, 2);
@@ -38,9 +39,11 @@ TEST(GatedDeltaNet, in_chunks_and_as_a_recurrence_is_one_model) {
 }
 
 /// What was read long ago matters: a state is no window.
-TEST(GatedDeltaNet, remembers_what_no_window_holds) {
-  for (const int64_t delta : {0, 2}) {
-    const Network model = tiny_model({.suffix = 0, .window = 2, .delta = delta});
+TEST(RecurrentMixers, remember_what_no_window_holds) {
+  for (const TinyShape& shape : {TinyShape{.suffix = 0, .window = 2}, TinyShape{.suffix = 0, .window = 2, .delta = 2},
+                                 TinyShape{.suffix = 0, .window = 2, .mamba = 2}}) {
+    const Network model = tiny_model(shape);
+    const bool recurrent = shape.delta + shape.mamba > 0;
     Tensor tokens = random_tokens(model.config, 1, 40);
     const auto last_logits = [&] {
       Memory memory = empty_memory(model);
@@ -50,15 +53,15 @@ TEST(GatedDeltaNet, remembers_what_no_window_holds) {
     const Tensor before = last_logits();
     tokens[0][3] = (tokens[0][3].item<int64_t>() + 5) % 37;
     const double changed = max_difference(before, last_logits());
-    EXPECT_EQ(changed > 1e-9, delta > 0);
-    if (delta == 0) {
+    EXPECT_EQ(changed > 1e-9, recurrent);
+    if (!recurrent) {
       EXPECT_EQ(changed, 0);
     }
   }
 }
 
-TEST(GatedDeltaNet, writing_is_captured_on_the_cpu) {
-  const Network model = tiny_model({.layers = 4, .suffix = 3, .delta = 2}, at::kFloat);
+TEST(RecurrentMixers, writing_is_captured_on_the_cpu) {
+  const Network model = tiny_model({.layers = 4, .suffix = 3, .delta = 2, .mamba = 3}, at::kFloat);
   for (const int64_t batch : {1, 2}) {
     Memory memory = empty_memory(model, batch);
     const Tensor tokens = random_tokens(model.config, batch, 12);
@@ -108,7 +111,9 @@ TEST_P(MixerGradient, equals_finite_differences) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, MixerGradient,
     ::testing::Values(OuterCase{{.delta = 1}, false}, OuterCase{{.layers = 4, .suffix = 3, .delta = 2}, false},
-                      OuterCase{{.suffix = 0, .chunk = 16, .delta = 1}, false},
+                      OuterCase{{.suffix = 0, .chunk = 16, .delta = 1}, false}, OuterCase{{.mamba = 1}, false},
+                      OuterCase{{.suffix = 0, .chunk = 16, .mamba = 1}, false},
+                      OuterCase{{.layers = 3, .suffix = 2, .mamba = 2}, true},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, true},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, false},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, true},
@@ -123,16 +128,18 @@ INSTANTIATE_TEST_SUITE_P(
                       OuterCase{{.layers = 2, .suffix = 1, .chunk = 12, .delta = 1}, true}));
 
 TEST(MetaTraining, through_recurrent_suffix_blocks_after_the_first_is_refused_by_name) {
-  const Network model = tiny_model({.delta = 3});
-  GradientSums gradients(model.config, model.weights);
-  EXPECT_THAT(error_of([&] { meta_gradient(model.config, gradients, random_tokens(model.config, 1, 17)); }),
-              AllOf(HasSubstr("block 2 has a recurrent mixer"), HasSubstr("train.mode = \"standard\"")));
+  for (const TinyShape& shape : {TinyShape{.delta = 3}, TinyShape{.mamba = 3}}) {
+    const Network model = tiny_model(shape);
+    GradientSums gradients(model.config, model.weights);
+    EXPECT_THAT(error_of([&] { meta_gradient(model.config, gradients, random_tokens(model.config, 1, 17)); }),
+                AllOf(HasSubstr("block 2 has a recurrent mixer"), HasSubstr("train.mode = \"standard\"")));
+  }
 }
 
 using MixerFiles = ScratchTest;
 
-TEST_F(MixerFiles, a_model_with_gated_delta_nets_is_saved_and_loaded_with_the_same_bits) {
-  const Network model = tiny_model({.layers = 4, .suffix = 1, .delta = 2, .full = 3}, at::kFloat);
+TEST_F(MixerFiles, a_model_with_recurrent_mixers_is_saved_and_loaded_with_the_same_bits) {
+  const Network model = tiny_model({.layers = 4, .suffix = 1, .delta = 2, .mamba = 4, .full = 3}, at::kFloat);
   save_model(dir_ / "model", model.config, model.weights, at::kFloat);
   const Network loaded = load_model(dir_ / "model", at::kFloat);
   EXPECT_EQ(loaded.config.layers, model.config.layers);
@@ -142,7 +149,7 @@ TEST_F(MixerFiles, a_model_with_gated_delta_nets_is_saved_and_loaded_with_the_sa
 }
 
 TEST(Mixers, have_parameters_in_their_own_layers_alone) {
-  const ModelConfig c = test::tiny_config({.layers = 4, .delta = 2});
+  const ModelConfig c = test::tiny_config({.layers = 4, .delta = 2, .mamba = 3});
   for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
     each_mixer(c.mixers, [&](MixerKind kind, const auto&) {
       for (const Parameter& row : mixer_of(kind).parameters()) {

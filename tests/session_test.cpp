@@ -157,7 +157,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Sessions,
                                            TinyShape{.window = 40, .chunk = 6, .sink = true}, TinyShape{.delta = 1},
                                            TinyShape{.suffix = 0, .delta = 1},
                                            TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2},
-                                           TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3}));
+                                           TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3},
+                                           TinyShape{.layers = 4, .suffix = 3, .delta = 3, .mamba = 2}));
 
 Network wide_model(at::ScalarType type, const ops::QuantizedFormat* format = nullptr) {
   ModelConfig c = test::tiny_config({});

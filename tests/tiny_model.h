@@ -77,6 +77,7 @@ struct TinyShape {
   double inner_lr = 0.7, inner_clip = 0.5;
   int64_t unrotated = 0;  // every so manieth layer is without RoPE
   int64_t delta = 0;      // every so manieth layer has a Gated DeltaNet
+  int64_t mamba = 0;      // a Mamba-2
   int64_t full = 0;       // every so manieth layer has full attention, or another window
   int64_t full_window = LayerSpec::kFullAttention;
   bool sink = false;
@@ -107,10 +108,12 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
   c.init_std = 0.3;
   if (shape.delta > 0)
     c.mixers.gated_delta_net = {.key_heads = 1, .value_heads = 2, .key_dim = 4, .value_dim = 6, .kernel = 3};
+  if (shape.mamba > 0) c.mixers.mamba2 = {.heads = 4, .head_dim = 6, .groups = 2, .state_dim = 5, .kernel = 3};
   c.each_layer([&](LayerSpec& layer, int64_t i) {
     const auto this_one = [&](int64_t every) { return every > 0 && (i + 1) % every == 0; };
     layer.rotated = !this_one(shape.unrotated);
     if (this_one(shape.delta)) layer.mixer = MixerKind::gated_delta_net;
+    if (this_one(shape.mamba)) layer.mixer = MixerKind::mamba2;
     if (this_one(shape.full)) layer.window = shape.full_window;
     layer.sink = shape.sink && layer.mixer == MixerKind::attention;
   });
@@ -141,6 +144,7 @@ inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDou
     if (kind == ParameterKind::norm || kind == ParameterKind::rate || name.ends_with("sink_v"))
       x.add_(at::randn_like(x), 0.2);
     if (name.ends_with("A_log")) x.sub_(4);
+    if (name.ends_with("mamba.dt_bias")) x.add_(4);  // they begin with steps that hardly write
   });
   model.weights = convert(model.config, w, type);
   return model;

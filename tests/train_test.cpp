@@ -157,6 +157,8 @@ TEST_F(Training, schedules_have_the_values_of_their_formulas) {
 const std::vector<std::string> kDeltaNet{"model.mixer=gated_delta_net", "model.linear_num_key_heads=2",
                                          "model.linear_num_value_heads=2", "model.linear_key_head_dim=8",
                                          "model.linear_value_head_dim=8"};
+const std::vector<std::string> kMamba{"train.mode=standard",   "model.suffix_len=2",   "model.mixer=mamba2",
+                                      "model.mamba_n_heads=4", "model.mamba_d_head=8", "model.mamba_d_state=8"};
 std::vector<std::string> with_delta_net(std::vector<std::string> overrides) {
   overrides.insert(overrides.end(), kDeltaNet.begin(), kDeltaNet.end());
   return overrides;
@@ -168,7 +170,8 @@ TEST_F(Training, ten_steps_are_five_a_resume_and_five_bit_for_bit) {
                                                        {"train.dtype=bf16"},
                                                        {"data.order=numpy", "train.accumulation=2"},
                                                        with_delta_net({"train.mode=standard", "model.suffix_len=2"}),
-                                                       with_delta_net({"train.dtype=bf16"})};
+                                                       with_delta_net({"train.dtype=bf16"}),
+                                                       kMamba};
   for (size_t i = 0; i < variants.size(); ++i) {
     Trainer whole(config_in(fmt::format("whole{}", i), variants[i]));
     while (!whole.done()) whole.advance();
@@ -202,12 +205,19 @@ TEST_F(Training, the_loss_of_repeated_text_falls) {
   EXPECT_LT(after, 1);
 }
 
-TEST_F(Training, of_gated_delta_nets_learns_and_is_refused_where_it_cannot_be_meta) {
+TEST_F(Training, of_recurrent_mixers_learns_and_is_refused_where_it_cannot_be_meta) {
   std::string bytes;
   for (int i = 0; i < 4000; ++i) bytes += static_cast<char>(i % 10 + 1), bytes += '\0';
   put(dir_ / "tokens.bin", bytes);
-  for (const char* mode : {"train.mode=standard", "train.mode=meta"}) {  // the first suffix block's mixer may be one
-    Trainer trainer(config_in(mode, with_delta_net({"train.steps=100", mode})));
+  // In meta the first suffix block's mixer may be one.
+  std::vector<std::string> mamba = kMamba;
+  mamba.push_back("train.steps=100");
+  const std::pair<const char*, std::vector<std::string>> runs[] = {
+      {"standard", with_delta_net({"train.steps=100", "train.mode=standard"})},
+      {"meta", with_delta_net({"train.steps=100", "train.mode=meta"})},
+      {"mamba", mamba}};
+  for (const auto& [mode, overrides] : runs) {
+    Trainer trainer(config_in(mode, overrides));
     const double before = trainer.advance().loss;
     double after = before;
     while (!trainer.done()) after = trainer.advance().loss;
@@ -216,6 +226,9 @@ TEST_F(Training, of_gated_delta_nets_learns_and_is_refused_where_it_cannot_be_me
   }
   EXPECT_THAT(refusal(with_delta_net({"model.suffix_len=2"})),
               AllOf(HasSubstr("block 2 has a recurrent mixer"), HasSubstr("set train.mode = \"standard\"")));
+  std::vector<std::string> meta = kMamba;
+  meta[0] = "train.mode=meta";
+  EXPECT_THAT(refusal(meta), HasSubstr("block 2 has a recurrent mixer"));
 }
 
 TEST_F(Training, a_model_of_layers_that_differ_can_be_described_and_reads_back) {

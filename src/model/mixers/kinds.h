@@ -4,10 +4,11 @@
 
 #include "model/mixers/attention/sizes.h"
 #include "model/mixers/gated_delta_net/sizes.h"
+#include "model/mixers/mamba2/sizes.h"
 
 /// All kinds: MIXER(name, Type). The name is what configurations say; TypeSizes and TypeWeights are structs, name_mixer
 /// is a LayerMixer (mixers/mixer.h).
-#define INGRAIN_MIXERS(MIXER) MIXER(attention, Attention) MIXER(gated_delta_net, GatedDeltaNet)
+#define INGRAIN_MIXERS(MIXER) MIXER(attention, Attention) MIXER(gated_delta_net, GatedDeltaNet) MIXER(mamba2, Mamba2)
 
 namespace ingrain {
 

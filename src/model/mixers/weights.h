@@ -5,6 +5,7 @@
 #include "model/mixers/attention/weights.h"
 #include "model/mixers/gated_delta_net/weights.h"
 #include "model/mixers/kinds.h"
+#include "model/mixers/mamba2/weights.h"
 
 namespace ingrain {
 
