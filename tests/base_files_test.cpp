@@ -127,7 +127,7 @@ TEST_F(Output, what_a_dead_writer_left_goes_with_the_next_writer_and_a_living_on
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   const auto names = [&] { return std::distance(fs::directory_iterator(dir_), fs::directory_iterator()); };
   EXPECT_EQ(names(), 2);
-  put(dir_ / "notes.tmp-old", "a user's own");
+  put(dir_ / "notes.tmp-2024-1", "a user's own");
   AtomicFile living(dir_ / "living");
   EXPECT_EQ(names(), 2) << "the user's and the living one";
   write_file(dir_ / "x", "x");

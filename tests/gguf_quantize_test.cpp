@@ -85,8 +85,9 @@ TEST(Quantize, what_scales_cannot_reach_is_refused) {
   x[3] = 1e9f;
   std::vector<uint8_t> bytes(1024);
   for (const GgufMixture& mixture : gguf_mixtures())
-    if (mixture.type != GgufType::F32 && mixture.type != GgufType::F16 && mixture.type != GgufType::BF16)
+    if (mixture.type != GgufType::F32 && mixture.type != GgufType::F16 && mixture.type != GgufType::BF16) {
       EXPECT_THROW(quantize(mixture.type, x, bytes.data()), Error) << mixture.name;
+    }
   EXPECT_THROW(quantize(GgufType::IQ2_XS, x, bytes.data()), Error);
 }
 

@@ -149,6 +149,7 @@ TEST_F(Prepare, folders_are_read_sorted_and_without_hidden_or_binary_files) {
   PrepareResult result = prepare_with(options());
   EXPECT_EQ(documents(out_), (std::vector<std::string>{"ay", "bee", "sea"}));
   EXPECT_EQ(result.files.files_left_out(), 2u) << ".hidden and image.png";
+  EXPECT_EQ(result.files.folders_left_out(), 2u) << ".git and loop";
   EXPECT_EQ(result.empty_documents, 1u);
 
   fs::remove_all(out_);

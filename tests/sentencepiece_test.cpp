@@ -325,8 +325,8 @@ TEST(Charsmap, without_an_array_changes_nothing) {
 }
 
 TEST(Base64, comes_back) {
-  for (const std::string text : {"", "a", "ab", "abc", "abcd", "\xFF\x00\x80"})
-    if (!text.empty()) EXPECT_EQ(read_base64(write_base64(text)), text);
+  for (const std::string text : {"a", "ab", "abc", "abcd", "\xFF\x80"})
+    EXPECT_EQ(read_base64(write_base64(text)), text);
   EXPECT_EQ(write_base64("any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
 }
 

@@ -18,8 +18,8 @@ struct LoadOptions {
   std::string dtype = "auto";
   /// "q8_0", "q4_1": slow weights rounded to eight or four bits, which makes writing faster and reading no slower. On
   /// the CPU only: `device` "auto" is the CPU then, and a GPU's name an OptionError. "native": as the
-  /// file has them: a GGUF file's quantized weights stay in its blocks, on the CPU, in fp32 and bf16. "expanded": in the
-  /// compute type.
+  /// file has them: a GGUF file's quantized weights stay in its blocks, on the CPU, in fp32 and bf16. "expanded": in
+  /// the compute type.
   std::string weights = "native";
   /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first
   /// GPU that can be used, the CPU where there is none. Memory files know no device: they load on any.

@@ -34,10 +34,11 @@ void give_back_freed_memory() {
 }
 
 void forget_pages(std::string_view bytes_of_file) {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto first = reinterpret_cast<uintptr_t>(bytes_of_file.data()), last = first + bytes_of_file.size();
-  const uintptr_t begin = (first + page - 1) / page * page, end = last / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // a wish
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t before = (page - reinterpret_cast<uintptr_t>(bytes_of_file.data()) % page) % page;
+  if (bytes_of_file.size() < before + page) return;
+  const size_t whole = (bytes_of_file.size() - before) / page * page;
+  ::madvise(const_cast<char*>(bytes_of_file.data()) + before, whole, MADV_DONTNEED);  // a wish
 }
 
 uint64_t resident_bytes() {

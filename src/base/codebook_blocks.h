@@ -29,8 +29,6 @@ inline T load(const uint8_t* at) {
 
 inline float half_at(const uint8_t* at) { return half_to_float(load<uint16_t>(at)); }
 
-inline bool is_finite_half(uint16_t bits) { return (bits & 0x7c00) != 0x7c00; }
-
 /// A codebook's entry with the signs that bits say, a bit an element.
 template <size_t kElements>
 inline void signed_entry(const std::array<int8_t, kElements>& entry, unsigned signs, int8_t* q) {

@@ -19,6 +19,8 @@ inline float half_to_float(uint16_t half) {
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
 }
 
+inline bool is_finite_half(uint16_t half) { return (half & 0x7C00) != 0x7C00; }
+
 /// The value of bfloat16 bits: the upper half of an fp32.
 inline float bfloat16_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 

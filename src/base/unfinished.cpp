@@ -26,9 +26,9 @@ bool is_number(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// Whether a name ends as unfinished_name() makes them.
+/// Whether a name ends as unfinished_name() makes them, and as nobody else does: what has it is removed.
 bool is_unfinished(std::string_view name) {
-  for (const std::string_view kind : {".tmp-", ".partial-"}) {
+  for (const std::string_view kind : {".ingrain-tmp-", ".ingrain-partial-"}) {
     const size_t at = name.rfind(kind);
     if (at == name.npos || at == 0) continue;
     const std::string_view numbers = name.substr(at + kind.size());
@@ -57,7 +57,7 @@ fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.
 fs::path unfinished_name(const fs::path& path, const char* kind) {
   static std::atomic<unsigned> counter{0};
   fs::path out = path;
-  out += fmt::format(".{}-{}-{}", kind, ::getpid(), counter++);
+  out += fmt::format(".ingrain-{}-{}-{}", kind, ::getpid(), counter++);
   return out;
 }
 

@@ -7,7 +7,7 @@
 
 namespace ingrain {
 
-/// The name under which this process makes `path`: "x.memory.tmp-4711-0". Another one at every call.
+/// The name under which this process makes `path`: "x.memory.ingrain-tmp-4711-0". Another one at every call.
 std::filesystem::path unfinished_name(const std::filesystem::path& path, const char* kind = "tmp");
 
 /// Locks an open file or folder for as long as the descriptor lives, so that nobody takes it for a dead writer's.

@@ -95,13 +95,13 @@ void watch_conversation() {
 }
 
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
-  bool once = false;  // Ctrl-C was the last thing pressed
+  bool once = false;  // Ctrl-C was the last thing pressed before this line
   while (session.open()) {
     std::fflush(stdout);
     const Line line = read_said();
     if (line.kind == Line::end) break;
     if (line.kind == Line::cancelled) {
-      if (once) {
+      if (once && !line.typed) {
         offer_to_save(session);
         break;
       }

@@ -12,6 +12,7 @@ struct Line {
     end,        // of the input, or SIGTERM or SIGHUP came (interrupted() then)
   } kind = end;
   std::string said = {};  // without its end; of several lines where they were pasted together
+  bool typed = false;     // of a cancelled one: keys were pressed before, as far as the editor sees them
 };
 
 /// The next line of standard input. `prompt` is shown to terminals only. A terminal's paste of several lines is one

@@ -78,6 +78,7 @@ class Editor {
     prompt_ = prompt;
     stopped_.reset();
     keys_.clear();
+    typed_ = false;
     std::fputs("\x1b[?2004h", stdout);  // pastes come between marks
     std::fflush(stdout);
     int count = 0;
@@ -88,7 +89,7 @@ class Editor {
     if (stopped_) {
       if (*stopped_ == KeyInput::Event::cancelled) {
         std::fputs("^C\n", stdout);
-        return {Line::cancelled, {}};
+        return {Line::cancelled, {}, typed_};
       }
       return {};
     }
@@ -112,6 +113,7 @@ class Editor {
     if (keys_.empty() && !fill()) return false;
     out = keys_.front();
     keys_.pop_front();
+    typed_ = true;
     return true;
   }
 
@@ -178,6 +180,7 @@ class Editor {
   std::string prompt_;
   std::deque<wchar_t> keys_;
   std::optional<KeyInput::Event> stopped_;
+  bool typed_ = false;  // a key of this line
   std::filesystem::path file_;
 };
 

@@ -38,8 +38,11 @@ std::string paragraph(const OptionOutline& option) {
   std::string tag;
   for (const std::string& name : option.names) tag += (tag.empty() ? "" : ", ") + roff(name);
   std::string out = ".TP\n.B " + tag;
-  if (!option.positional && !option.value.empty())
-    out += " " + roff(option.choices.empty() ? option.value : fmt::format("{}", fmt::join(option.choices, "|")));
+  if (!option.positional && !option.value.empty()) {
+    std::string choices;  // a line may end behind each
+    for (const std::string& choice : option.choices) choices += (choices.empty() ? "" : "|\\:") + roff(choice);
+    out += " " + (choices.empty() ? roff(option.value) : choices);
+  }
   out += "\n" + roff(option.what.empty() ? "(see above)" : option.what);
   if (!option.fallback.empty()) out += roff(fmt::format(" (default: {})", option.fallback));
   return out + "\n";

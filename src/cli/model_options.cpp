@@ -16,6 +16,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -30,6 +31,16 @@ bool is_memory_file(const fs::path& path) {
   } catch (const Error&) {
     return false;
   }
+}
+
+/// did_you_mean(), also of a name's part, in capitals or not: often all of it that is remembered.
+std::string like_name_of_model(const std::string& name, const std::vector<std::string>& names) {
+  constexpr size_t kLeast = 3;
+  const auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); };
+  std::string like = did_you_mean(name, names);
+  for (size_t i = 0; like.empty() && name.size() >= kLeast && i < names.size(); ++i)
+    if (!std::ranges::search(names[i], name, same).empty()) like = did_you_mean(names[i], {names[i]});
+  return like;
 }
 
 }  // namespace
@@ -63,10 +74,9 @@ fs::path resolve_model(const std::string& name, const std::vector<std::string>& 
       return gguf_in(model.parent_path());
     names.push_back(model.filename().string());
   }
-  const std::string last = fs::path(name).filename().string();
   fail("{}: no such model: neither a folder or file, nor a name that 'ingrain models' lists{}{}", printable(name),
        shapes.empty() ? "" : fmt::format(", nor one of the shapes {}", fmt::join(shapes, ", ")),
-       did_you_mean(last, names));
+       like_name_of_model(fs::path(name).filename().string(), names));
 }
 
 fs::path model_for_memory(const std::string& memory, const std::string& named) {

@@ -62,8 +62,8 @@ class Walk {
       const fs::path in_absolute = absolute / entry.path().filename();
       std::error_code unknown;
       const bool is_folder = entry.is_directory(unknown), linked = entry.is_symlink(unknown);
-      if (is_folder && linked) continue;  // it may lead round in a circle
-      const std::string why = reason(entry, in_absolute, is_folder, ignore);
+      std::string why = reason(entry, in_absolute, is_folder, ignore);
+      if (why.empty() && is_folder && linked) why = "a link to a folder, which may lead round in a circle";
       if (!why.empty())
         leave_out(entry.path(), why, is_folder, why.starts_with("leads") || why.starts_with("cannot"));
       else if (is_folder)

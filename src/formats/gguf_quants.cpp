@@ -199,8 +199,9 @@ void expand_codebook(const uint8_t* block, float* out) {
   for (int piece = 0; piece < Type::kBlock / 32; ++piece) {
     Type::Numbers(block, piece, q);
     for (int i = 0; i < 32; ++i) {
+      const int half = 2 * piece + i / 16;
       float scale = of.scale[piece];
-      if (Type::kFactors) scale *= static_cast<float>(of.factor[2 * piece + i / 16]);
+      if (Type::kFactors) scale *= static_cast<float>(of.factor[half]);
       out[32 * piece + i] = scale * static_cast<float>(q[i]);
     }
   }

@@ -28,10 +28,11 @@ ScaleSums round_with(const float* x, const float* w, ScaledBlock<kGroups>& out) 
   constexpr int kSize = kNumbers / kGroups;
   ScaleSums sums;
   for (int i = 0; i < kNumbers; ++i) {
-    const float step = out.d * static_cast<float>(out.scale[i / kSize]);
+    const int group = i / kSize, scale = out.scale[group];
+    const float step = out.d * static_cast<float>(scale);
     const int level = Levels::level(step != 0 ? x[i] / step : 0);
     out.code[i] = static_cast<uint8_t>(Levels::code(level));
-    sums.add(x[i], w[i], static_cast<float>(level * out.scale[i / kSize]));
+    sums.add(x[i], w[i], static_cast<float>(level * scale));
   }
   return sums;
 }

@@ -16,7 +16,8 @@ float put_half(uint8_t* at, float x);
 struct NonLinearLevels {
   static constexpr int kFirst = -127, kLast = 113;
   static int code_of(float x) {
-    const auto* const above = std::ranges::lower_bound(kNonLinear, x, {}, [](int8_t v) { return static_cast<float>(v); });
+    const auto* const above =
+        std::ranges::lower_bound(kNonLinear, x, {}, [](int8_t v) { return static_cast<float>(v); });
     if (above == kNonLinear) return 0;
     if (above == kNonLinear + 16) return 15;
     return static_cast<int>(above - kNonLinear) - (x - above[-1] < *above - x ? 1 : 0);

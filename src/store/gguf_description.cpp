@@ -18,7 +18,7 @@ struct Architecture {
   bool pairs, qk_norm, may_have_bias, window_base;
 };
 constexpr Architecture kArchitectures[] = {
-    {"llama", true, false, false, false},  {"qwen2", false, false, true, false},
+    {"llama", true, false, false, false}, {"qwen2", false, false, true, false},
     {"qwen3", false, true, false, false}, {"smollm3", true, false, false, false},
     {"gemma3", false, true, false, true}, {"granite", true, false, false, false},
     {"olmo2", false, true, false, false}, {"mistral3", true, false, false, false}};

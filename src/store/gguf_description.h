@@ -11,11 +11,8 @@
 
 namespace ingrain {
 
-/// general.architecture of files that only this program reads, the key with config.json's text, and those with the
-/// tokenizer's files.
-inline constexpr const char *kOwnArchitecture = "ingrain", *kOwnConfig = "ingrain.config",
-                            *kOwnTokenizer = "tokenizer.huggingface.json",
-                            *kOwnTokenizerConfig = "ingrain.tokenizer_config";
+/// general.architecture of files that only this program reads, and the key with config.json's text.
+inline constexpr const char *kOwnArchitecture = "ingrain", *kOwnConfig = "ingrain.config";
 
 struct GgufDescription {
   std::string architecture;

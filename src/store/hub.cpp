@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "formats/gguf_split.h"
+#include "store/gguf_folder.h"
 
 #include <fmt/ranges.h>
 
@@ -99,11 +99,10 @@ fs::path snapshot_of(const HubName& name) {
 /// Split files by their first part.
 std::vector<std::string> gguf_files_in(const fs::path& folder) {
   std::vector<std::string> out;
-  for (const fs::path& path : names_in(folder)) {
-    const std::string name = path.filename().string();
-    const auto part = formats::gguf_part_name(name);
+  for (const fs::path& path : ggufs_in(folder)) {
+    std::string name = path.filename().string();
     // Pictures' and sounds' encoders are no models of text.
-    if (path.extension() == ".gguf" && !name.starts_with("mmproj") && (!part || part->number == 1)) out.push_back(name);
+    if (!name.starts_with("mmproj")) out.push_back(std::move(name));
   }
   return out;
 }

@@ -7,6 +7,7 @@
 #include "store/model_tokenizer.h"
 #include "store/quantize_source.h"
 #include "store/stored_weights.h"
+#include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/gguf_write.h"
 
 #include <algorithm>
@@ -114,8 +115,8 @@ class FolderSource : public QuantizedModel::Source {
     const auto rows = static_cast<int32_t>(std::min<int64_t>(stored_.config().vocab_size, tokenizer::kMaxTokenId));
     find_tokenizer(path, stored_.config());  // refuses one that belongs to another model
     if (!own_ && tokenizer::set_gguf_tokenizer(json, {config, special, added}, name_, rows, metadata_)) return;
-    metadata_.set(kOwnTokenizer, json);
-    if (!config.empty()) metadata_.set(kOwnTokenizerConfig, config);
+    metadata_.set(tokenizer::kOwnTokenizer, json);
+    if (!config.empty()) metadata_.set(tokenizer::kOwnTokenizerConfig, config);
     if (!own_)
       notes_.push_back(
           fmt::format("{}: its tokenizer is none of llama.cpp's, so that the file's text is for ingrain alone", name_));

@@ -58,14 +58,10 @@ TokenizerSpec read_spec(const formats::Gguf& file, int32_t rows) {
   return spec;
 }
 
-/// The text of a tokenizer.json, and of the configuration beside it, which our own files have where the metadata of
-/// llama.cpp have no words for it.
-constexpr const char *kJson = "tokenizer.huggingface.json", *kJsonConfig = "ingrain.tokenizer_config";
-
-bool has_json_alone(const formats::Gguf& file) { return !file.has("tokenizer.ggml.model") && file.has(kJson); }
+bool has_json_alone(const formats::Gguf& file) { return !file.has("tokenizer.ggml.model") && file.has(kOwnTokenizer); }
 
 std::string_view json_config(const formats::Gguf& file) {
-  return file.get<std::string_view>(kJsonConfig).value_or("{}");
+  return file.get<std::string_view>(kOwnTokenizerConfig).value_or("{}");
 }
 
 }  // namespace
@@ -74,14 +70,14 @@ bool has_gguf_tokenizer(const formats::Gguf& file) { return file.has("tokenizer.
 
 Tokenizer gguf_tokenizer(const formats::Gguf& file, int32_t rows) {
   if (!has_json_alone(file)) return Tokenizer(read_spec(file, rows));
-  return Tokenizer::from_json(file.need<std::string_view>(kJson), {.config = json_config(file)},
-                              fmt::format("{}: metadata '{}'", file.name(), kJson), rows);
+  return Tokenizer::from_json(file.need<std::string_view>(kOwnTokenizer), {.config = json_config(file)},
+                              fmt::format("{}: metadata '{}'", file.name(), kOwnTokenizer), rows);
 }
 
 TokenizerFiles gguf_tokenizer_files(const formats::Gguf& file) {
   if (has_json_alone(file)) {
     gguf_tokenizer(file);  // checks it
-    return {std::string(file.need<std::string_view>(kJson)), std::string(json_config(file))};
+    return {std::string(file.need<std::string_view>(kOwnTokenizer)), std::string(json_config(file))};
   }
   const TokenizerSpec spec = read_spec(file, kMaxTokenId);
   Tokenizer{spec};  // checks the whole

@@ -10,6 +10,11 @@
 
 namespace ingrain::tokenizer {
 
+/// The text of a tokenizer.json, and of the configuration beside it, which our own files have where the metadata of
+/// llama.cpp have no words for it.
+inline constexpr const char *kOwnTokenizer = "tokenizer.huggingface.json",
+                            *kOwnTokenizerConfig = "ingrain.tokenizer_config";
+
 /// Whether `file` has a tokenizer of any kind.
 bool has_gguf_tokenizer(const formats::Gguf& file);
 

@@ -48,7 +48,7 @@ std::optional<std::vector<std::string>> merges_of(const nlohmann::json& model) {
     }
     const auto left = merge.at(0).get<std::string>(), right = merge.at(1).get<std::string>();
     if ((left + right).find(' ') != std::string::npos) return std::nullopt;
-    out.push_back(left + " " + right);
+    out.push_back(fmt::format("{} {}", left, right));
   }
   return out;
 }

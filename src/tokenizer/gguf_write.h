@@ -15,7 +15,8 @@ namespace ingrain::tokenizer {
 bool set_gguf_tokenizer(std::string_view json, const FilesBeside& beside, const std::string& source, int32_t rows,
                         formats::GgufWriter& out);
 
-/// The names of named_pre_tokenizer() that llama.cpp knows, too, for BPE over bytes: one of those that cut the same way.
+/// The names of named_pre_tokenizer() that llama.cpp knows, too, for BPE over bytes: one of those that cut the same
+/// way.
 std::vector<std::string_view> llama_cpp_pre_tokenizers();
 
 }  // namespace ingrain::tokenizer

@@ -15,12 +15,6 @@
 namespace ingrain::tokenizer {
 namespace {
 
-// What one call of encode() needs while it runs; kept for the next call.
-struct Workspace {
-  RegexScratch regex;
-  Model::Scratch model;
-};
-
 struct Encoded {
   std::vector<int32_t> ids;
   std::vector<TokenPlace>* places = nullptr;  // filled if it is there
@@ -78,6 +72,12 @@ bool stand_alone(const TokenizerSpec& spec, const Model& model, const Normalizer
 }  // namespace
 
 struct Tokenizer::Data {
+  /// What one call of encode() needs while it runs; kept for the next call.
+  struct Workspace {
+    RegexScratch regex;
+    Model::Scratch model;
+  };
+
   TokenizerSpec spec;  // without what the other members hold
   Decoder decoder;
   Normalizer normalizer;

@@ -120,6 +120,7 @@ def test_leaving_offers_to_save_what_was_said(terminal, state, tmp_path, ingrain
     terminal.wait_for("> ")
     terminal.type("\x03")
     terminal.wait_for("once more")
+    terminal.wait_for("> ")
     terminal.type("\x03")
     terminal.wait_for("save the memory to")
     terminal.type(f"{tmp_path}/it.memory\r")

@@ -35,6 +35,8 @@ def test_unknown_commands_options_and_models_suggest_the_nearest(ingrain):
     refused(ingrain("generate", READER, "--tempereture", "1"), 2, "no option --tempereture", "did you mean '--temperature'")
     refused(ingrain("frobnicate"), 2, "--help")
     refused(ingrain("generate", "reader-17", "--prompt", "x"), 1, "did you mean 'reader-17m'", "ingrain models")
+    refused(ingrain("generate", "READER-17M", "--prompt", "x"), 1, "did you mean 'reader-17m'")
+    refused(ingrain("generate", "17m", "--prompt", "x"), 1, "did you mean 'reader-17m'")
     refused(ingrain("generate", ROOT / "models" / "raeder-17m", "--prompt", "x"), 1, "did you mean 'reader-17m'")
 
 

@@ -121,7 +121,7 @@ def test_an_interrupted_preparation_leaves_nothing_behind(tmp_path, number, flag
     running = subprocess.Popen(list(map(str, command)), cwd=tmp_path, stderr=subprocess.PIPE, text=True,
                                preexec_fn=default_signals)
     deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("out.partial-*/*")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("out.ingrain-partial-*/*")) and time.monotonic() < deadline:
         time.sleep(0.01)
     running.send_signal(number)
     _, stderr = running.communicate(timeout=60)

@@ -33,7 +33,7 @@ def test_random_blocks_of_every_type_expand_as_in_the_reference(probe, tmp_path,
         want = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32).ravel()
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=0, err_msg=tensor.name)
         compared += 1
-    assert compared == 11
+    assert compared == 25
 
 
 @pytest.fixture(scope="module")

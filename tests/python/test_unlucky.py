@@ -225,11 +225,13 @@ def test_a_failed_import_leaves_nothing(ingrain, tmp_path):
 
 
 def test_what_dead_writers_left_goes_with_the_next(ingrain, tmp_path):
-    (tmp_path / "x.memory.tmp-1-0").write_text("left by a dead writer")
-    (tmp_path / "x.partial-1-0").mkdir()
-    (tmp_path / "mine.tmp").write_text("a user's own")
+    (tmp_path / "x.memory.ingrain-tmp-1-0").write_text("left by a dead writer")
+    (tmp_path / "x.ingrain-partial-1-0").mkdir()
+    mine = ["mine.tmp", "report.tmp-2024-11", "thesis.partial-2024-1"]
+    for name in mine:
+        (tmp_path / name).write_text("a user's own")
     assert ingrain("export", READER, "-o", tmp_path / "params.safetensors").returncode == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.tmp", "params.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [mine[0], "params.safetensors", *mine[1:]]
 
 
 @pytest.fixture

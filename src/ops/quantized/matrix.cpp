@@ -4,6 +4,7 @@
 #include "ops/quantized/stored.h"
 
 #include "base/error.h"
+#include "base/half.h"
 
 #include <ATen/OpaqueTensorImpl.h>
 
@@ -42,10 +43,10 @@ void for_each_group(const Tensor& quantized, int64_t first, int64_t count, const
   }
 }
 
-bool is_finite_half(const char* at) {
+bool is_finite_half_at(const char* at) {
   uint16_t bits;
   std::memcpy(&bits, at, sizeof bits);
-  return (bits & 0x7c00) != 0x7c00;
+  return is_finite_half(bits);
 }
 
 }  // namespace
@@ -134,7 +135,7 @@ bool take_rows(const Tensor& quantized, size_t part, const void* rows) {
       for (int64_t b = 0; b < blocks * format->rows; ++b) {
         const char* const block = from + g * group + b * format->bytes;
         for (const int at : {format->scale_at, format->other_scale_at})
-          if (at >= 0 && !is_finite_half(block + at)) finite = false;
+          if (at >= 0 && !is_finite_half_at(block + at)) finite = false;
         if (finite_block && !finite_block(reinterpret_cast<const uint8_t*>(block))) finite = false;
       }
     }

@@ -7,7 +7,7 @@
 #define INGRAIN_OPS_QUANTIZED_PANEL_INL_H_
 #endif
 
-#include "ops/quantized/quantized.h"
+#include "ops/quantized/format.h"
 #include "ops/simd/stream-inl.h"
 
 #include <algorithm>

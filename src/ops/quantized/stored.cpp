@@ -7,7 +7,7 @@
 #define INGRAIN_WITH_NATIVE_BF16  // those processors multiply whole numbers and add them at once
 #include "ops/simd/targets.h"
 #include "base/codebook_blocks.h"
-#include "ops/quantized/quantized.h"
+#include "ops/quantized/format.h"
 #include "ops/quantized/stored.h"
 
 #include <array>
