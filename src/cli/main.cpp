@@ -14,6 +14,7 @@
 #include <exception>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace {
 
@@ -42,7 +43,8 @@ int main(int argc, char** argv) {
   ingrain::keep_freed_memory();
   try {
     ingrain::ops::limit_processor();
-    const int status = run(argc, argv);
+    std::vector<char*> words = cli::with_help_at_end(argc, argv);
+    const int status = run(static_cast<int>(words.size()) - 1, words.data());
     finish_output();
     return status;
   } catch (const Stopped& e) {
