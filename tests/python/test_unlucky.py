@@ -137,7 +137,7 @@ def test_what_was_made_before_standard_output_failed_is_whole_and_named(text, tm
 
 @pytest.mark.parametrize("words", [
     ("read", READER, "text.txt", "-o", ""), ("read", READER, "text.txt", "-o", "x", "--memory", ""), ("read", READER, "", "-o", "x"),
-    ("generate", READER, "--prompt", "x", "--save", ""), ("ask", "x.memory", "q", "--save", ""), ("ask", "x.memory", "q", "--model", ""),
+    ("generate", READER, "--prompt", "x", "--save", ""), ("generate", READER, "--prompt", "x", "--stop", ""), ("ask", "x.memory", "q", "--save", ""), ("ask", "x.memory", "q", "--model", ""),
     ("chat", "--memory", ""), ("chat", ""), ("memory", "fork", "x.memory", "-o", ""), ("export", READER, "-o", ""), ("import", READER, "-o", ""),
     ("retrofit", READER, "-o", ""), ("data", "prepare", "text.txt", "-t", READER, "-o", ""), ("demo", "--output", ""), ("serve", "--keys", "")])
 def test_a_name_that_is_empty_names_nothing_and_is_refused(ingrain, tmp_path, words):
