@@ -64,9 +64,10 @@ TEST_F(ServedWork, who_waits_for_instructions_that_another_no_longer_reads_reads
   std::atomic<bool> reading = false, stop = false;
   std::thread first([&] {
     e->run(prompt(leaves), writing(4), [&](const Event& event) {
+      if (event.tokens_read == 0) return true;  // it has not begun
       reading = true;
       while (!stop) std::this_thread::yield();
-      return event.kind != Event::Kind::reading;
+      return false;
     });
   });
   while (!reading) std::this_thread::yield();
@@ -78,9 +79,12 @@ TEST_F(ServedWork, who_waits_for_instructions_that_another_no_longer_reads_reads
 
 TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
   const auto e = engine();
-  std::atomic<bool> begun = false, over = false;
+  std::atomic<bool> begun = false, enough = false, over = false;
   std::thread long_one([&] {
-    e->read("", "", std::string(30'000, 'x'), [&](const Event&) { return begun = true; });
+    e->read("", "", std::string(30'000, 'x'), [&](const Event& event) {
+      begun = event.tokens_read > 0;
+      return !enough;
+    });
     over = true;
   });
   while (!begun) std::this_thread::yield();
@@ -88,6 +92,7 @@ TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
   for (int i = 0; i < 8; ++i) prompts.push_back(asked("be brief", "question " + std::to_string(i)));
   run_all(*e, prompts, 4);
   EXPECT_FALSE(over);
+  enough = true;
   long_one.join();
 }
 

@@ -176,10 +176,10 @@ class Loader {
 
   void load_chunk(Memory& m) {
     const Tensor h = take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type());
-    if (room_ == Room::none)
-      m.h_BbD = h;
-    else
+    if (room_ == Room::for_more)
       m.h_BbD.narrow(1, 0, m.filled).copy_(h);
+    else
+      m.h_BbD = h;
     const Tensor target = take("chunk.target", {info_.batch, m.filled}, at::kLong);
     const Tensor valid = take("chunk.valid", {info_.batch, m.filled}, at::kBool);
     // The last one's is not known yet; the step's loss would go where a negative one points.
@@ -255,7 +255,7 @@ Memory load_memory(const fs::path& path, const Network& model, Room room) {
   require(info.model_fingerprint == model.fingerprint,
           "{}: this memory belongs to the model {}, not to {}; load that model's folder", path.string(),
           info.model_fingerprint, model.fingerprint);
-  MemoryTensors tensors(file, model);
+  MemoryTensors tensors(file, model, room == Room::mapped);
   require(tensors.checksum() == field(file.metadata(), "checksum", path),
           "{}: the checksum does not match; the file is damaged", path.string());
   return Loader(file, tensors, model, info, room).load();
