@@ -96,6 +96,29 @@ TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
   long_one.join();
 }
 
+TEST_F(ServedWork, what_was_read_while_nobody_wrote_keeps_no_later_question_waiting) {
+  const auto e = engine();
+  e->read("", "", std::string(3'000, 'x'));
+  std::atomic<int> arrived = 0, begun = 0, begun_by_then = 0;
+  std::atomic<bool> ended = false;
+  const auto ask = [&](int i) {
+    e->run(prompt(asked("be brief", "question " + std::to_string(i))), writing(60),
+           [&, said = false](const Event& event) mutable {
+             if (event.kind == Event::Kind::reading && event.tokens_read == 0) {
+               ++arrived;
+               while (arrived < 2) std::this_thread::yield();
+             }
+             if (event.kind == Event::Kind::text && !std::exchange(said, true)) ++begun;
+             return true;
+           });
+    if (!ended.exchange(true)) begun_by_then = begun.load();
+  };
+  std::thread first(ask, 0), second(ask, 1);
+  first.join();
+  second.join();
+  EXPECT_EQ(begun_by_then, 2) << "they were written together";
+}
+
 TEST_F(ServedWork, what_is_in_work_counts_within_the_budget_of_ram) {
   std::vector<Json> prompts;
   for (int i = 0; i < 24; ++i) prompts.push_back(asked("be brief", "question " + std::string(40, 'a' + i)));
