@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(OuterCase{{.delta = 1}, false}, OuterCase{{.layers = 4, .suffix = 3, .delta = 2}, false},
                       OuterCase{{.suffix = 0, .chunk = 16, .delta = 1}, false}, OuterCase{{.mamba = 1}, false},
                       OuterCase{{.suffix = 0, .chunk = 16, .mamba = 1}, false},
-                      OuterCase{{.layers = 3, .suffix = 2, .mamba = 2}, true},
+                      OuterCase{{.layers = 2, .suffix = 1, .chunk = 4, .mamba = 2}, true},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, true},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, false},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, true},

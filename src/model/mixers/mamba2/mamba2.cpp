@@ -41,7 +41,7 @@ Tensor mamba2(const Mamba2Sizes& s, const Mamba2Weights& w, double eps, const Te
   const auto [mixed_BTC, tail_BnC] = ops::short_conv(in_BTC.narrow(2, s.inner(), s.convolved()), w.conv_CW,
                                                      first ? Tensor() : state[0], w.conv_bias_C);
   const auto heads = [&, &mixed_BTC = mixed_BTC](int64_t from, int64_t count, int64_t d) {
-    return mixed_BTC.narrow(2, from, count * d).unflatten(2, {count, d});
+    return mixed_BTC.narrow(2, from, count * d).view({mixed_BTC.size(0), mixed_BTC.size(1), count, d});
   };
   const auto [y_BTHV, state_BHKV] =
       ops::ssd({.x_BTHV = heads(0, s.heads, s.head_dim),
