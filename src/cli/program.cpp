@@ -25,7 +25,10 @@ int run_command(const std::string& version, int argc, char** argv) {
   try {
     app->parse(argc, argv);
   } catch (const CLI::Success& e) {
-    return app->exit(e);
+    const std::string unknown = unknown_command(*app, argc, argv);
+    if (unknown.empty()) return app->exit(e);
+    std::fprintf(stderr, "ingrain: %s\n", unknown.c_str());
+    return 2;
   } catch (const CLI::ParseError& e) {
     std::fprintf(stderr, "ingrain: %s\n", explain(*app, argc, argv, e).c_str());
     return 2;
