@@ -33,7 +33,7 @@ class PlainServing : public ServingTest {
 TEST_F(PlainServing, every_answer_is_gone_on_from_without_a_token_read_again) {
   const auto e = engine();
   int without_blank = 0, ended = 0, cut = 0;
-  for (uint64_t seed = 0; seed < 150; ++seed) {
+  for (uint64_t seed = 0; seed < 80; ++seed) {
     const auto tokens = static_cast<int64_t>(1 + seed % 4);
     Json chat = Json::array({message("user", "who is it? " + std::to_string(seed))}), responses = chat;
     for (int turn = 0; turn < 3; ++turn) {
@@ -58,9 +58,9 @@ TEST_F(PlainServing, every_answer_is_gone_on_from_without_a_token_read_again) {
       responses.push_back(message("user", "and then?"));
     }
   }
-  EXPECT_GT(without_blank, 100);
+  EXPECT_GT(without_blank, 60);
   EXPECT_GT(ended, 0);
-  EXPECT_GT(cut, 10);
+  EXPECT_GT(cut, 5);
 }
 
 TEST_F(PlainServing, an_answer_after_what_is_known_equals_the_one_without) {

@@ -78,10 +78,15 @@ class Ingrain:
         self.folder.cleanup()
 
 
+NEVER = {}  # tokens that are not written
+
+
 def chat(host, messages, tokens, stream=True):
     """Seconds to the first token and to the last, tokens written, and the whole reply's usage and text."""
     connection = http.client.HTTPConnection(host, timeout=600)
     body = {"messages": messages, "max_tokens": tokens, "temperature": 0, "stream": stream}
+    if NEVER:
+        body["logit_bias"] = NEVER
     if stream:
         body["stream_options"] = {"include_usage": True}
     start = time.perf_counter()
@@ -157,10 +162,12 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--rounds", type=int, default=2)
     p.add_argument("--turns", type=int, default=6)
+    p.add_argument("--never", default="", help="ids that are not written: those that end an answer, so that all are of one length")
     p.add_argument("--context", type=int, default=0, help="words that each stream has read before it is timed")
     o = p.parse_args()
     if not pathlib.Path(o.gguf).is_file():
         sys.exit(f"{o.gguf}: there is no such file")
+    NEVER.update((token, -100) for token in o.never.split(",") if token)
     counts = [int(x) for x in o.streams.split(",")]
     kinds = (Llama, Ingrain)
 

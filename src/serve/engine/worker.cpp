@@ -76,6 +76,7 @@ void Worker::step() {
   const bool read_now = !readings_.empty() && (texts_.empty() || reading_owes_ <= 0);
   const Clock::time_point start_time = Clock::now();
   if (read_now) {
+    const bool some_wait = !texts_.empty();
     Reading reading = next_reading();
     const std::shared_ptr<Job> job = reading.job;
     try {
@@ -91,8 +92,8 @@ void Worker::step() {
     }
     job->seconds_reading += seconds_since(start_time);
     const auto texts = static_cast<double>(texts_.size()), readings = static_cast<double>(readings_.size() + 1);
-    reading_owes_ = std::max(reading_owes_, -kMostAhead) +
-                    seconds_since(start_time) * std::clamp(texts / readings, kLeastShare, 1.0);
+    const double due = seconds_since(start_time) * std::clamp(texts / readings, kLeastShare, 1.0);
+    reading_owes_ = some_wait ? std::max(reading_owes_, -kMostAhead) + due : 0;
   } else if (!texts_.empty()) {
     write_step();
     reading_owes_ -= seconds_since(start_time);
