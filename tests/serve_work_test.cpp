@@ -98,7 +98,7 @@ TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
 
 TEST_F(ServedWork, what_was_read_while_nobody_wrote_keeps_no_later_question_waiting) {
   const auto e = engine();
-  e->read("", "", std::string(6'000, 'x'));
+  e->read("", "", std::string(3'000, 'x'));
   std::atomic<int> arrived = 0, begun = 0, begun_by_then = 0;
   std::atomic<bool> ended = false;
   const auto ask = [&](int i) {

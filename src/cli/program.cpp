@@ -15,6 +15,7 @@
 #include <exception>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace ingrain::cli {
 namespace {
@@ -42,7 +43,8 @@ int run_program(const std::string& version, int argc, char** argv) {
   keep_freed_memory();
   try {
     ops::limit_processor();
-    const int status = run_command(version, argc, argv);
+    std::vector<char*> words = with_help_at_end(argc, argv);
+    const int status = run_command(version, static_cast<int>(words.size()) - 1, words.data());
     finish_output();
     return status;
   } catch (const Stopped& e) {

@@ -149,6 +149,7 @@ AnswerForm read_form(const Json& format, const std::string& path) {
       read_schema(inner, out);
       inner.finish();
     } else {
+      if (path == "response_format" && !fields.find("schema")) fields.need("json_schema");
       read_schema(fields, out);
     }
   }
