@@ -166,6 +166,6 @@ def train(run: Path, *, overrides: Sequence[str] = (), resume: bool = False, say
     """A training run by its TOML file (docs/training.md), as `ingrain train` does it; ingrain.torch trains in PyTorch.
 
     overrides: "train.steps=100", on top of the file. resume: from the newest checkpoint, bit for bit. say: gets lines for
-    people. Ctrl-C raises KeyboardInterrupt between two steps. Raises Error naming file, field and remedy.
+    people. Ctrl-C raises KeyboardInterrupt after the step, with a checkpoint. Raises Error naming file, field and remedy.
     """
     _core.run_training(run, list(overrides), resume, say)

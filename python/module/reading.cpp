@@ -216,13 +216,27 @@ void bind_dialogue(py::module_& m) {
       });
 }
 
+/// A signal ends the run as it ends the program's: with a checkpoint. Then its exception goes on.
+bool train(const std::filesystem::path& run, const std::vector<std::string>& overrides, bool resume,
+           const std::function<void(const std::string&)>& say) {
+  std::exception_ptr signal;
+  const auto interrupted = [&signal] {
+    try {
+      return !no_signal();
+    } catch (...) {
+      signal = std::current_exception();
+      return true;
+    }
+  };
+  const TrainingOptions options{overrides, resume, interrupted, say};
+  const Computing computing;
+  const TrainingEnd end = run_training(run, options);
+  if (signal) std::rethrow_exception(signal);
+  return end == TrainingEnd::finished;
+}
+
 void bind_training(py::module_& m) {
-  m.def("run_training", [](const std::filesystem::path& run, const std::vector<std::string>& overrides, bool resume,
-                           const std::function<void(const std::string&)>& say) {
-    const TrainingOptions options{overrides, resume, [] { return !no_signal(); }, say};
-    const Computing computing;
-    return run_training(run, options) == TrainingEnd::finished;
-  });
+  m.def("run_training", train);
   m.def("find_models", [](const std::vector<std::filesystem::path>& places) { return find_models(places); });
   m.def("model_of_memory", [](const std::filesystem::path& file, const std::vector<std::filesystem::path>& places) {
     return model_of_memory(file, places);

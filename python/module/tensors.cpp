@@ -26,7 +26,10 @@ at::Tensor tensor_of(std::vector<float> numbers) {
       owned->data(), {static_cast<int64_t>(owned->size())}, [owned](void*) { delete owned; }, at::kFloat);
 }
 
-py::object optional_tensor(const at::Tensor& x) { return x.defined() ? py::cast(x) : py::none(); }
+py::object optional_tensor(const at::Tensor& x) {
+  if (!x.defined()) return py::none();
+  return py::cast(x);
+}
 
 LossOptions loss_options(bool through_steps, double rate_multiplier, const std::string& dtype, bool recompute,
                          int64_t kept_mib) {

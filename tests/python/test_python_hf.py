@@ -76,7 +76,7 @@ def test_the_tokenizer_comes_along_and_a_trained_module_can_be_exported(tmp_path
     from ingrain.torch import TTTModel
 
     ours, _ = exported(tmp_path)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf", trust_remote_code=True)
     assert tokenizer.encode("Emma", add_special_tokens=False) == ours.encode("Emma")
     module = TTTModel.load(ours.path)
     with torch.no_grad():
