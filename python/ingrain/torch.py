@@ -9,6 +9,7 @@
     model.save("out")
 """
 
+import functools
 from typing import Any, cast
 
 import torch
@@ -129,11 +130,15 @@ class TTTModel(nn.Module):
     def vocab_size(self) -> int:
         return self._rule.core.vocab_size()
 
+    def _parameter_list(self) -> list[Tensor]:
+        """As the C++ side wants them; whatever stands in a parameter's place, as under torch.func.functional_call."""
+        return [functools.reduce(getattr, name.split("."), cast(Any, self)) for name in self._names]
+
     def forward(self, tokens: Tensor) -> Tensor:
         """The mean over sequences and chunks of the chunks' losses, nats: a scalar. tokens: [B, T + 1] integers, T a multiple of
         `chunk`; a target that is the model's beginning of text counts nowhere. Raises Error for other lengths and ids."""
         options = _core.LossOptions(self.through_steps, self.rate_multiplier, self.compute, self.recompute, self.kept_mib)
-        parameters = [self.get_parameter(name) for name in self._names]
+        parameters = self._parameter_list()
         tokens = tokens.to(torch.int64)
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters):
             loss, chunk_loss, nll, norm = _Loss.apply(self._rule, options, tokens, *parameters)  # type: ignore[no-untyped-call]
@@ -146,4 +151,4 @@ class TTTModel(nn.Module):
     def save(self, folder: Path, *, dtype: str = "fp32") -> None:
         """Writes a model folder (docs/formats.md) with the tokenizer of the model that it was loaded from, for ingrain.Model.load and
         `ingrain`. dtype: of the tensors in the file."""
-        self._rule.core.save(folder, [self.get_parameter(name) for name in self._names], dtype)
+        self._rule.core.save(folder, self._parameter_list(), dtype)

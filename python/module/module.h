@@ -9,7 +9,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
-#include <mutex>
+#include <atomic>
 
 namespace py = pybind11;
 
@@ -38,14 +38,17 @@ namespace ingrain::python __attribute__((visibility("hidden"))) {
   template <class T>
   struct Guarded {
     T value;
-    std::mutex busy;
+    std::atomic<bool> busy = false;
     explicit Guarded(T from) : value(std::move(from)) {}
 
     template <class F>
     auto use(const F& f) {
-      const std::unique_lock lock(busy, std::try_to_lock);
-      if (!lock)
+      if (busy.exchange(true))
         throw UsageError("this memory is at work in another call; wait for its end, or fork() the memory before");
+      const struct Free {
+        std::atomic<bool>& busy;
+        ~Free() { busy = false; }
+      } free{busy};
       const Computing computing;
       return f(value);
     }

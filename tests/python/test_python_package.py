@@ -5,7 +5,6 @@ import copy
 import gc
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import textwrap
@@ -242,7 +241,3 @@ def test_the_annotations_are_strict(tmp_path):
     done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "-p", "ingrain"],
                           capture_output=True, text=True, timeout=300, cwd=PACKAGE, env={**os.environ, "MYPYPATH": str(PACKAGE)})
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_signal_handlers_are_python_s():
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
