@@ -13,7 +13,7 @@
 
 namespace py = pybind11;
 
-namespace ingrain::python __attribute__((visibility("hidden"))) {
+namespace ingrain::python {
 
   /// While it lives the thread computes: Python's other threads run, and torch.inference_mode() of the caller, whose
   /// tensors cannot be differentiated, is off.
