@@ -134,7 +134,8 @@ class Memory:
     def __init__(self, model: Model, core: _core.Memory | None = None) -> None:
         """One that has read nothing."""
         self.model = model
-        self._core = core if core is not None else _core.Memory(model._core)
+        with torch.inference_mode(False):  # whose tensors could not be written to afterwards
+            self._core = core if core is not None else _core.Memory(model._core)
 
     @staticmethod
     def load(file: Path, model: Model) -> "Memory":
