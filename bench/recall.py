@@ -12,7 +12,8 @@ log-probability of it as the answer beside those of 9 others of its kind, and ho
     both      learning, and passages
     window    no learning, no passages: attention's window, which the facts have left after one
 
-Resumable: memories and answers that are in --work are not made again. What is there so far is written to --output at any time.
+Resumable: memories and answers that are in --work are not made again; so many facts (--part) are asked of all memories, then as many
+more. What is there so far is written to --output at any time.
 """
 
 import argparse
@@ -101,7 +102,6 @@ class Bench:
         """{(learns, windows): memory file}, each going on from the nearer one."""
         out, folder = {}, self.place(model)
         facts, rest = self.texts()
-        window = json.loads((pathlib.Path(model) / "config.json").read_text())["sliding_window"]
         text = rest.read_text()
         for learns in (True, False):
             flags = [] if learns else ["--no-learning"]
@@ -117,7 +117,7 @@ class Bench:
                         piece = folder / "piece.txt"
                         piece.write_text(text[at:])
                         position = self.position(before)
-                        goal = self.position(out[learns, 0]) + windows * window
+                        goal = self.position(out[learns, 0]) + windows * self.window(before)
                         self.run("read", model, piece, "--memory", before, "-o", file, "--limit", goal - position, *flags)
                     state.write_text(json.dumps({"at": self.bytes_read(file)}))
                 # Where the book goes on: what the notes of all that was read after the facts end with.
@@ -127,6 +127,12 @@ class Bench:
 
     def position(self, file):
         return json.loads(self.run("memory", "info", file, "--json"))["position"]
+
+    def window(self, file):
+        """Of the model that a memory belongs to."""
+        with open(file, "rb") as memory:
+            header = json.loads(memory.read(int.from_bytes(memory.read(8), "little")))
+        return json.loads(header["__metadata__"]["config"])["sliding_window"]
 
     def bytes_read(self, file):
         """Of rest.txt: pieces are read one after another, each from where the one before ended."""
@@ -138,25 +144,30 @@ class Bench:
         return sum(end for name, end in rows if name.endswith("piece.txt"))
 
     def answers(self, model, memories):
-        folder = self.place(model)
-        questions = self.work / "questions.jsonl"
-        with open(questions, "w") as out:
-            for fact in self.facts:
-                # A code is asked for as text; the candidates are what would follow "Answer:".
-                out.write(json.dumps({"question": fact["question"], "candidates": [fact["value"], *fact["others"]]}) + "\n")
-        for windows in self.o.windows:
-            for condition in CONDITIONS:
-                file = folder / f"answers-{condition}-{windows}.jsonl"
-                if not file.exists():
-                    learns = condition in ("memory", "both")
-                    more = ["--notepad", "--passages", self.o.passages] if condition in ("notepad", "both") else []
-                    more += [] if learns else ["--learn", "off"]
-                    text = self.run("ask", memories[learns, windows], "--model", model, "--questions", questions,
-                                    "--max-tokens", self.o.answer, *more)
-                    temporary = file.with_suffix(".tmp")
-                    temporary.write_text(text)
-                    os.replace(temporary, file)
-                self.report()
+        # The candidates are what would follow "Answer:".
+        asked = [json.dumps({"question": fact["question"], "candidates": [fact["value"], *fact["others"]]}) + "\n" for fact in self.facts]
+        for end in range(self.o.part, len(asked) + self.o.part, self.o.part):
+            for windows in self.o.windows:
+                for condition in CONDITIONS:
+                    self.answer(model, memories, asked[:end], windows, condition)
+                    self.report()
+
+    def answer(self, model, memories, asked, windows, condition):
+        """The answers to those of these questions that have none yet."""
+        file = self.place(model) / f"answers-{condition}-{windows}.jsonl"
+        done = file.read_text() if file.exists() else ""
+        left = asked[len(done.splitlines()) :]
+        if not left:
+            return
+        part = self.place(model) / "part.jsonl"
+        part.write_text("".join(left))
+        learns = condition in ("memory", "both")
+        more = ["--notepad", "--passages", self.o.passages] if condition in ("notepad", "both") else []
+        more += [] if learns else ["--learn", "off"]
+        text = self.run("ask", memories[learns, windows], "--model", model, "--questions", part, "--max-tokens", self.o.answer, *more)
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(done + text)
+        os.replace(temporary, file)
 
     def figures(self, file):
         lines = [json.loads(line) for line in file.read_text().splitlines()]
@@ -206,6 +217,7 @@ def main():
     parser.add_argument("--facts", type=int, default=200)
     parser.add_argument("--windows", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--passages", type=int, default=4)
+    parser.add_argument("--part", type=int, default=20, help="facts asked of all memories before the next ones are")
     parser.add_argument("--answer", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--work", default="/tmp/ingrain-recall")

@@ -37,7 +37,7 @@ target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${CMA
 target_precompile_headers(ingrain_commands REUSE_FROM ingrain_engine)
 
 add_executable(ingrain_cli src/cli/main.cpp)
-# main.cpp alone writes the version: CMake's.
+# The version is CMake's; main.cpp alone has it.
 target_compile_definitions(ingrain_cli PRIVATE INGRAIN_VERSION="${PROJECT_VERSION}")
 set_target_properties(ingrain_cli PROPERTIES OUTPUT_NAME ingrain RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/src/cli)
 target_link_libraries(ingrain_cli PRIVATE ingrain_commands ingrain_warnings)

@@ -1,8 +1,9 @@
 # Source files belong to their folder: a new file or folder is built without being named anywhere.
 
-# _ingrain_group(SOURCES FOLDER): which of them a unity build compiles together: about ten of a folder, chosen by their
+# _ingrain_group(SOURCES FOLDER): which of them a unity build compiles together: some fifteen of a folder, chosen by their
 # names, so that a new file moves no other. Kernels that Highway compiles once per instruction set (they include themselves
-# again) stay alone, as does what a test program replaces.
+# again) stay alone, as does what a test program replaces. What includes torch's reverse mode is compiled together: its headers
+# take seconds.
 #
 # What somebody works on stays alone, too: ./ingrain lists in loose-sources.txt what has changed since the first build, so
 # that the next change of a file compiles that file only.
@@ -15,13 +16,18 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_loose_list})
 
 function(_ingrain_group sources folder)
   list(LENGTH sources count)
-  math(EXPR groups "${count} / 10 + 1")
+  math(EXPR groups "${count} / 15 + 1")
   foreach(source IN LISTS sources)
     file(STRINGS ${source} again REGEX "foreach_target.h" LIMIT_COUNT 1)
     file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${source})
     if(again OR name IN_LIST _loose_sources OR source MATCHES "/base/fmt_library.cpp$|/ops/backend.cpp$|/ops/graph/no_cuda.cpp$|/bench/machine.cpp$")
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     else()
+      file(STRINGS ${source} autograd REGEX "^#include <torch/csrc/autograd/" LIMIT_COUNT 1)
+      if(autograd)
+        set_source_files_properties(${source} PROPERTIES UNITY_GROUP autograd)
+        continue()
+      endif()
       file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/src ${source})
       string(MD5 hash ${name})
       string(SUBSTRING ${hash} 0 6 hash)

@@ -4,6 +4,8 @@ set(_torch_lib ${INGRAIN_TORCH_FOLDER}/lib)
 add_library(ingrain_torch INTERFACE)
 target_include_directories(ingrain_torch SYSTEM INTERFACE
   ${INGRAIN_TORCH_FOLDER}/include ${INGRAIN_TORCH_FOLDER}/include/torch/csrc/api/include)
+# Its headers then declare no operation that nobody asks for (src/ops/aten.h).
+target_compile_definitions(ingrain_torch INTERFACE AT_PER_OPERATOR_HEADERS)
 # What libtorch itself needs (CUDA's libraries in sibling packages) it finds through its own run paths.
 target_link_options(ingrain_torch INTERFACE -Wl,-rpath,${_torch_lib} -Wl,--no-as-needed -Wl,--allow-shlib-undefined)
 # libstdc++ before it: some of torch's wheels (2.11 with CUDA) export std::filesystem functions of another compiler, which

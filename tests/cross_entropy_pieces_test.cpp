@@ -1,10 +1,10 @@
 // The head's loss with the vocabulary in pieces equals the whole one (ops/linear_cross_entropy).
+#include "ops/autograd.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ops/linear_cross_entropy/pieces.h"
 #include "tiny_model.h"
 
 #include <gtest/gtest.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <numeric>
 
@@ -28,7 +28,7 @@ TEST_P(CrossEntropyPieces, equal_the_whole) {
   // What it should be, from the same rounded numbers in fp64.
   const Tensor leaf = x_ND.to(at::kDouble).unsqueeze(0).requires_grad_();
   const auto whole = linear_cross_entropy(leaf, E_VD.to(at::kDouble), target_N, at::ones({N}, at::kDouble));
-  const Tensor gx_ND = torch::autograd::grad({whole.objective}, {leaf})[0][0];
+  const Tensor gx_ND = ops::gradients({whole.objective}, {leaf})[0][0];
   for (const auto& pieces : {std::vector<int64_t>{101}, {1, 37, 63}, {38, 62, 1}, {64, 37}}) {
     ASSERT_EQ(std::accumulate(pieces.begin(), pieces.end(), int64_t{0}), V);
     CrossEntropyInPieces loss(x_ND, target_N);

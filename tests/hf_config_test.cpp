@@ -30,15 +30,17 @@ ModelConfig parse(const json& config, const std::string& generation = "") {
   return parse_hugging_face(config.dump(), generation, "m/config.json");
 }
 
-std::string refusal(const json& changes) {
+std::string refusal_of(const json& config) {
   try {
-    parse(with(smollm2(), changes));
+    parse(config);
   } catch (const Error& e) {
     EXPECT_THAT(e.what(), testing::StartsWith("m/config.json"));
     return e.what();
   }
   return "accepted";
 }
+
+std::string refusal(const json& changes) { return refusal_of(with(smollm2(), changes)); }
 
 TEST(HfConfig, a_llama_is_described) {
   const auto d = parse(smollm2());
@@ -282,9 +284,50 @@ TEST(HfConfig, a_window_counts_only_where_the_family_has_one) {
   EXPECT_TRUE(parse(with(qwen, {{"use_sliding_window", true}, {"layer_types", full}})).full_attention());
   const json sliding = std::vector<std::string>(30, "sliding_attention");
   EXPECT_EQ(parse(with(qwen, {{"use_sliding_window", true}, {"layer_types", sliding}})).window, 4096);
-  EXPECT_TRUE(parse(with(qwen, {{"layer_types", sliding}})).full_attention());  // not asked for
   EXPECT_TRUE(
       parse(with(qwen, {{"architectures", {"LlamaForCausalLM"}}, {"use_sliding_window", true}})).full_attention());
+}
+
+/// transformers fails on the first text, too.
+TEST(HfConfig, layers_that_slide_need_a_window) {
+  const auto family = [](const char* architecture, const json& changes) {
+    json config =
+        with(smollm2(), {{"architectures", {std::string(architecture) + "ForCausalLM"}}, {"attention_bias", nullptr}});
+    config.update(changes);  // null stays
+    return refusal_of(config);
+  };
+  const json sliding = std::vector<std::string>(30, "sliding_attention"),
+             full = std::vector<std::string>(30, "full_attention");
+  for (const char* qwen : {"Qwen2", "Qwen3", "SmolLM3"}) {
+    const json unused{{"sliding_window", 64}, {"layer_types", sliding}};
+    EXPECT_THAT(family(qwen, unused),
+                HasSubstr("'layer_types' names layers that slide, and 'use_sliding_window' is not true"));
+    EXPECT_THAT(family(qwen, {{"use_sliding_window", true}, {"layer_types", sliding}}),
+                HasSubstr("and there is no 'sliding_window'"));
+    EXPECT_EQ(family(qwen, {{"sliding_window", 64}, {"layer_types", full}}), "accepted");
+    const json chunked = std::vector<std::string>(30, "chunked_attention");
+    EXPECT_THAT(family(qwen, {{"layer_types", chunked}}), HasSubstr("'layer_types[0]' is 'chunked_attention'"));
+  }
+  for (const char* slides : {"Gemma3", "Olmo3", "GraniteSWA", "Ministral"})
+    EXPECT_THAT(family(slides, {{"sliding_window", nullptr}}), HasSubstr("'sliding_window' is missing")) << slides;
+}
+
+/// Where transformers has a default for what is missing, and none for null.
+TEST(HfConfig, null_is_not_as_missing_everywhere) {
+  for (const char* name : {"rope_theta", "hidden_act", "tie_word_embeddings"}) {
+    json config = smollm2();
+    config[name] = nullptr;
+    EXPECT_THAT(refusal_of(config), HasSubstr(std::string("'") + name + "' is null")) << name;
+  }
+  json config = smollm2();
+  config["rope_theta"] = nullptr;
+  config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 5e5}};
+  EXPECT_EQ(refusal_of(config), "accepted");
+  const json ministral = with(smollm2(), {{"architectures", {"Ministral3ForCausalLM"}}, {"attention_bias", nullptr}});
+  const json yarn{{"rope_type", "yarn"}, {"factor", 4}, {"rope_theta", 1e6}, {"original_max_position_embeddings", 64}};
+  EXPECT_THAT(refusal_of(with(ministral, {{"rope_parameters", yarn}})), HasSubstr("llama_4_scaling_beta' is missing"));
+  EXPECT_THAT(refusal({{"architectures", {"Phi3ForCausalLM"}}, {"rope_scaling", yarn}}),
+              HasSubstr("'rope_scaling' must be of the rope_type 'longrope'"));
 }
 
 TEST(HfConfig, what_cannot_be_run_is_refused_by_field) {

@@ -155,6 +155,33 @@ TEST_F(MemoryFile, a_recurrent_state_takes_the_same_room_after_any_text_and_is_c
   EXPECT_THAT(refusal("layer.0.k", at::zeros({1, 2, 2, 8})), ::testing::HasSubstr("tensors where"));
 }
 
+TEST_F(MemoryFile, in_its_files_own_pages_it_is_the_same_outlives_the_name_and_writes_to_no_file) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const Network model = tiny_model({.layers = 4, .suffix = 3}, type);
+    const std::filesystem::path path = saved(model, 21);
+    const std::string bytes = read_file(path, 1 << 20);
+    Memory mapped = load_memory(path, model, Room::mapped);
+    Memory copied = load_memory(path, model);
+    mapped.visit([](const std::string&, const Tensor& x) { x.add_(x); });
+    EXPECT_EQ(read_file(path, 1 << 20), bytes);
+    mapped = load_memory(path, model, Room::mapped);
+    std::filesystem::remove(path);
+    expect_identical(model, mapped.fork(), copied);
+    Memory on = mapped.fork();
+    for (Memory* memory : {&on, &copied}) read(model, *memory, random_tokens(model.config, 1, 40, 8));
+    expect_identical(model, on, copied);
+    EXPECT_NE(on.steps, mapped.steps);
+  }
+}
+
+TEST_F(MemoryFile, a_byte_that_changed_is_found_in_its_files_own_pages) {
+  const Network model = tiny_model({}, at::kFloat);
+  std::string bytes = read_file(saved(model, 21), 1 << 20);
+  bytes[bytes.size() - 100] ^= 1;
+  write_file(dir_ / "m.memory", bytes);
+  EXPECT_THAT(error_of([&] { load_memory(dir_ / "m.memory", model, Room::mapped); }), ::testing::HasSubstr("checksum"));
+}
+
 TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
   const Network model = tiny_model({}, at::kFloat);
   Memory origin = empty_memory(model);

@@ -2,13 +2,13 @@
 // read").
 #include "reverse_over_reverse.h"
 #include "base/error.h"
+#include "ops/autograd.h"
 #include "tiny_model.h"
 #include "ttt/outer_gradient.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
-#include <torch/csrc/autograd/autograd.h>
 
 namespace ingrain::ttt {
 namespace {
@@ -56,7 +56,7 @@ TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
     const Tensor plain = plain_outer_loss(c, gradients.leaves(), tokens, meta, 0.8);
     EXPECT_NEAR(loss.mean(), plain.item<double>(), 1e-12);
     const auto leaves = parameter_list(c, gradients.leaves()), sums = parameter_list(c, gradients.sums());
-    const auto expected = torch::autograd::grad({plain}, leaves, {}, std::nullopt, false, /*allow_unused=*/true);
+    const auto expected = ops::gradients({plain}, leaves, {}, {.allow_unused = true});
     for (size_t i = 0; i < leaves.size(); ++i) {
       const Tensor e = expected[i].defined() ? expected[i] : at::zeros_like(leaves[i]);
       const double scale = std::max(1e-3, e.abs().max().item<double>());

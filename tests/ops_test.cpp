@@ -3,6 +3,7 @@
 // every instruction set that this processor has. A new operation is one more row of `ops_table.cpp`.
 #include "ops_table.h"
 
+#include "ops/autograd.h"
 #include "ops/backend.h"
 #include "ops/checks.h"
 #define INGRAIN_WITH_NATIVE_BF16
@@ -41,7 +42,7 @@ Tensor dot(const Tensors& a, const Tensors& b) {
 
 /// Gradients of `y` for all inputs; where there is none, zeros.
 Tensors gradients(const Tensor& y, const Tensors& inputs, bool create_graph = false) {
-  auto g = torch::autograd::grad({y}, inputs, {}, create_graph, create_graph, /*allow_unused=*/true);
+  auto g = ops::gradients({y}, inputs, {}, {.create_graph = create_graph, .allow_unused = true});
   for (size_t i = 0; i < g.size(); ++i)
     if (!g[i].defined()) g[i] = at::zeros_like(inputs[i]);
   return g;
@@ -295,10 +296,10 @@ void expect_head_summed(at::Device device) {
       const Tensor target_N = at::arange(300).remainder(64).to(device), a_N = numbers({300}, sums),
                    c_N = P == 2 ? a_N.flip(0).contiguous() : Tensor();
       const Tensor objective = ops::linear_cross_entropy(x, E, target_N, a_N, c_N).objective;
-      const auto want = torch::autograd::grad({objective}, {x, E}, {at::ones_like(objective)});
+      const auto want = ops::gradients({objective}, {x, E}, {at::ones_like(objective)});
       const Tensor sum = at::ones({64, 8}, x.options().dtype(sums).requires_grad(false));
       const Tensor other = ops::linear_cross_entropy(x, E, target_N, a_N, c_N, sum).objective;
-      EXPECT_TRUE(torch::autograd::grad({other}, {x}, {at::ones_like(other)})[0].equal(want[0]));
+      EXPECT_TRUE(ops::gradients({other}, {x}, {at::ones_like(other)})[0].equal(want[0]));
       expect_close({sum - 1}, {want[1].cpu().to(sums)}, type == at::kBFloat16 ? 1e-2 : 1e-5, "gradient");
       ops::linear_cross_entropy(x.detach(), E, target_N, a_N, c_N, sum);
       expect_close({sum - 1}, {2 * want[1].cpu().to(sums)}, type == at::kBFloat16 ? 1e-2 : 1e-5, "gradient");

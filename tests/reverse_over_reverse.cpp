@@ -1,6 +1,6 @@
 #include "reverse_over_reverse.h"
 
-#include <torch/csrc/autograd/autograd.h>
+#include "ops/autograd.h"
 
 #include <cmath>
 
@@ -144,7 +144,7 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
     for (int64_t k = 0; k < c.inner.steps; ++k) {
       std::vector<Kv> not_kept = before;
       if (k > 0) L = chunk_loss(t, not_kept);
-      const auto g = torch::autograd::grad({L}, fast, {}, /*retain_graph=*/true, /*create_graph=*/true);
+      const auto g = ops::gradients({L}, fast, {}, {.create_graph = true});
       inner_step(c, w, multiplier, g, fast, momentum);
     }
   }

@@ -19,8 +19,11 @@ class PlainServing : public ServingTest {
     out.max_tokens = tokens;
     return out;
   }
-  /// What the memory has of an answer: what ends it is in no conversation.
-  static int64_t kept(const Choice& choice) { return choice.tokens - (choice.reason != StopReason::max_tokens); }
+  /// What the memory has of an answer: what ends it is in no conversation, be it a token or the two of a blank line.
+  static int64_t kept(const Choice& choice) {
+    if (choice.reason == StopReason::max_tokens) return choice.tokens;
+    return choice.tokens - (choice.reason == StopReason::stop_string ? 2 : 1);
+  }
   static void expect_accounted(const Outcome& out) {
     EXPECT_EQ(out.position, out.prompt_tokens + kept(out.choices[0]));
   }
@@ -30,10 +33,9 @@ class PlainServing : public ServingTest {
 TEST_F(PlainServing, every_answer_is_gone_on_from_without_a_token_read_again) {
   const auto e = engine();
   int without_blank = 0, ended = 0, cut = 0;
-  for (uint64_t seed = 0; seed < 150; ++seed) {
+  for (uint64_t seed = 0; seed < 80; ++seed) {
     const auto tokens = static_cast<int64_t>(1 + seed % 4);
     Json chat = Json::array({message("user", "who is it? " + std::to_string(seed))}), responses = chat;
-    int has_begun = 0;
     for (int turn = 0; turn < 3; ++turn) {
       const Outcome one = e->run(prompt(chat, "chat"), seeded(seed + 1000 * turn, tokens));
       const Outcome other = e->run(prompt(responses, "responses"), seeded(seed + 1000 * turn, tokens));
@@ -42,11 +44,10 @@ TEST_F(PlainServing, every_answer_is_gone_on_from_without_a_token_read_again) {
       EXPECT_EQ(one.choices[0].text, other.choices[0].text);
       const Choice& choice = one.choices[0];
       if (turn > 0) {
-        EXPECT_EQ(one.prompt_tokens - one.cached_tokens, kQuestion - has_begun) << seed << ' ' << turn;
-        EXPECT_EQ(other.prompt_tokens - other.cached_tokens, kQuestion - has_begun) << seed << ' ' << turn;
+        EXPECT_EQ(one.prompt_tokens - one.cached_tokens, kQuestion) << seed << ' ' << turn;
+        EXPECT_EQ(other.prompt_tokens - other.cached_tokens, kQuestion) << seed << ' ' << turn;
         EXPECT_EQ(one.miss + other.miss, "");
       }
-      has_begun = choice.reason == StopReason::stop_string;  // the first end of a line is read
       without_blank += !choice.text.empty() && choice.text[0] != ' ' && choice.text[0] != '\n';
       ended += choice.reason == StopReason::end_of_text;
       cut += choice.text.find("\xEF\xBF\xBD") != std::string::npos;
@@ -57,9 +58,9 @@ TEST_F(PlainServing, every_answer_is_gone_on_from_without_a_token_read_again) {
       responses.push_back(message("user", "and then?"));
     }
   }
-  EXPECT_GT(without_blank, 100);
+  EXPECT_GT(without_blank, 60);
   EXPECT_GT(ended, 0);
-  EXPECT_GT(cut, 10);
+  EXPECT_GT(cut, 5);
 }
 
 TEST_F(PlainServing, an_answer_after_what_is_known_equals_the_one_without) {

@@ -64,9 +64,10 @@ TEST_F(ServedWork, who_waits_for_instructions_that_another_no_longer_reads_reads
   std::atomic<bool> reading = false, stop = false;
   std::thread first([&] {
     e->run(prompt(leaves), writing(4), [&](const Event& event) {
+      if (event.tokens_read == 0) return true;  // it has not begun
       reading = true;
       while (!stop) std::this_thread::yield();
-      return event.kind != Event::Kind::reading;
+      return false;
     });
   });
   while (!reading) std::this_thread::yield();
@@ -78,9 +79,12 @@ TEST_F(ServedWork, who_waits_for_instructions_that_another_no_longer_reads_reads
 
 TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
   const auto e = engine();
-  std::atomic<bool> begun = false, over = false;
+  std::atomic<bool> begun = false, enough = false, over = false;
   std::thread long_one([&] {
-    e->read("", "", std::string(30'000, 'x'), [&](const Event&) { return begun = true; });
+    e->read("", "", std::string(30'000, 'x'), [&](const Event& event) {
+      begun = event.tokens_read > 0;
+      return !enough;
+    });
     over = true;
   });
   while (!begun) std::this_thread::yield();
@@ -88,7 +92,31 @@ TEST_F(ServedWork, a_long_text_keeps_no_short_question_waiting) {
   for (int i = 0; i < 8; ++i) prompts.push_back(asked("be brief", "question " + std::to_string(i)));
   run_all(*e, prompts, 4);
   EXPECT_FALSE(over);
+  enough = true;
   long_one.join();
+}
+
+TEST_F(ServedWork, what_was_read_while_nobody_wrote_keeps_no_later_question_waiting) {
+  const auto e = engine();
+  e->read("", "", std::string(3'000, 'x'));
+  std::atomic<int> arrived = 0, begun = 0, begun_by_then = 0;
+  std::atomic<bool> ended = false;
+  const auto ask = [&](int i) {
+    e->run(prompt(asked("be brief", "question " + std::to_string(i))), writing(60),
+           [&, said = false](const Event& event) mutable {
+             if (event.kind == Event::Kind::reading && event.tokens_read == 0) {
+               ++arrived;
+               while (arrived < 2) std::this_thread::yield();
+             }
+             if (event.kind == Event::Kind::text && !std::exchange(said, true)) ++begun;
+             return true;
+           });
+    if (!ended.exchange(true)) begun_by_then = begun.load();
+  };
+  std::thread first(ask, 0), second(ask, 1);
+  first.join();
+  second.join();
+  EXPECT_EQ(begun_by_then, 2) << "they were written together";
 }
 
 TEST_F(ServedWork, what_is_in_work_counts_within_the_budget_of_ram) {

@@ -5,8 +5,8 @@
 
 Each reads a text of so many tokens and writes one; then its process ends and another begins, which has answered something
 else before it is asked to go on with a short question. Milliseconds are those of the client, from the request to the
-whole reply of one token: ours by previous_response_id; llama.cpp's by reading it all again, and by restoring the slot's
-file (both requests). Needs, in the Python that runs it, xllamacpp==2026.10.11549, if there is a FILE.gguf.
+whole reply of one token: ours by previous_response_id, and to the stream's first event, which comes when the memory is
+there; llama.cpp's by reading it all again, and by restoring the slot's file (both requests). Needs, in the Python that runs it, xllamacpp==2026.10.11549, if there is a FILE.gguf.
 """
 import argparse
 import http.client
@@ -18,10 +18,7 @@ import statistics
 import tempfile
 import time
 
-from serve import started
-
-WORDS = ("the river kept its own account of what the village had forgotten and every spring it read the pages back to "
-         "anyone who stood long enough on the wooden bridge to listen for a name").split()
+from serve import WORDS, started
 
 
 def ask(host, method, path, body=None):
@@ -36,6 +33,19 @@ def ask(host, method, path, body=None):
     if reply.status not in (200, 201):
         raise SystemExit(f"{path}: {reply.status} {data[:300]!r}")
     return json.loads(data), milliseconds
+
+
+def stream(host, body):
+    """The response at its end, milliseconds to the stream's first event, and to the whole."""
+    connection = http.client.HTTPConnection(host, timeout=7200)
+    start = time.perf_counter()
+    connection.request("POST", "/v1/responses", json.dumps({**body, "stream": True}), {"Content-Type": "application/json"})
+    first, response = None, None
+    for line in connection.getresponse():
+        if line.startswith(b"data:"):
+            first = first or 1000 * (time.perf_counter() - start)
+            response = json.loads(line[5:]).get("response", response)
+    return response, first, 1000 * (time.perf_counter() - start)
 
 
 def text_of(host, tokens, field):
@@ -54,7 +64,7 @@ class Ingrain:
 
     def go_on(self, text, before=None):
         body = {"input": text, "max_output_tokens": 1, "temperature": 0}
-        return ask(self.host, "POST", "/v1/responses", {**body, "previous_response_id": before} if before else body)
+        return stream(self.host, {**body, "previous_response_id": before} if before else body)
 
     def close(self):
         self.process.terminate()
@@ -65,17 +75,18 @@ def ours(o, tokens):
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         server = Ingrain(o, folder)
-        reply, reading = server.go_on(text_of(server.host, tokens, "tokens"))
+        reply, _, reading = server.go_on(text_of(server.host, tokens, "tokens"))
         known, before = reply["usage"]["input_tokens"], reply["id"]
         server.close()
         kept = max(f.stat().st_size for f in pathlib.Path(folder, "states").iterdir())
         for _ in range(o.rounds):
             server = Ingrain(o, folder)
-            reply, milliseconds = server.go_on("And then?", before)
+            reply, first, milliseconds = server.go_on("And then?", before)
             usage = reply["usage"]
-            rows.append((milliseconds, usage["input_tokens"] - usage["input_tokens_details"]["cached_tokens"]))
+            rows.append((milliseconds, usage["input_tokens"] - usage["input_tokens_details"]["cached_tokens"], first))
             server.close()
-    return {"tokens": known, "reading": reading, "again": statistics.median(r[0] for r in rows), "read": rows[0][1], "bytes": kept}
+    return {"tokens": known, "reading": reading, "again": statistics.median(r[0] for r in rows), "read": rows[0][1], "bytes": kept,
+            "first": statistics.median(r[2] for r in rows)}
 
 
 def llama_server(gguf, threads, context, folder, pipe):
@@ -148,14 +159,15 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     o = p.parse_args()
     numbers = lambda text: [int(x) for x in text.split(",") if x]
-    print("| server | tokens known | going on after a restart, ms | tokens read for it | file, MB |\n| --- | --- | --- | --- | --- |")
+    print("| server | tokens known | first event after a restart, ms | whole reply | tokens read for it | file, MB |\n"
+          "| --- | --- | --- | --- | --- | --- |")
     for tokens in numbers(o.lengths):
         x = ours(o, tokens)
-        print(f"| ingrain | {x['tokens']:,} | {x['again']:.0f} | {x['read']} | {x['bytes'] / 1e6:.1f} |", flush=True)
+        print(f"| ingrain | {x['tokens']:,} | {x['first']:.1f} | {x['again']:.0f} | {x['read']} | {x['bytes'] / 1e6:.1f} |", flush=True)
     for tokens in numbers(o.llama_lengths) if o.gguf else []:
         x = theirs(o, tokens)
-        print(f"| llama.cpp, slot file | {x['tokens']:,} | {x['restored']:.0f} | {x['restored_read']} | {x['bytes'] / 1e6:.1f} |", flush=True)
-        print(f"| llama.cpp, read again | {x['tokens']:,} | {x['again']:.0f} | {x['read']} | |", flush=True)
+        print(f"| llama.cpp, slot file | {x['tokens']:,} | | {x['restored']:.0f} | {x['restored_read']} | {x['bytes'] / 1e6:.1f} |", flush=True)
+        print(f"| llama.cpp, read again | {x['tokens']:,} | | {x['again']:.0f} | {x['read']} | |", flush=True)
 
 
 if __name__ == "__main__":

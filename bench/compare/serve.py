@@ -1,6 +1,6 @@
 """ingrain serve beside llama.cpp's server (PyPI's xllamacpp), on the same base weights, in one run.
 
-    python bench/compare/serve.py PROGRAM MODEL FILE.gguf [--streams 1,4,16,64] [--tokens 64] [--threads 2] [--rounds 2]
+    python bench/compare/serve.py PROGRAM MODEL FILE.gguf [--streams 1,4,16,64] [--tokens 64] [--threads 2] [--rounds 2] [--context 0]
 
 MODEL: a model folder for ours, served with --weights q4_1; FILE.gguf: the same weights for llama.cpp, as many slots as there
 are streams. Both write greedily, through their /v1/chat/completions, streamed; every stream has a conversation of its own.
@@ -12,6 +12,7 @@ import http.client
 import json
 import multiprocessing
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import threading
 import time
 
 SYSTEM = "You are a patient teacher. You answer in whole sentences, with one example, and you say so when you do not know."
+WORDS = ("the river kept its own account of what the village had forgotten and every spring it read the pages back to "
+         "anyone who stood long enough on the wooden bridge to listen for a name").split()
 QUESTIONS = ["Why is the sky blue?", "How does a sail pull a boat against the wind?", "What is a prime number?", "Who wrote Emma?"]
 
 
@@ -75,10 +78,15 @@ class Ingrain:
         self.folder.cleanup()
 
 
+NEVER = {}  # tokens that are not written
+
+
 def chat(host, messages, tokens, stream=True):
     """Seconds to the first token and to the last, tokens written, and the whole reply's usage and text."""
     connection = http.client.HTTPConnection(host, timeout=600)
     body = {"messages": messages, "max_tokens": tokens, "temperature": 0, "stream": stream}
+    if NEVER:
+        body["logit_bias"] = NEVER
     if stream:
         body["stream_options"] = {"include_usage": True}
     start = time.perf_counter()
@@ -100,12 +108,23 @@ def chat(host, messages, tokens, stream=True):
     return {"first": first, "all": time.perf_counter() - start, "text": text, "usage": usage}
 
 
-def streams(server, count, tokens):
+def begun(server, stream, context):
+    """A conversation in which a text of about so many tokens was read already."""
+    messages = [{"role": "system", "content": SYSTEM}]
+    if context:
+        rng = random.Random(stream)
+        messages.append({"role": "user", "content": " ".join(rng.choice(WORDS) for _ in range(context)) + " What is this about?"})
+        messages.append({"role": "assistant", "content": chat(server.host, messages, 1)["text"]})
+    return messages
+
+
+def streams(server, count, tokens, context=0):
     replies = [None] * count
+    conversations = [begun(server, i, context) for i in range(count)]
 
     def one(i):
         question = f"{QUESTIONS[i % len(QUESTIONS)]} ({i})"
-        replies[i] = chat(server.host, [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}], tokens)
+        replies[i] = chat(server.host, [*conversations[i], {"role": "user", "content": question}], tokens)
 
     threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
     start = time.perf_counter()
@@ -143,9 +162,12 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--rounds", type=int, default=2)
     p.add_argument("--turns", type=int, default=6)
+    p.add_argument("--never", default="", help="ids that are not written: those that end an answer, so that all are of one length")
+    p.add_argument("--context", type=int, default=0, help="words that each stream has read before it is timed")
     o = p.parse_args()
     if not pathlib.Path(o.gguf).is_file():
         sys.exit(f"{o.gguf}: there is no such file")
+    NEVER.update((token, -100) for token in o.never.split(",") if token)
     counts = [int(x) for x in o.streams.split(",")]
     kinds = (Llama, Ingrain)
 
@@ -154,10 +176,10 @@ def main():
         seen = {kind.name: [] for kind in kinds}
         for r in range(o.rounds):
             for kind in kinds if r % 2 == 0 else kinds[::-1]:
-                server = kind(o, count, count * 1024)
+                server = kind(o, count, count * (1024 + 2 * o.context))
                 try:
                     streams(server, min(count, 2), 8)  # warms up
-                    seen[kind.name].append(streams(server, count, o.tokens))
+                    seen[kind.name].append(streams(server, count, o.tokens, o.context))
                 finally:
                     server.close()
         rates = {name: statistics.median(x[0] for x in rows) for name, rows in seen.items()}
@@ -166,6 +188,8 @@ def main():
             ratio = "" if name == Llama.name else f"{rates[name] / rates[Llama.name]:.2f}"
             print(f"| {count} | {name} | {rates[name]:.1f} | {first:.0f} | {ratio} |", flush=True)
 
+    if o.turns == 0:
+        return
     print("\n| two conversations in turns | prompt tokens | not read again | first token, ms |\n| --- | --- | --- | --- |")
     for kind in kinds:
         server = kind(o, 2, 8192)

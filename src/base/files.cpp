@@ -97,18 +97,10 @@ MappedFile::~MappedFile() {
 
 namespace {
 
-/// Where a file of this name goes: what a link names, if it is one. Error if renaming would replace something else.
+/// where_written(). Error if renaming would replace something else.
 fs::path place_of(const fs::path& path) {
-  constexpr int kMaxLinks = 16;
   require(path.has_filename(), "'{}': names no file; name one", path.string());
-  fs::path place = path;
-  std::error_code error;
-  for (int links = 0; fs::is_symlink(place, error); ++links) {
-    require(links < kMaxLinks, "{}: a link that leads round in a circle", path.string());
-    const fs::path target = fs::read_symlink(place, error);
-    require(!error, "{}: cannot follow this link: {}", path.string(), error.message());
-    place = target.is_absolute() ? target : folder_of(place) / target;
-  }
+  const fs::path place = where_written(path);
   require_regular_or_absent(path);
   return place;
 }

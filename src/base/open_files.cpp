@@ -1,6 +1,7 @@
 #include "base/open_files.h"
 
 #include "base/error.h"
+#include "base/unfinished.h"
 
 #include <fcntl.h>
 
@@ -17,6 +18,19 @@ void require_regular_or_absent(const fs::path& path) {
   require(there.type() != fs::file_type::directory, "{}: is a folder; name a file in it", path.string());
   require(!fs::exists(there) || there.type() == fs::file_type::regular,
           "{}: is not a regular file but a device, FIFO or socket; name a file", path.string());
+}
+
+fs::path where_written(const fs::path& path) {
+  constexpr int kMaxLinks = 16;
+  fs::path place = path;
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(place, error); ++links) {
+    require(links < kMaxLinks, "{}: a link that leads round in a circle", path.string());
+    const fs::path target = fs::read_symlink(place, error);
+    require(!error, "{}: cannot follow this link: {}", path.string(), error.message());
+    place = target.is_absolute() ? target : folder_of(place) / target;
+  }
+  return place;
 }
 
 int open_to_append(const fs::path& path, unsigned mode) {

@@ -85,7 +85,7 @@ std::string with_commas(int64_t number) {
 }
 
 std::string format_bytes(uint64_t bytes) {
-  if (bytes < 1000) return fmt::format("{} bytes", bytes);
+  if (bytes < 1000) return fmt::format("{} {}", bytes, bytes == 1 ? "byte" : "bytes");
   const char* const units[] = {"kB", "MB", "GB", "TB"};
   double value = static_cast<double>(bytes) / 1000;
   size_t unit = 0;

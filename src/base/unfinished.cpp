@@ -91,7 +91,7 @@ UnfinishedFolder::UnfinishedFolder(fs::path final_path, bool may_hold_files) : f
   if (there && !may_hold_files)
     require(fs::is_empty(final_, error) && !error, "{}: exists already; choose another folder, or remove it first",
             final_.string());
-  fs::create_directories(folder_of(final_), error);
+  above_.emplace(folder_of(final_), "choose another place");
   remove_dead_unfinished(folder_of(final_));
   for (int tries = 0; tries < 3; ++tries) {
     unfinished_ = unfinished_name(final_, "partial");

@@ -2,8 +2,11 @@
 // removed by the next one.
 #pragma once
 
+#include "base/new_folder.h"
+
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 namespace ingrain {
 
@@ -45,6 +48,7 @@ class UnfinishedFolder {
 
  private:
   std::filesystem::path final_, unfinished_;
+  std::optional<NewFolder> above_;  // in which it is made
   int lock_ = -1;
 };
 

@@ -1,7 +1,7 @@
 // What a figure was measured on, and how fast that machine is at best, measured then and there.
 #pragma once
 
-#include <ATen/ATen.h>
+#include "ops/aten.h"
 
 #include <cstdint>
 #include <map>

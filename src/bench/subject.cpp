@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "data/encoding.h"
 #include "data/random.h"
 #include "store/open_model.h"
 #include "store/model_tokenizer.h"
@@ -64,6 +65,7 @@ Subject load_subject(const std::string& name, const std::string& text, at::Scala
   require(tokenizer.has_value(), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens",
           name, text);
   const std::string document = read_file(text, kMaxTextBytes);
+  data::require_utf8(document, text);
   out.tokens = tokenizer->encode(document);
   require(!out.tokens.empty(), "{}: holds no tokens; there is nothing to read", text);
   begin_text(c, out.tokens);

@@ -3,6 +3,7 @@
 #include "cli/notes.h"
 #include "cli/writing_options.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
@@ -10,6 +11,7 @@
 #include "base/json_fields.h"
 #include "base/text.h"
 #include "base/unfinished.h"
+#include "data/encoding.h"
 #include "ingrain/dialogue.h"
 
 #include <nlohmann/json.hpp>
@@ -47,6 +49,7 @@ std::string question_of(const AskCommand& o) {
     require(out.size() <= kMaxQuestion, "{}: more than {}; 'ingrain read' makes a memory of so much", name,
             format_bytes(kMaxQuestion));
   }
+  data::require_utf8(out, name);
   while (out.ends_with('\n')) out.pop_back();
   require(!out.empty(), "standard input: empty; there is no question");
   return out;
@@ -155,7 +158,7 @@ void ask(const AskCommand& o) {
   if (answer.reason == StopReason::max_tokens)
     std::fprintf(stderr, "[stopped at --max-tokens %lld]\n", static_cast<long long>(options.max_tokens));
   if (::isatty(STDERR_FILENO) && answer.tokens_written > 0)
-    std::fprintf(stderr, "[%lld tokens, %.1f/s]\n", static_cast<long long>(answer.tokens_written),
+    std::fprintf(stderr, "[%s, %.1f/s]\n", counted(answer.tokens_written, "token").c_str(),
                  static_cast<double>(answer.tokens_written) / answer.seconds_writing);
 }
 

@@ -1,10 +1,12 @@
 #include "cli/chat_session.h"
 #include "cli/commands.h"
+#include "cli/key_input.h"
 #include "cli/last_conversation.h"
 #include "cli/line_editor.h"
 #include "cli/model_options.h"
 #include "cli/paths.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/text.h"
@@ -94,30 +96,41 @@ void watch_conversation() {
                    Said::after_text, "this answer ends, the conversation goes on");
 }
 
-void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
-  bool once = false;  // Ctrl-C was the last thing pressed before this line
-  while (session.open()) {
+/// A Ctrl-C that came is over: it ended an answer, or cleared a line.
+void forget_ctrl_c() {
+  if (interrupt_signal() == SIGINT) watch_conversation();
+}
+
+/// What is said next; nothing where that ends the conversation: the input's end, or Ctrl-C pressed twice. Ctrl-C is the
+/// prompt's also while a line is printed between two.
+std::optional<std::string> next_said(ChatSession& session) {
+  forget_ctrl_c();
+  const KeyInput keys;
+  for (bool once = false;;) {
     std::fflush(stdout);
     const Line line = read_said();
-    if (line.kind == Line::end) break;
-    if (line.kind == Line::cancelled) {
-      if (once && !line.typed) {
-        offer_to_save(session);
-        break;
-      }
-      once = true;
-      std::printf("Ctrl-C once more, or /quit, ends the conversation\n");
-      continue;
-    }
-    once = false;
+    if (line.kind == Line::text) return line.said;
+    if (line.kind == Line::end) return {};
+    forget_ctrl_c();
+    if (once && !line.typed) break;
+    once = true;
+    std::printf("Ctrl-C once more, or /quit, ends the conversation\n");
+  }
+  offer_to_save(session);
+  return {};
+}
+
+void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
+  while (session.open()) {
+    const auto said = next_said(session);
+    if (!said) break;
     watch_conversation();
     try {
-      session.take(line.said);
+      session.take(*said);
       if (session.unsaved()) keep_last(start, session.dialogue());
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }
-    if (interrupt_signal() == SIGINT) watch_conversation();  // it ended the answer, not the conversation
   }
   if (!session.unsaved()) return;
   keep_last(start, session.dialogue());
@@ -137,11 +150,12 @@ void chat(const ChatCommand& o) {
   Dialogue dialogue = last ? reopen_dialogue(*last, o.how, options) : open_dialogue(start, o.how);
   require_possible(options, dialogue.memory().model());
   if (!o.system.empty()) dialogue.say("system", o.system);
+  stop_if_interrupted("stopped before the conversation began");
   const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
   const int64_t position = dialogue.memory().position();
   std::printf("%s%s. /help lists the commands; Ctrl-C ends an answer, Ctrl-D the conversation.\n",
               std::filesystem::path(start.model).filename().c_str(),
-              position > 0 ? (", having read " + with_commas(position) + " tokens").c_str() : "");
+              position > 0 ? (", having read " + counted(position, "token")).c_str() : "");
   for (const Message& message : dialogue.messages())
     if (last) std::printf("%s%s\n", message.role == "user" ? "> " : "", message.content.c_str());
   ChatSession session(

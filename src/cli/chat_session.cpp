@@ -1,8 +1,10 @@
 #include "cli/chat_session.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "data/encoding.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -78,7 +80,7 @@ void ChatSession::print_end(const Answer& answer) const {
   if (faces_.terminal && answer.tokens_written > 0) {
     const double rate = static_cast<double>(answer.tokens_written) / std::max(answer.seconds_writing, 1e-9);
     if (!note.empty()) note += "; ";
-    note += fmt::format("{} tokens, {:.1f}/s", answer.tokens_written, rate);
+    note += fmt::format("{}, {:.1f}/s", counted(answer.tokens_written, "token"), rate);
   }
   std::printf("%s\n", note.empty() ? "" : (" [" + note + "]").c_str());
 }
@@ -121,7 +123,7 @@ void ChatSession::save(const std::string& file) {
   });
   file_ = file;
   unsaved_ = false;
-  std::printf("%s: %s tokens read, %s\n", file.c_str(), with_commas(dialogue_.memory().position()).c_str(),
+  std::printf("%s: %s read, %s\n", file.c_str(), counted(dialogue_.memory().position(), "token").c_str(),
               format_bytes(std::filesystem::file_size(file)).c_str());
 }
 
@@ -141,13 +143,14 @@ void ChatSession::set_notepad(const std::string& argument) {
     faces_.notepad.on = argument == "on";
   else if (!argument.empty())
     fail_usage("/notes on, or /notes off");
-  std::printf("the notepad is %s; %s passages\n", faces_.notepad.on ? "on" : "off",
-              with_commas(notes().passages("")).c_str());
+  std::printf("the notepad is %s; %s\n", faces_.notepad.on ? "on" : "off",
+              counted(notes().passages(""), "passage").c_str());
 }
 
 void ChatSession::add_file(const std::string& file) {
   if (file.empty()) fail_usage("/read needs the name of a file");
   const std::string text = read_file(file, kMaxReadBytes);
+  data::require_utf8(text, file);
   require(text.find('\0') == text.npos, "{}: it is not text", file);
   require(read_.size() + text.size() <= kMaxReadBytes,
           "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
@@ -173,7 +176,7 @@ bool ChatSession::undo() {
     return false;
   }
   while (!steps_.empty() && steps_.back().step >= dialogue_.memory().steps()) steps_.pop_back();
-  std::printf("forgotten; %s tokens read\n", with_commas(dialogue_.memory().position()).c_str());
+  std::printf("forgotten; %s read\n", counted(dialogue_.memory().position(), "token").c_str());
   return true;
 }
 
@@ -202,10 +205,10 @@ void ChatSession::print_stats() const {
   const int64_t dropped = dialogue_.tokens_dropped();
   const std::string of_which =
       dropped > 0 ? fmt::format(" ({} of them dropped again by the model's template)", with_commas(dropped)) : "";
-  std::printf("%s tokens read%s, %s inner steps, memory of %s\n", with_commas(memory.position() + dropped).c_str(),
-              of_which.c_str(), with_commas(memory.steps()).c_str(), format_bytes(memory.bytes()).c_str());
+  std::printf("%s read%s, %s, memory of %s\n", counted(memory.position() + dropped, "token").c_str(), of_which.c_str(),
+              counted(memory.steps(), "inner step").c_str(), format_bytes(memory.bytes()).c_str());
   if (written_ > 0)
-    std::printf("%s tokens written, %.2f ms each, reading included\n", with_commas(written_).c_str(),
+    std::printf("%s written, %.2f ms each, reading included\n", counted(written_, "token").c_str(),
                 1e3 * seconds_ / static_cast<double>(written_));
   constexpr size_t kShown = 8;
   for (size_t i = steps_.size() > kShown ? steps_.size() - kShown : 0; i < steps_.size(); ++i) print_step(steps_[i]);

@@ -72,12 +72,23 @@ std::unique_ptr<CLI::App> make_app(const std::string& version) {
   app->name("ingrain");
   app->require_subcommand(1);
   app->set_version_flag("--version", version);
-  app->footer("Each command explains itself: ingrain COMMAND --help");
+  app->footer("Each command explains itself: ingrain COMMAND --help, or ingrain help COMMAND");
 #define INGRAIN_ADD(name) add_##name##_command(*app);
   INGRAIN_COMMANDS(INGRAIN_ADD)
 #undef INGRAIN_ADD
   refuse_empty_names(*app);
   return app;
+}
+
+std::vector<char*> with_help_at_end(int argc, char** argv) {
+  static char flag[] = "--help";
+  std::vector<char*> out(argv, argv + argc);
+  if (argc > 1 && std::string_view(argv[1]) == "help") {
+    out.erase(out.begin() + 1);
+    if (std::none_of(out.begin() + 1, out.end(), [](const char* word) { return word[0] == '-'; })) out.push_back(flag);
+  }
+  out.push_back(nullptr);
+  return out;
 }
 
 std::string flag_of(const std::string& option) {

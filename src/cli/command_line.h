@@ -5,11 +5,15 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace ingrain::cli {
 
 /// The program's commands and options. `version`: what --version prints.
 std::unique_ptr<CLI::App> make_app(const std::string& version);
+
+/// The program's words, ended by a null pointer: "ingrain help data prepare" is "ingrain data prepare --help".
+std::vector<char*> with_help_at_end(int argc, char** argv);
 
 /// How an option of the library (OptionError) is spelt here: "max_tokens" is --max-tokens.
 std::string flag_of(const std::string& option);

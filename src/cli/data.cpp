@@ -1,4 +1,5 @@
 // ingrain data: text to token shards, and a look at what is in them.
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
@@ -42,16 +43,22 @@ uint32_t choose_bos(const PrepareArguments& arguments, const Tokenizer& tokenize
   fail_usage("{}: names no beginning-of-text token; say which id begins a document with --bos", arguments.tokenizer);
 }
 
+/// Without commas, as scripts take these.
+std::string number_of(uint64_t number, std::string_view thing) {
+  return fmt::format("{} {}", number, plural(static_cast<int64_t>(number), thing));
+}
+
 void print_summary(const data::PrepareOptions& options, const data::PrepareResult& result) {
   const double bytes_per_token = static_cast<double>(result.manifest.text_bytes) / static_cast<double>(result.tokens);
-  fmt::print("{}: {} tokens in {} documents ({:.2f} bytes a token), {} shard{}\n", options.output.string(),
-             result.tokens, result.documents, bytes_per_token, result.manifest.shards.size(),
-             result.manifest.shards.size() == 1 ? "" : "s");
+  fmt::print("{}: {} in {} ({:.2f} bytes a token), {}\n", options.output.string(), number_of(result.tokens, "token"),
+             number_of(result.documents, "document"), bytes_per_token,
+             number_of(result.manifest.shards.size(), "shard"));
   if (!result.files.left_out.empty())
     fmt::print("  left out: {} (--verbose names them and says why)\n", data::count_left_out(result.files));
   if (result.bad_lines.count > 0)
-    fmt::print("  left out: {} bad lines; the first: {}\n", result.bad_lines.count, result.bad_lines.first);
-  if (result.empty_documents > 0) fmt::print("  left out: {} empty documents\n", result.empty_documents);
+    fmt::print("  left out: {}; the first: {}\n", number_of(result.bad_lines.count, "bad line"),
+               result.bad_lines.first);
+  if (result.empty_documents > 0) fmt::print("  left out: {}\n", number_of(result.empty_documents, "empty document"));
 }
 
 void run_prepare(PrepareArguments arguments) {
@@ -84,7 +91,7 @@ void run_prepare(PrepareArguments arguments) {
         bar.emplace("tokenizing", now.bytes_total / 1000, "kB");
       shuffling = now.shuffling;
     }
-    bar->update(shuffling ? now.documents : now.bytes_done / 1000, fmt::format("{} tokens", now.tokens));
+    bar->update(shuffling ? now.documents : now.bytes_done / 1000, number_of(now.tokens, "token"));
     return !interrupted();
   };
   const data::PrepareResult result = data::prepare(options, encode, show);
@@ -133,23 +140,24 @@ struct InspectArguments {
 void print_info(const std::filesystem::path& path, data::TokenType raw_type) {
   const Corpus corpus = Corpus::open(path, raw_type);
   if (corpus.shards().empty()) {
-    fmt::print("{}: {} tokens, a raw file of {}\n", path.string(), corpus.size(), data::token_type_name(raw_type));
+    fmt::print("{}: {}, a raw file of {}\n", path.string(), number_of(corpus.size(), "token"),
+               data::token_type_name(raw_type));
     return;
   }
   uint64_t documents = 0;
   for (const data::ShardFile& shard : corpus.shards()) documents += shard.info().documents;
   const data::ShardInfo& info = corpus.shards().front().info();
-  fmt::print("{}: {} tokens in {} documents\n", path.string(), corpus.size(), documents);
+  fmt::print("{}: {} in {}\n", path.string(), number_of(corpus.size(), "token"), number_of(documents, "document"));
   fmt::print("  vocabulary {}, stored as {}; documents begin with id {}; tokenizer {:016x}\n", info.vocab_size,
              data::token_type_name(info.type), info.bos, info.tokenizer);
   if (const auto& manifest = corpus.manifest()) {
-    fmt::print("  {}, from {} bytes of text\n",
+    fmt::print("  {}, from {} of text\n",
                manifest->shuffle_seed ? fmt::format("shuffled by seed {}", *manifest->shuffle_seed) : "in source order",
-               manifest->text_bytes);
+               number_of(manifest->text_bytes, "byte"));
   }
   for (const data::ShardFile& shard : corpus.shards()) {
-    fmt::print("  {}: {} tokens, {} documents\n", shard.path().filename().string(), shard.info().tokens,
-               shard.info().documents);
+    fmt::print("  {}: {}, {}\n", shard.path().filename().string(), number_of(shard.info().tokens, "token"),
+               number_of(shard.info().documents, "document"));
   }
 }
 
@@ -165,8 +173,8 @@ void verify_path(const std::filesystem::path& path) {
     bar.update(done += shard.info().tokens);
   }
   bar.finish();
-  const size_t shards = corpus.shards().size();
-  fmt::print("{}: {} tokens in {} shard{}, all whole\n", path.string(), corpus.size(), shards, shards == 1 ? "" : "s");
+  fmt::print("{}: {} in {}, all whole\n", path.string(), number_of(corpus.size(), "token"),
+             number_of(corpus.shards().size(), "shard"));
 }
 
 void add_info(CLI::App& parent) {

@@ -7,11 +7,13 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/new_folder.h"
 #include "base/mean_text.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "cli/demo_report.h"
+#include "data/encoding.h"
 #include "ingrain/generate.h"
 #include "ingrain/reader.h"
 
@@ -113,35 +115,17 @@ void continue_from_file(const Memory& read, const DemoOptions& o, DemoFigures& f
   std::printf("%s\n", terminal ? "\033[0m" : "");
 }
 
-/// A folder that is made unless it is there, and goes again if nothing came into it.
-class OutputFolder {
- public:
-  explicit OutputFolder(fs::path path) : path_(std::move(path)) {
-    std::error_code error;
-    made_ = fs::create_directories(path_, error);
-    require(!error, "{}: cannot make this folder: {}; name another with --output", path_.string(), error.message());
-  }
-  OutputFolder(const OutputFolder&) = delete;
-  OutputFolder& operator=(const OutputFolder&) = delete;
-  ~OutputFolder() {
-    std::error_code holds_something;
-    if (made_) fs::remove(path_, holds_something);
-  }
-
- private:
-  fs::path path_;
-  bool made_ = false;
-};
-
 void demo(DemoOptions o) {
   watch_interrupts("nothing is kept");
   if (o.model.empty()) o.model = (project_folder() / "models/reader-17m").string();
   if (o.text.empty()) o.text = (project_folder() / "examples/data/emma.txt").string();
-  const OutputFolder output(o.output);
+  const NewFolder output(o.output, "name another with --output");
   for (const char* file : {"book.memory", "report.html"}) require_writable(fs::path(o.output) / file);
 
   const Model model = ModelOptions{o.model, o.how}.open();
-  std::vector<int32_t> tokens = model.encode_document(read_file(o.text, uint64_t{1} << 30));
+  const std::string text = read_file(o.text, uint64_t{1} << 30);
+  data::require_utf8(text, o.text);
+  std::vector<int32_t> tokens = model.encode_document(text);
   require(tokens.size() >= 2, "{}: empty; there is nothing to read", o.text);
   tokens.resize(std::min(tokens.size(), static_cast<size_t>(o.tokens)));
 

@@ -2,12 +2,14 @@
 #include "cli/model_options.h"
 #include "cli/ranges.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/mean_text.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "data/encoding.h"
 #include "data/tokens.h"
 #include "ingrain/reader.h"
 #include "ingrain/score.h"
@@ -45,6 +47,7 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Model& model) {
     tokens = data::read_raw_tokens(o.tokens, data::token_type_from_name(o.token_type));
   } else {
     const std::string text = read_file(o.text, kMaxTextBytes);
+    data::require_utf8(text, o.text);
     require(!text.empty(), "{}: empty; there is nothing to score", o.text);
     tokens = model.encode_document(text, /*parse_special=*/true);
     if (model.begin_of_text() && tokens.size() > 1) warn_of_double_bos(model, tokens[1]);
@@ -118,8 +121,8 @@ void print_table(const std::vector<Run>& runs) {
   line("mean, nats a token", [](const Score& s) { return s.mean_nll; });
   if (runs[0].score.bits_per_byte) line("bits a byte", [](const Score& s) { return s.bits_per_byte.value_or(0); });
   for (const auto& [learning, score, seconds] : runs)
-    std::printf("learning %s: %s tokens scored in %s (%.0f tokens/s)\n", learning.c_str(),
-                with_commas(score.scored).c_str(), format_duration(seconds).c_str(),
+    std::printf("learning %s: %s scored in %s (%.0f tokens/s)\n", learning.c_str(),
+                counted(score.scored, "token").c_str(), format_duration(seconds).c_str(),
                 static_cast<double>(score.scored) / seconds);
 }
 

@@ -1,5 +1,6 @@
 #include "cli/file_options.h"
 
+#include "base/counted.h"
 #include "base/text.h"
 
 #include <cstdio>
@@ -28,7 +29,7 @@ void FileOptions::tell(const data::FileList& list) const {
       std::fprintf(to, "left out  %s%s: %s\n", printable(one.path.string(), 4096).c_str(), one.folder ? "/" : "",
                    printable(one.why, 300).c_str());
   if (dry_run)
-    std::fprintf(to, "%zu files would be read%s\n", list.files.size(),
+    std::fprintf(to, "%s would be read%s\n", counted(std::ssize(list.files), "file").c_str(),
                  list.left_out.empty() ? "" : ("; left out: " + data::count_left_out(list)).c_str());
 }
 

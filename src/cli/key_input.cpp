@@ -30,11 +30,9 @@ KeyInput::KeyInput() : before_(new Actions()) {
   struct sigaction action{};
   action.sa_handler = on_cancel;
   sigemptyset(&action.sa_mask);
-  g_cancelled = 0;
-  if (::isatty(STDIN_FILENO))
-    ::sigaction(SIGINT, &action, &before_->interrupt);
-  else
-    ::sigaction(SIGINT, nullptr, &before_->interrupt);
+  action.sa_flags = SA_RESTART;  // what is being printed then is printed whole
+  ::sigaction(SIGINT, ::isatty(STDIN_FILENO) ? &action : nullptr, &before_->interrupt);
+  if (before_->interrupt.sa_handler != on_cancel) g_cancelled = 0;  // else one lives around it, and it may have come
 }
 
 KeyInput::~KeyInput() {
@@ -53,7 +51,7 @@ KeyInput::Event KeyInput::read(char& byte) {
       g_cancelled = 0;
       return Event::cancelled;
     }
-    if (interrupted()) return Event::end;
+    if (interrupted()) return interrupt_signal() == SIGINT && ::isatty(STDIN_FILENO) ? Event::cancelled : Event::end;
     if (!wait(200)) continue;  // a signal between the questions and the wait is seen soon
     char some[4096];
     const ssize_t got = ::read(STDIN_FILENO, some, sizeof(some));

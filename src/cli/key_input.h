@@ -6,7 +6,8 @@
 
 namespace ingrain::cli {
 
-/// Reads standard input byte by byte. While one lives, Ctrl-C is told by read(), and does nothing else.
+/// Reads standard input byte by byte. While one lives, Ctrl-C is told by read(), and does nothing else; one that lives
+/// around others keeps a Ctrl-C that comes between them for the next.
 class KeyInput {
  public:
   KeyInput();
@@ -15,7 +16,8 @@ class KeyInput {
   KeyInput& operator=(const KeyInput&) = delete;
 
   enum class Event { byte, cancelled, end };
-  /// The next byte into `byte`; or that Ctrl-C came; or the input's end, SIGTERM or SIGHUP.
+  /// The next byte into `byte`; or that Ctrl-C came, on a terminal also before this lived (until the program watches
+  /// anew); or the input's end, SIGTERM or SIGHUP.
   Event read(char& byte);
   /// The rest of a paste that "\x1b[200~" began, without its end mark, of at most 1 MiB.
   std::string read_paste();

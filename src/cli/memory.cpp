@@ -5,6 +5,7 @@
 #include "cli/model_options.h"
 #include "cli/notes.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -52,10 +53,9 @@ void print_info(const MemoryCommand& o) {
     return;
   }
   std::printf(
-      "%s: %s, %s form\n  model         %s\n  tokens read   %s\n  inner steps   %s\n  of the unfinished chunk  %s "
-      "tokens\n",
+      "%s: %s, %s form\n  model         %s\n  tokens read   %s\n  inner steps   %s\n  of the unfinished chunk  %s\n",
       o.first.c_str(), format_bytes(info.bytes).c_str(), form, info.model_fingerprint.c_str(),
-      with_commas(info.position).c_str(), with_commas(info.steps).c_str(), with_commas(info.filled).c_str());
+      with_commas(info.position).c_str(), with_commas(info.steps).c_str(), counted(info.filled, "token").c_str());
 }
 
 double norm(const std::vector<Tensor>& tensors) {

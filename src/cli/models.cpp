@@ -2,7 +2,6 @@
 #include "cli/commands.h"
 #include "cli/paths.h"
 
-#include "model/parameters.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"

@@ -4,6 +4,7 @@
 #include "cli/notes.h"
 #include "cli/ranges.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
@@ -149,20 +150,20 @@ void print(const ReadCommand& o, const Memory& memory, const data::FileList& lis
     return;
   }
   if (read < given)
-    std::printf("stopped: %s of %s tokens were read and are kept\n", with_commas(read).c_str(),
-                with_commas(given).c_str());
+    std::printf("stopped: %s of %s were read and are kept\n", with_commas(read).c_str(),
+                counted(given, "token").c_str());
   if (!list.left_out.empty())
     std::printf("left out: %s (--verbose names them and says why)\n", data::count_left_out(list).c_str());
   if (collected.bad.count > 0)
-    std::printf("left out: %s bad lines; the first: %s\n",
-                with_commas(static_cast<int64_t>(collected.bad.count)).c_str(), collected.bad.first.c_str());
-  std::printf("read %s tokens in %s (%.0f tokens/s), mean loss %s nats a token\n", with_commas(read).c_str(),
+    std::printf("left out: %s; the first: %s\n", counted(static_cast<int64_t>(collected.bad.count), "bad line").c_str(),
+                collected.bad.first.c_str());
+  std::printf("read %s in %s (%.0f tokens/s), mean loss %s nats a token\n", counted(read, "token").c_str(),
               format_duration(done.seconds).c_str(), rate, mean_text(done.mean_nll).c_str());
-  std::printf("%s: %s tokens in all, %s inner steps, %s\n", o.output.c_str(), with_commas(memory.position()).c_str(),
-              with_commas(memory.steps()).c_str(), format_bytes(bytes).c_str());
+  std::printf("%s: %s in all, %s, %s\n", o.output.c_str(), counted(memory.position(), "token").c_str(),
+              counted(memory.steps(), "inner step").c_str(), format_bytes(bytes).c_str());
   if (!o.no_notes)
-    std::printf("%s: %s passages, for 'ask --notepad'\n", serve::notes_file(o.output).c_str(),
-                with_commas(passages).c_str());
+    std::printf("%s: %s, for 'ask --notepad'\n", serve::notes_file(o.output).c_str(),
+                counted(passages, "passage").c_str());
 }
 
 void read_command(ReadCommand& o) {

@@ -77,6 +77,7 @@ OpenStore open_store(const ServeSettings& o) {
 serve::EngineOptions engine_options(const ServeSettings& o, const fs::path& folder) {
   serve::EngineOptions out;
   out.folder = folder.empty() ? folder : folder / "states";
+  out.shared_folder = o.store.find("=postgres") != std::string::npos;
   out.memory_budget = parse_bytes(o.memory_budget, "--memory-budget");
   out.disk_budget = parse_bytes(o.disk_budget, "--disk-budget");
   out.max_age_seconds = o.max_age * 86400;

@@ -3,11 +3,13 @@
 #include "cli/model_options.h"
 #include "cli/warnings.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "data/byte_reader.h"
+#include "data/encoding.h"
 #include "formats/gguf.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"
@@ -87,13 +89,17 @@ void print_table(const tokenizer::Tokenizer& tokenizer, const std::vector<tokeni
   for (const auto& [id, begin, end] : places)
     std::printf("%8d  %-15s  %s%s\n", id, begin == end ? "-" : fmt::format("{}-{}", begin, end).c_str(),
                 shown(tokenizer.id_to_written(id)).c_str(), tokenizer.is_special(id) ? "  (special)" : "");
-  std::printf("%zu tokens, %zu bytes\n", places.size(), bytes);
+  std::printf("%s, %s\n", counted(std::ssize(places), "token").c_str(),
+              counted(static_cast<int64_t>(bytes), "byte").c_str());
 }
 
 /// A pipe's, too. Stopped if a signal comes while it is waited for.
 std::string standard_input() {
   watch_interrupts("nothing is kept");
-  return data::read_to_end(*data::open_standard_input(), kMaxTokensText, "standard input", "give a part of it");
+  const char* const name = "standard input";
+  std::string text = data::read_to_end(*data::open_standard_input(), kMaxTokensText, name, "give a part of it");
+  data::require_utf8(text, name);
+  return text;
 }
 
 void tokens(const TokensCommand& o) {

@@ -1,3 +1,4 @@
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "cli/commands.h"
@@ -28,9 +29,10 @@ void print_plan(const train::RunConfig& config) {
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   std::printf("%s\n", train::resolved_toml(config).c_str());
   std::printf("# parameters     %ld, of which %ld are trained\n", m.parameters, m.trained);
-  std::printf("# tokens         %ld in %ld steps of %ld sequences of %ld\n",
-              config.train.steps * config.train.batch * config.data.length, config.train.steps, config.train.batch,
-              config.data.length);
+  std::printf("# tokens         %ld in %ld %s of %ld %s of %ld\n",
+              config.train.steps * config.train.batch * config.data.length, config.train.steps,
+              plural(config.train.steps, "step").c_str(), config.train.batch,
+              plural(config.train.batch, "sequence").c_str(), config.data.length);
   std::printf("# computes in    %s on %s\n", compute_type_name(compute).c_str(),
               named ? config.train.device.c_str() : device.str().c_str());
   std::printf(

@@ -75,6 +75,8 @@ void WritingOptions::add_to(CLI::App& command) {
 
 GenerateOptions WritingOptions::parse() const {
   GenerateOptions out = options;
+  for (const std::string& stop : out.stop)
+    if (stop.empty()) fail_usage("--stop is empty, which ends nothing; give the text to end before");
   out.sampling.logit_bias = parse_biases(biases_);
   session::validate(out.sampling);
   out.learn = parse_learn(learn_);

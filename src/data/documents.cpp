@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "data/byte_reader.h"
+#include "data/encoding.h"
 #include "data/json_line.h"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") ==
 bool begins_as_jsonl(const fs::path& path, const std::string& field) {
   std::string head(kFirstLineBytes, '\0');
   head.resize(open_bytes(path)->read(head.data(), head.size()));
-  std::string_view rest = head;
+  std::string_view rest = without_mark(head);
   for (;;) {
     const size_t end = rest.find('\n');
     const std::string_view line = rest.substr(0, end);
@@ -47,7 +48,7 @@ void one_document_per_line(const Source& source, const DocumentOptions& options,
   std::string buffer;
   size_t line_number = 0;
   const auto take_line = [&](std::string_view line) {
-    ++line_number;
+    if (++line_number == 1) line = without_mark(line);
     if (is_blank(line)) return true;
     const std::string where = fmt::format("{}:{}", source.path.string(), line_number);
     std::string text;
@@ -82,7 +83,9 @@ SourceList find_sources(const std::vector<fs::path>& inputs, const DocumentOptio
   SourceList out;
   std::vector<std::string> names;
   for (const fs::path& input : inputs) names.push_back(input.string());
-  out.files = find_text_files(names, options.files);
+  FileRules rules = options.files;
+  rules.field = options.field;
+  out.files = find_text_files(names, rules);
   for (const fs::path& file : out.files.files) out.bytes += out.sources.emplace_back(make_source(file, options)).bytes;
   return out;
 }
@@ -92,9 +95,11 @@ void for_each_document(const Source& source, const DocumentOptions& options, Bad
   const bool standard_input = options.files.standard_input && source.path == "-";
   const auto reader = standard_input ? open_standard_input() : open_bytes(source.path);
   if (source.jsonl) return one_document_per_line(source, options, bad, *reader, visit);
+  const std::string name = standard_input ? "standard input" : source.path.string();
   const std::string text =
-      read_to_end(*reader, options.max_document_bytes, standard_input ? "standard input" : source.path.string(),
+      read_to_end(*reader, options.max_document_bytes, name,
                   "as one document that is too much: split it, or make it JSONL with a document per line");
+  require_utf8(text, name);  // a pipe's; files were looked at before
   visit(text, reader->consumed());
 }
 

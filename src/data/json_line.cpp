@@ -21,6 +21,7 @@ class Line {
 
   std::string text_in(const std::string& field) {
     blanks();
+    if (peek() == '[') fail("{}: {}", where_, kArray);
     if (peek() != '{') not_an_object();
     ++at_;
     std::optional<std::string_view> found;
@@ -50,6 +51,25 @@ class Line {
             field, with_text.empty() ? "none" : fmt::format("{}", fmt::join(with_text, ", ")));
     require((*found)[0] == '"', "{}: field '{}' is not text; name another", where_, field);
     return parse_json(*found, where_).get<std::string>();
+  }
+
+  /// Error where the text ends before that is known.
+  bool begins_array_with(const std::string& field) {
+    blanks();
+    if (!take('[')) return false;
+    blanks();
+    if (!take('{')) return false;
+    do {
+      blanks();
+      const std::string key = decoded(string());
+      blanks();
+      expect(':');
+      blanks();
+      if (key == field) return peek() == '"';
+      value();
+      blanks();
+    } while (take(','));
+    return false;
   }
 
  private:
@@ -146,6 +166,15 @@ class Line {
 
 std::string field_of_line(std::string_view line, const std::string& field, const std::string& where) {
   return Line(line, where).text_in(field);
+}
+
+bool begins_array_of_documents(std::string_view head, const std::string& field) {
+  try {
+    const std::string nowhere;
+    return Line(head, nowhere).begins_array_with(field);
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 bool has_text_field(std::string_view line, const std::string& field) {

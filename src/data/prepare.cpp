@@ -1,5 +1,6 @@
 #include "data/prepare.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/unfinished.h"
@@ -170,7 +171,8 @@ class Preparation {
   }
 
   std::string nothing_found() const {
-    return fmt::format("no document with text was found in {} files{}; nothing was written", result_.files.files.size(),
+    return fmt::format("no document with text was found in {}{}; nothing was written",
+                       counted(std::ssize(result_.files.files), "file"),
                        result_.bad_lines.count > 0 ? " (first bad line: " + result_.bad_lines.first + ")" : "");
   }
 

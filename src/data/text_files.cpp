@@ -1,10 +1,13 @@
 #include "data/text_files.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/utf8.h"
 #include "data/byte_reader.h"
+#include "data/encoding.h"
 #include "data/ignore_rules.h"
+#include "data/json_line.h"
 
 #include <glob.h>
 
@@ -29,10 +32,20 @@ bool is_generated(const std::string& name, bool folder) {
                      [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
-bool is_binary(const fs::path& path) {
+std::string head_of(const fs::path& path) {
   std::string head(kSniffBytes, '\0');
   head.resize(open_bytes(path)->read(head.data(), head.size()));
-  return head.find('\0') != head.npos;
+  return head;
+}
+
+/// Why a file that begins so cannot be read as it is meant; empty if it can.
+std::string misread(const fs::path& path, const std::string& head, const FileRules& rules) {
+  if (const auto encoding = wide_encoding(head); !encoding.empty())
+    return "cannot be read as text: " + not_utf8(encoding);
+  const bool json = fs::path(plain_name(path)).extension() == ".json";
+  if (json && begins_array_of_documents(without_mark(head), rules.field))
+    return std::string("cannot be read as documents: ") + kArray;
+  return "";
 }
 
 /// Goes through one folder that was named.
@@ -89,7 +102,8 @@ class Walk {
                                     [&](const std::string& one) { return in_ascii_lower(one) == extension; });
     if (!rules_.extensions.empty() && !wanted) return "of another extension";
     try {
-      return is_binary(entry.path()) ? "binary" : "";
+      const std::string head = head_of(entry.path()), why = misread(entry.path(), head, rules_);
+      return why.empty() && head.find('\0') != head.npos ? "binary" : why;
     } catch (const Error& e) {
       return fmt::format("cannot be read ({})", e.what());
     }
@@ -105,10 +119,12 @@ class Walk {
 };
 
 void add_path(const fs::path& path, const FileRules& rules, FileList& out) {
-  if (fs::is_directory(path))
-    Walk(rules, out).folder(path);
-  else
-    out.files.push_back(path);
+  if (fs::is_directory(path)) return Walk(rules, out).folder(path);
+  if (fs::is_regular_file(path)) {
+    const std::string why = misread(path, head_of(path), rules);
+    require(why.empty(), "{}: {}", path.string(), why);
+  }
+  out.files.push_back(path);
 }
 
 void add_pattern(const std::string& pattern, const FileRules& rules, FileList& out) {
@@ -119,10 +135,6 @@ void add_pattern(const std::string& pattern, const FileRules& rules, FileList& o
   } free{&found};
   require(::glob(pattern.c_str(), 0, nullptr, &found) == 0, "{}: there is no such file or folder", pattern);
   for (size_t i = 0; i < found.gl_pathc; ++i) add_path(found.gl_pathv[i], rules, out);
-}
-
-std::string counted(uint64_t number, const char* what) {
-  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -156,7 +168,8 @@ FileList find_text_files(const std::vector<std::string>& inputs, const FileRules
 }
 
 std::string count_left_out(const FileList& list) {
-  const uint64_t files = list.files_left_out(), folders = list.folders_left_out();
+  const auto files = static_cast<int64_t>(list.files_left_out()),
+             folders = static_cast<int64_t>(list.folders_left_out());
   std::string out = files > 0 ? counted(files, "file") : "";
   if (folders > 0) out += (out.empty() ? "" : " and ") + counted(folders, "folder");
   return out;

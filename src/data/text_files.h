@@ -10,6 +10,7 @@
 namespace ingrain::data {
 
 struct FileRules {
+  std::string field = "text";           // of JSON objects that are documents
   std::vector<std::string> extensions;  // in folders only these (".md"), whatever their case; empty: every text file
   bool ignore = true;                   // honour .gitignore, and leave out what machines wrote
   bool standard_input = false;          // "-" is standard input, not a name
@@ -36,7 +37,8 @@ struct FileList {
 /// hidden, nothing that a .gitignore names (those from the repository's root down), no folders of build products or
 /// fetched dependencies, no lock or minified files, nothing with a zero byte among its first 8192, expanded where it is
 /// compressed. Linked files are read, linked folders are not entered. Error if an input does not exist, a pattern
-/// matches nothing, or nothing is left.
+/// matches nothing, nothing is left, or what is named cannot be read as it is meant: text that is not UTF-8 but UTF-16
+/// or UTF-32, a .json file that is an array of documents. In folders such files are left out, and named.
 FileList find_text_files(const std::vector<std::string>& inputs, const FileRules& rules);
 
 /// "3 files and 1 folder", for a summary; empty if nothing was left out.

@@ -27,6 +27,12 @@ std::string known_families(std::string_view Family::* name, std::string_view end
   return fmt::format("{}", fmt::join(out, ", "));
 }
 
+namespace {
+
+bool any_of(const std::vector<bool>& flags) { return std::find(flags.begin(), flags.end(), true) != flags.end(); }
+
+}  // namespace
+
 double default_yarn_attention_factor(double factor) { return factor <= 1 ? 1 : 0.1 * std::log(factor) + 1; }
 
 double longrope_attention_factor(double factor, double original_length) {
@@ -46,8 +52,15 @@ void read_mlp_bias(const Field& fields, ModelConfig& config) {
 void read_windows(const Field& fields, ModelConfig& config,
                   const std::function<bool(int64_t, const LayerSpec&)>& windowed) {
   const auto window = size(fields, "sliding_window");
-  if (!fields.boolean("use_sliding_window").value_or(false) || !window) return;
+  const bool used = fields.boolean("use_sliding_window").value_or(false);
   const std::vector<bool> sliding = sliding_layers(fields, nullptr, config.num_layers);
+  if (!used || !window) {
+    if (any_of(sliding))
+      fields.at("layer_types")
+          .refuse(fmt::format("names layers that slide, and {}",
+                              used ? "there is no 'sliding_window'" : "'use_sliding_window' is not true"));
+    return;
+  }
   config.each_layer([&](LayerSpec& layer, int64_t i) {
     if (sliding.empty() ? windowed(i, layer) : sliding[static_cast<size_t>(i)]) layer.window = *window;
   });
@@ -64,8 +77,11 @@ std::vector<bool> sliding_layers(const Field& fields, bool (*slides)(const Field
 
 void read_sliding_window(const Field& fields, ModelConfig& config, bool (*slides)(const Field& fields, int64_t layer)) {
   const auto window = size(fields, "sliding_window");
-  if (!window) return;
   const std::vector<bool> sliding = sliding_layers(fields, slides, config.num_layers);
+  if (!window) {
+    if (any_of(sliding)) fields.missing("sliding_window");
+    return;
+  }
   config.each_layer([&](LayerSpec& layer, int64_t i) {
     if (sliding.empty() || sliding[static_cast<size_t>(i)]) layer.window = *window;
   });

@@ -58,11 +58,11 @@ inline std::optional<int64_t> size(const Field& fields, const char* name, int64_
 void read_attention_bias(const Field& fields, ModelConfig& config);
 void read_mlp_bias(const Field& fields, ModelConfig& config);
 /// `sliding_window`, where `use_sliding_window` is true, in the layers that `layer_types` names "sliding_attention", or
-/// else in those that `windowed` says.
+/// else in those that `windowed` says. Refused: layers that are named so, and no window.
 void read_windows(const Field& fields, ModelConfig& config,
                   const std::function<bool(int64_t layer, const LayerSpec&)>& windowed);
 /// `sliding_window`, where it is a number: in the layers that `layer_types` names "sliding_attention", or else in those
-/// that `slides` says (nullptr: in all).
+/// that `slides` says (nullptr: in all). Refused as there.
 void read_sliding_window(const Field& fields, ModelConfig& config,
                          bool (*slides)(const Field& fields, int64_t layer) = nullptr);
 /// `sliding_window`, where it is a number: in all layers, whatever `layer_types` says.

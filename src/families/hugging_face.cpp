@@ -44,8 +44,16 @@ const Family& family_of(const Field& config, bool of_text) {
        known_families(&Family::architecture, "ForCausalLM"));
 }
 
+/// A field for which transformers has a default where it is missing, and none where it is null.
+void refuse_null(const Field& config, const char* name) {
+  const auto at = config.json().find(name);
+  if (at != config.json().end() && at->is_null())
+    config.member(name, *at).refuse("is null, which means nothing: leave it out, or give a value");
+}
+
 /// Features that change the numbers and that the engine does not have.
-void refuse_unsupported(const Field& config) {
+void refuse_unsupported(const Field& config, const Family& family) {
+  for (const char* name : {"tie_word_embeddings", family.activation}) refuse_null(config, name);
   if (const auto quantized = config.find("quantization_config"))
     quantized->refuse("is not supported: use the checkpoint before it was quantized, or a GGUF file");
   if (!config.boolean("is_causal").value_or(true))
@@ -161,11 +169,12 @@ void read_rope(const Field& config, const Family& family, ModelConfig& c) {
   c.rope_theta = config.positive("rope_theta").value_or(family.rope_theta);
   c.rotated_share = config.positive("partial_rotary_factor").value_or(1);
   const auto rope = rope_fields(config);
+  if (!rope || (!rope->find("rope_theta") && !has_rope_by_layer_type(config))) refuse_null(config, "rope_theta");
   if (!rope) return;
   const auto full = filled(*rope, "full_attention"), sliding = filled(*rope, "sliding_attention");
   if (!full && !sliding) {
-    if (family.rope_by_layer_type && !filled(config, "rope_scaling"))
-      rope->refuse("must hold an object for each type of layer: full_attention, sliding_attention");
+    if (const auto flat = filled(config, "rope_parameters"); flat && family.rope_by_layer_type)
+      flat->refuse("must hold an object for each type of layer: full_attention, sliding_attention");
     return read_rope_object({config, *rope, family}, c, c);
   }
   if (!family.rope_by_layer_type)
@@ -223,7 +232,7 @@ Description describe_hugging_face(std::string_view config_json, std::string_view
   if (parsed.contains("rope_parameters") && parsed["rope_parameters"].is_null()) parsed.erase("rope_parameters");
   filled_in.update(parsed);
   const Field config(filled_in, source);
-  refuse_unsupported(config);
+  refuse_unsupported(config, family);
   ModelConfig c;
   c.qk_norm = c.post_norm = c.fast_post_norm = false;
   c.rope_interleaved = false;

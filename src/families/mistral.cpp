@@ -7,15 +7,21 @@
 namespace ingrain::families {
 namespace {
 
-void read_ministral(const Field& fields, ModelConfig& config) { read_sliding_window(fields, config); }
+/// Its class has a window or fails, whatever its layers are.
+void read_ministral(const Field& fields, ModelConfig& config) {
+  if (!size(fields, "sliding_window")) fields.missing("sliding_window");
+  read_sliding_window(fields, config);
+}
 
 void read_ministral3(const Field& fields, ModelConfig& config) {
   read_window_of_all(fields, config);
   for (const char* name : {"rope_scaling", "rope_parameters"}) {
     const auto rope = fields.find(name);
     if (!rope) continue;
-    if (const auto beta = rope->number("llama_4_scaling_beta", 0, 1e6))
-      config.change_layers([&](LayerSpec& layer) { layer.query_growth = *beta; });
+    const auto beta = rope->number("llama_4_scaling_beta", 0, 1e6);
+    if (!beta) rope->missing("llama_4_scaling_beta");
+    if (!size(*rope, "original_max_position_embeddings")) rope->missing("original_max_position_embeddings");
+    config.change_layers([&](LayerSpec& layer) { layer.query_growth = *beta; });
   }
 }
 

@@ -215,7 +215,7 @@ std::optional<GgufTypeInfo> gguf_type_info(uint32_t type) {
   return std::nullopt;
 }
 
-uint64_t GgufTensor::rows() const {
+uint64_t gguf_rows(const std::vector<uint64_t>& shape) {
   uint64_t out = 1;
   for (size_t i = 0; i + 1 < shape.size(); ++i) out *= shape[i];
   return out;
@@ -247,7 +247,7 @@ void Gguf::parse(std::string_view bytes) {
     raw_.push_back({key, bytes.substr(start, cursor.position() - start)});
     require(metadata_.emplace(std::move(key), value).second, "{}: {} appears twice", name_, what);
   }
-  const uint64_t alignment = get<uint64_t>("general.alignment").value_or(32);
+  const uint64_t alignment = get<uint64_t>("general.alignment").value_or(kGgufAlignment);
   require(std::has_single_bit(alignment) && alignment <= kMaxAlignment,
           "{}: general.alignment is {}; it must be a power of two up to {}", name_, alignment, kMaxAlignment);
 

@@ -68,6 +68,17 @@ struct GgufArray {
 
 using GgufValue = std::variant<uint64_t, int64_t, double, bool, std::string_view, GgufArray>;
 
+/// Numbers as they are, F32, F16 or BF16: no blocks.
+inline bool is_native(GgufType type) {
+  return type == GgufType::F32 || type == GgufType::F16 || type == GgufType::BF16;
+}
+
+/// Of a tensor whose shape is outermost first: all extents but the last.
+uint64_t gguf_rows(const std::vector<uint64_t>& shape);
+
+/// Where tensors begin, in bytes, in files that say nothing of it.
+inline constexpr uint64_t kGgufAlignment = 32;
+
 /// A tensor of the file. `bytes` points into the file.
 struct GgufTensor {
   std::string name;
@@ -76,7 +87,7 @@ struct GgufTensor {
   std::string_view bytes;
 
   uint64_t row_length() const { return shape.back(); }
-  uint64_t rows() const;
+  uint64_t rows() const { return gguf_rows(shape); }
   uint64_t elements() const { return rows() * row_length(); }
 };
 

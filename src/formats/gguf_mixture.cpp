@@ -102,7 +102,7 @@ GgufType mixed_type(const GgufMixture& mixture, const MixedModel& model, std::st
   using enum GgufType;
   if (!is_matrix_of_weights(name, shape)) return source;
   GgufType type = mixture.type;
-  if (type == F32 || type == F16 || type == BF16) return type;
+  if (is_native(type)) return type;
   const auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
   const uint64_t row = shape.back();
   const int64_t layer = layer_of(name);

@@ -100,8 +100,6 @@ QuantizeBlock block_quantizer(GgufType type) {
   }
 }
 
-bool is_native(GgufType type) { return type == GgufType::F32 || type == GgufType::F16 || type == GgufType::BF16; }
-
 void put_native(GgufType type, std::span<const float> x, uint8_t* out) {
   if (type == GgufType::F32) {
     std::memcpy(out, x.data(), x.size_bytes());

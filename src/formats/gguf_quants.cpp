@@ -11,20 +11,10 @@ namespace {
 constexpr int kSmall = 32;   // elements of a block of the _0 and _1 types
 constexpr int kSuper = 256;  // elements of a super-block of the _K types
 
-uint16_t load_u16(const uint8_t* at) {
-  uint16_t out;
-  std::memcpy(&out, at, sizeof out);
-  return out;
-}
+using codebook_blocks::load;
 
-uint32_t load_u32(const uint8_t* at) {
-  uint32_t out;
-  std::memcpy(&out, at, sizeof out);
-  return out;
-}
-
-float load_half(const uint8_t* at) { return half_to_float(load_u16(at)); }
-float load_bfloat16(const uint8_t* at) { return bfloat16_to_float(load_u16(at)); }
+float load_half(const uint8_t* at) { return codebook_blocks::half_at(at); }
+float load_bfloat16(const uint8_t* at) { return bfloat16_to_float(load<uint16_t>(at)); }
 
 float load_float(const uint8_t* at) {
   float out;
@@ -63,7 +53,7 @@ int five_bits(int four_bits, uint32_t high, int i) { return four_bits | static_c
 
 void expand_q5_0(const uint8_t* block, float* out) {
   const float d = load_half(block);
-  const uint32_t high = load_u32(block + 2);
+  const uint32_t high = load<uint32_t>(block + 2);
   for (int i = 0; i < kSmall / 2; ++i) {
     const int q = block[6 + i];
     out[i] = d * static_cast<float>(five_bits(q & 15, high, i) - 16);
@@ -73,7 +63,7 @@ void expand_q5_0(const uint8_t* block, float* out) {
 
 void expand_q5_1(const uint8_t* block, float* out) {
   const float d = load_half(block), least = load_half(block + 2);
-  const uint32_t high = load_u32(block + 4);
+  const uint32_t high = load<uint32_t>(block + 4);
   for (int i = 0; i < kSmall / 2; ++i) {
     const int q = block[8 + i];
     out[i] = d * static_cast<float>(five_bits(q & 15, high, i)) + least;
@@ -184,7 +174,7 @@ void expand_iq4_xs(const uint8_t* block, float* out) {
   const float d = load_half(block);
   for (int i = 0; i < kSuper; ++i) {
     const int j = i / 32, byte = block[8 + j * 16 + i % 16];
-    const int low = (block[4 + j / 2] >> (j % 2 * 4)) & 15, high = (load_u16(block + 2) >> (2 * j)) & 3;
+    const int low = (block[4 + j / 2] >> (j % 2 * 4)) & 15, high = (load<uint16_t>(block + 2) >> (2 * j)) & 3;
     const float step = d * static_cast<float>((low | high << 4) - 32);
     out[i] = step * static_cast<float>(kNonLinear[i % 32 < 16 ? byte & 15 : byte >> 4]);
   }

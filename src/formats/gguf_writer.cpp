@@ -7,8 +7,6 @@
 namespace ingrain::formats {
 namespace {
 
-constexpr uint64_t kGgufAlignment = 32;  // what files have that do not name another
-
 template <class T>
 void append(std::string& out, T number) {
   out.append(reinterpret_cast<const char*>(&number), sizeof number);
@@ -101,9 +99,7 @@ void GgufWriter::tensor(const std::string& name, GgufType type, const std::vecto
           "tensor '{}': its rows of {} numbers are no whole "
           "blocks of {}",
           name, shape.empty() ? 0 : shape.back(), info.name);
-  uint64_t rows = 1;
-  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
-  tensors_.push_back({name, type, shape, rows * row_bytes(type, shape.back())});
+  tensors_.push_back({name, type, shape, gguf_rows(shape) * row_bytes(type, shape.back())});
 }
 
 std::string GgufWriter::header() const {

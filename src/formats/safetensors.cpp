@@ -88,9 +88,11 @@ void SafetensorsWriter::metadata(std::string key, std::string value) { metadata_
 std::vector<const SafetensorsWriter::Named*> SafetensorsWriter::in_file_order() const {
   std::vector<const Named*> order;
   for (const Named& item : items_) order.push_back(&item);
-  std::stable_sort(order.begin(), order.end(), [](const Named* a, const Named* b) {
-    return dtype_size(a->second.dtype) > dtype_size(b->second.dtype);
-  });
+  const auto place = [](const Named* item) {
+    return std::pair(item->second.bytes.size() % kAlignment != 0,
+                     -static_cast<int64_t>(dtype_size(item->second.dtype)));
+  };
+  std::stable_sort(order.begin(), order.end(), [&](const Named* a, const Named* b) { return place(a) < place(b); });
   return order;
 }
 

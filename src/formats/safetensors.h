@@ -81,8 +81,8 @@ class SafetensorsFile {
 };
 
 /// Collects tensors, then writes them in one go. The same content gives the same bytes, in whatever order
-/// it was added: larger elements first, then by name, so every tensor is aligned to its element; the data
-/// section starts at a multiple of 64. Not thread-safe.
+/// it was added: what fills multiples of 64 bytes first, then larger elements, then by name, so every tensor is
+/// aligned to its element, and nearly all to 64; the data section starts at such a multiple. Not thread-safe.
 class SafetensorsWriter {
  public:
   /// `bytes` is not copied: it must stay alive until the last write(). Error if the name was added before

@@ -3,6 +3,7 @@
 #include "jinja/text.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ingrain::jinja {
 namespace {
@@ -144,6 +145,12 @@ Value filter_sum(Runtime& rt, const Value& x, const CallArguments& a) {
 }
 
 /// Groups of equal attributes: (attribute of the first, list) each.
+/// Numbers that are none are the default, one object to Python, where that is one.
+bool same_key(Runtime& rt, const Value& a, const Value& b) {
+  const auto is_nan = [](const Value& x) { return x.as_double() && std::isnan(*x.as_double()); };
+  return equal(rt, a, b) || (is_nan(a) && is_nan(b));
+}
+
 Value filter_groupby(Runtime& rt, const Value& x, const CallArguments& a) {
   const Parameters p("groupby", a, {"attribute", "default", "case_sensitive"}, 1);
   const bool sensitive = p.flag(2, false);
@@ -157,7 +164,7 @@ Value filter_groupby(Runtime& rt, const Value& x, const CallArguments& a) {
   for (size_t first = 0; first < keyed.size();) {
     size_t end = first;
     std::vector<Value> items;
-    while (end < keyed.size() && (end == first || equal(rt, keyed[end].key, keyed[first].key)))
+    while (end < keyed.size() && (end == first || same_key(rt, keyed[end].key, keyed[first].key)))
       items.push_back(keyed[end++].item);
     const Value name = sensitive ? keyed[first].key : attribute_path(rt, keyed[first].item, *p[0], p[1]);
     List group;

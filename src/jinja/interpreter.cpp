@@ -23,14 +23,12 @@ std::string Interpreter::render(const Template& source) {
   out_ = &out;
   const auto inside = Inside(*this);
   top_ = scope_;
-  if (!source.blocks.empty()) {
-    const auto blocks = runtime_.make_namespace(Namespace::Kind::Self);
-    for (const auto& [name, block] : source.blocks) {
-      auto instance = std::make_shared<const MacroInstance>(MacroInstance{block, nullptr});
-      blocks->values.set(name, std::make_shared<const Callable>(Callable{name, Value(), std::move(instance)}));
-    }
-    scope_->parent->values.emplace("self", blocks);
+  const auto blocks = runtime_.make_namespace(Namespace::Kind::Self);
+  for (const auto& [name, block] : source.blocks) {
+    auto instance = std::make_shared<const MacroInstance>(MacroInstance{block, nullptr});
+    blocks->values.set(name, std::make_shared<const Callable>(Callable{name, Value(), std::move(instance)}));
   }
+  scope_->parent->values.emplace("self", blocks);
   execute(source.body);
   top_ = nullptr;
   return out;

@@ -37,7 +37,7 @@ class JsonWriter {
   Runtime& runtime_;
   Parameters p_;
   std::optional<std::string> indent_;
-  std::string comma_ = ", ", colon_ = ": ";
+  std::optional<std::string> comma_ = ", ", colon_ = ": ";  // nothing: what is no text was given
   std::vector<Value> separators_;
   bool ascii_ = false, sorted_ = false, layout_known_ = false;
 
@@ -50,12 +50,21 @@ class JsonWriter {
               "tojson: indent must be a small integer or a string");
       indent_ =
           text ? *p_[1]->as_text() : std::string(static_cast<size_t>(std::max<int64_t>(p_.integer(1, 0), 0)), ' ');
-      comma_.pop_back();  // no blank before a line break
+      comma_ = ",";  // no blank before a line break
     }
     if (separators_.empty()) return;
-    require(separators_[0].as_text() && separators_[1].as_text(), "tojson: separators must be two strings");
-    comma_ = *separators_[0].as_text();
-    colon_ = *separators_[1].as_text();
+    comma_ = text_or_nothing(separators_[0]);
+    colon_ = text_or_nothing(separators_[1]);
+    if (!indent_) needed(comma_), needed(colon_);  // else Python looks at each where it writes it
+  }
+
+  static std::optional<std::string> text_or_nothing(const Value& value) {
+    return value.as_text() ? std::optional(*value.as_text()) : std::nullopt;
+  }
+
+  static const std::string& needed(const std::optional<std::string>& separator) {
+    require(separator.has_value(), "tojson: separators must be two strings");
+    return *separator;
   }
 
   static std::string scalar(const Value& value) {
@@ -115,7 +124,8 @@ class JsonWriter {
       std::stable_sort(order.begin(), order.end(),
                        [&](size_t a, size_t b) { return less(runtime_, dict->items[a].first, dict->items[b].first); });
     for (size_t i = 0; i < size; ++i) {
-      if (i > 0) out += comma_;
+      if (i > 0 || indent_) needed(comma_);
+      if (i > 0) out += *comma_;
       new_line(depth + 1);
       if (dict) write_key(dict->items[order[i]].first);
       write(list ? list->items[i] : dict->items[order[i]].second, depth + 1);
@@ -128,7 +138,7 @@ class JsonWriter {
     require(key.as_text() || key.is_number() || key.is_none(),
             "tojson: keys must be str, int, float, bool or None, not {}", type_name(key));
     write_text(key.as_text() ? *key.as_text() : scalar(key));
-    out += colon_;
+    out += needed(colon_);
   }
 };
 

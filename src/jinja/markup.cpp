@@ -1,3 +1,4 @@
+// HTML in texts, and the methods of safe texts.
 #include "jinja/markup.h"
 
 #include "jinja/text.h"
@@ -78,6 +79,34 @@ std::string without_tags(std::string_view text) {
     out += word;
   }
   return out;
+}
+
+namespace {
+
+const std::string& text_in(const Value& self) { return *self.as_text(); }
+
+Value unescape_method(Runtime& rt, const Value& self, const CallArguments& a) {
+  Parameters("unescape", a, {});
+  rt.charge(text_in(self).size());
+  return Value(unescape(text_in(self)));
+}
+
+Value escape_method(Runtime& rt, const Value&, const CallArguments& a) {
+  const Parameters p("escape", a, {"s"}, 1);
+  return escaped(rt, *p[0]);
+}
+
+Value striptags(Runtime& rt, const Value& self, const CallArguments& a) {
+  Parameters("striptags", a, {});
+  rt.charge(text_in(self).size() * 4);
+  return Value(unescape(without_tags(text_in(self))));
+}
+
+}  // namespace
+
+const MethodTable& safe_text_methods() {
+  static const MethodTable table = {{"escape", escape_method}, {"striptags", striptags}, {"unescape", unescape_method}};
+  return table;
 }
 
 }  // namespace ingrain::jinja

@@ -325,23 +325,6 @@ Value translate(Runtime& rt, const Value& self, const CallArguments& a) {
   return like(self, out);
 }
 
-Value unescape_method(Runtime& rt, const Value& self, const CallArguments& a) {
-  Parameters("unescape", a, {});
-  rt.charge(text(self).size());
-  return Value(unescape(text(self)));
-}
-
-Value escape_method(Runtime& rt, const Value&, const CallArguments& a) {
-  const Parameters p("escape", a, {"s"}, 1);
-  return escaped(rt, *p[0]);
-}
-
-Value striptags(Runtime& rt, const Value& self, const CallArguments& a) {
-  Parameters("striptags", a, {});
-  rt.charge(text(self).size() * 4);
-  return Value(unescape(without_tags(text(self))));
-}
-
 }  // namespace
 
 bool all_cased(std::string_view text, bool upper) {
@@ -400,11 +383,6 @@ const MethodTable& text_methods() {
                                     {"translate", translate},
                                     {"upper", map_method<upper>},
                                     {"zfill", zfill}};
-  return table;
-}
-
-const MethodTable& safe_text_methods() {
-  static const MethodTable table = {{"escape", escape_method}, {"striptags", striptags}, {"unescape", unescape_method}};
   return table;
 }
 

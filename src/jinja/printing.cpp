@@ -56,6 +56,8 @@ class ReprWriter {
       out += "Undefined";
     } else if (const auto space = value.as_namespace(); space && space->kind == Namespace::Kind::Namespace) {
       write_namespace(space.get());
+    } else if (space && space->kind == Namespace::Kind::Self) {
+      out += "<TemplateReference None>";  // jinja2's name of a template without a file
     } else if (const auto loop = value.as_loop()) {
       out += fmt::format("<LoopContext {}/{}>", loop->index0 + 1, loop->length(runtime_));
     } else if (const Callable* callable = value.as_callable();
@@ -143,9 +145,10 @@ std::string text_of(Runtime& runtime, const Value& value) {
   if (const double* d = value.as_double()) return float_text(*d);
   const auto space = value.as_namespace();
   const Callable* callable = value.as_callable();
-  const bool has_text = value.as_list() || value.as_dict() || value.as_loop() ||
-                        (space && space->kind == Namespace::Kind::Namespace) ||
-                        (callable && callable->macro && callable->macro->definition->kind != StmtKind::Block);
+  const bool has_text =
+      value.as_list() || value.as_dict() || value.as_loop() ||
+      (space && (space->kind == Namespace::Kind::Namespace || space->kind == Namespace::Kind::Self)) ||
+      (callable && callable->macro && callable->macro->definition->kind != StmtKind::Block);
   require(has_text, "a value of type {} cannot be printed{}", type_name(value),
           value.as_generator() ? "; '| list' makes a list of it" : ": in jinja2 it shows an address in memory");
   return repr_of(runtime, value);

@@ -66,7 +66,9 @@ class Parameters {
   std::vector<const Value*> values_;
 };
 
-// Operators (operators.cpp).
+// Operators (operators.cpp, arithmetic.cpp).
+/// Error: `op` does not work between these types; of what is undefined that it is.
+[[noreturn]] void refuse_types(std::string_view op, const Value& a, const Value& b);
 bool equal(Runtime& runtime, const Value& a, const Value& b);
 /// Whether a is b, or equals it: how Python compares what containers hold.
 bool same_or_equal(Runtime& runtime, const Value& a, const Value& b);

@@ -6,7 +6,7 @@
 // A missing plane is a zero tangent.
 #pragma once
 
-#include <ATen/ATen.h>
+#include "ops/aten.h"
 
 namespace ingrain {
 

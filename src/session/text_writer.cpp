@@ -1,6 +1,7 @@
 #include "session/text_writer.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 #include <bit>
@@ -19,6 +20,18 @@ void require_finite_logits(std::span<const float> logits) {
       "the model's output is not finite, so nothing can be written; compute in fp32, or begin from an earlier memory");
 }
 
+/// What a text ends with of a character that it does not finish.
+std::string begun_character(const std::string& text) {
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = utf8_step(text, at);
+    if (step.kind == Utf8::truncated) return text.substr(at);
+    at += step.length;
+  }
+  return {};
+}
+
+bool begins_beyond_ascii(const std::string& text) { return !text.empty() && static_cast<uint8_t>(text[0]) >= 0x80; }
+
 }  // namespace
 
 bool ends_text(const ModelConfig& config, int32_t token) {
@@ -29,8 +42,10 @@ TextWriter::TextWriter(const ModelConfig& config, tokenizer::Tokenizer tokenizer
                        std::span<const int32_t> seen)
     : config_(config),
       sampler_(options.sampling),
-      characters_(std::move(tokenizer), /*skip_special=*/true, /*begins=*/false),
+      tokenizer_(std::move(tokenizer)),
+      characters_(tokenizer_, /*skip_special=*/true, /*begins=*/false),
       stops_(options.stop),
+      stops_beyond_ascii_(std::any_of(options.stop.begin(), options.stop.end(), begins_beyond_ascii)),
       max_tokens_(options.max_tokens) {
   for (const int32_t token : seen) sampler_.accept(token);
   if (max_tokens_ <= 0) reason_ = StopReason::max_tokens;
@@ -49,13 +64,21 @@ std::string TextWriter::take(int32_t token) {
     reason_ = StopReason::end_of_text;
     return {};
   }
-  std::string text = stops_.push(characters_.push(token));
+  const std::string said = characters_.push(token);
+  std::string text = stops_.push(said);
+  bytes_said_ += said.size();
+  bytes_given_ += text.size();
+  if (!tokenizer_.is_special(token)) begun_ = begun_character(begun_ + std::string(tokenizer_.id_to_bytes(token)));
+  ends_.push_back({tokens_.size(), bytes_said_ + begun_.size()});
+  for (; !ends_.empty() && ends_.front().bytes <= bytes_given_; ends_.pop_front()) given_ = ends_.front().tokens;
   if (stops_.stopped())
     reason_ = StopReason::stop_string;
   else if (static_cast<int64_t>(tokens_.size()) >= max_tokens_)
     reason_ = StopReason::max_tokens;
   return text;
 }
+
+bool TextWriter::may_stop() const { return bytes_said_ > bytes_given_ || (!begun_.empty() && stops_beyond_ascii_); }
 
 std::string TextWriter::finish() {
   if (stops_.stopped()) return {};

@@ -7,6 +7,7 @@
 #include "session/sampler.h"
 #include "tokenizer/tokenizer.h"
 
+#include <deque>
 #include <optional>
 
 namespace ingrain::session {
@@ -38,14 +39,28 @@ class TextWriter {
   std::string finish();
 
   const std::vector<int32_t>& tokens() const { return tokens_; }  // drawn, an end-of-text token included
+  /// Of the tokens that were taken, the first so many are whole in the text given out. After a stop string: those
+  /// before it; one that it begins within is not among them.
+  size_t given() const { return given_; }
+  /// What was taken may end with the beginning of a stop string. No later token than the one with which this becomes
+  /// true is one that a stop string begins within.
+  bool may_stop() const;
 
  private:
   const ModelConfig& config_;
   Sampler sampler_;
+  tokenizer::Tokenizer tokenizer_;
   tokenizer::StreamDecoder characters_;
   StopStrings stops_;
+  bool stops_beyond_ascii_;
   int64_t max_tokens_;
   std::vector<int32_t> tokens_;
+  struct End {
+    size_t tokens, bytes;  // so many tokens say so many bytes
+  };
+  std::deque<End> ends_;  // of tokens that are not given out yet
+  size_t given_ = 0, bytes_given_ = 0, bytes_said_ = 0;
+  std::string begun_;  // of a character that the next token goes on with
   std::optional<StopReason> reason_;
 };
 

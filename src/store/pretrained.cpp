@@ -128,7 +128,7 @@ class HuggingFaceSource : public DecoderSource {
 /// config.json's text in a file of ours.
 ModelConfig own_config(const formats::Gguf& file) {
   const std::string where = fmt::format("{}: metadata '{}'", file.name(), kOwnConfig);
-  const auto json = nlohmann::json::parse(file.need<std::string_view>(kOwnConfig), nullptr, /*allow_exceptions=*/false);
+  const auto json = parse_json(file.need<std::string_view>(kOwnConfig), where);
   require(json.is_object(), "{} is not a JSON object; the file is damaged", where);
   return parse_config(json, where);
 }

@@ -20,14 +20,8 @@ using formats::GgufType;
 
 namespace {
 
-uint64_t rows_of_shape(const std::vector<uint64_t>& shape) {
-  uint64_t out = 1;
-  for (size_t i = 0; i + 1 < shape.size(); ++i) out *= shape[i];
-  return out;
-}
-
 uint64_t weights_of(const QuantizedModel::Source::Entry& tensor) {
-  return rows_of_shape(tensor.shape) * tensor.shape.back();
+  return formats::gguf_rows(tensor.shape) * tensor.shape.back();
 }
 
 std::unique_ptr<QuantizedModel::Source> open_source(const fs::path& model) {
@@ -45,7 +39,7 @@ class TensorQuantizer {
 
   void run(const formats::GgufWriter::Put& put, const std::function<void(uint64_t weights)>& on_progress) {
     constexpr uint64_t kPiece = 4 << 20;  // numbers
-    const uint64_t rows = rows_of_shape(source_.tensors()[tensor_].shape),
+    const uint64_t rows = formats::gguf_rows(source_.tensors()[tensor_].shape),
                    bytes = formats::GgufWriter::row_bytes(type_, row_);
     const uint64_t piece = std::max<uint64_t>(kPiece / row_, 1);
     std::string out;
@@ -91,8 +85,7 @@ QuantizedModel::QuantizedModel(const fs::path& model, const formats::GgufMixture
   for (size_t i = 0; i < source_->tensors().size(); ++i) {
     const Source::Entry& tensor = source_->tensors()[i];
     types_.push_back(formats::mixed_type(mixture, source_->model(), source_->kind(i), tensor.shape, tensor.type));
-    const bool native = tensor.type == GgufType::F32 || tensor.type == GgufType::F16 || tensor.type == GgufType::BF16;
-    again = again || (!native && types_.back() != tensor.type);
+    again = again || (!formats::is_native(tensor.type) && types_.back() != tensor.type);
   }
   if (again)
     notes_.push_back(

@@ -8,12 +8,10 @@
 #include "base/utf8.h"
 #include "formats/gguf_ends.h"
 #include "tokenizer/byte_alphabet.h"
+#include "tokenizer/gguf_token_type.h"
 
 namespace ingrain::tokenizer {
 namespace {
-
-// tokenizer.ggml.token_type
-constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
 // -- arrays -----------------------------------------------------------------------------------------------------
 
@@ -32,9 +30,10 @@ std::vector<GgufToken> read_tokens(const formats::Gguf& file) {
           file.name(), types ? types->size() : 0, tokens.size());
   std::vector<GgufToken> out;
   for (size_t id = 0; id < tokens.size(); ++id) {
-    int64_t type = types ? (*types)[id] : kNormal;
-    require(type >= kNormal && type <= kByte, "{}: tokenizer.ggml.token_type of token {} is {}", file.name(), id, type);
-    if (type != kUnused && formats::names_control_token(tokens[id])) type = kControl;
+    int64_t type = types ? (*types)[id] : int64_t{GgufTokenType::normal};
+    require(type >= GgufTokenType::normal && type <= GgufTokenType::byte,
+            "{}: tokenizer.ggml.token_type of token {} is {}", file.name(), id, type);
+    if (type != GgufTokenType::unused && formats::names_control_token(tokens[id])) type = GgufTokenType::control;
     out.push_back({tokens[id], type});
   }
   return out;
@@ -62,7 +61,8 @@ void read_merges(const formats::Gguf& file, TokenizerSpec& spec) {
 
 void add_found_token(int32_t id, const GgufToken& token, TokenizerSpec& spec) {
   if (!token.text.empty())
-    spec.added_tokens.push_back({.id = id, .content = std::string(token.text), .special = token.type != kUserDefined});
+    spec.added_tokens.push_back(
+        {.id = id, .content = std::string(token.text), .special = token.type != GgufTokenType::user_defined});
 }
 
 // -- byte-level BPE ---------------------------------------------------------------------------------------------
@@ -92,8 +92,9 @@ void read_byte_level_tokens(const formats::Gguf& file, TokenizerSpec& spec) {
   spec.tokens.resize(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id) {
     const auto& [text, type] = tokens[id];
-    if (type == kUnused) continue;
-    const bool ordinary = type != kControl && type != kUserDefined && type != kUnknown;
+    if (type == GgufTokenType::unused) continue;
+    const bool ordinary =
+        type != GgufTokenType::control && type != GgufTokenType::user_defined && type != GgufTokenType::unknown;
     // BPE begins with the letters that stand for bytes, whatever type the file gives them.
     if (ordinary || is_byte_letter(text)) spec.tokens[id] = text;
     if (!ordinary) add_found_token(static_cast<int32_t>(id), tokens[id], spec);
@@ -112,15 +113,15 @@ void read_character_tokens(const formats::Gguf& file, std::vector<double> scores
   for (size_t id = 0; id < tokens.size(); ++id) {
     const auto& [text, type] = tokens[id];
     require(is_utf8(text), "{}: tokenizer.ggml.tokens: token {} ('{}') is not UTF-8", file.name(), id, printable(text));
-    if (type == kControl || type == kUserDefined || type == kUnknown)
+    if (type == GgufTokenType::control || type == GgufTokenType::user_defined || type == GgufTokenType::unknown)
       add_found_token(static_cast<int32_t>(id), tokens[id], spec);
-    if (type == kUnknown && !text.empty()) spec.unk_token = text;
-    if (type == kByte) spec.byte_fallback = true;
-    if (type != kControl && type != kUnused) spec.tokens[id] = text;
+    if (type == GgufTokenType::unknown && !text.empty()) spec.unk_token = text;
+    if (type == GgufTokenType::byte) spec.byte_fallback = true;
+    if (type != GgufTokenType::control && type != GgufTokenType::unused) spec.tokens[id] = text;
     if (scores.empty()) continue;
-    if (type == kUserDefined)
+    if (type == GgufTokenType::user_defined)
       scores[id] = spec.model == ModelKind::unigram ? 0 : kFirst - static_cast<double>(id);
-    else if (type != kNormal)
+    else if (type != GgufTokenType::normal)
       scores[id] = TokenizerSpec::kNeverMerged;
   }
   spec.scores = std::move(scores);

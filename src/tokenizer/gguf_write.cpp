@@ -1,6 +1,7 @@
 #include "tokenizer/gguf_write.h"
 
 #include "base/error.h"
+#include "tokenizer/gguf_token_type.h"
 #include "tokenizer/gguf_tokenizer.h"
 
 #include <nlohmann/json.hpp>
@@ -11,9 +12,6 @@
 
 namespace ingrain::tokenizer {
 namespace {
-
-// tokenizer.ggml.token_type
-enum Type : int32_t { normal_token = 1, unknown_token, control_token, users_token, unused_token, byte_token };
 
 struct GgufVocabulary {
   std::vector<std::string> tokens;
@@ -27,13 +25,13 @@ GgufVocabulary vocabulary_of(const Tokenizer& tokenizer, int32_t rows) {
     std::string written = tokenizer.id_to_written(id);
     const bool none = written.empty();
     out.tokens.push_back(none ? fmt::format("[PAD{}]", id) : std::move(written));
-    out.types.push_back(none ? unused_token : normal_token);
+    out.types.push_back(none ? GgufTokenType::unused : GgufTokenType::normal);
   }
   for (const AddedToken& added : tokenizer.added_tokens()) {
     const auto id = static_cast<size_t>(added.id);
     if (id >= out.tokens.size()) continue;
     out.tokens[id] = added.content;
-    out.types[id] = added.special ? control_token : users_token;
+    out.types[id] = added.special ? GgufTokenType::control : GgufTokenType::user_defined;
   }
   return out;
 }
@@ -124,7 +122,8 @@ bool set_by_scores(const Tokenizer& tokenizer, const nlohmann::json& model, Gguf
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const auto found = score.find(vocabulary.tokens[id]);
     scores.push_back(found == score.end() ? -1e6f : found->second);
-    if (vocabulary.types[id] == normal_token && is_byte_token(vocabulary.tokens[id])) vocabulary.types[id] = byte_token;
+    if (vocabulary.types[id] == GgufTokenType::normal && is_byte_token(vocabulary.tokens[id]))
+      vocabulary.types[id] = GgufTokenType::byte;
   }
   out.set("tokenizer.ggml.model", "llama");
   out.set("tokenizer.ggml.pre", "default");
@@ -150,7 +149,7 @@ bool set_gguf_tokenizer(std::string_view json, const FilesBeside& beside, const 
   GgufVocabulary vocabulary = vocabulary_of(tokenizer, rows);
   if (const auto unk = model.value("unk_token", nlohmann::json()); unk.is_string())
     if (const auto id = tokenizer.token_to_id(unk.get<std::string>()); id && *id < rows)
-      vocabulary.types[static_cast<size_t>(*id)] = unknown_token;
+      vocabulary.types[static_cast<size_t>(*id)] = GgufTokenType::unknown;
   formats::GgufWriter made;
   made.set("tokenizer.ggml.tokens", vocabulary.tokens);
   made.set("tokenizer.ggml.token_type", vocabulary.types);

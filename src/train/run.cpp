@@ -1,13 +1,16 @@
 #include "train/run.h"
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/mean_text.h"
+#include "base/new_folder.h"
 #include "base/progress.h"
 #include "base/unfinished.h"
 #include "base/text.h"
 #include "train/run_log.h"
 
 #include <chrono>
+#include <optional>
 
 namespace ingrain::train {
 namespace {
@@ -16,14 +19,6 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// Makes a folder that can be written. An Error before the first step is better than one at the first checkpoint.
-void make_writable(const fs::path& folder, const char* setting) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  require(!error, "{}: cannot make this folder: {}; choose another {}", folder.string(), error.message(), setting);
-  require_writable(folder / ".writable");
-}
 
 /// The finished model's place; nothing is left there that was not there before.
 void check_model_place(const fs::path& folder) {
@@ -51,7 +46,9 @@ class Run {
  public:
   Run(const RunConfig& config, const RunOptions& options) : config_(config), options_(options) {
     check_validation(config);
-    make_writable(config.checkpoint.folder, "checkpoint.folder");
+    // An Error before the first step is better than one at the first checkpoint.
+    folder_.emplace(config.checkpoint.folder, "choose another checkpoint.folder");
+    require_writable(config.checkpoint.folder / ".writable");
     check_model_place(config.checkpoint.model);
     require(options.resume || list_checkpoints(config.checkpoint.folder).empty(),
             "{}: holds checkpoints of an earlier run; resume it, or choose another checkpoint.folder",
@@ -79,7 +76,7 @@ class Run {
       return RunEnd::interrupted;
     }
     // Before the validation, whatever may happen in it; and after it, so that its lines belong to the log that is kept.
-    say(fmt::format("{} steps done; last checkpoint {}", trainer_->counters().step, checkpoint().string()));
+    say(fmt::format("{} {} done; last checkpoint {}", done(), plural(done(), "step"), checkpoint().string()));
     if (!config_.validation.paths.empty()) validate(), checkpoint();
     export_model(*trainer_);
     say(fmt::format("the model is in {}", config_.checkpoint.model.string()));
@@ -136,6 +133,7 @@ class Run {
 
   RunConfig config_;
   RunOptions options_;
+  std::optional<NewFolder> folder_;  // of checkpoints
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<RunLog> log_;
   fs::path saved_;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/open_files.h"
+#include "base/unfinished.h"
 
 #include <cmath>
 #include <cerrno>
@@ -17,9 +18,9 @@ json number(double value) { return std::isfinite(value) ? json(value) : json(nul
 
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& path, uint64_t keep_bytes) : path_(path) {
+RunLog::RunLog(const std::filesystem::path& path, uint64_t keep_bytes)
+    : path_(path), folder_(folder_of(path), "choose another log.file than " + path.string()) {
   std::error_code error;
-  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), error);
   const auto size = std::filesystem::file_size(path, error);
   bytes_ = error ? 0 : std::min<uint64_t>(size, keep_bytes);
   if (!error) std::filesystem::resize_file(path, bytes_, error);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/files.h"
+#include "base/new_folder.h"
 #include "train/trainer.h"
 
 #include <cstdio>
@@ -27,6 +28,7 @@ class RunLog {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
   std::filesystem::path path_;
+  NewFolder folder_;
   std::unique_ptr<std::FILE, Close> file_;
   uint64_t bytes_ = 0;
 };

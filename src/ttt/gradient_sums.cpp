@@ -1,6 +1,6 @@
 #include "ttt/gradient_sums.h"
 
-#include <torch/csrc/autograd/autograd.h>
+#include "ops/autograd.h"
 
 namespace ingrain {
 
@@ -58,8 +58,7 @@ std::vector<Tensor> GradientSums::backward(const std::vector<Tensor>& outputs, c
     trained.push_back(&entry);
     wanted.push_back(entry.leaf);
   }
-  auto grads = torch::autograd::grad(outputs, wanted, cotangents, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
-                                     /*allow_unused=*/true);
+  auto grads = ops::gradients(outputs, wanted, cotangents, {.allow_unused = true});
   for (size_t i = 0; i < trained.size(); ++i)
     if (const Tensor& g = grads[inputs.size() + i]; g.defined()) trained[i]->sum.add_(g);
   grads.resize(inputs.size());

@@ -1,8 +1,7 @@
 #include "ttt/inner_optimizer.h"
 
+#include "ops/autograd.h"
 #include "ops/sgd/sgd.h"
-
-#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 
@@ -75,7 +74,7 @@ Tensor direction_transposed(const ModelConfig& c, const Tensor& M_BRC, const Ten
   if (c.inner.optimizer == InnerOptimizer::sgd) return u_BRC;
   const at::AutoGradMode grad(true);
   const Tensor M = M_BRC.detach().requires_grad_();
-  return torch::autograd::grad({direction_of(c, M, parts)}, {M}, {u_BRC})[0];
+  return ops::gradients({direction_of(c, M, parts)}, {M}, {u_BRC})[0];
 }
 Mlp direction_transposed(const ModelConfig& c, const Mlp& M, const Mlp& u) {
   return {direction_transposed(c, M.w13_FD, u.w13_FD, 2), direction_transposed(c, M.w2_DF, u.w2_DF, 1)};

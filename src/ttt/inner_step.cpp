@@ -1,8 +1,7 @@
 #include "ttt/inner_step.h"
 
+#include "ops/autograd.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
-
-#include <torch/csrc/autograd/autograd.h>
 
 namespace ingrain::ttt {
 
@@ -24,7 +23,7 @@ ChunkGradient differentiate(const ModelConfig& c, const Weights& w, const std::v
   }
   const SuffixOutput suffix = run_suffix(c, w, fast_S, in, tap);
   const Start from = start(suffix.x_PBTD);
-  const auto g = torch::autograd::grad({from.of}, leaves, {from.cotangent});
+  const auto g = ops::gradients({from.of}, leaves, {from.cotangent});
   ChunkGradient out;
   for (size_t s = 0; s < W_S.size(); ++s) out.g_S.push_back({g[2 * s], g[2 * s + 1]});
   const auto detached = [](const Tensor& x) { return x.defined() ? x.detach() : x; };

@@ -10,7 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <fstream>
 
 namespace ingrain::ttt {
 namespace {
@@ -44,11 +46,22 @@ int64_t integer(const Metadata& metadata, const char* key, const fs::path& path)
   return out;
 }
 
-/// People confuse the two, as both are files that commands take.
-void require_no_model(const fs::path& path) {
+constexpr const char* kNoMemory = "no memory file; 'ingrain read' makes them";
+
+/// Whether a file begins as safetensors do: the header's length, and JSON.
+bool begins_as_safetensors(const fs::path& path) {
+  std::array<char, 9> head{};
+  std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  return head[7] == 0 && head[8] == '{';
+}
+
+/// What people give for a memory that is none.
+formats::SafetensorsFile open_memory(const fs::path& path) {
   std::error_code none;
   const bool model = fs::is_directory(path, none) ? fs::exists(path / "config.json", none) : formats::is_gguf(path);
   require(!model, "{}: a model, not a memory; 'ingrain read' makes memories with it", path.string());
+  require(!fs::is_regular_file(path, none) || begins_as_safetensors(path), "{}: {}", path.string(), kNoMemory);
+  return formats::SafetensorsFile(path);
 }
 
 MemoryInfo parse_info(const formats::SafetensorsFile& file) {
@@ -56,8 +69,8 @@ MemoryInfo parse_info(const formats::SafetensorsFile& file) {
   const Metadata& metadata = file.metadata();
   const auto format = metadata.find("format");
   const bool weights = file.tensors().contains("model.embed_tokens.weight");
-  require(format != metadata.end() && format->second == kFormat, "{}: {}no memory file; 'ingrain read' makes them",
-          path.string(), weights ? "the weights of a model, not a memory: " : "");
+  require(format != metadata.end() && format->second == kFormat, "{}: {}{}", path.string(),
+          weights ? "the weights of a model, not a memory: " : "", kNoMemory);
   MemoryInfo info;
   info.version = integer(metadata, "version", path);
   require(info.version >= 1 && info.version <= kVersion, "{}: memory file of version {}; this program knows 1 to {}",
@@ -163,10 +176,10 @@ class Loader {
 
   void load_chunk(Memory& m) {
     const Tensor h = take("chunk.h", {info_.batch, m.filled, c_.hidden_size}, model_.weights.type());
-    if (room_ == Room::none)
-      m.h_BbD = h;
-    else
+    if (room_ == Room::for_more)
       m.h_BbD.narrow(1, 0, m.filled).copy_(h);
+    else
+      m.h_BbD = h;
     const Tensor target = take("chunk.target", {info_.batch, m.filled}, at::kLong);
     const Tensor valid = take("chunk.valid", {info_.batch, m.filled}, at::kBool);
     // The last one's is not known yet; the step's loss would go where a negative one points.
@@ -237,22 +250,18 @@ std::string memory_checksum(const formats::SafetensorsFile& file) {
 
 Memory load_memory(const fs::path& path, const Network& model, Room room) {
   const at::NoGradGuard no_grad;
-  require_no_model(path);
-  const formats::SafetensorsFile file(path);
+  const formats::SafetensorsFile file = open_memory(path);
   const MemoryInfo info = parse_info(file);
   require(info.model_fingerprint == model.fingerprint,
           "{}: this memory belongs to the model {}, not to {}; load that model's folder", path.string(),
           info.model_fingerprint, model.fingerprint);
-  MemoryTensors tensors(file, model);
+  MemoryTensors tensors(file, model, room == Room::mapped);
   require(tensors.checksum() == field(file.metadata(), "checksum", path),
           "{}: the checksum does not match; the file is damaged", path.string());
   return Loader(file, tensors, model, info, room).load();
 }
 
-MemoryInfo read_memory_info(const fs::path& path) {
-  require_no_model(path);
-  return parse_info(formats::SafetensorsFile(path));
-}
+MemoryInfo read_memory_info(const fs::path& path) { return parse_info(open_memory(path)); }
 
 uint64_t least_file_bytes(const Network& model, int64_t position, MemoryForm form) {
   const ModelConfig& c = model.config;

@@ -30,10 +30,10 @@ class FileChecksum {
 };
 
 /// On a CPU, what is in the file as it is to be in RAM is copied into pages of its own, summed and looked through while
-/// the processor's cache has it. The file must outlive this.
+/// the processor's cache has it; or (`mapped`) stays where it is, in FilePages. The file must outlive this.
 class MemoryTensors {
  public:
-  MemoryTensors(const formats::SafetensorsFile& file, const Network& model);
+  MemoryTensors(const formats::SafetensorsFile& file, const Network& model, bool mapped = false);
 
   /// What the file's own checksum must be.
   const std::string& checksum() const { return checksum_; }
@@ -44,11 +44,17 @@ class MemoryTensors {
  private:
   bool is_kept(const std::string& name, const formats::TensorEntry& entry) const;
   void keep(const std::string& name, const formats::TensorEntry& entry, FileChecksum& sum);
+  Tensor place_of(const std::string& name, const formats::TensorEntry& entry, at::ScalarType type);
+  void map_file();
+  /// Where the tensor stays in the file's pages; nullptr: it is copied.
+  const FilePages* pages_of(const std::string& name, const formats::TensorEntry& entry) const;
 
   const formats::SafetensorsFile& file_;
   const at::Device device_;
   const at::ScalarType compute_;
-  std::optional<PagePlace> weights_, others_;  // the fast weights, which may outlive the rest, and that
+  std::optional<PagePlace> weights_, others_;              // the fast weights, which may outlive the rest, and that
+  std::optional<FilePages> weights_pages_, layers_pages_;  // the same, and what layers carry; the rest is small
+  uint64_t data_begin_ = 0;                                // in the file
   std::map<std::string, Tensor> kept_;
   std::set<std::string> not_finite_;
   std::string checksum_;

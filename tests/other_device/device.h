@@ -2,7 +2,7 @@
 // refuses to be mixed with tensors of the CPU, and it counts when the host would wait for it.
 #pragma once
 
-#include <ATen/ATen.h>
+#include "ops/aten.h"
 
 namespace ingrain::test {
 

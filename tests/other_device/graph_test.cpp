@@ -1,12 +1,11 @@
 // What runs as a CUDA graph on a GPU gives the CPU's numbers when it is replayed. The graph is acted out by recorder.h.
+#include "ops/autograd.h"
 #include "ops/graph/graph.h"
 #include "other_device/recorder.h"
 #include "other_device/there.h"
 #include "ttt/steps/chunk_graph.h"
 #include "session/session.h"
 #include "ttt/memory_file.h"
-
-#include <torch/csrc/autograd/autograd.h>
 
 namespace ingrain {
 namespace {
@@ -26,7 +25,7 @@ TEST_F(Graph, replays_what_the_second_run_did_on_the_tensors_of_then) {
   const auto work = [&] {
     const at::AutoGradMode grad(true);
     const Tensor leaf = x.detach().requires_grad_();
-    y.copy_(torch::autograd::grad({(leaf * leaf * leaf).sum()}, {leaf})[0]);  // in the backward's own thread
+    y.copy_(ops::gradients({(leaf * leaf * leaf).sum()}, {leaf})[0]);  // in the backward's own thread
     result = y.index_select(0, at::arange(2, options_.dtype(at::kLong))) + 1;
   };
   const int64_t before = test::replays();

@@ -4,7 +4,7 @@
 // graph: a number, a shape, a tensor.
 #pragma once
 
-#include <ATen/ATen.h>
+#include "ops/aten.h"
 
 #include <functional>
 

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+import warm
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # One thread for whatever a test starts, unless it says otherwise: several tests run at once, and threads that wait for each
 # other on a core that they share compute for nothing.
@@ -52,12 +54,16 @@ def ingrain():
     """Runs the built program; returns the finished process with text output."""
     program = BUILD / "src" / "cli" / "ingrain"
     assert program.exists(), f"{program} is not built; set INGRAIN_TEST_BUILD to the build folder"
+    started = warm.WarmProgram(BUILD / "tests" / "warm_program", program)
 
     def run(*args, **options):
         options.setdefault("timeout", 300)
+        if options.keys() <= {"input", "cwd", "env", "timeout"}:
+            return started.run(args, **options)
         return subprocess.run([program, *map(str, args)], capture_output=True, text=True, **options)
 
-    return run
+    yield run
+    started.end()
 
 
 @pytest.fixture(scope="session")

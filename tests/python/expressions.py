@@ -143,6 +143,11 @@ def generate_template(rng, depth=3):
 
 
 FIXED = [
+    # jinja2's and Python's own corners, found by readers
+    "{{ self }}", "{{ [self] }}", "{{ self.x }}", "{{ self ~ 'x' }}", "{{ [{}, {}] | groupby('b', default=1e308 * 10 - 1e308 * 10) | list }}", "{{ 1e308 * 10 }}",
+    "{{ 5 | tojson(indent=2, separators=(1, 2)) }}", "{{ [1, 2] | tojson(indent=2, separators=(',', 2)) }}", "{{ [] | tojson(indent=1, separators=(1, ':')) }}",
+    "{{ [1] | tojson(indent=1, separators=(1, ':')) }}", "{{ {'a': 1} | tojson(indent=1, separators=(',', none)) }}", "{{ {'a': 1} | tojson(separators=(',', none)) }}",
+    "{{ {'a': [1, {}]} | tojson(separators=(',', ':')) }}", "{{ {'a': [1, {}]} | tojson(indent=1, separators=(';', '=')) }}",
     "{{ '{:5c}|{:<5c}|{:^5c}|{:05c}|{:=5c}|{:*>3c}'.format(65, 65, 65, 65, 65, n) }}",
     "{{ 'a' if no }}|{{ nil }}|{{ missing }}", "{{ missing.x }}", "{{ missing + 1 }}", "{{ nil.x }}", "{{ nil.x.y }}",
     "{{ d.items() | list }}", "{{ d['items'] }}", "{{ d.get('zz', 5) }}", "{{ d.get('zz') }}", "{{ 1 }}\n", "{{ 1 }}\n\n", "\n",

@@ -1,8 +1,10 @@
 """A program on a terminal of its own, as a person sees it."""
+import contextlib
 import os
 import pty
 import select
 import signal
+import termios
 import time
 
 from conftest import default_signals
@@ -39,6 +41,32 @@ class Terminal:
         at = self.seen.index(text) + len(text)
         shown, self.seen = self.seen[:at], self.seen[at:]
         return shown
+
+    def wait_for_prompt(self, prompt="> ", timeout=60):
+        """Until the line editor listens: the prompt stands before it takes the keys from the terminal."""
+        self.wait_for(prompt)
+        end = time.monotonic() + timeout
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            assert time.monotonic() < end, "the line editor does not listen"
+            time.sleep(0.005)
+
+    @contextlib.contextmanager
+    def held(self, timeout=60):
+        """What the program prints waits meanwhile, and the program with it. Gives a function that waits until it does."""
+        end = time.monotonic() + timeout
+
+        def wait_until_printing():
+            while open(f"/proc/{self.pid}/syscall").read().split()[1:2] != ["0x1"]:  # a call's first argument: standard output
+                assert time.monotonic() < end, "it prints nothing"
+                time.sleep(0.005)
+
+        screen = os.open(f"/proc/{self.pid}/fd/1", os.O_RDWR | os.O_NOCTTY)
+        termios.tcflow(screen, termios.TCOOFF)
+        try:
+            yield wait_until_printing
+        finally:
+            termios.tcflow(screen, termios.TCOON)
+            os.close(screen)
 
     def wait_until_working(self, seconds=0.3, timeout=120):
         """Until the program has computed for so long from now on."""

@@ -53,14 +53,16 @@ def terminal(state):
 
 
 def test_ctrl_c_clears_the_line_and_ends_only_when_pressed_twice(terminal, state):
-    terminal.wait_for("> ")
-    terminal.type("Who is Em")
-    terminal.wait_for("Em")
-    terminal.type("\x03")
-    terminal.wait_for("Ctrl-C once more")
+    terminal.wait_for_prompt()
+    for _ in range(2):  # the second time, too, something was typed since the first
+        terminal.type("Who is Em")
+        terminal.wait_for("Em")
+        terminal.type("\x03")
+        terminal.wait_for("Ctrl-C once more")
+        terminal.wait_for_prompt()
     terminal.type("/stats\r")
     assert position(terminal.wait_for("inner steps")) == 0, "what was typed is gone"
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("\x03")
     terminal.wait_for("Ctrl-C once more")
     terminal.type("\x03")
@@ -114,14 +116,15 @@ def test_ctrl_c_ends_the_answer_and_not_the_conversation(terminal):
 
 
 def test_leaving_offers_to_save_what_was_said(terminal, state, tmp_path, ingrain):
+    """Also where Ctrl-C comes the second time before the prompt is there again."""
     terminal.wait_for("> ")
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")  # the rate
-    terminal.wait_for("> ")
-    terminal.type("\x03")
-    terminal.wait_for("once more")
-    terminal.wait_for("> ")
-    terminal.type("\x03")
+    terminal.wait_for_prompt()
+    with terminal.held() as wait_until_printing:
+        terminal.type("\x03")
+        wait_until_printing()
+        terminal.type("\x03")
     terminal.wait_for("save the memory to")
     terminal.type(f"{tmp_path}/it.memory\r")
     terminal.wait_for("tokens read")

@@ -40,6 +40,13 @@ def test_help_lists_the_commands_and_each_shows_an_example(ingrain):
         assert "Example" in ingrain(command, "--help").stdout
 
 
+def test_help_of_a_command_may_be_asked_for_in_a_word(ingrain):
+    for words in (["read"], ["data", "prepare"], []):
+        done = ingrain("help", *words)
+        assert done.returncode == 0 and done.stdout == ingrain(*words, "--help").stdout
+    refused(ingrain("help", "raed"), 2, "no command 'raed'", "did you mean 'read'")
+
+
 def test_wrong_usage_is_status_2(ingrain):
     refused(ingrain(), 2, "--help")
     refused(ingrain("frobnicate"), 2)

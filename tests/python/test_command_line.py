@@ -52,6 +52,9 @@ def test_a_memory_given_as_a_model_and_the_reverse_is_said(ingrain, tmp_path):
     for words in (("ask", READER, "Who?"), ("chat", "--memory", READER), ("generate", READER, "--memory", READER)):
         refused(ingrain(*words, input=""), 1, "a model, not a memory")
     refused(ingrain("ask", READER / "model.safetensors", "Who?"), 1, "of a model, not a memory")
+    (tmp_path / "empty").touch()
+    for other in (EMMA, tmp_path / "empty", READER / "config.json"):
+        refused(ingrain("memory", "info", other), 1, f"{other}: no memory file; 'ingrain read' makes them")
 
 
 def test_ranges_are_said_in_words(ingrain, tmp_path):

@@ -26,6 +26,9 @@ def test_help_explains_the_set_up_where_nothing_is_built(tmp_path):
     assert done.returncode == 0
     for word in ("setup", "build", "test", "bundle DIR", "INGRAIN_TORCH", "INGRAIN_DEPS"):
         assert word in done.stdout
+    for command in ("setup", "clean"):
+        assert ingrain("help", command).stdout == ingrain(command, "--help").stdout
+    assert ingrain("help", "raed", INGRAIN_BUILD=str(tmp_path / "none")).returncode == 2
     assert not (tmp_path / "none").exists(), "help sets nothing up"
 
 

@@ -94,8 +94,9 @@ def test_whatever_was_written_the_next_turn_reads_the_new_tokens_only(server, le
                 (one, two, "prompt_tokens", "prompt_tokens_details", "completion_tokens", one["choices"][0]["finish_reason"] == "stop")):
             known = after["usage"][cached]["cached_tokens"]
             assert known == before["ingrain"]["position"], (seed, before, after)
-            # What ends an answer by itself is written, and not kept.
-            assert before["usage"][read] + before["usage"][wrote] - known == stopped, (seed, before)
+            # What ends an answer by itself is written, and not kept: a token, or the few that spell a blank line or "Question:".
+            unread = before["usage"][read] + before["usage"][wrote] - known
+            assert 1 <= unread <= 4 if stopped else unread == 0, (seed, before)
             assert after["usage"][read] - known in (form - 1, form, form + 1), (seed, before, after)
     assert len(beginnings) > 1 or length > 3
 
@@ -183,6 +184,21 @@ def test_json_is_json(server):
         "messages": [{"role": "user", "content": "x"}],
         "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "string", "pattern": "a+"}}}})
     assert status == 400 and "pattern" in error["message"]
+
+
+def test_what_an_answers_form_is_for_is_read_and_no_part_of_the_conversation(server):
+    form = {"type": "json_schema", "name": "person", "schema": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 4}},
+                                                                "required": ["name"], "additionalProperties": False}}
+    described = {**form, "description": "Somebody whom Emma knows well"}
+    ask = {"input": "Describe somebody.", "max_output_tokens": 40, "seed": 2}
+    plain = server.post("/v1/responses", {**ask, "text": {"format": form}})
+    told = server.post("/v1/responses", {**ask, "text": {"format": described}})
+    assert told["usage"]["input_tokens"] > plain["usage"]["input_tokens"]
+    after = server.post("/v1/responses", {"input": "And who else?", "max_output_tokens": 1, "previous_response_id": told["id"]})
+    assert after["usage"]["input_tokens_details"]["cached_tokens"] == told["ingrain"]["position"]
+    nested = {"type": "json_schema", "json_schema": {k: v for k, v in described.items() if k != "type"}}
+    status, error = refusal(server, "POST", "/v1/completions", {"prompt": "x", "response_format": nested})
+    assert status == 400 and error["param"] == "response_format.json_schema.description"
 
 
 def test_completions_take_texts_and_tokens(server):

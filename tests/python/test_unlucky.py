@@ -1,54 +1,13 @@
-"""An unlucky user: full disks, wrong places, signals, numbers that overflow, odd files. Nothing is lost without a word."""
+"""An unlucky user: full disks, wrong places, numbers that overflow. Nothing is lost without a word."""
 import json
 import os
-import pathlib
-import pty
 import shutil
-import signal
 import struct
 import subprocess
 
 import pytest
-from conftest import BUILD, ROOT, default_signals, wait_until_caught
-from terminal import Terminal
 from test_cli import CASES, EMMA, READER, refused
-
-PROGRAM = BUILD / "src" / "cli" / "ingrain"
-FAULTS = CASES / "faults"
-needs_faults = pytest.mark.skipif(not FAULTS.is_dir(), reason="no collection of faults at hand")
-ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
-
-
-# The model never ends a text by itself.
-ENDLESS = ("--logit-bias", f"{json.loads((READER / 'config.json').read_text())['eos_token_id'][0]}=-inf")
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    path = tmp_path_factory.mktemp("text") / "short.txt"
-    path.write_text(EMMA.read_text()[:2500])
-    return path
-
-
-@pytest.fixture(scope="module")
-def memory(ingrain, text, tmp_path_factory):
-    path = tmp_path_factory.mktemp("memory") / "short.memory"
-    assert ingrain("read", READER, text, "-o", path).returncode == 0
-    return path
-
-
-def fault(name, tmp_path):
-    shutil.copytree(FAULTS / name, tmp_path / name)
-    return tmp_path / name
-
-
-def prepare(ingrain, folder, source, *args, out="data"):
-    done = ingrain("data", "prepare", source, "--tokenizer", "tokenizer.json", "--out", out, *args, cwd=folder)
-    if done.returncode:
-        return done
-    manifest = json.loads((folder / out / "manifest.json").read_text())
-    return manifest["documents"], manifest["tokens"]
-
+from unlucky import ENDLESS, ENVIRONMENT, FAULTS, PROGRAM, fault, memory, needs_faults, prepare, text  # noqa: F401
 
 # Runs
 
@@ -106,11 +65,17 @@ def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, 
         refused(ingrain("export", "no-model", "-o", tmp_path / place), 1, place, word)
     assert ingrain("memory", "fork", memory, "-o", tmp_path / "link").returncode == 0
     assert (tmp_path / "link").is_symlink() and (tmp_path / "kept.memory").read_bytes() == memory.read_bytes()
+    assert (tmp_path / "kept.memory.notes").is_file() and not (tmp_path / "link.notes").exists(), "beside the file, whichever name it is given by"
+    refused(ingrain("ask", tmp_path / "link", "x", "--model", "no-model", "--notepad"), 1, "no-model")
     for command in (("import", "no-model"), ("retrofit", "no-model")):
         refused(ingrain(*command, "-o", tmp_path / "kept.memory"), 1, "kept.memory", "no folder")
     refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "kept.memory"), 1, "kept.memory")
     (tmp_path / "folder" / "report.html").mkdir()
     refused(ingrain("demo", "--model", "no-model", "--output", tmp_path / "folder"), 1, "report.html")
+    for command in (("import", "no-model"), ("retrofit", "no-model"), ("data", "prepare", "no-text", "-t", READER), ("demo", "--text", "no-text")):
+        place = "--output" if command[0] == "demo" else "-o"
+        assert ingrain(*command, place, tmp_path / "new" / "one").returncode == 1
+        assert not (tmp_path / "new").exists(), command
 
 
 @pytest.mark.parametrize("kind,end", [("fifo", ""), ("fifo", "-journal"), ("fifo", "-wal"), ("fifo", "-shm"), ("folder", ""), ("device", "")])
@@ -172,7 +137,7 @@ def test_what_was_made_before_standard_output_failed_is_whole_and_named(text, tm
 
 @pytest.mark.parametrize("words", [
     ("read", READER, "text.txt", "-o", ""), ("read", READER, "text.txt", "-o", "x", "--memory", ""), ("read", READER, "", "-o", "x"),
-    ("generate", READER, "--prompt", "x", "--save", ""), ("ask", "x.memory", "q", "--save", ""), ("ask", "x.memory", "q", "--model", ""),
+    ("generate", READER, "--prompt", "x", "--save", ""), ("generate", READER, "--prompt", "x", "--stop", ""), ("ask", "x.memory", "q", "--save", ""), ("ask", "x.memory", "q", "--model", ""),
     ("chat", "--memory", ""), ("chat", ""), ("memory", "fork", "x.memory", "-o", ""), ("export", READER, "-o", ""), ("import", READER, "-o", ""),
     ("retrofit", READER, "-o", ""), ("data", "prepare", "text.txt", "-t", READER, "-o", ""), ("demo", "--output", ""), ("serve", "--keys", "")])
 def test_a_name_that_is_empty_names_nothing_and_is_refused(ingrain, tmp_path, words):
@@ -245,6 +210,16 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@needs_faults
+def test_a_disk_without_room_for_a_checkpoint_is_left_as_it_was(ingrain, tmp_path, small_disk):
+    folder = fault("01-final-validation-loses-run", tmp_path)
+    prepare(ingrain, folder, "text.txt")
+    (small_disk / "full").write_bytes(bytes(4 << 20)[:-4096 * 4])
+    done = ingrain("train", "run.toml", "--set", "validation.paths=data", "--set", f"checkpoint.folder={small_disk}/run/one", cwd=folder, env=ENVIRONMENT, timeout=60)
+    refused(done, 1, "a checkpoint needs", "free there")
+    assert [path.name for path in small_disk.iterdir()] == ["full"]
+
+
 def test_a_disk_without_room_for_a_memory_is_known_before_the_work(ingrain, memory, text, small_disk):
     refused(ingrain("read", READER, EMMA, "-o", small_disk / "m", timeout=60), 1, "the memory needs", "free there")
     refused(ingrain("generate", READER, "--prompt", "x", "--max-tokens", "1000000", *ENDLESS, "--save", small_disk / "m", timeout=60), 1, "the memory needs")
@@ -311,215 +286,3 @@ def test_a_short_demo_tells_its_cost_once(ingrain, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("ms a token") == 1
     assert (tmp_path / "ingrain-demo" / "report.html").read_text().count("tokens 0 to 600") >= 1
-
-
-# Signals
-
-
-def started(*words, environment=ENVIRONMENT, stderr=subprocess.PIPE, **options):
-    return subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=stderr, env=environment,
-                            preexec_fn=default_signals, **options)
-
-
-def stopped_twice(running, number):
-    """Two signals at once, as timeout sends them: standard output and error."""
-    running.send_signal(number)
-    running.send_signal(number)
-    out, err = running.communicate(timeout=120)
-    assert running.returncode == 128 + number, err
-    return out, err
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_waiting_for_standard_input_or_a_fifo_can_be_interrupted(tmp_path, number):
-    for name in ("fifo", "fifo.gz", "fifo.zst", "fifo.jsonl"):
-        os.mkfifo(tmp_path / name)
-    for source in ("-", *tmp_path.glob("fifo*")):
-        running = started("read", READER, source, "-o", tmp_path / "m", stdin=subprocess.PIPE)
-        wait_until_caught(running, number)
-        _, err = stopped_twice(running, number)
-        assert b"ingrain: stopping; " in err and not (tmp_path / "m").exists()
-
-
-@pytest.mark.parametrize("words, said", [
-    (("read", READER, "FIFO", "-o", "m"), b"nothing was read yet, and nothing is written"), (("ask", "MEMORY", "-", "--model", READER), b"nothing was asked yet"),
-    (("data", "prepare", "FIFO", "-t", READER, "-o", "d"), b"nothing is left behind"), (("tokens", READER, "-"), b"nothing is kept"),
-    (("generate", READER, "--prompt", "x", "--memory", "MEMORY", "--max-tokens", "1000000", *ENDLESS), b"what was written is shown\n"),
-    (("generate", READER, "--prompt", "x", "--save", "s", "--max-tokens", "1000000", *ENDLESS), b"what was written is shown and kept in the memory file\n")])
-def test_what_a_signal_keeps_is_said_as_it_is(memory, tmp_path, words, said):
-    """Nothing is called kept where nothing was read, or where nothing to keep it in was asked for."""
-    os.mkfifo(tmp_path / "fifo")
-    words = [{"FIFO": tmp_path / "fifo", "MEMORY": memory}.get(word, word) for word in words]
-    running = started(*words, stdin=subprocess.PIPE, cwd=tmp_path)
-    if words[0] == "generate":
-        assert running.stdout.read(2), "it has begun to write"
-    wait_until_caught(running, signal.SIGTERM)
-    _, err = stopped_twice(running, signal.SIGTERM)
-    assert said in err, err
-    assert sorted(p.name for p in tmp_path.iterdir()) == (["fifo", "s", "s.notes"] if b"and kept" in said and (tmp_path / "s.notes").exists() else
-                                                          ["fifo", "s"] if b"and kept" in said else ["fifo"])
-
-
-def test_a_server_that_is_stopped_says_what_is_kept(tmp_path):
-    for store, said in (("none", b"nothing is kept (--store none)"), (tmp_path / "kept", b"answers in work end, and are kept")):
-        running = started("serve", READER, "--port", "0", "--store", store)
-        seen = b""
-        while b"curl" not in seen:
-            seen += os.read(running.stderr.fileno(), 4096)
-        running.send_signal(signal.SIGTERM)
-        _, err = running.communicate(timeout=120)
-        assert running.returncode == 128 + signal.SIGTERM and said in err, err
-
-
-@pytest.mark.parametrize("keys", ["\x03", "\x03\x03"])
-def test_ctrl_c_ends_waiting_for_a_fifo_on_a_terminal(tmp_path, keys):
-    os.mkfifo(tmp_path / "fifo")
-    running = Terminal(PROGRAM, "read", READER, tmp_path / "fifo", "-o", tmp_path / "m")
-    wait_until_caught(running, signal.SIGINT)
-    running.type(keys)
-    assert running.end() == 128 + signal.SIGINT
-    assert "ingrain: stopping; " in running.seen
-    assert not (tmp_path / "m").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_waiting_for_a_question_can_be_interrupted(memory, number):
-    running = started("ask", memory, "-", "--model", READER, stdin=subprocess.PIPE)
-    wait_until_caught(running, number)
-    _, err = stopped_twice(running, number)
-    assert b"ingrain: stopping; " in err
-
-
-def large_llama(folder):
-    """A Hugging Face model of 100 MB, all zeros and sparse on disk: it takes a moment to read."""
-    config = dict(model_type="llama", architectures=["LlamaForCausalLM"], vocab_size=400_000, hidden_size=64, intermediate_size=64,
-                  num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, rms_norm_eps=1e-5, hidden_act="silu",
-                  max_position_embeddings=256, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2)
-    (folder / "config.json").write_text(json.dumps(config))
-    shapes = {"model.embed_tokens.weight": [400_000, 64], "model.norm.weight": [64]}
-    for layer in range(2):
-        for part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"):
-            shapes[f"model.layers.{layer}.{part}.weight"] = [64, 64]
-        for part in ("input_layernorm", "post_attention_layernorm"):
-            shapes[f"model.layers.{layer}.{part}.weight"] = [64]
-    header, at = {}, 0
-    for name, shape in shapes.items():
-        size = 4 * shape[0] * (shape[1] if len(shape) > 1 else 1)
-        header[name] = dict(dtype="F32", shape=shape, data_offsets=[at, at + size])
-        at += size
-    text = json.dumps(header).encode()
-    with open(folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        file.truncate(8 + len(text) + at)
-    return folder
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("command", ["import", "retrofit"])
-def test_a_model_that_is_not_finished_leaves_nothing(tmp_path, number, command):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "out").mkdir()
-    running = started(command, large_llama(tmp_path / "in"), "-o", tmp_path / "out" / "made")
-    wait_until_caught(running, number)
-    _, err = stopped_twice(running, number)
-    assert b"ingrain: stopping; " in err, err
-    left = [path.name for path in (tmp_path / "out").iterdir()]
-    assert left == ([] if b"nothing was written" in err else ["made"]), (left, err)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_reading_keeps_what_it_read_though_the_signal_comes_twice(ingrain, tmp_path, number):
-    terminal, programs_end = pty.openpty()  # progress is shown to terminals only
-    running = started("read", READER, EMMA, "-o", tmp_path / "m", "--json", stderr=programs_end)
-    os.close(programs_end)
-    shown = b""
-    while b"reading" not in shown:  # a segment was read
-        shown += os.read(terminal, 1024)
-    out, _ = stopped_twice(running, number)
-    os.close(terminal)
-    said = json.loads(out)
-    assert 0 < said["tokens_read"] == json.loads(ingrain("memory", "info", tmp_path / "m", "--json").stdout)["position"]
-    assert said["tokens_read"] < said["tokens_given"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_writing_says_that_it_stops_and_what_it_keeps(ingrain, memory, tmp_path, number):
-    before = memory.read_bytes()
-    endless = ("--max-tokens", "1000000", *ENDLESS)
-    ask = ("ask", memory, "Who is Emma?", "--model", READER, *endless)
-    for words in (ask, (*ask, "--save", tmp_path / "asked"),
-                  ("generate", READER, "--prompt", "Emma", *endless, "--save", tmp_path / "written")):
-        running = started(*words)
-        assert running.stdout.read(1), "it has begun to write"
-        _, err = stopped_twice(running, number)
-        assert b"ingrain: stopping; " in err, err
-    running = started("ask", memory, EMMA.read_text()[:60000], "--model", READER, *endless)
-    wait_until_caught(running, number)
-    assert b"ingrain: stopping; " in stopped_twice(running, number)[1], "before the answer"
-    assert memory.read_bytes() == before
-    for name in ("asked", "written"):
-        assert json.loads(ingrain("memory", "info", tmp_path / name, "--json").stdout)["position"] > 2
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_conversation_says_what_it_keeps_and_keeps_it(tmp_path, number):
-    running = started("chat", READER, "--max-tokens", "1000000", *ENDLESS, stdin=subprocess.PIPE,
-                      environment={**ENVIRONMENT, "XDG_STATE_HOME": str(tmp_path)})
-    running.stdin.write(b"Who is Emma?\n")
-    running.stdin.flush()
-    running.stdout.readline()
-    assert running.stdout.read(1), "it has begun to answer"
-    _, err = stopped_twice(running, number)
-    assert b"ingrain: stopping; what was said is kept" in err, err
-    assert "Who is Emma?" in (tmp_path / "ingrain" / "last.json").read_text()
-
-
-# Data
-
-
-@needs_faults
-def test_odd_files_give_their_documents(ingrain, tmp_path):
-    assert prepare(ingrain, fault("13-zst-long-window", tmp_path), "two.jsonl.zst") == (2, 8)
-    folder = fault("15-names-in-capitals", tmp_path)
-    for name in ("two.JSONL", "two.jsonl.GZ", "two.json"):
-        assert prepare(ingrain, folder, name, out=name + "-data") == (2, 8), name
-    folder = fault("16-jsonl-other-fields", tmp_path)
-    for name, documents in (("nan", 2), ("overflow", 1), ("twice", 1)):
-        assert prepare(ingrain, folder, f"{name}.jsonl", out=name)[0] == documents
-    refused(prepare(ingrain, folder, "surrogate.jsonl", out="no"), 1, "surrogate.jsonl:2")
-    assert prepare(ingrain, folder, "surrogate.jsonl", "--skip-bad", out="yes")[0] == 1
-
-
-@needs_faults
-def test_read_and_prepare_take_the_same_files_of_a_folder(ingrain, tmp_path):
-    texts = FAULTS / "23-folder-of-gz" / "texts"
-    done = ingrain("read", READER, texts, "-o", tmp_path / "m", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["files"] == 2 and json.loads(done.stdout)["skipped"] == 0
-
-
-def test_a_dry_run_says_what_is_read_and_why_not_for_both(ingrain, tmp_path):
-    folder = tmp_path / "in"
-    (folder / "sub").mkdir(parents=True)
-    (folder / ".git").mkdir()
-    (folder / ".gitignore").write_text("secret*\n")
-    for name in ("a.txt", "sub/b.txt", "secret.txt", "yarn.lock", "picture.bin"):
-        (folder / name).write_bytes(b"\0" if name == "picture.bin" else b"text")
-    (folder / "link.txt").symlink_to("nowhere")
-    shown = []
-    for command in (("read", READER, folder, "-o", tmp_path / "m"),
-                    ("data", "prepare", folder, "-t", READER, "-o", tmp_path / "out")):
-        done = ingrain(*command, "--dry-run")
-        assert done.returncode == 0, done.stderr
-        shown.append(done.stdout)
-        for words in ("read      ", "secret.txt: in .gitignore", "yarn.lock: generated", "picture.bin: binary", "link.txt: leads nowhere"):
-            assert words in done.stdout
-        everything = ingrain(*command, "--dry-run", "--no-ignore").stdout
-        assert everything.count("read      ") == 4 and "secret" in everything
-    shown.append(ingrain("read", READER, folder, "--dry-run").stdout)
-    shown.append(ingrain("data", "prepare", folder, "--dry-run").stdout)  # nothing is written: no place for it is needed
-    for words in (("read", READER, folder), ("data", "prepare", folder, "-t", READER)):
-        refused(ingrain(*words), 2, "required")
-    assert len(set(shown)) == 1 and not (tmp_path / "m").exists() and not (tmp_path / "out").exists()
-    done = ingrain("read", READER, folder, "-o", tmp_path / "m", "--limit", "20")
-    assert done.returncode == 0 and "link.txt: leads nowhere" in done.stderr and "secret" not in done.stderr

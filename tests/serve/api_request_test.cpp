@@ -38,6 +38,27 @@ ApiError refused_chat(const char* more) {
   return refusal([&] { read_chat_request(chat_with(more), kLimits); });
 }
 
+TEST(ApiRequest, what_an_answers_form_is_for_is_known_and_every_field_of_it_has_its_type) {
+  const auto form = [](const char* more) {
+    Json format =
+        parse_body(R"({"type": "json_schema", "json_schema": {"name": "person", "schema": {"type": "object"}}})");
+    format["json_schema"].update(parse_body(more));
+    return read_form(format, "response_format");
+  };
+  EXPECT_EQ(form(R"({"description": "Somebody of the book", "strict": false})").description, "Somebody of the book");
+  EXPECT_EQ(form("{}").where, "response_format.json_schema.schema");
+  for (const char* name : {"name", "description", "strict", "schema"})
+    EXPECT_EQ(refusal([&] { form(Json{{name, 5}}.dump().c_str()); }).param,
+              fmt::format("response_format.json_schema.{}", name));
+  EXPECT_EQ(refused_chat(R"({"response_format": {"type": "json_schema"}})").param, "response_format.json_schema");
+  const Json flat = parse_body(R"({"type": "json_schema", "name": "x", "description": "What for", "schema": {}})");
+  EXPECT_EQ(read_form(flat, "text.format").description, "What for");
+  EXPECT_EQ(read_form(flat, "text.format").where, "text.format.schema");
+  Json both = flat;
+  both["json_schema"] = {{"schema", Json::object()}};
+  EXPECT_EQ(refusal([&] { read_form(both, "response_format"); }).status, 400) << "nothing of it is passed over";
+}
+
 TEST(ApiBody, is_bounded_json_without_a_key_twice) {
   EXPECT_EQ(refusal([] { parse_body("[]"); }).status, 400);
   EXPECT_EQ(refusal([] { parse_body("{"); }).status, 400);

@@ -375,21 +375,23 @@ TEST_F(JsonGrammar, hostile_schemas_are_bounded) {
   mask_of(*walk, *trie_);
   ASSERT_TRUE(dynamic_cast<GrammarWalk&>(*walk).accept_bytes("null" + std::string(40, '}')));
 
-  Json chain = {{"$ref", "#/$defs/0"}};
-  for (int i = 0; i < 9000; ++i)
-    chain["$defs"].push_back({std::to_string(i),
-                              {{"type", "object"},
-                               {"properties", {{"n", {{"$ref", "#/$defs/" + std::to_string(i + 1)}}}}},
-                               {"required", {"n"}},
-                               {"additionalProperties", false}}});
-  Json defs = Json::object();
-  for (const Json& pair : chain["$defs"]) defs[pair[0].get<std::string>()] = pair[1];
-  defs["9000"] = {{"type", "null"}};
-  chain["$defs"] = std::move(defs);
+  // No object of a request has more than 1,024 members.
+  const auto place = [](int i) { return fmt::format("{}/{}", i / 1000, i % 1000); };
+  Json chain = {{"$ref", "#/$defs/0/0"}, {"$defs", {{"9", {{"0", {{"type", "null"}}}}}}}};
+  for (int group = 0; group < 9; ++group) {
+    Json defs = Json::object();
+    for (int i = 0; i < 1000; ++i)
+      defs[std::to_string(i)] = {{"type", "object"},
+                                 {"properties", {{"n", {{"$ref", "#/$defs/" + place(1000 * group + i + 1)}}}}},
+                                 {"required", {"n"}},
+                                 {"additionalProperties", false}};
+    chain["$defs"][std::to_string(group)] = std::move(defs);
+  }
   EXPECT_TRUE(json_constraint(chain, trie_)) << "a long chain of references";
 
-  Json wide = {{"type", "object"}};
-  for (int i = 0; i < 30000; ++i) wide["properties"]["p" + std::to_string(i)] = true;
+  Json some = {{"type", "object"}};
+  for (int i = 0; i < 1000; ++i) some["properties"]["p" + std::to_string(i)] = {{"maxLength", i}};
+  const Json wide = {{"type", "array"}, {"prefixItems", std::vector<Json>(30, some)}};
   EXPECT_TRUE(contains(error_of([&] { json_constraint(wide, trie_); }), "make it smaller"));
 
   Json deep = {{"type", "null"}};

@@ -1,22 +1,11 @@
-// The server over real sockets. Nothing here waits for a time to pass but where a limit is the matter; what must happen
-// has 20 seconds for it, on however loaded a machine.
-#include "serve/http/server.h"
+// Requests and replies over real sockets.
+#include "http_client.h"
 
 #include "base/error.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
 
 namespace ingrain::serve {
 namespace {
@@ -24,119 +13,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-constexpr auto kPatience = std::chrono::seconds(20);
-
-/// A thread that waits for another's word.
-class Signal {
- public:
-  void give() {
-    const std::lock_guard lock(mutex_);
-    ++count_;
-    changed_.notify_all();
-  }
-  bool wait(int count = 1) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, kPatience, [&] { return count_ >= count; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int count_ = 0;
-};
-
-bool becomes_true(const std::function<bool()>& what) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (!what()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
-}
-
-class Client {
- public:
-  explicit Client(const HttpServer& server, int receive_buffer = 0)
-      : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    if (receive_buffer > 0) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    const timeval limit{20, 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(server.port());
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
-    EXPECT_TRUE(connected_);
-  }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-  ~Client() { close(); }
-
-  void close() {
-    if (socket_ >= 0) ::close(socket_);
-    socket_ = -1;
-  }
-  void finish_sending() { ::shutdown(socket_, SHUT_WR); }
-
-  bool send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t n = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      bytes.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-  }
-
-  /// Until `end` has come, or all is there.
-  std::string read_until(std::string_view end) {
-    while (buffer_.find(end) == buffer_.npos && fill()) {}
-    const size_t at = buffer_.find(end);
-    const size_t size = at == buffer_.npos ? buffer_.size() : at + end.size();
-    std::string out = buffer_.substr(0, size);
-    buffer_.erase(0, size);
-    return out;
-  }
-  std::string read_all() {
-    while (fill()) {}
-    return std::exchange(buffer_, {});
-  }
-  /// A reply with a Content-Length.
-  std::string read_reply() {
-    std::string head = read_until("\r\n\r\n");
-    const size_t at = head.find("Content-Length: ");
-    if (at == head.npos) return head;
-    const size_t length = std::stoul(head.substr(at + 16));
-    while (buffer_.size() < length && fill()) {}
-    head += buffer_.substr(0, length);
-    buffer_.erase(0, length);
-    return head;
-  }
-  bool failed() const { return failed_; }  // other than by an orderly end
-
- private:
-  bool fill() {
-    char bytes[4096];
-    const ssize_t n = ::recv(socket_, bytes, sizeof bytes, 0);
-    if (n < 0) failed_ = true;
-    if (n <= 0) return false;
-    buffer_.append(bytes, static_cast<size_t>(n));
-    return true;
-  }
-
-  int socket_;
-  bool connected_ = false, failed_ = false;
-  std::string buffer_;
-};
-
-std::string get(std::string_view path, std::string_view fields = "") {
-  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(fields) + "\r\n";
-}
-
-void echo(Exchange& exchange) {
-  const Request& request = exchange.request();
-  exchange.reply(200, "text/plain", request.method + " " + request.path + " " + request.body);
-}
 
 TEST(HttpServer, connections_are_kept_and_pipelined_requests_answered_in_order) {
   HttpServer server({.port = 0}, echo);
@@ -200,40 +76,6 @@ TEST(HttpServer, parts_arrive_while_the_handler_still_works) {
   EXPECT_THAT(plain, HasSubstr("\r\n\r\ndata: 1\n\ndata: 2\n\n"));
 }
 
-TEST(HttpServer, a_client_that_leaves_is_noticed_without_writing) {
-  for (const bool only_half : {false, true}) {
-    Signal arrived, noticed;
-    HttpServer server({.port = 0}, [&](Exchange& exchange) {
-      arrived.give();
-      if (becomes_true([&] { return exchange.gone(); })) noticed.give();
-      exchange.begin(200, "text/plain");
-      EXPECT_FALSE(exchange.write("x"));
-      exchange.end();
-    });
-    Client client(server);
-    client.send(get("/"));
-    ASSERT_TRUE(arrived.wait());
-    only_half ? client.finish_sending() : client.close();
-    EXPECT_TRUE(noticed.wait());
-    EXPECT_TRUE(becomes_true([&] { return server.connections() == 0; }));
-  }
-}
-
-TEST(HttpServer, a_client_that_takes_nothing_is_cut) {
-  Signal cut;
-  HttpServer server({.port = 0, .write_seconds = 0.3}, [&](Exchange& exchange) {
-    const std::string part(1 << 20, 'x');
-    exchange.begin(200, "text/plain");
-    for (int i = 0; i < 1000; ++i) {
-      if (!exchange.write(part)) break;
-    }
-    if (exchange.gone()) cut.give();
-  });
-  Client client(server, 4096);
-  client.send(get("/"));
-  EXPECT_TRUE(cut.wait());
-}
-
 TEST(HttpServer, a_large_reply_arrives_whole) {
   const std::string body(5 << 20, 'y');
   HttpServer server({.port = 0}, [&](Exchange& exchange) { exchange.reply(200, "text/plain", body); });
@@ -290,26 +132,6 @@ TEST(HttpServer, pages_of_listed_origins_may_read_replies) {
   EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 403 "));
 }
 
-TEST(HttpServer, bodies_of_all_requests_have_one_limit) {
-  Signal arrived, go_on;
-  HttpServer server({.port = 0, .max_body = 1000, .max_bodies = 1500}, [&](Exchange& exchange) {
-    arrived.give();
-    EXPECT_TRUE(go_on.wait());
-    echo(exchange);
-  });
-  const std::string head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n";
-  Client first(server), second(server);
-  first.send(head + std::string(1000, 'x'));
-  ASSERT_TRUE(arrived.wait());
-  second.send(head + std::string(900, 'x'));
-  EXPECT_THAT(second.read_reply(), StartsWith("HTTP/1.1 503 "));
-  go_on.give();
-  EXPECT_THAT(first.read_reply(), StartsWith("HTTP/1.1 200 "));
-  Client third(server);
-  third.send(head + std::string(1000, 'x'));
-  EXPECT_THAT(third.read_reply(), StartsWith("HTTP/1.1 200 "));
-}
-
 TEST(HttpServer, who_may_not_ask_is_told_before_his_body_is_read) {
   std::atomic<int> handled = 0;
   std::atomic<uint64_t> bodies = 0, most = 0;
@@ -350,46 +172,6 @@ TEST(HttpServer, who_may_not_ask_is_told_before_his_body_is_read) {
   EXPECT_TRUE(becomes_true([&] { return bodies == 0; }));
 }
 
-TEST(HttpServer, heads_bodies_and_idle_connections_have_their_time) {
-  HttpServer server({.port = 0, .header_seconds = 0.2, .body_seconds = 0.2, .idle_seconds = 0.2}, echo);
-  Client silent(server), head(server), body(server), idle(server);
-  head.send("GET / HTT");
-  body.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nx");
-  idle.send(get("/"));
-  EXPECT_EQ(silent.read_all(), "");
-  EXPECT_THAT(head.read_all(), StartsWith("HTTP/1.1 408 "));
-  EXPECT_THAT(body.read_all(), StartsWith("HTTP/1.1 408 "));
-  EXPECT_THAT(idle.read_reply(), StartsWith("HTTP/1.1 200 "));
-  EXPECT_EQ(idle.read_all(), "");
-  EXPECT_FALSE(idle.failed());
-}
-
-TEST(HttpServer, more_connections_than_allowed_are_told_to_come_again) {
-  Signal arrived, go_on;
-  HttpServer server({.port = 0, .max_connections = 2}, [&](Exchange& exchange) {
-    arrived.give();
-    EXPECT_TRUE(go_on.wait());
-    echo(exchange);
-  });
-  Client first(server), second(server);
-  first.send(get("/", "Connection: close\r\n"));
-  second.send(get("/"));
-  ASSERT_TRUE(arrived.wait(2));
-  Client third(server);
-  third.send(get("/"));
-  const std::string reply = third.read_all();
-  EXPECT_THAT(reply, StartsWith("HTTP/1.1 503 "));
-  EXPECT_THAT(reply, HasSubstr("Retry-After: 1\r\n"));
-  EXPECT_EQ(server.connections(), 2);
-  go_on.give();
-  EXPECT_THAT(first.read_all(), StartsWith("HTTP/1.1 200 "));
-  first.close();
-  ASSERT_TRUE(becomes_true([&] { return server.connections() == 1; }));
-  Client fourth(server);
-  fourth.send(get("/"));
-  EXPECT_THAT(fourth.read_reply(), StartsWith("HTTP/1.1 200 "));
-}
-
 TEST(HttpServer, a_handler_that_fails_is_a_500_that_tells_nothing) {
   std::atomic<int> told = 0;
   HttpOptions options{.port = 0};
@@ -422,72 +204,6 @@ TEST(HttpServer, a_handler_that_fails_is_a_500_that_tells_nothing) {
   EXPECT_THAT(cut, HasSubstr("beginning"));
   EXPECT_THAT(cut, Not(HasSubstr("0\r\n\r\n")));
   EXPECT_EQ(told, 1);
-}
-
-TEST(HttpServer, stopping_lets_work_end_and_takes_no_more) {
-  Signal arrived, go_on;
-  HttpServer server({.port = 0}, [&](Exchange& exchange) {
-    arrived.give();
-    EXPECT_TRUE(go_on.wait());
-    EXPECT_FALSE(exchange.gone());
-    echo(exchange);
-  });
-  Client works(server), idle(server), sends(server);
-  works.send(get("/"));
-  sends.send("GET / HT");
-  ASSERT_TRUE(arrived.wait());
-  ASSERT_TRUE(becomes_true([&] { return server.connections() == 3; }));
-  std::thread stopper([&] { server.stop(20); });
-  EXPECT_EQ(idle.read_all(), "");
-  EXPECT_THAT(sends.read_all(), StartsWith("HTTP/1.1 503 "));
-  go_on.give();
-  EXPECT_THAT(works.read_all(), StartsWith("HTTP/1.1 200 "));
-  works.close(), idle.close(), sends.close();
-  stopper.join();
-  EXPECT_EQ(server.connections(), 0);
-  server.stop(0);
-}
-
-TEST(HttpServer, stopping_ends_the_patience_with_what_does_not_end) {
-  Signal arrived;
-  HttpServer server({.port = 0}, [&](Exchange& exchange) {
-    exchange.begin(200, "text/plain");
-    arrived.give();
-    while (exchange.write("x")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    EXPECT_TRUE(exchange.gone());
-  });
-  Client client(server);
-  client.send(get("/"));
-  ASSERT_TRUE(arrived.wait());
-  server.stop(0.05);
-  EXPECT_EQ(server.connections(), 0);
-  EXPECT_THAT(client.read_all(), Not(HasSubstr("\r\n0\r\n\r\n")));
-}
-
-TEST(HttpServer, two_hundred_are_served_at_once) {
-  Signal arrived;
-  HttpServer server({.port = 0}, [&](Exchange& exchange) {
-    arrived.give();
-    if (!arrived.wait(200)) return;
-    exchange.begin(200, "text/plain");
-    for (int i = 0; i < 5; ++i) exchange.write("part " + exchange.request().path + "\n");
-    exchange.end();
-  });
-  std::vector<std::unique_ptr<Client>> clients;
-  for (int i = 0; i < 200; ++i) {
-    clients.push_back(std::make_unique<Client>(server));
-    clients.back()->send(get("/" + std::to_string(i)));
-  }
-  for (int i = 0; i < 200; ++i) {
-    if (i % 3 == 0) {
-      clients[i]->close();
-      continue;
-    }
-    const std::string reply = clients[i]->read_until("0\r\n\r\n");
-    EXPECT_THAT(reply, HasSubstr("part /" + std::to_string(i) + "\n"));
-  }
-  clients.clear();
-  EXPECT_TRUE(becomes_true([&] { return server.connections() == 0; }));
 }
 
 TEST(HttpServer, an_address_that_cannot_be_bound_is_named) {

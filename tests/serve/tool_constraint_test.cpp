@@ -76,6 +76,9 @@ TEST(ToolConstraint, refusals_name_the_tool) {
   EXPECT_TRUE(error_of([&] {
                 tool_constraint(ToolFormat::tagged, tools, "", true, trie);
               }).starts_with("tools[0].function.parameters.properties.x.format: is not supported"));
+  EXPECT_TRUE(error_of([&] {
+                tool_constraint(ToolFormat::tagged, {tools, "input_schema"}, "", true, trie);
+              }).starts_with("tools[0].input_schema.properties.x.format: is not supported"));
   EXPECT_TRUE(
       contains(error_of([&] { tool_constraint(ToolFormat::tagged, two_tools(), "g", true, trie); }), "'g' is no tool"));
   EXPECT_TRUE(

@@ -3,8 +3,7 @@
 
 #include "base/option_error.h"
 #include "model/network.h"
-
-#include <torch/csrc/autograd/autograd.h>
+#include "ops/autograd.h"
 
 #include <regex>
 
@@ -51,7 +50,7 @@ void OpsRows::add(std::string_view operation, int64_t P, std::string_view pass, 
 }
 
 Run backward_of(const Tensor& y, const Tensor& gy, std::vector<Tensor> inputs) {
-  return [=, inputs = std::move(inputs)] { torch::autograd::grad({y}, inputs, {gy}, /*retain_graph=*/true); };
+  return [=, inputs = std::move(inputs)] { ops::gradients({y}, inputs, {gy}, {.keep_graph = true}); };
 }
 
 std::vector<OpsRow> ops_rows(const OpsOptions& o) {

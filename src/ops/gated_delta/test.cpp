@@ -1,12 +1,11 @@
 // The gated delta rule: its two forms are one recurrence, with its gradients, and what is refused.
 #include "ops_refusals.h"
 
+#include "ops/autograd.h"
 #include "ops/backend.h"
 #include "ops/checks.h"
 #include "ops/gated_delta/gated_delta.h"
 #include "ops/graph/graph.h"
-
-#include <torch/csrc/autograd/autograd.h>
 
 namespace ingrain::test {
 namespace {
@@ -89,7 +88,7 @@ TEST(GatedDelta, gradients_are_those_of_the_recurrence) {
     for (Tensor* x : in.all()) leaves.push_back(x->requires_grad_());
     const Tensor of_o = at::randn_like(in.v), of_state = at::randn_like(in.state);
     const auto gradients = [&](const ops::GatedDelta& y) {
-      return torch::autograd::grad({(y.o_BTHV * of_o).sum() + (y.state_BHKV * of_state).sum()}, leaves);
+      return ops::gradients({(y.o_BTHV * of_o).sum() + (y.state_BHKV * of_state).sum()}, leaves);
     };
     const auto ours = gradients(in.run()), expected = gradients(in.one_by_one());
     for (size_t i = 0; i < leaves.size(); ++i)
@@ -103,8 +102,7 @@ TEST(GatedDelta, a_gate_that_forgets_all_leaves_finite_numbers_and_gradients) {
   for (Tensor* x : in.all()) x->requires_grad_();
   const auto y = in.run();
   EXPECT_TRUE(y.o_BTHV.isfinite().all().item<bool>());
-  for (const Tensor& g :
-       torch::autograd::grad({y.o_BTHV.sum() + y.state_BHKV.sum()}, {in.q, in.k, in.v, in.g, in.beta}))
+  for (const Tensor& g : ops::gradients({y.o_BTHV.sum() + y.state_BHKV.sum()}, {in.q, in.k, in.v, in.g, in.beta}))
     EXPECT_TRUE(g.isfinite().all().item<bool>());
 }
 

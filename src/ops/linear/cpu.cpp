@@ -42,9 +42,15 @@ Tensor cpu_nn(const Tensor& a_MK, const Tensor& b_KN);
 
 /// Many rows meet quantized weights as they would meet native ones, a tile of rows of w at a time.
 Tensor nt_by_tiles(const Tensor& a_MK, const Tensor& w_NK) {
-  const Tensor c_MN = at::empty({a_MK.size(0), w_NK.size(0)}, a_MK.options());
+  Tensor c_MN;
   for_each_tile(w_NK, a_MK.scalar_type(), [&](int64_t first, const Tensor& w_RK) {
-    c_MN.narrow(1, first, w_RK.size(0)).copy_(cpu_nt(a_MK, w_RK));
+    const Tensor part_MR = cpu_nt(a_MK, w_RK);
+    if (w_RK.size(0) == w_NK.size(0)) {
+      c_MN = part_MR;
+      return;
+    }
+    if (!c_MN.defined()) c_MN = at::empty({a_MK.size(0), w_NK.size(0)}, a_MK.options());
+    c_MN.narrow(1, first, w_RK.size(0)).copy_(part_MR);
   });
   return c_MN;
 }

@@ -1,8 +1,7 @@
 // Rows of the loss: its rows of logits alone, and with the head.
 #include "bench/ops/row.h"
+#include "ops/autograd.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
-
-#include <torch/csrc/autograd/autograd.h>
 
 namespace ingrain::bench {
 namespace {
@@ -33,7 +32,7 @@ struct LossInputs {
       LossInputs leaves = *this;
       leaves.x_PND = x_PND.detach().requires_grad_();
       leaves.E_VD = E_VD.detach().requires_grad_();
-      torch::autograd::grad({(leaves.*loss)()}, {leaves.x_PND, leaves.E_VD});
+      gradients({(leaves.*loss)()}, {leaves.x_PND, leaves.E_VD});
     };
   }
 };

@@ -37,6 +37,9 @@ struct QuantizedFormat {
   void (*take)(const void* rows, int64_t blocks, void* group) = nullptr;
   /// Where a file's block has its fp16 scales; -1: no other.
   int scale_at = -1, other_scale_at = -1;
+  /// Whether a file's block has finite weights, where its scale is no half precision number in one place. Null
+  /// elsewhere.
+  bool (*finite)(const uint8_t* block) = nullptr;
 };
 
 /// weight = scale * q, q in -127 .. 127, scale (fp32) = the block's largest magnitude / 127.

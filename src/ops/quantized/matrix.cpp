@@ -1,7 +1,7 @@
 // Quantized matrices as tensors: what they are made of, from weights and files, and back.
 #include "ops/graph/parallel.h"
+#include "ops/quantized/narrow.h"
 #include "ops/quantized/quantized.h"
-#include "ops/quantized/stored.h"
 
 #include "base/error.h"
 #include "base/half.h"
@@ -41,6 +41,26 @@ void for_each_group(const Tensor& quantized, int64_t first, int64_t count, const
     });
     part_first += rows;
   }
+}
+
+/// Rows first .. first + count as weights of `type`, fp32 or bf16.
+Tensor expanded_rows(const Tensor& quantized, int64_t first, int64_t count, at::ScalarType type) {
+  const int64_t K = quantized.size(1);
+  const Tensor out = at::empty({count, K}, type);
+  for_each_group(quantized, first, count, [&](const QuantizedFormat& format, int64_t row, const void* group) {
+    const int64_t blocks = K / format.block, from = std::max(first, row),
+                  rows = std::min(first + count, row + format.rows) - from, at = (from - first) * K;
+    if (type == at::kFloat && rows == format.rows) return format.dequantize(group, blocks, out.data_ptr<float>() + at);
+    static thread_local std::vector<float> whole;  // a group, small enough for the first cache
+    whole.resize(static_cast<size_t>(format.rows * K));
+    format.dequantize(group, blocks, whole.data());
+    const float* const asked = whole.data() + (from - row) * K;
+    if (type == at::kFloat)
+      std::copy_n(asked, rows * K, out.data_ptr<float>() + at);
+    else
+      narrow_blocks(asked, rows * K, out.data_ptr<at::BFloat16>() + at);
+  });
+  return out;
 }
 
 bool is_finite_half_at(const char* at) {
@@ -124,7 +144,6 @@ bool take_rows(const Tensor& quantized, size_t part, const void* rows) {
                 group = format->rows * row_bytes(*format, K);
   const char* const from = static_cast<const char*>(rows);
   auto* const to = static_cast<char*>(bytes.data_ptr());
-  const FiniteBlock finite_block = finite_block_of(*format);
   std::atomic<bool> finite = true;
   cpu::parallel_uncaptured(N / format->rows, cpu::grain(format->rows * K), [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
@@ -136,7 +155,7 @@ bool take_rows(const Tensor& quantized, size_t part, const void* rows) {
         const char* const block = from + g * group + b * format->bytes;
         for (const int at : {format->scale_at, format->other_scale_at})
           if (at >= 0 && !is_finite_half_at(block + at)) finite = false;
-        if (finite_block && !finite_block(reinterpret_cast<const uint8_t*>(block))) finite = false;
+        if (format->finite && !format->finite(reinterpret_cast<const uint8_t*>(block))) finite = false;
       }
     }
   });
@@ -152,19 +171,7 @@ Tensor dequantize_rows(const Tensor& quantized, int64_t first, int64_t count) {
   parts_of(quantized);
   TORCH_CHECK(first >= 0 && count >= 0 && first + count <= quantized.size(0), "rows ", first, " to ", first + count,
               " of a matrix ", quantized.sizes());
-  const int64_t K = quantized.size(1);
-  const Tensor out = at::empty({count, K}, at::kFloat);
-  float* const to = out.data_ptr<float>();
-  for_each_group(quantized, first, count, [&](const QuantizedFormat& format, int64_t row, const void* group) {
-    const int64_t blocks = K / format.block;
-    if (row >= first && row + format.rows <= first + count)
-      return format.dequantize(group, blocks, to + (row - first) * K);
-    std::vector<float> whole(static_cast<size_t>(format.rows * K));  // only some of its rows are asked for
-    format.dequantize(group, blocks, whole.data());
-    for (int64_t r = std::max(first, row); r < std::min(first + count, row + format.rows); ++r)
-      std::copy_n(whole.data() + (r - row) * K, K, to + (r - first) * K);
-  });
-  return out;
+  return expanded_rows(quantized, first, count, at::kFloat);
 }
 
 Tensor quantized_lookup(const Tensor& quantized, const Tensor& token) {
@@ -213,10 +220,10 @@ Tensor rows_of(const Tensor& w, int64_t first, int64_t count) {
 void for_each_tile(const Tensor& quantized, at::ScalarType type,
                    const std::function<void(int64_t first, const Tensor& w)>& tile) {
   constexpr int64_t kTileBytes = int64_t{4} << 20;
-  const int64_t N = quantized.size(0), row = quantized.size(1) * static_cast<int64_t>(sizeof(float));
+  const int64_t N = quantized.size(0), row = quantized.size(1) * static_cast<int64_t>(at::elementSize(type));
   const int64_t rows = std::max<int64_t>(kTileBytes / std::max<int64_t>(row, 1) / 16 * 16, 16);
   for (int64_t first = 0; first < N; first += rows)
-    tile(first, dequantize_rows(quantized, first, std::min(rows, N - first)).to(type));
+    tile(first, expanded_rows(quantized, first, std::min(rows, N - first), type));
 }
 
 }  // namespace ingrain::ops

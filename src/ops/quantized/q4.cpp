@@ -23,6 +23,9 @@ struct Q4Group {
 };
 static_assert(sizeof(Q4Group) == 20 * kQ4Rows);
 
+/// Where column p (of 32) of a row lies in its words.
+inline constexpr int shift_of(int64_t p) { return static_cast<int>(p % 8 / 2 * 4 + p % 2 * 16); }
+
 }  // namespace ingrain::ops
 #endif
 
@@ -138,6 +141,37 @@ void Q4GroupsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
   }
 }
 
+/// A word's 8 numbers, as weights.
+HWY_INLINE void ExpandWord(uint32_t word, float scale, float least, float* w) {
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+  for (int64_t p = 0; p < 8; ++p) w[p] = scale * static_cast<float>(word >> shift_of(p) & 15) + least;
+#else
+  const hn::FixedTag<float, 8> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const hn::RebindToUnsigned<decltype(d)> du;
+  alignas(32) static constexpr uint32_t kShifts[8] = {shift_of(0), shift_of(1), shift_of(2), shift_of(3),
+                                                      shift_of(4), shift_of(5), shift_of(6), shift_of(7)};
+  const auto q = hn::And(hn::Shr(hn::Set(du, word), hn::Load(du, kShifts)), hn::Set(du, 15));
+  // Exact but for the sum: 11 bits times 4.
+  hn::StoreU(hn::MulAdd(hn::Set(d, scale), hn::ConvertTo(d, hn::BitCast(di, q)), hn::Set(d, least)), d, w);
+#endif
+}
+
+void Q4Expand(const void* group, int64_t blocks, float* w) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    const Q4Group& from = static_cast<const Q4Group*>(group)[b];
+    HWY_ALIGN float scale[kQ4Rows], least[kQ4Rows];
+    for (int64_t j = 0; j < kQ4Rows; j += int64_t(Lanes())) {
+      Store(LoadHalves(from.scale + j), scale + j);
+      Store(LoadHalves(from.least + j), least + j);
+    }
+    for (int64_t r = 0; r < kQ4Rows; ++r)
+#pragma GCC unroll 4
+      for (int64_t p = 0; p < kQuantizedBlock / 8; ++p)
+        ExpandWord(from.words[p][r], scale[r], least[r], w + (r * blocks + b) * kQuantizedBlock + 8 * p);
+  }
+}
+
 void Q4Groups(const QuantizedCall& call, int64_t begin, int64_t end) {
   call.type == at::kFloat ? Q4GroupsAs<float>(call, begin, end) : Q4GroupsAs<BFloat16>(call, begin, end);
 }
@@ -150,9 +184,7 @@ namespace ingrain::ops {
 namespace {
 
 HWY_EXPORT(Q4Groups);
-
-/// Where column p (of 32) of a row lies in its words.
-int shift_of(int64_t p) { return static_cast<int>(p % 8 / 2 * 4 + p % 2 * 16); }
+HWY_EXPORT(Q4Expand);
 
 void quantize_block(const float* w, Q4Group& to, int64_t r) {
   const auto [least, most] = std::minmax_element(w, w + kQuantizedBlock);
@@ -171,17 +203,7 @@ void quantize_group(const float* w, int64_t blocks, void* group) {
   }
 }
 
-void dequantize_group(const void* group, int64_t blocks, float* w) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    const Q4Group& from = static_cast<const Q4Group*>(group)[b];
-    for (int64_t r = 0; r < kQ4Rows; ++r)
-      for (int64_t p = 0; p < kQuantizedBlock; ++p) {
-        const uint32_t q = from.words[p / 8][r] >> shift_of(p) & 15;
-        const float d = from.scale[r], m = from.least[r];
-        w[(r * blocks + b) * kQuantizedBlock + p] = d * static_cast<float>(q) + m;
-      }
-  }
-}
+void dequantize_group(const void* group, int64_t blocks, float* w) { HWY_DYNAMIC_DISPATCH(Q4Expand)(group, blocks, w); }
 
 /// A file's block: scale, least, and 16 bytes, of which byte i holds number i below and number i + 16 above.
 void take_group(const void* rows, int64_t blocks, void* group) {

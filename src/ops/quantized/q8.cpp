@@ -145,6 +145,16 @@ void Q8RowsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
   }
 }
 
+void Q8Expand(const void* row, int64_t blocks, float* w) {
+  const hn::Rebind<int8_t, D> d8;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const Q8Block& block = static_cast<const Q8Block*>(row)[b];
+    const V scale = Set(block.scale);
+    for (size_t p = 0; p < kQuantizedBlock; p += Lanes(), w += Lanes())
+      Store(hn::Mul(scale, hn::ConvertTo(D(), hn::PromoteTo(DI(), hn::LoadU(d8, block.q + p)))), w);
+  }
+}
+
 void Q8Rows(const QuantizedCall& call, int64_t begin, int64_t end) {
   call.type == at::kFloat ? Q8RowsAs<float>(call, begin, end) : Q8RowsAs<BFloat16>(call, begin, end);
 }
@@ -157,6 +167,7 @@ namespace ingrain::ops {
 namespace {
 
 HWY_EXPORT(Q8Rows);
+HWY_EXPORT(Q8Expand);
 
 Q8Block quantize_block(const float* x) {
   float largest = 0;
@@ -172,12 +183,7 @@ void quantize_row(const float* w, int64_t blocks, void* row) {
   for (int64_t b = 0; b < blocks; ++b) static_cast<Q8Block*>(row)[b] = quantize_block(w + b * kQuantizedBlock);
 }
 
-void dequantize_row(const void* row, int64_t blocks, float* w) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    const Q8Block& block = static_cast<const Q8Block*>(row)[b];
-    for (const int8_t q : block.q) *w++ = block.scale * static_cast<float>(q);
-  }
-}
+void dequantize_row(const void* row, int64_t blocks, float* w) { HWY_DYNAMIC_DISPATCH(Q8Expand)(row, blocks, w); }
 
 void multiply(const QuantizedCall& call, int64_t begin, int64_t end) { HWY_DYNAMIC_DISPATCH(Q8Rows)(call, begin, end); }
 

@@ -3,6 +3,7 @@
 #define INGRAIN_OPS_QUANTIZED
 #include "ops/simd/targets.h"
 #include "ops/graph/parallel.h"
+#include "ops/quantized/narrow.h"
 #include "ops/quantized/quantized.h"
 
 #include "base/error.h"
@@ -65,6 +66,10 @@ void RoundAs(const RoundingCall& call, int64_t begin, int64_t end) {
   }
 }
 
+void Narrow(const float* from, int64_t count, BFloat16* to) {
+  for (int64_t i = 0; i < count; i += int64_t(Lanes())) Store(Load(from + i), to + i);
+}
+
 void Round(const RoundingCall& call, int64_t begin, int64_t end) {
   call.type == at::kFloat ? RoundAs<float>(call, begin, end) : RoundAs<BFloat16>(call, begin, end);
 }
@@ -77,6 +82,7 @@ namespace ingrain::ops {
 namespace {
 
 HWY_EXPORT(Round);
+HWY_EXPORT(Narrow);
 
 /// Rows of a in 16 bits, as a format wants them.
 struct Rounded16 {
@@ -96,6 +102,10 @@ Rounded16 round16(const Tensor& a, bool by_block) {
 }
 
 }  // namespace
+
+void narrow_blocks(const float* from, int64_t count, c10::BFloat16* to) {
+  HWY_DYNAMIC_DISPATCH(Narrow)(from, count, to);
+}
 
 Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized) {
   const bool has_kernel = a_MK.is_cpu() && (a_MK.scalar_type() == at::kFloat || a_MK.scalar_type() == at::kBFloat16);

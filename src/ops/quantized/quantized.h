@@ -64,7 +64,7 @@ Tensor quantized_nt(const Tensor& a_MK, const Tensor& quantized);
 /// Up to so many rows of a product with a quantized matrix are multiplied as whole numbers; more meet its rows tile by
 /// tile, expanded to their own type in cache.
 inline constexpr int64_t kFewRowsOfQuantized = 64;
-/// tile(first, w): the matrix's rows from `first` on in `type`, so many at once as fit into the cache.
+/// tile(first, w): the matrix's rows from `first` on in `type`, fp32 or bf16, so many at once as fit into the cache.
 void for_each_tile(const Tensor& quantized, at::ScalarType type,
                    const std::function<void(int64_t first, const Tensor& w)>& tile);
 

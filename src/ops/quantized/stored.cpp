@@ -1,6 +1,7 @@
 // Weights in the blocks in which GGUF files have them (docs/formats.md): every type is a struct that says where a
-// block's scales and numbers lie; product and dequantization follow from it. Compiled without contraction of products
-// and sums (cmake/operations.cmake): what gguf-py rounds twice is rounded twice.
+// block's scales and numbers lie; product and dequantization follow from it. Types with a codebook share theirs, which
+// call a type's struct for each 32 weights: a product of its own for each would cost the compiler seconds. Compiled
+// without contraction of products and sums (cmake/operations.cmake): what gguf-py rounds twice is rounded twice.
 // This file is compiled once per instruction set (hwy/foreach_target.h includes it again).
 #ifndef INGRAIN_OPS_STORED  // what all of them share
 #define INGRAIN_OPS_STORED
@@ -8,7 +9,6 @@
 #include "ops/simd/targets.h"
 #include "base/codebook_blocks.h"
 #include "ops/quantized/format.h"
-#include "ops/quantized/stored.h"
 
 #include <array>
 #include <limits>
@@ -21,6 +21,8 @@ struct StoredKernels {
   void (*multiply)(const QuantizedCall& call, int64_t begin, int64_t end);
   void (*dequantize)(const void* row, int64_t blocks, float* w);
 };
+
+constexpr int kLargestCodebookBlock = 110;  // bytes, of IQ3_S
 
 /// Byte i: 16 for each set bit of i, in the order of bits.
 inline constexpr auto kBitsTimes16 = [] {
@@ -89,6 +91,7 @@ template <int kSize, bool kHasLeast>
 struct Small {
   static constexpr int64_t kBlock = 32, kBytes = kSize;
   static constexpr bool kLeast = kHasLeast, kFactors = false, kLeastFactors = false;
+  static HWY_INLINE int64_t Bytes() { return kBytes; }
   static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) {
     s.scale[0] = HalfAt(b);
     if (kHasLeast) s.least[0] = HalfAt(b + 2);
@@ -126,10 +129,16 @@ struct IQ4_NL : Small<18, false> {
   }
 };
 
+/// A codebook's with a call saved: its block is one piece.
+struct MXFP4 : codebook_blocks::MXFP4 {
+  static HWY_INLINE int64_t Bytes() { return kBytes; }
+};
+
 template <int kSize, bool kHasLeast, bool kHasFactors, bool kHasLeastFactors>
 struct Super {
   static constexpr int64_t kBlock = 256, kBytes = kSize;
   static constexpr bool kLeast = kHasLeast, kFactors = kHasFactors, kLeastFactors = kHasLeastFactors;
+  static HWY_INLINE int64_t Bytes() { return kBytes; }
 };
 
 /// Eight scales and eight minima of 6 bits in 12 bytes.
@@ -231,12 +240,23 @@ struct IQ4_XS : Super<136, false, false, false> {
   }
 };
 
+/// A type with a codebook: its struct's functions, called.
+template <bool kHasFactors>
+struct OfCodebook : Super<kLargestCodebookBlock, false, kHasFactors, false> {
+  int64_t bytes;
+  void (*scales)(const uint8_t* b, BlockScales& s);
+  void (*numbers)(const uint8_t* b, int piece, int8_t* q);
+  HWY_INLINE int64_t Bytes() const { return bytes; }
+  HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) const { scales(b, s); }
+  HWY_INLINE void Numbers(const uint8_t* b, int piece, int8_t* q) const { numbers(b, piece, q); }
+};
+
 /// c[i][j] = <a_i, w_j> for M rows of a and `streams` (up to kStreams) rows of w.
-template <class F, int M, class T>
-HWY_INLINE void StoredDots(const QuantizedCall& call, const int16_t* a, const float* a_scale, const float* a_sum,
-                           const uint8_t* w, int64_t streams, T* c) {
+template <int M, class F>
+HWY_INLINE void StoredDots(const F& f, const QuantizedCall& call, const int16_t* a, const float* a_scale,
+                           const float* a_sum, const uint8_t* w, int64_t streams, float (&c)[M][kStreams]) {
   constexpr int kPieces = F::kBlock / kQuantizedBlock;
-  const int64_t K = call.blocks * kQuantizedBlock, row_size = call.blocks / kPieces * F::kBytes;
+  const int64_t K = call.blocks * kQuantizedBlock, row_size = call.blocks / kPieces * f.Bytes();
   V sum[M][kStreams];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i)
@@ -249,16 +269,16 @@ HWY_INLINE void StoredDots(const QuantizedCall& call, const int16_t* a, const fl
   const char* const next = reinterpret_cast<const char*>(w) + kStreams * row_size;
   BlockScales scales[kStreams];
   for (int64_t s = 0; s < call.blocks / kPieces; ++s) {
-    PrefetchBytes<Cache::first, kStreams * F::kBytes>(next + s * kStreams * F::kBytes);
+    PrefetchBytes<Cache::first, kStreams * F::kBytes>(next + s * kStreams * f.Bytes());
 #pragma GCC unroll 4
-    for (int j = 0; j < kStreams; ++j) F::Scales(row[j] + s * F::kBytes, scales[j]);
+    for (int j = 0; j < kStreams; ++j) f.Scales(row[j] + s * f.Bytes(), scales[j]);
     for (int piece = 0; piece < kPieces; ++piece) {
       const int64_t b = s * kPieces + piece;
       const int16_t* const x = a + b * kQuantizedBlock;
 #pragma GCC unroll 4
       for (int j = 0; j < kStreams; ++j) {
         HWY_ALIGN int8_t q[kQuantizedBlock];
-        F::Numbers(row[j] + s * F::kBytes, piece, q);
+        f.Numbers(row[j] + s * f.Bytes(), piece, q);
         const BlockScales& of = scales[j];
         VI dots[M];
         if constexpr (F::kFactors)
@@ -284,26 +304,29 @@ HWY_INLINE void StoredDots(const QuantizedCall& call, const int16_t* a, const fl
     }
   }
   for (int i = 0; i < M; ++i) {
-    if (!F::kLeast) {
-      StoreDots(sum[i], streams, c + i * call.n);
-      continue;
-    }
-    float dots[kStreams];
-    StoreDots(sum[i], kStreams, dots);
-    for (int64_t j = 0; j < streams; ++j) c[i * call.n + j] = static_cast<T>(dots[j] + of_least[i][j]);
+    StoreDots(sum[i], kStreams, c[i]);
+    if (F::kLeast)
+      for (int64_t j = 0; j < kStreams; ++j) c[i][j] += of_least[i][j];
   }
 }
 
-template <class F, class T>
-void StoredRowsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
-  const int64_t K = call.blocks * kQuantizedBlock, row_size = K / F::kBlock * F::kBytes;
+template <class F>
+void StoredRows(const F& f, const QuantizedCall& call, int64_t begin, int64_t end) {
+  const int64_t K = call.blocks * kQuantizedBlock, row_size = K / F::kBlock * f.Bytes();
   for (int64_t j = begin; j < end; j += kStreams) {
     const int64_t streams = HWY_MIN(int64_t{kStreams}, end - j);
     const auto* const w = static_cast<const uint8_t*>(call.w) + j * row_size;
-    T* const c = static_cast<T*>(call.c) + j;
     const auto meet = [&]<int M>(std::integral_constant<int, M>, int64_t i) {
-      StoredDots<F, M>(call, call.a + i * K, call.a_scale + i * call.blocks, call.a_sum + i * call.blocks, w, streams,
-                       c + i * call.n);
+      float c[M][kStreams];
+      StoredDots<M>(f, call, call.a + i * K, call.a_scale + i * call.blocks, call.a_sum + i * call.blocks, w, streams,
+                    c);
+      for (int r = 0; r < M; ++r) {
+        const int64_t at = (i + r) * call.n + j;
+        if (call.type == at::kFloat)
+          std::copy_n(c[r], streams, static_cast<float*>(call.c) + at);
+        else
+          std::copy_n(c[r], streams, static_cast<BFloat16*>(call.c) + at);
+      }
     };
     int64_t i = 0;
     for (; i + 2 <= call.m; i += 2) meet(std::integral_constant<int, 2>(), i);
@@ -312,19 +335,14 @@ void StoredRowsAs(const QuantizedCall& call, int64_t begin, int64_t end) {
 }
 
 template <class F>
-void StoredRows(const QuantizedCall& call, int64_t begin, int64_t end) {
-  call.type == at::kFloat ? StoredRowsAs<F, float>(call, begin, end) : StoredRowsAs<F, BFloat16>(call, begin, end);
-}
-
-template <class F>
-void Expand(const void* row, int64_t blocks, float* HWY_RESTRICT w) {
+void Expand(const F& f, const void* row, int64_t blocks, float* HWY_RESTRICT w) {
   const auto* block = static_cast<const uint8_t*>(row);
   BlockScales of;
   HWY_ALIGN int8_t q[kQuantizedBlock];
-  for (int64_t b = 0; b < blocks; ++b, block += F::kBytes) {
-    F::Scales(block, of);
+  for (int64_t b = 0; b < blocks; ++b, block += f.Bytes()) {
+    f.Scales(block, of);
     for (int piece = 0; piece < F::kBlock / kQuantizedBlock; ++piece) {
-      F::Numbers(block, piece, q);
+      f.Numbers(block, piece, q);
       for (int half = 0; half < 2; ++half, w += 16) {
         const int8_t* const from = q + 16 * half;
         float scale = of.scale[piece], least = F::kLeast ? of.least[piece] : 0;
@@ -339,8 +357,29 @@ void Expand(const void* row, int64_t blocks, float* HWY_RESTRICT w) {
   }
 }
 
+template <class C>
+void CodebookScales(const uint8_t* b, BlockScales& s) {
+  C::Scales(b, s);
+}
+template <class C>
+void CodebookNumbers(const uint8_t* b, int piece, int8_t* q) {
+  C::Numbers(b, piece, q);
+}
+
+/// The value of a struct that has only static functions; of a codebook's, those to call.
 template <class F>
-constexpr StoredKernels kStored{StoredRows<F>, Expand<F>};
+constexpr F kOf{};
+template <class C>
+constexpr OfCodebook<C::kFactors> kOfCodebook{{}, C::kBytes, CodebookScales<C>, CodebookNumbers<C>};
+
+template <const auto& f>
+constexpr StoredKernels kKernels{
+    [](const QuantizedCall& call, int64_t begin, int64_t end) { StoredRows(f, call, begin, end); },
+    [](const void* row, int64_t blocks, float* w) { Expand(f, row, blocks, w); }};
+template <class F>
+constexpr StoredKernels kStored = kKernels<kOf<F>>;
+template <class C>
+constexpr StoredKernels kFromCodebook = kKernels<kOfCodebook<C>>;
 
 /// In the order of kStoredTypes.
 const StoredKernels& KernelsOf(size_t type) {
@@ -357,16 +396,16 @@ const StoredKernels& KernelsOf(size_t type) {
                                           kStored<Q6_K>,
                                           kStored<IQ4_NL>,
                                           kStored<IQ4_XS>,
-                                          kStored<codebook::IQ2_XXS>,
-                                          kStored<codebook::IQ2_XS>,
-                                          kStored<codebook::IQ2_S>,
-                                          kStored<codebook::IQ3_XXS>,
-                                          kStored<codebook::IQ3_S>,
-                                          kStored<codebook::IQ1_S>,
-                                          kStored<codebook::IQ1_M>,
-                                          kStored<codebook::TQ1_0>,
-                                          kStored<codebook::TQ2_0>,
-                                          kStored<codebook::MXFP4>};
+                                          kFromCodebook<codebook::IQ2_XXS>,
+                                          kFromCodebook<codebook::IQ2_XS>,
+                                          kFromCodebook<codebook::IQ2_S>,
+                                          kFromCodebook<codebook::IQ3_XXS>,
+                                          kFromCodebook<codebook::IQ3_S>,
+                                          kFromCodebook<codebook::IQ1_S>,
+                                          kFromCodebook<codebook::IQ1_M>,
+                                          kFromCodebook<codebook::TQ1_0>,
+                                          kFromCodebook<codebook::TQ2_0>,
+                                          kStored<MXFP4>};
   return all[type];
 }
 
@@ -424,16 +463,10 @@ std::array<QuantizedFormat, kTypes> stored_formats(std::index_sequence<type...>)
   return {QuantizedFormat{kStoredTypes[type].name, 1, kStoredTypes[type].block, kStoredTypes[type].bytes,
                           std::numeric_limits<float>::max(), std::numeric_limits<int64_t>::max(), nullptr,
                           dequantize_stored<type>, multiply_stored<type>, nullptr, kStoredTypes[type].scale_at,
-                          kStoredTypes[type].other_scale_at}...};
+                          kStoredTypes[type].other_scale_at, kStoredTypes[type].finite}...};
 }
 
 }  // namespace
-
-FiniteBlock finite_block_of(const QuantizedFormat& format) {
-  for (const StoredType& type : kStoredTypes)
-    if (format.name == type.name) return type.finite;
-  return nullptr;
-}
 
 const QuantizedFormat* format_of_file(uint32_t type, int64_t rows) {
   static const std::array<QuantizedFormat, kTypes> formats = stored_formats(std::make_index_sequence<kTypes>());

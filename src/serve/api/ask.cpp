@@ -121,6 +121,21 @@ Json read_metadata(Fields& fields) {
   return *metadata;
 }
 
+namespace {
+
+/// "name", "description", "strict" and "schema"; the first is what people call it.
+void read_schema(Fields& fields, AnswerForm& out) {
+  out.kind = AnswerForm::Kind::json_schema;
+  fields.string("name");
+  out.description = fields.string("description").value_or("");
+  fields.boolean("strict");  // it always is
+  fields.need("schema");
+  out.schema = *fields.object("schema");
+  out.where = fields.path("schema");
+}
+
+}  // namespace
+
 AnswerForm read_form(const Json& format, const std::string& path) {
   Fields fields(format, path);
   const auto type = fields.word("type", {"text", "json_object", "json_schema"});
@@ -129,15 +144,14 @@ AnswerForm read_form(const Json& format, const std::string& path) {
   out.where = path;
   if (*type == "json_object") out.kind = AnswerForm::Kind::json_object;
   if (*type == "json_schema") {
-    out.kind = AnswerForm::Kind::json_schema;
-    const Json* nested = fields.object("json_schema");
-    Fields inner(nested ? *nested : format, nested ? fields.path("json_schema") : path);
-    inner.accept({"type", "name", "description", "strict"});
-    inner.need("schema");
-    out.schema = *inner.object("schema");
-    out.where = inner.path("schema");
-    inner.finish();
-    fields.accept({"name", "description", "strict", "schema"});
+    if (const Json* nested = fields.object("json_schema")) {
+      Fields inner(*nested, fields.path("json_schema"));
+      read_schema(inner, out);
+      inner.finish();
+    } else {
+      if (path == "response_format" && !fields.find("schema")) fields.need("json_schema");
+      read_schema(fields, out);
+    }
   }
   fields.finish();
   return out;

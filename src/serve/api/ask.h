@@ -14,8 +14,9 @@ namespace ingrain::serve::api {
 struct AnswerForm {
   enum class Kind { text, json_object, json_schema };
   Kind kind = Kind::text;
-  Json schema = nullptr;   // json_schema
-  std::string where = {};  // the schema's path in the request
+  Json schema = nullptr;         // json_schema
+  std::string where = {};        // the schema's path in the request
+  std::string description = {};  // what the form is for, which the model reads
 };
 
 /// Tools that the model may call, in the form of /v1/chat/completions: {"type": "function", "function": {...}}.
@@ -23,9 +24,10 @@ struct ToolUse {
   enum class Choice { automatic, none, required, named };
   Json tools = Json::array();
   Choice choice = Choice::automatic;
-  std::string name;                      // named
-  bool parallel = true;                  // false: one call in an answer
-  std::vector<std::string> strict = {};  // names of those whose schema must hold, whatever the choice
+  std::string name;                               // named
+  bool parallel = true;                           // false: one call in an answer
+  std::vector<std::string> strict = {};           // names of those whose schema must hold, whatever the choice
+  std::string schema_at = "function.parameters";  // a schema's path in a tool as the request has it
   bool any() const { return !tools.empty() && choice != Choice::none; }
 };
 

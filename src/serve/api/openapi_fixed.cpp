@@ -30,14 +30,14 @@ constexpr const char* kTexts = R"({
     {"type": "object", "additionalProperties": false, "required": ["type", "json_schema"], "properties": {
       "type": {"const": "json_schema"}, "json_schema": {"type": "object", "additionalProperties": false,
         "required": ["schema"], "properties": {"schema": {"$ref": "#/components/schemas/AnswerSchema"},
-          "name": {"$ref": "#/components/schemas/NoEffect"}, "description": {"$ref": "#/components/schemas/NoEffect"}, "strict": {"$ref": "#/components/schemas/NoEffect"}}}}}]},
+          "name": {"type": ["string", "null"]}, "description": {"type": ["string", "null"]}, "strict": {"type": ["boolean", "null"]}}}}}]},
   "TextFormat": {"anyOf": [
     {"type": "null"},
     {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {
       "type": {"enum": ["text", "json_object"]}}},
     {"type": "object", "additionalProperties": false, "required": ["type", "schema"], "properties": {
       "type": {"const": "json_schema"}, "schema": {"$ref": "#/components/schemas/AnswerSchema"},
-      "name": {"$ref": "#/components/schemas/NoEffect"}, "description": {"$ref": "#/components/schemas/NoEffect"}, "strict": {"$ref": "#/components/schemas/NoEffect"}}}]}
+      "name": {"type": ["string", "null"]}, "description": {"type": ["string", "null"]}, "strict": {"type": ["boolean", "null"]}}}]}
 })";
 
 constexpr const char* kMessages = R"({

@@ -60,7 +60,7 @@ constexpr const char* kCompletionFields = R"({
      "items": {"anyOf": [{"type": "string"}, {"$ref": "#/components/schemas/Tokens"}]}}]},
   "max_tokens": {"$ref": "#/components/schemas/Length"}, "n": {"$ref": "#/components/schemas/Choices"},
   "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
-  "response_format": {"$ref": "#/components/schemas/ChatFormat"},
+  "response_format": {"$ref": "#/components/schemas/CompletionFormat"},
   "best_of": {"type": ["integer", "null"]}, "echo": {"enum": [false, null]}, "suffix": {"enum": ["", null]}
 })";
 
@@ -171,6 +171,8 @@ void add_of_model(Json& out, const OpenApiOf& of) {
 Json openapi_schemas(const OpenApiOf& of) {
   Json out = fixed_schemas();
   add_of_model(out, of);
+  out["CompletionFormat"] = out["ChatFormat"];  // which is described to who is asked something
+  out["CompletionFormat"]["anyOf"][2]["properties"]["json_schema"]["properties"]["description"] = {{"type", "null"}};
   out["Chat"] = request_schema({kCommonFields, kOpenAiFields, kClientFields, kUsageOption, kChatFields},
                                Json::array({"messages"}), {kOptionsOnlyInStreams, kTopNeedsScores, kOneLength});
   out["Completion"] = request_schema({kCommonFields, kOpenAiFields, kUsageOption, kCompletionFields}, Json::array(),

@@ -60,6 +60,7 @@ void read_chat_tools(const Json& tools, ToolUse& use) {
 }
 
 void read_responses_tools(const Json& tools, ToolUse& use) {
+  use.schema_at = "parameters";
   each_tool(tools, use, [&](const Json& tool, const std::string& path) {
     Fields fields(tool, path);
     need_function_type(fields, "function");
@@ -68,6 +69,7 @@ void read_responses_tools(const Json& tools, ToolUse& use) {
 }
 
 void read_anthropic_tools(const Json& tools, ToolUse& use) {
+  use.schema_at = "input_schema";
   each_tool(tools, use, [&](const Json& tool, const std::string& path) {
     Fields fields(tool, path);
     if (fields.take("type") != nullptr) need_function_type(fields, "custom");

@@ -56,6 +56,15 @@ void check(const Writing& writing, int64_t vocabulary) {
   if (writing.top_logprobs > 20) fail_option("top_logprobs", "is {}; it must be at most 20", writing.top_logprobs);
 }
 
+/// The first event: what is known is there. The caller's own thread tells it, as the computing thread takes all
+/// processors.
+void begin_events(Job& job, const std::function<bool(const Event&)>& on_event) {
+  Event event;
+  event.kind = Event::Kind::reading;
+  event.tokens_to_read = static_cast<int64_t>(job.tokens_to_read());
+  if (on_event && !on_event(event)) job.cancelled = true;
+}
+
 /// Passes on events until all is done; a false answer of on_event ends the job.
 void follow(Job& job, const std::function<bool(const Event&)>& on_event) {
   try {
@@ -119,8 +128,8 @@ Begun begin(const PromptReader& prompts, States& states, const Root& root, const
 NodePtr keep_answer(States& states, const PromptReader& prompts, const Prompt& prompt, const PromptTokens& read,
                     const Root& root, Job::Written& written, const Json& returned) {
   if (!written.memory) return nullptr;
-  std::vector<int32_t> tokens = written.tokens;
-  if (written.last_unread) tokens.pop_back();
+  const auto begin = written.tokens.begin();
+  std::vector<int32_t> tokens(begin, begin + static_cast<std::ptrdiff_t>(written.read));
   if (tokens.empty()) {
     written.memory = states.restore(written.after, std::move(written.memory));
     return written.after;
@@ -172,6 +181,7 @@ Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::func
   job->how.max_tokens = writing.max_tokens < 0 ? std::numeric_limits<int64_t>::max() : writing.max_tokens;
   job->how.stop = writing.stop;
   job->how.stop.insert(job->how.stop.end(), read.stops.begin(), read.stops.end());
+  begin_events(*job, on_event);
   p.scheduler.submit(job, place);
   follow(*job, on_event);
 
@@ -226,11 +236,13 @@ Engine::ReadOutcome Engine::read(const Owner& owner, const std::string& base, st
   const ModelConfig& config = p.model.parts().network.config;
   job->tokens = job->memory ? p.model.encode(text) : document_tokens(config, p.model.parts().tokenizer(), text);
   if (text.empty()) fail_option("text", "is empty; there is nothing to read");
+  begin_events(*job, on_event);
   p.scheduler.submit(job, place);
   follow(*job, on_event);
   require(job->result.has_value(), "nothing was read");
   const auto [node, memory] = p.states.add_base(owner, std::move(*job->result));
   p.states.persist(node);
+  p.states.trim();
   return {node->id,
           job->tokens_read,
           node->position,

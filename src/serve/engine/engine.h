@@ -113,6 +113,7 @@ class NotFound : public Error {
 
 struct EngineOptions {
   std::filesystem::path folder;                // states' tensors; empty: they live in RAM alone
+  bool shared_folder = false;                  // other machines have it, too: what is in RAM is none of its pages
   uint64_t memory_budget = uint64_t{2} << 30;  // bytes in RAM of states and of answers in work; what was used longest
                                                // ago goes (to disk), and answers wait that would not fit
   uint64_t disk_budget = 0;                    // bytes of states on disk; 0: no limit

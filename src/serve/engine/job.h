@@ -47,7 +47,7 @@ class Job {
     std::vector<int32_t> tokens;
     std::string text;
     StopReason reason = StopReason::interrupted;
-    bool last_unread = false;  // the last token ends the text and is not in the memory
+    size_t read = 0;  // of the tokens, the first so many are in the memory: not those of a stop string
   };
   std::vector<Written> written;
   std::optional<ttt::Memory> result;

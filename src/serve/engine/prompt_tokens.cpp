@@ -352,10 +352,8 @@ std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& promp
     next.push_back({utf8_lossy(bytes), /*literal=*/true});
     return encode(next, first);
   }
-  if (reason == StopReason::stop_string) return std::nullopt;  // the memory has read the stop string, too
-  Json answer = returned.is_null()
-                    ? Json{{"role", "assistant"}, {"content", ""}, {kAnswerMember, this->answer(tokens, reason, "")}}
-                    : returned;
+  Json answer =
+      returned.is_null() ? Json{{"role", "assistant"}, {"content", ""}, {kAnswerMember, as_pieces(tokens)}} : returned;
   Json said = asked;
   if (prompt.continues) {
     const std::string begun = asked.back().value("content", "");
@@ -389,15 +387,16 @@ std::optional<std::vector<int32_t>> PromptReader::text_after(const Prompt& promp
 }
 
 Json PromptReader::answer(std::span<const int32_t> tokens, StopReason reason, std::string_view text) const {
+  if (reason != StopReason::stop_string) return as_pieces(tokens);
+  return text.empty() ? Json::array() : Json::array({{{"text", text}, {"literal", true}}});
+}
+
+Json PromptReader::as_pieces(std::span<const int32_t> tokens) const {
   const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
   Json out = Json::array();
   const auto add = [&](std::string piece, bool literal) {
     if (!piece.empty()) out.push_back({{"text", std::move(piece)}, {"literal", literal}});
   };
-  if (reason == StopReason::stop_string) {
-    add(std::string(text), true);
-    return out;
-  }
   if (ended_by_token(tokens)) tokens = tokens.first(tokens.size() - 1);
   // A character that was cut comes back as U+FFFD: so its answer is text alone.
   if (const std::string bytes = bytes_of(tokens); !is_utf8(bytes)) {

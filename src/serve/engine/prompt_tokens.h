@@ -36,7 +36,8 @@ class PromptReader {
 
   /// What the next prompt begins with, up to the end of this answer, where it is other tokens than the prompt's and the
   /// answer's own: messages as they were said, and the answer as it is `returned` (null: as it was written). Nothing
-  /// where that is not certain: an answer with thoughts or calls that a limit cut, or one that a stop string did.
+  /// where that is not certain: an answer with thoughts or calls that a limit or a stop string cut. `tokens`: those
+  /// that the memory has read.
   std::optional<std::vector<int32_t>> text_after(const Prompt& prompt, const PromptTokens& read,
                                                  const nlohmann::ordered_json& returned,
                                                  std::span<const int32_t> tokens, StopReason reason) const;
@@ -54,6 +55,7 @@ class PromptReader {
                        std::string_view text) const;
   chat::Rendering rendering_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
   std::string bytes_of(std::span<const int32_t> tokens) const;
+  nlohmann::ordered_json as_pieces(std::span<const int32_t> tokens) const;
   bool ended_by_token(std::span<const int32_t> tokens) const;
   chat::Conversation conversation_of(const Prompt& prompt, const nlohmann::ordered_json& messages) const;
   size_t shared_of(const Prompt& prompt, std::span<const int32_t> tokens) const;

@@ -68,10 +68,11 @@ void StateFiles::put(StateRow row, const ttt::Memory& memory) {
 ttt::Memory StateFiles::load(const std::string& id) const {
   const std::filesystem::path file = file_of(id);
   if (!std::filesystem::exists(file)) throw NotFound(fmt::format("the state '{}' is no longer kept", id));
-  ttt::Memory out = ttt::load_memory(file, model_.parts().network, ttt::Room::none);
-  records_->touch(id, unix_seconds());
-  return out;
+  const ttt::Room room = options_.shared_folder ? ttt::Room::none : ttt::Room::mapped;
+  return ttt::load_memory(file, model_.parts().network, room);
 }
+
+void StateFiles::touch(const std::string& id) { records_->touch(id, unix_seconds()); }
 
 void StateFiles::remove(const std::string& id, uint64_t bytes) {
   records_->set_file(id, false);

@@ -21,6 +21,8 @@ class StateFiles {
   void put(StateRow row, const ttt::Memory& memory);
   /// NotFound if the file is gone.
   ttt::Memory load(const std::string& id) const;
+  /// It was used just now.
+  void touch(const std::string& id);
   /// For good: its text is not found any more.
   void remove(const std::string& id, uint64_t bytes);
   /// Files over the limits of bytes and age are removed; their ids. Named memories stay. The others' texts are found,

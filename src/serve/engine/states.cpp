@@ -1,150 +1,13 @@
 #include "serve/engine/states.h"
 
 #include "base/error.h"
-#include "chat/common_prefix.h"
+#include "serve/engine/state_rows.h"
 #include "serve/store/ids.h"
 #include "ttt/memory_file.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace ingrain::serve {
-namespace {
-
-/// What is left of `tokens` to read after the node's text; nothing if they do not begin with it.
-std::optional<std::vector<int32_t>> left_after(const tokenizer::Tokenizer& tokenizer, const Node& node,
-                                               std::span<const int32_t> tokens) {
-  const std::vector<int32_t> text = node.text();
-  chat::CommonPrefix common = chat::common_prefix(tokenizer, text, tokens);
-  if (common.read != text.size()) return std::nullopt;
-  return std::move(common.rest);
-}
-
-/// A root without its owner, as it is hashed and stored: "BASE#LEARN".
-std::string name_of(const Root& root) { return root.base + '#' + std::to_string(static_cast<int>(root.learn)); }
-
-Root root_of(const StateRow& row) {
-  const size_t cut = row.base.rfind('#');
-  require(cut != row.base.npos && cut + 2 == row.base.size() && row.base[cut + 1] >= '0' && row.base[cut + 1] <= '2',
-          "the store's state {} has the base '{}', which this version does not know", row.id, row.base);
-  return {row.owner, row.base.substr(0, cut), static_cast<Learn>(row.base[cut + 1] - '0')};
-}
-
-constexpr int32_t kReadPart = -1, kWrittenPart = -2;
-
-/// A row's tokens: int32, little endian, those of the text; then, if something else was read, or in another way, each
-/// part of that after a number which no token has and the count of its tokens.
-std::string packed_tokens(std::span<const int32_t> tokens, const std::vector<ReadPart>& read) {
-  std::vector<int32_t> all(tokens.begin(), tokens.end());
-  for (const ReadPart& part : read) {
-    all.insert(all.end(), {part.written ? kWrittenPart : kReadPart, static_cast<int32_t>(part.tokens.size())});
-    all.insert(all.end(), part.tokens.begin(), part.tokens.end());
-  }
-  return {reinterpret_cast<const char*>(all.data()), all.size() * sizeof(int32_t)};
-}
-
-void unpack_tokens(const StateRow& row, Node& node) {
-  std::vector<int32_t> all(row.tokens.size() / sizeof(int32_t));
-  std::memcpy(all.data(), row.tokens.data(), all.size() * sizeof(int32_t));
-  auto at = std::find_if(all.begin(), all.end(), [](int32_t token) { return token < 0; });
-  node.tokens.assign(all.begin(), at);
-  while (at != all.end()) {
-    const bool whole = all.end() - at >= 2 && at[1] >= 0 && at[1] <= all.end() - at - 2 && at[0] >= kWrittenPart;
-    require(whole, "the store's state {} is damaged: its tokens end amid a part", row.id);
-    node.read.push_back({{at + 2, at + 2 + at[1]}, at[0] == kWrittenPart});
-    at += 2 + at[1];
-  }
-}
-
-TextHash hash_of(const StateRow& row) { return {row.length, row.hash_high, row.hash_low}; }
-
-bool holds(std::span<const TextHash> falling, const TextHash& hash) {
-  const auto found = std::lower_bound(falling.begin(), falling.end(), hash,
-                                      [](const TextHash& a, const TextHash& b) { return a.length > b.length; });
-  return found != falling.end() && *found == hash;
-}
-
-std::shared_ptr<Node> node_of(const StateRow& row, const NodePtr& parent) {
-  auto out = std::make_shared<Node>();
-  out->id = row.id;
-  out->root = root_of(row);
-  out->parent = parent;
-  unpack_tokens(row, *out);
-  out->hash = hash_of(row);
-  out->position = row.position;
-  out->steps = row.steps;
-  out->bytes = row.bytes;
-  out->on_disk = row.has_file;
-  out->in_records = true;
-  return out;
-}
-
-/// Without its tokens and what they follow on.
-StateRow row_of(const Node& node, const std::string& model) {
-  StateRow out;
-  out.id = node.id;
-  out.owner = node.root.owner;
-  out.base = name_of(node.root);
-  out.model = model;
-  out.length = node.hash.length;
-  out.hash_high = node.hash.high;
-  out.hash_low = node.hash.low;
-  out.position = node.position;
-  out.steps = node.steps;
-  out.bytes = node.bytes;
-  return out;
-}
-
-}  // namespace
-
-// Not by recursion: a conversation's states may be more than a stack has room for.
-Node::~Node() {
-  thread_local std::vector<NodePtr>* ending = nullptr;  // of the outermost call
-  if (!parent) return;
-  if (ending) {
-    ending->push_back(std::move(parent));
-    return;
-  }
-  std::vector<NodePtr> mine;
-  mine.push_back(std::move(parent));
-  ending = &mine;
-  while (!mine.empty()) {
-    const NodePtr next = std::move(mine.back());
-    mine.pop_back();
-  }
-  ending = nullptr;
-}
-
-std::vector<int32_t> Node::text() const {
-  std::vector<const Node*> chain;
-  for (const Node* node = this; node; node = node->parent.get()) chain.push_back(node);
-  std::vector<int32_t> out;
-  for (auto node = chain.rbegin(); node != chain.rend(); ++node)
-    out.insert(out.end(), (*node)->tokens.begin(), (*node)->tokens.end());
-  return out;
-}
-
-int64_t Node::tokens_read() const {
-  int64_t out = 0;
-  for (const Node* node = this; node; node = node->parent.get()) {
-    if (node->read.empty()) out += std::ssize(node->tokens);
-    for (const ReadPart& part : node->read) out += std::ssize(part.tokens);
-  }
-  return out;
-}
-
-std::vector<ReadPart> Node::read_since(const Node* earlier) const {
-  std::vector<const Node*> chain;
-  for (const Node* node = this; node && node != earlier; node = node->parent.get()) chain.push_back(node);
-  std::vector<ReadPart> out;
-  for (auto node = chain.rbegin(); node != chain.rend(); ++node) {
-    if (!(*node)->read.empty())
-      out.insert(out.end(), (*node)->read.begin(), (*node)->read.end());
-    else if (!(*node)->tokens.empty())
-      out.push_back({(*node)->tokens});
-  }
-  return out;
-}
 
 States::States(const Model& model, std::shared_ptr<Records> records, const EngineOptions& options)
     : model_(model),
@@ -218,94 +81,6 @@ NodePtr States::stored(const std::string& id) {
   return node;
 }
 
-/// Those of a text with one of these hashes, the longest first. REQUIRES: the lock.
-std::vector<NodePtr> States::in_ram(const Root& root, std::span<const TextHash> falling) const {
-  std::vector<NodePtr> out;
-  for (const TextHash& hash : falling) {
-    const auto [begin, end] = by_text_.equal_range(hash.high);
-    for (auto entry = begin; entry != end; ++entry)
-      if (entry->second->hash == hash && entry->second->root == root) out.push_back(entry->second);
-  }
-  return out;
-}
-
-/// What is left to read after it; no node if its text is another, or its tensors are gone.
-States::Found States::going_on(const NodePtr& node, std::span<const int32_t> tokens) {
-  auto rest = left_after(model_.parts().tokenizer(), *node, tokens);
-  if (!rest) return {};
-  try {
-    return {node, memory(node), std::move(*rest)};
-  } catch (const NotFound&) {
-    auto out = from_earlier(node);
-    if (!out) return {};
-    out->rest = std::move(*rest);
-    return std::move(*out);
-  }
-}
-
-/// How a state whose tensors are gone is made again; nothing if that cannot be.
-std::optional<States::Found> States::from_earlier(const NodePtr& node) {
-  Found out{node, nullptr, {}};
-  const Node* earlier = nullptr;
-  int64_t position = 0;
-  const auto begin_from = [&](const NodePtr& from) {
-    try {
-      out.memory = memory(from);
-      position = from->position;
-      return true;
-    } catch (const NotFound&) {
-      return false;
-    }
-  };
-  for (NodePtr from = node->parent; from && !out.memory; from = from->parent)
-    if (begin_from(from)) earlier = from.get();
-  try {
-    if (!out.memory && !node->root.base.empty() && !begin_from(get(node->root.owner, node->root.base)))
-      return std::nullopt;
-  } catch (const NotFound&) {
-    return std::nullopt;
-  }
-  out.again = node->read_since(earlier);
-  for (const ReadPart& part : out.again) {
-    position += std::ssize(part.tokens);
-    for (const int32_t token : part.tokens)
-      if (token < 0 || token >= model_.parts().network.config.vocab_size) return std::nullopt;
-  }
-  if (position != node->position) return std::nullopt;
-  return out;
-}
-
-States::Found States::find(const Root& root, std::span<const int32_t> tokens) {
-  const std::string base = name_of(root);
-  Beginnings beginnings(model_.parts().tokenizer(), base, tokens);
-  for (auto hashes = beginnings.next(); !hashes.empty(); hashes = beginnings.next()) {
-    std::vector<NodePtr> here;
-    {
-      std::lock_guard lock(mutex_);
-      here = in_ram(root, hashes);
-    }
-    std::vector<StateRow> there;
-    if (files_.any()) {
-      std::vector<uint64_t> high;
-      for (const TextHash& hash : hashes) high.push_back(hash.high);
-      there = records_->states_of_text(root.owner, model_.fingerprint(), high);
-      std::erase_if(there, [&](const StateRow& row) { return row.base != base || !holds(hashes, hash_of(row)); });
-    }
-    auto row = there.begin();
-    for (size_t i = 0; i < here.size() || row != there.end();) {
-      const bool in_ram_first = i < here.size() && (row == there.end() || here[i]->hash.length >= row->length);
-      const NodePtr node = in_ram_first ? here[i++] : stored((row++)->id);
-      if (!node) continue;
-      if (Found found = going_on(node, tokens); found.node) return found;
-    }
-  }
-  Found nothing{nullptr, nullptr, {tokens.begin(), tokens.end()}};
-  if (root.base.empty()) return nothing;
-  nothing.node = get(root.owner, root.base);
-  nothing.memory = memory(nothing.node);
-  return nothing;
-}
-
 NodePtr States::get(const Owner& owner, const std::string& id) {
   NodePtr out;
   {
@@ -337,6 +112,7 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
   auto loaded = std::make_shared<const ttt::Memory>(files_.load(node->id));
   Evicted evicted;
   std::lock_guard lock(mutex_);
+  loaded_.push_back(node->id);
   if (node->memory) return node->memory;
   settle(node, loaded);
   evicted = keep_budget();
@@ -360,13 +136,6 @@ States::Added States::enter(std::shared_ptr<Node> node, std::shared_ptr<const tt
   return {node, std::move(memory)};
 }
 
-States::Found States::beginning_of(NodePtr node, const Root& root, std::span<const int32_t> tokens) const {
-  constexpr int kFarthest = 8;
-  for (int i = 0; i < kFarthest && node && node->root == root; ++i, node = node->parent)
-    if (auto rest = left_after(model_.parts().tokenizer(), *node, tokens)) return {node, nullptr, std::move(*rest)};
-  return {nullptr, nullptr, {tokens.begin(), tokens.end()}};
-}
-
 States::Added States::add(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
                           std::shared_ptr<const ttt::Memory> memory, std::vector<ReadPart> read) {
   auto node = std::make_shared<Node>();
@@ -383,28 +152,6 @@ TextHash States::hash(const Root& root, std::span<const int32_t> tokens) const {
   TextHasher hasher(name_of(root));
   for (const int32_t token : tokens) hasher.add(model_.parts().tokenizer(), token);
   return hasher.hash();
-}
-
-std::optional<States::Added> States::known(const Root& root, const NodePtr& parent, std::span<const int32_t> tokens,
-                                           const TextHash& hash) {
-  std::vector<NodePtr> here;
-  {
-    std::lock_guard lock(mutex_);
-    here = in_ram(root, {&hash, 1});
-  }
-  const int64_t position = (parent ? parent->position : 0) + static_cast<int64_t>(tokens.size());
-  for (const NodePtr& node : here) {
-    if (node->position != position) continue;
-    std::vector<int32_t> text = parent && parent->root == root ? parent->text() : std::vector<int32_t>();
-    text.insert(text.end(), tokens.begin(), tokens.end());
-    const auto rest = left_after(model_.parts().tokenizer(), *node, text);
-    if (!rest || !rest->empty()) continue;
-    std::lock_guard lock(mutex_);
-    if (!node->memory) continue;  // it has left meanwhile
-    use(node);
-    return Added{node, node->memory};
-  }
-  return std::nullopt;
 }
 
 States::Added States::add_base(const Owner& owner, ttt::Memory memory) {
@@ -429,8 +176,13 @@ std::shared_ptr<const ttt::Memory> States::restore(const NodePtr& node, std::sha
 
 void States::trim() {
   Evicted evicted;
-  std::lock_guard lock(mutex_);
-  evicted = keep_budget();
+  std::vector<std::string> loaded;
+  {
+    std::lock_guard lock(mutex_);
+    evicted = keep_budget();
+    loaded.swap(loaded_);
+  }
+  for (const std::string& id : loaded) files_.touch(id);
 }
 
 void States::set_working_bytes(uint64_t bytes) {

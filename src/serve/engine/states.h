@@ -1,56 +1,15 @@
 // What memories have become, to go on from: every branch of every conversation, in RAM while it is used and on disk.
 #pragma once
 
-#include "serve/engine/engine.h"
+#include "serve/engine/node.h"
 #include "serve/engine/shared_weights.h"
 #include "serve/engine/state_files.h"
-#include "serve/engine/text_hash.h"
-#include "ttt/memory.h"
 
 #include <map>
 #include <mutex>
 #include <unordered_map>
 
 namespace ingrain::serve {
-
-/// Which texts may go on from each other: same owner, same beginning, same kind of learning.
-struct Root {
-  Owner owner;
-  std::string base;  // id of a state, or ""
-  Learn learn = Learn::all;
-  auto operator<=>(const Root&) const = default;
-};
-
-/// Tokens as a memory has read them: of a prompt many at once, of an answer one by one, as they were written.
-struct ReadPart {
-  std::vector<int32_t> tokens;
-  bool written = false;
-};
-
-/// A state. What is not mutable never changes.
-struct Node {
-  std::string id;
-  Root root;
-  std::shared_ptr<const Node> parent;  // its tokens follow the parent's; nullptr: they are all there are
-  std::vector<int32_t> tokens;
-  std::vector<ReadPart> read;  // what was read after the parent, where that is not just `tokens` as a prompt
-  TextHash hash;               // of all tokens since the base
-  int64_t position = 0, steps = 0;
-  uint64_t bytes = 0;
-  // Under the States' lock:
-  mutable std::shared_ptr<const ttt::Memory> memory;  // nullptr: not in RAM
-  mutable bool on_disk = false, in_records = false;
-  mutable int64_t used = 0;  // rises with every use
-
-  ~Node();
-  /// All tokens since the base.
-  std::vector<int32_t> text() const;
-  /// How many were read after the base.
-  int64_t tokens_read() const;
-  /// What was read after `earlier`, one of those that it goes on from (nullptr: after the base).
-  std::vector<ReadPart> read_since(const Node* earlier) const;
-};
-using NodePtr = std::shared_ptr<const Node>;
 
 /// Thread-safe. A node that somebody holds stays usable until he lets go, unless its tensors have to be loaded and the
 /// file is gone. In RAM are the states with tensors there, as the budget allows, and those that somebody holds; all
@@ -107,7 +66,7 @@ class States {
   /// It outlives the server: file, then row. Nothing if there is no folder.
   void persist(const NodePtr& node);
   void forget(const NodePtr& node);
-  /// RAM's budget once more, after somebody let go of tensors.
+  /// RAM's budget once more, after somebody let go of tensors; and the store knows what was loaded since.
   void trim();
   /// What is in work takes so many bytes of the budget; states have the rest.
   void set_working_bytes(uint64_t bytes);
@@ -140,6 +99,7 @@ class States {
   std::map<int64_t, NodePtr> by_use_;                                 // those with tensors in RAM
   std::unordered_multimap<uint64_t, NodePtr> by_text_;                // the same by hash.high
   int64_t clock_ = 0;
+  std::vector<std::string> loaded_;  // ids, of which the store does not know yet that they were used
   BytesInRam bytes_in_ram_;
   uint64_t working_bytes_ = 0, outside_bytes_ = 0;
 };

@@ -6,7 +6,8 @@
 #include "session/session.h"
 #include "session/text_writer.h"
 
-#include <map>
+#include <deque>
+#include <optional>
 
 namespace ingrain::serve {
 
@@ -56,9 +57,16 @@ class Worker {
     NodePtr node;  // what it goes on from
     ttt::ReadOptions options;
     std::vector<WrittenToken> scores;
+    size_t read = 0;  // of the tokens that were drawn
+    struct BeforeStop {
+      ttt::Memory memory;
+      size_t read;
+    };
+    std::optional<BeforeStop> before_stop;  // while a stop string may have begun
     bool over = false;
   };
 
+  // prefill.cpp
   Reading next_reading();
   bool waits_for_another(const Reading& reading) const;
   void start(Reading& reading);
@@ -68,6 +76,7 @@ class Worker {
   void tell_reading(const Reading& reading);
   void keep(Reading& reading);
   void has_read(Reading& reading);
+  // decode.cpp
   void begin_writing(Reading& reading);
   void write_step();
   struct Drawing {
@@ -83,13 +92,16 @@ class Worker {
   void give(Text& text, std::string more);
   /// Of a special token that the caller wants to see; "" of all others.
   std::string mark_of(const Job& job, int32_t token) const;
+  void keep_before_stop(Text& text);
+  void go_back(Text& text);
   void end(Text& text);
   bool ends_unread(const Text& text) const;
+  WrittenToken score_of(const Job& job, std::span<const float> logits, int32_t token) const;
+
   void fail(const std::shared_ptr<Job>& job, std::exception_ptr error);
   void clean();
   void count_bytes();
   ttt::ReadOptions options_of(Job& job, bool written, int64_t choice);
-  WrittenToken score_of(const Job& job, std::span<const float> logits, int32_t token) const;
 
   const Model model_;
   const Network& network_;

@@ -55,9 +55,9 @@ struct ArgumentsPlace {
   std::string where;
 };
 
-ArgumentsPlace add_arguments(Grammar& grammar, const nlohmann::ordered_json& tools, size_t i) {
-  const auto& function = tools[i].at("function");
-  const std::string where = fmt::format("tools[{}].function.parameters", i);
+ArgumentsPlace add_arguments(Grammar& grammar, const ToolList& tools, size_t i) {
+  const auto& function = tools.tools[i].at("function");
+  const std::string where = fmt::format("tools[{}].{}", i, tools.schema_at);
   const nlohmann::ordered_json none = {{"type", "object"}, {"additionalProperties", false}};
   const bool has_schema = function.contains("parameters") && !function["parameters"].is_null();
   return {add_json_schema(grammar, has_schema ? function["parameters"] : none, where), where};
@@ -69,11 +69,11 @@ void need_possible(const Grammar& grammar, const std::vector<ArgumentsPlace>& pl
 }
 
 /// {"name": "f", "arguments": {...}} up to the last brace, of the tools asked for.
-Slot add_calls(Grammar& grammar, ToolFormat format, const nlohmann::ordered_json& tools, const std::string& name,
+Slot add_calls(Grammar& grammar, ToolFormat format, const ToolList& tools, const std::string& name,
                std::vector<ArgumentsPlace>& places) {
   WordsForm calls;
-  for (size_t i = 0; i < tools.size(); ++i) {
-    const std::string called = tools[i].at("function").at("name").get<std::string>();
+  for (size_t i = 0; i < tools.tools.size(); ++i) {
+    const std::string called = tools.tools[i].at("function").at("name").get<std::string>();
     if (!name.empty() && called != name) continue;
     places.push_back(add_arguments(grammar, tools, i));
     calls.words.add(call_opening(format, called), static_cast<uint32_t>(calls.then.size()));
@@ -89,9 +89,9 @@ Slot add_calls(Grammar& grammar, ToolFormat format, const nlohmann::ordered_json
 
 }  // namespace
 
-std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const nlohmann::ordered_json& tools,
-                                                  const std::string& name, bool parallel,
-                                                  const std::shared_ptr<const TokenTrie>& trie, Thinking thinking) {
+std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const ToolList& tools, const std::string& name,
+                                                  bool parallel, const std::shared_ptr<const TokenTrie>& trie,
+                                                  Thinking thinking) {
   if (format == ToolFormat::none)
     fail_usage(
         "tool_choice: this model's chat template shows no form of calls that is known, so that none can be "
@@ -113,7 +113,7 @@ std::shared_ptr<const Constraint> tool_constraint(ToolFormat format, const nlohm
   return out;
 }
 
-GrammarWalk call_after_opening(ToolFormat format, const nlohmann::ordered_json& tools, const std::string& name,
+GrammarWalk call_after_opening(ToolFormat format, const ToolList& tools, const std::string& name,
                                const std::shared_ptr<const TokenTrie>& trie) {
   if (format == ToolFormat::none)
     fail_usage("tools: this model's chat template shows no form of calling them that is known");
@@ -127,8 +127,8 @@ GrammarWalk call_after_opening(ToolFormat format, const nlohmann::ordered_json& 
     grammar->alias(root, call);
     grammar->alias(root, add_sequence(*grammar, {add_literal(*grammar, "\n"), call}, 1, false));
   } else {
-    for (size_t i = 0; i < tools.size(); ++i)
-      if (tools[i].at("function").at("name") == name) places.push_back(add_arguments(*grammar, tools, i));
+    for (size_t i = 0; i < tools.tools.size(); ++i)
+      if (tools.tools[i].at("function").at("name") == name) places.push_back(add_arguments(*grammar, tools, i));
     require(!places.empty(), "'{}' is no tool", printable(name));
     root = add_sequence(
         *grammar, {add_literal(*grammar, ", \"parameters\": "), places[0].slot, add_literal(*grammar, "}")}, 2, false);

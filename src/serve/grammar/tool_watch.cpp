@@ -183,9 +183,9 @@ std::shared_ptr<const Constraint> watch_calls(const CallRules& rules, const std:
   }
   if (plan->format == ToolFormat::llama3)
     for (const std::string& name : plan->names)
-      plan->calls.emplace(name, call_after_opening(plan->format, tools, name, trie));
+      plan->calls.emplace(name, call_after_opening(plan->format, {tools, rules.schema_at}, name, trie));
   else
-    plan->calls.emplace("", call_after_opening(plan->format, tools, "", trie));
+    plan->calls.emplace("", call_after_opening(plan->format, {tools, rules.schema_at}, "", trie));
   const char last = plan->format == ToolFormat::llama3 ? '"' : '>';
   for (size_t id = 0; id < trie->vocab_size(); ++id) {
     const std::string_view bytes = trie->bytes(static_cast<int32_t>(id));

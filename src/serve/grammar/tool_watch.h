@@ -14,6 +14,7 @@ namespace ingrain::serve {
 struct CallRules {
   AnswerReader::Options reader;
   nlohmann::ordered_json tools;  // as of tool_constraint()
+  std::string schema_at = "function.parameters";
   std::vector<std::string> strict = {};
   bool parallel = true;
 };

@@ -1,6 +1,7 @@
 #include "serve/notes/notepad.h"
 
 #include "base/files.h"
+#include "base/open_files.h"
 #include "base/text.h"
 #include "serve/notes/passages.h"
 #include "serve/notes/words.h"
@@ -284,7 +285,7 @@ std::unique_ptr<Notepad> Notepad::copy_of(const fs::path& file) {
   return out;
 }
 
-fs::path notes_file(const fs::path& memory) { return memory.string() + ".notes"; }
+fs::path notes_file(const fs::path& memory) { return where_written(memory).string() + ".notes"; }
 
 std::string notes_text(const std::vector<Passage>& passages) {
   if (passages.empty()) return "";

@@ -84,7 +84,7 @@ class Notepad {
   mutable Database db_;
 };
 
-/// "book.memory.notes", beside its memory.
+/// "book.memory.notes", beside its memory: where that is a link, beside what it names, which is what is written.
 std::filesystem::path notes_file(const std::filesystem::path& memory);
 
 /// What a model reads of passages before the question: the best last, next to it.

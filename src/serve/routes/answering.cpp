@@ -152,6 +152,7 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   if (prompt.base.empty()) prompt.base = memory_state(call, ask.memory, "memory");
   if (ask.tools.any()) prompt.tools = ask.tools.tools;
   const LookedUp notes = ask.notepad.enabled ? look_up(call, ask, prompt) : LookedUp();
+  describe_form(ask, prompt);
   const AnswerReader::Options reading = reading_of(call, ask, prompt);
   Writing writing = ask.writing;
   writing.constraint = constraint_of(call, ask, reading);

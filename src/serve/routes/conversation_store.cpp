@@ -57,10 +57,10 @@ std::vector<Record> item_records(Call& call, const std::string& conversation, co
   return out;
 }
 
-Json chain_items(Call& call, Record response) {
+Json chain_items(Call& call, Record response, Json last) {
   std::vector<Json> bodies;
   for (int i = 0; i < kLongestChain; ++i) {
-    bodies.push_back(Json::parse(response.body));
+    bodies.push_back(i == 0 ? std::move(last) : Json::parse(response.body));
     if (response.parent.empty()) break;
     const auto before = call.service.records().get(call.owner, "response", response.parent);
     if (!before)

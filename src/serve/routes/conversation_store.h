@@ -14,8 +14,8 @@ Record response_record(Call& call, const std::string& id, const std::string& par
 api::Json conversation_items(Call& call, const std::string& id);
 std::vector<Record> item_records(Call& call, const std::string& conversation, const api::Json& items);
 
-/// Items of all responses up to this one, first to last. 404 where one of them was deleted.
-api::Json chain_items(Call& call, Record response);
+/// Items of all responses up to this one, first to last; `body`: this one's, parsed. 404 where one of them was deleted.
+api::Json chain_items(Call& call, Record response, api::Json body);
 
 /// A conversation is one request's while this lives. ApiError 409 if it is another's: two that go on at once would both
 /// be right, and one of them lost.

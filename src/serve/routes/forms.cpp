@@ -5,6 +5,8 @@
 #include "serve/grammar/tool_watch.h"
 #include "serve/store/ids.h"
 
+#include <algorithm>
+
 namespace ingrain::serve {
 namespace {
 
@@ -25,8 +27,13 @@ std::shared_ptr<const Constraint> tools_constraint(Call& call, const api::ToolUs
     api::refuse_unsupported("tools", "this model has no form of calling them that is known here");
   const auto trie = call.service.trie();
   if (use.choice == api::ToolUse::Choice::automatic)
-    return watch_calls({.reader = reading, .tools = use.tools, .strict = use.strict, .parallel = use.parallel}, trie);
-  return tool_constraint(reading.tools, use.tools, use.name, use.parallel, trie, thinking_of(reading));
+    return watch_calls({.reader = reading,
+                        .tools = use.tools,
+                        .schema_at = use.schema_at,
+                        .strict = use.strict,
+                        .parallel = use.parallel},
+                       trie);
+  return tool_constraint(reading.tools, {use.tools, use.schema_at}, use.name, use.parallel, trie, thinking_of(reading));
 }
 
 std::shared_ptr<const Constraint> form_constraint(Call& call, const api::Ask& ask,
@@ -64,6 +71,20 @@ AnswerReader::Options reading_of(Call& call, const api::Ask& ask, const Prompt& 
     api::refuse("", "{}", e.what());
   }
   return out;
+}
+
+void describe_form(const api::Ask& ask, Prompt& prompt) {
+  if (ask.form.description.empty()) return;
+  const std::string where = ask.form.where.substr(0, ask.form.where.rfind('.')) + ".description";
+  if (!prompt.messages.is_array() || prompt.messages.empty())
+    api::refuse_unsupported(where, "a prompt that is no conversation has no place for it");
+  if (!prompt.said.is_array()) prompt.said = prompt.messages;
+  api::Json& messages = prompt.messages;
+  const auto last = std::find_if(messages.rbegin(), messages.rend(),
+                                 [](const api::Json& message) { return message.value("role", "") == "user"; });
+  api::Json& message = last == messages.rend() ? messages.back() : *last;
+  std::string& content = message["content"].get_ref<std::string&>();
+  content = fmt::format("The answer's form: {}\n{}", ask.form.description, content);
 }
 
 std::shared_ptr<const Constraint> constraint_of(Call& call, const api::Ask& ask, const AnswerReader::Options& reading) {

@@ -12,6 +12,10 @@ namespace ingrain::serve {
 /// and for thinking where the model does not know how.
 AnswerReader::Options reading_of(Call& call, const api::Ask& ask, const Prompt& prompt);
 
+/// What the answer's form is for (`response_format`'s description) stands before what the user said last (or, where no
+/// user did, before the last message); `prompt.said` is then the conversation without it. 400 where it is none.
+void describe_form(const api::Ask& ask, Prompt& prompt);
+
 /// What the tokens of the answer must follow; nullptr: nothing. 400 for what is not supported, by its name.
 std::shared_ptr<const Constraint> constraint_of(Call& call, const api::Ask& ask, const AnswerReader::Options& reading);
 

@@ -19,9 +19,10 @@ class Responding {
     Json items = Json::array();
     if (!asked_.previous_response_id.empty()) {
       const Record previous = response_record(call, asked_.previous_response_id, "previous_response_id");
-      begin_from(Json::parse(previous.body));
+      Json body = Json::parse(previous.body);
+      begin_from(body);
       ask.prompt.latest = previous.state;
-      items = chain_items(call, previous);
+      items = chain_items(call, previous, std::move(body));
     } else if (!asked_.conversation.empty()) {
       conversation_ = conversation_record(call, asked_.conversation, "conversation");
       lease_.emplace(call.service, call.owner, asked_.conversation);
