@@ -1,4 +1,5 @@
-// The public interface of ingrain, all of it. examples/embed shows a small program.
+// The public interface of ingrain, all of it but what needs libtorch's headers (tensors.h, learner.h). examples/embed
+// shows a small program.
 #pragma once
 
 #include "ingrain/dialogue.h"
@@ -12,3 +13,4 @@
 #include "ingrain/sampling.h"
 #include "ingrain/score.h"
 #include "ingrain/training.h"
+#include "ingrain/writing.h"

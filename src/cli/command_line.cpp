@@ -98,13 +98,19 @@ std::string flag_of(const std::string& option) {
   return out;
 }
 
-std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error) {
+std::string unknown_command(const CLI::App& app, int argc, char** argv) {
   int at = 1;
   const CLI::App& command = command_of(app, argc, argv, at);
   const std::vector<std::string> commands = names_of_commands(command);
-  if (!commands.empty() && at < argc && argv[at][0] != '-')
-    return fmt::format("there is no command '{}'{}; {} --help lists them", printable(argv[at]),
-                       did_you_mean(argv[at], commands), full_name(command));
+  if (commands.empty() || at >= argc || argv[at][0] == '-') return "";
+  return fmt::format("there is no command '{}'{}; {} --help lists them", printable(argv[at]),
+                     did_you_mean(argv[at], commands), full_name(command));
+}
+
+std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error) {
+  if (std::string unknown = unknown_command(app, argc, argv); !unknown.empty()) return unknown;
+  int at = 1;
+  const CLI::App& command = command_of(app, argc, argv, at);
   if (const std::string unknown = unknown_option(command, argc, argv, at); !unknown.empty()) return unknown;
   return fmt::format("{}\n{} --help explains the command", error.what(), full_name(command));
 }

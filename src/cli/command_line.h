@@ -18,6 +18,9 @@ std::vector<char*> with_help_at_end(int argc, char** argv);
 /// How an option of the library (OptionError) is spelt here: "max_tokens" is --max-tokens.
 std::string flag_of(const std::string& option);
 
+/// Which word names no command, with the nearest that does; empty if all do. Asking for help does not hide it.
+std::string unknown_command(const CLI::App& app, int argc, char** argv);
+
 /// What is wrong with the words that `app` could not parse, in one or more lines for a person: names what is unknown
 /// and the nearest that is known.
 std::string explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error);

@@ -15,6 +15,7 @@
 #include <exception>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace ingrain::cli {
 namespace {
@@ -24,7 +25,10 @@ int run_command(const std::string& version, int argc, char** argv) {
   try {
     app->parse(argc, argv);
   } catch (const CLI::Success& e) {
-    return app->exit(e);
+    const std::string unknown = unknown_command(*app, argc, argv);
+    if (unknown.empty()) return app->exit(e);
+    std::fprintf(stderr, "ingrain: %s\n", unknown.c_str());
+    return 2;
   } catch (const CLI::ParseError& e) {
     std::fprintf(stderr, "ingrain: %s\n", explain(*app, argc, argv, e).c_str());
     return 2;
@@ -42,7 +46,8 @@ int run_program(const std::string& version, int argc, char** argv) {
   keep_freed_memory();
   try {
     ops::limit_processor();
-    const int status = run_command(version, argc, argv);
+    std::vector<char*> words = with_help_at_end(argc, argv);
+    const int status = run_command(version, static_cast<int>(words.size()) - 1, words.data());
     finish_output();
     return status;
   } catch (const Stopped& e) {

@@ -1,7 +1,6 @@
 #include "session/generate.h"
 
 #include "model/device.h"
-#include "session/text_writer.h"
 
 namespace ingrain::session {
 
@@ -12,33 +11,51 @@ ttt::ReadOptions reading_options(Learn learn, bool written) {
   return out;
 }
 
+namespace {
+
+ttt::ReadOptions writing_options(Learn learn) {
+  ttt::ReadOptions out = reading_options(learn, /*written=*/true);
+  out.score = false;  // the logits were wanted once already
+  return out;
+}
+
+}  // namespace
+
+Pieces::Pieces(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer, Session& session,
+               std::span<const int32_t> seen, const GenerateOptions& options)
+    : session_(session),
+      options_(options),
+      reading_(writing_options(options.learn)),
+      writer_(config, tokenizer, options, seen),
+      logits_V_(room_for_download(session.logits_BV()[0])) {}
+
+std::optional<std::string> Pieces::next() {
+  std::string piece;
+  while (piece.empty() && !writer_.done()) {
+    if (options_.keep_going && !options_.keep_going()) {
+      writer_.end(StopReason::interrupted);
+      break;
+    }
+    logits_V_.copy_(session_.logits_BV()[0]);
+    const int32_t token = writer_.draw({logits_V_.const_data_ptr<float>(), static_cast<size_t>(logits_V_.numel())});
+    session_.write(ttt::as_batch({&token, 1}), reading_);
+    piece = writer_.take(token);
+  }
+  if (piece.empty() && !finished_) {
+    finished_ = true;
+    piece = writer_.finish();
+  }
+  text_ += piece;
+  return piece.empty() ? std::nullopt : std::optional(std::move(piece));
+}
+
 Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer, Session& session,
                    std::span<const int32_t> seen, const GenerateOptions& options,
                    const std::function<void(std::string_view)>& on_text) {
-  ttt::ReadOptions reading = reading_options(options.learn, /*written=*/true);
-  reading.score = false;  // the logits were wanted once already
-  TextWriter writer(config, tokenizer, options, seen);
-  Generated out;
-  const auto give = [&](const std::string& text) {
-    if (text.empty()) return;
-    out.text += text;
-    if (on_text) on_text(text);
-  };
-  const Tensor logits_V = room_for_download(session.logits_BV()[0]);
-  while (!writer.done()) {
-    if (options.keep_going && !options.keep_going()) {
-      writer.end(StopReason::interrupted);
-      break;
-    }
-    logits_V.copy_(session.logits_BV()[0]);
-    const int32_t token = writer.draw({logits_V.const_data_ptr<float>(), static_cast<size_t>(logits_V.numel())});
-    session.write(ttt::as_batch({&token, 1}), reading);
-    give(writer.take(token));
-  }
-  give(writer.finish());
-  out.tokens = writer.tokens();
-  out.reason = writer.reason();
-  return out;
+  Pieces pieces(config, tokenizer, session, seen, options);
+  while (const auto piece = pieces.next())
+    if (on_text) on_text(*piece);
+  return pieces.written();
 }
 
 }  // namespace ingrain::session

@@ -1,0 +1,64 @@
+"""Trains a model to read, in PyTorch, on as many processes as torchrun starts:
+
+    torchrun --nproc-per-node 2 examples/python/ddp_train.py models/reader-17m examples/data/emma.txt -o out --steps 10
+
+Each process has its share of the batch; the gradients are averaged by DistributedDataParallel, so that the result does not
+depend on how many processes there are, but for the order of sums.
+"""
+
+import argparse
+import os
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+import ingrain
+from ingrain.torch import TTTModel
+
+
+def sequences(model: str, text: str, length: int) -> torch.Tensor:
+    """The text's tokens, [N, length + 1]: each sequence's last token is the next one's first."""
+    with open(text, encoding="utf-8") as file:
+        tokens = ingrain.Model.load(model, dtype="fp32", device="cpu").encode(file.read(), document=True)
+    return torch.tensor(tokens).unfold(0, length + 1, length)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("text")
+    parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=4, help="sequences of a step, over all processes")
+    parser.add_argument("--length", type=int, default=2048, help="tokens of a sequence; a multiple of the model's chunk")
+    parser.add_argument("--lr", type=float, default=1e-4)
+    options = parser.parse_args()
+
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    rank, world = dist.get_rank(), dist.get_world_size()
+    if options.batch % world:
+        parser.error(f"--batch {options.batch} is no multiple of the {world} processes")
+    device = f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
+    model = TTTModel.load(options.model, device=device)
+    trained = DistributedDataParallel(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.95), weight_decay=0.1)
+    data = sequences(options.model, options.text, options.length)
+    order = torch.Generator().manual_seed(1)  # the same in all processes
+    for step in range(options.steps):
+        batch = data[torch.randint(len(data), (options.batch,), generator=order)]
+        loss = trained(batch[rank::world])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        dist.all_reduce(mean := loss.detach() / world)
+        if rank == 0:
+            print(f"step {step + 1}: {mean.item():.6f} nats a token", flush=True)
+    if rank == 0:
+        model.save(options.output)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
