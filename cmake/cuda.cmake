@@ -43,7 +43,7 @@ function(_ingrain_check_cuda_source source)
   if(NOT TARGET cuda_compile_check)
     add_library(cuda_compile_check OBJECT EXCLUDE_FROM_ALL)
     target_link_libraries(cuda_compile_check PRIVATE ingrain_base_dependencies)
-    target_include_directories(cuda_compile_check PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+    target_include_directories(cuda_compile_check PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
     target_include_directories(cuda_compile_check SYSTEM PRIVATE
       ${INGRAIN_TORCH_FOLDER}/include/torch/csrc/api/include)
     # For the oldest GPU alone: no kernel asks for which it is compiled, and each costs ptxas as much again.

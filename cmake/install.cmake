@@ -12,8 +12,8 @@ set(INGRAIN_LINKED "")
 foreach(name IN ITEMS hwy z zstd pcre2 utf8proc)
   list(APPEND INGRAIN_LINKED ${INGRAIN_LIB_${name}})
 endforeach()
-configure_package_config_file(cmake/ingrainConfig.cmake.in ${CMAKE_BINARY_DIR}/ingrainConfig.cmake
+configure_package_config_file(cmake/ingrainConfig.cmake.in ${PROJECT_BINARY_DIR}/ingrainConfig.cmake
   INSTALL_DESTINATION ${_package} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
-write_basic_package_version_file(${CMAKE_BINARY_DIR}/ingrainConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/ingrainConfig.cmake ${CMAKE_BINARY_DIR}/ingrainConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/ingrainConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/ingrainConfig.cmake ${PROJECT_BINARY_DIR}/ingrainConfigVersion.cmake
   cmake/torch.cmake cmake/torch_folder.cmake DESTINATION ${_package})

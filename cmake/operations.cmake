@@ -20,7 +20,7 @@ function(_ingrain_reference_for_cuda output)
   foreach(header IN LISTS ARGN)
     file(STRINGS ${header} line REGEX "^extern const [A-Za-z]+Kernels [a-z_]+_reference, [a-z_]+_cpu, [a-z_]+_cuda" LIMIT_COUNT 1)
     string(REGEX MATCH "^extern const ([A-Za-z]+) ([a-z_]+)_reference" _ "${line}")
-    file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR}/src ${header})
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/src ${header})
     string(APPEND includes "#include \"${path}\"\n")
     string(APPEND tables "const ${CMAKE_MATCH_1} ${CMAKE_MATCH_2}_cuda = ${CMAKE_MATCH_2}_reference;\n")
   endforeach()
@@ -29,15 +29,15 @@ endfunction()
 
 # ingrain_operations(TARGET): the engine's part.
 function(ingrain_operations target)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/ops/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/(test|bench)\\.cpp$")
-  file(GLOB_RECURSE cuda CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*.cu)
+  file(GLOB_RECURSE cuda CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/ops/*.cu)
   set(cuda_tensors ${sources})
   list(FILTER cuda_tensors INCLUDE REGEX "/cuda\\.cpp$|/cuda/[^/]*\\.cpp$")
-  set(no_cuda ${CMAKE_SOURCE_DIR}/src/ops/graph/no_cuda.cpp)
+  set(no_cuda ${PROJECT_SOURCE_DIR}/src/ops/graph/no_cuda.cpp)
   list(REMOVE_ITEM sources ${cuda_tensors} ${no_cuda})
 
-  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*/*.h)
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/ops/*/*.h)
   set(with_cuda "")
   set(without_cuda "")
   foreach(header IN LISTS headers)
@@ -52,13 +52,13 @@ function(ingrain_operations target)
     endif()
   endforeach()
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${with_cuda} ${without_cuda})
-  set(generated ${CMAKE_BINARY_DIR}/generated/ops)
+  set(generated ${PROJECT_BINARY_DIR}/generated/ops)
   _ingrain_reference_for_cuda(${generated}/without_cuda.cpp ${without_cuda})
   _ingrain_reference_for_cuda(${generated}/cuda_not_linked.cpp ${with_cuda})
 
   _ingrain_group("${sources}" ops)
   # What other programs round twice is rounded twice. (A precompiled header has no such option.)
-  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/ops/quantized/stored.cpp PROPERTIES
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/ops/quantized/stored.cpp PROPERTIES
     COMPILE_OPTIONS -ffp-contract=off SKIP_PRECOMPILE_HEADERS ON)
   target_sources(${target} PRIVATE ${sources} ${generated}/without_cuda.cpp)
   ingrain_cuda_sources(LINKED ${cuda} ${cuda_tensors} OTHERWISE ${generated}/cuda_not_linked.cpp ${no_cuda})
@@ -67,7 +67,7 @@ endfunction()
 # _ingrain_operation_parts(TARGET FILE SUFFIX): the folders' files of this name, and in `names` the functions NAME_SUFFIX
 # that they define.
 function(_ingrain_operation_parts target file suffix)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*/${file})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/ops/*/${file})
   _ingrain_group("${sources}" ops_${suffix})
   target_sources(${target} PRIVATE ${sources})
   set(names "")
@@ -89,7 +89,7 @@ function(ingrain_operation_tests target)
   list(TRANSFORM names REPLACE "(.+)" "std::vector<Case> \\1(int64_t P)" OUTPUT_VARIABLE declared)
   list(JOIN declared ";\n" declared)
   list(JOIN names ", " names)
-  _ingrain_generate(${CMAKE_BINARY_DIR}/generated/ops/all_cases.cpp "#include \"ops_table.h\"
+  _ingrain_generate(${PROJECT_BINARY_DIR}/generated/ops/all_cases.cpp "#include \"ops_table.h\"
 
 namespace ingrain::test {
 
@@ -105,14 +105,14 @@ std::vector<Case> all_cases() {
 
 }  // namespace ingrain::test
 ")
-  target_sources(${target} PRIVATE ${CMAKE_BINARY_DIR}/generated/ops/all_cases.cpp)
+  target_sources(${target} PRIVATE ${PROJECT_BINARY_DIR}/generated/ops/all_cases.cpp)
 endfunction()
 
 # ingrain_operation_benchmarks(TARGET): their bench.cpp, and kOperationsRows of src/bench/ops/table.cpp.
 function(ingrain_operation_benchmarks target)
   _ingrain_operation_parts(${target} bench.cpp rows)
   list(JOIN names ", " names)
-  _ingrain_generate(${CMAKE_BINARY_DIR}/generated/ops/rows.cpp "#include \"bench/ops/row.h\"
+  _ingrain_generate(${PROJECT_BINARY_DIR}/generated/ops/rows.cpp "#include \"bench/ops/row.h\"
 
 namespace ingrain::bench {
 
@@ -121,5 +121,5 @@ const std::vector<AddRows*> kOperationsRows{${names}};
 
 }  // namespace ingrain::bench
 ")
-  target_sources(${target} PRIVATE ${CMAKE_BINARY_DIR}/generated/ops/rows.cpp)
+  target_sources(${target} PRIVATE ${PROJECT_BINARY_DIR}/generated/ops/rows.cpp)
 endfunction()

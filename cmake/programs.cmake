@@ -5,12 +5,12 @@ ingrain_operation_benchmarks(ingrain_bench)
 target_link_libraries(ingrain_bench PUBLIC ingrain_engine PRIVATE ingrain_warnings)
 target_precompile_headers(ingrain_bench REUSE_FROM ingrain_engine)
 add_custom_target(ingrain_commit
-  COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${CMAKE_BINARY_DIR}/generated/bench/commit.h
-          -P ${CMAKE_SOURCE_DIR}/cmake/commit.cmake
-  BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/bench/commit.h)
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DOUTPUT=${PROJECT_BINARY_DIR}/generated/bench/commit.h
+          -P ${PROJECT_SOURCE_DIR}/cmake/commit.cmake
+  BYPRODUCTS ${PROJECT_BINARY_DIR}/generated/bench/commit.h)
 add_dependencies(ingrain_bench ingrain_commit)
-set_source_files_properties(${CMAKE_SOURCE_DIR}/src/bench/machine.cpp
-  PROPERTIES INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/bench/machine.cpp
+  PROPERTIES INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated)
 
 # The server's engine: what lies between its APIs and the model. Its routes: what is done at an endpoint.
 add_library(ingrain_serve_engine STATIC)
@@ -33,11 +33,11 @@ else()
   target_sources(ingrain_commands PRIVATE src/cli/line_editor_plain.cpp)
 endif()
 target_link_libraries(ingrain_commands PUBLIC ingrain_serve_engine ingrain_bench ingrain_engine PRIVATE ingrain_warnings)
-target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}" INGRAIN_SERVE_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}" INGRAIN_SERVE_VERSION="${PROJECT_VERSION}")
 target_precompile_headers(ingrain_commands REUSE_FROM ingrain_engine)
 
 add_executable(ingrain_cli src/cli/main.cpp)
 # The version is CMake's; main.cpp alone has it.
 target_compile_definitions(ingrain_cli PRIVATE INGRAIN_VERSION="${PROJECT_VERSION}")
-set_target_properties(ingrain_cli PROPERTIES OUTPUT_NAME ingrain RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/src/cli)
+set_target_properties(ingrain_cli PROPERTIES OUTPUT_NAME ingrain RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/src/cli)
 target_link_libraries(ingrain_cli PRIVATE ingrain_commands ingrain_warnings)

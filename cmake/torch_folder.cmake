@@ -5,7 +5,7 @@ if(INGRAIN_TORCH)
 elseif(DEFINED ENV{INGRAIN_TORCH} AND NOT "$ENV{INGRAIN_TORCH}" STREQUAL "")
   set(_given "$ENV{INGRAIN_TORCH}")
 else()
-  set(_given "${CMAKE_SOURCE_DIR}/.venv")
+  set(_given "${PROJECT_SOURCE_DIR}/.venv")
 endif()
 get_filename_component(_given "${_given}" ABSOLUTE)
 

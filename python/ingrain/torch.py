@@ -61,7 +61,7 @@ class TTTModel(nn.Module):
     """A model that learns what it reads, as a module: forward(tokens) is its loss, and the backward pass fills .grad with the
     exact gradient of that loss through every inner step (docs/mathematics.md, "Learning to read").
 
-    Any optimizer, DistributedDataParallel, torchrun, torch.distributed.checkpoint, Lightning and Accelerate train it. The
+    What trains modules trains it: any optimizer, DistributedDataParallel under torchrun. The
     parameters are named as in ingrain's own training ("blocks.3.wqkv", docs/training.md), and are the C++ side's weights:
     nothing is copied, unless `compute` is another type than theirs. One that does not require a gradient costs none.
     DDP's find_unused_parameters is not needed, as every parameter gets a gradient; higher derivatives there are none of.

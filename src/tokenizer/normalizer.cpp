@@ -83,7 +83,7 @@ bool by_nmt(char32_t c, std::string& by) {
   if (c != 0x9 && c != 0xA && c != 0xC && c != 0xD && c != 0x1680 && (c < 0x200B || c > 0x200F) && c != 0x2028 &&
       c != 0x2029 && c != 0x2581 && c != 0xFEFF && c != 0xFFFD)
     return false;
-  by = " ";
+  by.assign(1, ' ');
   return true;
 }
 
