@@ -277,7 +277,7 @@ TEST_F(Documents, text_that_is_not_utf8_is_refused_where_it_is_named_and_named_w
       fs::remove(file), fs::remove_all(out_);
     }
   EXPECT_EQ(wide_encoding("plain"), "");
-  EXPECT_EQ(wide_encoding(std::string_view("\x89PNG\0\0\0\rIHDR\0\0\0\0", 20)), "");
+  EXPECT_EQ(wide_encoding(std::string_view("\x89PNG\0\0\0\rIHDR\0\0\0\0", 16)), "");
 }
 
 TEST_F(Documents, an_array_of_documents_is_not_taken_for_one) {
