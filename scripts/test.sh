@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154 # root, build, built and program are ./ingrain's
 
 skipped_status=77
-fuzz_seconds=${INGRAIN_FUZZ_SECONDS:-10} # for each target
+fuzz_seconds=${INGRAIN_FUZZ_SECONDS:-5} # for each target
 
 # run_tests PRESET [ARGUMENT...]: GoogleTest's. ctest finds the tests that the arguments ask for and gives each a process of
 # its own; without arguments all run in a few processes (tests/CMakeLists.txt), and their number is told.
