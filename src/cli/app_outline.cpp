@@ -26,8 +26,10 @@ OptionOutline outline(const CLI::Option& option) {
     for (const std::string& name : option.get_lnames()) out.names.push_back("--" + name);
   }
   const std::string type = option.get_type_name();
-  if (option.get_type_size() != 0) out.value = type.substr(0, type.find_first_of(": "));
-  if (option.get_type_size() != 0 && out.value.empty()) out.value = "TEXT";
+  if (option.get_expected_max() != 0) {  // no flag
+    out.value = type.substr(0, type.find_first_of(": "));
+    if (out.value.empty()) out.value = "TEXT";
+  }
   out.choices = choices_of(type);
   out.what = option.get_description();
   out.fallback = option.get_default_str();

@@ -172,7 +172,9 @@ void ChatSession::set_system(const std::string& text) {
 
 bool ChatSession::undo() {
   if (!dialogue_.undo()) {
-    std::printf("there is nothing that could be forgotten\n");
+    const bool asked = std::ranges::any_of(dialogue_.messages(), [](const Message& m) { return m.role == "user"; });
+    std::printf(asked ? "what was said before this chat was begun cannot be taken back\n"
+                      : "there is nothing that could be forgotten\n");
     return false;
   }
   while (!steps_.empty() && steps_.back().step >= dialogue_.memory().steps()) steps_.pop_back();

@@ -30,6 +30,9 @@ std::string synopsis(const CommandOutline& command) {
     if (option.positional)
       out += (option.required ? ".I " : ".RI [ ") + roff(option.names[0]) + (option.several ? "..." : "") +
              (option.required ? "\n" : " ]\n");
+  for (const OptionOutline& option : command.options)
+    if (!option.positional && option.required)
+      out += ".B " + roff(option.names[0]) + "\n.I " + roff(option.value) + "\n";
   out += command.commands.empty() ? "[options]\n" : ".I COMMAND\n";
   return out;
 }
@@ -44,6 +47,7 @@ std::string paragraph(const OptionOutline& option) {
     out += " " + (choices.empty() ? roff(option.value) : choices);
   }
   out += "\n" + roff(option.what.empty() ? "(see above)" : option.what);
+  if (!option.positional && option.required) out += " (required)";
   if (!option.fallback.empty()) out += roff(fmt::format(" (default: {})", option.fallback));
   return out + "\n";
 }
@@ -51,7 +55,9 @@ std::string paragraph(const OptionOutline& option) {
 std::string page(const CommandOutline& command, const std::string& version) {
   const std::string title = in_ascii_upper(name_of(command));
   std::string out = fmt::format(".TH \"{}\" 1 \"\" \"{}\" \"ingrain\"\n", roff(title), roff(version));
-  out += fmt::format(".SH NAME\n{} \\- {}\n", roff(name_of(command)), roff(command.what));
+  std::string_view what = command.what;  // the program's begins with its name
+  if (const std::string prefix = name_of(command) + ": "; what.starts_with(prefix)) what.remove_prefix(prefix.size());
+  out += fmt::format(".SH NAME\n{} \\- {}\n", roff(name_of(command)), roff(what));
   out += ".SH SYNOPSIS\n" + synopsis(command);
   std::string arguments, options;
   for (const OptionOutline& option : command.options) (option.positional ? arguments : options) += paragraph(option);

@@ -334,6 +334,11 @@ def test_manual_pages_say_what_help_says(ingrain, tmp_path):
             if option.startswith("--") and option.strip("-").replace("-", "").isalpha():
                 assert option in page, (command, option)
     assert ingrain("man", "read").stdout == pages["ingrain-read.1"]
+    # Flags take nothing, and what must be given is in the synopsis.
+    assert "\n.B \\-\\-json\n" in pages["ingrain-read.1"] and "\\-\\-help\n" in pages["ingrain-read.1"]
+    fork = pages["ingrain-memory-fork.1"]
+    assert ".B \\-o\n.I TEXT\n" in fork.split(".SH ARGUMENTS")[0] and "(required)" in fork
+    assert "\ningrain \\- language models" in pages["ingrain.1"]
     refused(ingrain("man", "raed"), 2, "did you mean 'read'")
     if shutil.which("groff"):
         done = subprocess.run(["groff", "-man", "-ww", "-z", *tmp_path.iterdir()], capture_output=True, text=True)
