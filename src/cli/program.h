@@ -5,7 +5,7 @@
 
 namespace ingrain::cli {
 
-/// What main() does, to the exit status; once in a process. `version`: what --version prints.
-int run_program(const std::string& version, int argc, char** argv);
+/// What main() does: runs the command and ends the process with its status. `version`: what --version prints.
+[[noreturn]] void run_program(const std::string& version, int argc, char** argv);
 
 }  // namespace ingrain::cli

@@ -49,13 +49,4 @@ std::optional<std::string> Pieces::next() {
   return piece.empty() ? std::nullopt : std::optional(std::move(piece));
 }
 
-Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer, Session& session,
-                   std::span<const int32_t> seen, const GenerateOptions& options,
-                   const std::function<void(std::string_view)>& on_text) {
-  Pieces pieces(config, tokenizer, session, seen, options);
-  while (const auto piece = pieces.next())
-    if (on_text) on_text(*piece);
-  return pieces.written();
-}
-
 }  // namespace ingrain::session

@@ -29,11 +29,6 @@ class Pieces {
   bool finished_ = false;
 };
 
-/// ingrain::generate (ingrain/generate.h) on the parts. REQUIRES: a session of one sequence.
-Generated generate(const ModelConfig& config, const tokenizer::Tokenizer& tokenizer, Session& session,
-                   std::span<const int32_t> seen, const GenerateOptions& options,
-                   const std::function<void(std::string_view)>& on_text);
-
 /// How reading goes on under `learn`, for tokens that were given or that were written.
 ttt::ReadOptions reading_options(Learn learn, bool written);
 

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -53,9 +52,7 @@ bool receive(int socket, Run& run) {
   argv.push_back(nullptr);
   clearenv();
   for (size_t i = 2 + arguments; i < run.fields.size(); ++i) putenv(run.fields[i].data());
-  const int status = ingrain::cli::run_program("ingrain " INGRAIN_VERSION, static_cast<int>(arguments), argv.data());
-  std::fflush(nullptr);
-  std::_Exit(status);
+  ingrain::cli::run_program("ingrain " INGRAIN_VERSION, static_cast<int>(arguments), argv.data());
 }
 
 }  // namespace
