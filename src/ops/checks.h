@@ -29,6 +29,9 @@ inline at::ScalarType accumulate_type(at::ScalarType type) {
   return type == at::kBFloat16 || type == at::kHalf ? at::kFloat : type;
 }
 
+/// x in that type.
+inline Tensor widened(const Tensor& x) { return x.to(accumulate_type(x.scalar_type())); }
+
 /// Whether x is of the type that sums for `activations` are kept in, and on their device: slow vectors, statistics.
 inline bool is_wide_beside(const Tensor& x, const Tensor& activations) {
   return x.scalar_type() == accumulate_type(activations.scalar_type()) && x.device() == activations.device();

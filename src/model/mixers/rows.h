@@ -3,6 +3,8 @@
 
 #include "model/parameters.h"
 
+#include <cmath>
+
 namespace ingrain {
 
 /// A member of a layer's weights: mixer_tensor<&MixerWeights::attention, &AttentionWeights::wqkv_CD>.
@@ -14,6 +16,12 @@ Tensor& mixer_tensor(Weights& weights, int64_t layer) {
 template <MixerKind kind>
 bool has_mixer(const ModelConfig& config, int64_t layer) {
   return config.layer(layer).mixer == kind;
+}
+
+/// First values of a short convolution's weights, PyTorch's.
+inline void small_kernel(const Tensor& conv_CW, const at::Generator& generator) {
+  const double most = 1 / std::sqrt(static_cast<double>(conv_CW.size(1)));
+  conv_CW.uniform_(-most, most, generator);
 }
 
 inline int64_t hidden_size(const ModelConfig& config) { return config.hidden_size; }

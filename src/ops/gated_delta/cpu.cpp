@@ -23,16 +23,13 @@ struct GatedDeltaCall {
   void* o;       // like v
 };
 
-/// Columns of a state are independent of each other: so many are a task.
-constexpr int64_t kGatedDeltaColumns = 64;
-
 }  // namespace ingrain::ops
 #endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/gated_delta/cpu.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/simd/vec-inl.h"
+#include "ops/simd/state_columns-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -64,25 +61,17 @@ HWY_INLINE void RunColumns(const GatedDeltaCall& c, int64_t sequence, int64_t he
   }
 }
 
-/// Tasks begin .. end: kGatedDeltaColumns columns of a head each, all heads of a sequence after each other.
 void RunGatedDelta(const GatedDeltaCall& c, int64_t begin, int64_t end) {
-  const int64_t of_head = (c.values + kGatedDeltaColumns - 1) / kGatedDeltaColumns;
-  for (int64_t task = begin; task < end; ++task) {
-    const int64_t sequence = task / of_head / c.heads, head = task / of_head % c.heads;
-    const int64_t from = task % of_head * kGatedDeltaColumns, to = HWY_MIN(from + kGatedDeltaColumns, c.values);
-    for (int64_t first = from; first < to; first += Lanes()) {
-      const size_t n = HWY_MIN(Lanes(), static_cast<size_t>(to - first));
-      c.type == Number::fp32 ? RunColumns<float>(c, sequence, head, first, n)
-                             : RunColumns<BFloat16>(c, sequence, head, first, n);
-    }
-  }
+  ForStateColumns(c.heads, c.values, begin, end, [&](int64_t sequence, int64_t head, int64_t first, size_t n) {
+    c.type == Number::fp32 ? RunColumns<float>(c, sequence, head, first, n)
+                           : RunColumns<BFloat16>(c, sequence, head, first, n);
+  });
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <ATen/ceil_div.h>
 namespace ingrain::ops {
 namespace {
 
@@ -107,8 +96,7 @@ Tensor recurrent(const Tensor& q_BTHK, const Tensor& k_BTHK, const Tensor& v_BTH
                             state_BHKV.data_ptr<float>(),
                             o.data_ptr()};
   const auto run = HWY_DYNAMIC_DISPATCH(RunGatedDelta);
-  cpu::parallel({q, k, v, g, beta, state_BHKV, o}, B * H * at::ceil_div(V, kGatedDeltaColumns),
-                cpu::grain(2 * T * K * kGatedDeltaColumns),
+  cpu::parallel({q, k, v, g, beta, state_BHKV, o}, B * H * state_tasks(V), cpu::grain(2 * T * K * kStateColumns),
                 [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
   return o;
 }

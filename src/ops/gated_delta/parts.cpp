@@ -4,12 +4,6 @@
 #include "ops/graph/captured.h"
 
 namespace ingrain::ops {
-namespace {
-
-Tensor widened(const Tensor& x) { return x.to(accumulate_type(x.scalar_type())); }
-
-}  // namespace
-
 Tensor l2_norm(const Tensor& x_Hd, double eps, int64_t times) {
   TORCH_CHECK(x_Hd.dim() >= 2 && times > 0, "l2_norm: rows ", x_Hd.sizes(), ", ", times, " times");
   return captured([=] {

@@ -1,4 +1,5 @@
 #include "ops/checks.h"
+#include "ops/chunks.h"
 #include "ops/gated_delta/gated_delta.h"
 #include "ops/graph/captured.h"
 
@@ -35,15 +36,10 @@ Tensor recurrent_steps(const Tensor& q_BTHK, const Tensor& k_BTHK, const Tensor&
 GatedDelta in_chunks(const Tensor& q_BTHK, const Tensor& k_BTHK, const Tensor& v_BTHV, const Tensor& g_BTH,
                      const Tensor& beta_BTH, const Tensor& state_BHKV, double scale) {
   const int64_t B = q_BTHK.size(0), T = q_BTHK.size(1), H = q_BTHK.size(2), V = v_BTHV.size(3);
-  const int64_t chunks = (T + kChunk - 1) / kChunk, missing = chunks * kChunk - T;
   if (T == 0) return {at::empty_like(v_BTHV), state_BHKV.clone()};
   const auto type = state_BHKV.scalar_type();
   // Tokens that are missing at the end have no key, no gate and no beta: they change nothing. N: chunks.
-  const auto chunked = [&](const Tensor& x_BTHd) {
-    return at::constant_pad_nd(x_BTHd.to(type), {0, 0, 0, 0, 0, missing})
-        .view({B, chunks, kChunk, H, x_BTHd.size(3)})
-        .permute({0, 3, 1, 2, 4});
-  };
+  const auto chunked = [&](const Tensor& x_BTHd) { return in_chunks_of(kChunk, x_BTHd, type); };
   const Tensor q_BHNCK = chunked(q_BTHK) * scale, k_BHNCK = chunked(k_BTHK), v_BHNCV = chunked(v_BTHV);
   const Tensor beta_BHNC1 = chunked(beta_BTH.unsqueeze(-1)), G_BHNC1 = chunked(g_BTH.unsqueeze(-1)).cumsum(3);
   const Tensor passed_BHNC1 = G_BHNC1.exp();
@@ -60,7 +56,7 @@ GatedDelta in_chunks(const Tensor& q_BTHK, const Tensor& k_BTHK, const Tensor& v
 
   Tensor S_BHKV = state_BHKV;
   std::vector<Tensor> o_N;
-  for (int64_t n = 0; n < chunks; ++n) {
+  for (int64_t n = 0; n < u0_BHNCV.size(2); ++n) {
     const auto of = [n](const Tensor& x_BHN) { return x_BHN.select(2, n); };
     const Tensor u_BHCV = of(u0_BHNCV) - of(W_BHNCK).matmul(S_BHKV);
     o_N.push_back(of(q_passed_BHNCK).matmul(S_BHKV) + of(score_BHNCC).matmul(u_BHCV));

@@ -24,16 +24,13 @@ struct SsdCall {
   void* y;                                      // like x
 };
 
-/// Columns of a state are independent of each other: so many are a task.
-constexpr int64_t kSsdColumns = 64;
-
 }  // namespace ingrain::ops
 #endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/ssd/cpu.cpp"
 #include <hwy/foreach_target.h>
-#include "ops/simd/vec-inl.h"
+#include "ops/simd/state_columns-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
@@ -61,25 +58,17 @@ HWY_INLINE void RunSsdColumns(const SsdCall& call, int64_t sequence, int64_t hea
   }
 }
 
-/// Tasks begin .. end: kSsdColumns columns of a head each, all heads of a sequence after each other.
 void RunSsd(const SsdCall& call, int64_t begin, int64_t end) {
-  const int64_t of_head = (call.values + kSsdColumns - 1) / kSsdColumns;
-  for (int64_t task = begin; task < end; ++task) {
-    const int64_t sequence = task / of_head / call.heads, head = task / of_head % call.heads;
-    const int64_t from = task % of_head * kSsdColumns, to = HWY_MIN(from + kSsdColumns, call.values);
-    for (int64_t first = from; first < to; first += Lanes()) {
-      const size_t n = HWY_MIN(Lanes(), static_cast<size_t>(to - first));
-      call.type == Number::fp32 ? RunSsdColumns<float>(call, sequence, head, first, n)
-                                : RunSsdColumns<BFloat16>(call, sequence, head, first, n);
-    }
-  }
+  ForStateColumns(call.heads, call.values, begin, end, [&](int64_t sequence, int64_t head, int64_t first, size_t n) {
+    call.type == Number::fp32 ? RunSsdColumns<float>(call, sequence, head, first, n)
+                              : RunSsdColumns<BFloat16>(call, sequence, head, first, n);
+  });
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <ATen/ceil_div.h>
 namespace ingrain::ops {
 namespace {
 
@@ -104,8 +93,7 @@ Tensor ssd_recurrent(const SsdInputs& in) {
                      state.data_ptr<float>(),
                      y.data_ptr()};
   const auto run = HWY_DYNAMIC_DISPATCH(RunSsd);
-  cpu::parallel({x, dt, A, D, b, c, state, y}, B * H * at::ceil_div(V, kSsdColumns),
-                cpu::grain(2 * T * K * kSsdColumns),
+  cpu::parallel({x, dt, A, D, b, c, state, y}, B * H * state_tasks(V), cpu::grain(2 * T * K * kStateColumns),
                 [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
   return y;
 }

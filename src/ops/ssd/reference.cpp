@@ -1,4 +1,5 @@
 #include "ops/checks.h"
+#include "ops/chunks.h"
 #include "ops/graph/captured.h"
 #include "ops/ssd/ssd.h"
 
@@ -35,17 +36,13 @@ Ssd ssd_in_chunks(const SsdInputs& in) {
   const int64_t B = in.x_BTHV.size(0), T = in.x_BTHV.size(1), H = in.x_BTHV.size(2), V = in.x_BTHV.size(3);
   const int64_t G = in.b_BTGK.size(2), K = in.b_BTGK.size(3), R = H / G;
   if (T == 0) return {at::empty_like(in.x_BTHV), in.state_BHKV.clone()};
-  const int64_t N = (T + kSsdChunk - 1) / kSsdChunk, missing = N * kSsdChunk - T;
   const auto type = in.state_BHKV.scalar_type();
   // Tokens that are missing at the end take no time: they change nothing.
-  const auto chunked = [&](const Tensor& x_BTGd) {
-    return at::constant_pad_nd(x_BTGd.to(type), {0, 0, 0, 0, 0, missing})
-        .view({B, N, kSsdChunk, G, x_BTGd.size(3)})
-        .permute({0, 3, 1, 2, 4});
-  };
+  const auto chunked = [&](const Tensor& x_BTGd) { return in_chunks_of(kSsdChunk, x_BTGd, type); };
   const Tensor dt_BGNCR = chunked(in.dt_BTH.reshape({B, T, G, R}));
   const Tensor x_BGNCRV = chunked(in.x_BTHV.reshape({B, T, G, R * V})).unflatten(4, {R, V});
   const Tensor b_BGNCK = chunked(in.b_BTGK), c_BGNCK = chunked(in.c_BTGK), bt_BGNKC = b_BGNCK.transpose(3, 4);
+  const int64_t N = dt_BGNCR.size(2);
   const Tensor u_BGNCRV = dt_BGNCR.unsqueeze(-1) * x_BGNCRV;
   // Sums in fp64: after a token that forgets much, differences of fp32 sums would have lost the small ones.
   const Tensor s_BGNCR = (dt_BGNCR * in.A_H.view({G, 1, 1, R})).to(at::kDouble).cumsum(3);

@@ -1,8 +1,8 @@
 #include "model/mixers/gated_delta_net/gated_delta_net.h"
 
+#include "model/mixers/recurrent.h"
 #include "ops/gated_delta/gated_delta.h"
 #include "ops/gated_delta/parts.h"
-#include "ops/linear/linear.h"
 #include "ops/short_conv/short_conv.h"
 
 #include <cmath>
@@ -11,11 +11,6 @@ namespace ingrain {
 namespace {
 
 constexpr double kUnitEps = 1e-6;  // of the keys' and queries' lengths
-
-/// Channels of x [B, T, C] from `first` on, as heads [B, T, heads, d].
-Tensor heads_of(const Tensor& x_BTC, int64_t first, int64_t heads, int64_t d) {
-  return x_BTC.narrow(2, first, heads * d).view({x_BTC.size(0), x_BTC.size(1), heads, d});
-}
 
 Tensor mix_by_delta(const MixerPass& pass, const Tensor& x_PBTD) {
   TORCH_CHECK(x_PBTD.size(0) == 1, "a Gated DeltaNet has no tangents");
@@ -44,9 +39,6 @@ const LayerMixer gated_delta_net_mixer{
 
 Tensor gated_delta_net(const GatedDeltaNetSizes& s, const GatedDeltaNetWeights& w, double eps, const Tensor& x_BTD,
                        RecurrentState& state) {
-  const auto project = [&](const Tensor& y_BTC, const Tensor& w_FC) {
-    return ops::linear(y_BTC.unsqueeze(0), w_FC).select(0, 0);
-  };
   const Tensor in_BTC = project(x_BTD, w.in_CD), gates_BTH = project(x_BTD, w.gates_HD);
   const bool first = state.empty();
   const auto [mixed_BTC, tail_BnC] =

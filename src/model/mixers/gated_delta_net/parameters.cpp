@@ -1,8 +1,6 @@
 #include "model/mixers/gated_delta_net/gated_delta_net.h"
 #include "model/mixers/rows.h"
 
-#include <cmath>
-
 namespace ingrain {
 namespace gated_delta_net_rows {
 
@@ -21,10 +19,6 @@ int64_t kernel(const ModelConfig& c) { return sizes(c).kernel; }
 // First values are those of the published model: decays spread from slow to fast, the convolution's as PyTorch's.
 void spread_decays(const Tensor& A_log_H, const at::Generator& generator) {
   A_log_H.uniform_(1e-3, 16, generator).log_();
-}
-void small_kernel(const Tensor& conv_CW, const at::Generator& generator) {
-  const double most = 1 / std::sqrt(static_cast<double>(conv_CW.size(1)));
-  conv_CW.uniform_(-most, most, generator);
 }
 
 constexpr Parameter kRows[] = {

@@ -1,6 +1,6 @@
 #include "model/mixers/mamba2/mamba2.h"
 
-#include "ops/linear/linear.h"
+#include "model/mixers/recurrent.h"
 #include "ops/short_conv/short_conv.h"
 #include "ops/ssd/parts.h"
 #include "ops/ssd/ssd.h"
@@ -33,22 +33,16 @@ const LayerMixer mamba2_mixer{
     .mix = mix_by_ssd, .state = ssd_state, .parameters = mamba2_parameters, .state_work = ssd_work};
 
 Tensor mamba2(const Mamba2Sizes& s, const Mamba2Weights& w, double eps, const Tensor& x_BTD, RecurrentState& state) {
-  const auto project = [](const Tensor& y_BTC, const Tensor& w_FC) {
-    return ops::linear(y_BTC.unsqueeze(0), w_FC).select(0, 0);
-  };
   const Tensor in_BTC = project(x_BTD, w.in_CD);
   const bool first = state.empty();
   const auto [mixed_BTC, tail_BnC] = ops::short_conv(in_BTC.narrow(2, s.inner(), s.convolved()), w.conv_CW,
                                                      first ? Tensor() : state[0], w.conv_bias_C);
-  const auto heads = [&, &mixed_BTC = mixed_BTC](int64_t from, int64_t count, int64_t d) {
-    return mixed_BTC.narrow(2, from, count * d).view({mixed_BTC.size(0), mixed_BTC.size(1), count, d});
-  };
   const auto [y_BTHV, state_BHKV] =
-      ops::ssd({.x_BTHV = heads(0, s.heads, s.head_dim),
+      ops::ssd({.x_BTHV = heads_of(mixed_BTC, 0, s.heads, s.head_dim),
                 .dt_BTH = ops::time_steps(in_BTC.narrow(2, s.inner() + s.convolved(), s.heads), w.dt_bias_H),
                 .A_H = ops::negative_exp(w.A_log_H),
-                .b_BTGK = heads(s.inner(), s.groups, s.state_dim),
-                .c_BTGK = heads(s.inner() + s.groups * s.state_dim, s.groups, s.state_dim),
+                .b_BTGK = heads_of(mixed_BTC, s.inner(), s.groups, s.state_dim),
+                .c_BTGK = heads_of(mixed_BTC, s.inner() + s.groups * s.state_dim, s.groups, s.state_dim),
                 .D_H = w.D_H,
                 .state_BHKV = first ? Tensor() : state[1]});
   state = {tail_BnC, state_BHKV};

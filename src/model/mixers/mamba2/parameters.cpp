@@ -25,10 +25,6 @@ void spread_steps(const Tensor& dt_bias_H, const at::Generator& generator) {
   const Tensor dt_H = dt_bias_H.uniform_(std::log(1e-3), std::log(1e-1), generator).exp_();
   dt_bias_H.copy_(dt_H.expm1().log_());  // softplus' inverse
 }
-void small_kernel(const Tensor& conv_CW, const at::Generator& generator) {
-  const double most = 1 / std::sqrt(static_cast<double>(conv_CW.size(1)));
-  conv_CW.uniform_(-most, most, generator);
-}
 
 constexpr Parameter kRows[] = {
     {"mamba.in",
