@@ -76,3 +76,17 @@ def probe():
 def data_probe():
     """Runs tests/tools/data_probe.cpp."""
     return runner("data_probe")
+
+
+@pytest.fixture
+def ops_probe(tmp_path):
+    """Runs tests/tools/ops_probe.cpp on torch's tensors, by name."""
+    torch = pytest.importorskip("torch")
+    run = runner("ops_probe")
+
+    def probe(what, **tensors):
+        torch.save({name: x.detach() for name, x in tensors.items()}, tmp_path / "in.pt")
+        run(what, tmp_path / "in.pt", tmp_path / "out.pt")
+        return torch.load(tmp_path / "out.pt", weights_only=False)
+
+    return probe

@@ -3,32 +3,18 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-from conftest import runner  # noqa: E402
 from transformers.models.qwen3_next import Qwen3NextConfig  # noqa: E402
 from transformers.models.qwen3_next import modeling_qwen3_next as theirs  # noqa: E402
 
 
-@pytest.fixture
-def probe(tmp_path):
-    """Runs tests/tools/ops_probe.cpp on tensors by name."""
-    run = runner("ops_probe")
-
-    def probe(what, **tensors):
-        torch.save({name: x.detach() for name, x in tensors.items()}, tmp_path / "in.pt")
-        run(what, tmp_path / "in.pt", tmp_path / "out.pt")
-        return torch.load(tmp_path / "out.pt", weights_only=False)
-
-    return probe
-
-
 @pytest.mark.parametrize("tokens", [1, 5, 64, 200])
-def test_the_rule_gives_their_numbers_in_chunks_and_token_by_token(probe, tokens):
+def test_the_rule_gives_their_numbers_in_chunks_and_token_by_token(ops_probe, tokens):
     torch.manual_seed(tokens)
     B, H, K, V = 2, 3, 32, 48
     q, k, v = torch.randn(B, tokens, H, K), torch.randn(B, tokens, H, K), torch.randn(B, tokens, H, V)
     q, k = torch.nn.functional.normalize(q, dim=-1), torch.nn.functional.normalize(k, dim=-1)
     g, beta, state = -torch.rand(B, tokens, H) * 2, torch.rand(B, tokens, H), torch.randn(B, H, K, V)
-    ours = probe("gated-delta", q=q, k=k, v=v, g=g, beta=beta, state=state)
+    ours = ops_probe("gated-delta", q=q, k=k, v=v, g=g, beta=beta, state=state)
     for rule in (theirs.torch_chunk_gated_delta_rule, theirs.torch_recurrent_gated_delta_rule):
         o, after = rule(q, k, v, g=g, beta=beta, initial_state=state, output_final_state=True, use_qk_l2norm_in_kernel=False)
         for form in ("", "_recurrent"):
@@ -37,7 +23,7 @@ def test_the_rule_gives_their_numbers_in_chunks_and_token_by_token(probe, tokens
 
 
 @pytest.mark.parametrize("key_heads, value_heads", [(2, 2), (2, 6)])
-def test_the_mixer_gives_their_module_s_numbers_in_any_split(probe, key_heads, value_heads):
+def test_the_mixer_gives_their_module_s_numbers_in_any_split(ops_probe, key_heads, value_heads):
     torch.manual_seed(1)
     D, K, V, times = 40, 16, 24, value_heads // key_heads
     config = Qwen3NextConfig(
@@ -54,7 +40,7 @@ def test_the_mixer_gives_their_module_s_numbers_in_any_split(probe, key_heads, v
     gates = [part.reshape(-1, D) for part in module.in_proj_ba.weight.view(key_heads, 2 * times, D).split(times, 1)]
     with torch.no_grad():
         expected = module(x)
-        ours = probe(
+        ours = ops_probe(
             "gated-delta-net", x=x, split=torch.tensor(70), key_heads=torch.tensor(key_heads),
             value_heads=torch.tensor(value_heads), key_dim=torch.tensor(K), value_dim=torch.tensor(V),
             **{"in": torch.cat(kinds), "gates": torch.cat(gates), "conv": module.conv1d.weight.squeeze(1),

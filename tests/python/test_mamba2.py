@@ -3,31 +3,17 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-from conftest import runner  # noqa: E402
 from transformers.models.mamba2 import Mamba2Config  # noqa: E402
 from transformers.models.mamba2 import modeling_mamba2 as theirs  # noqa: E402
 
 
-@pytest.fixture
-def probe(tmp_path):
-    """Runs tests/tools/ops_probe.cpp on tensors by name."""
-    run = runner("ops_probe")
-
-    def probe(what, **tensors):
-        torch.save({name: x.detach() for name, x in tensors.items()}, tmp_path / "in.pt")
-        run(what, tmp_path / "in.pt", tmp_path / "out.pt")
-        return torch.load(tmp_path / "out.pt", weights_only=False)
-
-    return probe
-
-
 @pytest.mark.parametrize("tokens", [1, 5, 64, 200])
-def test_the_recurrence_gives_their_numbers_in_chunks_and_token_by_token(probe, tokens):
+def test_the_recurrence_gives_their_numbers_in_chunks_and_token_by_token(ops_probe, tokens):
     torch.manual_seed(tokens)
     B, H, G, K, V = 2, 6, 2, 16, 24
     x, dt, A = torch.randn(B, tokens, H, V), torch.rand(B, tokens, H), -torch.rand(H) * 4
     b, c, D, state = torch.randn(B, tokens, G, K), torch.randn(B, tokens, G, K), torch.randn(H), torch.randn(B, H, K, V)
-    ours = probe("ssd", x=x, dt=dt, A=A, b=b, c=c, D=D, state=state)
+    ours = ops_probe("ssd", x=x, dt=dt, A=A, b=b, c=c, D=D, state=state)
     their_state = state.transpose(2, 3)
     y, after = theirs.mamba2_chunk_scan(x, dt, A, b, c, 32, D=D, initial_states=their_state, return_final_states=True)
     one, steps = their_state.contiguous().clone(), []
@@ -42,7 +28,7 @@ def test_the_recurrence_gives_their_numbers_in_chunks_and_token_by_token(probe, 
 
 
 @pytest.mark.parametrize("heads, groups", [(5, 1), (6, 2)])
-def test_the_mixer_gives_their_module_s_numbers_in_any_split(probe, heads, groups):
+def test_the_mixer_gives_their_module_s_numbers_in_any_split(ops_probe, heads, groups):
     torch.manual_seed(1)
     V, K = 16, 12
     D = heads * V // 2
@@ -56,7 +42,7 @@ def test_the_mixer_gives_their_module_s_numbers_in_any_split(probe, heads, group
     x = torch.randn(2, 90, D)
     with torch.no_grad():
         expected = module(x)
-        ours = probe(
+        ours = ops_probe(
             "mamba2", x=x, split=torch.tensor(70), heads=torch.tensor(heads), head_dim=torch.tensor(V),
             groups=torch.tensor(groups), state_dim=torch.tensor(K),
             **{"in": module.in_proj.weight, "conv": module.conv1d.weight.squeeze(1), "conv_bias": module.conv1d.bias,
