@@ -1,5 +1,6 @@
 #include "ingrain/learner.h"
 
+#include "api/parts.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "model/device.h"
@@ -15,14 +16,6 @@
 
 namespace ingrain {
 namespace {
-
-NamedTensors named(const ModelConfig& config, const Weights& weights) {
-  NamedTensors out;
-  Weights handles = weights;
-  visit_parameters(config, handles,
-                   [&](const std::string& name, Tensor& x, ParameterKind) { out.emplace_back(name, x); });
-  return out;
-}
 
 /// The caller's tensors as weights, each where it is.
 Weights assembled(const ModelConfig& config, const std::vector<Tensor>& parameters) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tokenizer/tokenizer.h"
-#include "ingrain/memory.h"
+#include "ingrain/tensors.h"
 #include "model/network.h"
 #include "session/session.h"
 
@@ -29,5 +29,8 @@ struct Memory::State {
   const Network& network() const { return model.parts().network; }
   const tokenizer::Tokenizer& tokenizer() const { return model.parts().tokenizer(); }
 };
+
+/// The weights by their names, the tensors themselves; without those in few bits, which have no numbers in memory.
+NamedTensors named(const ModelConfig& config, const Weights& weights);
 
 }  // namespace ingrain

@@ -7,13 +7,17 @@
 
 namespace ingrain {
 
-NamedTensors parameters(const Model& model) {
+NamedTensors named(const ModelConfig& config, const Weights& weights) {
   NamedTensors out;
-  Weights handles = model.parts().network.weights;
-  visit_parameters(model.parts().network.config, handles, [&](const std::string& name, Tensor& x, ParameterKind) {
+  Weights handles = weights;
+  visit_parameters(config, handles, [&](const std::string& name, Tensor& x, ParameterKind) {
     if (!ops::is_quantized(x)) out.emplace_back(name, x);
   });
   return out;
+}
+
+NamedTensors parameters(const Model& model) {
+  return named(model.parts().network.config, model.parts().network.weights);
 }
 
 std::string config_of(const Model& model) { return to_json(model.parts().network.config).dump(2); }

@@ -29,11 +29,7 @@ class Line {
     blanks();
     if (peek() != '}') {
       do {
-        blanks();
-        const std::string key = decoded(string());
-        blanks();
-        expect(':');
-        blanks();
+        const std::string key = name();
         const std::string_view raw = value();
         if (key == field) {
           require(!found, "{}: '{}' is given twice in one object; keep one of them", where_, printable(field));
@@ -60,12 +56,7 @@ class Line {
     blanks();
     if (!take('{')) return false;
     do {
-      blanks();
-      const std::string key = decoded(string());
-      blanks();
-      expect(':');
-      blanks();
-      if (key == field) return peek() == '"';
+      if (name() == field) return peek() == '"';
       value();
       blanks();
     } while (take(','));
@@ -111,6 +102,16 @@ class Line {
     if (inner.find('\\') == inner.npos) return std::string(inner);
     const auto json = nlohmann::json::parse(key, nullptr, /*allow_exceptions=*/false);
     return json.is_string() ? json.get<std::string>() : std::string(key);
+  }
+
+  /// A field's, to where its value begins.
+  std::string name() {
+    blanks();
+    std::string out = decoded(string());
+    blanks();
+    expect(':');
+    blanks();
+    return out;
   }
 
   /// A number or a word: what may stand between the signs of JSON, of any size.
