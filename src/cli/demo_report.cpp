@@ -111,6 +111,15 @@ std::string row(const std::string& label, const std::string& a, const std::strin
 
 }  // namespace
 
+std::vector<std::pair<Pace, uint64_t>> costs(const DemoFigures& f) {
+  constexpr int64_t kEnough = 256;
+  std::vector<std::pair<Pace, uint64_t>> out;
+  for (const auto& [pace, bytes] : {std::pair(f.early, f.early_bytes), std::pair(f.late, f.late_bytes)})
+    if (pace.end - pace.begin >= kEnough && (out.empty() || out.back().first.begin != pace.begin))
+      out.emplace_back(pace, bytes);
+  return out;
+}
+
 std::string gain_chart(const std::vector<PositionBin>& on, const std::vector<PositionBin>& off) {
   double most = 1e-9;
   for (size_t i = 0; i < on.size(); ++i) most = std::max(most, off[i].mean_nll - on[i].mean_nll);  // a NaN is not more
@@ -141,12 +150,13 @@ std::string demo_page(const DemoFigures& f) {
   if (f.on.bits_per_byte && f.off.bits_per_byte)
     out += row("bits a byte of text", fmt::format("{:.4f}", *f.on.bits_per_byte),
                fmt::format("{:.4f}", *f.off.bits_per_byte));
-  out += "</table>\n<h2>Cost, with learning</h2><table>";
-  std::vector<std::pair<const Pace*, uint64_t>> columns{{&f.early, f.early_bytes}, {&f.late, f.late_bytes}};
-  if (f.early.begin == f.late.begin) columns.pop_back();  // read in one piece: it is told once
+  out += "</table>\n";
+  const auto columns = costs(f);
+  out += fmt::format("<h2>Cost, with learning</h2>{}<table>",
+                     columns.empty() ? "<p class=\"soft\">Too few tokens to tell.</p>" : "");
   const auto cost = [&](const char* tag, const char* label, const auto& value) {
     out += fmt::format("<tr><{0}>{1}</{0}>", tag, label);
-    for (const auto& [pace, bytes] : columns) out += fmt::format("<{0}>{1}</{0}>", tag, value(*pace, bytes));
+    for (const auto& [pace, bytes] : columns) out += fmt::format("<{0}>{1}</{0}>", tag, value(pace, bytes));
     out += "</tr>\n";
   };
   cost("th", "", [](const Pace& p, uint64_t) {
