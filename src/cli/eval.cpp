@@ -47,7 +47,7 @@ std::vector<int32_t> load_document(const EvalOptions& o, const Model& model) {
     tokens = data::read_raw_tokens(o.tokens, data::token_type_from_name(o.token_type));
   } else {
     const std::string text = read_file(o.text, kMaxTextBytes);
-    data::require_utf8(text, o.text);
+    data::require_text(text, o.text);
     require(!text.empty(), "{}: empty; there is nothing to score", o.text);
     tokens = model.encode_document(text, /*parse_special=*/true);
     if (model.begin_of_text() && tokens.size() > 1) warn_of_double_bos(model, tokens[1]);
