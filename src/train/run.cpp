@@ -106,7 +106,8 @@ class Run {
                   fmt::format("step {}/{}  loss {:.4f}", done(), config_.train.steps, report.loss));
       if (trainer_->done()) break;
       if (config_.validation.every > 0 && done() % config_.validation.every == 0) bar->finish(), validate();
-      if (done() % config_.checkpoint.every == 0) checkpoint();
+      // While steps are skipped there is nothing new, and what is older may be what to go back to.
+      if (done() % config_.checkpoint.every == 0 && !report.skipped) checkpoint();
     }
   }
 
