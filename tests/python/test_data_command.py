@@ -12,13 +12,18 @@ import pytest
 
 from conftest import BUILD, ROOT, default_signals
 
-PROBE = BUILD / "tests" / "data_probe"
 TOKENIZER = ROOT / "tests" / "fixtures" / "tokenizers" / "gpt2.json"
 REFERENCE = pathlib.Path(os.environ.get("INGRAIN_CASES", ROOT.parent / "shared")) / "reference-17m"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def program(ingrain):
+    global run
+    run = ingrain
+
+
 def data(*args, **kwargs):
-    return subprocess.run([PROBE, "data", *map(str, args)], capture_output=True, text=True, **kwargs)
+    return run("data", *args, **kwargs)
 
 
 def prepare(source, out, *args, **kwargs):
@@ -117,7 +122,7 @@ def test_an_interrupted_preparation_leaves_nothing_behind(tmp_path, number, flag
     with gzip.open(tmp_path / "in.jsonl.gz", "wt", compresslevel=1) as file:
         for i in range(400_000):
             file.write(json.dumps({"text": f"Document {i}: " + "some words to read. " * 20}) + "\n")
-    command = [PROBE, "data", "prepare", "in.jsonl.gz", "-t", TOKENIZER, "-o", "out", "--bos", "0", *flags]
+    command = [BUILD / "src" / "cli" / "ingrain", "data", "prepare", "in.jsonl.gz", "-t", TOKENIZER, "-o", "out", "--bos", "0", *flags]
     running = subprocess.Popen(list(map(str, command)), cwd=tmp_path, stderr=subprocess.PIPE, text=True,
                                preexec_fn=default_signals)
     deadline = time.monotonic() + 30
