@@ -69,7 +69,7 @@ class Training : public ScratchTest {
 
 std::vector<Tensor> copies(const Trainer& trainer) {
   std::vector<Tensor> out;
-  for (const auto& [name, x] : trainer.state()) out.push_back(x.clone());
+  for (const StateTensor& t : trainer.state()) out.push_back(t.x_n.clone());
   return out;
 }
 
@@ -259,9 +259,9 @@ TEST_F(Training, micro_batches_add_up_to_the_whole_batch) {
 TEST_F(Training, train_only_leaves_every_other_parameter_as_it_was) {
   Trainer trainer(config({"train.train_only=[\"*.fast.*\", \"final_norm\"]"}));
   std::map<std::string, Tensor> before;
-  for (const auto& [name, x] : trainer.state()) before[name] = x.clone();
+  for (const StateTensor& t : trainer.state()) before[t.name] = t.x_n.clone();
   for (int i = 0; i < 3; ++i) trainer.advance();
-  for (const auto& [name, x] : trainer.state()) {
+  for (const auto& [name, x, first] : trainer.state()) {
     const bool trained = contains(name, ".fast.") || name.starts_with("final_norm");
     EXPECT_EQ(at::equal(before[name], x), !trained) << name;
   }

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "cli/commands.h"
+#include "distributed/launch.h"
 #include "model/device.h"
 #include "train/memory_plan.h"
 #include "train/run.h"
@@ -44,18 +45,18 @@ void print_plan(const train::RunConfig& config) {
                 mib(train::estimate_memory(config, compute, false).activations));
 }
 
-void train_command(const TrainCommand& o) {
-  if (!o.export_to.empty()) {
-    train::export_model(o.export_to[1], o.export_to[0], parse_compute_type(o.dtype));
-    std::printf("the model is in %s\n", o.export_to[0].c_str());
+/// The run on this rank; on each of its machine another GPU, where the file leaves that open.
+void run_on(distributed::Communicator& ranks, const distributed::Launch& launch, const TrainCommand& o) {
+  std::optional<train::RunConfig> config;
+  together(ranks, [&] { config = train::load_run_config(o.run, o.set); });
+  if (o.dry_run) {
+    train::check_validation(*config);
+    if (ranks.first()) print_plan(*config);
     return;
   }
-  if (o.run.empty()) fail_usage("name a configuration: ingrain train run.toml (see ingrain train --help)");
-  const train::RunConfig config = train::load_run_config(o.run, o.set);
-  if (o.dry_run) {
-    train::check_validation(config);
-    return print_plan(config);
-  }
+  std::string& device = config->train.device;
+  if (!ranks.alone() && (device == "auto" || device == "cuda") && train::device_of(*config).is_cuda())
+    device = fmt::format("cuda:{}", launch.local_rank % static_cast<int>(find_gpus().capabilities.size()));
   watch_interrupts("a checkpoint is written after this step; --resume goes on from it");
   train::RunOptions options;
   options.resume = o.resume;
@@ -64,7 +65,26 @@ void train_command(const TrainCommand& o) {
     std::printf("%s\n", line.c_str());
     std::fflush(stdout);
   };
-  train::run_training(config, options);
+  options.ranks = &ranks;
+  train::run_training(*config, options);
+}
+
+void train_command(const TrainCommand& o) {
+  if (!o.export_to.empty()) {
+    train::export_model(o.export_to[1], o.export_to[0], parse_compute_type(o.dtype));
+    std::printf("the model is in %s\n", o.export_to[0].c_str());
+    return;
+  }
+  if (o.run.empty()) fail_usage("name a configuration: ingrain train run.toml (see ingrain train --help)");
+  const distributed::Launch launch = distributed::this_launch();
+  distributed::Communicator& ranks = distributed::join(launch);
+  try {
+    run_on(ranks, launch, o);
+    ranks.finish();
+  } catch (const Error& e) {
+    ranks.fail(e.what());
+    throw;
+  }
 }
 
 }  // namespace
@@ -90,7 +110,8 @@ void add_train_command(CLI::App& app) {
       "  ingrain train run.toml --set train.steps=200 --set train.lr=1e-3\n"
       "  ingrain train run.toml --resume\n"
       "  ingrain train --export my-model run/checkpoint-00000500.safetensors --dtype bf16\n"
-      "Ctrl-C writes a checkpoint before it ends the run.");
+      "  mpirun -n 4 ingrain train run.toml\n"
+      "Ctrl-C writes a checkpoint before it ends the run. Several processes share each batch: docs/distributed.md.");
   command->callback([o] { train_command(*o); });
 }
 
