@@ -53,7 +53,14 @@ uint64_t checksum_of(const SafetensorsFile& file, distributed::Communicator& ran
   return sum_of_all(ranks, mine);
 }
 
-std::string as_text(uint64_t checksum) { return fmt::format("{:016x}", checksum); }
+/// As versions before 0.2 wrote it: over all bytes, tensor after tensor.
+uint64_t old_checksum_of(const SafetensorsFile& file) {
+  Checksum sum;
+  for (const auto& [name, entry] : file.tensors()) sum.update(file.bytes(name).data(), file.bytes(name).size());
+  return sum.value();
+}
+
+constexpr const char* kSum = "sum:";  // before the checksum's digits; earlier versions' have nothing there
 
 const std::string& metadata_of(const SafetensorsFile& file, const std::string& key) {
   const auto found = file.metadata().find(key);
@@ -76,8 +83,10 @@ SafetensorsFile open_whole(const fs::path& path, distributed::Communicator& rank
             metadata_of(*file, "format"));
     checksum = metadata_of(*file, "checksum");
   });
-  require(checksum == as_text(checksum_of(*file, ranks)),
-          "{}: its bytes do not match its checksum; the file is damaged", path.string());
+  const bool old = !checksum.starts_with(kSum);
+  const std::string here =
+      fmt::format("{}{:016x}", old ? "" : kSum, old ? old_checksum_of(*file) : checksum_of(*file, ranks));
+  require(checksum == here, "{}: its bytes do not match its checksum; the file is damaged", path.string());
   return std::move(*file);
 }
 
@@ -202,7 +211,7 @@ formats::SafetensorsLayout layout_of(const Trainer& trainer, uint64_t log_bytes,
     writer.metadata("frozen", fs::absolute(trainer.frozen()->folder).string());
     writer.metadata("frozen_fingerprint", trainer.frozen()->fingerprint);
   }
-  writer.metadata("checksum", as_text(checksum));
+  writer.metadata("checksum", fmt::format("{}{:016x}", kSum, checksum));
   return writer.layout(path);
 }
 

@@ -16,6 +16,8 @@ std::byte* memory_of(const Tensor& x) { return static_cast<std::byte*>(x.data_pt
 
 }  // namespace
 
+int64_t received_at_once() { return kReceivedAtOnce * static_cast<int64_t>(sizeof(float)); }
+
 Sharing::Sharing(const GradientSums& gradients, distributed::Communicator& ranks)
     : ranks_(ranks),
       flat_N_(gradients.flat()),

@@ -5,6 +5,9 @@
 
 namespace ingrain::train {
 
+/// Bytes of fp32 gradients that a rank receives at a time, from all others together.
+int64_t received_at_once();
+
 /// Not thread-safe; all ranks call the same functions in the same order. Numbers on a GPU go through the host's memory:
 /// MPI is not asked whether it could read the GPU's.
 class Sharing {

@@ -45,7 +45,7 @@ at::ScalarType compute_type(const RunConfig& run, at::Device device) {
 Trainer::Trainer(const RunConfig& run, distributed::Communicator& ranks)
     : run_(run),
       device_(device_of(run)),
-      recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_))),
+      recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_), ranks.ranks())),
       master_(first_weights()),
       compute_(convert(c_, master_, compute_type(run, device_), device_)),
       gradients_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
