@@ -1,5 +1,5 @@
-// What ranks are without MPI: who started them, how work is shared, one process alone. tests/python/test_distributed.py has
-// several processes.
+// What ranks are without MPI: who started them, how work is shared, one process alone. tests/python/test_distributed.py
+// has several processes.
 #include "base/error.h"
 #include "base/shared_file.h"
 #include "distributed/launch.h"

@@ -10,8 +10,8 @@ namespace {
 constexpr double kGradientBytes = 4;           // fp32 sums
 constexpr double kOptimizerBytes = 4 * 4 * 2;  // gradient, master weight, two moments: read, and all but one written
 
-/// Every rank sends as many bytes to each of the others, all at once: what stays within the machine and what leaves it go
-/// by different wires.
+/// Every rank sends as many bytes to each of the others, all at once: what stays within the machine and what leaves it
+/// go by different wires.
 double time_to_all(double bytes_each, const Rates& rates, int64_t gpus) {
   const double near = static_cast<double>(std::min(gpus, rates.gpus_per_node) - 1);
   const double far = static_cast<double>(gpus - 1) - near;

@@ -123,8 +123,9 @@ void add_prepare(CLI::App& parent) {
   add_document_options(*command, options.documents);
   arguments->files.add_to(*command, {output, tokenizer});
   add_whole(*command, "--shuffle", arguments->shuffle, "Put the documents in random order, by this seed", 0);
-  command->add_option("--part", arguments->part,
-                      "I/N: only this part of the files, as one of N runs, on any machine; 'data merge' makes them one");
+  command->add_option(
+      "--part", arguments->part,
+      "I/N: only this part of the files, as one of N runs, on any machine; 'data merge' makes them one");
   add_whole(*command, "--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded",
             1)
       ->capture_default_str();
@@ -180,8 +181,8 @@ void print_info(const std::filesystem::path& path, data::TokenType raw_type) {
   }
   const std::filesystem::path folder = std::filesystem::is_directory(path) ? path : path.parent_path();
   for (const data::ShardFile& shard : corpus.shards()) {
-    fmt::print("  {}: {}, {}\n", shard.path().lexically_relative(folder).string(), number_of(shard.info().tokens, "token"),
-               number_of(shard.info().documents, "document"));
+    fmt::print("  {}: {}, {}\n", shard.path().lexically_relative(folder).string(),
+               number_of(shard.info().tokens, "token"), number_of(shard.info().documents, "document"));
   }
 }
 

@@ -29,7 +29,8 @@ struct PlanCommand {
 };
 
 /// What a run with `rows` sequences a rank needs; recompute as asked, "auto" as memory allows.
-train::MemoryEstimate needed(train::RunConfig run, at::ScalarType compute, int64_t gpus, int64_t free, bool& recompute) {
+train::MemoryEstimate needed(train::RunConfig run, at::ScalarType compute, int64_t gpus, int64_t free,
+                             bool& recompute) {
   const bool keeping_fits = train::estimate_memory(run, compute, false, gpus).bytes() <= free;
   recompute = run.train.recompute.value_or(!keeping_fits);
   return train::estimate_memory(run, compute, recompute, gpus);
@@ -74,8 +75,9 @@ void print_memory(const PlanCommand& o, const train::RunConfig& run, const Plan&
   line("fast weights and inner gradients", m.fast);
   line("activations", m.activations);
   if (plan.most == 0)
-    std::printf("not even one sequence a rank fits: shorten data.sequence_length, lower train.kept_mib, or use more "
-                "memory\n");
+    std::printf(
+        "not even one sequence a rank fits: shorten data.sequence_length, lower train.kept_mib, or use more "
+        "memory\n");
   else
     std::printf("largest batch: %ld %s, %ld a rank at a time; more by train.accumulation\n", plan.most * o.gpus,
                 plural(plan.most * o.gpus, "sequence").c_str(), plan.most);
@@ -107,17 +109,18 @@ void print_time(const PlanCommand& o, const bench::TrainingShape& shape) {
   std::printf(
       "\nAssumed, not measured: %g TFLOP/s sustained (--tflops), memory %g GB/s (--memory-gbytes), %ld GPUs a machine\n"
       "(--gpus-per-node) that send %g GB/s each among themselves (--node-gbytes) and %g GB/s to others\n"
-      "(--network-gbytes), %g us a message (--latency-us). Computing and communication follow each other; no rank waits\n"
+      "(--network-gbytes), %g us a message (--latency-us). Computing and communication follow each other; no rank "
+      "waits\n"
       "for a slower one; reading data costs nothing.\n",
       r.tflops, r.memory_gbytes, r.gpus_per_node, r.node_gbytes, r.network_gbytes, r.latency_us);
-  std::printf("%8s %11s %11s %11s %11s %13s %14s\n", "GPUs", "step, s", "computing", "reducing", "publishing", "tokens/s",
-              "communicating");
+  std::printf("%8s %11s %11s %11s %11s %13s %14s\n", "GPUs", "step, s", "computing", "reducing", "publishing",
+              "tokens/s", "communicating");
   int64_t binds = 0;
   for (const int64_t n : gpu_counts(shape.batch, o.gpus)) {
     const bench::StepTime t = bench::step_time(shape, r, n);
     if (binds == 0 && t.communicating() > t.computing) binds = n;
-    std::printf("%7ld%s %11.4f %11.4f %11.4f %11.4f %13.0f %13.0f%%\n", n, n == o.gpus ? "*" : " ", t.total(), t.computing,
-                t.reducing, t.publishing, static_cast<double>(shape.batch * shape.length) / t.total(),
+    std::printf("%7ld%s %11.4f %11.4f %11.4f %11.4f %13.0f %13.0f%%\n", n, n == o.gpus ? "*" : " ", t.total(),
+                t.computing, t.reducing, t.publishing, static_cast<double>(shape.batch * shape.length) / t.total(),
                 100 * t.communicating() / t.total());
   }
   if (binds > 0)
@@ -198,7 +201,8 @@ void add_plan_command(CLI::App& app) {
   add_real(*command, "--network-gbytes", o->rates.network_gbytes, "Sending to other machines, GB/s a GPU", 1e-3, 1e9)
       ->capture_default_str();
   add_real(*command, "--latency-us", o->rates.latency_us, "Of a message, microseconds", 0, 1e6)->capture_default_str();
-  add_whole(*command, "--gpus-per-node", o->rates.gpus_per_node, "GPUs of a machine", 1, 1 << 20)->capture_default_str();
+  add_whole(*command, "--gpus-per-node", o->rates.gpus_per_node, "GPUs of a machine", 1, 1 << 20)
+      ->capture_default_str();
   command->add_flag("--json", o->as_json, "Print JSON");
   command->footer(
       "Examples:\n"

@@ -9,6 +9,7 @@
 #include "train/validation.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace ingrain::cli {
 namespace {
@@ -81,7 +82,11 @@ void train_command(const TrainCommand& o) {
   try {
     run_on(ranks, launch, o);
     ranks.finish();
-  } catch (const Error& e) {
+  } catch (const distributed::Agreed&) {
+    ranks.finish();
+    if (ranks.first()) throw;
+    std::_Exit(1);
+  } catch (const std::exception& e) {
     ranks.fail(e.what());
     throw;
   }

@@ -27,8 +27,9 @@ uint64_t parts_in(const fs::path& folder) {
   require(!found.empty(), "{}: holds no parts; 'ingrain data prepare --part 1/N --out {}' makes them", folder.string(),
           folder.string());
   require(std::count(found.begin(), found.end(), found[0]) == std::ssize(found),
-          "{}: holds parts of preparations in {} and in {} parts; remove those that do not belong here", folder.string(),
-          *std::min_element(found.begin(), found.end()), *std::max_element(found.begin(), found.end()));
+          "{}: holds parts of preparations in {} and in {} parts; remove those that do not belong here",
+          folder.string(), *std::min_element(found.begin(), found.end()),
+          *std::max_element(found.begin(), found.end()));
   return found[0];
 }
 
@@ -53,7 +54,8 @@ PartOf parse_part(const std::string& text, std::string_view option) {
   const size_t slash = text.find('/');
   const auto of = slash == text.npos ? std::nullopt : whole_number<uint64_t>(text.substr(slash + 1), 1, kMostParts);
   const auto number = of ? whole_number<uint64_t>(text.substr(0, slash), 1, *of) : std::nullopt;
-  if (!number) fail_usage("{} '{}': must be a part's number and how many there are, as in 3/8", option, printable(text));
+  if (!number)
+    fail_usage("{} '{}': must be a part's number and how many there are, as in 3/8", option, printable(text));
   return {*number, *of};
 }
 

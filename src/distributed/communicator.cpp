@@ -87,7 +87,7 @@ void together(Communicator& ranks, const std::function<void()>& work) {
   }
   const std::vector<std::string> said = ranks.gather_texts(mine);
   for (size_t r = 0; r < said.size(); ++r)
-    if (!said[r].empty()) throw Error(r == 0 ? said[r] : fmt::format("rank {}: {}", r, said[r]));
+    if (!said[r].empty()) throw Agreed(r == 0 ? said[r] : fmt::format("rank {}: {}", r, said[r]));
 }
 
 }  // namespace ingrain::distributed

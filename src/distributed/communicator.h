@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "ingrain/error.h"
+
 namespace ingrain::distributed {
 
 /// What a rank has sent and how long it stood in communication, waiting for others included.
@@ -72,8 +74,14 @@ Communicator& alone();
 /// `count` numbers shared among ranks, in equal parts of whole units; the last ones may be shorter, or empty.
 std::vector<Part> parts_of(uint64_t count, uint64_t unit, int ranks);
 
-/// Calls `work` on every rank. Error on all of them, with the text of the first rank that threw one, if any did: so
-/// nobody waits for who has left.
+/// What every rank throws now, with the same text: one may speak for all, and all can still end in order.
+class Agreed : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Calls `work` on every rank. Agreed, with the text of the first rank that threw an exception, if any did: so nobody
+/// waits for who has left. In a process alone its own exceptions go through.
 void together(Communicator& ranks, const std::function<void()>& work);
 
 template <class Number>

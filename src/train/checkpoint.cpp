@@ -275,8 +275,9 @@ Resumed resume_newest(Trainer& trainer) {
     together(trainer.ranks(), [&] { resumed.log_bytes = load_into(trainer, *file); });
     return resumed;
   }
-  fail("{}: no checkpoint to resume from{}; begin the run without resuming", folder.string(),
-       resumed.damaged.empty() ? "" : fmt::format(" ({})", fmt::join(resumed.damaged, "; ")));
+  throw distributed::Agreed(
+      fmt::format("{}: no checkpoint to resume from{}; begin the run without resuming", folder.string(),
+                  resumed.damaged.empty() ? "" : fmt::format(" ({})", fmt::join(resumed.damaged, "; "))));
 }
 
 void export_model(const fs::path& checkpoint, const fs::path& folder, at::ScalarType store) {

@@ -4,7 +4,8 @@
 // ".first_moment" and ".second_moment"; a run that began with a model and trains a part of it leaves out the rest,
 // which is in that model: metadata "frozen" (its folder) and "frozen_fingerprint". Metadata: "format" =
 // "ingrain-checkpoint", "state" (JSON: counters, optimizer steps, loader, length of the log), "config" (config.json),
-// "settings" (as given), "tokenizer" (path, may be empty), "checksum" ("sum:" and a sum over all tensors' bytes in pieces of 64).
+// "settings" (as given), "tokenizer" (path, may be empty), "checksum" ("sum:" and a sum over all tensors' bytes in
+// pieces of 64).
 //
 // The file is the same whatever the number of ranks: each writes, and on resuming reads, the stretches that it owns.
 #pragma once

@@ -51,8 +51,10 @@ class Run {
       check_validation(config);
       if (ranks_.first()) check_places();
     });
-    together(ranks_, [&] { trainer_ = std::make_unique<Trainer>(config, ranks_); });
-    if (ranks_.first()) check_space(*trainer_);
+    together(ranks_, [&] {
+      trainer_ = std::make_unique<Trainer>(config, ranks_);
+      if (ranks_.first()) check_space(*trainer_);
+    });
     if (!ranks_.alone()) say(fmt::format("{} ranks share each batch", ranks_.ranks()));
     if (!trainer_->device().is_cpu()) say(fmt::format("computing on {}", trainer_->device().str()));
     if (!config.train.recompute)

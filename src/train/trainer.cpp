@@ -144,11 +144,11 @@ StepReport Trainer::advance() {
   counters_.tokens += report.tokens;
   counters_.skipped += report.skipped ? 1 : 0;
   counters_.skipped_in_a_row = report.skipped ? counters_.skipped_in_a_row + 1 : 0;
-  require(counters_.skipped_in_a_row < run_.train.max_skipped,
-          "step {}: {} steps in a row had a loss or gradient that is not finite, so training has stopped; go back to "
-          "an earlier "
-          "checkpoint with a lower train.lr, a longer train.warmup or train.dtype = \"fp32\"",
-          report.step, counters_.skipped_in_a_row);
+  if (counters_.skipped_in_a_row >= run_.train.max_skipped)
+    throw distributed::Agreed(fmt::format(
+        "step {}: {} steps in a row had a loss or gradient that is not finite, so training has stopped; go back to an "
+        "earlier checkpoint with a lower train.lr, a longer train.warmup or train.dtype = \"fp32\"",
+        report.step, counters_.skipped_in_a_row));
   return report;
 }
 
