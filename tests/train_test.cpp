@@ -372,5 +372,28 @@ TEST_F(Training, bf16_keeps_fp32_master_weights) {
       at::equal(rounded.master().embedding_VD, rounded.master().embedding_VD.to(at::kBFloat16).to(at::kFloat)));
 }
 
+TEST_F(Training, pieces_of_any_number_of_ranks_are_all_numbers_once_with_the_same_sums_of_squares) {
+  const ModelConfig c = config({"model.hidden_size=64", "model.intermediate_size=96"}).model.config;
+  const GradientSums gradients(c, initial_weights(c, 1));
+  for (const GradientSums::Place& place : gradients.places())
+    gradients.flat().narrow(0, place.begin, place.count).normal_();
+  const Tensor whole = block_squares(gradients.flat());
+  ASSERT_GT(whole.numel(), 3);
+  EXPECT_NEAR(whole.sum().item<double>(), gradients.flat().to(at::kDouble).square().sum().item<double>(), 1e-6);
+  for (const int ranks : {1, 2, 3, 100}) {
+    std::map<std::string, int64_t> counts;
+    std::vector<Tensor> squares;
+    for (const Stretch& own : stretches_of(gradients, ranks)) {
+      for (const Piece& piece : pieces_of(gradients, own)) {
+        EXPECT_EQ(counts[piece.name], piece.first) << piece.name;
+        counts[piece.name] += piece.count;
+      }
+      squares.push_back(block_squares(gradients.flat().narrow(0, own.begin, own.end - own.begin)));
+    }
+    for (const GradientSums::Place& place : gradients.places()) EXPECT_EQ(counts[place.name], place.count);
+    EXPECT_TRUE(at::equal(at::cat(squares), whole)) << ranks << " ranks";
+  }
+}
+
 }  // namespace
 }  // namespace ingrain::train
