@@ -74,6 +74,7 @@ void print_memory(const PlanCommand& o, const train::RunConfig& run, const Plan&
   line("gradients of other ranks as they arrive", m.sharing);
   line("fast weights and inner gradients", m.fast);
   line("activations", m.activations);
+  line("logits and their gradients", m.head);
   if (plan.most == 0)
     std::printf(
         "not even one sequence a rank fits: shorten data.sequence_length, lower train.kept_mib, or use more "
@@ -144,6 +145,7 @@ ordered_json json_of(const PlanCommand& o, const train::RunConfig& run, const Pl
                    {"sharing", m.sharing},
                    {"fast", m.fast},
                    {"activations", m.activations},
+                   {"head", m.head},
                    {"largest_batch", plan.most * o.gpus}};
   if (!o.time) return out;
   const bench::TrainingShape shape = shape_of(run, plan);

@@ -40,7 +40,7 @@ void print_plan(const train::RunConfig& config) {
   std::printf(
       "# memory, about  %.0f MiB: weights, gradients and moments %.0f, fast weights of the inner loop %.0f, "
       "activations %.0f\n",
-      mib(m.bytes()), mib(m.state()), mib(m.fast), mib(m.activations));
+      mib(m.bytes()), mib(m.state()), mib(m.fast), mib(m.activations + m.head));
   if (!config.train.recompute)
     std::printf("# if it fits      activations are kept, which makes them %.0f\n",
                 mib(train::estimate_memory(config, compute, false).activations));

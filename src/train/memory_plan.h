@@ -17,8 +17,10 @@ struct MemoryEstimate {
   int64_t sharing = 0;                  // what ranks receive of each other's gradients at a time, and its sum
   int64_t fast = 0;                     // fast weights and inner gradients kept from sweep to sweep
   int64_t activations = 0;
+  int64_t head = 0;  // logits of a block of rows and their gradients
   int64_t state() const { return weights + gradients + optimizer + sharing; }
-  int64_t bytes() const { return state() + fast + activations; }
+  int64_t without_head() const { return state() + fast + activations; }
+  int64_t bytes() const { return without_head() + head; }
 };
 MemoryEstimate estimate_memory(const RunConfig& config, at::ScalarType compute, bool recompute, int64_t ranks = 1);
 
