@@ -43,3 +43,9 @@ add_executable(ingrain_cli src/cli/main.cpp)
 target_compile_definitions(ingrain_cli PRIVATE INGRAIN_VERSION="${PROJECT_VERSION}")
 set_target_properties(ingrain_cli PROPERTIES OUTPUT_NAME ingrain RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/src/cli)
 target_link_libraries(ingrain_cli PRIVATE ingrain_commands ingrain_warnings)
+
+# Its module for several processes is built with it.
+include(cmake/mpi.cmake)
+if(TARGET ingrain_mpi)
+  add_dependencies(ingrain_cli ingrain_mpi)
+endif()
