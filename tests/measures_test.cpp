@@ -1,10 +1,11 @@
 // What is measured of a model: scores that know nothing of later tokens, means over documents, recall, RULER.
+#include "measures/asked.h"
 #include "measures/json.h"
 #include "measures/loss.h"
 #include "measures/recall.h"
-#include "measures/ruler.h"
 #include "scratch.h"
 #include "store/model_files.h"
+#include "tasks/ruler/ruler.h"
 #include "tiny_model.h"
 
 #include <gmock/gmock.h>
@@ -123,14 +124,14 @@ TEST_F(Measures, facts_are_asked_at_their_distances) {
 }
 
 TEST_F(Measures, ruler_judges_what_is_written) {
-  const std::vector<RulerRow> rows =
-      ruler(model(), book(), {.tasks = {"niah_single_1", "vt"}, .lengths = {2048}, .samples = 2});
+  const std::vector<AskedRow> rows =
+      ask(model(), tasks::ruler_tasks(), book(), {.tasks = {"niah_single_1", "vt"}, .lengths = {2048}, .samples = 2});
   ASSERT_EQ(rows.size(), 2u);
-  for (const RulerRow& row : rows) {
+  for (const AskedRow& row : rows) {
     EXPECT_EQ(row.score.count, 2);
     EXPECT_EQ(row.score.mean, 0) << "a random model finds nothing";
   }
-  EXPECT_THROW(ruler(model(), book(), {.tasks = {"qa_2"}}), UsageError);
+  EXPECT_THROW(ask(model(), tasks::ruler_tasks(), book(), {.tasks = {"qa_2"}}), UsageError);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The tasks: what they ask, what they count as an answer, and that their lengths are what was asked for.
 #include "base/error.h"
 #include "base/interval.h"
+#include "tasks/babi/babi.h"
 #include "tasks/facts.h"
 #include "tasks/mqar.h"
 #include "tasks/ruler/ruler.h"
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -96,12 +98,16 @@ TEST(Tasks, a_book_has_sentences_paragraphs_and_words) {
   EXPECT_THROW(Book("Too short. ", "short.txt"), Error);
 }
 
-class Ruler : public ::testing::TestWithParam<std::string> {};
+const SizedTask& any_task(const std::string& name) {
+  return find_task(name.starts_with("qa") ? babi_tasks() : ruler_tasks(), name);
+}
 
-TEST_P(Ruler, fills_the_length_and_holds_its_answers) {
-  const RulerTask& task = ruler_task(GetParam());
+class Sized : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Sized, fills_the_length_and_holds_its_answers) {
+  const SizedTask& task = any_task(GetParam());
   for (const int64_t length : {1024, 4096}) {
-    const Task made = fit_ruler(task, book(), length, 3, count_words);
+    const Task made = fit(task, book(), length, 3, count_words);
     const int64_t used = count_words(made.prompt + made.answer_prefix) + task.answer_tokens;
     EXPECT_LE(used, length);
     EXPECT_GE(used, length * 9 / 10) << "one more unit of haystack would fit";
@@ -109,29 +115,34 @@ TEST_P(Ruler, fills_the_length_and_holds_its_answers) {
     for (const std::string& answer : made.answers) EXPECT_THAT(made.prompt, HasSubstr(answer));
     EXPECT_EQ(contained(made.prompt, made.answers), 1);
     EXPECT_EQ(contained(made.answer_prefix, made.answers), 0) << "the answer would be given away";
-    const Task again = fit_ruler(task, book(), length, 3, count_words), other = fit_ruler(task, book(), length, 4, count_words);
+    const Task again = fit(task, book(), length, 3, count_words), other = fit(task, book(), length, 4, count_words);
     EXPECT_EQ(again.prompt, made.prompt);
-    EXPECT_NE(other.answers, made.answers);
+    EXPECT_NE(other.prompt, made.prompt);
   }
-  EXPECT_THROW(fit_ruler(task, book(), 40, 3, count_words), Error);
+  EXPECT_THROW(fit(task, book(), 40, 3, count_words), Error);
 }
 
 std::vector<std::string> names() {
   std::vector<std::string> out;
-  for (const RulerTask& task : ruler_tasks()) out.push_back(task.name);
+  for (const SizedTask& task : ruler_tasks()) out.push_back(task.name);
   return out;
 }
-INSTANTIATE_TEST_SUITE_P(Tasks, Ruler, ::testing::ValuesIn(names()), [](const auto& of) { return of.param; });
+std::vector<std::string> names_of_all() {
+  std::vector<std::string> out = names();
+  for (const SizedTask& task : babi_tasks()) out.push_back(task.name);
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Tasks, Sized, ::testing::ValuesIn(names_of_all()), [](const auto& of) { return of.param; });
 
 TEST(Tasks, ruler_has_its_eleven_tasks) {
   EXPECT_THAT(names(), ElementsAre("niah_single_1", "niah_single_2", "niah_single_3", "niah_multikey_1",
                                    "niah_multikey_2", "niah_multikey_3", "niah_multivalue", "niah_multiquery", "vt",
                                    "cwe", "fwe"));
-  EXPECT_THROW(ruler_task("qa_1"), UsageError);
+  EXPECT_THROW(find_task(ruler_tasks(), "qa_1"), UsageError);
 }
 
 TEST(Tasks, needles_are_as_many_as_the_task_says) {
-  const auto made = [](const char* name) { return fit_ruler(ruler_task(name), book(), 2048, 1, count_words); };
+  const auto made = [](const char* name) { return fit(find_task(ruler_tasks(), name), book(), 2048, 1, count_words); };
   const std::string needle = "One of the special magic ";
   EXPECT_EQ(occurrences(made("niah_single_2").prompt, needle), 1u);
   EXPECT_EQ(occurrences(made("niah_multikey_1").prompt, needle), 4u);
@@ -144,7 +155,7 @@ TEST(Tasks, needles_are_as_many_as_the_task_says) {
 }
 
 TEST(Tasks, variables_form_one_chain) {
-  const Task made = fit_ruler(ruler_task("vt"), book(), 2048, 1, count_words);
+  const Task made = fit(find_task(ruler_tasks(), "vt"), book(), 2048, 1, count_words);
   ASSERT_EQ(made.answers.size(), 5u);
   size_t at = made.prompt.find("VAR " + made.answers[0] + " = ");
   for (size_t i = 1; i < made.answers.size(); ++i) {
@@ -157,20 +168,80 @@ TEST(Tasks, variables_form_one_chain) {
 
 TEST(Tasks, the_common_words_are_the_common_ones) {
   for (const int64_t length : {2048, 8192}) {
-    const Task made = fit_ruler(ruler_task("cwe"), book(), length, 1, count_words);
+    const Task made = fit(find_task(ruler_tasks(), "cwe"), book(), length, 1, count_words);
     const std::string list = made.prompt.substr(made.prompt.rfind("Below is"));
     std::map<std::string, int> times;
     std::istringstream in(list);
     for (std::string word; in >> word;) ++times[word];
     for (const std::string& answer : made.answers) EXPECT_EQ(times[answer], length < 4096 ? 6 : 30) << answer;
   }
-  const Task coded = fit_ruler(ruler_task("fwe"), book(), 2048, 1, count_words);
+  const Task coded = fit(find_task(ruler_tasks(), "fwe"), book(), 2048, 1, count_words);
   std::map<std::string, int> times;
   std::istringstream in(coded.prompt);
   for (std::string word; in >> word;) ++times[word];
   EXPECT_GT(times[coded.answers[0]], times[coded.answers[1]]);
   EXPECT_GT(times[coded.answers[1]], times[coded.answers[2]]);
   EXPECT_GT(times["..."], times[coded.answers[0]]);
+}
+
+/// What a reader of the story answers who knows nothing of the simulator.
+TEST(Stories, are_answered_by_who_reads_them) {
+  data::SplitMix64 random(3);
+  for (int n = 0; n < 300; ++n) {
+    for (const int task : {1, 2, 3}) {
+      const Story story = tell_story(task, random);
+      std::map<std::string, std::string> place, holder;  // of people and of things; who carries a thing
+      std::map<std::string, std::vector<std::string>> way;
+      const auto moved = [&](const std::string& thing, const std::string& to) {
+        if (way[thing].empty() || way[thing].back() != to) way[thing].push_back(to);
+      };
+      for (const std::string& sentence : story.sentences) {
+        std::istringstream in(sentence);
+        std::string who, verb, the, what, there;
+        in >> who >> verb;
+        if (verb == "went") {
+          in >> the >> the >> what;
+          place[who] = what.substr(0, what.size() - 1);
+          for (const auto& [thing, by] : holder)
+            if (by == who) moved(thing, place[who]);
+        } else {
+          in >> the >> what >> there;
+          if (verb == "took") {
+            holder[what] = who;
+            moved(what, place.at(who));
+          } else {
+            ASSERT_EQ(holder.at(what), who);
+            holder.erase(what);
+          }
+        }
+      }
+      std::istringstream in(story.question.substr(0, story.question.size() - 1));
+      std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+      if (task == 1)
+        EXPECT_EQ(story.answer, place.at(words.back()));
+      else if (task == 2)
+        EXPECT_EQ(story.answer, way.at(words.back()).back());
+      else {
+        const auto& places = way.at(words[3]);
+        EXPECT_EQ(places.back(), words.back());
+        EXPECT_EQ(story.answer, places[places.size() - 2]);
+      }
+    }
+    const Story map = tell_story(4, random), gift = tell_story(5, random);
+    std::istringstream in(map.question);
+    std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+    const std::string statement =
+        words.back() == "of?" ? fmt::format("The {} is {} of the {}.", words[3], words[4], map.answer)
+                              : fmt::format("The {} is {} of the {}.", map.answer, words[2], words.back().substr(0, words.back().size() - 1));
+    EXPECT_THAT(map.sentences, ::testing::Contains(statement)) << map.question;
+    const bool who = gift.question.starts_with("Who gave");
+    std::istringstream of(gift.question.substr(0, gift.question.size() - 1));
+    words.assign(std::istream_iterator<std::string>(of), {});
+    EXPECT_THAT(gift.sentences, ::testing::Contains(who ? fmt::format("{} gave the {} to {}.", gift.answer, words[3], words.back())
+                                                        : fmt::format("{} gave the {} to {}.", words[2], words[5], gift.answer)))
+        << gift.question;
+  }
+  EXPECT_THROW(tell_story(6, random), Error);
 }
 
 TEST(Facts, are_told_as_they_say) {

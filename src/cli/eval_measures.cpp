@@ -11,6 +11,8 @@
 #include "cli/ranges.h"
 #include "data/encoding.h"
 #include "measures/json.h"
+#include "tasks/babi/babi.h"
+#include "tasks/ruler/ruler.h"
 
 #include <nlohmann/json.hpp>
 
@@ -38,10 +40,14 @@ json recall(const MeasureOptions& o, const Model& model, const tasks::Book& book
   return measures::to_json(rows);
 }
 
-json ruler(const MeasureOptions& o, const Model& model, const tasks::Book& book, bool learn) {
+const std::vector<tasks::SizedTask>& tasks_of(const std::string& measure) {
+  return measure == "ruler" ? tasks::ruler_tasks() : tasks::babi_tasks();
+}
+
+json asked(const MeasureOptions& o, const Model& model, const tasks::Book& book, bool learn) {
   Progress progress("asking", 0, "samples");
-  return measures::to_json(measures::ruler(
-      model, book,
+  return measures::to_json(measures::ask(
+      model, tasks_of(o.name), book,
       {.tasks = o.tasks, .lengths = o.lengths, .samples = o.samples, .seed = o.seed, .learn = learn,
        .progress = [&](int64_t done, int64_t) { progress.update(static_cast<uint64_t>(done)); }}));
 }
@@ -57,15 +63,16 @@ void print_tasks(const MeasureOptions& o, const Model& model, const tasks::Book&
             {"value", f.value}, {"old_value", f.old_value}, {"others", f.others}, {"first", f.first}, {"second", f.second}});
     return;
   }
-  measures::each_ruler_task(model, book, {.tasks = o.tasks, .lengths = o.lengths, .samples = o.samples, .seed = o.seed},
-                            [&](const tasks::RulerTask& of, int64_t length, const tasks::Task& task) {
-                              line({{"task", of.name},
-                                    {"length", length},
-                                    {"answer_tokens", of.answer_tokens},
-                                    {"prompt", task.prompt},
-                                    {"answer_prefix", task.answer_prefix},
-                                    {"answers", task.answers}});
-                            });
+  measures::each_sample(model, tasks_of(o.name), book,
+                        {.tasks = o.tasks, .lengths = o.lengths, .samples = o.samples, .seed = o.seed},
+                        [&](const tasks::SizedTask& of, int64_t length, const tasks::Task& task) {
+                          line({{"task", of.name},
+                                {"length", length},
+                                {"answer_tokens", of.answer_tokens},
+                                {"prompt", task.prompt},
+                                {"answer_prefix", task.answer_prefix},
+                                {"answers", task.answers}});
+                        });
 }
 
 json latency(const MeasureOptions& o, const Model& model, const std::string& text, bool learn) {
@@ -93,7 +100,7 @@ void print_row(const std::string& measure, const json& row) {
                 row["windows"].get<long>(), with_commas(window_share).c_str(), row["exact"].get<long>(),
                 row["asked"].get<long>(), row["first"].get<long>(), row["asked"].get<long>(),
                 mean_text(number(row, "log_p"), 2).c_str(), mean_text(number(row, "log_p_others"), 2).c_str());
-  } else if (measure == "ruler") {
+  } else if (measure != "latency") {
     std::printf("%-18s %9s  %6s +- %s\n", row["task"].get<std::string>().c_str(),
                 with_commas(row["length"].get<int64_t>()).c_str(), mean_text(number(row, "score"), 3).c_str(),
                 mean_text(number(row, "interval"), 3).c_str());
@@ -107,7 +114,7 @@ void print_row(const std::string& measure, const json& row) {
 
 const char* head_of(const std::string& measure) {
   if (measure == "recall") return "told     windows    context      exact      first     log p    others";
-  if (measure == "ruler") return "task                  length   score";
+  if (measure != "latency") return "task                  length   score";
   return "  context    prefill, s  ms a token      memory        peak";
 }
 
@@ -117,22 +124,22 @@ void MeasureOptions::add_to(CLI::App& command) {
   command
       .add_option("--measure", name,
                   "loss; recall: facts told in a book (TEXT, or Emma), asked so many windows later; ruler: 11 tasks of "
-                  "RULER in that book; latency: reading and writing by length of context")
-      ->check(one_of({"loss", "recall", "ruler", "latency"}))
+                  "RULER in that book; babi: stories in it; latency: reading and writing by length of context")
+      ->check(one_of({"loss", "recall", "ruler", "babi", "latency"}))
       ->capture_default_str();
   add_whole(command, "--facts", facts, "recall: how many", 1, 10000)->capture_default_str();
   add_whole(command, "--windows", windows, "recall: distances, separated by commas", 0, 1 << 20)
       ->delimiter(',')
       ->capture_default_str();
   add_whole(command, "--window", window, "recall: tokens of one (default: the model's own)", 1, kMostTokens);
-  command.add_option("--tasks", tasks, "ruler: these alone, separated by commas")->delimiter(',');
-  add_whole(command, "--lengths", lengths, "ruler, latency: tokens, separated by commas", 1, kMostTokens)
+  command.add_option("--tasks", tasks, "ruler, babi: these alone, separated by commas")->delimiter(',');
+  add_whole(command, "--lengths", lengths, "ruler, babi, latency: tokens, separated by commas", 1, kMostTokens)
       ->delimiter(',')
       ->capture_default_str();
-  add_whole(command, "--samples", samples, "ruler: of each task and length", 1, 10000)->capture_default_str();
+  add_whole(command, "--samples", samples, "ruler, babi: of each task and length", 1, 10000)->capture_default_str();
   add_whole(command, "--write", write, "latency: tokens written after each length", 1, 1 << 20)->capture_default_str();
-  command.add_flag("--print-tasks", print, "recall, ruler: print what would be asked, a line of JSON each, and ask nothing");
-  add_whole(command, "--seed", seed, "recall, ruler: of what is made up", 0)->capture_default_str();
+  command.add_flag("--print-tasks", print, "recall, ruler, babi: print what would be asked, a line of JSON each, and ask nothing");
+  add_whole(command, "--seed", seed, "recall, ruler, babi: of what is made up", 0)->capture_default_str();
 }
 
 void MeasureOptions::run(const ModelOptions& options, const std::string& path, const std::string& learning,
@@ -153,8 +160,8 @@ void MeasureOptions::run(const ModelOptions& options, const std::string& path, c
     json rows;
     if (name == "recall")
       rows = recall(*this, model, *book, learn);
-    else if (name == "ruler")
-      rows = ruler(*this, model, *book, learn);
+    else if (name != "latency")
+      rows = asked(*this, model, *book, learn);
     else
       rows = latency(*this, model, text, learn);
     if (!as_json) {

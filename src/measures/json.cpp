@@ -81,9 +81,9 @@ json to_json(const std::vector<RecallRow>& rows) {
   return out;
 }
 
-json to_json(const std::vector<RulerRow>& rows) {
+json to_json(const std::vector<AskedRow>& rows) {
   json out = json::array();
-  for (const RulerRow& row : rows)
+  for (const AskedRow& row : rows)
     out.push_back({{"task", row.task},
                    {"length", row.length},
                    {"samples", row.score.count},

@@ -1,9 +1,9 @@
 // Measures as JSON and back: what `ingrain eval --json` prints and a study keeps. A NaN, the mean of nothing, is null.
 #pragma once
 
+#include "measures/asked.h"
 #include "measures/loss.h"
 #include "measures/recall.h"
-#include "measures/ruler.h"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -15,6 +15,6 @@ std::vector<DocumentLoss> documents_from_json(const nlohmann::json& json, const 
 
 nlohmann::json to_json(const std::vector<LossBin>& bins);
 nlohmann::json to_json(const std::vector<RecallRow>& rows);
-nlohmann::json to_json(const std::vector<RulerRow>& rows);
+nlohmann::json to_json(const std::vector<AskedRow>& rows);
 
 }  // namespace ingrain::measures

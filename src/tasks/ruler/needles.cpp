@@ -154,7 +154,7 @@ Task make(const Needles& n, const Book& book, int64_t size, SplitMix64& random) 
 
 }  // namespace
 
-void add_needles(std::vector<RulerTask>& out) {
+void add_needles(std::vector<SizedTask>& out) {
   for (const Needles& n : kAll) {
     // A book's depths must fall between sentences, and each needle among lines needs a place of its own.
     const int64_t least = n.haystack == Haystack::book ? 1 : n.key_count * n.values_each;

@@ -59,7 +59,7 @@ Task make(int64_t noise, SplitMix64& random) {
 
 }  // namespace
 
-void add_variables(std::vector<RulerTask>& out) {
+void add_variables(std::vector<SizedTask>& out) {
   out.push_back({"vt", 30, kHops + 1, [](const Book&, int64_t size, int64_t, SplitMix64& random) { return make(size, random); }});
 }
 

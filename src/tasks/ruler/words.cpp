@@ -81,7 +81,7 @@ Task frequent_words(int64_t size, int64_t length, SplitMix64& random) {
 
 }  // namespace
 
-void add_words(std::vector<RulerTask>& out) {
+void add_words(std::vector<SizedTask>& out) {
   out.push_back({"cwe", 120, kCommon, common_words});
   // With 30 words the third most frequent one that is asked for appears once.
   out.push_back({"fwe", 50, 30, [](const Book&, int64_t size, int64_t length, SplitMix64& random) {

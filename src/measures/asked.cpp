@@ -1,4 +1,4 @@
-#include "measures/ruler.h"
+#include "measures/asked.h"
 
 #include "base/interrupt.h"
 #include "ingrain/generate.h"
@@ -18,26 +18,28 @@ double answered(const Model& model, const tasks::Task& task, int64_t answer_toke
   return tasks::contained(generate(memory, greedy).text, task.answers);
 }
 
-void each_ruler_task(const Model& model, const tasks::Book& book, const RulerOptions& o,
-                     const std::function<void(const tasks::RulerTask&, int64_t length, const tasks::Task&)>& visit) {
-  std::vector<const tasks::RulerTask*> chosen;
-  for (const std::string& name : o.tasks) chosen.push_back(&tasks::ruler_task(name));
+void each_sample(const Model& model, const std::vector<tasks::SizedTask>& tasks, const tasks::Book& book,
+                 const AskOptions& o,
+                 const std::function<void(const tasks::SizedTask&, int64_t length, const tasks::Task&)>& visit) {
+  std::vector<const tasks::SizedTask*> chosen;
+  for (const std::string& name : o.tasks) chosen.push_back(&find_task(tasks, name));
   if (chosen.empty())
-    for (const tasks::RulerTask& task : tasks::ruler_tasks()) chosen.push_back(&task);
+    for (const tasks::SizedTask& task : tasks) chosen.push_back(&task);
   const auto count = [&](std::string_view text) { return static_cast<int64_t>(model.encode_document(text).size()); };
-  for (const tasks::RulerTask* task : chosen)
+  for (const tasks::SizedTask* task : chosen)
     for (const int64_t length : o.lengths)
       for (int64_t i = 0; i < o.samples; ++i)
-        visit(*task, length, fit_ruler(*task, book, length, o.seed + static_cast<uint64_t>(i), count));
+        visit(*task, length, fit(*task, book, length, o.seed + static_cast<uint64_t>(i), count));
 }
 
-std::vector<RulerRow> ruler(const Model& model, const tasks::Book& book, const RulerOptions& o) {
-  const int64_t tasks = static_cast<int64_t>(o.tasks.empty() ? tasks::ruler_tasks().size() : o.tasks.size());
-  const int64_t of = tasks * static_cast<int64_t>(o.lengths.size()) * o.samples;
-  std::vector<RulerRow> out;
+std::vector<AskedRow> ask(const Model& model, const std::vector<tasks::SizedTask>& tasks, const tasks::Book& book,
+                          const AskOptions& o) {
+  const size_t chosen = o.tasks.empty() ? tasks.size() : o.tasks.size();
+  const int64_t of = static_cast<int64_t>(chosen * o.lengths.size()) * o.samples;
+  std::vector<AskedRow> out;
   std::vector<double> scores;
   int64_t done = 0;
-  each_ruler_task(model, book, o, [&](const tasks::RulerTask& task, int64_t length, const tasks::Task& made) {
+  each_sample(model, tasks, book, o, [&](const tasks::SizedTask& task, int64_t length, const tasks::Task& made) {
     scores.push_back(answered(model, made, task.answer_tokens, o.learn));
     if (o.progress) o.progress(++done, of);
     if (static_cast<int64_t>(scores.size()) < o.samples) return;
