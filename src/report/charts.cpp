@@ -11,15 +11,19 @@ namespace {
 using nlohmann::json;
 
 // Okabe and Ito's colours, which people with any kind of colour vision tell apart, and three more for long lists.
-const json kColours = {"#0b6e4f", "#D55E00", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9",
+const json kColours = {"#0d8a62", "#D55E00", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9",
                        "#8C564B", "#7F7F7F", "#9467BD", "#BCBD22"};
 
 json encoding_of(const char* field, const Axis& axis, bool is_x) {
   json scale{{"zero", axis.zero}};
   if (axis.log) scale = {{"type", "log"}, {"base", is_x ? 2 : 10}};
   if (is_x) scale["nice"] = false;
+  if (axis.log && !is_x) scale["nice"] = false;
   json look = {{"title", axis.title}, {"grid", !is_x}, {"tickCount", 8}};
   if (!axis.format.empty()) look["format"] = axis.format;
+  if (axis.log && is_x)  // powers of two as people call them
+    look["labelExpr"] = "datum.value >= 1048576 ? datum.value / 1048576 + 'M' : datum.value >= 1024 ? datum.value / 1024 + "
+                        "'K' : datum.value";
   return {{"field", field}, {"type", "quantitative"}, {"scale", scale}, {"axis", look}};
 }
 
@@ -50,7 +54,7 @@ json line_chart(const std::string& title, const Axis& x, const Axis& y, const st
                     {"type", "nominal"},
                     {"sort", in_order(names)},
                     {"scale", {{"domain", in_order(names)}, {"range", kColours}}},
-                    {"legend", {{"title", nullptr}, {"orient", "right"}}}};
+                    {"legend", {{"title", nullptr}, {"orient", "right"}, {"symbolOpacity", 1}, {"symbolType", "circle"}}}};
   const json tooltip = {{{"field", "line"}, {"title", "model"}},
                         {{"field", "x"}, {"title", x.title}, {"type", "quantitative"}, {"format", ",.6~g"}},
                         {{"field", "y"}, {"title", y.title}, {"type", "quantitative"}, {"format", ",.4~g"}}};
@@ -123,7 +127,7 @@ json bar_chart(const std::string& title, const Axis& value, const std::vector<Ba
           {"encoding",
            {{"y",
              {{"field", "name"}, {"type", "nominal"}, {"sort", in_order(names)}, {"axis", {{"title", nullptr}, {"labelLimit", 240}}}}},
-            {"x", {{"field", "value"}, {"type", "quantitative"}, {"axis", {{"title", value.title}}}}}}}};
+            {"x", {{"field", "value"}, {"type", "quantitative"}, {"axis", {{"title", value.title}, {"tickCount", 8}}}}}}}};
 }
 
 }  // namespace ingrain::report

@@ -10,7 +10,9 @@
 #include "study/run.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <map>
 
 namespace ingrain::study {
 namespace {
@@ -66,7 +68,7 @@ std::string with_interval(const MeanInterval& x, const char* format = "{:.3f}") 
   return std::isfinite(x.half) ? fmt::format("{} ± {:.3f}", mean, x.half) : mean;
 }
 
-const report::Axis kPosition{.title = "tokens read (to the end of the bin)", .log = true, .format = "~s"};
+const report::Axis kPosition{.title = "tokens read (to the end of the bin)", .log = true};
 
 void tell_loss(report::Page& page, const json& gathered, const std::vector<Scored>& scored) {
   if (scored.empty()) return;
@@ -142,12 +144,89 @@ void tell_latency(report::Page& page, const json& gathered) {
   }
   if (decode.empty()) return;
   page.heading("Latency against context length");
-  const report::Axis context{.title = "tokens of context", .log = true, .format = "~s"};
+  const report::Axis context{.title = "tokens of context", .log = true};
   page.chart(report::line_chart("Writing a token after a context", context, {.title = "ms a token", .zero = true}, decode));
   page.chart(report::line_chart("Reading a context", context, {.title = "seconds", .log = true}, prefill));
   page.chart(report::line_chart("Memory of a context", context, {.title = "MB", .log = true}, memory));
   page.note("Medians; the band holds the middle half of the tokens. Times are of this machine as busy as it was (the "
             "load is in report.json); losses do not depend on that.");
+}
+
+/// What becomes of a fact with age: the share that is the likeliest of ten, told once.
+void tell_recall(report::Page& page, const json& gathered) {
+  std::vector<report::Cell> first, exact;
+  std::map<std::string, std::pair<int64_t, double>> alone;  // by distance, in order of appearance below
+  std::vector<std::string> distances;
+  std::vector<Line> gains;
+  std::vector<std::vector<std::string>> rows{{"model", "told", "exact", "likeliest of 10", "log p", "of the nine others"}};
+  const double window = gathered["measures"]["window"];
+  for (const json& rival : gathered["rivals"]) {
+    if (!rival.contains("measures") || !rival["measures"].contains("recall")) continue;
+    const json& recall = rival["measures"]["recall"];
+    for (const char* way : {"on", "off"}) {
+      if (!recall.contains(way)) continue;
+      std::string title = rival["title"];
+      if (recall.contains("on") && std::string_view(way) == "off") title += ", learning off";
+      Line gain{title, {}, recall.contains("on") && std::string_view(way) == "off"};
+      std::map<std::string, std::array<double, 5>> sums;  // by telling: exact, first, asked, log p, others
+      for (const json& row : recall[way]) {
+        const auto number = [&](const char* name) { return row[name].is_number() ? row[name].get<double>() : NAN; };
+        const std::string told = row["told"], column = std::to_string(row["windows"].get<int64_t>());
+        auto& sum = sums[told];
+        const double asked = number("asked");
+        sum[0] += number("exact"), sum[1] += number("first"), sum[2] += asked;
+        sum[3] += number("log_p") * asked, sum[4] += number("log_p_others") * asked;
+        if (told != "once") continue;
+        if (!alone.contains(column)) distances.push_back(column);
+        alone[column] = {row["context"], std::min(1.0, window / number("context"))};
+        const auto cell = [&](const char* name) {
+          return report::Cell{title, column, number(name) / asked, fmt::format("{}/{}", row[name].get<int64_t>(), row["asked"].get<int64_t>())};
+        };
+        first.push_back(cell("first")), exact.push_back(cell("exact"));
+        gain.points.push_back({number("context"), number("log_p") - number("log_p_others"), NAN, NAN});
+      }
+      gains.push_back(std::move(gain));
+      for (const char* told : {"once", "updated", "deleted", "never"}) {
+        const auto found = sums.find(told);
+        if (found == sums.end()) continue;
+        const auto& x = found->second;
+        rows.push_back({title, told, fmt::format("{}/{}", x[0], x[2]), fmt::format("{}/{}", x[1], x[2]),
+                        mean_text(x[3] / x[2], 2), mean_text(x[4] / x[2], 2)});
+      }
+    }
+  }
+  if (first.empty()) return;
+  for (const std::string& column : distances)
+    for (auto* cells : {&first, &exact})
+      cells->push_back({"a window alone", column, alone[column].second, fmt::format("{:.0f} %", 100 * alone[column].second)});
+  page.heading("Recall by age");
+  page.paragraph(fmt::format(
+      "Facts told once in a held-out book, asked so many windows of {} tokens later. 'A window alone' is window / context: the share "
+      "of what was read that a window still sees.", static_cast<int64_t>(window)));
+  page.chart(report::heat_map("The value begins the greedy continuation", "", "windows later", exact));
+  page.chart(report::heat_map("The value is the likeliest of ten (chance: 10 %)", "", "windows later", first));
+  page.chart(report::line_chart("Log-probability of the value less that of nine others", {.title = "tokens read", .log = true},
+                                {.title = "nats"}, gains));
+  page.note("Over all distances, by how a fact was told: once; updated later (the new value is asked for); deleted later "
+            "(that it is found counts against a model); never (what chance gives).");
+  page.table(rows);
+}
+
+void tell_mqar(report::Page& page, const json& gathered) {
+  std::vector<std::vector<std::string>> rows{{"model"}};
+  for (const json& rival : gathered["rivals"]) {
+    if (!rival.contains("measures") || !rival["measures"].contains("mqar")) continue;
+    const json& all = rival["measures"]["mqar"];
+    if (rows.size() == 1)
+      for (const json& one : all) rows[0].push_back(fmt::format("{} pairs", one["pairs"].get<int64_t>()));
+    rows.push_back({rival["title"]});
+    for (const json& one : all) rows.back().push_back(fmt::format("{:.1f} %", 100 * one["accuracy"].get<double>()));
+  }
+  if (rows.size() == 1) return;
+  page.heading("Multi-query associative recall");
+  page.paragraph("Each rival's last layers, trained on it from scratch with the same examples and steps: how often the likeliest "
+                 "token is the right one.");
+  page.table(rows);
 }
 
 void tell_training(report::Page& page, const json& gathered) {
@@ -184,6 +263,8 @@ std::string report_page(const json& gathered) {
   const std::vector<Scored> scored = scored_of(gathered);
   tell_loss(page, gathered, scored);
   tell_two_by_two(page, gathered, scored);
+  tell_recall(page, gathered);
+  tell_mqar(page, gathered);
   tell_latency(page, gathered);
   tell_training(page, gathered);
   return page.html();
