@@ -96,7 +96,8 @@ class StudyTest : public ScratchTest {
     options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());
     options.bos = static_cast<uint32_t>(*tokenizer.bos());
     options.tokenizer = tokenizer.fingerprint();
-    data::prepare(options, [&](std::string_view text) { return tokenizer.encode(text, {.add_special_tokens = false}); }, {});
+    data::prepare(options, [&](std::string_view text) { return tokenizer.encode(text, {.add_special_tokens = false}); },
+                  {});
     put(dir_ / "study.toml", kStudy);
   }
   StudyConfig config(const std::vector<std::string>& overrides = {}) const {

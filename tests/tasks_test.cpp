@@ -135,9 +135,9 @@ std::vector<std::string> names_of_all() {
 INSTANTIATE_TEST_SUITE_P(Tasks, Sized, ::testing::ValuesIn(names_of_all()), [](const auto& of) { return of.param; });
 
 TEST(Tasks, ruler_has_its_eleven_tasks) {
-  EXPECT_THAT(names(), ElementsAre("niah_single_1", "niah_single_2", "niah_single_3", "niah_multikey_1",
-                                   "niah_multikey_2", "niah_multikey_3", "niah_multivalue", "niah_multiquery", "vt",
-                                   "cwe", "fwe"));
+  EXPECT_THAT(names(),
+              ElementsAre("niah_single_1", "niah_single_2", "niah_single_3", "niah_multikey_1", "niah_multikey_2",
+                          "niah_multikey_3", "niah_multivalue", "niah_multiquery", "vt", "cwe", "fwe"));
   EXPECT_THROW(find_task(ruler_tasks(), "qa_1"), UsageError);
 }
 
@@ -230,23 +230,24 @@ TEST(Stories, are_answered_by_who_reads_them) {
     const Story map = tell_story(4, random), gift = tell_story(5, random);
     std::istringstream in(map.question);
     std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
-    const std::string statement =
-        words.back() == "of?" ? fmt::format("The {} is {} of the {}.", words[3], words[4], map.answer)
-                              : fmt::format("The {} is {} of the {}.", map.answer, words[2], words.back().substr(0, words.back().size() - 1));
+    const std::string statement = words.back() == "of?"
+                                      ? fmt::format("The {} is {} of the {}.", words[3], words[4], map.answer)
+                                      : fmt::format("The {} is {} of the {}.", map.answer, words[2],
+                                                    words.back().substr(0, words.back().size() - 1));
     EXPECT_THAT(map.sentences, ::testing::Contains(statement)) << map.question;
     const bool who = gift.question.starts_with("Who gave");
     std::istringstream of(gift.question.substr(0, gift.question.size() - 1));
     words.assign(std::istream_iterator<std::string>(of), {});
-    EXPECT_THAT(gift.sentences, ::testing::Contains(who ? fmt::format("{} gave the {} to {}.", gift.answer, words[3], words.back())
-                                                        : fmt::format("{} gave the {} to {}.", words[2], words[5], gift.answer)))
+    EXPECT_THAT(gift.sentences,
+                ::testing::Contains(who ? fmt::format("{} gave the {} to {}.", gift.answer, words[3], words.back())
+                                        : fmt::format("{} gave the {} to {}.", words[2], words[5], gift.answer)))
         << gift.question;
   }
   EXPECT_THROW(tell_story(6, random), Error);
 }
 
 TEST(Facts, are_told_as_they_say) {
-  const std::vector<Fact> facts =
-      make_facts(64, 5, {Told::once, Told::updated, Told::deleted, Told::never});
+  const std::vector<Fact> facts = make_facts(64, 5, {Told::once, Told::updated, Told::deleted, Told::never});
   size_t used = 0;
   const std::string text = hide(facts, book(), used);
   EXPECT_EQ(used, 16u * (1 + 2 + 2 + 0));

@@ -8,9 +8,9 @@ namespace ingrain {
 
 /// The mean of independent values, and half of its 95 % interval by Student's t.
 struct MeanInterval {
-  double mean;       // NaN of no value
-  double half;       // NaN of fewer than two
-  int64_t count;     // of finite values
+  double mean;    // NaN of no value
+  double half;    // NaN of fewer than two
+  int64_t count;  // of finite values
 };
 
 /// Of the finite ones among `values`.

@@ -52,8 +52,8 @@ std::vector<Latency> measure_latency(const Subject& subject, const LatencyOption
     seconds += read_to(subject, memory, context, reading);
     if (interrupted()) break;
     const std::vector<double> ms = write_after(subject, memory, o.tokens, writing);
-    out.push_back({context, seconds, median(ms), quantile(ms, 0.25), quantile(ms, 0.75),
-                   ttt::memory_bytes(memory), peak_memory(subject.device())});
+    out.push_back({context, seconds, median(ms), quantile(ms, 0.25), quantile(ms, 0.75), ttt::memory_bytes(memory),
+                   peak_memory(subject.device())});
   }
   return out;
 }

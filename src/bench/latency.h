@@ -13,11 +13,11 @@ struct LatencyOptions {
 
 struct Latency {
   int64_t context;
-  double prefill_seconds;       // from the text's first token to its last
-  double decode_ms;             // a token, the median
+  double prefill_seconds;          // from the text's first token to its last
+  double decode_ms;                // a token, the median
   double decode_low, decode_high;  // the middle half of the tokens lies between them
-  uint64_t memory_bytes;        // of the tensors that stand for the context
-  uint64_t peak_bytes;          // the most that the device, or this process, held so far
+  uint64_t memory_bytes;           // of the tensors that stand for the context
+  uint64_t peak_bytes;             // the most that the device, or this process, held so far
 };
 
 /// One reading of the text serves all lengths, which go up; it pauses at each. An interrupt (base/interrupt.h) ends it

@@ -76,8 +76,8 @@ Run run(const EvalOptions& o, const std::string& name, const Model& model,
       progress.update(before + static_cast<uint64_t>(done));
       return !interrupted();
     };
-    const Score score =
-        measures::score_document(model, d.tokens, {.learn = learning == "on", .at_once = o.at_once, .keep_going = keep_going});
+    const Score score = measures::score_document(
+        model, d.tokens, {.learn = learning == "on", .at_once = o.at_once, .keep_going = keep_going});
     before += d.tokens.size();
     out.documents.push_back(measures::summary_of(d.name, score));
     const double finite = static_cast<double>(score.scored - score.not_finite);
@@ -158,8 +158,9 @@ void print_table(const std::vector<Run>& runs) {
     std::printf("means over %s; +- is the 95 %% interval of the gain over documents\n",
                 counted(static_cast<int64_t>(runs[0].documents.size()), "document").c_str());
   for (const Run& r : runs)
-    std::printf("learning %s: %s scored in %s (%.0f tokens/s)\n", r.learning.c_str(), counted(r.scored, "token").c_str(),
-                format_duration(r.seconds).c_str(), static_cast<double>(r.scored) / r.seconds);
+    std::printf("learning %s: %s scored in %s (%.0f tokens/s)\n", r.learning.c_str(),
+                counted(r.scored, "token").c_str(), format_duration(r.seconds).c_str(),
+                static_cast<double>(r.scored) / r.seconds);
 }
 
 /// Recall, RULER, latency: of a book.
@@ -193,7 +194,8 @@ void evaluate(const EvalOptions& o) {
   const size_t each = runs.size() / names.size();
   for (size_t i = 0; i < names.size(); ++i) {
     if (names.size() > 1) std::printf("%s%s\n", i > 0 ? "\n" : "", names[i].c_str());
-    print_table({runs.begin() + static_cast<std::ptrdiff_t>(i * each), runs.begin() + static_cast<std::ptrdiff_t>((i + 1) * each)});
+    print_table({runs.begin() + static_cast<std::ptrdiff_t>(i * each),
+                 runs.begin() + static_cast<std::ptrdiff_t>((i + 1) * each)});
   }
 }
 

@@ -35,7 +35,11 @@ json recall(const MeasureOptions& o, const Model& model, const tasks::Book& book
   Progress progress("asking", 0, "questions");
   const auto rows = measures::recall_by_age(
       model, book,
-      {.facts = o.facts, .seed = o.seed, .window = o.window, .windows = o.windows, .learn = learn,
+      {.facts = o.facts,
+       .seed = o.seed,
+       .window = o.window,
+       .windows = o.windows,
+       .learn = learn,
        .progress = [&](int64_t done, int64_t) { progress.update(static_cast<uint64_t>(done)); }});
   return measures::to_json(rows);
 }
@@ -46,10 +50,14 @@ const std::vector<tasks::SizedTask>& tasks_of(const std::string& measure) {
 
 json asked(const MeasureOptions& o, const Model& model, const tasks::Book& book, bool learn) {
   Progress progress("asking", 0, "samples");
-  return measures::to_json(measures::ask(
-      model, tasks_of(o.name), book,
-      {.tasks = o.tasks, .lengths = o.lengths, .samples = o.samples, .seed = o.seed, .learn = learn,
-       .progress = [&](int64_t done, int64_t) { progress.update(static_cast<uint64_t>(done)); }}));
+  return measures::to_json(
+      measures::ask(model, tasks_of(o.name), book,
+                    {.tasks = o.tasks,
+                     .lengths = o.lengths,
+                     .samples = o.samples,
+                     .seed = o.seed,
+                     .learn = learn,
+                     .progress = [&](int64_t done, int64_t) { progress.update(static_cast<uint64_t>(done)); }}));
 }
 
 /// What recall or RULER asks, for other programs.
@@ -59,8 +67,15 @@ void print_tasks(const MeasureOptions& o, const Model& model, const tasks::Book&
   };
   if (o.name == "recall") {
     for (const tasks::Fact& f : tasks::make_facts(o.facts, o.seed, measures::every_telling()))
-      line({{"kind", f.kind}, {"told", tasks::told_name(f.told)}, {"question", f.question}, {"cloze", f.cloze},
-            {"value", f.value}, {"old_value", f.old_value}, {"others", f.others}, {"first", f.first}, {"second", f.second}});
+      line({{"kind", f.kind},
+            {"told", tasks::told_name(f.told)},
+            {"question", f.question},
+            {"cloze", f.cloze},
+            {"value", f.value},
+            {"old_value", f.old_value},
+            {"others", f.others},
+            {"first", f.first},
+            {"second", f.second}});
     return;
   }
   measures::each_sample(model, tasks_of(o.name), book,
@@ -138,7 +153,8 @@ void MeasureOptions::add_to(CLI::App& command) {
       ->capture_default_str();
   add_whole(command, "--samples", samples, "ruler, babi: of each task and length", 1, 10000)->capture_default_str();
   add_whole(command, "--write", write, "latency: tokens written after each length", 1, 1 << 20)->capture_default_str();
-  command.add_flag("--print-tasks", print, "recall, ruler, babi: print what would be asked, a line of JSON each, and ask nothing");
+  command.add_flag("--print-tasks", print,
+                   "recall, ruler, babi: print what would be asked, a line of JSON each, and ask nothing");
   add_whole(command, "--seed", seed, "recall, ruler, babi: of what is made up", 0)->capture_default_str();
 }
 

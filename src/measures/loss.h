@@ -16,12 +16,12 @@ struct Document {
 
 /// The text files of a folder, sorted by name, or one file; each cut after `limit` tokens (0: whole). `least`: shorter
 /// ones are left out. Error if a file is no text, or none is left.
-std::vector<Document> load_documents(const Model& model, const std::vector<std::filesystem::path>& paths,
-                                     int64_t limit, int64_t least);
+std::vector<Document> load_documents(const Model& model, const std::vector<std::filesystem::path>& paths, int64_t limit,
+                                     int64_t least);
 
 struct ScoreOptions {
   bool learn = true;
-  int64_t at_once = 0;                              // tokens a call; 0: all
+  int64_t at_once = 0;                             // tokens a call; 0: all
   std::function<bool(int64_t tokens)> keep_going;  // as ReaderOptions has it
 };
 /// What the model makes of a document that it reads from the start. Stopped if keep_going says so.

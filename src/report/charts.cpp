@@ -11,8 +11,8 @@ namespace {
 using nlohmann::json;
 
 // Okabe and Ito's colours, which people with any kind of colour vision tell apart, and three more for long lists.
-const json kColours = {"#0d8a62", "#D55E00", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9",
-                       "#8C564B", "#7F7F7F", "#9467BD", "#BCBD22"};
+const json kColours = {"#0d8a62", "#D55E00", "#0072B2", "#CC79A7", "#E69F00",
+                       "#56B4E9", "#8C564B", "#7F7F7F", "#9467BD", "#BCBD22"};
 
 json encoding_of(const char* field, const Axis& axis, bool is_x) {
   json scale{{"zero", axis.zero}};
@@ -22,8 +22,9 @@ json encoding_of(const char* field, const Axis& axis, bool is_x) {
   json look = {{"title", axis.title}, {"grid", !is_x}, {"tickCount", 8}};
   if (!axis.format.empty()) look["format"] = axis.format;
   if (axis.log && is_x)  // powers of two as people call them
-    look["labelExpr"] = "datum.value >= 1048576 ? datum.value / 1048576 + 'M' : datum.value >= 1024 ? datum.value / 1024 + "
-                        "'K' : datum.value";
+    look["labelExpr"] =
+        "datum.value >= 1048576 ? datum.value / 1048576 + 'M' : datum.value >= 1024 ? datum.value / 1024 + "
+        "'K' : datum.value";
   return {{"field", field}, {"type", "quantitative"}, {"scale", scale}, {"axis", look}};
 }
 
@@ -50,11 +51,12 @@ json line_chart(const std::string& title, const Axis& x, const Axis& y, const st
       values.push_back(std::move(one));
     }
   }
-  const json colour{{"field", "line"},
-                    {"type", "nominal"},
-                    {"sort", in_order(names)},
-                    {"scale", {{"domain", in_order(names)}, {"range", kColours}}},
-                    {"legend", {{"title", nullptr}, {"orient", "right"}, {"symbolOpacity", 1}, {"symbolType", "circle"}}}};
+  const json colour{
+      {"field", "line"},
+      {"type", "nominal"},
+      {"sort", in_order(names)},
+      {"scale", {{"domain", in_order(names)}, {"range", kColours}}},
+      {"legend", {{"title", nullptr}, {"orient", "right"}, {"symbolOpacity", 1}, {"symbolType", "circle"}}}};
   const json tooltip = {{{"field", "line"}, {"title", "model"}},
                         {{"field", "x"}, {"title", x.title}, {"type", "quantitative"}, {"format", ",.6~g"}},
                         {{"field", "y"}, {"title", y.title}, {"type", "quantitative"}, {"format", ",.4~g"}}};
@@ -67,12 +69,10 @@ json line_chart(const std::string& title, const Axis& x, const Axis& y, const st
                                        {"legend", nullptr}};
   json layers = json::array();
   if (bands)
-    layers.push_back({{"mark", {{"type", "area"}, {"opacity", 0.13}}},
-                      {"transform", json::array({json{{"filter", "isValid(datum.low)"}}})},
-                      {"encoding",
-                       {{"y", encoding_of("low", y, false)},
-                        {"y2", {{"field", "high"}}},
-                        {"color", colour}}}});
+    layers.push_back(
+        {{"mark", {{"type", "area"}, {"opacity", 0.13}}},
+         {"transform", json::array({json{{"filter", "isValid(datum.low)"}}})},
+         {"encoding", {{"y", encoding_of("low", y, false)}, {"y2", {{"field", "high"}}}, {"color", colour}}}});
   layers.push_back(std::move(drawn));
   return {{"title", title},
           {"height", 320},
@@ -94,23 +94,25 @@ json heat_map(const std::string& title, const std::string& rows, const std::stri
                {"type", "ordinal"},
                {"sort", column_order},
                {"axis", {{"title", columns}, {"labelAngle", 0}}}};
-  const json y{{"field", "row"}, {"type", "ordinal"}, {"sort", row_order}, {"axis", {{"title", rows}, {"labelLimit", 240}}}};
-  return {{"title", title},
-          {"height", 28 * row_order.size()},
-          {"data", {{"values", values}}},
-          {"encoding", {{"x", x}, {"y", y}}},
-          {"layer",
-           {{{"mark", "rect"},
-             {"encoding",
-              {{"color",
-                {{"field", "value"},
-                 {"type", "quantitative"},
-                 {"scale", {{"domain", {0, 1}}, {"scheme", "greens"}}},
-                 {"legend", nullptr}}}}}},
-            {{"mark", {{"type", "text"}, {"fontSize", 11}}},
-             {"encoding",
-              {{"text", {{"field", "text"}}},
-               {"color", {{"condition", {{"test", "datum.value > 0.6"}, {"value", "white"}}}, {"value", "black"}}}}}}}}};
+  const json y{
+      {"field", "row"}, {"type", "ordinal"}, {"sort", row_order}, {"axis", {{"title", rows}, {"labelLimit", 240}}}};
+  return {
+      {"title", title},
+      {"height", 28 * row_order.size()},
+      {"data", {{"values", values}}},
+      {"encoding", {{"x", x}, {"y", y}}},
+      {"layer",
+       {{{"mark", "rect"},
+         {"encoding",
+          {{"color",
+            {{"field", "value"},
+             {"type", "quantitative"},
+             {"scale", {{"domain", {0, 1}}, {"scheme", "greens"}}},
+             {"legend", nullptr}}}}}},
+        {{"mark", {{"type", "text"}, {"fontSize", 11}}},
+         {"encoding",
+          {{"text", {{"field", "text"}}},
+           {"color", {{"condition", {{"test", "datum.value > 0.6"}, {"value", "white"}}}, {"value", "black"}}}}}}}}};
 }
 
 json bar_chart(const std::string& title, const Axis& value, const std::vector<Bar>& bars) {
@@ -120,14 +122,18 @@ json bar_chart(const std::string& title, const Axis& value, const std::vector<Ba
     names.push_back(bar.name);
     values.push_back({{"name", bar.name}, {"value", bar.value}});
   }
-  return {{"title", title},
-          {"height", 26 * std::max<size_t>(1, bars.size())},
-          {"data", {{"values", values}}},
-          {"mark", {{"type", "bar"}, {"color", kColours[0]}}},
-          {"encoding",
-           {{"y",
-             {{"field", "name"}, {"type", "nominal"}, {"sort", in_order(names)}, {"axis", {{"title", nullptr}, {"labelLimit", 240}}}}},
-            {"x", {{"field", "value"}, {"type", "quantitative"}, {"axis", {{"title", value.title}, {"tickCount", 8}}}}}}}};
+  return {
+      {"title", title},
+      {"height", 26 * std::max<size_t>(1, bars.size())},
+      {"data", {{"values", values}}},
+      {"mark", {{"type", "bar"}, {"color", kColours[0]}}},
+      {"encoding",
+       {{"y",
+         {{"field", "name"},
+          {"type", "nominal"},
+          {"sort", in_order(names)},
+          {"axis", {{"title", nullptr}, {"labelLimit", 240}}}}},
+        {"x", {{"field", "value"}, {"type", "quantitative"}, {"axis", {{"title", value.title}, {"tickCount", 8}}}}}}}};
 }
 
 }  // namespace ingrain::report

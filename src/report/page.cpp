@@ -98,7 +98,8 @@ std::string Page::html() const {
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width\">\n<title>" +
       title_ + "</title><style>" + kStyle + "</style></head><body>\n" + body_;
-  if (charts_) out.append("<script>").append(chart_library()).append("</script>\n<script>").append(kDraw) += "</script>\n";
+  if (charts_)
+    out.append("<script>").append(chart_library()).append("</script>\n<script>").append(kDraw) += "</script>\n";
   return out + "</body></html>\n";
 }
 

@@ -9,19 +9,19 @@ namespace ingrain::study {
 
 /// One model of the comparison: what it has otherwise than all.
 struct Rival {
-  std::string name;   // its folder's, too
-  std::string title;  // for people
+  std::string name;                                                                   // its folder's, too
+  std::string title;                                                                  // for people
   nlohmann::json model = nlohmann::json::object(), train = nlohmann::json::object();  // over [model] and [train]
-  std::string where;  // "tiny.toml:12", for errors
+  std::string where;                                                                  // "tiny.toml:12", for errors
 };
 
 struct Measures {
-  int64_t context = 16384;              // tokens of each held-out document; shorter ones are left out
-  std::vector<int64_t> latency;         // contexts; none: not measured
-  int64_t latency_tokens = 64;          // written after each
-  int64_t facts = 16;                   // of the recall by age; 0: not measured
+  int64_t context = 16384;       // tokens of each held-out document; shorter ones are left out
+  std::vector<int64_t> latency;  // contexts; none: not measured
+  int64_t latency_tokens = 64;   // written after each
+  int64_t facts = 16;            // of the recall by age; 0: not measured
   std::vector<int64_t> windows = {0, 1, 2, 4, 8, 16, 32, 64};
-  int64_t window = 128;  // tokens: what one of them is
+  int64_t window = 128;             // tokens: what one of them is
   std::vector<int64_t> mqar_pairs;  // each a model that learns MQAR from scratch; none: not measured
   MqarTraining mqar;
 };

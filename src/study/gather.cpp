@@ -37,7 +37,8 @@ json training_of(const fs::path& log) {
     loss += steps[i]["loss"].get<double>();
     if (steps[i]["tokens_per_second"].is_number()) rates.push_back(steps[i]["tokens_per_second"].get<double>());
     if ((i + 1) % each != 0) continue;
-    out["curve"].push_back({{"tokens", steps[i]["tokens"]}, {"seconds", seconds}, {"loss", loss / static_cast<double>(each)}});
+    out["curve"].push_back(
+        {{"tokens", steps[i]["tokens"]}, {"seconds", seconds}, {"loss", loss / static_cast<double>(each)}});
     loss = 0;
   }
   out["tokens"] = steps.back()["tokens"];
@@ -62,7 +63,8 @@ json rival_json(const StudyConfig& study, const Rival& rival, const fs::path& fo
   std::error_code missing;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder, missing))
-    if (entry.path().extension() == ".json" && entry.path().filename() != "settings.json") files.push_back(entry.path());
+    if (entry.path().extension() == ".json" && entry.path().filename() != "settings.json")
+      files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     const json kept = parse_json(read_file(file, kMaxBytes), file.string());
@@ -80,9 +82,8 @@ json machine_json() {
 }  // namespace
 
 json gather(const StudyConfig& study, const fs::path& folder) {
-  json out{{"title", study.title},         {"ours", study.ours},
-           {"reference", study.reference}, {"plain", study.plain},
-           {"machine", machine_json()},    {"rivals", json::array()}};
+  json out{{"title", study.title}, {"ours", study.ours},        {"reference", study.reference},
+           {"plain", study.plain}, {"machine", machine_json()}, {"rivals", json::array()}};
   out["measures"] = {{"context", study.measures.context}, {"window", study.measures.window}};
   for (const Rival& rival : study.rivals) {
     const train::RunConfig run = run_of(study, rival, folder / rival.name);

@@ -13,8 +13,8 @@ namespace {
 constexpr uint64_t kMaxBytes = uint64_t{1} << 28;
 
 bool fits(const json& there, const std::string& fingerprint, const json& settings) {
-  return there.is_object() && there.value("model", json()) == fingerprint && there.value("settings", json()) == settings &&
-         there.contains("result");
+  return there.is_object() && there.value("model", json()) == fingerprint &&
+         there.value("settings", json()) == settings && there.contains("result");
 }
 
 }  // namespace

@@ -38,11 +38,11 @@ json measure_latency(const StudyConfig& study, const Model& model, bool learn) {
   json out{{"load", bench::describe_machine(subject.device()).load}, {"rows", json::array()}};
   for (const bench::Latency& row : rows)
     out["rows"].push_back({{"context", row.context},
-                   {"prefill_seconds", row.prefill_seconds},
-                   {"decode_ms", row.decode_ms},
-                   {"decode_ms_low", row.decode_low},
-                   {"decode_ms_high", row.decode_high},
-                   {"memory_bytes", row.memory_bytes}});
+                           {"prefill_seconds", row.prefill_seconds},
+                           {"decode_ms", row.decode_ms},
+                           {"decode_ms_low", row.decode_low},
+                           {"decode_ms_high", row.decode_high},
+                           {"memory_bytes", row.memory_bytes}});
   return out;
 }
 
@@ -63,7 +63,8 @@ json measure_mqar(const train::RunConfig& run, const Measures& m) {
     MqarTraining training = m.mqar;
     training.task.pairs = pairs;
     const MqarResult result = learn_mqar(run, training);
-    out.push_back({{"pairs", pairs}, {"accuracy", result.accuracy}, {"queries", result.queries}, {"loss", result.loss}});
+    out.push_back(
+        {{"pairs", pairs}, {"accuracy", result.accuracy}, {"queries", result.queries}, {"loss", result.loss}});
   }
   return out;
 }
@@ -96,8 +97,14 @@ void measure_rival(const StudyConfig& study, const Rival& rival, const fs::path&
   const MqarTraining& q = m.mqar;
   if (!m.mqar_pairs.empty())
     measure("mqar",
-            {{"pairs", m.mqar_pairs}, {"vocab", q.task.vocab}, {"length", q.task.length}, {"steps", q.steps},
-             {"batch", q.batch}, {"lr", q.lr}, {"layers", q.layers}, {"examples", q.examples}},
+            {{"pairs", m.mqar_pairs},
+             {"vocab", q.task.vocab},
+             {"length", q.task.length},
+             {"steps", q.steps},
+             {"batch", q.batch},
+             {"lr", q.lr},
+             {"layers", q.layers},
+             {"examples", q.examples}},
             [&] { return measure_mqar(run, m); });
 }
 

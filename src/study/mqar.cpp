@@ -61,8 +61,7 @@ int64_t count_right(const Network& model, const Batch& batch, bool learn) {
     for (size_t b = 0; b < next.size(); ++b) {
       if (!asked(b)) continue;
       ++next[b];
-      right += said_B[static_cast<int64_t>(b)].item<int64_t>() ==
-               batch.examples[b].tokens[static_cast<size_t>(t) + 1];
+      right += said_B[static_cast<int64_t>(b)].item<int64_t>() == batch.examples[b].tokens[static_cast<size_t>(t) + 1];
     }
   }
   return right;

@@ -7,12 +7,11 @@
 #include "measures/json.h"
 #include "report/charts.h"
 #include "report/page.h"
+#include "study/report_recall.h"
 #include "study/run.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <map>
 
 namespace ingrain::study {
 namespace {
@@ -57,8 +56,8 @@ const Scored* find(const std::vector<Scored>& all, const std::string& rival, boo
 Line line_of(const Scored& s, const std::vector<LossBin>& bins) {
   Line out{s.title, {}, s.title.ends_with("learning off")};
   for (const LossBin& bin : bins)
-    out.points.push_back({static_cast<double>(bin.end), bin.loss.mean, bin.loss.mean - bin.loss.half,
-                          bin.loss.mean + bin.loss.half});
+    out.points.push_back(
+        {static_cast<double>(bin.end), bin.loss.mean, bin.loss.mean - bin.loss.half, bin.loss.mean + bin.loss.half});
   return out;
 }
 
@@ -79,12 +78,12 @@ void tell_loss(report::Page& page, const json& gathered, const std::vector<Score
     std::vector<Line> lines;
     for (const Scored& s : scored)
       if (&s != reference) lines.push_back(line_of(s, measures::paired_difference(s.documents, reference->documents)));
-    page.chart(report::line_chart(
-        fmt::format("Loss less that of {}, nats a token (lower is better)", reference->title), kPosition,
-        {.title = "difference, nats a token"}, lines));
-    page.note(fmt::format("Means over the same {} held-out documents, bin by bin; the bands are 95 % intervals of the "
-                          "difference, document by document. Every token is scored before anything is learnt from it.",
-                          documents));
+    page.chart(report::line_chart(fmt::format("Loss less that of {}, nats a token (lower is better)", reference->title),
+                                  kPosition, {.title = "difference, nats a token"}, lines));
+    page.note(
+        fmt::format("Means over the same {} held-out documents, bin by bin; the bands are 95 % intervals of the "
+                    "difference, document by document. Every token is scored before anything is learnt from it.",
+                    documents));
   }
   std::vector<Line> lines;
   for (const Scored& s : scored) lines.push_back(line_of(s, measures::over_documents(s.documents)));
@@ -92,8 +91,8 @@ void tell_loss(report::Page& page, const json& gathered, const std::vector<Score
     for (Line::Point& p : line.points) p.low = p.high = NAN;  // documents differ more than models
   page.chart(report::line_chart("Loss by position", kPosition, {.title = "nats a token"}, lines));
 
-  std::vector<std::vector<std::string>> rows{{"model", "parameters", "mean loss", "last bin", "last bin less " +
-                                              (reference ? reference->title : std::string("-"))}};
+  std::vector<std::vector<std::string>> rows{{"model", "parameters", "mean loss", "last bin",
+                                              "last bin less " + (reference ? reference->title : std::string("-"))}};
   std::vector<std::pair<size_t, size_t>> best;
   double least = INFINITY;
   for (const Scored& s : scored) {
@@ -103,11 +102,11 @@ void tell_loss(report::Page& page, const json& gathered, const std::vector<Score
     std::string parameters;
     for (const json& rival : gathered["rivals"])
       if (rival["name"] == s.rival) parameters = with_commas(rival["parameters"]);
-    rows.push_back({s.title, parameters, with_interval(mean_interval(means)), with_interval(last.loss),
-                    reference && &s != reference
-                        ? with_interval(measures::paired_difference(s.documents, reference->documents).back().loss,
-                                        "{:+.3f}")
-                        : "-"});
+    rows.push_back(
+        {s.title, parameters, with_interval(mean_interval(means)), with_interval(last.loss),
+         reference && &s != reference
+             ? with_interval(measures::paired_difference(s.documents, reference->documents).back().loss, "{:+.3f}")
+             : "-"});
     if (last.loss.mean < least) least = last.loss.mean, best = {{rows.size() - 1, 3}};
   }
   page.table(rows, best);
@@ -145,71 +144,13 @@ void tell_latency(report::Page& page, const json& gathered) {
   if (decode.empty()) return;
   page.heading("Latency against context length");
   const report::Axis context{.title = "tokens of context", .log = true};
-  page.chart(report::line_chart("Writing a token after a context", context, {.title = "ms a token", .zero = true}, decode));
+  page.chart(
+      report::line_chart("Writing a token after a context", context, {.title = "ms a token", .zero = true}, decode));
   page.chart(report::line_chart("Reading a context", context, {.title = "seconds", .log = true}, prefill));
   page.chart(report::line_chart("Memory of a context", context, {.title = "MB", .log = true}, memory));
-  page.note("Medians; the band holds the middle half of the tokens. Times are of this machine as busy as it was (the "
-            "load is in report.json); losses do not depend on that.");
-}
-
-/// What becomes of a fact with age: the share that is the likeliest of ten, told once.
-void tell_recall(report::Page& page, const json& gathered) {
-  std::vector<report::Cell> first, exact;
-  std::map<std::string, std::pair<int64_t, double>> alone;  // by distance, in order of appearance below
-  std::vector<std::string> distances;
-  std::vector<Line> gains;
-  std::vector<std::vector<std::string>> rows{{"model", "told", "exact", "likeliest of 10", "log p", "of the nine others"}};
-  const double window = gathered["measures"]["window"];
-  for (const json& rival : gathered["rivals"]) {
-    if (!rival.contains("measures") || !rival["measures"].contains("recall")) continue;
-    const json& recall = rival["measures"]["recall"];
-    for (const char* way : {"on", "off"}) {
-      if (!recall.contains(way)) continue;
-      std::string title = rival["title"];
-      if (recall.contains("on") && std::string_view(way) == "off") title += ", learning off";
-      Line gain{title, {}, recall.contains("on") && std::string_view(way) == "off"};
-      std::map<std::string, std::array<double, 5>> sums;  // by telling: exact, first, asked, log p, others
-      for (const json& row : recall[way]) {
-        const auto number = [&](const char* name) { return row[name].is_number() ? row[name].get<double>() : NAN; };
-        const std::string told = row["told"], column = std::to_string(row["windows"].get<int64_t>());
-        auto& sum = sums[told];
-        const double asked = number("asked");
-        sum[0] += number("exact"), sum[1] += number("first"), sum[2] += asked;
-        sum[3] += number("log_p") * asked, sum[4] += number("log_p_others") * asked;
-        if (told != "once") continue;
-        if (!alone.contains(column)) distances.push_back(column);
-        alone[column] = {row["context"], std::min(1.0, window / number("context"))};
-        const auto cell = [&](const char* name) {
-          return report::Cell{title, column, number(name) / asked, fmt::format("{}/{}", row[name].get<int64_t>(), row["asked"].get<int64_t>())};
-        };
-        first.push_back(cell("first")), exact.push_back(cell("exact"));
-        gain.points.push_back({number("context"), number("log_p") - number("log_p_others"), NAN, NAN});
-      }
-      gains.push_back(std::move(gain));
-      for (const char* told : {"once", "updated", "deleted", "never"}) {
-        const auto found = sums.find(told);
-        if (found == sums.end()) continue;
-        const auto& x = found->second;
-        rows.push_back({title, told, fmt::format("{}/{}", x[0], x[2]), fmt::format("{}/{}", x[1], x[2]),
-                        mean_text(x[3] / x[2], 2), mean_text(x[4] / x[2], 2)});
-      }
-    }
-  }
-  if (first.empty()) return;
-  for (const std::string& column : distances)
-    for (auto* cells : {&first, &exact})
-      cells->push_back({"a window alone", column, alone[column].second, fmt::format("{:.0f} %", 100 * alone[column].second)});
-  page.heading("Recall by age");
-  page.paragraph(fmt::format(
-      "Facts told once in a held-out book, asked so many windows of {} tokens later. 'A window alone' is window / context: the share "
-      "of what was read that a window still sees.", static_cast<int64_t>(window)));
-  page.chart(report::heat_map("The value begins the greedy continuation", "", "windows later", exact));
-  page.chart(report::heat_map("The value is the likeliest of ten (chance: 10 %)", "", "windows later", first));
-  page.chart(report::line_chart("Log-probability of the value less that of nine others", {.title = "tokens read", .log = true},
-                                {.title = "nats"}, gains));
-  page.note("Over all distances, by how a fact was told: once; updated later (the new value is asked for); deleted later "
-            "(that it is found counts against a model); never (what chance gives).");
-  page.table(rows);
+  page.note(
+      "Medians; the band holds the middle half of the tokens. Times are of this machine as busy as it was (the "
+      "load is in report.json); losses do not depend on that.");
 }
 
 void tell_mqar(report::Page& page, const json& gathered) {
@@ -224,8 +165,9 @@ void tell_mqar(report::Page& page, const json& gathered) {
   }
   if (rows.size() == 1) return;
   page.heading("Multi-query associative recall");
-  page.paragraph("Each rival's last layers, trained on it from scratch with the same examples and steps: how often the likeliest "
-                 "token is the right one.");
+  page.paragraph(
+      "Each rival's last layers, trained on it from scratch with the same examples and steps: how often the likeliest "
+      "token is the right one.");
   page.table(rows);
 }
 
@@ -235,7 +177,8 @@ void tell_training(report::Page& page, const json& gathered) {
   for (const json& rival : gathered["rivals"]) {
     if (!rival.contains("training") || rival["training"]["curve"].empty()) continue;
     Line line{rival["title"], {}};
-    for (const json& point : rival["training"]["curve"]) line.points.push_back({point["tokens"], point["loss"], NAN, NAN});
+    for (const json& point : rival["training"]["curve"])
+      line.points.push_back({point["tokens"], point["loss"], NAN, NAN});
     curves.push_back(std::move(line));
     const json& training = rival["training"];
     if (training.contains("tokens_per_second"))
@@ -244,12 +187,15 @@ void tell_training(report::Page& page, const json& gathered) {
   if (curves.empty()) return;
   page.heading("Training");
   const json& t = gathered["training"];
-  page.paragraph(fmt::format("All were trained on the same batches in the same order: {} steps of {} sequences of {} "
-                             "tokens, {} tokens in all.",
-                             t["steps"].get<int64_t>(), t["batch"].get<int64_t>(), with_commas(t["length"]),
-                             with_commas(t["steps"].get<int64_t>() * t["batch"].get<int64_t>() * t["length"].get<int64_t>())));
-  page.chart(report::line_chart("Training loss", {.title = "tokens", .format = "~s"}, {.title = "nats a token"}, curves));
-  page.chart(report::bar_chart("Cost of training", {.title = "seconds for a million tokens (by the median step)"}, seconds));
+  page.paragraph(
+      fmt::format("All were trained on the same batches in the same order: {} steps of {} sequences of {} "
+                  "tokens, {} tokens in all.",
+                  t["steps"].get<int64_t>(), t["batch"].get<int64_t>(), with_commas(t["length"]),
+                  with_commas(t["steps"].get<int64_t>() * t["batch"].get<int64_t>() * t["length"].get<int64_t>())));
+  page.chart(
+      report::line_chart("Training loss", {.title = "tokens", .format = "~s"}, {.title = "nats a token"}, curves));
+  page.chart(
+      report::bar_chart("Cost of training", {.title = "seconds for a million tokens (by the median step)"}, seconds));
 }
 
 }  // namespace

@@ -72,8 +72,7 @@ class Study {
     how.resume = !train::list_checkpoints(run.checkpoint.folder).empty();
     how.interrupted = interrupted;
     how.say = [&](const std::string& line) { say(rival.title + ": " + line); };
-    if (train::run_training(run, how) == train::RunEnd::interrupted)
-      throw Stopped("stopped; run it again to go on");
+    if (train::run_training(run, how) == train::RunEnd::interrupted) throw Stopped("stopped; run it again to go on");
   }
 
   const StudyConfig& study_;

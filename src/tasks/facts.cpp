@@ -11,11 +11,12 @@ namespace {
 
 using data::SplitMix64;
 
-constexpr std::string_view kBegin[] = {"Bar", "Bel", "Cor", "Dal", "Dun", "Fen", "Gar", "Hal", "Ith", "Kel", "Lan", "Mar",
-                                       "Nor", "Ost", "Pel", "Quin", "Ros", "Sel", "Tor", "Ulm", "Ven", "Wex", "Yar", "Zan"};
-constexpr std::string_view kEnd[] = {"abry", "adine", "agor", "ander", "aston", "elow", "emont", "endal",
-                                     "erby", "erick", "idge", "igan",  "illo",  "imore", "orin", "othy",
-                                     "umber", "under", "uthen", "yster"};
+constexpr std::string_view kBegin[] = {"Bar", "Bel", "Cor", "Dal", "Dun", "Fen", "Gar", "Hal",
+                                       "Ith", "Kel", "Lan", "Mar", "Nor", "Ost", "Pel", "Quin",
+                                       "Ros", "Sel", "Tor", "Ulm", "Ven", "Wex", "Yar", "Zan"};
+constexpr std::string_view kEnd[] = {"abry",  "adine", "agor",  "ander", "aston", "elow", "emont",
+                                     "endal", "erby",  "erick", "idge",  "igan",  "illo", "imore",
+                                     "orin",  "othy",  "umber", "under", "uthen", "yster"};
 constexpr std::string_view kThings[] = {"lighthouse", "mill",    "abbey",   "ferry",   "observatory",
                                         "quarry",     "orchard", "brewery", "harbour", "archive",
                                         "foundry",    "theatre", "tannery", "chapel",  "granary"};
@@ -51,7 +52,8 @@ Words words_for(std::string_view kind, const std::string& subject) {
     return {"The owner of the " + subject + " was born in", ".", "Where was the owner of the " + subject + " born?"};
   if (kind == "number")
     return {"The number of bricks of the " + subject + " is", ".", "How many bricks has the " + subject + "?"};
-  return {"The code of the door of the " + subject + " is", ".", "What is the code of the door of the " + subject + "?"};
+  return {"The code of the door of the " + subject + " is", ".",
+          "What is the code of the door of the " + subject + "?"};
 }
 
 }  // namespace

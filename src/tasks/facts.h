@@ -20,7 +20,7 @@ enum class Told {
 const char* told_name(Told told);
 
 struct Fact {
-  std::string kind;                 // "name", "place", "number", "code"
+  std::string kind;  // "name", "place", "number", "code"
   Told told;
   std::string question;             // "What is the keeper of the mill of Barabry called?"
   std::string cloze;                // "The keeper of the mill of Barabry is called": the value goes on from it

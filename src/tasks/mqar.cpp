@@ -38,7 +38,8 @@ std::vector<int32_t> different(int64_t first, int64_t end, int64_t count, data::
 
 MqarExample make_mqar(const MqarOptions& o, data::SplitMix64& random) {
   require(o.pairs >= 1 && o.length % 2 == 0 && o.length >= 4 * o.pairs,
-          "MQAR: {} pairs do not fit a length of {}; it must be even and four times as many at least", o.pairs, o.length);
+          "MQAR: {} pairs do not fit a length of {}; it must be even and four times as many at least", o.pairs,
+          o.length);
   require(o.vocab >= 4 * o.pairs + 2, "MQAR: a vocabulary of {} is too small for {} pairs", o.vocab, o.pairs);
   const std::vector<int32_t> keys = different(1, o.vocab / 2, o.pairs, random);
   const std::vector<int32_t> values = different(o.vocab / 2, o.vocab, o.pairs, random);

@@ -11,7 +11,8 @@ struct SizedTask {
   std::string name;
   int64_t answer_tokens;  // that a model may write
   int64_t least;          // of `size`
-  /// A task of so much haystack: sentences, needles or words, as the task has it. `length` is what it is made for (tokens).
+  /// A task of so much haystack: sentences, needles or words, as the task has it. `length` is what it is made for
+  /// (tokens).
   std::function<Task(const Book& book, int64_t size, int64_t length, data::SplitMix64& random)> make;
 };
 

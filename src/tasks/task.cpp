@@ -17,9 +17,8 @@ std::string lowered(std::string_view text) {
 double contained(std::string_view output, const std::vector<std::string>& answers) {
   if (answers.empty()) return 0;
   const std::string text = lowered(output);
-  const auto found = std::count_if(answers.begin(), answers.end(), [&](const std::string& answer) {
-    return text.find(lowered(answer)) != text.npos;
-  });
+  const auto found = std::count_if(answers.begin(), answers.end(),
+                                   [&](const std::string& answer) { return text.find(lowered(answer)) != text.npos; });
   return static_cast<double>(found) / static_cast<double>(answers.size());
 }
 

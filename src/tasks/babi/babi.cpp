@@ -108,7 +108,9 @@ Story what_lies_there(SplitMix64& random) {
   const size_t second = (first + 1 + random.below(3)) % 4;
   // a lies in one direction of b, b in another of c.
   Story out{{fmt::format("The {} is {} of the {}.", a, kDirections[first], b),
-             fmt::format("The {} is {} of the {}.", b, kDirections[second], c)}, "", ""};
+             fmt::format("The {} is {} of the {}.", b, kDirections[second], c)},
+            "",
+            ""};
   if (random.below(2) == 0) return {out.sentences, fmt::format("What is {} of the {}?", kDirections[first], b), a};
   return {out.sentences, fmt::format("What is the {} {} of?", b, kDirections[second]), c};
 }
@@ -143,12 +145,13 @@ Task hidden(int number, const Book& book, int64_t size, SplitMix64& random) {
   std::sort(places.begin(), places.end());
   for (size_t i = 0; i < places.size(); ++i)
     lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(places[i] + i), story.sentences[i]);
-  return {fmt::format("A story is hidden in a book. Only the story's sentences matter for the question, and what they say "
-                      "last holds. Answer in one word.\n\nExample\n{}\nQuestion: {}\nAnswer: {}\n\nBook\n{}\nQuestion: {}",
-                      fmt::join(example.sentences, " "), example.question, example.answer, fmt::join(lines, " "),
-                      story.question),
-          "\nAnswer:",
-          {story.answer}};
+  return {
+      fmt::format("A story is hidden in a book. Only the story's sentences matter for the question, and what they say "
+                  "last holds. Answer in one word.\n\nExample\n{}\nQuestion: {}\nAnswer: {}\n\nBook\n{}\nQuestion: {}",
+                  fmt::join(example.sentences, " "), example.question, example.answer, fmt::join(lines, " "),
+                  story.question),
+      "\nAnswer:",
+      {story.answer}};
 }
 
 }  // namespace
@@ -169,9 +172,10 @@ const std::vector<SizedTask>& babi_tasks() {
   static const std::vector<SizedTask> all = [] {
     std::vector<SizedTask> out;
     for (int number = 1; number <= 5; ++number)
-      out.push_back({fmt::format("qa{}", number), 8, 0, [number](const Book& book, int64_t size, int64_t, SplitMix64& random) {
-                       return hidden(number, book, size, random);
-                     }});
+      out.push_back(
+          {fmt::format("qa{}", number), 8, 0, [number](const Book& book, int64_t size, int64_t, SplitMix64& random) {
+             return hidden(number, book, size, random);
+           }});
     return out;
   }();
   return all;

@@ -1,6 +1,6 @@
-// Small stories in a long book, after bAbI's first five tasks (Weston et al., arXiv 1502.05698) and BABILong's way of hiding
-// them (Kuratov et al., arXiv 2406.10149): a simulator of our own, with names, places and things of our own, in books of
-// ours. The story's sentences stand in their order, each somewhere between sentences of the book.
+// Small stories in a long book, after bAbI's first five tasks (Weston et al., arXiv 1502.05698) and BABILong's way of
+// hiding them (Kuratov et al., arXiv 2406.10149): a simulator of our own, with names, places and things of our own, in
+// books of ours. The story's sentences stand in their order, each somewhere between sentences of the book.
 #pragma once
 
 #include "tasks/sized.h"

@@ -57,7 +57,7 @@ std::string drawn(Kind kind, const Book& book, SplitMix64& random) {
     case Kind::numbers: return std::to_string(1'000'000 + random.below(9'000'000));
     case Kind::uuids: break;
   }
-  const uint64_t high = (random.next() & ~uint64_t{0xF000}) | 0x4000;                       // version 4
+  const uint64_t high = (random.next() & ~uint64_t{0xF000}) | 0x4000;                 // version 4
   const uint64_t low = (random.next() & ~(uint64_t{3} << 62)) | (uint64_t{2} << 62);  // RFC 4122's variant
   return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, (high >> 16) & 0xFFFF, high & 0xFFFF, low >> 48,
                      low & 0xFFFFFFFFFFFF);

@@ -36,13 +36,15 @@ Task chain_in(int64_t noise, int letters, SplitMix64& random) {
   std::vector<uint32_t> at = random.permutation(static_cast<uint32_t>(lines.size()));
   at.resize(chain.size());
   std::sort(at.begin(), at.end());
-  for (size_t i = 0; i < chain.size(); ++i) lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at[i] + i), chain[i]);
+  for (size_t i = 0; i < chain.size(); ++i)
+    lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at[i] + i), chain[i]);
   std::string context = fmt::format("{}", fmt::join(lines, " "));
   for (size_t i = 0; (i = context.find(". \n", i)) != context.npos;) context.replace(i, 3, ".\n");
 
-  return {fmt::format("Memorize and track the chain(s) of variable assignment hidden in the following text.\n\n{}\nQuestion: "
-                      "Find all variables that are assigned the value {} in the text above.",
-                      context, value),
+  return {fmt::format(
+              "Memorize and track the chain(s) of variable assignment hidden in the following text.\n\n{}\nQuestion: "
+              "Find all variables that are assigned the value {} in the text above.",
+              context, value),
           // The misspelling is the original's: models are asked in these words.
           fmt::format(" Answer: According to the chain(s) of variable assignment in the text above, {} variables are "
                       "assgined the value {}, they are: ",
@@ -53,14 +55,16 @@ Task chain_in(int64_t noise, int letters, SplitMix64& random) {
 Task make(int64_t noise, SplitMix64& random) {
   const Task example = chain_in(kExampleNoise, 3, random);
   Task out = chain_in(noise, 5, random);
-  out.prompt = fmt::format("{}{}{}\n\n{}", example.prompt, example.answer_prefix, fmt::join(example.answers, " "), out.prompt);
+  out.prompt =
+      fmt::format("{}{}{}\n\n{}", example.prompt, example.answer_prefix, fmt::join(example.answers, " "), out.prompt);
   return out;
 }
 
 }  // namespace
 
 void add_variables(std::vector<SizedTask>& out) {
-  out.push_back({"vt", 30, kHops + 1, [](const Book&, int64_t size, int64_t, SplitMix64& random) { return make(size, random); }});
+  out.push_back(
+      {"vt", 30, kHops + 1, [](const Book&, int64_t size, int64_t, SplitMix64& random) { return make(size, random); }});
 }
 
 }  // namespace ingrain::tasks

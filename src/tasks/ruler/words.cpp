@@ -71,12 +71,13 @@ Task frequent_words(int64_t size, int64_t length, SplitMix64& random) {
     for (auto n = static_cast<int64_t>(static_cast<double>(size) * share); n > 0; --n) text.push_back(vocabulary[k]);
   }
   shuffle(text, random);
-  return {fmt::format("Read the following coded text and track the frequency of each coded word. Find the three most "
-                      "frequently appeared coded words. {}\nQuestion: Do not provide any explanation. Please ignore the "
-                      "dots '....'. What are the three most frequently appeared words in the above coded text?",
-                      fmt::join(text, " ")),
-          " Answer: According to the coded text above, the three most frequently appeared words are:",
-          {vocabulary.begin() + 1, vocabulary.begin() + 4}};
+  return {
+      fmt::format("Read the following coded text and track the frequency of each coded word. Find the three most "
+                  "frequently appeared coded words. {}\nQuestion: Do not provide any explanation. Please ignore the "
+                  "dots '....'. What are the three most frequently appeared words in the above coded text?",
+                  fmt::join(text, " ")),
+      " Answer: According to the coded text above, the three most frequently appeared words are:",
+      {vocabulary.begin() + 1, vocabulary.begin() + 4}};
 }
 
 }  // namespace
