@@ -23,7 +23,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMostTokens = int64_t{1} << 30;
+constexpr int64_t kMostLength = int64_t{1} << 30;
 
 std::string book_text(const std::string& path) {
   std::string text = read_file(path, uint64_t{1} << 28);
@@ -146,9 +146,9 @@ void MeasureOptions::add_to(CLI::App& command) {
   add_whole(command, "--windows", windows, "recall: distances, separated by commas", 0, 1 << 20)
       ->delimiter(',')
       ->capture_default_str();
-  add_whole(command, "--window", window, "recall: tokens of one (default: the model's own)", 1, kMostTokens);
+  add_whole(command, "--window", window, "recall: tokens of one (default: the model's own)", 1, kMostLength);
   command.add_option("--tasks", tasks, "ruler, babi: these alone, separated by commas")->delimiter(',');
-  add_whole(command, "--lengths", lengths, "ruler, babi, latency: tokens, separated by commas", 1, kMostTokens)
+  add_whole(command, "--lengths", lengths, "ruler, babi, latency: tokens, separated by commas", 1, kMostLength)
       ->delimiter(',')
       ->capture_default_str();
   add_whole(command, "--samples", samples, "ruler, babi: of each task and length", 1, 10000)->capture_default_str();

@@ -44,7 +44,7 @@ class Rest {
   std::vector<int32_t> waiting_;
 };
 
-void ask(const Memory& memory, const Fact& fact, const RecallOptions& o, RecallRow& row) {
+void ask_fact(const Memory& memory, const Fact& fact, const RecallOptions& o, RecallRow& row) {
   const Model& model = memory.model();
   Memory asked = memory;
   Reader(asked, {.learn = o.learn}).read(model.encode("\n\n" + fact.cloze));
@@ -107,7 +107,7 @@ std::vector<RecallRow> recall_by_age(const Model& model, const tasks::Book& book
     for (const Told how : every_telling())
       out.push_back({.told = how, .windows = distance, .context = memory.position()});
     for (const Fact& fact : facts) {
-      ask(memory, fact, o, out[first + static_cast<size_t>(fact.told)]);
+      ask_fact(memory, fact, o, out[first + static_cast<size_t>(fact.told)]);
       stop_if_interrupted("stopped; nothing was kept");
       if (o.progress) o.progress(++done, o.facts * static_cast<int64_t>(windows.size()));
     }

@@ -16,12 +16,12 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr uint64_t kMaxBytes = uint64_t{1} << 28;
+constexpr uint64_t kMaxLogBytes = uint64_t{1} << 28;
 constexpr int64_t kCurvePoints = 60;  // of a training curve: each the mean of as many steps
 
 /// What a rival's log says: totals, and the loss in means of equal numbers of steps.
 json training_of(const fs::path& log) {
-  std::istringstream lines(read_file(log, kMaxBytes));
+  std::istringstream lines(read_file(log, kMaxLogBytes));
   std::vector<json> steps;
   for (std::string line; std::getline(lines, line);) {
     json step = parse_json(line, log.string());
@@ -67,7 +67,7 @@ json rival_json(const StudyConfig& study, const Rival& rival, const fs::path& fo
       files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
-    const json kept = parse_json(read_file(file, kMaxBytes), file.string());
+    const json kept = parse_json(read_file(file, kMaxLogBytes), file.string());
     if (kept.contains("result")) out["measures"][file.stem().string()] = kept["result"];
   }
   return out;

@@ -85,7 +85,11 @@ std::vector<Fact> make_facts(int64_t count, uint64_t seed, const std::vector<Tol
               .told = told[out.size() / std::size(kKinds) % told.size()],
               .question = words.question,
               .cloze = words.cloze,
-              .value = value_of(kind, random)};
+              .value = value_of(kind, random),
+              .old_value = {},
+              .others = {},
+              .first = {},
+              .second = {}};
     std::set<std::string> others;
     while (others.size() < 9)
       if (const std::string other = value_of(kind, random); other != fact.value) others.insert(other);

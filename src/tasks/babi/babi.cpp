@@ -13,17 +13,17 @@ namespace ingrain::tasks {
 namespace {
 
 using data::SplitMix64;
-using Words = std::vector<std::string>;
+using Names = std::vector<std::string>;
 
-const Words kPeople{"Edith", "Oswin", "Marta", "Tobias"};
-const Words kPlaces{"cellar", "attic", "stable", "orchard", "pantry", "library"};
-const Words kThings{"lantern", "kettle", "ledger", "violin"};
-const Words kDirections{"north", "south", "east", "west"};
+const Names kPeople{"Edith", "Oswin", "Marta", "Tobias"};
+const Names kPlaces{"cellar", "attic", "stable", "orchard", "pantry", "library"};
+const Names kObjects{"lantern", "kettle", "ledger", "violin"};
+const Names kDirections{"north", "south", "east", "west"};
 constexpr const char* kOpposite[] = {"south", "north", "west", "east"};
 
-const std::string& one_of(const Words& words, SplitMix64& random) { return words[random.below(words.size())]; }
+const std::string& one_of(const Names& words, SplitMix64& random) { return words[random.below(words.size())]; }
 
-const std::string& another(const Words& words, const std::string& than, SplitMix64& random) {
+const std::string& another(const Names& words, const std::string& than, SplitMix64& random) {
   for (;;)
     if (const std::string& word = one_of(words, random); word != than) return word;
 }
@@ -43,7 +43,7 @@ class House {
         holder_.erase(*held);
         return;
       }
-      const std::string& thing = one_of(kThings, random_);
+      const std::string& thing = one_of(kObjects, random_);
       const bool is_here = way_of_[thing].empty() || way_of_[thing].back() == place->second;
       if (!holder_.contains(thing) && is_here) {
         story_.push_back(fmt::format("{} took the {} there.", who, thing));
@@ -58,10 +58,10 @@ class House {
     if (const auto held = held_by(who)) visit(*held, where);
   }
 
-  const Words& story() const { return story_; }
+  const Names& story() const { return story_; }
   const std::map<std::string, std::string>& place_of() const { return place_of_; }
   /// The places where a thing has been, in order.
-  const std::map<std::string, Words>& way_of() const { return way_of_; }
+  const std::map<std::string, Names>& way_of() const { return way_of_; }
 
  private:
   std::optional<std::string> held_by(const std::string& who) const {
@@ -74,9 +74,9 @@ class House {
   }
 
   SplitMix64& random_;
-  Words story_;
+  Names story_;
   std::map<std::string, std::string> place_of_, holder_;
-  std::map<std::string, Words> way_of_;
+  std::map<std::string, Names> way_of_;
 };
 
 Story where_is_somebody(SplitMix64& random) {
@@ -117,14 +117,14 @@ Story what_lies_there(SplitMix64& random) {
 
 Story who_gave_what(SplitMix64& random) {
   Story out;
-  std::vector<uint32_t> things = random.permutation(static_cast<uint32_t>(kThings.size()));
+  std::vector<uint32_t> things = random.permutation(static_cast<uint32_t>(kObjects.size()));
   struct Gift {
     std::string from, thing, to;
   };
   std::vector<Gift> gifts;
   for (int i = 0; i < 3; ++i) {
     const std::string from = one_of(kPeople, random), to = another(kPeople, from, random);
-    gifts.push_back({from, kThings[things[static_cast<size_t>(i)]], to});
+    gifts.push_back({from, kObjects[things[static_cast<size_t>(i)]], to});
     out.sentences.push_back(fmt::format("{} went to the {}.", from, one_of(kPlaces, random)));
     out.sentences.push_back(fmt::format("{} gave the {} to {}.", from, gifts.back().thing, to));
   }
@@ -138,7 +138,7 @@ Story who_gave_what(SplitMix64& random) {
 Task hidden(int number, const Book& book, int64_t size, SplitMix64& random) {
   const Story example = tell_story(number, random), story = tell_story(number, random);
   const auto& all = book.sentences();
-  Words lines;
+  Names lines;
   for (int64_t i = 0; i < size; ++i) lines.push_back(all[static_cast<size_t>(i) % all.size()]);
   std::vector<size_t> places;
   for (size_t i = 0; i < story.sentences.size(); ++i) places.push_back(random.below(lines.size() + 1));

@@ -12,7 +12,7 @@ namespace {
 
 using data::SplitMix64;
 
-constexpr const char* kNoise =
+constexpr const char* kNoiseLine =
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.\n";
 constexpr int64_t kHops = 4, kExampleNoise = 5;
 
@@ -32,7 +32,7 @@ Task chain_in(int64_t noise, int letters, SplitMix64& random) {
   std::vector<std::string> chain{fmt::format("VAR {} = {}", names[0], value)};
   for (size_t i = 1; i < names.size(); ++i) chain.push_back(fmt::format("VAR {} = VAR {} ", names[i], names[i - 1]));
 
-  std::vector<std::string> lines(static_cast<size_t>(noise), kNoise);
+  std::vector<std::string> lines(static_cast<size_t>(noise), kNoiseLine);
   std::vector<uint32_t> at = random.permutation(static_cast<uint32_t>(lines.size()));
   at.resize(chain.size());
   std::sort(at.begin(), at.end());
