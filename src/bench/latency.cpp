@@ -13,19 +13,19 @@
 namespace ingrain::bench {
 namespace {
 
-constexpr int64_t kPiece = 32768, kWarmUp = 8;
+constexpr int64_t kReadPiece = 32768, kFirstTokens = 8;
 
 double read_to(const Subject& subject, ttt::Memory& memory, int64_t end, const ttt::ReadOptions& reading) {
   const Stopwatch watch(subject.device());
   while (memory.position < end && !interrupted())
-    ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kPiece, end - memory.position)), reading);
+    ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kReadPiece, end - memory.position)), reading);
   return watch.seconds();
 }
 
 std::vector<double> write_after(const Subject& subject, const ttt::Memory& memory, int64_t tokens,
                                 const ttt::ReadOptions& reading) {
   Writer writer(subject.model, memory, reading);
-  for (int64_t i = 0; i < kWarmUp; ++i) writer.write_token();
+  for (int64_t i = 0; i < kFirstTokens; ++i) writer.write_token();
   std::vector<double> out;
   for (int64_t i = 0; i < tokens; ++i) {
     const Stopwatch watch(subject.device());

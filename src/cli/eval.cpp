@@ -41,8 +41,8 @@ struct Run {
   std::vector<measures::DocumentLoss> documents;
   std::vector<float> nll;  // of the last document
   int64_t scored = 0;
-  double mean_nll, seconds;
-  std::optional<double> bits_per_byte;
+  double mean_nll = 0, seconds = 0;
+  std::optional<double> bits_per_byte = {};
 
   std::string title() const { return "learning " + learning; }
 };
@@ -68,7 +68,7 @@ Run run(const EvalOptions& o, const std::string& name, const Model& model,
   uint64_t all = 0, before = 0;
   for (const measures::Document& d : documents) all += d.tokens.size();
   Progress progress("reading, learning " + learning, all, "tokens");
-  Run out{.model = name, .learning = learning, .documents = {}, .nll = {}};
+  Run out{.model = name, .learning = learning, .documents = {}, .nll = {}, .scored = 0};
   double sum = 0, bits = 0, bytes = 0;
   const auto start = std::chrono::steady_clock::now();
   for (const measures::Document& d : documents) {
