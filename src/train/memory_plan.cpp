@@ -33,7 +33,7 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
     int64_t rows = -D;  // of the mixer's matrices but the last, which makes D numbers
     for (const Parameter& p : mixer_of(c, i).parameters())
       if (p.exists(c, i) && p.kind == ParameterKind::matrix) rows += shape_of(p, c)[0];
-    const int64_t inner = 8 * D + 4 * rows + 6 * c.mlp_size;
+    const int64_t inner = 8 * D + 4 * rows + (c.layer(i).mlp ? 6 * c.mlp_size : 0);
     all_inner += inner;
     most_inner = std::max(most_inner, inner);
   }
