@@ -3,6 +3,7 @@
 #include "scratch.h"
 #include "store/model_files.h"
 #include "train/memory_plan.h"
+#include "model/mixers/kinds.h"
 #include "train/run.h"
 
 #include <gmock/gmock.h>

@@ -18,7 +18,7 @@ int64_t inner_values(const ModelConfig& c, int64_t layer) {
   int64_t rows = -c.hidden_size;  // of the mixer's matrices but the last, which makes D numbers
   for (const Parameter& p : mixer_of(c, layer).parameters())
     if (p.exists(c, layer) && p.kind == ParameterKind::matrix) rows += shape_of(p, c)[0];
-  return 8 * c.hidden_size + 4 * rows + 6 * c.mlp_size;
+  return 8 * c.hidden_size + 4 * rows + (c.layer(layer).mlp ? 6 * c.mlp_size : 0);
 }
 
 int64_t inner_values(const ModelConfig& c, int64_t begin, int64_t end) {

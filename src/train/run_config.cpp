@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "tokenizer/tokenizer.h"
 #include "model/device.h"
+#include "model/mixers/kinds.h"
 #include "ttt/outer_gradient.h"
 
 #include <fnmatch.h>
