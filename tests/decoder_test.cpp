@@ -55,24 +55,32 @@ TEST_P(Decoding, from_own_buffers_is_reading_token_by_token) {
   expect_same_memory(model, expected, decoder.memory());
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Decoding,
-                         ::testing::Values(Case{{}, 1}, Case{{}, 5}, Case{{}, 8}, Case{{}, 29}, Case{{.window = 5}, 3},
-                                           Case{{.window = 1}, 9}, Case{{.window = 40, .chunk = 6}, 2},
-                                           Case{{.window = 1000}, 4}, Case{{.kv_heads = 1}, 11},
-                                           Case{{.suffix = 1}, 16}, Case{{.layers = 2, .suffix = 2}, 6},
-                                           Case{{.layers = 2, .suffix = 0}, 7},
-                                           Case{{.tie = false, .post_norm = false, .learned_rates = true}, 10},
-                                           Case{{.layers = 4, .suffix = 3, .unrotated = 2}, 6},
-                                           Case{{.layers = 4, .suffix = 3, .window = 5, .full = 2}, 1},
-                                           Case{{.layers = 4, .suffix = 3, .window = 5, .sink = true}, 1},
-                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, 3},
-                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, 3},
-                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, 3},
-                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, 3},
-                                           Case{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, 3},
-                                           Case{{.layers = 4, .suffix = 3, .delta = 2}, 6}, Case{{.delta = 1}, 1},
-                                           Case{{.layers = 4, .suffix = 0, .window = 6, .delta = 3}, 9},
-                                           Case{{.layers = 4, .suffix = 3, .delta = 3, .mamba = 2}, 6}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Decoding,
+    ::testing::Values(Case{{}, 1}, Case{{}, 5}, Case{{}, 8}, Case{{}, 29}, Case{{.window = 5}, 3},
+                      Case{{.window = 1}, 9}, Case{{.window = 40, .chunk = 6}, 2}, Case{{.window = 1000}, 4},
+                      Case{{.kv_heads = 1}, 11}, Case{{.suffix = 1}, 16}, Case{{.layers = 2, .suffix = 2}, 6},
+                      Case{{.layers = 2, .suffix = 0}, 7},
+                      Case{{.tie = false, .post_norm = false, .learned_rates = true}, 10},
+                      Case{{.layers = 4, .suffix = 3, .unrotated = 2}, 6},
+                      Case{{.layers = 4, .suffix = 3, .window = 5, .full = 2}, 1},
+                      Case{{.layers = 4, .suffix = 3, .window = 5, .sink = true}, 1},
+                      Case{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, 3},
+                      Case{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, 3},
+                      Case{{.layers = 4, .suffix = 3, .like = test::Like::granite_swa}, 3},
+                      Case{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, 3},
+                      Case{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, 3},
+                      Case{{.layers = 4, .suffix = 3, .mixers = {{"gated_delta_net", 2}}}, 6},
+                      Case{{.mixers = {{"gated_delta_net", 1}}}, 1},
+                      Case{{.layers = 4, .suffix = 3, .output_gate = true, .without_mlp = 2}, 6},
+                      Case{{.layers = 4, .suffix = 3, .mixers = {{"gated_delta_net", 3}, {"mamba2", 2}}}, 6}));
+
+std::vector<Case> cases_of_recurrent_mixers() {
+  std::vector<Case> out;
+  for (const TinyShape& shape : test::shapes_of_recurrent_mixers()) out.push_back({shape, 9});
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(RecurrentMixers, Decoding, ::testing::ValuesIn(cases_of_recurrent_mixers()));
 
 /// Operations of libtorch while it lives, those within others included.
 class CountOperations {

@@ -1,5 +1,6 @@
 // config.json of the supported families, and what is refused.
 #include "families/families.h"
+#include "model/mixers/kinds.h"
 
 #include "base/error.h"
 
@@ -264,7 +265,7 @@ TEST(ModelConfig, a_layer_may_have_a_window_or_a_mixer_of_its_own) {
   EXPECT_EQ(c.layer(1).mixer, MixerKind::gated_delta_net);
   EXPECT_EQ(c.layer(2).window, 64);
   EXPECT_TRUE(c.layer(0).full_attention() && c.layer(3).full_attention());
-  EXPECT_EQ(c.mixers.gated_delta_net.convolved(), 2 * 16 + 64);
+  EXPECT_EQ(c.mixers.of<GatedDeltaNetSizes>().convolved(), 2 * 16 + 64);
   EXPECT_EQ(to_json(parse_config(to_json(c), "config.json")), to_json(c));
   EXPECT_THAT(refused({{"linear_num_value_heads", 3}}), HasSubstr("must be a multiple of 'linear_num_key_heads' (2)"));
   EXPECT_THAT(refused({{"linear_conv_kernel_dim", 1}}), HasSubstr("'linear_conv_kernel_dim' is 1"));

@@ -87,13 +87,17 @@ TEST_F(MemoryFile, the_same_holds_for_windows_that_differ_and_for_recurrent_stat
   for (const auto type : {at::kFloat, at::kBFloat16})
     for (const TinyShape& shape :
          {TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
-          TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2}, TinyShape{.delta = 1},
-          TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3}, TinyShape{.layers = 2, .suffix = 0, .delta = 1},
-          TinyShape{.layers = 4, .suffix = 3, .delta = 3, .mamba = 2}}) {
+          TinyShape{.layers = 4, .suffix = 3, .window = 5, .mixers = {{"gated_delta_net", 2}}},
+          TinyShape{.mixers = {{"gated_delta_net", 1}}},
+          TinyShape{.layers = 4, .suffix = 3, .mixers = {{"gated_delta_net", 2}}, .full = 3},
+          TinyShape{.layers = 4, .suffix = 3, .mixers = {{"gated_delta_net", 3}, {"mamba2", 2}}}}) {
       const Network model = tiny_model(shape, type);
       for (const int64_t before : {0, 1, 5, 8, 9, 16, 21})
         expect_exact_continuation(model, before, dir_ / "m.memory", before == 21 ? 3 : 1);
     }
+  for (const TinyShape& shape : test::shapes_of_recurrent_mixers())
+    for (const int64_t before : {1, 9, 21})
+      expect_exact_continuation(tiny_model(shape, at::kFloat), before, dir_ / "m.memory");
 }
 
 TEST_F(MemoryFile, the_same_holds_for_other_rules_of_the_inner_step) {
@@ -131,7 +135,7 @@ TEST_F(MemoryFile, momentum_is_a_part_of_it_and_of_its_sizes_and_files_from_befo
 }
 
 TEST_F(MemoryFile, a_recurrent_state_takes_the_same_room_after_any_text_and_is_checked) {
-  const Network model = tiny_model({.layers = 4, .suffix = 3, .delta = 1}, at::kFloat);
+  const Network model = tiny_model({.layers = 4, .suffix = 3, .mixers = {{"gated_delta_net", 1}}}, at::kFloat);
   const auto bytes = [&](int64_t tokens) {
     Memory memory = empty_memory(model);
     read(model, memory, random_tokens(model.config, 1, tokens));
@@ -196,7 +200,8 @@ TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
 }
 
 TEST_F(MemoryFile, packed_it_goes_on_and_is_saved_to_the_last_bit_as_it_would_have_been) {
-  for (const TinyShape& shape : {TinyShape{}, TinyShape{.layers = 4, .delta = 2}, TinyShape{.suffix = 0}}) {
+  for (const TinyShape& shape :
+       {TinyShape{}, TinyShape{.layers = 4, .mixers = {{"gated_delta_net", 2}}}, TinyShape{.suffix = 0}}) {
     const Network model = tiny_model(shape, at::kFloat);
     for (const int64_t tokens : {0, 1, 8, 21, 40}) {
       SCOPED_TRACE(tokens);

@@ -20,56 +20,56 @@ using test::tiny_model;
 using test::TinyShape;
 using ::testing::HasSubstr;
 
-/// Scores of whole texts go through chunks of 64 tokens; token by token through the recurrence.
+/// Scores of whole texts go through chunks; token by token through the recurrence.
 TEST(RecurrentMixers, in_chunks_and_as_a_recurrence_is_one_model) {
-  for (const auto& [type, most] : {std::pair(at::kFloat, 1e-4), {at::kDouble, 1e-10}}) {
-    for (const TinyShape& shape :
-         {TinyShape{.suffix = 0, .delta = 1}, TinyShape{.layers = 4, .suffix = 1, .chunk = 96, .delta = 2},
-          TinyShape{.suffix = 0, .mamba = 1}, TinyShape{.layers = 4, .suffix = 1, .chunk = 96, .mamba = 2}}) {
-      const Network model = tiny_model(shape, type);
-      const Tensor tokens = random_tokens(model.config, 2, 200);
-      Memory whole = empty_memory(model, 2), parts = empty_memory(model, 2);
-      const Tensor scores = read(model, whole, tokens).nll_Bn;
-      std::vector<Tensor> one_by_one;
-      for (int64_t t = 0; t < 200; ++t) one_by_one.push_back(read(model, parts, tokens.narrow(1, t, 1)).nll_Bn);
-      EXPECT_LT(max_difference(scores.narrow(1, 1, 199), at::cat(one_by_one, 1).narrow(1, 1, 199)), most);
-      test::expect_same_memory(model, whole, parts, most);
-    }
-  }
+  for (const auto& [type, most] : {std::pair(at::kFloat, 1e-4), {at::kDouble, 1e-10}})
+    for (const std::string& mixer : test::recurrent_mixers())
+      for (const TinyShape& shape : {TinyShape{.suffix = 0, .mixers = {{mixer, 1}}},
+                                     TinyShape{.layers = 4, .suffix = 1, .chunk = 96, .mixers = {{mixer, 2}}}}) {
+        SCOPED_TRACE(mixer);
+        const Network model = tiny_model(shape, type);
+        const Tensor tokens = random_tokens(model.config, 2, 200);
+        Memory whole = empty_memory(model, 2), parts = empty_memory(model, 2);
+        const Tensor scores = read(model, whole, tokens).nll_Bn;
+        std::vector<Tensor> one_by_one;
+        for (int64_t t = 0; t < 200; ++t) one_by_one.push_back(read(model, parts, tokens.narrow(1, t, 1)).nll_Bn);
+        EXPECT_LT(max_difference(scores.narrow(1, 1, 199), at::cat(one_by_one, 1).narrow(1, 1, 199)), most);
+        test::expect_same_memory(model, whole, parts, most);
+      }
+}
+
+double changes_last_logits(const TinyShape& shape) {
+  const Network model = tiny_model(shape);
+  Tensor tokens = random_tokens(model.config, 1, 40);
+  const auto last_logits = [&] {
+    Memory memory = empty_memory(model);
+    read(model, memory, tokens);
+    return next_logits(model, memory);
+  };
+  const Tensor before = last_logits();
+  tokens[0][3] = (tokens[0][3].item<int64_t>() + 5) % 37;
+  return max_difference(before, last_logits());
 }
 
 /// What was read long ago matters: a state is no window.
 TEST(RecurrentMixers, remember_what_no_window_holds) {
-  for (const TinyShape& shape : {TinyShape{.suffix = 0, .window = 2}, TinyShape{.suffix = 0, .window = 2, .delta = 2},
-                                 TinyShape{.suffix = 0, .window = 2, .mamba = 2}}) {
-    const Network model = tiny_model(shape);
-    const bool recurrent = shape.delta + shape.mamba > 0;
-    Tensor tokens = random_tokens(model.config, 1, 40);
-    const auto last_logits = [&] {
-      Memory memory = empty_memory(model);
-      read(model, memory, tokens);
-      return next_logits(model, memory);
-    };
-    const Tensor before = last_logits();
-    tokens[0][3] = (tokens[0][3].item<int64_t>() + 5) % 37;
-    const double changed = max_difference(before, last_logits());
-    EXPECT_EQ(changed > 1e-9, recurrent);
-    if (!recurrent) {
-      EXPECT_EQ(changed, 0);
-    }
-  }
+  EXPECT_EQ(changes_last_logits({.suffix = 0, .window = 2}), 0);
+  for (const std::string& mixer : test::recurrent_mixers())
+    EXPECT_GT(changes_last_logits({.suffix = 0, .window = 2, .mixers = {{mixer, 2}}}), 1e-9) << mixer;
 }
 
 TEST(RecurrentMixers, writing_is_captured_on_the_cpu) {
-  const Network model = tiny_model({.layers = 4, .suffix = 3, .delta = 2, .mamba = 3}, at::kFloat);
-  for (const int64_t batch : {1, 2}) {
-    Memory memory = empty_memory(model, batch);
-    const Tensor tokens = random_tokens(model.config, batch, 12);
-    read(model, memory, tokens.narrow(1, 0, 6));
-    session::Session session(model, std::move(memory));
-    for (int64_t t = 6; t < 12; ++t) session.write(tokens.narrow(1, t, 1));
-    ASSERT_NE(session.graph(), nullptr);
-    EXPECT_TRUE(session.graph()->captured()) << session.graph()->refusal();
+  for (const std::string& mixer : test::recurrent_mixers()) {
+    const Network model = tiny_model({.layers = 4, .suffix = 3, .mixers = {{mixer, 2}}}, at::kFloat);
+    for (const int64_t batch : {1, 2}) {
+      Memory memory = empty_memory(model, batch);
+      const Tensor tokens = random_tokens(model.config, batch, 12);
+      read(model, memory, tokens.narrow(1, 0, 6));
+      session::Session session(model, std::move(memory));
+      for (int64_t t = 6; t < 12; ++t) session.write(tokens.narrow(1, t, 1));
+      ASSERT_NE(session.graph(), nullptr);
+      EXPECT_TRUE(session.graph()->captured()) << mixer << ": " << session.graph()->refusal();
+    }
   }
 }
 
@@ -80,7 +80,7 @@ struct OuterCase {
 
 class MixerGradient : public ::testing::TestWithParam<OuterCase> {};
 
-/// Of models with other mixers and of those that are like a family's. Parameter by parameter along a random direction,
+/// Of models with other mixers and of those that are like a family's: parameter by parameter along a random direction,
 /// so that none hides behind another.
 TEST_P(MixerGradient, equals_finite_differences) {
   const auto& [shape, meta] = GetParam();
@@ -103,17 +103,19 @@ TEST_P(MixerGradient, equals_finite_differences) {
       return outer(c, none, tokens, {}).mean();
     };
     const auto central = [&](double h) { return (loss_at(h) - loss_at(-h)) / (2 * h); };
-    const double slope = (sum * direction).sum().item<double>(), extrapolated = (4 * central(1e-4) - central(2e-4)) / 3;
+    const double slope = (sum * direction).sum().item<double>(), extrapolated = (4 * central(3e-5) - central(6e-5)) / 3;
     EXPECT_NEAR(extrapolated, slope, 1e-8 + 1e-6 * std::abs(slope)) << full_name(p, layer);
   });
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, MixerGradient,
-    ::testing::Values(OuterCase{{.delta = 1}, false}, OuterCase{{.layers = 4, .suffix = 3, .delta = 2}, false},
-                      OuterCase{{.suffix = 0, .chunk = 16, .delta = 1}, false}, OuterCase{{.mamba = 1}, false},
-                      OuterCase{{.suffix = 0, .chunk = 16, .mamba = 1}, false},
-                      OuterCase{{.layers = 2, .suffix = 1, .chunk = 4, .mamba = 2}, true},
+    ::testing::Values(OuterCase{{.layers = 6, .suffix = 0, .window = 5, .full = 6}, false},
+                      OuterCase{{.layers = 2, .suffix = 1, .output_gate = true}, true},
+                      OuterCase{{.layers = 2, .suffix = 1, .output_gate = true}, false},
+                      OuterCase{{.layers = 4, .suffix = 1, .without_mlp = 2}, true},
+                      OuterCase{{.layers = 4, .suffix = 1, .without_mlp = 2}, false},
+                      OuterCase{{.layers = 4, .suffix = 3, .mixers = {{"gated_delta_net", 2}}}, false},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, true},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::gemma3}, false},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::olmo3}, true},
@@ -124,12 +126,23 @@ INSTANTIATE_TEST_SUITE_P(
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini}, false},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, true},
                       OuterCase{{.layers = 4, .suffix = 3, .like = test::Like::ministral3}, false},
-                      OuterCase{{.layers = 3, .suffix = 2, .delta = 2}, true},
-                      OuterCase{{.layers = 2, .suffix = 1, .chunk = 12, .delta = 1}, true}));
+                      OuterCase{{.layers = 3, .suffix = 2, .mixers = {{"gated_delta_net", 2}}}, true},
+                      OuterCase{{.layers = 2, .suffix = 1, .chunk = 12, .mixers = {{"gated_delta_net", 1}}}, true}));
+
+std::vector<OuterCase> of_recurrent_mixers() {
+  std::vector<OuterCase> out;
+  for (const std::string& mixer : test::recurrent_mixers()) {
+    out.push_back({{.mixers = {{mixer, 1}}}, false});
+    out.push_back({{.suffix = 0, .chunk = 16, .mixers = {{mixer, 1}}}, false});
+    out.push_back({{.layers = 2, .suffix = 1, .chunk = 4, .mixers = {{mixer, 2}}}, true});
+  }
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(RecurrentMixers, MixerGradient, ::testing::ValuesIn(of_recurrent_mixers()));
 
 TEST(MetaTraining, through_recurrent_suffix_blocks_after_the_first_is_refused_by_name) {
-  for (const TinyShape& shape : {TinyShape{.delta = 3}, TinyShape{.mamba = 3}}) {
-    const Network model = tiny_model(shape);
+  for (const std::string& mixer : test::recurrent_mixers()) {
+    const Network model = tiny_model({.mixers = {{mixer, 3}}});
     GradientSums gradients(model.config, model.weights);
     EXPECT_THAT(error_of([&] { meta_gradient(model.config, gradients, random_tokens(model.config, 1, 17)); }),
                 AllOf(HasSubstr("block 2 has a recurrent mixer"), HasSubstr("train.mode = \"standard\"")));
@@ -139,7 +152,8 @@ TEST(MetaTraining, through_recurrent_suffix_blocks_after_the_first_is_refused_by
 using MixerFiles = ScratchTest;
 
 TEST_F(MixerFiles, a_model_with_recurrent_mixers_is_saved_and_loaded_with_the_same_bits) {
-  const Network model = tiny_model({.layers = 4, .suffix = 1, .delta = 2, .mamba = 4, .full = 3}, at::kFloat);
+  const Network model =
+      tiny_model({.layers = 4, .suffix = 1, .mixers = {{"gated_delta_net", 2}, {"mamba2", 4}}, .full = 3}, at::kFloat);
   save_model(dir_ / "model", model.config, model.weights, at::kFloat);
   const Network loaded = load_model(dir_ / "model", at::kFloat);
   EXPECT_EQ(loaded.config.layers, model.config.layers);
@@ -149,13 +163,11 @@ TEST_F(MixerFiles, a_model_with_recurrent_mixers_is_saved_and_loaded_with_the_sa
 }
 
 TEST(Mixers, have_parameters_in_their_own_layers_alone) {
-  const ModelConfig c = test::tiny_config({.layers = 4, .delta = 2, .mamba = 3});
+  const ModelConfig c = test::tiny_config({.layers = 4, .mixers = {{"gated_delta_net", 2}, {"mamba2", 3}}});
   for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
-    each_mixer(c.mixers, [&](MixerKind kind, const auto&) {
-      for (const Parameter& row : mixer_of(kind).parameters()) {
-        EXPECT_TRUE(row.name != p.name || c.layer(layer).mixer == kind) << full_name(p, layer);
-      }
-    });
+    for (const LayerMixer* mixer : all_mixers())
+      for (const Parameter& row : mixer->parameters())
+        EXPECT_TRUE(row.name != p.name || &mixer_of(c, layer) == mixer) << full_name(p, layer);
   });
 }
 

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "formats/gguf_quants.h"
 #include "instruction_sets.h"
+#include "model/mixers/attention/weights.h"
 #include "model/quantized.h"
 #include "ops/linear/linear.h"
 #include "ops/linear/products.h"
@@ -307,10 +308,10 @@ TEST_P(QuantizedModel, only_slow_matrices_change) {
   const Network native{model.config, initial_weights(model.config, 5), "tiny"};
   const Weights &w = model.weights, &before = native.weights;
   EXPECT_EQ(ops::quantized_format(w.head()), &ops::q8_0) << "a tied head is quantized, in eight bits";
-  const Tensor &wqkv = w.blocks[0].attention.wqkv_CD, &w2 = w.blocks[0].mlp.w2_DF;
+  const Tensor &wqkv = w.blocks[0].mixer.of<AttentionWeights>().wqkv_CD, &w2 = w.blocks[0].mlp.w2_DF;
   EXPECT_EQ(ops::quantized_format(wqkv), &format);
-  EXPECT_EQ(wqkv.sizes(), before.blocks[0].attention.wqkv_CD.sizes());
-  EXPECT_FALSE(ops::dequantize(wqkv).equal(before.blocks[0].attention.wqkv_CD));
+  EXPECT_EQ(wqkv.sizes(), before.blocks[0].mixer.of<AttentionWeights>().wqkv_CD.sizes());
+  EXPECT_FALSE(ops::dequantize(wqkv).equal(before.blocks[0].mixer.of<AttentionWeights>().wqkv_CD));
   EXPECT_TRUE(w2.equal(before.blocks[0].mlp.w2_DF)) << "rows of 24";
   EXPECT_TRUE(w.fast_S[0].w13_FD.equal(before.fast_S[0].w13_FD));
 }

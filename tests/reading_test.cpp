@@ -187,7 +187,8 @@ INSTANTIATE_TEST_SUITE_P(
                       TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
                       TinyShape{.layers = 4, .suffix = 3, .unrotated = 2},
                       TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
-                      TinyShape{.layers = 4, .suffix = 2, .window = 20, .full = 3}, TinyShape{.delta = 1},
+                      TinyShape{.layers = 4, .suffix = 2, .window = 20, .full = 3},
+                      TinyShape{.mixers = {{"gated_delta_net", 1}}},
                       TinyShape{.layers = 4, .suffix = 3, .window = 5, .sink = true},
                       TinyShape{.window = 2, .sink = true},
                       TinyShape{.window = 20, .chunk = 24, .kv_heads = 1, .sink = true},
@@ -196,10 +197,9 @@ INSTANTIATE_TEST_SUITE_P(
                       TinyShape{.layers = 4, .suffix = 3, .like = test::Like::granite_swa},
                       TinyShape{.layers = 4, .suffix = 3, .like = test::Like::phi4_mini},
                       TinyShape{.layers = 4, .suffix = 3, .like = test::Like::ministral3},
-                      TinyShape{.suffix = 0, .delta = 1}, TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2},
-                      TinyShape{.layers = 4, .suffix = 3, .chunk = 5, .delta = 2, .full = 3},
-                      TinyShape{.layers = 2, .suffix = 1, .chunk = 1, .delta = 2}, TinyShape{.suffix = 0, .mamba = 1},
-                      TinyShape{.layers = 2, .suffix = 1, .chunk = 5, .mamba = 2}));
+                      TinyShape{.layers = 4, .suffix = 3, .output_gate = true, .without_mlp = 2},
+                      TinyShape{.layers = 2, .suffix = 1, .chunk = 1, .mixers = {{"gated_delta_net", 2}}}));
+INSTANTIATE_TEST_SUITE_P(RecurrentMixers, Reading, ::testing::ValuesIn(test::shapes_of_recurrent_mixers()));
 
 std::vector<TinyShape> shapes_of_other_rules() {
   std::vector<TinyShape> out;
@@ -211,7 +211,7 @@ std::vector<TinyShape> shapes_of_other_rules() {
                    .chunk = 5,
                    .learned_rates = true,
                    .inner_lr = test::rate_of(rule),
-                   .delta = 2,
+                   .mixers = {{"gated_delta_net", 2}},
                    .inner = rule});
   }
   return out;

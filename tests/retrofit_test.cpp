@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "model/block.h"
+#include "model/mixers/attention/weights.h"
 #include "model/rope.h"
 #include "ops/linear/linear.h"
 #include "ops/rms_norm/rms_norm.h"
@@ -153,7 +154,8 @@ Tensor scores_with_sink(const Network& base, const Tensor& tokens, int64_t windo
     const auto attend = [&](int64_t, const ops::Heads& now) {
       const auto wide = [&](const Tensor& x) { return x[0][0].repeat_interleave(H / G, 1); };  // [T, H, d]
       const Tensor x0 = ops::rms_norm(h, block.attn_norm_D, c.rms_eps).narrow(2, 0, 1);
-      const Tensor k0 = ops::linear(x0, block.attention.wqkv_CD).flatten().narrow(0, H * d, G * d).view({G, d});
+      const Tensor k0 =
+          ops::linear(x0, block.mixer.of<AttentionWeights>().wqkv_CD).flatten().narrow(0, H * d, G * d).view({G, d});
       // The first key as query p meets it: at position p - (window - 1).
       const Tensor qkv =
           at::cat(
@@ -331,7 +333,7 @@ TEST_F(TrainingAnAdapter, eight_steps_are_three_a_resume_and_five_bit_for_bit) {
   while (!second.done()) second.advance();
   const auto a = whole.state(), b = second.state();
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i].second, b[i].second)) << a[i].first;
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i].x_n, b[i].x_n)) << a[i].name;
 }
 
 TEST_F(TrainingAnAdapter, a_checkpoint_is_refused_by_a_run_that_begins_with_another_model) {

@@ -1,5 +1,6 @@
 #include "reverse_over_reverse.h"
 
+#include "model/mixers/attention/weights.h"
 #include "ops/autograd.h"
 
 #include <cmath>
@@ -29,11 +30,13 @@ struct Kv {
 Tensor attention(const ModelConfig& c, const LayerSpec& layer, const BlockWeights& w, const Tensor& x, Kv& kv,
                  int64_t first) {
   const auto turned = [&](const Tensor& heads) { return layer.rotated ? rope(c, heads, first) : heads; };
-  const Tensor qkv = x.matmul(w.attention.wqkv_CD.t());
+  const Tensor qkv = x.matmul(w.mixer.of<AttentionWeights>().wqkv_CD.t());
   const auto parts =
       qkv.split_with_sizes({c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim}, -1);
-  const Tensor q = turned(norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.attention.q_norm_d, c.rms_eps));
-  const Tensor k = turned(norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.attention.k_norm_d, c.rms_eps));
+  const Tensor q = turned(
+      norm(parts[0].unflatten(-1, {c.num_heads, c.head_dim}), w.mixer.of<AttentionWeights>().q_norm_d, c.rms_eps));
+  const Tensor k = turned(
+      norm(parts[1].unflatten(-1, {c.num_kv_heads, c.head_dim}), w.mixer.of<AttentionWeights>().k_norm_d, c.rms_eps));
   const Tensor v = parts[2].unflatten(-1, {c.num_kv_heads, c.head_dim});
   kv = kv.k.defined() ? Kv{at::cat({kv.k, k}), at::cat({kv.v, v})} : Kv{k, v};
   const int64_t groups = c.num_heads / c.num_kv_heads;
@@ -45,12 +48,15 @@ Tensor attention(const ModelConfig& c, const LayerSpec& layer, const BlockWeight
   Tensor seen = s.masked_fill(hidden, -INFINITY), values = kv.v;
   if (layer.sink) {
     // One more key for queries that do not see the first one any more.
-    const Tensor sink = x.matmul(w.attention.sink_HD.t()).t().unsqueeze(-1).masked_fill(i.lt(keys), -INFINITY);
+    const Tensor sink =
+        x.matmul(w.mixer.of<AttentionWeights>().sink_HD.t()).t().unsqueeze(-1).masked_fill(i.lt(keys), -INFINITY);
     seen = at::cat({seen, sink}, -1);
-    values = at::cat({values, w.attention.sink_v_C.view({1, c.num_kv_heads, c.head_dim})});
+    values = at::cat({values, w.mixer.of<AttentionWeights>().sink_v_C.view({1, c.num_kv_heads, c.head_dim})});
   }
   const Tensor p = seen.softmax(-1);
-  return at::einsum("hqk,khd->qhd", {p, values.repeat_interleave(groups, 1)}).flatten(1).matmul(w.attention.wo_DC.t());
+  return at::einsum("hqk,khd->qhd", {p, values.repeat_interleave(groups, 1)})
+      .flatten(1)
+      .matmul(w.mixer.of<AttentionWeights>().wo_DC.t());
 }
 
 Tensor mlp(const Tensor& x, const Tensor& w13, const Tensor& w2) {

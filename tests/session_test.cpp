@@ -145,20 +145,18 @@ TEST_P(Sessions, read_and_write_in_any_order_and_copy_their_windows_once) {
   EXPECT_EQ(one.session().loads().parts, reads - 1) << "the first question came before any ring";
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Sessions,
-                         ::testing::Values(TinyShape{}, TinyShape{.suffix = 1}, TinyShape{.window = 1},
-                                           TinyShape{.window = 40, .chunk = 6}, TinyShape{.window = 5, .kv_heads = 1},
-                                           TinyShape{.layers = 2, .suffix = 0}, TinyShape{.chunk = 1},
-                                           TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
-                                           TinyShape{.tie = false, .post_norm = false},
-                                           TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
-                                           TinyShape{.layers = 4, .suffix = 2, .window = 40, .full = 3},
-                                           TinyShape{.layers = 4, .suffix = 3, .window = 5, .sink = true},
-                                           TinyShape{.window = 40, .chunk = 6, .sink = true}, TinyShape{.delta = 1},
-                                           TinyShape{.suffix = 0, .delta = 1},
-                                           TinyShape{.layers = 4, .suffix = 3, .window = 5, .delta = 2},
-                                           TinyShape{.layers = 4, .suffix = 3, .delta = 2, .full = 3},
-                                           TinyShape{.layers = 4, .suffix = 3, .delta = 3, .mamba = 2}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Sessions,
+    ::testing::Values(TinyShape{}, TinyShape{.suffix = 1}, TinyShape{.window = 1}, TinyShape{.window = 40, .chunk = 6},
+                      TinyShape{.window = 5, .kv_heads = 1}, TinyShape{.layers = 2, .suffix = 0}, TinyShape{.chunk = 1},
+                      TinyShape{.window = ModelConfig::kFullAttention, .learned_rates = true},
+                      TinyShape{.tie = false, .post_norm = false},
+                      TinyShape{.layers = 4, .suffix = 3, .window = 5, .full = 2},
+                      TinyShape{.layers = 4, .suffix = 2, .window = 40, .full = 3},
+                      TinyShape{.layers = 4, .suffix = 3, .window = 5, .sink = true},
+                      TinyShape{.window = 40, .chunk = 6, .sink = true}, TinyShape{.mixers = {{"gated_delta_net", 1}}},
+                      TinyShape{.layers = 4, .suffix = 3, .mixers = {{"gated_delta_net", 3}, {"mamba2", 2}}}));
+INSTANTIATE_TEST_SUITE_P(RecurrentMixers, Sessions, ::testing::ValuesIn(test::shapes_of_recurrent_mixers()));
 
 Network wide_model(at::ScalarType type, const ops::QuantizedFormat* format = nullptr) {
   ModelConfig c = test::tiny_config({});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/network.h"
+#include "tiny_mixers.h"
 
 #include <limits>
 #include <map>
@@ -75,12 +76,12 @@ struct TinyShape {
   int64_t layers = 3, suffix = 2, window = 12, chunk = 8, kv_heads = 2;
   bool tie = true, post_norm = true, learned_rates = false;
   double inner_lr = 0.7, inner_clip = 0.5;
-  int64_t unrotated = 0;  // every so manieth layer is without RoPE
-  int64_t delta = 0;      // every so manieth layer has a Gated DeltaNet
-  int64_t mamba = 0;      // a Mamba-2
-  int64_t full = 0;       // every so manieth layer has full attention, or another window
+  int64_t unrotated = 0;                    // every so manieth layer is without RoPE
+  std::map<std::string, int64_t> mixers{};  // by name: every so manieth layer has one; the last by name wins
+  int64_t full = 0;                         // every so manieth layer has full attention, or another window
   int64_t full_window = LayerSpec::kFullAttention;
-  bool sink = false;
+  bool sink = false, output_gate = false;
+  int64_t without_mlp = 0;  // every so manieth layer
   Like like = Like::us;
   InnerRule inner{};
 };
@@ -106,19 +107,29 @@ inline ModelConfig tiny_config(const TinyShape& shape) {
   c.inner = shape.inner;
   c.bos_id = 1;
   c.init_std = 0.3;
-  if (shape.delta > 0)
-    c.mixers.gated_delta_net = {.key_heads = 1, .value_heads = 2, .key_dim = 4, .value_dim = 6, .kernel = 3};
-  if (shape.mamba > 0) c.mixers.mamba2 = {.heads = 4, .head_dim = 6, .groups = 2, .state_dim = 5, .kernel = 3};
+  if (!shape.mixers.empty()) give_tiny_sizes(c);
   c.each_layer([&](LayerSpec& layer, int64_t i) {
     const auto this_one = [&](int64_t every) { return every > 0 && (i + 1) % every == 0; };
     layer.rotated = !this_one(shape.unrotated);
-    if (this_one(shape.delta)) layer.mixer = MixerKind::gated_delta_net;
-    if (this_one(shape.mamba)) layer.mixer = MixerKind::mamba2;
+    for (const auto& [name, every] : shape.mixers)
+      if (this_one(every)) layer.mixer = mixer_named(name);
     if (this_one(shape.full)) layer.window = shape.full_window;
-    layer.sink = shape.sink && layer.mixer == MixerKind::attention;
+    layer.mlp = !this_one(shape.without_mlp);
+    layer.output_gate = shape.output_gate && layer.mixer == kAttention;
+    layer.sink = shape.sink && layer.mixer == kAttention;
   });
   be_like(shape.like, c);
   return c;
+}
+
+/// Each recurrent mixer in all layers, and with attention and windows in the suffix, in chunks that fit nothing.
+inline std::vector<TinyShape> shapes_of_recurrent_mixers() {
+  std::vector<TinyShape> out;
+  for (const std::string& mixer : recurrent_mixers()) {
+    out.push_back({.suffix = 0, .mixers = {{mixer, 1}}});
+    out.push_back({.layers = 4, .suffix = 3, .window = 5, .chunk = 5, .mixers = {{mixer, 2}}, .full = 3});
+  }
+  return out;
 }
 
 /// Rules of the inner step that differ from clipped SGD in one thing each, and in all.
@@ -143,8 +154,12 @@ inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDou
     if (name.ends_with("sink_logit")) x.add_(at::randn_like(x));
     if (kind == ParameterKind::norm || kind == ParameterKind::rate || name.ends_with("sink_v"))
       x.add_(at::randn_like(x), 0.2);
+    // The inner MLPs' outputs are normed: far from zero, or what little they differ by would count.
+    if (name.ends_with("ttt.b1") || name.ends_with("ttt.b2")) x.add_(at::randn_like(x));
+    if (name.ends_with("in_place.conv") || name.ends_with("in_place.proj")) x.add_(at::randn_like(x));
     if (name.ends_with("A_log")) x.sub_(4);
-    if (name.ends_with("mamba.dt_bias")) x.add_(4);  // they begin with steps that hardly write
+    if (name.ends_with("mamba.dt_bias") || name.ends_with("gdn2.dt_bias"))
+      x.add_(4);  // they begin with steps that hardly write
   });
   model.weights = convert(model.config, w, type);
   return model;

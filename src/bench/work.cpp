@@ -12,12 +12,14 @@ double real(int64_t x) { return static_cast<double>(x); }
 
 /// Multiply-adds of one token's products with weights.
 struct Products {
-  double mlp, fast, fast_w2, head;
+  double prefix_mlps = 0, suffix_mlps = 0, fast, fast_w2, head;
   explicit Products(const ModelConfig& c)
-      : mlp(real(3 * c.hidden_size * c.mlp_size)),
-        fast(real(3 * c.hidden_size * c.fast_mlp_size)),
+      : fast(real(3 * c.hidden_size * c.fast_mlp_size)),
         fast_w2(real(c.hidden_size * c.fast_mlp_size)),
-        head(real(c.vocab_size * c.hidden_size)) {}
+        head(real(c.vocab_size * c.hidden_size)) {
+    for (int64_t i = 0; i < c.num_layers; ++i)
+      if (c.layer(i).mlp) (i < c.prefix_len() ? prefix_mlps : suffix_mlps) += real(3 * c.hidden_size * c.mlp_size);
+  }
 };
 
 /// Of a layer's mixer.
@@ -55,7 +57,7 @@ Work suffix_backward(const ModelConfig& c, int64_t first) {
   const double mixers = sum_of_mixers(c, c.prefix_len() + 1, [&](int64_t i) {
     return b * projections(c, i) + meeting(c, i, first, c.chunk, first).backward(/*of_all_keys=*/false);
   });
-  return {0, b * (fast + S * p.mlp) + mixers, b * p.head};
+  return {0, b * (fast + p.suffix_mlps) + mixers, b * p.head};
 }
 
 Work& operator+=(Work& a, const Work& b) {
@@ -80,12 +82,12 @@ AttentionWork attention_work(int64_t width, int64_t window, int64_t first, int64
 
 Work forward_work(const ModelConfig& c, int64_t first, int64_t count) {
   const Products p(c);
-  const double n = real(count), P = real(c.prefix_len()), S = real(c.suffix_len);
+  const double n = real(count), S = real(c.suffix_len);
   const auto mixer = [&](int64_t i) { return n * projections(c, i) + meeting(c, i, first, count, 0).forward(); };
   const double of_suffix = sum_of_mixers(c, c.prefix_len() + 1, mixer);
   Work out;
-  out.prefix = P * n * p.mlp + (sum_of_mixers(c, 0, mixer) - of_suffix);
-  out.suffix = S * n * (p.fast + p.mlp) + of_suffix;
+  out.prefix = n * p.prefix_mlps + (sum_of_mixers(c, 0, mixer) - of_suffix);
+  out.suffix = n * (S * p.fast + p.suffix_mlps) + of_suffix;
   out.head = n * p.head;
   return out;
 }
@@ -118,7 +120,7 @@ Work meta_step_work(const ModelConfig& c, int64_t T) {
   const double b = real(c.chunk), S = real(c.suffix_len);
   const int64_t next = c.prefix_len() + 1;
   const double linear =
-      b * (S * (p.fast + p.mlp) + sum_of_mixers(c, next, [&](int64_t i) { return projections(c, i); }));
+      b * (S * p.fast + p.suffix_mlps + sum_of_mixers(c, next, [&](int64_t i) { return projections(c, i); }));
   for (int64_t first = 0; first < T; first += c.chunk) {
     const auto seen = [&](int64_t i) { return meeting(c, i, first, c.chunk, first); };
     if (first + c.chunk == T) {  // the last chunk makes no step and needs no tangent

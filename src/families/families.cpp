@@ -127,14 +127,14 @@ void read_windows_from_a_layer_on(const Field& fields, ModelConfig& config) {
   read_windows(fields, config, [&](int64_t layer, const LayerSpec&) { return layer >= full; });
 }
 
-std::vector<std::string> layer_types(const Field& fields, int64_t num_layers) {
+std::vector<std::string> layer_types(const Field& fields, int64_t num_layers, std::vector<std::string> known) {
   const auto types = fields.find("layer_types");
   if (!types) return {};
   std::vector<std::string> out;
   for (const Field& type : types->elements()) {
     out.push_back(type.string());
-    if (out.back() != "full_attention" && out.back() != "sliding_attention")
-      type.refuse(fmt::format("is '{}'; full_attention and sliding_attention are supported", printable(out.back())));
+    if (std::find(known.begin(), known.end(), out.back()) == known.end())
+      type.refuse(fmt::format("is '{}'; {} are supported", printable(out.back()), fmt::join(known, " and ")));
   }
   if (static_cast<int64_t>(out.size()) != num_layers)
     types->refuse(fmt::format("must list {} layers, not {}", num_layers, out.size()));

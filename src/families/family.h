@@ -29,6 +29,7 @@ struct Family {
   bool (*slides)(const Field& fields, int64_t layer) = nullptr;
   TensorLayout layout = {};         // of a Hugging Face folder
   bool rotates_part = false;        // whether heads may be rotated in part
+  bool rope_of_places = false;      // whether RoPE may have an `mrope_section`, of places in images: text has none
   bool rope_by_layer_type = false;  // whether RoPE's fields may be an object for each type of layer
   /// Sets what the family has of its own. The common fields are set: sizes, RoPE for all layers, ids; norms after the
   /// branches and of q and k are off, there are no biases and windows.
@@ -39,7 +40,7 @@ struct Family {
 /// All families: a function of the name in a file of the name. A new one is named here.
 // clang-format off: it wavers between two forms of this
 #define INGRAIN_FAMILIES(FAMILY) \
-  FAMILY(llama) FAMILY(qwen2) FAMILY(qwen3) FAMILY(smollm3) FAMILY(mistral) FAMILY(ministral) FAMILY(ministral3) \
+  FAMILY(llama) FAMILY(qwen2) FAMILY(qwen3) FAMILY(qwen3_5) FAMILY(smollm3) FAMILY(mistral) FAMILY(ministral) FAMILY(ministral3) \
   FAMILY(gemma3) FAMILY(granite) FAMILY(granite_swa) FAMILY(olmo2) FAMILY(olmo3) FAMILY(phi3)
 // clang-format on
 #define INGRAIN_DECLARE_FAMILY(name) Family name();
@@ -47,6 +48,10 @@ INGRAIN_FAMILIES(INGRAIN_DECLARE_FAMILY)
 #undef INGRAIN_DECLARE_FAMILY
 
 // What several families read.
+
+/// `layer_types`, checked: one of `known` for each layer; empty where the file has none.
+std::vector<std::string> layer_types(const Field& fields, int64_t num_layers,
+                                     std::vector<std::string> known = {"full_attention", "sliding_attention"});
 
 /// A number of things, from 1 to `most`; nothing where the file has none.
 constexpr int64_t kMaxSize = int64_t{1} << 31;

@@ -40,6 +40,10 @@ const Family& family_of(const Field& config, bool of_text) {
           "{}: the architecture '{}' is not supported: Gemma 4's layers share keys and values, have heads of two sizes "
           "and embeddings of their own; Gemma 3 is supported",
           config.name(), printable(name));
+  for (const std::string_view mixture : {"Qwen3_5Moe", "qwen3_5_moe", "Qwen3Next", "qwen3_next"})
+    require(!name.starts_with(mixture),
+            "{}: the architecture '{}' is not supported: it is a mixture of experts; dense Qwen3.5 is supported",
+            config.name(), printable(name));
   fail("{}: the architecture '{}' is not supported; supported are {}", config.name(), printable(name),
        known_families(&Family::architecture, "ForCausalLM"));
 }
@@ -120,7 +124,9 @@ RopeScaling read_scaling(const RopeFields& fields, const ModelConfig& c) {
   if (named && fields.family.rope_by_layer_type && !rope.find("rope_type"))
     named->refuse(fmt::format("is not what {} models call it; call it 'rope_type'", fields.family.architecture));
   for (const char* name : {"mrope_section", "alpha"})
-    if (const auto field = rope.find(name)) field->refuse("is not supported");
+    if (const auto field = rope.find(name);
+        field && !(fields.family.rope_of_places && std::string_view(name) != "alpha"))
+      field->refuse("is not supported");
   const std::string type = named ? named->string() : "default";
   // Early files of Phi-3 call it otherwise.
   if (type == "longrope" || type == "su" || (type == "yarn" && rope.find("long_factor")))

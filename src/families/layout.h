@@ -12,7 +12,9 @@ struct TensorLayout {
   std::vector<std::pair<std::string_view, std::string_view>> renamed = {};
   /// q, k and v are one tensor, and so are the MLP's gate and up: the rows of our stacked parameters.
   bool fused = false;
-  /// Norms hold w - 1.
+  /// q's tensor holds, head by head, head_dim rows of q and then head_dim rows of the output's gate.
+  bool gate_in_q = false;
+  /// Norms hold w - 1, but for those of recurrent mixers' own.
   bool norms_less_one = false;
   /// What the final norm's weights are multiplied by: logits are linear in them.
   double final_norm_times = 1;

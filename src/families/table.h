@@ -11,9 +11,6 @@ const std::vector<Family>& all_families();
 /// "llama (SmolLM2 is one), qwen2, ...": one of their names with `end` behind it, for errors.
 std::string known_families(std::string_view Family::* name, std::string_view end);
 
-/// `layer_types`, checked; empty where the file has none.
-std::vector<std::string> layer_types(const Field& fields, int64_t num_layers);
-
 /// Which layers slide: by `layer_types`, or else by the family; empty where neither says.
 std::vector<bool> sliding_layers(const Field& fields, bool (*slides)(const Field& fields, int64_t layer),
                                  int64_t num_layers);

@@ -45,10 +45,12 @@ Tensor fast_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PB
 }
 
 Tensor mlp_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const Tap& tap, int64_t block) {
-  const Tensor x_PBTD = before_branch(c, h_PBTD, w.mlp_norm_D);
-  const Tensor u_PBTF = gated(c, block, ops::linear(x_PBTD, w.mlp.w13_FD));
-  const Tensor y_PBTD = ops::linear(u_PBTF, w.mlp.w2_DF);
-  const Tensor out_PBTD = add_branch(c, h_PBTD, y_PBTD, w.mlp_post_norm_D, tap, "mlp", block);
+  Tensor out_PBTD = h_PBTD;
+  if (c.layer(block).mlp) {
+    const Tensor x_PBTD = before_branch(c, h_PBTD, w.mlp_norm_D);
+    const Tensor u_PBTF = gated(c, block, ops::linear(x_PBTD, w.mlp.w13_FD));
+    out_PBTD = add_branch(c, h_PBTD, ops::linear(u_PBTF, w.mlp.w2_DF), w.mlp_post_norm_D, tap, "mlp", block);
+  }
   if (tap) tap("block", block, out_PBTD);
   return out_PBTD;
 }

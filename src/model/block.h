@@ -31,6 +31,7 @@ struct FastMlp {
 Tensor fast_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const FastMlp& fast,
                  const Tap& tap = {}, int64_t block = 0);
 
+/// h itself where the layer has no MLP.
 Tensor mlp_step(const ModelConfig& config, const BlockWeights& w, const Tensor& h_PBTD, const Tap& tap = {},
                 int64_t block = 0);
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/option_error.h"
+#include "model/mixers/kinds.h"
 
 #include <fmt/ranges.h>
 
@@ -46,7 +47,7 @@ void positive(std::string_view where, const char* field, double value) {
 void validate_layer(const LayerSpec& l, std::string_view where) {
   require(l.window >= 1, "{}: 'sliding_window' is {}; it must be at least 1, or null for full attention", where,
           l.window);
-  require(!l.sink || (l.mixer == MixerKind::attention && l.window >= 2),
+  require(!l.sink || (l.mixer == kAttention && l.window >= 2),
           "{}: 'attention_sink' needs attention with a 'sliding_window' of at least 2", where);
   require(!l.sink || !l.sink_logit, "{}: 'attention_sink' and 'attention_sink_logit' together are not supported",
           where);
@@ -134,7 +135,7 @@ bool ModelConfig::has(MixerKind kind) const {
 int64_t ModelConfig::widest_window() const {
   int64_t widest = 1;
   for (int64_t i = 0; i < num_layers; ++i)
-    if (layer(i).mixer == MixerKind::attention) widest = std::max(widest, layer(i).window);
+    if (layer(i).mixer == kAttention) widest = std::max(widest, layer(i).window);
   return widest;
 }
 

@@ -2,7 +2,7 @@
 // (docs/mathematics.md); what a family's files say becomes one of these in src/families.
 #pragma once
 
-#include "model/mixers/kinds.h"
+#include "model/mixers/kind.h"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -52,7 +52,7 @@ struct InnerRule {
 struct LayerSpec {
   static constexpr int64_t kFullAttention = std::numeric_limits<int64_t>::max() / 4;
 
-  MixerKind mixer = MixerKind::attention;
+  MixerKind mixer = kAttention;
   int64_t window = kFullAttention;  // k: a query sees itself and the k - 1 positions before it
   bool rotated = true;              // RoPE; without, nothing tells positions apart but the causal mask (NoPE)
   double rope_theta = 500000;
@@ -65,7 +65,9 @@ struct LayerSpec {
   bool sink_logit = false;       // besides all keys a score of each head's own, whose value is zero
   bool qk_norm = true;           // RMSNorm of q and k, head by head
   bool qk_norm_whole = false;    // with qk_norm: over all heads together in place of that; the same in all layers
+  bool output_gate = false;      // what heads give is multiplied by sigmoid(x Wg) before the output's product
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
+  bool mlp = true;                         // without, a layer is its mixer alone
   bool pre_norm = true, post_norm = true;  // RMSNorm before and after each branch
   Activation activation = Activation::silu;
 

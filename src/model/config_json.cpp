@@ -4,6 +4,7 @@
 #include "base/json_fields.h"
 #include "base/text.h"
 #include "model/config.h"
+#include "model/mixers/kinds.h"
 
 #include <nlohmann/json.hpp>
 
@@ -17,9 +18,6 @@ constexpr std::pair<const char*, RopeScaling::Kind> kScalings[] = {{"none", Rope
                                                                    {"llama3", RopeScaling::Kind::llama3},
                                                                    {"yarn", RopeScaling::Kind::yarn},
                                                                    {"longrope", RopeScaling::Kind::longrope}};
-#define INGRAIN_MIXER_WORD(name, Type) {#name, MixerKind::name},
-constexpr std::pair<const char*, MixerKind> kMixers[] = {INGRAIN_MIXERS(INGRAIN_MIXER_WORD)};
-#undef INGRAIN_MIXER_WORD
 constexpr std::pair<const char*, Activation> kActivations[] = {
     {"silu", Activation::silu}, {"gelu", Activation::gelu}, {"gelu_pytorch_tanh", Activation::gelu_tanh}};
 constexpr std::pair<const char*, InnerOptimizer> kInnerOptimizers[] = {{"sgd", InnerOptimizer::sgd},
@@ -44,9 +42,11 @@ void layer_fields(Layer& l, const LayerSpec& usual, Visit& visit) {
   visit("attention_sink_logit", l.sink_logit, usual.sink_logit, Written::unusual);
   visit("qk_norm", l.qk_norm, usual.qk_norm, Written::always);
   visit("qk_norm_whole", l.qk_norm_whole, usual.qk_norm_whole, Written::unusual);
+  visit("attention_output_gate", l.output_gate, usual.output_gate, Written::unusual);
   visit("attention_bias", l.qkv_bias, usual.qkv_bias, Written::always);
   visit("attention_output_bias", l.o_bias, usual.o_bias, Written::unusual);
   visit("mlp_bias", l.mlp_bias, usual.mlp_bias, Written::unusual);
+  visit("mlp", l.mlp, usual.mlp, Written::unusual);
   visit("pre_norm", l.pre_norm, usual.pre_norm, Written::unusual);
   visit("post_norm", l.post_norm, usual.post_norm, Written::always);
   visit("hidden_act", l.activation, usual.activation, Written::unusual);
@@ -121,7 +121,7 @@ class FieldReader {
     for (const Field& one : field.elements()) out.push_back(one.number());
   }
   static void read(const Field& field, RopeScaling& out) { out = parse_scaling(field); }
-  static void read(const Field& field, MixerKind& out) { read_word(field, out, kMixers); }
+  static void read(const Field& field, MixerKind& out) { read_word(field, out, kMixerNames); }
   static void read(const Field& field, Activation& out) { read_word(field, out, kActivations); }
   static void read(const Field& field, InnerOptimizer& out) { read_word(field, out, kInnerOptimizers); }
   static void read(const Field& field, RopeScaling::Kind& out) { read_word(field, out, kScalings); }
@@ -191,7 +191,7 @@ struct FieldWriter {
   static json to(double value) { return value; }
   static json to(const std::vector<int64_t>& value) { return value; }
   static json to(int64_t value) { return value >= ModelConfig::kFullAttention ? json(nullptr) : json(value); }
-  static json to(MixerKind value) { return word(value, kMixers); }
+  static json to(MixerKind value) { return word(value, kMixerNames); }
   static json to(Activation value) { return word(value, kActivations); }
   static json to(InnerOptimizer value) { return word(value, kInnerOptimizers); }
   static json to(const RopeScaling& s) {

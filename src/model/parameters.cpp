@@ -38,6 +38,9 @@ bool always(C, int64_t) { return true; }
 bool untied(C c, int64_t) { return !c.tie_embeddings; }
 bool pre_norm(C c, int64_t layer) { return c.layer(layer).pre_norm; }
 bool post_norm(C c, int64_t layer) { return c.layer(layer).post_norm; }
+bool has_mlp(C c, int64_t layer) { return c.layer(layer).mlp; }
+bool mlp_pre_norm(C c, int64_t layer) { return has_mlp(c, layer) && pre_norm(c, layer); }
+bool mlp_post_norm(C c, int64_t layer) { return has_mlp(c, layer) && post_norm(c, layer); }
 bool suffix(C c, int64_t layer) { return layer >= c.prefix_len(); }
 bool fast_post_norm(C c, int64_t layer) { return suffix(c, layer) && c.fast_post_norm; }
 bool learned_rates(C c, int64_t) { return c.learned_inner_rates && c.suffix_len > 0; }
@@ -118,7 +121,7 @@ constexpr Parameter kAfterMixer[] = {
      Kind::norm,
      Step::mlp,
      kAsItIs,
-     pre_norm,
+     mlp_pre_norm,
      kVector,
      {{{"post_attention_layernorm.weight", "ffn_norm.weight", "ffn_norm.weight", D}}}},
     {"mlp.w13",
@@ -126,7 +129,7 @@ constexpr Parameter kAfterMixer[] = {
      Kind::matrix,
      Step::mlp,
      kQuantizable,
-     always,
+     has_mlp,
      D,
      {{{"mlp.gate_proj.weight", "ffn_gate.weight", "feed_forward.w1.weight", F},
        {"mlp.up_proj.weight", "ffn_up.weight", "feed_forward.w3.weight", F}}}},
@@ -135,7 +138,7 @@ constexpr Parameter kAfterMixer[] = {
      Kind::matrix,
      Step::mlp,
      kQuantizable,
-     always,
+     has_mlp,
      F,
      {{{"mlp.down_proj.weight", "ffn_down.weight", "feed_forward.w2.weight", D}}}},
     {"mlp_post_norm",
@@ -143,7 +146,7 @@ constexpr Parameter kAfterMixer[] = {
      Kind::norm,
      Step::mlp,
      kAsItIs,
-     post_norm,
+     mlp_post_norm,
      kVector,
      {{{"mlp_post_norm.weight", "post_ffw_norm.weight", "ffn_post_norm.weight", D}}}},
 
@@ -175,10 +178,10 @@ constexpr Parameter kAfterMixer[] = {
 
 std::vector<Parameter> all_rows() {
   std::vector<Parameter> out(std::begin(kBeforeMixer), std::end(kBeforeMixer));
-  each_mixer(MixerSizes{}, [&](MixerKind kind, const auto&) {
-    const std::span<const Parameter> rows = mixer_of(kind).parameters();
+  for (const LayerMixer* mixer : all_mixers()) {
+    const std::span<const Parameter> rows = mixer->parameters();
     out.insert(out.end(), rows.begin(), rows.end());
-  });
+  }
   out.insert(out.end(), std::begin(kAfterMixer), std::end(kAfterMixer));
   return out;
 }

@@ -18,8 +18,9 @@ struct Mlp {
 };
 
 /// One block. Norms keep fp32 (fp64 in fp64 models), the matrices have the compute type. Undefined: not in this family.
-struct BlockWeights : MixerWeights {
+struct BlockWeights {
   Tensor attn_norm_D, attn_post_norm_D;  // around the mixer
+  MixerWeights mixer;
   Tensor fast_norm_D, fast_post_norm_D;  // suffix blocks
   Tensor mlp_norm_D;
   Mlp mlp;

@@ -22,7 +22,8 @@ enum class FileKind { hugging_face, gguf };
 /// Every part of the model's parameters.
 std::vector<ForeignPart> foreign_parts(const ModelConfig& config, const families::TensorLayout& layout, FileKind kind);
 
-/// The part as ours, from its rows in the file: norms without what the family leaves out of them, and heads that are
+/// The part as ours, from its rows in the file: q without the gate that may lie between its heads, norms without what
+/// the family leaves out of them, and heads that are
 /// rotated in part with those numbers last in both halves that are not rotated (rotated_dim).
 Tensor from_foreign(const ModelConfig& config, const families::TensorLayout& layout, const ForeignPart& part,
                     const Tensor& stored);

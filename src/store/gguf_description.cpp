@@ -160,8 +160,8 @@ bool nearly_equal(const nlohmann::json& a, const nlohmann::json& b) {
 bool is_described(const Architecture& a, const ModelConfig& c, const GgufDescription& described) {
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const LayerSpec& layer = c.layer(i);
-    if (layer.qk_norm != a.qk_norm || (layer.qkv_bias && !a.may_have_bias) || layer.mixer != MixerKind::attention ||
-        layer.sink || layer.sink_logit)
+    if (layer.qk_norm != a.qk_norm || (layer.qkv_bias && !a.may_have_bias) || layer.mixer != kAttention || layer.sink ||
+        layer.sink_logit || layer.output_gate || !layer.mlp)
       return false;
   }
   try {

@@ -20,8 +20,10 @@ std::string reference_name(const Parameter& p, const ParameterPart& part) {
 }
 
 std::vector<Stack> stacks(const ModelConfig& c) {
-  require(c.layers.empty() && c.rotated && c.mixer == MixerKind::attention,
-          "the reference's format has no place for layers without RoPE, or with another mixer than attention");
+  require(c.layers.empty() && c.rotated && c.mixer == kAttention && !c.output_gate && c.mlp,
+          "the reference's format has no place for layers without RoPE or an MLP, with a gated output, or with another "
+          "mixer "
+          "than attention");
   require(c.inner == InnerRule{},
           "the reference's format has no place for another inner step than clipped SGD ('inner_optimizer', "
           "'inner_momentum', 'inner_decay', 'inner_w13_factor', 'inner_steps')");

@@ -38,7 +38,7 @@ void set_sinks(const Network& base, const ModelConfig& c, Weights& out) {
     const Rope rope = rope_at(c, back, rope_frequencies(c), at::kFloat);
     const auto attend = [&](int64_t, const ops::Heads& bos) {
       const double amplitude = c.layer(i).rotated ? rope_amplitude(c.layer(i).rope_scaling) : 1;
-      if (c.layer(i).sink) set_sink(c, i, block.attention, bos, amplitude);
+      if (c.layer(i).sink) set_sink(c, i, block.mixer.of<AttentionWeights>(), bos, amplitude);
       return bos.v_PBTGd.repeat_interleave(c.num_heads / c.num_kv_heads, 3);  // it sees itself alone
     };
     const Carry alone{attend, [](int64_t, const auto& run) {
@@ -58,8 +58,7 @@ namespace {
 std::vector<bool> layers_to_window(const ModelConfig& base, const RetrofitOptions& o) {
   std::vector<int64_t> widest;
   for (int64_t i = 0; i < base.num_layers; ++i)
-    if (base.layer(i).mixer == MixerKind::attention && base.layer(i).window == base.widest_window())
-      widest.push_back(i);
+    if (base.layer(i).mixer == kAttention && base.layer(i).window == base.widest_window()) widest.push_back(i);
   const auto count = static_cast<int64_t>(widest.size());
   if (o.keep_full < 0 || o.keep_full > count)
     fail_option("keep_full", "is {}; the model has {} layers that see as far", o.keep_full, count);
@@ -75,8 +74,8 @@ std::vector<bool> layers_to_window(const ModelConfig& base, const RetrofitOption
 bool can_keep_sink(const ModelConfig& base, int64_t layer) {
   const LayerSpec& l = base.layer(layer);
   const bool turns_whole = !l.rotated || l.rotated_share == 1 || rope_amplitude(l.rope_scaling) == 1;
-  return l.mixer == MixerKind::attention && !l.qk_norm && !l.qkv_bias && !l.sink_logit && l.query_growth == 0 &&
-         turns_whole && base.bos_id >= 0;
+  return l.mixer == kAttention && !l.qk_norm && !l.qkv_bias && !l.sink_logit && l.query_growth == 0 && turns_whole &&
+         base.bos_id >= 0;
 }
 
 ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, std::string_view where) {

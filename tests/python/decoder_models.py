@@ -43,9 +43,14 @@ FAMILIES = {
         tie_word_embeddings=True, hidden_size=64, rope_theta=10000.0, partial_rotary_factor=0.75, original_max_position_embeddings=64, rope_parameters=dict(
             rope_type="longrope", short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5], long_factor=[1.0, 1.5, 2.5, 6.0, 20.0, 40.0], partial_rotary_factor=0.75,
             original_max_position_embeddings=64))),
+    "qwen3_5": ("Qwen3_5", dict(  # three layers with a Gated DeltaNet, then one with attention, of which a quarter of a head is rotated
+        num_hidden_layers=5, rope_theta=1000000.0, head_dim=16, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8,
+        linear_value_head_dim=12, linear_conv_kernel_dim=3)),
 }
+# Those whose norms are less 1 in files (but for the ones in Gated DeltaNets); they are parts of models for text and images.
+LESS_ONE = {"Gemma3", "Qwen3_5"}
 # Those whose RoPE is theirs alone: it is not stretched otherwise.
-OWN_ROPE = {"ministral3", "gemma3", "granite_swa", "olmo3", "phi3", "phi4_mini"}
+OWN_ROPE = {"ministral3", "qwen3_5", "gemma3", "granite_swa", "olmo3", "phi3", "phi4_mini"}
 SCALINGS = {
     "linear": dict(rope_type="linear", factor=4.0),
     "llama3": dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64),
@@ -64,13 +69,15 @@ def make(family, scaling=None, seed=1, **changes):
     torch.manual_seed(seed)
     if not hasattr(transformers, name + "ForCausalLM"):
         pytest.skip(f"transformers {transformers.__version__} has no {name}")
-    config = getattr(transformers, name + ("TextConfig" if name == "Gemma3" else "Config"))(**fields)
+    config = getattr(transformers, name + ("TextConfig" if name in LESS_ONE else "Config"))(**fields)
     config._attn_implementation = "eager"
     model = getattr(transformers, name + "ForCausalLM")(config).eval()
     with torch.no_grad():
         for key, value in model.named_parameters():
             if key.endswith("norm.weight"):
-                value.uniform_(0.5, 1.5).sub_(1 if name == "Gemma3" else 0)  # Gemma's are less 1
+                value.uniform_(0.5, 1.5).sub_(1 if name in LESS_ONE and "linear_attn" not in key else 0)
+            elif key.endswith("A_log"):
+                value.uniform_(-4, 0)  # states that last
             elif key.endswith("sinks"):
                 value.normal_(0, 2)
             elif key.endswith(".bias"):

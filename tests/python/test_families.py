@@ -7,7 +7,7 @@ import decoder_models as models
 import gguf_models
 from decoder_models import assert_same, change, make, save, torch, transformers
 
-OWN = ["gemma3", "mistral", "ministral", "ministral3", "granite", "granite_swa", "olmo2", "olmo3", "phi3", "phi4_mini"]
+OWN = ["qwen3_5", "gemma3", "mistral", "ministral", "ministral3", "granite", "granite_swa", "olmo2", "olmo3", "phi3", "phi4_mini"]
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -66,6 +66,34 @@ def test_the_text_model_of_one_for_text_and_images(ingrain, tmp_path, tied, name
     models.rename_tensors(tmp_path, names)
     assert "text_config" in json.loads((tmp_path / "config.json").read_text())
     assert_same(ingrain, tmp_path, text, tmp_path, seeds=[1])
+
+
+def test_the_text_model_of_qwen3_5_for_text_and_images(ingrain, tmp_path):
+    text = make("qwen3_5")
+    vision = dict(hidden_size=16, intermediate_size=16, depth=1, num_heads=2, out_hidden_size=32, num_position_embeddings=16)
+    whole = transformers.Qwen3_5ForConditionalGeneration(transformers.Qwen3_5Config(text_config=text.config.to_dict(), vision_config=vision)).eval()
+    whole.model.language_model.load_state_dict(text.model.state_dict())
+    whole.lm_head.load_state_dict(text.lm_head.state_dict())
+    whole.save_pretrained(tmp_path)
+    assert "text_config" in json.loads((tmp_path / "config.json").read_text())
+    assert_same(ingrain, tmp_path, text, tmp_path, seeds=[1])
+
+
+def test_qwen3_5_s_layers_where_a_file_does_not_list_them(ingrain, tmp_path):
+    model = save(make("qwen3_5"), tmp_path)
+    change(tmp_path, layer_types=None)
+    assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+    change(tmp_path, layer_types=["sliding_attention"] * 5)
+    done = ingrain("generate", tmp_path, "--prompt", "Hi")
+    assert done.returncode == 1 and "'layer_types'" in done.stderr and "full_attention and linear_attention are supported" in done.stderr
+
+
+@pytest.mark.parametrize("architecture", ["Qwen3_5MoeForCausalLM", "Qwen3NextForCausalLM"])
+def test_a_mixture_of_experts_is_refused_by_name(ingrain, tmp_path, architecture):
+    save(make("llama"), tmp_path)
+    change(tmp_path, architectures=[architecture], model_type="some")
+    done = ingrain("generate", tmp_path, "--prompt", "Hi")
+    assert done.returncode == 1 and architecture in done.stderr and "mixture of experts" in done.stderr
 
 
 def test_olmo3_as_transformers_4_wrote_it_stretches_full_layers_only(ingrain, tmp_path):

@@ -35,7 +35,9 @@ def includes():
             continue
         name = str(path.relative_to(ROOT / "src"))
         for included in re.findall(r'#include "([^"<]+/[^"]+)"', path.read_text()):
-            known_as = included if included == "model/config.h" and folder_of(name) == "families" else folder_of(included)
+            # Of the model, families know the description: its config, and the kinds of mixers that are named there.
+            described = included in {"model/config.h", "model/mixers/kinds.h"} and folder_of(name) == "families"
+            known_as = "model/config.h" if described else folder_of(included)
             out[folder_of(name)].setdefault(known_as, name)
     return out
 

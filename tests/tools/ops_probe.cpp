@@ -3,11 +3,15 @@
 //        ops_probe gated-delta-net IN OUT    x, the weights' names, split -> y, y_split (read in two parts)
 //        ops_probe ssd IN OUT                x, dt, A, b, c, D, state -> y, state, y_recurrent, state_recurrent
 //        ops_probe mamba2 IN OUT             as gated-delta-net
+//        ops_probe erase-write IN OUT        q, k, e, w, g, state -> o, state, o_recurrent, state_recurrent
+//        ops_probe gated-delta-net2 IN OUT   as gated-delta-net
 // IN and OUT: a dictionary of tensors as torch.save writes it.
 #include "base/error.h"
 #include "base/files.h"
 #include "model/mixers/gated_delta_net/gated_delta_net.h"
+#include "model/mixers/gated_delta_net2/gated_delta_net2.h"
 #include "model/mixers/mamba2/mamba2.h"
+#include "ops/erase_write/erase_write.h"
 #include "ops/gated_delta/gated_delta.h"
 #include "ops/ssd/ssd.h"
 
@@ -95,8 +99,36 @@ Named mamba2(const Named& in) {
       in, [&](const Tensor& x, RecurrentState& state) { return ingrain::mamba2(sizes, w, 1e-6, x, state); });
 }
 
+Named erase_write(const Named& in) {
+  ops::EraseWriteInputs inputs{.q_BTHK = in.at("q"),
+                               .k_BTHK = in.at("k"),
+                               .e_BTHK = in.at("e"),
+                               .w_BTHV = in.at("w"),
+                               .g_BTHK = in.at("g"),
+                               .state_BHKV = in.at("state"),
+                               .scale = 1 / std::sqrt(static_cast<double>(in.at("q").size(3)))};
+  const auto chunked = ops::erase_write(inputs);
+  inputs.state_BHKV = in.at("state").clone();
+  const Tensor o = ops::erase_write_in_place(inputs);
+  return {
+      {"o", chunked.o_BTHV}, {"state", chunked.state_BHKV}, {"o_recurrent", o}, {"state_recurrent", inputs.state_BHKV}};
+}
+
+Named gated_delta_net2(const Named& in) {
+  const auto number = [&](const char* name) { return in.at(name).item<int64_t>(); };
+  const GatedDeltaNet2Sizes sizes{number("key_heads"), number("value_heads"), number("key_dim"), number("value_dim"),
+                                  in.at("conv").size(1)};
+  const GatedDeltaNet2Weights w{in.at("in"),       in.at("gates"),         in.at("low"),  in.at("decay"),
+                                in.at("out_gate"), in.at("out_gate_bias"), in.at("conv"), in.at("A_log"),
+                                in.at("dt_bias"),  in.at("norm"),          in.at("out")};
+  return whole_and_in_parts(
+      in, [&](const Tensor& x, RecurrentState& state) { return ingrain::gated_delta_net2(sizes, w, 1e-5, x, state); });
+}
+
 const std::map<std::string, Named (*)(const Named&)> kWhat{
-    {"gated-delta", gated_delta}, {"gated-delta-net", gated_delta_net}, {"ssd", ssd}, {"mamba2", mamba2}};
+    {"gated-delta", gated_delta}, {"gated-delta-net", gated_delta_net}, {"ssd", ssd},
+    {"mamba2", mamba2},           {"erase-write", erase_write},         {"gated-delta-net2", gated_delta_net2},
+};
 
 }  // namespace
 }  // namespace ingrain
@@ -105,7 +137,7 @@ int main(int argc, char** argv) try {
   using namespace ingrain;
   const at::NoGradGuard no_grad;
   const auto what = kWhat.find(argc == 4 ? argv[1] : "");
-  require(what != kWhat.end(), "usage: ops_probe gated-delta|gated-delta-net|ssd|mamba2 IN OUT");
+  require(what != kWhat.end(), "usage: ops_probe WHAT IN OUT; WHAT as at the head of this file");
   save(argv[3], what->second(load(argv[2])));
   return 0;
 } catch (const std::exception& e) {

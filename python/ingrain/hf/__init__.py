@@ -18,7 +18,7 @@ from ..torch import TTTModel
 _CODE = pathlib.Path(__file__).with_name("modeling_ingrain.py")
 # What the code computes, by its key in config.json: everything else is refused by name.
 _PLAIN = {"mixer": "attention", "partial_rotary_factor": 1, "query_growth": 0, "attention_softcap": 0, "attention_sink": False,
-          "attention_sink_logit": False, "attention_output_bias": False, "mlp_bias": False, "logit_softcap": 0, "logit_scale": 1,
+          "attention_sink_logit": False, "attention_output_gate": False, "attention_output_bias": False, "mlp_bias": False, "mlp": True, "logit_softcap": 0, "logit_scale": 1,
           "inner_optimizer": "sgd", "inner_momentum": 0, "inner_decay": 0, "inner_w13_factor": 1, "inner_steps": 1}
 _ROPE = ("linear", "llama3")
 

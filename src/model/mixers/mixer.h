@@ -54,10 +54,8 @@ struct LayerMixer {
   bool recurrent() const { return state != nullptr; }
 };
 
-#define INGRAIN_DECLARE_MIXER(name, Type) extern const LayerMixer name##_mixer;
-INGRAIN_MIXERS(INGRAIN_DECLARE_MIXER)
-#undef INGRAIN_DECLARE_MIXER
-
+/// Of every kind, in the order of mixers/kinds.h.
+std::span<const LayerMixer* const> all_mixers();
 const LayerMixer& mixer_of(MixerKind kind);
 /// That of a layer.
 const LayerMixer& mixer_of(const ModelConfig& config, int64_t layer);

@@ -5,6 +5,9 @@
 
 namespace ingrain {
 
+/// Of the lengths of keys and queries that are made unit vectors.
+constexpr double kUnitEps = 1e-6;
+
 /// x Wᵀ without an axis of planes. x: [B, T, C]; w: [F, C].
 inline Tensor project(const Tensor& x_BTC, const Tensor& w_FC) {
   return ops::linear(x_BTC.unsqueeze(0), w_FC).select(0, 0);

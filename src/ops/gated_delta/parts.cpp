@@ -4,6 +4,7 @@
 #include "ops/graph/captured.h"
 
 namespace ingrain::ops {
+
 Tensor l2_norm(const Tensor& x_Hd, double eps, int64_t times) {
   TORCH_CHECK(x_Hd.dim() >= 2 && times > 0, "l2_norm: rows ", x_Hd.sizes(), ", ", times, " times");
   return captured([=] {
@@ -13,13 +14,14 @@ Tensor l2_norm(const Tensor& x_Hd, double eps, int64_t times) {
   });
 }
 
-Tensor gated_rms_norm(const Tensor& x, const Tensor& z, const Tensor& w_d, double eps) {
+Tensor gated_rms_norm(const Tensor& x, const Tensor& z, const Tensor& w_d, double eps, OutputGate gate) {
   TORCH_CHECK(x.sizes() == z.sizes() && w_d.dim() == 1 && w_d.size(0) == x.size(-1), "gated_rms_norm: rows ", x.sizes(),
               ", gates ", z.sizes(), " and a scale ", w_d.sizes(), " do not fit each other");
   return captured([=] {
     const Tensor wide = widened(x);
     const Tensor normed = wide * (wide.square().mean(-1, true) + eps).rsqrt() * w_d;
-    return (normed * at::silu(widened(z))).to(x.scalar_type());
+    const Tensor gate_z = gate == OutputGate::silu ? at::silu(widened(z)) : widened(z).sigmoid();
+    return (normed * gate_z).to(x.scalar_type());
   });
 }
 

@@ -10,8 +10,10 @@ namespace ingrain::ops {
 /// [..., H times, d].
 Tensor l2_norm(const Tensor& x_Hd, double eps, int64_t times = 1);
 
-/// rms_norm(x) w silu(z) over the last axis: x, z: [..., d], w: [d]. Like x.
-Tensor gated_rms_norm(const Tensor& x, const Tensor& z, const Tensor& w_d, double eps);
+enum class OutputGate { silu, sigmoid };
+/// rms_norm(x) w gate(z) over the last axis: x, z: [..., d], w: [d]. Like x.
+Tensor gated_rms_norm(const Tensor& x, const Tensor& z, const Tensor& w_d, double eps,
+                      OutputGate gate = OutputGate::silu);
 
 /// The rule's gates in fp32 (fp64): g = -exp(A_log) softplus(a + dt_bias), beta = sigmoid(b). a, b: [..., H];
 /// A_log, dt_bias: [H].

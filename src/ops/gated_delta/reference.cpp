@@ -41,10 +41,13 @@ GatedDelta in_chunks(const Tensor& q_BTHK, const Tensor& k_BTHK, const Tensor& v
   // Tokens that are missing at the end have no key, no gate and no beta: they change nothing. N: chunks.
   const auto chunked = [&](const Tensor& x_BTHd) { return in_chunks_of(kChunk, x_BTHd, type); };
   const Tensor q_BHNCK = chunked(q_BTHK) * scale, k_BHNCK = chunked(k_BTHK), v_BHNCV = chunked(v_BTHV);
-  const Tensor beta_BHNC1 = chunked(beta_BTH.unsqueeze(-1)), G_BHNC1 = chunked(g_BTH.unsqueeze(-1)).cumsum(3);
-  const Tensor passed_BHNC1 = G_BHNC1.exp();
+  const Tensor beta_BHNC1 = chunked(beta_BTH.unsqueeze(-1));
+  // Sums in fp64: after a token that forgets much, differences of fp32 sums would have lost the small ones.
+  const Tensor G_BHNC1 = chunked(g_BTH.unsqueeze(-1)).to(at::kDouble).cumsum(3);
+  const auto decay = [&](const Tensor& g) { return g.to(type).exp(); };
+  const Tensor passed_BHNC1 = decay(G_BHNC1);
   // Above the diagonal exp would overflow, and what is multiplied by zero afterwards has NaN for a gradient.
-  const Tensor D_BHNCC = (G_BHNC1 - G_BHNC1.transpose(3, 4)).tril().exp().tril();
+  const Tensor D_BHNCC = decay((G_BHNC1 - G_BHNC1.transpose(3, 4)).tril()).tril();
   const Tensor kt_BHNKC = k_BHNCK.transpose(3, 4);
   const Tensor A_BHNCC = (beta_BHNC1 * k_BHNCK.matmul(kt_BHNKC) * D_BHNCC).tril(-1);
   const auto solved = [&](const Tensor& x_BHNCd) {

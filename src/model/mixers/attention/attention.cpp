@@ -1,5 +1,6 @@
 #include "model/mixers/attention/attention.h"
 
+#include "ops/checks.h"
 #include "ops/graph/captured.h"
 #include "ops/linear/linear.h"
 #include "ops/rms_norm/rms_norm.h"
@@ -35,10 +36,23 @@ void add_sink_logit(const ModelConfig& c, const AttentionWeights& w, const Tenso
   heads.sink_always = true;
 }
 
+/// o sigmoid(z), with the tangent's plane where there is one: d(o s) = do s + o s (1 - s) dz. A plane that one of them
+/// lacks is a zero tangent.
+Tensor times_sigmoid(const Tensor& o_PBTC, const Tensor& z_PBTC) {
+  return ops::captured([=] {
+    const Tensor o = ops::widened(ops::primal(o_PBTC)), s = ops::widened(ops::primal(z_PBTC)).sigmoid(), y = o * s;
+    if (!ops::is_dual(o_PBTC) && !ops::is_dual(z_PBTC)) return y.to(o_PBTC.scalar_type()).unsqueeze(0);
+    Tensor dy = at::zeros_like(y);
+    if (ops::is_dual(o_PBTC)) dy = dy + ops::widened(ops::tangent(o_PBTC)) * s;
+    if (ops::is_dual(z_PBTC)) dy = dy + y * (1 - s) * ops::widened(ops::tangent(z_PBTC));
+    return at::stack({y, dy}).to(o_PBTC.scalar_type());
+  });
+}
+
 Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
   const ModelConfig& c = pass.config;
   const LayerSpec& layer = c.layer(pass.layer);
-  const AttentionWeights& w = pass.w.attention;
+  const AttentionWeights& w = pass.w.mixer.of<AttentionWeights>();
   Tensor qkv_PBTC = ops::linear(x_PBTD, w.wqkv_CD, w.bqkv_C);
   if (layer.qk_norm_whole) qkv_PBTC = norm_whole(c, w, qkv_PBTC);
   const bool by_heads = !layer.qk_norm_whole;
@@ -52,7 +66,8 @@ Tensor attention(const MixerPass& pass, const Tensor& x_PBTD) {
     heads.sink_v_Gd = w.sink_v_C.view({c.num_kv_heads, c.head_dim});
   }
   if (w.sink_logit_H.defined()) add_sink_logit(c, w, x_PBTD, heads);
-  const Tensor o_PBTC = pass.carry.attend(pass.layer, heads).flatten(-2);
+  Tensor o_PBTC = pass.carry.attend(pass.layer, heads).flatten(-2);
+  if (w.wg_CD.defined()) o_PBTC = times_sigmoid(o_PBTC, ops::linear(x_PBTD, w.wg_CD));
   return ops::linear(o_PBTC, w.wo_DC);
 }
 

@@ -1,9 +1,12 @@
 // Causal attention within a window, with grouped queries, RoPE and norms on each head of q and k.
 #pragma once
 
+#include "model/mixers/attention/weights.h"
 #include "model/mixers/mixer.h"
 
 namespace ingrain {
+
+extern const LayerMixer attention_mixer;
 
 std::span<const Parameter> attention_parameters();
 

@@ -6,24 +6,25 @@ namespace attention_rows {
 
 using A = AttentionWeights;
 template <Tensor A::* member>
-constexpr auto of = mixer_tensor<&MixerWeights::attention, member>;
+constexpr auto of = mixer_tensor<A, member>;
 
 int64_t Q(const ModelConfig& c) { return c.num_heads * c.head_dim; }
 int64_t KV(const ModelConfig& c) { return c.num_kv_heads * c.head_dim; }
 int64_t of_q_norm(const ModelConfig& c) { return c.qk_norm_whole ? Q(c) : c.head_dim; }
 int64_t of_k_norm(const ModelConfig& c) { return c.qk_norm_whole ? KV(c) : c.head_dim; }
 bool qkv_bias(const ModelConfig& c, int64_t layer) {
-  return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).qkv_bias;
+  return has_mixer<attention_mixer>(c, layer) && c.layer(layer).qkv_bias;
 }
 int64_t H(const ModelConfig& c) { return c.num_heads; }
-bool sink(const ModelConfig& c, int64_t layer) {
-  return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).sink;
-}
+bool sink(const ModelConfig& c, int64_t layer) { return has_mixer<attention_mixer>(c, layer) && c.layer(layer).sink; }
 bool sink_logit(const ModelConfig& c, int64_t layer) {
-  return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).sink_logit;
+  return has_mixer<attention_mixer>(c, layer) && c.layer(layer).sink_logit;
+}
+bool output_gate(const ModelConfig& c, int64_t layer) {
+  return has_mixer<attention_mixer>(c, layer) && c.layer(layer).output_gate;
 }
 bool qk_norm(const ModelConfig& c, int64_t layer) {
-  return has_mixer<MixerKind::attention>(c, layer) && c.layer(layer).qk_norm;
+  return has_mixer<attention_mixer>(c, layer) && c.layer(layer).qk_norm;
 }
 
 constexpr Parameter kRows[] = {
@@ -32,7 +33,7 @@ constexpr Parameter kRows[] = {
      ParameterKind::matrix,
      Step::mixer,
      true,
-     has_mixer<MixerKind::attention>,
+     has_mixer<attention_mixer>,
      hidden_size,
      {{{"self_attn.q_proj.weight", "attn_q.weight", "seq_modeling_block.wq.weight", Q},
        {"self_attn.k_proj.weight", "attn_k.weight", "seq_modeling_block.wk.weight", KV},
@@ -68,9 +69,17 @@ constexpr Parameter kRows[] = {
      ParameterKind::matrix,
      Step::mixer,
      true,
-     has_mixer<MixerKind::attention>,
+     has_mixer<attention_mixer>,
      Q,
      {{{"self_attn.o_proj.weight", "attn_output.weight", "seq_modeling_block.wo.weight", hidden_size}}}},
+    {"wg",
+     of<&A::wg_CD>,
+     ParameterKind::matrix,
+     Step::mixer,
+     true,
+     output_gate,
+     hidden_size,
+     {{{"self_attn.gate_proj.weight", "", "", Q}}}},
     {"sink_logit",
      of<&A::sink_logit_H>,
      ParameterKind::bias,

@@ -10,25 +10,24 @@
 namespace ingrain {
 namespace {
 
-constexpr double kUnitEps = 1e-6;  // of the keys' and queries' lengths
-
 Tensor mix_by_delta(const MixerPass& pass, const Tensor& x_PBTD) {
   TORCH_CHECK(x_PBTD.size(0) == 1, "a Gated DeltaNet has no tangents");
   const ModelConfig& c = pass.config;
   return pass.carry.recur(pass.layer, [&](RecurrentState& state) {
-    return gated_delta_net(c.mixers.gated_delta_net, pass.w.gated_delta_net, c.rms_eps, ops::primal(x_PBTD), state)
+    return gated_delta_net(c.mixers.of<GatedDeltaNetSizes>(), pass.w.mixer.of<GatedDeltaNetWeights>(), c.rms_eps,
+                           ops::primal(x_PBTD), state)
         .unsqueeze(0);
   });
 }
 
 std::vector<StatePart> delta_state(const ModelConfig& c, int64_t) {
-  const GatedDeltaNetSizes& s = c.mixers.gated_delta_net;
+  const GatedDeltaNetSizes& s = c.mixers.of<GatedDeltaNetSizes>();
   return {{"conv", {s.kernel - 1, s.convolved()}, false}, {"delta", {s.value_heads, s.key_dim, s.value_dim}, true}};
 }
 
 /// Sᵀ k, k uᵀ and Sᵀ q.
 double delta_work(const ModelConfig& c) {
-  const GatedDeltaNetSizes& s = c.mixers.gated_delta_net;
+  const GatedDeltaNetSizes& s = c.mixers.of<GatedDeltaNetSizes>();
   return 3.0 * static_cast<double>(s.value_heads * s.key_dim * s.value_dim);
 }
 

@@ -2,9 +2,13 @@
 // gate and corrects what it holds. Its state does not grow with the text.
 #pragma once
 
+#include "model/mixers/gated_delta_net/sizes.h"
+#include "model/mixers/gated_delta_net/weights.h"
 #include "model/mixers/mixer.h"
 
 namespace ingrain {
+
+extern const LayerMixer gated_delta_net_mixer;
 
 /// x: [B, T, D] to what is added to the residual stream, like x. state: what the tokens before have left, empty at the
 /// start of a text; replaced by what they and these leave: the convolution's last kernel - 1 inputs [B, kernel - 1,

@@ -6,10 +6,10 @@ namespace gated_delta_net_rows {
 
 using G = GatedDeltaNetWeights;
 template <Tensor G::* member>
-constexpr auto of = mixer_tensor<&MixerWeights::gated_delta_net, member>;
-constexpr auto here = has_mixer<MixerKind::gated_delta_net>;
+constexpr auto of = mixer_tensor<G, member>;
+constexpr auto here = has_mixer<gated_delta_net_mixer>;
 
-const GatedDeltaNetSizes& sizes(const ModelConfig& c) { return c.mixers.gated_delta_net; }
+const GatedDeltaNetSizes& sizes(const ModelConfig& c) { return c.mixers.of<GatedDeltaNetSizes>(); }
 int64_t convolved(const ModelConfig& c) { return sizes(c).convolved(); }
 int64_t values(const ModelConfig& c) { return sizes(c).values(); }
 int64_t value_heads(const ModelConfig& c) { return sizes(c).value_heads; }

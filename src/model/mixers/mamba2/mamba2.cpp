@@ -12,18 +12,19 @@ Tensor mix_by_ssd(const MixerPass& pass, const Tensor& x_PBTD) {
   TORCH_CHECK(x_PBTD.size(0) == 1, "a Mamba-2 has no tangents");
   const ModelConfig& c = pass.config;
   return pass.carry.recur(pass.layer, [&](RecurrentState& state) {
-    return mamba2(c.mixers.mamba2, pass.w.mamba2, c.rms_eps, ops::primal(x_PBTD), state).unsqueeze(0);
+    return mamba2(c.mixers.of<Mamba2Sizes>(), pass.w.mixer.of<Mamba2Weights>(), c.rms_eps, ops::primal(x_PBTD), state)
+        .unsqueeze(0);
   });
 }
 
 std::vector<StatePart> ssd_state(const ModelConfig& c, int64_t) {
-  const Mamba2Sizes& s = c.mixers.mamba2;
+  const Mamba2Sizes& s = c.mixers.of<Mamba2Sizes>();
   return {{"conv", {s.kernel - 1, s.convolved()}, false}, {"ssm", {s.heads, s.state_dim, s.head_dim}, true}};
 }
 
 /// b xᵀ and Sᵀ c.
 double ssd_work(const ModelConfig& c) {
-  const Mamba2Sizes& s = c.mixers.mamba2;
+  const Mamba2Sizes& s = c.mixers.of<Mamba2Sizes>();
   return 2.0 * static_cast<double>(s.inner() * s.state_dim);
 }
 

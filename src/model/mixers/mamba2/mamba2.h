@@ -2,9 +2,13 @@
 // number a head and token. Its state does not grow with the text.
 #pragma once
 
+#include "model/mixers/mamba2/sizes.h"
+#include "model/mixers/mamba2/weights.h"
 #include "model/mixers/mixer.h"
 
 namespace ingrain {
+
+extern const LayerMixer mamba2_mixer;
 
 /// x: [B, T, D] to what is added to the residual stream, like x. state: what the tokens before have left, empty at the
 /// start of a text; replaced by what they and these leave: the convolution's last kernel - 1 inputs [B, kernel - 1,

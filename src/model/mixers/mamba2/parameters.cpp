@@ -1,17 +1,15 @@
 #include "model/mixers/mamba2/mamba2.h"
 #include "model/mixers/rows.h"
 
-#include <cmath>
-
 namespace ingrain {
 namespace mamba2_rows {
 
 using M = Mamba2Weights;
 template <Tensor M::* member>
-constexpr auto of = mixer_tensor<&MixerWeights::mamba2, member>;
-constexpr auto here = has_mixer<MixerKind::mamba2>;
+constexpr auto of = mixer_tensor<M, member>;
+constexpr auto here = has_mixer<mamba2_mixer>;
 
-const Mamba2Sizes& sizes(const ModelConfig& c) { return c.mixers.mamba2; }
+const Mamba2Sizes& sizes(const ModelConfig& c) { return c.mixers.of<Mamba2Sizes>(); }
 int64_t projected(const ModelConfig& c) { return sizes(c).inner() + sizes(c).convolved() + sizes(c).heads; }
 int64_t convolved(const ModelConfig& c) { return sizes(c).convolved(); }
 int64_t inner(const ModelConfig& c) { return sizes(c).inner(); }
@@ -21,10 +19,6 @@ int64_t kernel(const ModelConfig& c) { return sizes(c).kernel; }
 // First values are those of the published model: decays and steps of time spread from slow to fast, the convolution's
 // as PyTorch's.
 void spread_decays(const Tensor& A_log_H, const at::Generator& generator) { A_log_H.uniform_(1, 16, generator).log_(); }
-void spread_steps(const Tensor& dt_bias_H, const at::Generator& generator) {
-  const Tensor dt_H = dt_bias_H.uniform_(std::log(1e-3), std::log(1e-1), generator).exp_();
-  dt_bias_H.copy_(dt_H.expm1().log_());  // softplus' inverse
-}
 
 constexpr Parameter kRows[] = {
     {"mamba.in",
@@ -70,7 +64,7 @@ constexpr Parameter kRows[] = {
      here,
      nullptr,
      {{{"mamba.dt_bias", "", "", heads}}},
-     spread_steps},
+     spread_time_steps},
     {"mamba.norm",
      of<&M::norm_C>,
      ParameterKind::norm,
