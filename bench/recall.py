@@ -22,52 +22,21 @@ import math
 import os
 import pathlib
 import platform
-import random
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONDITIONS = ("memory", "notepad", "both", "window")
-KINDS = ("name", "place", "number", "code")
-BEGIN = "Bar Bel Cor Dal Dun Fen Gar Hal Ith Kel Lan Mar Nor Ost Pel Quin Ros Sel Tor Ulm Ven Wex Yar Zan".split()
-END = "abry adine agor ander aston elow emont endal erby erick idge igan illo imore orin othy umber under uthen yster".split()
-THINGS = "lighthouse mill abbey ferry observatory quarry orchard brewery harbour archive foundry theatre tannery chapel granary".split()
 
 
-def word(rng):
-    return rng.choice(BEGIN) + rng.choice(END)
-
-
-def value_of(kind, rng):
-    if kind in ("name", "place"):
-        return word(rng)
-    if kind == "number":
-        return str(rng.randrange(1000, 10000))
-    return "".join(rng.choice("BCDFGHJKLMNPQRSTVWXZ") for _ in range(2)) + "-" + str(rng.randrange(100, 1000))
-
-
-def make_facts(count, seed):
-    """Facts: text, question, value, nine others of the kind. No subject occurs twice."""
-    rng = random.Random(seed)
-    subjects, out = set(), []
-    while len(out) < count:
-        kind, subject = KINDS[len(out) % len(KINDS)], f"{rng.choice(THINGS)} of {word(rng)}"
-        if subject in subjects:
-            continue
-        subjects.add(subject)
-        value = value_of(kind, rng)
-        others = set()
-        while len(others) < 9:
-            others.add(value_of(kind, rng))
-            others.discard(value)
-        text, question = {
-            "name": (f"The keeper of the {subject} is called {value}.", f"What is the keeper of the {subject} called?"),
-            "place": (f"The owner of the {subject} was born in {value}.", f"Where was the owner of the {subject} born?"),
-            "number": (f"The {subject} has exactly {value} bricks.", f"How many bricks has the {subject}?"),
-            "code": (f"The code of the door of the {subject} is {value}.", f"What is the code of the door of the {subject}?"),
-        }[kind]
-        out.append({"kind": kind, "text": text, "question": question, "value": value, "others": sorted(others)})
-    return out
+def make_facts(program, model, count, seed):
+    """Facts that are told once, as `ingrain eval --measure recall` makes them: text, question, value, nine others of the kind."""
+    command = [program, "eval", model, "--measure", "recall", "--print-tasks", "--facts", 4 * count + 16, "--seed", seed]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    facts = [f | {"text": f["first"]} for f in map(json.loads, done.stdout.splitlines()) if f["told"] == "once"]
+    return facts[:count]
 
 
 class Bench:
@@ -75,7 +44,7 @@ class Bench:
         self.o = options
         self.work = pathlib.Path(options.work) / f"seed{options.seed}-facts{options.facts}"
         self.work.mkdir(parents=True, exist_ok=True)
-        self.facts = make_facts(options.facts, options.seed)
+        self.facts = make_facts(options.program, options.models[0], options.facts, options.seed)
         paragraphs = (ROOT / "examples" / "data" / "emma.txt").read_text().split("\n\n")
         self.paragraphs = [p.strip() for p in paragraphs if 200 < len(p) < 900]
 

@@ -5,6 +5,9 @@ include(CMakePackageConfigHelpers)
 
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/ingrain)
 install(TARGETS ingrain_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET ingrain_mpi)
+  install(TARGETS ingrain_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ingrain)
+endif()
 install(TARGETS ingrain_base ingrain_engine ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/ingrain DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # What the static libraries link: found again where the package is used, torch by the same rules as here.

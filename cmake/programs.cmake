@@ -12,6 +12,12 @@ add_dependencies(ingrain_bench ingrain_commit)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/bench/machine.cpp
   PROPERTIES INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated)
 
+# What is measured of a model's abilities, and the comparison of models. Pages carry along the library that draws charts.
+add_library(ingrain_study STATIC)
+ingrain_folders(ingrain_study measures study)
+target_link_libraries(ingrain_study PUBLIC ingrain_bench ingrain_engine PRIVATE ingrain_warnings)
+target_precompile_headers(ingrain_study REUSE_FROM ingrain_engine)
+
 # The server's engine: what lies between its APIs and the model. Its routes: what is done at an endpoint.
 add_library(ingrain_serve_engine STATIC)
 ingrain_folders(ingrain_serve_engine serve/engine serve/routes)
@@ -32,12 +38,20 @@ if(INGRAIN_LIBEDIT AND NOT INGRAIN_DEPS)
 else()
   target_sources(ingrain_commands PRIVATE src/cli/line_editor_plain.cpp)
 endif()
-target_link_libraries(ingrain_commands PUBLIC ingrain_serve_engine ingrain_bench ingrain_engine PRIVATE ingrain_warnings)
+target_link_libraries(ingrain_commands PUBLIC ingrain_serve_engine ingrain_study ingrain_bench ingrain_engine PRIVATE ingrain_warnings)
 target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}" INGRAIN_SERVE_VERSION="${PROJECT_VERSION}")
 target_precompile_headers(ingrain_commands REUSE_FROM ingrain_engine)
+# Commands read options and print: a third of the compiler's time is not worth what -O2 does for that.
+target_compile_options(ingrain_commands PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
 
 add_executable(ingrain_cli src/cli/main.cpp)
 # The version is CMake's; main.cpp alone has it.
 target_compile_definitions(ingrain_cli PRIVATE INGRAIN_VERSION="${PROJECT_VERSION}")
 set_target_properties(ingrain_cli PROPERTIES OUTPUT_NAME ingrain RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/src/cli)
 target_link_libraries(ingrain_cli PRIVATE ingrain_commands ingrain_warnings)
+
+# Its module for several processes is built with it.
+include(cmake/mpi.cmake)
+if(TARGET ingrain_mpi)
+  add_dependencies(ingrain_cli ingrain_mpi)
+endif()

@@ -5,7 +5,8 @@ skipped_status=77
 fuzz_seconds=${INGRAIN_FUZZ_SECONDS:-5} # for each target
 
 # run_tests PRESET [ARGUMENT...]: GoogleTest's. ctest finds the tests that the arguments ask for and gives each a process of
-# its own; without arguments all run in a few processes (tests/CMakeLists.txt), and their number is told.
+# its own; without arguments all but $left_out run in a few processes (tests/CMakeLists.txt), and their number is told.
+left_out=''
 run_tests() {
   local folder=$build/$1 run
   run=(ctest --test-dir "$folder" -j "$(nproc)" --output-on-failure)
@@ -14,17 +15,23 @@ run_tests() {
     "${run[@]}" "$@"
     return
   fi
-  "${run[@]}" -C Whole -L whole --test-output-size-passed 1000000 || return
+  "${run[@]}" -C Whole -L whole ${left_out:+-E "$left_out"} --test-output-size-passed 1000000 || return
   awk '/^\[==========\] [0-9]+ tests? .* ran/ {tests += $2; ++programs} /^\[  SKIPPED \] [0-9]+ test/ {skipped += $4}
     END {printf "%d tests passed in %d processes, %d skipped\n", tests - skipped, programs, skipped; exit !tests}' \
     "$folder/Testing/Temporary/LastTest.log"
 }
 
-# The engine's and the parsers' tests, as the program is built.
+# The engine's and the parsers' tests, as the program is built; without the parsers' where the sanitizers' build, which has
+# the same tests, comes later in this run.
 part_unit() {
   configure release
   list_loose_sources
-  compile release
+  if (($# == 0)) && [[ " ${parts[*]} " == *' sanitize '* ]]; then
+    compile release
+    left_out='^(base|serve)\.'
+  else
+    compile release all base_tests serve_tests
+  fi
   # Where nvcc is, but torch has no CUDA, the kernels are at least compiled.
   if ninja -C "$build/release" -t query cuda_compile_check >/dev/null 2>&1; then
     compile release cuda_compile_check

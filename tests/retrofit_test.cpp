@@ -333,7 +333,7 @@ TEST_F(TrainingAnAdapter, eight_steps_are_three_a_resume_and_five_bit_for_bit) {
   while (!second.done()) second.advance();
   const auto a = whole.state(), b = second.state();
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i].second, b[i].second)) << a[i].first;
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i].x_n, b[i].x_n)) << a[i].name;
 }
 
 TEST_F(TrainingAnAdapter, a_checkpoint_is_refused_by_a_run_that_begins_with_another_model) {

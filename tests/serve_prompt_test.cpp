@@ -1,6 +1,7 @@
 // What is known of a long prompt is not cut into tokens again, and nothing depends on that.
 #include "serve/engine/prompt_tokens.h"
 
+#include "api/parts.h"
 #include "serve_engine.h"
 
 namespace ingrain::serve {
@@ -57,6 +58,27 @@ TEST_F(LongPrompts, tokens_are_the_same_whatever_is_said_to_be_known) {
   other.push_back(0);
   other.insert(other.end(), said + static_cast<std::ptrdiff_t>(letters.size()), all.end());
   EXPECT_EQ(reader.read(asked, other).tokens, all);
+}
+
+TEST_F(LongPrompts, of_a_model_without_template_no_more_than_the_last_words_are_encoded_anew) {
+  const Model reader_17m = Model::load(std::filesystem::path(INGRAIN_SOURCE_FOLDER) / "models/reader-17m");
+  const PromptReader reader(reader_17m);
+  ASSERT_FALSE(reader.has_template());
+  Json said = messages();
+  for (int i = 0; i < 3; ++i) said.insert(said.end(), said.begin(), said.end());
+  const Prompt asked = prompt(said);
+  const std::vector<int32_t> all = reader.read(asked).tokens;
+  ASSERT_GT(all.size(), 8200u);
+  for (size_t known = 4096; known < all.size(); known += 401)
+    EXPECT_EQ(reader.read(asked, std::span(all).first(known)).tokens, all) << known;
+  // An answer in other tokens than the text's own stands as it was written.
+  std::vector<int32_t> other(all.begin(), all.begin() + 6000);
+  std::string last;
+  while (last.size() < 20) last.insert(0, reader_17m.parts().tokenizer().id_to_bytes(other.back())), other.pop_back();
+  for (const char c : last) other.push_back(reader_17m.encode(std::string(1, c)).at(0));
+  const std::vector<int32_t> mixed = reader.read(asked, other).tokens;
+  EXPECT_NE(mixed, all);
+  EXPECT_EQ(reader_17m.decode(mixed), reader_17m.decode(all));
 }
 
 TEST_F(LongPrompts, going_on_from_a_named_state_gives_what_going_on_without_its_name_does) {

@@ -154,6 +154,7 @@ TEST_F(ServedStates, a_text_that_ends_within_a_token_is_found_there) {
     all.insert(all.end(), hashes.begin(), hashes.end());
   const std::string text = "it was a dark and stormy night";
   ASSERT_EQ(all.size(), text.size() + 1);
+  EXPECT_EQ(all[0], beginnings.whole());
   for (size_t i = 0; i < all.size(); ++i) {
     TextHasher hasher("base");
     hasher.add_bytes(text.substr(0, text.size() - i));

@@ -70,7 +70,7 @@ class Training : public ScratchTest {
 
 std::vector<Tensor> copies(const Trainer& trainer) {
   std::vector<Tensor> out;
-  for (const auto& [name, x] : trainer.state()) out.push_back(x.clone());
+  for (const StateTensor& t : trainer.state()) out.push_back(t.x_n.clone());
   return out;
 }
 
@@ -117,8 +117,8 @@ TEST_F(Training, the_resolved_configuration_reads_back_as_itself) {
 TEST_F(Training, recomputing_is_planned_by_the_memory_that_is_free) {
   const int64_t spare = int64_t{1} << 30, plenty = int64_t{1} << 40;
   const RunConfig as_fits = config({"train.recompute=auto"}), keeping = config({"train.recompute=false"});
-  const int64_t kept = estimate_memory(as_fits, at::kFloat, false).bytes(),
-                least = estimate_memory(as_fits, at::kFloat, true).bytes();
+  const int64_t kept = estimate_memory(as_fits, at::kFloat, false).without_head(),
+                least = estimate_memory(as_fits, at::kFloat, true).without_head();
   ASSERT_LT(least, kept);
   EXPECT_FALSE(plan_recompute(as_fits, at::kFloat, plenty));
   EXPECT_FALSE(plan_recompute(as_fits, at::kFloat, kept + kept / 8 + spare));
@@ -260,9 +260,9 @@ TEST_F(Training, micro_batches_add_up_to_the_whole_batch) {
 TEST_F(Training, train_only_leaves_every_other_parameter_as_it_was) {
   Trainer trainer(config({"train.train_only=[\"*.fast.*\", \"final_norm\"]"}));
   std::map<std::string, Tensor> before;
-  for (const auto& [name, x] : trainer.state()) before[name] = x.clone();
+  for (const StateTensor& t : trainer.state()) before[t.name] = t.x_n.clone();
   for (int i = 0; i < 3; ++i) trainer.advance();
-  for (const auto& [name, x] : trainer.state()) {
+  for (const auto& [name, x, first] : trainer.state()) {
     const bool trained = contains(name, ".fast.") || name.starts_with("final_norm");
     EXPECT_EQ(at::equal(before[name], x), !trained) << name;
   }
@@ -371,6 +371,29 @@ TEST_F(Training, bf16_keeps_fp32_master_weights) {
   EXPECT_EQ(rounded.master().embedding_VD.scalar_type(), at::kFloat);
   EXPECT_FALSE(
       at::equal(rounded.master().embedding_VD, rounded.master().embedding_VD.to(at::kBFloat16).to(at::kFloat)));
+}
+
+TEST_F(Training, pieces_of_any_number_of_ranks_are_all_numbers_once_with_the_same_sums_of_squares) {
+  const ModelConfig c = config({"model.hidden_size=64", "model.intermediate_size=96"}).model.config;
+  const GradientSums gradients(c, initial_weights(c, 1));
+  for (const GradientSums::Place& place : gradients.places())
+    gradients.flat().narrow(0, place.begin, place.count).normal_();
+  const Tensor whole = block_squares(gradients.flat());
+  ASSERT_GT(whole.numel(), 3);
+  EXPECT_NEAR(whole.sum().item<double>(), gradients.flat().to(at::kDouble).square().sum().item<double>(), 1e-6);
+  for (const int ranks : {1, 2, 3, 100}) {
+    std::map<std::string, int64_t> counts;
+    std::vector<Tensor> squares;
+    for (const Stretch& own : stretches_of(gradients, ranks)) {
+      for (const Piece& piece : pieces_of(gradients, own)) {
+        EXPECT_EQ(counts[piece.name], piece.first) << piece.name;
+        counts[piece.name] += piece.count;
+      }
+      squares.push_back(block_squares(gradients.flat().narrow(0, own.begin, own.end - own.begin)));
+    }
+    for (const GradientSums::Place& place : gradients.places()) EXPECT_EQ(counts[place.name], place.count);
+    EXPECT_TRUE(at::equal(at::cat(squares), whole)) << ranks << " ranks";
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# fetch.sh DIR: the packages that the retrofit's corpus is made of, from Debian 12, into DIR/packages. What is there
-# already is not fetched again. It asks apt with lists of its own, so nothing of the machine's changes.
+# fetch.sh DIR [NAME... -- SOURCE...]: the packages that the retrofit's corpus is made of, or these, from Debian 12, into
+# DIR/packages. What is there already is not fetched again. It asks apt with lists of its own, so nothing of the machine's changes.
 set -euo pipefail
 dir=$(mkdir -p "$1" && readlink -f "$1")
 mkdir -p "$dir"/apt/{lists/partial,cache/archives/partial,parts} "$dir"/packages/{deb,src}
@@ -29,6 +29,12 @@ debs=(
   linux-source-6.1                                                                             # C
 )
 sources=(snappy lua5.4 sqlite3 git)
+if (($# > 1)); then
+  debs=() sources=()
+  shift
+  while (($#)) && [[ $1 != -- ]]; do debs+=("$1"); shift; done
+  sources=("${@:2}")
+fi
 for name in "${debs[@]}"; do
   compgen -G "$dir/packages/deb/${name}_*.deb" > /dev/null || (cd "$dir/packages/deb" && apt-get -qq download "$name")
 done

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_texts.h"
 #include "base/text.h"
 
 #include <set>
@@ -46,7 +47,15 @@ nlohmann::json parse_json(std::string_view text, const std::string& source) {
 }
 
 nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::string& source) {
-  return parse_bounded<nlohmann::ordered_json>(text, source, "", 1024);
+  using Json = nlohmann::ordered_json;
+  constexpr size_t kMostKeys = 1024;
+  if (auto cut = cut_long_texts(text)) try {
+      Json out = parse_bounded<Json>(cut->json, source, "", kMostKeys);
+      put_back(out, *cut);
+      return out;
+    } catch (const Error&) {  // of the whole, that it names the right place
+    }
+  return parse_bounded<Json>(text, source, "", kMostKeys);
 }
 
 nlohmann::json read_json(const std::filesystem::path& path, uint64_t max_bytes) {

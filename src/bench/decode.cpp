@@ -3,9 +3,7 @@
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
-#include "model/device.h"
-#include "session/sampler.h"
-#include "session/session.h"
+#include "bench/writer.h"
 
 #include <fmt/format.h>
 
@@ -51,37 +49,6 @@ std::vector<Context> read_contexts(const Subject& subject, const DecodeOptions& 
   }
   return out;
 }
-
-SamplingOptions greedy() {
-  SamplingOptions out;
-  out.temperature = 0;
-  return out;
-}
-
-/// A copy of a context's memory, written to as generate() does, without text.
-class Writer {
- public:
-  Writer(const Network& model, const ttt::Memory& from, const ttt::ReadOptions& reading)
-      : session_(model, from.fork()), reading_(reading), logits_V_(room_for_download(session_.logits_BV()[0])) {}
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-
-  void write_token() {
-    logits_V_.copy_(session_.logits_BV()[0]);
-    const int32_t token = sampler_.sample({logits_V_.const_data_ptr<float>(), static_cast<size_t>(logits_V_.numel())});
-    sampler_.accept(token);
-    session_.write(ttt::as_batch({&token, 1}), reading_);
-  }
-
-  int64_t steps() const { return session_.steps(); }
-  const ops::Graph& graph() const { return *session_.graph(); }
-
- private:
-  session::Session session_;
-  const ttt::ReadOptions& reading_;
-  const Tensor logits_V_;
-  session::Sampler sampler_ = session::Sampler(greedy());
-};
 
 std::string said_of(const ops::Graph& graph) {
   if (graph.captured()) return "captured, launched for every token";

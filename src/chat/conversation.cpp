@@ -90,20 +90,23 @@ const std::string* Conversation::control_at(std::string_view text) const {
   return token == form_.control.end() ? nullptr : &*token;
 }
 
+size_t Conversation::find_control(std::string_view text) const {
+  for (size_t i = 0; i < text.size(); ++i)
+    if (begins_[static_cast<unsigned char>(text[i])] && control_at(text.substr(i))) return i;
+  return text.npos;
+}
+
 std::string Conversation::marked(std::string_view said) const {
-  const std::string clean = without_marks(said);
+  std::string clean = without_marks(said);
+  std::string_view rest = clean;
   std::string out;
-  size_t done = 0;
-  for (size_t i = 0; i < clean.size();) {
-    const std::string* const token = control_at(std::string_view(clean).substr(i));
-    if (token == nullptr) {
-      ++i;
-      continue;
-    }
-    out.append(clean, done, i - done).append(kSaid).append(*token).append(kSaidEnd);
-    done = i += token->size();
+  for (size_t at = find_control(rest); at != rest.npos; at = find_control(rest)) {
+    const std::string& token = *control_at(rest.substr(at));
+    out.append(rest.substr(0, at)).append(kSaid).append(token).append(kSaidEnd);
+    rest.remove_prefix(at + token.size());
   }
-  return out.append(clean, done);
+  if (out.empty()) return clean;
+  return out.append(rest);
 }
 
 void Conversation::add(std::string_view role, std::string_view content) {
@@ -117,11 +120,10 @@ void Conversation::add_answer(const Rendering& answer) {
   if (!template_) messages_.back()[kAsWritten] = true;
 }
 
-void Conversation::add_message(const nlohmann::ordered_json& message) {
+void Conversation::add_message(nlohmann::ordered_json message) {
   require(message.is_object() && message.contains("role"), "a message is an object with a 'role'");
-  nlohmann::ordered_json said = message;
-  for_each_text(said, [&](std::string_view text) { return marked(text); });
-  messages_.push_back(std::move(said));
+  for_each_text(message, [&](std::string_view text) { return marked(text); });
+  messages_.push_back(std::move(message));
 }
 
 void Conversation::set_tools(const nlohmann::ordered_json& tools) {

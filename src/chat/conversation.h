@@ -4,7 +4,7 @@
 
 #include "chat/chat_template.h"
 
-#include <bitset>
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,7 +47,7 @@ class Conversation {
   /// The next message, an answer as the model wrote it: of its pieces, those that are not literal are control tokens.
   void add_answer(const Rendering& answer);
   /// The next message whatever its members ("tool_calls", content in parts); every string in it is said, not meant.
-  void add_message(const nlohmann::ordered_json& message);
+  void add_message(nlohmann::ordered_json message);
   /// What the template sees besides the messages: the tools that may be called (a list, or null) and more variables (an
   /// object, or null). Strings in the tools are said, not meant.
   void set_tools(const nlohmann::ordered_json& tools);
@@ -63,6 +63,8 @@ class Conversation {
   const std::vector<std::string>& control() const { return form_.control; }
   /// The one that `text` begins with, the longest; nullptr: none.
   const std::string* control_at(std::string_view text) const;
+  /// Where the first one begins in `text`; npos: nowhere.
+  size_t find_control(std::string_view text) const;
   bool has_template() const { return template_ != nullptr; }
 
   /// Texts before which an answer ends, besides the model's end-of-text tokens.
@@ -79,7 +81,7 @@ class Conversation {
   std::string as_text() const;
 
   Form form_;
-  std::bitset<256> begins_;  // the first bytes of control tokens
+  std::array<bool, 256> begins_{};  // with these bytes control tokens begin
   std::shared_ptr<const chat::ChatTemplate> template_;
   nlohmann::ordered_json messages_, tools_, extra_;
 };

@@ -8,7 +8,7 @@
 // clang-format off: it never settles on one form of this
 #define INGRAIN_COMMANDS(COMMAND) \
   COMMAND(demo) COMMAND(read) COMMAND(ask) COMMAND(chat) COMMAND(serve) COMMAND(generate) COMMAND(memory) COMMAND(models) \
-  COMMAND(tokens) COMMAND(eval) COMMAND(import) COMMAND(export) COMMAND(quantize) COMMAND(retrofit) COMMAND(data) COMMAND(train) COMMAND(bench) \
+  COMMAND(tokens) COMMAND(eval) COMMAND(import) COMMAND(export) COMMAND(quantize) COMMAND(retrofit) COMMAND(data) COMMAND(train) COMMAND(plan) COMMAND(study) COMMAND(bench) \
   COMMAND(verify) COMMAND(completion) COMMAND(man)
 // clang-format on
 

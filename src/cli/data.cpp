@@ -8,6 +8,7 @@
 #include "cli/warnings.h"
 #include "cli/file_options.h"
 #include "cli/ranges.h"
+#include "data/parts.h"
 #include "data/prepare.h"
 #include "tokenizer/tokenizer.h"
 
@@ -23,7 +24,7 @@ using tokenizer::Tokenizer;
 
 struct PrepareArguments {
   data::PrepareOptions options;
-  std::string tokenizer;
+  std::string tokenizer, part;
   std::optional<uint64_t> shuffle;
   std::optional<int64_t> bos;
   bool special_tokens = false;
@@ -50,7 +51,8 @@ std::string number_of(uint64_t number, std::string_view thing) {
 
 void print_summary(const data::PrepareOptions& options, const data::PrepareResult& result) {
   const double bytes_per_token = static_cast<double>(result.manifest.text_bytes) / static_cast<double>(result.tokens);
-  fmt::print("{}: {} in {} ({:.2f} bytes a token), {}\n", options.output.string(), number_of(result.tokens, "token"),
+  const auto place = options.part ? data::part_folder(options.output, *options.part) : options.output;
+  fmt::print("{}: {} in {} ({:.2f} bytes a token), {}\n", place.string(), number_of(result.tokens, "token"),
              number_of(result.documents, "document"), bytes_per_token,
              number_of(result.manifest.shards.size(), "shard"));
   if (!result.files.left_out.empty())
@@ -64,6 +66,10 @@ void print_summary(const data::PrepareOptions& options, const data::PrepareResul
 void run_prepare(PrepareArguments arguments) {
   data::PrepareOptions& options = arguments.options;
   options.documents.files.ignore = !arguments.files.no_ignore;
+  if (!arguments.part.empty()) options.part = data::parse_part(arguments.part, "--part");
+  if (options.part && arguments.shuffle)
+    fail_usage("--part {} and --shuffle: a part's documents keep their order; training permutes sequences in any case",
+               arguments.part);
   watch_interrupts(arguments.files.dry_run ? "nothing is read" : "nothing is left behind");
   if (arguments.files.dry_run) return arguments.files.tell(data::find_sources(options.inputs, options.documents).files);
   if (arguments.tokenizer.ends_with(".safetensors"))
@@ -117,6 +123,9 @@ void add_prepare(CLI::App& parent) {
   add_document_options(*command, options.documents);
   arguments->files.add_to(*command, {output, tokenizer});
   add_whole(*command, "--shuffle", arguments->shuffle, "Put the documents in random order, by this seed", 0);
+  command->add_option(
+      "--part", arguments->part,
+      "I/N: only this part of the files, as one of N runs, on any machine; 'data merge' makes them one");
   add_whole(*command, "--shard-tokens", options.shard_tokens, "A new shard begins before this many tokens are exceeded",
             1)
       ->capture_default_str();
@@ -127,9 +136,24 @@ void add_prepare(CLI::App& parent) {
   command->footer(
       "Examples:\n"
       "  ingrain data prepare books/ --tokenizer models/reader-17m --out data/books\n"
-      "  ingrain data prepare part-*.jsonl.zst --field content --shuffle 1 -t tokenizer.json -o data/web\n\n"
+      "  ingrain data prepare part-*.jsonl.zst --field content --shuffle 1 -t tokenizer.json -o data/web\n"
+      "  ingrain data prepare crawl/ --part 3/64 -t tokenizer.json -o data/crawl\n\n"
       "Ctrl-C leaves nothing behind: the folder appears when it is complete.");
   command->callback([arguments] { run_prepare(*arguments); });
+}
+
+void add_merge(CLI::App& parent) {
+  auto* command = parent.add_subcommand("merge", "Make the parts that 'prepare --part' wrote one, by a manifest");
+  auto folder = std::make_shared<std::filesystem::path>();
+  command->add_option("folder", *folder, "What --out named: holds part-00001-of-N and so on")->required();
+  command->footer("Example:\n  ingrain data merge data/crawl");
+  command->callback([folder] {
+    const data::Manifest manifest = data::merge_parts(*folder);
+    uint64_t tokens = 0, documents = 0;
+    for (const auto& shard : manifest.shards) tokens += shard.tokens, documents += shard.documents;
+    fmt::print("{}: {} in {}, {}\n", folder->string(), number_of(tokens, "token"), number_of(documents, "document"),
+               number_of(manifest.shards.size(), "shard"));
+  });
 }
 
 struct InspectArguments {
@@ -155,9 +179,10 @@ void print_info(const std::filesystem::path& path, data::TokenType raw_type) {
                manifest->shuffle_seed ? fmt::format("shuffled by seed {}", *manifest->shuffle_seed) : "in source order",
                number_of(manifest->text_bytes, "byte"));
   }
+  const std::filesystem::path folder = std::filesystem::is_directory(path) ? path : path.parent_path();
   for (const data::ShardFile& shard : corpus.shards()) {
-    fmt::print("  {}: {}, {}\n", shard.path().filename().string(), number_of(shard.info().tokens, "token"),
-               number_of(shard.info().documents, "document"));
+    fmt::print("  {}: {}, {}\n", shard.path().lexically_relative(folder).string(),
+               number_of(shard.info().tokens, "token"), number_of(shard.info().documents, "document"));
   }
 }
 
@@ -206,6 +231,7 @@ void add_data_command(CLI::App& app) {
   auto* command = app.add_subcommand("data", "Turn text into token shards; inspect and verify them");
   command->require_subcommand(1);
   add_prepare(*command);
+  add_merge(*command);
   add_info(*command);
   add_verify(*command);
 }

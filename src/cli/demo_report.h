@@ -30,7 +30,7 @@ struct DemoFigures {
 /// Bars of the gain by position for a terminal, a line for each of `bins` (as equal_bins gives them).
 std::string gain_chart(const std::vector<PositionBin>& on, const std::vector<PositionBin>& off);
 
-/// The page, with a chart of loss by position as SVG.
+/// The page, with a chart of loss by position.
 std::string demo_page(const DemoFigures& figures);
 
 }  // namespace ingrain::cli

@@ -2,12 +2,14 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "cli/commands.h"
+#include "distributed/launch.h"
 #include "model/device.h"
 #include "train/memory_plan.h"
 #include "train/run.h"
 #include "train/validation.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace ingrain::cli {
 namespace {
@@ -38,10 +40,34 @@ void print_plan(const train::RunConfig& config) {
   std::printf(
       "# memory, about  %.0f MiB: weights, gradients and moments %.0f, fast weights of the inner loop %.0f, "
       "activations %.0f\n",
-      mib(m.bytes()), mib(m.state), mib(m.fast), mib(m.activations));
+      mib(m.bytes()), mib(m.state()), mib(m.fast), mib(m.activations + m.head));
   if (!config.train.recompute)
     std::printf("# if it fits      activations are kept, which makes them %.0f\n",
                 mib(train::estimate_memory(config, compute, false).activations));
+}
+
+/// The run on this rank; on each of its machine another GPU, where the file leaves that open.
+void run_on(distributed::Communicator& ranks, const distributed::Launch& launch, const TrainCommand& o) {
+  std::optional<train::RunConfig> config;
+  together(ranks, [&] { config = train::load_run_config(o.run, o.set); });
+  if (o.dry_run) {
+    train::check_validation(*config);
+    if (ranks.first()) print_plan(*config);
+    return;
+  }
+  std::string& device = config->train.device;
+  if (!ranks.alone() && (device == "auto" || device == "cuda") && train::device_of(*config).is_cuda())
+    device = fmt::format("cuda:{}", launch.local_rank % static_cast<int>(find_gpus().capabilities.size()));
+  watch_interrupts("a checkpoint is written after this step; --resume goes on from it");
+  train::RunOptions options;
+  options.resume = o.resume;
+  options.interrupted = interrupted;
+  options.say = [](const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  };
+  options.ranks = &ranks;
+  train::run_training(*config, options);
 }
 
 void train_command(const TrainCommand& o) {
@@ -51,20 +77,19 @@ void train_command(const TrainCommand& o) {
     return;
   }
   if (o.run.empty()) fail_usage("name a configuration: ingrain train run.toml (see ingrain train --help)");
-  const train::RunConfig config = train::load_run_config(o.run, o.set);
-  if (o.dry_run) {
-    train::check_validation(config);
-    return print_plan(config);
+  const distributed::Launch launch = distributed::this_launch();
+  distributed::Communicator& ranks = distributed::join(launch);
+  try {
+    run_on(ranks, launch, o);
+    ranks.finish();
+  } catch (const distributed::Agreed&) {
+    ranks.finish();
+    if (ranks.first()) throw;
+    std::_Exit(1);
+  } catch (const std::exception& e) {
+    ranks.fail(e.what());
+    throw;
   }
-  watch_interrupts("a checkpoint is written after this step; --resume goes on from it");
-  train::RunOptions options;
-  options.resume = o.resume;
-  options.interrupted = interrupted;
-  options.say = [](const std::string& line) {
-    std::printf("%s\n", line.c_str());
-    std::fflush(stdout);
-  };
-  train::run_training(config, options);
 }
 
 }  // namespace
@@ -90,7 +115,8 @@ void add_train_command(CLI::App& app) {
       "  ingrain train run.toml --set train.steps=200 --set train.lr=1e-3\n"
       "  ingrain train run.toml --resume\n"
       "  ingrain train --export my-model run/checkpoint-00000500.safetensors --dtype bf16\n"
-      "Ctrl-C writes a checkpoint before it ends the run.");
+      "  mpirun -n 4 ingrain train run.toml\n"
+      "Ctrl-C writes a checkpoint before it ends the run. Several processes share each batch: docs/distributed.md.");
   command->callback([o] { train_command(*o); });
 }
 

@@ -8,10 +8,16 @@
 
 namespace ingrain::data {
 
+/// One of several parts of the same sources: number 1 to `of`.
+struct PartOf {
+  uint64_t number = 1, of = 1;
+  bool operator==(const PartOf&) const = default;
+};
+
 /// manifest.json of a prepared folder: which shards belong together, and where they came from.
 struct Manifest {
   struct Shard {
-    std::string file;  // a plain name in the same folder
+    std::string file;  // a plain name in the same folder, or in one that lies in it: "part-00001-of-00008/NAME"
     uint64_t tokens = 0;
     uint64_t documents = 0;
     uint64_t checksum = 0;
@@ -21,6 +27,7 @@ struct Manifest {
   uint64_t tokenizer = 0;
   std::optional<uint64_t> shuffle_seed;  // none: documents in source order
   uint64_t text_bytes = 0;               // of the documents, before tokenization
+  std::optional<PartOf> part;  // none: all that the sources hold
   std::vector<std::string> sources;
   std::vector<Shard> shards;
 };

@@ -22,12 +22,21 @@ uint64_t from_hex(const Field& field) {
   return std::stoull(digits, nullptr, 16);
 }
 
+/// A name in the manifest's folder or in one beside it: a name from outside must not reach elsewhere.
+bool stays_here(const std::string& file) {
+  if (file.find('\0') != file.npos) return false;
+  const size_t slash = file.find('/');
+  const std::string folder = slash == file.npos ? "x" : file.substr(0, slash), name = file.substr(slash + 1);
+  const auto plain = [](const std::string& word) { return !word.empty() && word != "." && word != ".."; };
+  return plain(folder) && plain(name) && name.find('/') == name.npos;
+}
+
 Manifest::Shard read_shard(const Field& fields) {
   Manifest::Shard shard{fields.at("file").string(), fields.at("tokens").whole_number(),
                         fields.at("documents").whole_number(), from_hex(fields.at("checksum"))};
-  // Only files beside the manifest: a name from outside must not reach elsewhere.
-  if (shard.file.empty() || shard.file.find_first_of(std::string_view("/\0", 2)) != shard.file.npos)
-    fields.at("file").refuse(fmt::format("is '{}'; it must be a name in the same folder", printable(shard.file)));
+  if (!stays_here(shard.file))
+    fields.at("file").refuse(
+        fmt::format("is '{}'; it must be a name in the same folder, or in a folder there", printable(shard.file)));
   return shard;
 }
 
@@ -46,6 +55,10 @@ Manifest read_manifest(const std::filesystem::path& path) {
   out.tokenizer = from_hex(fields.at("tokenizer"));
   if (!json.contains("shuffle_seed")) fields.missing("shuffle_seed");  // null, where nothing was shuffled
   if (const auto seed = fields.find("shuffle_seed")) out.shuffle_seed = seed->whole_number();
+  if (const auto part = fields.find("part")) {
+    out.part = PartOf{part->at("number").whole_number(), part->at("of").whole_number()};
+    if (out.part->number < 1 || out.part->number > out.part->of) part->at("number").refuse("must be from 1 to 'of'");
+  }
   out.text_bytes = fields.at("text_bytes").whole_number();
   for (const Field& source : fields.at("sources").elements()) out.sources.push_back(source.string());
   for (const Field& shard : fields.at("shards").elements()) out.shards.push_back(read_shard(shard));
@@ -74,6 +87,7 @@ void write_manifest(const std::filesystem::path& path, const Manifest& manifest)
                       {"shuffle_seed", nullptr},
                       {"sources", manifest.sources},
                       {"shards", shards}};
+  if (manifest.part) json["part"] = {{"number", manifest.part->number}, {"of", manifest.part->of}};
   if (manifest.shuffle_seed) json["shuffle_seed"] = *manifest.shuffle_seed;
   // File names need not be UTF-8; a replacement character in a list of sources does no harm.
   write_file(path, json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");

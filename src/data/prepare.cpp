@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/unfinished.h"
+#include "data/parts.h"
 #include "data/random.h"
 
 #include <atomic>
@@ -85,12 +86,16 @@ class Preparation {
 
   PrepareResult run() {
     require(options_.threads > 0 && options_.shard_tokens > 0, "threads and tokens per shard must be positive");
+    require(!options_.part || !options_.shuffle_seed,
+            "a part of a corpus cannot be shuffled: its documents' places are the whole's; training permutes sequences "
+            "in any case");
     SourceList list = find_sources(options_.inputs, options_.documents);
+    if (options_.part) list = part_of(std::move(list), *options_.part);
     state_.bytes_total = list.bytes;
     result_.files = std::move(list.files);
     for (const fs::path& input : options_.inputs) result_.manifest.sources.push_back(input.string());
 
-    UnfinishedFolder folder(options_.output);
+    UnfinishedFolder folder(options_.part ? part_folder(options_.output, *options_.part) : options_.output);
     ShardSet shards(folder.path(), info_, options_.shard_tokens);
     if (options_.shuffle_seed) {
       const fs::path spool = folder.path() / "in-source-order";
@@ -182,6 +187,7 @@ class Preparation {
     manifest.bos = options_.bos;
     manifest.tokenizer = options_.tokenizer;
     manifest.shuffle_seed = options_.shuffle_seed;
+    manifest.part = options_.part;
     manifest.shards = shards.shards();
   }
 

@@ -17,6 +17,7 @@ struct PrepareOptions {
   uint32_t bos = 0;                      // goes before every document
   uint64_t tokenizer = 0;                // its fingerprint
   std::optional<uint64_t> shuffle_seed;  // none: documents stay in source order
+  std::optional<PartOf> part;            // only this part of the sources (parts.h); not with shuffle_seed
   uint64_t shard_tokens = 100'000'000;   // a shard ends before it would exceed this; a document is never split
   int threads = 1;
 };
@@ -40,7 +41,8 @@ struct PrepareResult {
 /// tokenizer, seed and shard size give the same bytes, whatever the number of threads. Memory: a few
 /// documents per thread and 8 bytes per document of a shard (of all shards when shuffling, which also needs
 /// the tokens' space on disk twice). The folder appears under its name only when it is complete; on an error,
-/// or when `progress` returns false, nothing is left behind. Error as in documents.h and shards.h, or if the
+/// or when `progress` returns false, nothing is left behind. With a part, what is written goes into part_folder() of the
+/// output, which may hold the others. Error as in documents.h and shards.h, or if the
 /// output folder is in use.
 PrepareResult prepare(const PrepareOptions& options, const Encode& encode,
                       const std::function<bool(const PrepareProgress&)>& progress);

@@ -85,7 +85,7 @@ class GoldenCase {
       for (size_t p = 0; p < to.size(); ++p) to[p].copy_(from[p]);
       if (i == 0)
         for (const auto& [name, g] : to_reference(c_, gradients.sums())) values_["outer.grad." + name] = g.clone();
-      if (!optimizer) optimizer = std::make_unique<train::AdamW>(c_, master, first.sums(), adamw);
+      if (!optimizer) optimizer = std::make_unique<train::AdamW>(c_, master, first, adamw);
       const double lr = schedule.at(i), norm = optimizer->gradient_norm().item<double>();
       optimizer->step(lr, norm);
       rows["outer.loss"].push_back(loss.chunk_loss_BC.mean());

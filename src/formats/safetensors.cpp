@@ -72,15 +72,24 @@ std::span<const uint8_t> SafetensorsFile::bytes(std::string_view name) const {
   return {file_.data() + data_start_ + entry.begin, static_cast<size_t>(entry.end - entry.begin)};
 }
 
-void SafetensorsWriter::add(std::string name, DType dtype, std::vector<int64_t> shape, std::span<const uint8_t> bytes) {
-  const auto expected = shape_bytes(shape, dtype_bits(dtype));
-  if (!expected || *expected != bytes.size()) {
-    fail("tensor '{}': {} bytes do not fit {} [{}]", printable(name), bytes.size(), dtype_name(dtype),
-         fmt::join(shape, ", "));
+void SafetensorsWriter::add_item(std::string name, Item item) {
+  const auto expected = shape_bytes(item.shape, dtype_bits(item.dtype));
+  if (!expected || *expected != item.size) {
+    fail("tensor '{}': {} bytes do not fit {} [{}]", printable(name), item.size, dtype_name(item.dtype),
+         fmt::join(item.shape, ", "));
   }
   require(name != "__metadata__", "a tensor cannot be named '__metadata__'");
-  const auto [at, added] = items_.try_emplace(std::move(name), Item{dtype, std::move(shape), bytes});
+  const auto [at, added] = items_.try_emplace(std::move(name), std::move(item));
   require(added, "tensor '{}' was added twice", printable(at->first));
+}
+
+void SafetensorsWriter::add(std::string name, DType dtype, std::vector<int64_t> shape, std::span<const uint8_t> bytes) {
+  add_item(std::move(name), {dtype, std::move(shape), bytes.size(), bytes.data()});
+}
+
+void SafetensorsWriter::declare(std::string name, DType dtype, std::vector<int64_t> shape) {
+  const uint64_t size = shape_bytes(shape, dtype_bits(dtype)).value_or(0);
+  add_item(std::move(name), {dtype, std::move(shape), size, nullptr});
 }
 
 void SafetensorsWriter::metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
@@ -89,8 +98,7 @@ std::vector<const SafetensorsWriter::Named*> SafetensorsWriter::in_file_order() 
   std::vector<const Named*> order;
   for (const Named& item : items_) order.push_back(&item);
   const auto place = [](const Named* item) {
-    return std::pair(item->second.bytes.size() % kAlignment != 0,
-                     -static_cast<int64_t>(dtype_size(item->second.dtype)));
+    return std::pair(item->second.size % kAlignment != 0, -static_cast<int64_t>(dtype_size(item->second.dtype)));
   };
   std::stable_sort(order.begin(), order.end(), [&](const Named* a, const Named* b) { return place(a) < place(b); });
   return order;
@@ -107,11 +115,11 @@ std::string SafetensorsWriter::header(const std::filesystem::path& path) const {
   }
   uint64_t at = 0;
   for (const Named* item : in_file_order()) {
-    const auto& [dtype, shape, bytes] = item->second;
+    const auto& [dtype, shape, size, bytes] = item->second;
     members.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
                                   json_string(item->first, path), dtype_name(dtype), fmt::join(shape, ","), at,
-                                  at + bytes.size()));
-    at += bytes.size();
+                                  at + size));
+    at += size;
   }
   std::string out = fmt::format("{{{}}}", fmt::join(members, ","));
   out.append((kAlignment - (kLengthBytes + out.size()) % kAlignment) % kAlignment, ' ');
@@ -120,14 +128,22 @@ std::string SafetensorsWriter::header(const std::filesystem::path& path) const {
   return out;
 }
 
-void SafetensorsWriter::write(const std::filesystem::path& path) const {
+SafetensorsLayout SafetensorsWriter::layout(const std::filesystem::path& path) const {
   const std::string text = header(path);
-  uint8_t length[kLengthBytes];
-  for (size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<uint8_t>(text.size() >> (8 * i));
+  SafetensorsLayout out;
+  for (size_t i = 0; i < kLengthBytes; ++i) out.beginning += static_cast<char>(text.size() >> (8 * i));
+  out.beginning += text;
+  for (const Named* item : in_file_order()) {
+    out.places[item->first] = out.size;
+    out.size += item->second.size;
+  }
+  return out;
+}
+
+void SafetensorsWriter::write(const std::filesystem::path& path) const {
   AtomicFile file(path);
-  file.write(length, kLengthBytes);
-  file.write(text);
-  for (const Named* item : in_file_order()) file.write(item->second.bytes.data(), item->second.bytes.size());
+  file.write(layout(path).beginning);
+  for (const Named* item : in_file_order()) file.write(item->second.bytes, item->second.size);
   file.commit();
 }
 

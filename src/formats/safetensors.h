@@ -80,6 +80,13 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+/// A file that is still to be written: what stands before its tensors, and where each of them goes.
+struct SafetensorsLayout {
+  std::string beginning;
+  std::map<std::string, uint64_t> places;  // bytes from where `beginning` ends
+  uint64_t size = 0;                       // of the tensors, all together
+};
+
 /// Collects tensors, then writes them in one go. The same content gives the same bytes, in whatever order
 /// it was added: what fills multiples of 64 bytes first, then larger elements, then by name, so every tensor is
 /// aligned to its element, and nearly all to 64; the data section starts at such a multiple. Not thread-safe.
@@ -88,18 +95,24 @@ class SafetensorsWriter {
   /// `bytes` is not copied: it must stay alive until the last write(). Error if the name was added before
   /// or `bytes` does not fit dtype and shape.
   void add(std::string name, DType dtype, std::vector<int64_t> shape, std::span<const uint8_t> bytes);
+  /// The same without its bytes, for layout(): write() must not be called then.
+  void declare(std::string name, DType dtype, std::vector<int64_t> shape);
   /// Sets a string of "__metadata__"; the last value of a key counts.
   void metadata(std::string key, std::string value);
   /// Writes atomically: `path` is the old file or the whole new one. Error if it cannot be written or a
   /// name is not UTF-8.
   void write(const std::filesystem::path& path) const;
+  /// What write() would write, for several processes that write parts of it. `path` is for error texts only.
+  SafetensorsLayout layout(const std::filesystem::path& path) const;
 
  private:
   struct Item {
     DType dtype;
     std::vector<int64_t> shape;
-    std::span<const uint8_t> bytes;
+    uint64_t size;
+    const uint8_t* bytes;
   };
+  void add_item(std::string name, Item item);
   using Named = std::pair<const std::string, Item>;
   std::vector<const Named*> in_file_order() const;
   std::string header(const std::filesystem::path& path) const;

@@ -160,6 +160,8 @@ void Interpreter::execute_block(const Stmt& stmt) { write(*capture_block(stmt).a
 void Interpreter::show(const Value& value) {
   if (runtime_.autoescape)
     write(*escaped(runtime_, value).as_text());
+  else if (const std::string* text = value.as_text())  // it may be long, and is not copied
+    runtime_.charge(text->size()), write(*text);
   else
     write(text_of(runtime_, value));
 }

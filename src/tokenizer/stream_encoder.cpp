@@ -7,7 +7,8 @@ namespace {
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/// Whether words are encoded on their own: a merge across blanks shows in one of these.
+}  // namespace
+
 bool encodes_word_by_word(const Tokenizer& tokenizer, EncodeOptions options) {
   if (!tokenizer.words_stand_alone()) return false;
   EncodeOptions later = options;
@@ -22,10 +23,16 @@ bool encodes_word_by_word(const Tokenizer& tokenizer, EncodeOptions options) {
   });
 }
 
+bool is_between_words(std::string_view before, std::string_view after) {
+  return !before.empty() && is_letter(before.back()) && after.size() > 1 && after[0] == ' ' && is_letter(after[1]);
+}
+
+namespace {
+
 /// Where the last word that may still grow begins; 0 if there is no place to cut.
 size_t last_cut(std::string_view text) {
   for (size_t at = text.size(); at-- > 1;)
-    if (text[at] == ' ' && at + 1 < text.size() && is_letter(text[at - 1]) && is_letter(text[at + 1])) return at;
+    if (is_between_words(text.substr(0, at), text.substr(at))) return at;
   return 0;
 }
 

@@ -7,9 +7,15 @@
 
 namespace ingrain::tokenizer {
 
+/// Whether words are encoded on their own, as far as Tokenizer::words_stand_alone() and some trials tell: then a text
+/// may be cut between two, and what comes after encoded with `continues`.
+bool encodes_word_by_word(const Tokenizer& tokenizer, EncodeOptions options);
+/// Whether a text that is cut here is cut before a blank between two ASCII letters.
+bool is_between_words(std::string_view before, std::string_view after);
+
 /// Cuts only before a blank between two ASCII letters, where most tokenizers begin a new word whatever stands around
-/// it; what follows the last such place waits. A tokenizer for which that is not so (Tokenizer::words_stand_alone(),
-/// and tried out at construction) gets the whole text at finish(). One thread at a time.
+/// it; what follows the last such place waits. A tokenizer for which that is not so (encodes_word_by_word()) gets the
+/// whole text at finish(). One thread at a time.
 class StreamEncoder {
  public:
   explicit StreamEncoder(Tokenizer tokenizer, EncodeOptions options = {});

@@ -1,34 +1,32 @@
 #include "train/adamw.h"
 
+#include <map>
+
 namespace ingrain::train {
 
-AdamW::AdamW(const ModelConfig& config, const Weights& master, const Weights& gradients, const AdamWOptions& options)
-    : options_(options), groups_(2) {
+AdamW::AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients, const Stretch& own,
+             const AdamWOptions& options, bool copies)
+    : options_(options), own_n_(gradients.flat().narrow(0, own.begin, own.end - own.begin)), groups_(2) {
   groups_[0].weight_decay = options.weight_decay;
   groups_[1].weight_decay = 0;
-  std::map<std::string, Tensor> sums;
-  Weights weights = master, sum_weights = gradients;
-  visit_parameters(config, sum_weights, [&](const std::string& name, Tensor& sum, ParameterKind) { sums[name] = sum; });
-  visit_parameters(config, weights, [&](const std::string& name, Tensor& weight, ParameterKind kind) {
-    const Tensor& sum = sums.at(name);
-    if (!sum.defined()) return;
-    Group& group = groups_[kind == ParameterKind::embedding && !options.decay_embedding ? 1 : 0];
-    group.names.push_back(name);
-    group.weights.push_back(weight.detach());
-    group.gradients.push_back(sum);
-    group.first.push_back(at::zeros_like(weight));
-    group.second.push_back(at::zeros_like(weight));
-    group.steps.push_back(group.steps.empty() ? at::zeros({}, weight.options().dtype(at::kFloat)) : group.steps[0]);
-  });
+  std::map<std::string, Tensor> parameters;
+  Weights weights = master;
+  visit_parameters(config, weights, [&](const std::string& name, Tensor& x, ParameterKind) { parameters[name] = x; });
+  for (const Piece& piece : pieces_of(gradients, own)) {
+    const Tensor weight_n = numbers_of(piece, parameters.at(piece.name));
+    Group& group = groups_[piece.kind == ParameterKind::embedding && !options.decay_embedding ? 1 : 0];
+    group.pieces.push_back(piece);
+    group.weights.push_back(copies ? weight_n.clone() : weight_n);
+    group.gradients.push_back(gradients.flat().narrow(0, piece.at, piece.count));
+    group.first.push_back(at::zeros_like(weight_n));
+    group.second.push_back(at::zeros_like(weight_n));
+    group.steps.push_back(group.steps.empty() ? at::zeros({}, weight_n.options().dtype(at::kFloat)) : group.steps[0]);
+  }
 }
 
-Tensor AdamW::gradient_norm() const {
-  const at::NoGradGuard no_grad;
-  std::vector<Tensor> all;
-  for (const Group& group : groups_) all.insert(all.end(), group.gradients.begin(), group.gradients.end());
-  if (all.empty()) return at::zeros({}, at::kDouble);
-  return at::stack(at::_foreach_norm(all)).to(at::kDouble).square().sum().sqrt();
-}
+AdamW::AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients,
+             const AdamWOptions& options)
+    : AdamW(config, master, gradients, {0, gradients.flat().numel()}, options) {}
 
 void AdamW::step(double lr, double norm) {
   const at::NoGradGuard no_grad;
@@ -43,14 +41,11 @@ void AdamW::step(double lr, double norm) {
   }
 }
 
-std::vector<std::pair<std::string, Tensor>> AdamW::state() const {
-  std::vector<std::pair<std::string, Tensor>> out;
-  for (const Group& group : groups_) {
-    for (size_t i = 0; i < group.names.size(); ++i) {
-      out.emplace_back(group.names[i] + ".first_moment", group.first[i]);
-      out.emplace_back(group.names[i] + ".second_moment", group.second[i]);
-    }
-  }
+std::vector<AdamW::State> AdamW::state() const {
+  std::vector<State> out;
+  for (const Group& group : groups_)
+    for (size_t i = 0; i < group.pieces.size(); ++i)
+      out.push_back({group.pieces[i], group.weights[i], group.first[i], group.second[i]});
   return out;
 }
 

@@ -1,7 +1,7 @@
 // AdamW with a global clip, over all parameters at once (docs/training.md).
 #pragma once
 
-#include "model/weights.h"
+#include "train/pieces.h"
 
 namespace ingrain::train {
 
@@ -11,34 +11,44 @@ struct AdamWOptions {
   bool decay_embedding = true;
 };
 
-/// Owns the moments; works in place on master weights (fp32 or fp64). Not thread-safe.
+/// Owns the moments of a rank's pieces; works in place on their master weights (fp32 or fp64). Not thread-safe.
 class AdamW {
  public:
-  /// `gradients` says which parameters are trained: those whose sum is defined.
-  AdamW(const ModelConfig& config, const Weights& master, const Weights& gradients, const AdamWOptions& options);
+  /// Of `gradients`, what lies in `own` is stepped, in `master` or, if `copies`, in copies of its own, so that `master`
+  /// may be dropped.
+  AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients, const Stretch& own,
+        const AdamWOptions& options, bool copies = false);
+  /// All that is trained.
+  AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients, const AdamWOptions& options);
 
-  /// The gradients' global norm: one number, fp64, on their device. 0 where nothing is trained.
-  Tensor gradient_norm() const;
-  /// One step with rate `lr`. Clips the gradients in place. `norm` is what gradient_norm() says now; REQUIRES: it is
-  /// finite.
+  /// The own gradients' squares by block (block_squares).
+  Tensor squares() const { return block_squares(own_n_); }
+  /// Their norm: one number, fp64, on their device. The gradients' global norm where all of them are this one's.
+  Tensor gradient_norm() const { return squares().sum().sqrt(); }
+  /// One step with rate `lr`. Clips the gradients in place. `norm` is the global norm now; REQUIRES: it is finite.
   void step(double lr, double norm);
 
   int64_t steps() const { return steps_; }
-
-  /// The state under names ("blocks.3.wqkv.first_moment"), as live tensors, for checkpoints; and its step count.
-  std::vector<std::pair<std::string, Tensor>> state() const;
   void set_steps(int64_t steps) { steps_ = steps; }
 
+  /// A piece with its numbers, [n], as live tensors.
+  struct State {
+    Piece piece;
+    Tensor weight_n, first_n, second_n;
+  };
+  std::vector<State> state() const;
+
  private:
-  /// Parameters that share a weight decay go through one fused call.
+  /// Pieces that share a weight decay go through one fused call.
   struct Group {
-    std::vector<std::string> names;
+    std::vector<Piece> pieces;
     std::vector<Tensor> weights, gradients, first, second;
     std::vector<Tensor> steps;  // the same tensor for all: they count together
     double weight_decay;
   };
 
   AdamWOptions options_;
+  Tensor own_n_;
   std::vector<Group> groups_;
   int64_t steps_ = 0;
 };

@@ -4,7 +4,10 @@
 // ".first_moment" and ".second_moment"; a run that began with a model and trains a part of it leaves out the rest,
 // which is in that model: metadata "frozen" (its folder) and "frozen_fingerprint". Metadata: "format" =
 // "ingrain-checkpoint", "state" (JSON: counters, optimizer steps, loader, length of the log), "config" (config.json),
-// "settings" (as given), "tokenizer" (path, may be empty), "checksum" (XXH3 of all tensors' bytes in name order).
+// "settings" (as given), "tokenizer" (path, may be empty), "checksum" ("sum:" and a sum over all tensors' bytes in
+// pieces of 64).
+//
+// The file is the same whatever the number of ranks: each writes, and on resuming reads, the stretches that it owns.
 #pragma once
 
 #include "train/trainer.h"
@@ -17,8 +20,9 @@ std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64
 /// The checkpoints of a folder, newest first; none if the folder does not exist.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& folder);
 
-/// Writes the trainer's state into its checkpoint folder, then removes all but the newest checkpoint.keep.
-/// `log_bytes`: how long the log is now. Returns the path. Error if it cannot be written; the older ones then stay.
+/// Writes the trainer's state into its checkpoint folder, then removes all but the newest checkpoint.keep. On all
+/// ranks, and so is resume_newest(). `log_bytes`: how long the log is now, as rank 0 knows it. Returns the path. Error
+/// if it cannot be written; the older ones then stay.
 std::filesystem::path save_checkpoint(const Trainer& trainer, uint64_t log_bytes);
 
 struct Resumed {
@@ -36,7 +40,8 @@ Resumed resume_newest(Trainer& trainer);
 /// same base. Error if a model that it began with and left in part as it was is gone, or another one.
 void export_model(const std::filesystem::path& checkpoint, const std::filesystem::path& folder, at::ScalarType store);
 
-/// The same from a running trainer.
-void export_model(const Trainer& trainer);
+/// The same from a running trainer, by rank 0. `saved`: the checkpoint of its state now, in which a rank finds the
+/// weights that others own.
+void export_model(const Trainer& trainer, const std::filesystem::path& saved);
 
 }  // namespace ingrain::train

@@ -2,6 +2,9 @@
 
 #include "base/error.h"
 #include "model/mixers/mixer.h"
+#include "train/sharing.h"
+
+#include <cmath>
 
 namespace ingrain::train {
 namespace {
@@ -10,51 +13,105 @@ namespace {
 /// (ops/linear_cross_entropy).
 int64_t with_spare(int64_t bytes) { return bytes + bytes / 8 + (int64_t{1} << 30); }
 
+/// Numbers that a block keeps of a token for its backward pass.
+int64_t inner_values(const ModelConfig& c, int64_t layer) {
+  int64_t rows = -c.hidden_size;  // of the mixer's matrices but the last, which makes D numbers
+  for (const Parameter& p : mixer_of(c, layer).parameters())
+    if (p.exists(c, layer) && p.kind == ParameterKind::matrix) rows += shape_of(p, c)[0];
+  return 8 * c.hidden_size + 4 * rows + (c.layer(layer).mlp ? 6 * c.mlp_size : 0);
+}
+
+int64_t inner_values(const ModelConfig& c, int64_t begin, int64_t end) {
+  int64_t sum = 0;
+  for (int64_t i = begin; i < end; ++i) sum += inner_values(c, i);
+  return sum;
+}
+
+int64_t most_inner(const ModelConfig& c, int64_t begin, int64_t end) {
+  int64_t most = 0;
+  for (int64_t i = begin; i < end; ++i) most = std::max(most, inner_values(c, i));
+  return most;
+}
+
+/// Of the head while its gradient is taken: blocks of logits and of their gradients, both planes, and the gradient of
+/// its matrix, which is tied or not.
+int64_t head_bytes(const ModelConfig& c, int64_t rows) {
+  constexpr int64_t kLogits = int64_t{1} << 21, kFewestRows = 256;  // of a block (ops/linear_cross_entropy, on the CPU)
+  const int64_t block = std::min(rows, std::max(kLogits / c.vocab_size, kFewestRows)) * c.vocab_size;
+  return 4 * (4 * block + 2 * c.vocab_size * c.hidden_size);
+}
+
+/// Sets of fast weights that the sweeps keep at a time, as meta_gradient chooses: all that steps start from and make,
+/// or the starts of segments and all of one segment.
+int64_t kept_sets(const RunConfig& run, int64_t set_bytes) {
+  const ModelConfig& c = run.model.config;
+  const int64_t sets = c.inner.momentum > 0 ? 3 : 2;  // of a step: W, g, and M
+  const int64_t count = c.inner.steps * (run.data.length / c.chunk - 1) + 1;
+  if (sets * count <= std::max<int64_t>(1, (run.train.kept_mib << 20) / set_bytes)) return sets * count;
+  const int64_t segment = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(count) / 2)));
+  return count / segment - 1 + sets * segment;
+}
+
 }  // namespace
 
-MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, bool recompute) {
+int64_t rows_at_once(const RunConfig& run, int64_t ranks) {
+  if (run.train.ordered) return 1;
+  return std::min(run.train.batch / run.train.accumulation, std::max(run.train.batch / ranks, int64_t{1}));
+}
+
+MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, bool recompute, int64_t ranks) {
   const ModelConfig& c = run.model.config;
   const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
-  const int64_t B = run.train.batch / run.train.accumulation, T = run.data.length, D = c.hidden_size;
-  MemoryEstimate m{parameter_count(c), 0, 0, 0, 0};
+  const int64_t B = rows_at_once(run, ranks), T = run.data.length, D = c.hidden_size;
+  MemoryEstimate m;
+  m.parameters = parameter_count(c);
   for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
     m.trained += is_trained(run, full_name(p, layer)) ? number_count(p, c) : 0;
   });
-  m.state = 4 * m.parameters + 12 * m.trained + (compute == at::kFloat ? 0 : compute_bytes * m.parameters);
-  if (run.train.mode == Mode::meta) {
-    const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
-    const int64_t sets = c.inner.momentum > 0 ? 3 : 2;                 // kept of a step: W, g, and M
-    m.fast =
-        (c.inner.plain() ? 6 : 9) * W + std::min(run.train.kept_mib << 20, sets * W * c.inner.steps * (T / c.chunk));
+  // fp32: the compute weights are the master weights. Else those of what is frozen are everyone's.
+  const bool apart = compute != at::kFloat;
+  m.weights = compute_bytes * m.parameters + (apart ? 4 * (m.parameters - m.trained) : 0);
+  m.gradients = 4 * m.trained;
+  m.optimizer = (apart ? 12 : 8) * m.trained / ranks;
+  if (ranks > 1 || run.train.ordered) m.sharing = 4 * m.trained / ranks + std::min(received_at_once(), m.gradients);
+  const bool meta = run.train.mode == Mode::meta;
+  const int64_t through = meta ? c.prefix_len() : c.num_layers;  // blocks that are passed with all tokens at once
+  const int64_t recomputed = T * (through * D + 2 * most_inner(c, 0, through)), kept = T * inner_values(c, 0, through);
+  const int64_t at_once = B * compute_bytes * (recompute ? recomputed : kept);
+  m.activations = at_once;
+  if (!meta) {
+    const int64_t at_head = B * T * compute_bytes * (recompute ? through * D : inner_values(c, 0, through));
+    m.head = std::max(int64_t{0}, at_head + head_bytes(c, B * T) - at_once);
+    return m;
   }
-  // With recomputation: every block's input, and one block's inner values with their gradients.
-  int64_t all_inner = 0, most_inner = 0;
-  for (int64_t i = 0; i < c.num_layers; ++i) {
-    int64_t rows = -D;  // of the mixer's matrices but the last, which makes D numbers
-    for (const Parameter& p : mixer_of(c, i).parameters())
-      if (p.exists(c, i) && p.kind == ParameterKind::matrix) rows += shape_of(p, c)[0];
-    const int64_t inner = 8 * D + 4 * rows + (c.layer(i).mlp ? 6 * c.mlp_size : 0);
-    all_inner += inner;
-    most_inner = std::max(most_inner, inner);
-  }
-  const int64_t blocks = recompute ? c.num_layers * D + 2 * most_inner : all_inner;
-  m.activations = B * T * blocks * compute_bytes;
+  // Two peaks, and the higher one counts: amid the sweeps, when all starts of the inner loop are kept and the suffix is
+  // passed chunk by chunk, both planes of it; and in the prefix's backward pass, when nearly all of those are gone.
+  const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
+  const int64_t in_sweeps = ((c.inner.plain() ? 4 : 7) + kept_sets(run, W)) * W;
+  const int64_t chunks = B * compute_bytes *
+                         (T * ((recompute ? through * D : inner_values(c, 0, through)) + 2 * D) +
+                          2 * c.chunk * inner_values(c, through, c.num_layers));
+  const int64_t head = head_bytes(c, B * c.chunk);
+  const bool sweeps = in_sweeps + chunks + head > 2 * W + at_once;
+  m.fast = sweeps ? in_sweeps : 2 * W;
+  m.activations = sweeps ? chunks : at_once;
+  m.head = sweeps ? head : 0;
   return m;
 }
 
-bool plan_recompute(const RunConfig& run, at::ScalarType compute, std::optional<int64_t> free) {
+bool plan_recompute(const RunConfig& run, at::ScalarType compute, std::optional<int64_t> free, int64_t ranks) {
   const auto& asked = run.train.recompute;
   if (!free) return asked.value_or(true);
-  const bool recompute = asked.value_or(with_spare(estimate_memory(run, compute, false).bytes()) > *free);
-  const MemoryEstimate m = estimate_memory(run, compute, recompute);
+  const bool recompute = asked.value_or(with_spare(estimate_memory(run, compute, false, ranks).without_head()) > *free);
+  const MemoryEstimate m = estimate_memory(run, compute, recompute, ranks);
   const auto gib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
-  require(m.bytes() <= *free,
+  require(m.without_head() <= *free,
           "train.device has {:.1f} GiB free, but a step needs about {:.1f}: weights, gradients and moments {:.1f}, "
           "fast weights of the inner loop "
           "{:.1f}, activations {:.1f}; {}raise train.accumulation, which cuts a batch into smaller parts, lower "
           "train.kept_mib, or shorten "
           "data.sequence_length",
-          gib(*free), gib(m.bytes()), gib(m.state), gib(m.fast), gib(m.activations),
+          gib(*free), gib(m.without_head()), gib(m.state()), gib(m.fast), gib(m.activations),
           recompute ? "" : "set train.recompute = true, ");
   return recompute;
 }

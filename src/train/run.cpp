@@ -1,5 +1,6 @@
 #include "train/run.h"
 
+#include "base/clock.h"
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/mean_text.h"
@@ -18,8 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 /// The finished model's place; nothing is left there that was not there before.
 void check_model_place(const fs::path& folder) {
   if (fs::exists(folder)) {
@@ -33,7 +32,8 @@ void check_model_place(const fs::path& folder) {
 /// Space for one more checkpoint, which is written before an older one is removed.
 void check_space(const Trainer& trainer) {
   uint64_t bytes = 0;
-  for (const auto& [name, tensor] : trainer.state()) bytes += tensor.nbytes();
+  for (const auto& [name, shape] : trainer.state_shapes())
+    bytes += sizeof(float) * static_cast<uint64_t>(c10::multiply_integers(shape));
   const fs::path& folder = trainer.run().checkpoint.folder;
   std::error_code unknown;
   const fs::space_info space = fs::space(folder, unknown);
@@ -44,17 +44,18 @@ void check_space(const Trainer& trainer) {
 
 class Run {
  public:
-  Run(const RunConfig& config, const RunOptions& options) : config_(config), options_(options) {
-    check_validation(config);
+  Run(const RunConfig& config, const RunOptions& options)
+      : config_(config), options_(options), ranks_(options.ranks ? *options.ranks : distributed::alone()) {
     // An Error before the first step is better than one at the first checkpoint.
-    folder_.emplace(config.checkpoint.folder, "choose another checkpoint.folder");
-    require_writable(config.checkpoint.folder / ".writable");
-    check_model_place(config.checkpoint.model);
-    require(options.resume || list_checkpoints(config.checkpoint.folder).empty(),
-            "{}: holds checkpoints of an earlier run; resume it, or choose another checkpoint.folder",
-            config.checkpoint.folder.string());
-    trainer_ = std::make_unique<Trainer>(config);
-    check_space(*trainer_);
+    together(ranks_, [&] {
+      check_validation(config);
+      if (ranks_.first()) check_places();
+    });
+    together(ranks_, [&] {
+      trainer_ = std::make_unique<Trainer>(config, ranks_);
+      if (ranks_.first()) check_space(*trainer_);
+    });
+    if (!ranks_.alone()) say(fmt::format("{} ranks share each batch", ranks_.ranks()));
     if (!trainer_->device().is_cpu()) say(fmt::format("computing on {}", trainer_->device().str()));
     if (!config.train.recompute)
       say(trainer_->recomputes() ? "activations are computed again in the backward pass" : "activations are kept");
@@ -65,7 +66,9 @@ class Run {
       say(fmt::format("continuing after step {} from {}", trainer_->counters().step, resumed.path.string()));
       log_bytes = resumed.log_bytes;
     }
-    log_ = std::make_unique<RunLog>(config.log.file, log_bytes);
+    together(ranks_, [&] {
+      if (ranks_.first()) log_ = std::make_unique<RunLog>(config.log.file, log_bytes);
+    });
   }
 
   RunEnd operator()() {
@@ -78,46 +81,63 @@ class Run {
     // Before the validation, whatever may happen in it; and after it, so that its lines belong to the log that is kept.
     say(fmt::format("{} {} done; last checkpoint {}", done(), plural(done(), "step"), checkpoint().string()));
     if (!config_.validation.paths.empty()) validate(), checkpoint();
-    export_model(*trainer_);
+    export_model(*trainer_, saved_);
     say(fmt::format("the model is in {}", config_.checkpoint.model.string()));
     return RunEnd::finished;
   }
 
  private:
   void say(const std::string& line) const {
-    if (options_.say) options_.say(line);
+    if (options_.say && ranks_.first()) options_.say(line);
   }
-  bool stop() const { return options_.interrupted && options_.interrupted(); }
+  bool asked_to_stop() const { return options_.interrupted && options_.interrupted(); }
+  bool stop() { return ranks_.any(asked_to_stop()); }  // of one rank is of all
   int64_t done() const { return trainer_->counters().step; }
+
+  void check_places() {
+    const fs::path& folder = config_.checkpoint.folder;
+    folder_.emplace(folder, "choose another checkpoint.folder");
+    require_writable(folder / ".writable");
+    check_model_place(config_.checkpoint.model);
+    require(options_.resume || list_checkpoints(folder).empty(),
+            "{}: holds checkpoints of an earlier run; resume it, or choose another checkpoint.folder", folder.string());
+  }
 
   void loop() {
     const int64_t tokens_per_step = config_.train.batch * config_.data.length, begun = done();
-    auto bar = std::make_unique<ingrain::Progress>(
-        "training", static_cast<uint64_t>((config_.train.steps - begun) * tokens_per_step), "tokens");
+    std::optional<ingrain::Progress> bar;
+    if (ranks_.first())
+      bar.emplace("training", static_cast<uint64_t>((config_.train.steps - begun) * tokens_per_step), "tokens");
     while (!trainer_->done() && !stop()) {
       const auto start = Clock::now();
+      const distributed::Traffic before = ranks_.traffic();
       const StepReport report = trainer_->advance();
       if (report.skipped)
         say(fmt::format("step {}: the loss or the gradient is not finite; step skipped ({} so far)", done(),
                         trainer_->counters().skipped));
-      if (done() % config_.log.every == 0 || trainer_->done() || report.skipped)
-        log_->step(report, trainer_->counters(), seconds_since(start));
-      bar->update(static_cast<uint64_t>((done() - begun) * tokens_per_step),
-                  fmt::format("step {}/{}  loss {:.4f}", done(), config_.train.steps, report.loss));
+      if (log_ && (done() % config_.log.every == 0 || trainer_->done() || report.skipped))
+        log_->step(report, trainer_->counters(), seconds_since(start), ranks_.alone() ? nullptr : &before,
+                   ranks_.traffic());
+      if (bar)
+        bar->update(static_cast<uint64_t>((done() - begun) * tokens_per_step),
+                    fmt::format("step {}/{}  loss {:.4f}", done(), config_.train.steps, report.loss));
       if (trainer_->done()) break;
-      if (config_.validation.every > 0 && done() % config_.validation.every == 0) bar->finish(), validate();
+      if (config_.validation.every > 0 && done() % config_.validation.every == 0) {
+        if (bar) bar->finish();
+        validate();
+      }
       if (done() % config_.checkpoint.every == 0) checkpoint();
     }
   }
 
   fs::path checkpoint() {
-    saved_ = save_checkpoint(*trainer_, log_->bytes());
+    saved_ = save_checkpoint(*trainer_, log_ ? log_->bytes() : 0);
     return saved_;
   }
 
   void validate() {
-    const auto reports = trainer_->validate([this] { return !stop(); });
-    if (!reports) return;
+    const auto reports = trainer_->validate([this] { return !asked_to_stop(); });
+    if (!reports || !ranks_.first()) return;
     for (const ValidationReport& r : *reports) {
       log_->validation(r, done());
       say(fmt::format("step {}: {}: loss {} with learning, {} without; in its last eighth {} and {}", done(), r.name,
@@ -133,6 +153,7 @@ class Run {
 
   RunConfig config_;
   RunOptions options_;
+  distributed::Communicator& ranks_;
   std::optional<NewFolder> folder_;  // of checkpoints
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<RunLog> log_;

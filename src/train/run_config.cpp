@@ -171,6 +171,9 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
           "{}: '{}' is not a device; choose \"auto\", \"cpu\", \"cuda\" (the first GPU) or \"cuda:N\"",
           in.describe("train.device"), printable(train.device));
   in.read_or_auto("train.recompute", train.recompute);
+  size_t reduction = 0;
+  in.read_word("train.reduction", reduction, {"sum", "ordered"});
+  train.ordered = reduction == 1;
   int64_t seed = 1;
   in.read("train.seed", seed, 0);
   train.seed = static_cast<uint64_t>(seed);
@@ -315,6 +318,7 @@ std::string resolved_toml(const RunConfig& run) {
   line("beta1", t.adamw.beta1), line("beta2", t.adamw.beta2);
   line("dtype", t.dtype), line("device", t.device), line("recompute", t.recompute ? json(*t.recompute) : json("auto")),
       line("seed", t.seed);
+  line("reduction", t.ordered ? "ordered" : "sum");
   line("train_only", t.train_only), line("max_skipped", t.max_skipped), line("kept_mib", t.kept_mib);
   section("validation");
   json paths = json::array();

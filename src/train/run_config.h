@@ -42,8 +42,9 @@ struct RunConfig {
         true;           // blocks' activations in the backward pass; none: as memory allows (memory_plan.h)
     uint64_t seed = 1;  // of the initial weights
     std::vector<std::string> train_only;  // patterns of parameter names; empty: everything is trained
-    int64_t max_skipped = 10;             // steps in a row with a loss or gradient that is not finite
-    int64_t kept_mib = 4096;              // for fast weights kept between the sweeps; beyond it they are computed again
+    bool ordered = false;      // gradients are summed sequence by sequence, in the batch's order, whatever the ranks
+    int64_t max_skipped = 10;  // steps in a row with a loss or gradient that is not finite
+    int64_t kept_mib = 4096;   // for fast weights kept between the sweeps; beyond it they are computed again
   } train;
 
   struct Validation {

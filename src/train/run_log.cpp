@@ -39,19 +39,25 @@ void RunLog::write(const json& line) {
   bytes_ += text.size();
 }
 
-void RunLog::step(const StepReport& r, const Counters& counters, double seconds) {
-  write({{"step", counters.step},
-         {"loss", number(r.loss)},
-         {"first_chunk_loss", number(r.first_loss)},
-         {"last_chunk_loss", number(r.last_loss)},
-         {"lr", r.lr},
-         {"inner_rate", r.inner_rate},
-         {"gradient_norm", number(r.gradient_norm)},
-         {"inner_norm", number(r.inner_norm)},
-         {"tokens", counters.tokens},
-         {"tokens_per_second", number(static_cast<double>(r.tokens) / seconds)},
-         {"seconds", seconds},
-         {"skipped", counters.skipped}});
+void RunLog::step(const StepReport& r, const Counters& counters, double seconds, const distributed::Traffic* before,
+                  const distributed::Traffic& after) {
+  json line{{"step", counters.step},
+            {"loss", number(r.loss)},
+            {"first_chunk_loss", number(r.first_loss)},
+            {"last_chunk_loss", number(r.last_loss)},
+            {"lr", r.lr},
+            {"inner_rate", r.inner_rate},
+            {"gradient_norm", number(r.gradient_norm)},
+            {"inner_norm", number(r.inner_norm)},
+            {"tokens", counters.tokens},
+            {"tokens_per_second", number(static_cast<double>(r.tokens) / seconds)},
+            {"seconds", seconds},
+            {"skipped", counters.skipped}};
+  if (before) {
+    line["bytes_sent"] = after.bytes_sent - before->bytes_sent;
+    line["communication_seconds"] = after.seconds - before->seconds;
+  }
+  write(line);
 }
 
 void RunLog::validation(const ValidationReport& r, int64_t step) {

@@ -16,8 +16,9 @@ class RunLog {
   /// Error if it cannot be opened.
   RunLog(const std::filesystem::path& path, uint64_t keep_bytes);
 
-  /// One step: `seconds` it took, `counters` after it.
-  void step(const StepReport& report, const Counters& counters, double seconds);
+  /// One step: `seconds` it took, `counters` after it; `traffic` before it (null: one process) and after it.
+  void step(const StepReport& report, const Counters& counters, double seconds,
+            const distributed::Traffic* before = nullptr, const distributed::Traffic& after = {});
   void validation(const ValidationReport& report, int64_t step);
   uint64_t bytes() const { return bytes_; }
 

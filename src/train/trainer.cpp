@@ -6,17 +6,19 @@
 #include "train/memory_plan.h"
 
 #include <cmath>
+#include <utility>
 
 namespace ingrain::train {
 namespace {
 
-data::LoaderOptions loader_options(const RunConfig& run) {
+data::LoaderOptions loader_options(const RunConfig& run, const distributed::Communicator& ranks) {
   data::LoaderOptions options;
   options.batch = run.train.batch;
   options.length = run.data.length;
   options.order = run.data.order;
   options.seed = run.data.seed;
   options.skip = run.data.skip;
+  options.rank = ranks.rank(), options.ranks = ranks.ranks();
   return options;
 }
 
@@ -40,16 +42,23 @@ at::ScalarType compute_type(const RunConfig& run, at::Device device) {
 
 }  // namespace
 
-Trainer::Trainer(const RunConfig& run)
+Trainer::Trainer(const RunConfig& run, distributed::Communicator& ranks)
     : run_(run),
       device_(device_of(run)),
-      recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_))),
+      recompute_(plan_recompute(run, compute_type(run, device_), free_memory(device_), ranks.ranks())),
       master_(first_weights()),
       compute_(convert(c_, master_, compute_type(run, device_), device_)),
       gradients_(c_, compute_, [this](const std::string& name) { return is_trained(run_, name); }),
-      optimizer_(c_, master_, gradients_.sums(), run.train.adamw),
+      sharing_(gradients_, ranks),
+      optimizer_(c_, master_, gradients_, sharing_.own(), run.train.adamw,
+                 /*copies=*/!ranks.alone() && compute_.type() != at::kFloat),
       corpus_(data::Corpus::open(run.data.train, run.data.raw_type)),
-      loader_(corpus_, loader_options(run_)) {}
+      loader_(corpus_, loader_options(run_, ranks)) {
+  if (ranks.alone() || compute_.type() == at::kFloat) return;
+  visit_parameters(c_, master_, [&](const std::string& name, Tensor& x, ParameterKind) {
+    if (is_trained(run_, name)) x = Tensor();  // others own the rest of it
+  });
+}
 
 Weights Trainer::first_weights() {
   if (run_.model.folder.empty()) return convert(c_, initial_weights(c_, run_.train.seed), at::kFloat, device_);
@@ -60,6 +69,10 @@ Weights Trainer::first_weights() {
 
 void Trainer::refresh_compute_weights() const {
   const at::NoGradGuard no_grad;
+  if (!ranks().alone()) {
+    if (std::exchange(stale_, false)) sharing_.publish(optimizer_);
+    return;
+  }
   const auto from = parameter_list(c_, master_), to = parameter_list(c_, compute_),
              trained = parameter_list(c_, gradients_.sums());
   std::vector<Tensor> changed, copies;
@@ -71,59 +84,101 @@ void Trainer::refresh_compute_weights() const {
   if (!copies.empty()) at::_foreach_copy_(copies, changed);
 }
 
+Tensor Trainer::sum_gradients(double multiplier) {
+  ttt::GradientOptions options;
+  options.rate_multiplier = multiplier;
+  options.recompute = recompute_ ? ttt::Recompute::always : ttt::Recompute::never;
+  options.keep_bytes = run_.train.kept_mib << 20;
+  const auto gradient = run_.train.mode == Mode::meta ? ttt::meta_gradient : ttt::standard_gradient;
+  // In order: of each sequence alone, so that sums do not depend on which rank had it.
+  const bool ordered = run_.train.ordered;
+  const Stretch& own = sharing_.own();
+  const Tensor own_n = gradients_.flat().narrow(0, own.begin, own.end - own.begin);
+  const Tensor sum_n = ordered ? at::zeros_like(own_n) : Tensor();
+  gradients_.flat().zero_();
+  std::vector<Tensor> figures_P4;
+  const Tensor tokens_BT1 = to_tensor(loader_.next());
+  for (const Tensor& part_bT1 : tokens_BT1.split(ordered ? 1 : run_.train.batch / run_.train.accumulation)) {
+    options.loss_scale = static_cast<double>(part_bT1.size(0)) / static_cast<double>(run_.train.batch);
+    figures_P4.push_back(options.loss_scale * figures(gradient(c_, gradients_, part_bT1, options)));
+    if (!ordered) continue;
+    sharing_.add_gradients(sum_n);
+    gradients_.flat().zero_();
+  }
+  if (ordered)
+    own_n.copy_(sum_n);
+  else
+    sharing_.sum_gradients();
+  return at::stack(figures_P4);
+}
+
 StepReport Trainer::advance() {
   StepReport report;
   report.step = counters_.step;
   report.lr = run_.train.rate.at(report.step);
   const double multiplier = run_.train.inner_rate.multiplier(report.step);
   report.inner_rate = c_.inner_lr * multiplier;
-
-  const Tensor tokens_BT1 = to_tensor(loader_.next());
-  report.tokens = tokens_BT1.size(0) * (tokens_BT1.size(1) - 1);
+  report.tokens = run_.train.batch * run_.data.length;
   refresh_compute_weights();
-  gradients_.flat().zero_();
+  const Tensor figures_P4 = sum_gradients(multiplier);
 
-  ttt::GradientOptions options;
-  options.rate_multiplier = multiplier;
-  options.recompute = recompute_ ? ttt::Recompute::always : ttt::Recompute::never;
-  options.keep_bytes = run_.train.kept_mib << 20;
-  const double share = 1.0 / static_cast<double>(run_.train.accumulation);
-  options.loss_scale = share;
-  const auto gradient = run_.train.mode == Mode::meta ? ttt::meta_gradient : ttt::standard_gradient;
-  Tensor figures_4 = at::zeros({4}, master_.final_norm_D.options().dtype(at::kDouble));
-  for (const Tensor& part_bT1 : tokens_BT1.chunk(run_.train.accumulation))
-    figures_4 = figures_4 + share * figures(gradient(c_, gradients_, part_bT1, options));
   // All that the host must know, at once: it is the only time in a step that it waits for a GPU.
-  const Tensor known_5 = at::cat({figures_4, optimizer_.gradient_norm().view(1)}).cpu();
-  const double* known = known_5.data_ptr<double>();
-  report.loss = known[0], report.first_loss = known[1], report.last_loss = known[2], report.inner_norm = known[3];
-  report.gradient_norm = known[4];
+  const Tensor known = at::cat({figures_P4.flatten(), optimizer_.squares()}).cpu();
+  const size_t passes = static_cast<size_t>(figures_P4.size(0));
+  std::vector<double> mine(known.const_data_ptr<double>(), known.const_data_ptr<double>() + known.numel());
+  mine.resize(passes * 4 + static_cast<size_t>(sharing_.most_blocks()));  // rank 0 has as many; a zero adds nothing
+  const std::vector<double> all = ranks().gather_numbers<double>(mine);
+  const size_t N = static_cast<size_t>(ranks().ranks());
+  double figures_4[4] = {}, squares = 0;
+  for (size_t pass = 0; pass < passes; ++pass)  // in the batch's order, where each is a sequence
+    for (size_t r = 0; r < N; ++r)
+      for (size_t i = 0; i < 4; ++i) figures_4[i] += all[r * mine.size() + pass * 4 + i];
+  for (size_t r = 0; r < N; ++r)
+    for (size_t i = passes * 4; i < mine.size(); ++i) squares += all[r * mine.size() + i];
+  report.loss = figures_4[0], report.first_loss = figures_4[1], report.last_loss = figures_4[2];
+  report.inner_norm = figures_4[3];
+  report.gradient_norm = std::sqrt(squares);
   report.skipped = !std::isfinite(report.loss) || !std::isfinite(report.gradient_norm);
-  if (!report.skipped) optimizer_.step(report.lr, report.gradient_norm);
+  if (!report.skipped) optimizer_.step(report.lr, report.gradient_norm), stale_ = true;
   ++counters_.step;
   counters_.tokens += report.tokens;
   counters_.skipped += report.skipped ? 1 : 0;
   counters_.skipped_in_a_row = report.skipped ? counters_.skipped_in_a_row + 1 : 0;
-  require(counters_.skipped_in_a_row < run_.train.max_skipped,
-          "step {}: {} steps in a row had a loss or gradient that is not finite, so training has stopped; go back to "
-          "an earlier "
-          "checkpoint with a lower train.lr, a longer train.warmup or train.dtype = \"fp32\"",
-          report.step, counters_.skipped_in_a_row);
+  if (counters_.skipped_in_a_row >= run_.train.max_skipped)
+    throw distributed::Agreed(fmt::format(
+        "step {}: {} steps in a row had a loss or gradient that is not finite, so training has stopped; go back to an "
+        "earlier checkpoint with a lower train.lr, a longer train.warmup or train.dtype = \"fp32\"",
+        report.step, counters_.skipped_in_a_row));
   return report;
 }
 
 std::optional<std::vector<ValidationReport>> Trainer::validate(const std::function<bool()>& keep_going) const {
   refresh_compute_weights();
-  return validate_files({c_, compute_, ""}, run_, keep_going);
+  return validate_files({c_, compute_, ""}, run_, keep_going, ranks());
 }
 
-std::vector<std::pair<std::string, Tensor>> Trainer::state() const {
-  std::vector<std::pair<std::string, Tensor>> out;
+std::vector<StateTensor> Trainer::state() const {
+  std::vector<StateTensor> out;
   Weights weights = master_;
-  visit_parameters(c_, weights, [&](const std::string& name, Tensor& tensor, ParameterKind) {
-    if (!frozen_ || is_trained(run_, name)) out.emplace_back(name, tensor);
+  visit_parameters(c_, weights, [&](const std::string& name, Tensor& x, ParameterKind) {
+    if (!frozen_ && !is_trained(run_, name) && ranks().first()) out.push_back({name, x.view({-1})});
   });
-  for (auto& named : optimizer_.state()) out.push_back(std::move(named));
+  for (const auto& [piece, weight_n, first_n, second_n] : optimizer_.state()) {
+    out.push_back({piece.name, weight_n, piece.first});
+    out.push_back({piece.name + ".first_moment", first_n, piece.first});
+    out.push_back({piece.name + ".second_moment", second_n, piece.first});
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, std::vector<int64_t>>> Trainer::state_shapes() const {
+  std::vector<std::pair<std::string, std::vector<int64_t>>> out;
+  for_each_parameter(c_, [&](const Parameter& p, int64_t layer) {
+    const std::string name = full_name(p, layer);
+    if (!frozen_ || is_trained(run_, name)) out.emplace_back(name, shape_of(p, c_));
+    if (!is_trained(run_, name)) return;
+    for (const char* moment : {".first_moment", ".second_moment"}) out.emplace_back(name + moment, shape_of(p, c_));
+  });
   return out;
 }
 
@@ -131,6 +186,7 @@ void Trainer::restore(const Counters& counters, int64_t optimizer_steps, const d
   loader_.resume(loader);
   counters_ = counters;
   optimizer_.set_steps(optimizer_steps);
+  stale_ = true;
 }
 
 }  // namespace ingrain::train

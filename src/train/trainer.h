@@ -5,6 +5,7 @@
 #include "ttt/gradient_sums.h"
 #include "model/network.h"
 #include "train/run_config.h"
+#include "train/sharing.h"
 #include "train/validation.h"
 #include "ttt/outer_gradient.h"
 
@@ -35,11 +36,20 @@ struct FrozenSource {
   std::string fingerprint;
 };
 
-/// Not thread-safe. The same configuration on the same CPU with as many threads gives the same bits.
+/// A stretch of a tensor that a checkpoint holds.
+struct StateTensor {
+  std::string name;
+  Tensor x_n;         // its numbers, live
+  int64_t first = 0;  // in the tensor
+};
+
+/// Not thread-safe. The same configuration on the same CPU with as many threads gives the same bits; with
+/// train.reduction = "ordered", whatever the number of ranks.
 class Trainer {
  public:
-  /// Draws or loads the initial weights and opens the data.
-  explicit Trainer(const RunConfig& run);
+  /// Draws or loads the initial weights and opens the data. With several ranks every call is to be made on all of them;
+  /// each one reads its own sequences and owns a stretch of moments and master weights.
+  explicit Trainer(const RunConfig& run, distributed::Communicator& ranks = distributed::alone());
   // The gradients share the compute weights' memory, the optimizer the master weights' and the sums'.
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -55,22 +65,29 @@ class Trainer {
   const RunConfig& run() const { return run_; }
   at::Device device() const { return device_; }
   bool recomputes() const { return recompute_; }  // activations; decided by plan_recompute before anything is allocated
-  const Weights& master() const { return master_; }  // fp32
+  distributed::Communicator& ranks() const { return sharing_.ranks(); }
+  /// fp32. With several ranks and another compute type no rank has all of them: what is trained is undefined then.
+  const Weights& master() const { return master_; }
   /// There only if the run began with a model folder and leaves some of its weights as they are.
   const std::optional<FrozenSource>& frozen() const { return frozen_; }
   const AdamW& optimizer() const { return optimizer_; }
   const Counters& counters() const { return counters_; }
   data::LoaderState loader_state() const { return loader_.state(); }
 
-  /// Every tensor that the future depends on, by name, as live tensors: the master weights under their own names
-  /// (without those of frozen()), the moments as AdamW names them. A checkpoint is these and the two states below.
-  std::vector<std::pair<std::string, Tensor>> state() const;
+  /// Every tensor that the future depends on: the master weights under their own names (without those of frozen()),
+  /// and beside every trained one its ".first_moment" and ".second_moment". Of each the stretch that this rank owns,
+  /// the whole in a run of one process. A checkpoint is these and the two states below.
+  std::vector<StateTensor> state() const;
+  /// Their names with their whole shapes, the same on all ranks.
+  std::vector<std::pair<std::string, std::vector<int64_t>>> state_shapes() const;
   /// Continues from there. The tensors must have been filled in already (they are live).
   void restore(const Counters& counters, int64_t optimizer_steps, const data::LoaderState& loader);
 
  private:
   Weights first_weights();
   void refresh_compute_weights() const;  // the tensors, not the handles
+  /// The batch's gradient, in the own stretch of the sums; the figures of each pass, [passes, 4].
+  Tensor sum_gradients(double multiplier);
 
   RunConfig run_;
   const ModelConfig& c_ = run_.model.config;
@@ -79,7 +96,9 @@ class Trainer {
   std::optional<FrozenSource> frozen_;
   Weights master_, compute_;
   GradientSums gradients_;
+  Sharing sharing_;
   AdamW optimizer_;
+  mutable bool stale_ = false;  // the leaves, since other ranks' master weights have moved
   data::Corpus corpus_;
   data::Loader loader_;
   Counters counters_;

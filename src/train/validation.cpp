@@ -50,6 +50,20 @@ struct PartSums {
     loss_P.index_add_(0, part_T, at::where(counted_BT, nll_BT, 0.0).to(at::kDouble).sum(0));
     count_P.index_add_(0, part_T, counted_BT.to(at::kDouble).sum(0));
   }
+  /// The sums of all ranks, in their order.
+  void sum_over(distributed::Communicator& ranks) {
+    const Tensor mine_n = at::cat({loss_P, count_P, at::full({1}, static_cast<double>(not_finite), at::kDouble)});
+    const auto n = static_cast<size_t>(mine_n.numel());
+    const std::vector<double> all = ranks.gather_numbers<double>({mine_n.const_data_ptr<double>(), n});
+    loss_P.zero_(), count_P.zero_(), not_finite = 0;
+    for (size_t r = 0; r < all.size(); r += n) {
+      for (int64_t p = 0; p < kParts; ++p) {
+        loss_P[p] += all[r + static_cast<size_t>(p)];
+        count_P[p] += all[r + static_cast<size_t>(kParts + p)];
+      }
+      not_finite += static_cast<int64_t>(all[r + n - 1]);
+    }
+  }
   double mean() const { return loss_P.sum().item<double>() / count_P.sum().item<double>(); }  // 0 / 0 is a NaN
   std::vector<double> by_part(int64_t parts) const {
     std::vector<double> out;
@@ -60,18 +74,21 @@ struct PartSums {
 
 std::optional<ValidationReport> validate_file(const Network& model, const RunConfig& run,
                                               const std::filesystem::path& path,
-                                              const std::function<bool()>& keep_going) {
+                                              const std::function<bool()>& keep_going,
+                                              distributed::Communicator& ranks) {
   const Tensor tokens_NT1 = read_sequences(path, run);
   const int64_t N = tokens_NT1.size(0), T = tokens_NT1.size(1) - 1, parts = std::min(kParts, T);
   const Tensor part_T = at::arange(T).mul_(parts).div_(T, "floor");
   PartSums on, off;
   const int64_t rows = run.train.batch / run.train.accumulation;  // what fits in training fits here
-  for (int64_t first = 0; first < N; first += rows) {
+  bool stopped = false;
+  for (int64_t first = ranks.rank() * rows; first < N && !stopped; first += ranks.ranks() * rows) {
     const Tensor tokens_BT1 = tokens_NT1.narrow(0, first, std::min(rows, N - first));
     const Tensor valid_BT = tokens_BT1.narrow(1, 1, T).ne(model.config.bos_id);
     for (const bool learn : {true, false}) {
       if (learn && model.config.suffix_len == 0) continue;  // nothing learns: see below
-      if (keep_going && !keep_going()) return std::nullopt;
+      stopped = stopped || (keep_going && !keep_going());
+      if (stopped) break;
       ttt::Memory memory = ttt::empty_memory(model, tokens_BT1.size(0));
       ttt::ReadOptions options;
       options.learn = learn;
@@ -80,6 +97,8 @@ std::optional<ValidationReport> validate_file(const Network& model, const RunCon
       (learn ? on : off).add(nll_BT, valid_BT, part_T);
     }
   }
+  if (ranks.any(stopped)) return std::nullopt;
+  on.sum_over(ranks), off.sum_over(ranks);
   if (model.config.suffix_len == 0) on = off;
   ValidationReport report{.name = path.filename().string(),
                           .loss_on = on.mean(),
@@ -106,10 +125,11 @@ void check_validation(const RunConfig& run) {
 }
 
 std::optional<std::vector<ValidationReport>> validate_files(const Network& model, const RunConfig& run,
-                                                            const std::function<bool()>& keep_going) {
+                                                            const std::function<bool()>& keep_going,
+                                                            distributed::Communicator& ranks) {
   std::vector<ValidationReport> reports;
   for (const auto& path : run.validation.paths) {
-    auto report = validate_file(model, run, path, keep_going);
+    auto report = validate_file(model, run, path, keep_going, ranks);
     if (!report) return std::nullopt;
     reports.push_back(std::move(*report));
   }

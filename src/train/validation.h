@@ -1,6 +1,7 @@
 // The loss of held-out text while training: with learning and without, and how it falls with the position.
 #pragma once
 
+#include "distributed/communicator.h"
 #include "model/network.h"
 #include "train/run_config.h"
 
@@ -25,8 +26,10 @@ struct ValidationReport {
 void check_validation(const RunConfig& run);
 
 /// The files of [validation], each read from its beginning in `sequences` separate sequences of `length` tokens
-/// (fewer if the file is shorter). nullopt if `keep_going` said stop. Error if a file is too short for one.
+/// (fewer if the file is shorter), which the ranks share. nullopt if one's `keep_going` said stop. Error if a file is
+/// too short for one.
 std::optional<std::vector<ValidationReport>> validate_files(const Network& model, const RunConfig& run,
-                                                            const std::function<bool()>& keep_going);
+                                                            const std::function<bool()>& keep_going,
+                                                            distributed::Communicator& ranks = distributed::alone());
 
 }  // namespace ingrain::train

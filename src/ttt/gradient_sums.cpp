@@ -9,23 +9,22 @@ GradientSums::GradientSums(const ModelConfig& config, const Weights& weights, co
   constexpr int64_t kAligned = 16;  // elements: vector loads of a sum begin where those of a tensor of its own would
   const auto trained = [&](const Parameter& p, int64_t layer) { return !trainable || trainable(full_name(p, layer)); };
   int64_t size = 0;
-  const auto place = [&](const Parameter& p) {
-    const int64_t first = size, count = number_count(p, config);
-    size += (count + kAligned - 1) / kAligned * kAligned;
-    return std::pair(first, count);
-  };
   for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
-    if (trained(p, layer)) place(p);
+    if (!trained(p, layer)) return;
+    const int64_t count = number_count(p, config);
+    places_.push_back({full_name(p, layer), p.kind, size, count, shape_of(p, config), {}});
+    size += (count + kAligned - 1) / kAligned * kAligned;
   });
   flat_N_ = at::zeros({size}, at::TensorOptions(weights.device()).dtype(master_type(weights.type())));
-  size = 0;
+  auto place = places_.begin();
   for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
     Tensor &leaf = p.member(leaves_, layer), &sum = p.member(sums_, layer);
     leaf = leaf.detach().requires_grad_(trained(p, layer));
     sum = Tensor();
     if (!trained(p, layer)) return;
-    const auto [first, count] = place(p);
-    sum = flat_N_.narrow(0, first, count).view(shape_of(p, config));
+    sum = flat_N_.narrow(0, place->begin, place->count).view(place->shape);
+    place->leaf = leaf;
+    ++place;
   });
 }
 

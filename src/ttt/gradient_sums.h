@@ -21,6 +21,17 @@ class GradientSums {
   /// All sums in one piece of memory, in visit order, each at a multiple of 64 bytes; what lies between them is zero.
   const Tensor& flat() const { return flat_N_; }
 
+  /// Where a trained parameter's sum lies in flat().
+  struct Place {
+    std::string name;
+    ParameterKind kind;
+    int64_t begin, count;
+    std::vector<int64_t> shape;
+    Tensor leaf;
+  };
+  /// Of all that are trained, in visit order.
+  const std::vector<Place>& places() const { return places_; }
+
   /// A parameter's leaf and its sum: the same member of leaves() and sums().
   struct Entry {
     Tensor leaf, sum;
@@ -42,6 +53,7 @@ class GradientSums {
   ModelConfig config_;
   mutable Weights leaves_, sums_;  // the table's members give no const references
   Tensor flat_N_;
+  std::vector<Place> places_;
 };
 
 /// Appends `more` to `entries`.

@@ -1,5 +1,7 @@
 // Requests from hostile hands: the first byte says which endpoint's parser reads the rest. What is refused is refused
-// by an ApiError; what is taken has messages that a template can be given.
+// by an ApiError; what is taken has messages that a template can be given. And the bytes are the same JSON, or none,
+// whether their texts are cut out first or not.
+#include "base/json_texts.h"
 #include "serve/api/chat_request.h"
 #include "serve/api/completion_request.h"
 #include "serve/api/conversations_api.h"
@@ -34,6 +36,15 @@ void need_messages(const Json& messages) {
     if (!message.is_object() || !message.at("role").is_string() || !message.at("content").is_string()) std::abort();
 }
 
+void cut_texts(std::string_view body) {
+  auto cut = ingrain::cut_long_texts(body, 0);
+  if (!cut) return;
+  const Json whole = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  Json in_parts = Json::parse(cut->json, nullptr, /*allow_exceptions=*/false);
+  if (!in_parts.is_discarded()) ingrain::put_back(in_parts, *cut);
+  if (in_parts.is_discarded() != whole.is_discarded() || (!whole.is_discarded() && in_parts != whole)) std::abort();
+}
+
 void read_one(unsigned char endpoint, std::string_view body) {
   const AskLimits limits;
   switch (endpoint % 10) {
@@ -54,8 +65,10 @@ void read_one(unsigned char endpoint, std::string_view body) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
+  const std::string_view body(reinterpret_cast<const char*>(data + 1), size - 1);
+  if (body.find('\0') == body.npos) cut_texts(body);  // the parser takes a zero byte for the end
   try {
-    read_one(data[0], {reinterpret_cast<const char*>(data + 1), size - 1});
+    read_one(data[0], body);
   } catch (const ApiError& e) {
     if (e.status < 400 || e.status > 499) std::abort();
     dump(openai_error(e));

@@ -144,7 +144,7 @@ TEST_F(OtherDevice, adamw_steps_the_same_there_and_waits_for_nothing) {
   const auto step = [&](const Network& model) {
     const GradientSums gradients(model.config, model.weights);
     ttt::standard_gradient(model.config, gradients, test::random_tokens(model.config, 2, 33));
-    train::AdamW optimizer(model.config, model.weights, gradients.sums(), {});
+    train::AdamW optimizer(model.config, model.weights, gradients, {});
     const double norm = optimizer.gradient_norm().item<double>();
     const int64_t before = test::waits();
     optimizer.step(1e-2, norm);

@@ -12,13 +12,18 @@ import pytest
 
 from conftest import BUILD, ROOT, default_signals
 
-PROBE = BUILD / "tests" / "data_probe"
 TOKENIZER = ROOT / "tests" / "fixtures" / "tokenizers" / "gpt2.json"
 REFERENCE = pathlib.Path(os.environ.get("INGRAIN_CASES", ROOT.parent / "shared")) / "reference-17m"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def program(ingrain):
+    global run
+    run = ingrain
+
+
 def data(*args, **kwargs):
-    return subprocess.run([PROBE, "data", *map(str, args)], capture_output=True, text=True, **kwargs)
+    return run("data", *args, **kwargs)
 
 
 def prepare(source, out, *args, **kwargs):
@@ -52,6 +57,49 @@ def test_damage_is_found_by_verify_and_named(tmp_path):
     shard.write_bytes(damaged)
     done = data("verify", tmp_path / "out")
     assert done.returncode == 1 and "shard-00000.tokens" in done.stderr and "damaged" in done.stderr
+
+
+def stream(folder):
+    """All tokens of a prepared folder, and how many documents they are."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    shards = [np.fromfile(folder / shard["file"], dtype="<u2", offset=128, count=shard["tokens"]) for shard in manifest["shards"]]
+    return np.concatenate(shards), manifest
+
+
+def test_parts_prepared_apart_are_made_one_by_a_manifest_and_equal_the_whole(tmp_path):
+    (tmp_path / "in").mkdir()
+    for i, count in enumerate([200, 3, 50, 1, 120, 7]):
+        lines(tmp_path / "in" / f"{i}.jsonl", count)
+    assert prepare(tmp_path / "in", tmp_path / "whole").returncode == 0
+    for part in ("2/3", "3/3"):  # in any order
+        assert prepare(tmp_path / "in", tmp_path / "out", "--part", part, "--shard-tokens", 3000).returncode == 0
+    missing = data("merge", tmp_path / "out")
+    assert missing.returncode == 1 and "part 1 of 3 is not there" in missing.stderr
+    assert prepare(tmp_path / "in", tmp_path / "out", "--part", "1/3").returncode == 0
+    merged = data("merge", tmp_path / "out")
+    assert merged.returncode == 0, merged.stderr
+    (whole, alone), (tokens, manifest) = stream(tmp_path / "whole"), stream(tmp_path / "out")
+    assert np.array_equal(whole, tokens)
+    assert [manifest[key] for key in ("documents", "text_bytes", "tokenizer", "sources")] == [
+        alone[key] for key in ("documents", "text_bytes", "tokenizer", "sources")]
+    assert data("verify", tmp_path / "out").returncode == 0
+    assert "part-00001-of-00003/shard-00000.tokens" in data("info", tmp_path / "out").stdout
+    # A part is a corpus of its own, and of about a third of the bytes as far as whole files allow.
+    assert data("verify", tmp_path / "out" / "part-00002-of-00003").returncode == 0
+
+
+def test_parts_that_cannot_be_are_refused(tmp_path):
+    source = lines(tmp_path / "in.jsonl", 3)
+    for words, status, why in ((("--part", "2"), 2, "as in 3/8"), (("--part", "0/2"), 2, "as in 3/8"),
+                               (("--part", "1/2"), 1, "2 parts of 1 files"),
+                               (("--part", "1/1", "--shuffle", 1), 2, "keep their order")):
+        done = prepare(source, tmp_path / "out", *words)
+        assert done.returncode == status and why in done.stderr, done.stderr
+    prepare(source, tmp_path / "out", "--part", "1/1")
+    manifest = tmp_path / "out" / "part-00001-of-00001" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("shard-00000.tokens", "../../x"))
+    done = data("merge", tmp_path / "out")
+    assert done.returncode == 1 and "'shards[0].file'" in done.stderr.replace('"', "'"), done.stderr
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
@@ -117,7 +165,7 @@ def test_an_interrupted_preparation_leaves_nothing_behind(tmp_path, number, flag
     with gzip.open(tmp_path / "in.jsonl.gz", "wt", compresslevel=1) as file:
         for i in range(400_000):
             file.write(json.dumps({"text": f"Document {i}: " + "some words to read. " * 20}) + "\n")
-    command = [PROBE, "data", "prepare", "in.jsonl.gz", "-t", TOKENIZER, "-o", "out", "--bos", "0", *flags]
+    command = [BUILD / "src" / "cli" / "ingrain", "data", "prepare", "in.jsonl.gz", "-t", TOKENIZER, "-o", "out", "--bos", "0", *flags]
     running = subprocess.Popen(list(map(str, command)), cwd=tmp_path, stderr=subprocess.PIPE, text=True,
                                preexec_fn=default_signals)
     deadline = time.monotonic() + 30

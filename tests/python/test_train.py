@@ -133,3 +133,37 @@ def test_a_dry_run_changes_nothing_and_prints_a_configuration_that_works(folder)
 def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_step(folder):
     (folder / "run").mkdir(mode=0o500)
     assert "run" in finish(train(folder), 1)
+
+
+def plan(folder, *args, status=0):
+    done = subprocess.run([PROGRAM, "plan", folder / "run.toml", *map(str, args)], capture_output=True, text=True)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_plan_counts_memory_by_part_and_says_where_communication_binds(folder):
+    batch = ("--set", "train.batch=512", "--json")
+    one, many = (json.loads(plan(folder, "--gpus", n, *batch)) for n in (1, 64))
+    assert many["optimizer"] * 64 == pytest.approx(one["optimizer"], rel=0.01), "moments are spread over the ranks"
+    assert many["weights"] == one["weights"] and many["gradients"] == one["gradients"]
+    assert many["rows_at_once"] == 8 and one["rows_at_once"] == 512
+    for counted in (one, many):
+        parts = ("weights", "gradients", "optimizer", "sharing", "fast", "activations", "head")
+        assert counted["bytes"] == sum(counted[part] for part in parts)
+        assert counted["largest_batch"] % counted["gpus"] == 0 and counted["largest_batch"] > 0
+    # Another sequence a rank than the largest batch has does not fit, and the largest does.
+    memory = one["bytes"] / 1e9
+    rows = json.loads(plan(folder, "--gpu-memory", memory, *batch))["largest_batch"]
+    assert 512 <= rows < 600
+    times = json.loads(plan(folder, "--gpus", 8, "--time", *batch))["time"]
+    assert [t["gpus"] for t in times] == [2**i for i in range(10)]
+    assert times[0]["reducing"] == times[0]["publishing"] == 0
+    for less, more in zip(times, times[1:]):
+        assert more["computing"] == pytest.approx(less["computing"] / 2), "a batch is shared"
+    said = plan(folder, "--gpus", 8, "--time", "--set", "train.batch=512")
+    assert "Communication binds from" in said and "Assumed, not measured" in said, "a tiny model is all messages"
+    slow = plan(folder, "--gpus", 8, "--time", "--tflops", 1e-6, "--set", "train.batch=512")
+    assert "Computing takes longer than communication on all of these" in slow
+    assert "MORE than there is" in plan(folder, "--gpu-memory", 0.001)
+    assert "not even one sequence a rank fits" in plan(folder, "--gpu-memory", 0.001)
+    assert "choose a multiple: --set train.batch=6" in plan(folder, "--gpus", 3, status=1)

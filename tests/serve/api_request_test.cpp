@@ -50,6 +50,9 @@ TEST(ApiRequest, what_an_answers_form_is_for_is_known_and_every_field_of_it_has_
   for (const char* name : {"name", "description", "strict", "schema"})
     EXPECT_EQ(refusal([&] { form(Json{{name, 5}}.dump().c_str()); }).param,
               fmt::format("response_format.json_schema.{}", name));
+  form(Json{{"name", "A-form_4" + std::string(56, 'x')}}.dump().c_str());
+  for (const std::string& name : {std::string(), std::string("a b"), std::string("größe"), std::string(65, 'x')})
+    EXPECT_EQ(refusal([&] { form(Json{{"name", name}}.dump().c_str()); }).param, "response_format.json_schema.name");
   EXPECT_EQ(refused_chat(R"({"response_format": {"type": "json_schema"}})").param, "response_format.json_schema");
   const Json flat = parse_body(R"({"type": "json_schema", "name": "x", "description": "What for", "schema": {}})");
   EXPECT_EQ(read_form(flat, "text.format").description, "What for");

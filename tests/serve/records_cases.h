@@ -28,6 +28,27 @@ struct RecordsImplementation {
   bool lasts = true;
 };
 std::vector<RecordsImplementation> implementations();
+inline std::string implementation_name(const ::testing::TestParamInfo<RecordsImplementation>& info) {
+  return info.param.name;
+}
+
+/// Rows of one implementation, none yet; the test is skipped where it cannot be had.
+class RecordsFixture : public ::testing::TestWithParam<RecordsImplementation> {
+ protected:
+  void SetUp() override {
+    std::string why = "no reason given";
+    place_ = GetParam().make(&why);
+    if (!place_) GTEST_SKIP() << why;
+    records_ = place_->open();
+  }
+  void TearDown() override {
+    records_.reset();
+    place_.reset();
+  }
+
+  std::unique_ptr<RecordsPlace> place_;
+  std::shared_ptr<Records> records_;
+};
 
 inline Record record(const std::string& id, const std::string& owner = "ann", const std::string& kind = "response") {
   Record out;

@@ -1,15 +1,11 @@
 // Shows what src/data and the safetensors reader make of files, for the comparisons in tests/python.
 // Usage: data_probe safetensors-copy IN OUT            reads a file or folder, writes the same tensors and
 // metadata
-//        data_probe data ...                           `ingrain data`, with its exit statuses
 //        data_probe batches FILE TYPE ORDER SEED SKIP BATCH LENGTH COUNT
 //                                                      COUNT batches as raw int32 on standard output
-#include "base/interrupt.h"
-#include "cli/commands.h"
 #include "data/loader.h"
 #include "formats/safetensors_folder.h"
 
-#include <algorithm>
 #include <cstdio>
 
 namespace ingrain {
@@ -37,22 +33,9 @@ void batches(const std::vector<std::string>& args) {
   }
 }
 
-int data_command(std::vector<std::string> args) {
-  CLI::App app("data_probe");
-  cli::add_data_command(app);
-  std::reverse(args.begin(), args.end());  // as CLI11 wants them
-  try {
-    app.parse(args);
-    return 0;
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
-}
-
 int run(const std::vector<std::string>& args) {
   if (args.size() == 3 && args[0] == "safetensors-copy") return safetensors_copy(args[1], args[2]), 0;
   if (args.size() == 9 && args[0] == "batches") return batches(args), 0;
-  if (!args.empty() && args[0] == "data") return data_command(args);
   fail_usage("data_probe: see the head of tests/tools/data_probe.cpp for its commands");
 }
 
@@ -62,9 +45,6 @@ int run(const std::vector<std::string>& args) {
 int main(int argc, char** argv) {
   try {
     return ingrain::run(std::vector<std::string>(argv + 1, argv + argc));
-  } catch (const ingrain::Stopped& e) {
-    std::fprintf(stderr, "%s\n", e.what());
-    return 128 + ingrain::interrupt_signal();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return dynamic_cast<const ingrain::UsageError*>(&e) ? 2 : 1;

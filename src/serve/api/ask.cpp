@@ -126,7 +126,10 @@ namespace {
 /// "name", "description", "strict" and "schema"; the first is what people call it.
 void read_schema(Fields& fields, AnswerForm& out) {
   out.kind = AnswerForm::Kind::json_schema;
-  fields.string("name");
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  if (const auto name = fields.string("name");
+      name && (name->empty() || name->size() > 64 || name->find_first_not_of(kLetters) != name->npos))
+    refuse(fields.path("name"), "'{}' must be 1 to 64 of a-z, A-Z, 0-9, '_' and '-'", fields.path("name"));
   out.description = fields.string("description").value_or("");
   fields.boolean("strict");  // it always is
   fields.need("schema");

@@ -155,6 +155,12 @@ Json shown(Json item) {
   return item;
 }
 
+Json shown_items(const Json& items) {
+  Json out = Json::array();
+  for (const Json& item : items) out.push_back(shown(item));
+  return out;
+}
+
 Json output_items(const Said& said, const Json& logprobs, bool complete, std::vector<std::string>& ids) {
   Json out = Json::array();
   const auto id = [&](const char* prefix) {

@@ -17,6 +17,7 @@ Json read_input(const Json& input, const std::string& path, size_t most);
 Json messages_of(const Json& items);
 /// The item as clients see it: without what is ours.
 Json shown(Json item);
+Json shown_items(const Json& items);
 
 /// Items of an answer, in the order in which it says them: its thoughts, its text, if there is any or nothing else, its
 /// calls.

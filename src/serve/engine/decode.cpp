@@ -128,7 +128,6 @@ void Worker::write_step() {
   const auto start = std::chrono::steady_clock::now();
   std::vector<Text*> turns_of;
   std::vector<int32_t> tokens;
-  std::vector<std::string> texts;
   for (const Drawing& drawing : draw_all()) {
     Text* const text = drawing.text;
     try {
@@ -146,7 +145,7 @@ void Worker::write_step() {
         continue;
       }
       keep_before_stop(*text);
-      texts.push_back(std::move(more));
+      give(*text, std::move(more));  // before the token is read, which may take long where a chunk ends
       tokens.push_back(drawing.token);
       turns_of.push_back(text);
     } catch (...) {
@@ -170,7 +169,6 @@ void Worker::write_step() {
     if (text.over) continue;
     ++text.read;
     try {
-      give(text, std::move(texts[i]));
       if (text.choice == 0) text.job->seconds_writing += seconds_since(start);
       if (text.writer->done()) end(text);
     } catch (...) {

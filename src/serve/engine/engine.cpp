@@ -76,22 +76,34 @@ void follow(Job& job, const std::function<bool(const Event&)>& on_event) {
   }
 }
 
-/// Answers that clients send back, as the model wrote them: without the blank that comes before an answer which has
-/// none.
-Json as_written(Json messages) {
-  for (Json& message : messages) {
-    if (message.value("role", "") != "assistant" || message.contains(kAnswerMember) || !message["content"].is_string())
-      continue;
-    const std::string content = message["content"];
-    if (chat::lacks_blank(content)) message[kAnswerMember] = Json::array({{{"text", content}, {"literal", true}}});
-  }
-  return messages;
+/// An answer that a client sends back, as the model wrote it: without the blank that comes before an answer which has
+/// none. Nothing where that is the same.
+std::optional<Json> as_written(const Json& message) {
+  if (message.value("role", "") != "assistant" || message.contains(kAnswerMember) || !message.contains("content") ||
+      !message["content"].is_string() || !chat::lacks_blank(message["content"].get_ref<const std::string&>()))
+    return std::nullopt;
+  Json out = message;
+  out[kAnswerMember] = Json::array({{{"text", message["content"]}, {"literal", true}}});
+  return out;
 }
 
-/// Without what the model thought before its earlier answers.
-Json without_thoughts(Json messages) {
-  for (Json& message : messages) message.erase("reasoning_content");
-  return messages;
+/// Without what the model thought before an earlier answer. Nothing where that is the same.
+std::optional<Json> without_thoughts(const Json& message) {
+  if (!message.contains("reasoning_content")) return std::nullopt;
+  Json out = message;
+  out.erase("reasoning_content");
+  return out;
+}
+
+/// Messages in another form; nothing where all are the same.
+std::optional<Json> in_form(const Json& messages, std::optional<Json> (*form)(const Json& message)) {
+  std::optional<Json> out;
+  for (size_t i = 0; i < messages.size(); ++i)
+    if (auto other = form(messages[i])) {
+      if (!out) out = messages;
+      (*out)[i] = std::move(*other);
+    }
+  return out;
 }
 
 /// The prompt as it is read, and what of it is known.
@@ -116,10 +128,11 @@ Begun begin(const PromptReader& prompts, States& states, const Root& root, const
   Begun out = begin_as(prompts, states, root, prompt);
   if (!prompt.messages.is_array()) return out;
   const auto form = prompts.has_template() ? without_thoughts : as_written;
+  auto messages = in_form(prompt.messages, form);
+  if (!messages) return out;
   Prompt other = prompt;
-  other.messages = form(prompt.messages);
-  if (other.messages == prompt.messages) return out;
-  if (prompt.said.is_array()) other.said = form(prompt.said);
+  other.messages = std::move(*messages);
+  if (auto said = in_form(prompt.said, form)) other.said = std::move(*said);
   Begun begun = begin_as(prompts, states, root, std::move(other));
   return begun.found.rest.size() < out.found.rest.size() ? begun : out;
 }
@@ -168,9 +181,9 @@ Outcome Engine::run(const Prompt& asked, const Writing& writing, const std::func
   job->tokens = std::move(found.rest);
   job->again = std::move(found.again);
   if (!job->again.empty()) job->beginnings.push_back({0, job->from->hash});
-  for (const size_t count : {job->tokens.size(), job->shared})
-    if (count > 0)
-      job->beginnings.push_back({count, p.states.hash(job->root, std::span(read.tokens).first(found_already + count))});
+  if (!job->tokens.empty()) job->beginnings.push_back({job->tokens.size(), found.text});
+  if (job->shared > 0)
+    job->beginnings.push_back({job->shared, p.states.hash(job->root, std::span(read.tokens).first(read.shared))});
   // The same whatever is known of the prompt.
   const size_t window = static_cast<size_t>(std::max<int64_t>(writing.sampling.penalty_window, 0));
   job->seen.assign(read.tokens.end() - static_cast<std::ptrdiff_t>(std::min(window, read.tokens.size())),

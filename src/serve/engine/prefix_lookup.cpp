@@ -104,10 +104,13 @@ States::Found States::find(const Root& root, std::span<const int32_t> tokens) {
       const bool in_ram_first = i < here.size() && (row == there.end() || here[i]->hash.length >= row->length);
       const NodePtr node = in_ram_first ? here[i++] : stored((row++)->id);
       if (!node) continue;
-      if (Found found = going_on(node, tokens); found.node) return found;
+      Found found = going_on(node, tokens);
+      if (!found.node) continue;
+      found.text = beginnings.whole();
+      return found;
     }
   }
-  Found nothing{nullptr, nullptr, {tokens.begin(), tokens.end()}};
+  Found nothing{nullptr, nullptr, {tokens.begin(), tokens.end()}, {}, beginnings.whole()};
   if (root.base.empty()) return nothing;
   nothing.node = get(root.owner, root.base);
   nothing.memory = memory(nothing.node);

@@ -6,6 +6,7 @@
 #include "base/option_error.h"
 #include "base/utf8.h"
 #include "chat/control_tokens.h"
+#include "tokenizer/stream_encoder.h"
 
 #include <algorithm>
 
@@ -69,7 +70,12 @@ bool is_instruction(const Json& message) {
 
 }  // namespace
 
-PromptReader::PromptReader(const Model& model) : model_(model), empty_(chat_form(model, /*special=*/false)) {}
+PromptReader::PromptReader(const Model& model)
+    : model_(model),
+      empty_(chat_form(model, /*special=*/false)),
+      cuts_at_words_(tokenizer::encodes_word_by_word(model.parts().tokenizer(), {})) {
+  for (const tokenizer::AddedToken& token : model.parts().tokenizer().added_tokens()) added_.insert(token.id);
+}
 
 chat::Conversation PromptReader::conversation_of(const Prompt& prompt, const Json& messages) const {
   chat::Conversation out = empty_;
@@ -86,17 +92,20 @@ chat::Conversation PromptReader::conversation_of(const Prompt& prompt, const Jso
     }
     Json clean = cleaned(message);
     join_parts(clean);
-    out.add_message(clean);
+    out.add_message(std::move(clean));
   }
   return out;
 }
 
 std::vector<int32_t> PromptReader::encode(const chat::Rendering& rendering, bool first) const {
   std::vector<int32_t> out = chat::encode(model_.parts().tokenizer(), rendering);
-  // A template writes its own beginning.
-  const int64_t bos = model_.parts().network.config.bos_id;
-  if (!empty_.has_template() && first && bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
+  if (const int64_t bos = bos_of(first); bos >= 0) out.insert(out.begin(), static_cast<int32_t>(bos));
   return out;
+}
+
+/// What comes before a conversation that is `first`: -1 nothing, as a template writes its own beginning.
+int64_t PromptReader::bos_of(bool first) const {
+  return empty_.has_template() || !first ? -1 : model_.parts().network.config.bos_id;
 }
 
 namespace {
@@ -106,72 +115,83 @@ struct Place {
   size_t piece = 0, byte = 0;
 };
 
-/// Reads a rendering byte by byte.
+/// Reads a rendering from its beginning.
 class RenderingReader {
  public:
   RenderingReader(const chat::Rendering& rendering, const chat::Conversation& form)
-      : rendering_(rendering), form_(form) {}
-
-  Place place() {
-    while (at_.piece < rendering_.size() && at_.byte == rendering_[at_.piece].text.size()) at_ = {at_.piece + 1, 0};
-    return at_;
+      : rendering_(rendering), form_(form) {
+    settle();
   }
+
+  Place place() const { return at_; }
   /// Whether these bytes come next, as text (or as a control token), which are passed then.
   bool pass(std::string_view bytes, bool control) {
     while (!bytes.empty()) {
-      const auto [piece, byte] = place();
-      if (piece == rendering_.size()) return false;
-      const auto& [text, literal] = rendering_[piece];
-      const std::string_view here = std::string_view(text).substr(byte, bytes.size());
+      if (at_.piece == rendering_.size()) return false;
+      const auto& [text, literal] = rendering_[at_.piece];
+      const std::string_view here = std::string_view(text).substr(at_.byte, bytes.size());
       if (!bytes.starts_with(here) || (control && (literal || here.size() < bytes.size()))) return false;
-      if (!control && !literal && says_control(piece, byte, here.size())) return false;
+      if (!control && control_ < at_.byte + here.size()) return false;
       at_.byte += here.size();
       bytes.remove_prefix(here.size());
+      settle();
     }
     return true;
   }
 
  private:
-  bool says_control(size_t piece, size_t begin, size_t size) const {
-    const std::string_view text = rendering_[piece].text;
-    for (size_t i = begin; i < begin + size; ++i)
-      if (form_.control_at(text.substr(i))) return true;
-    return false;
+  /// To a byte that is there; and where the next control token is.
+  void settle() {
+    for (; at_.piece < rendering_.size(); at_ = {at_.piece + 1, 0}, control_ = 0) {
+      const auto& [text, literal] = rendering_[at_.piece];
+      if (at_.byte == text.size()) continue;
+      if (at_.byte > control_ || at_.byte == 0) {
+        const size_t next = literal ? text.npos : form_.find_control(std::string_view(text).substr(at_.byte));
+        control_ = next == text.npos ? next : at_.byte + next;
+      }
+      return;
+    }
   }
 
   const chat::Rendering& rendering_;
   const chat::Conversation& form_;
   Place at_;
+  size_t control_ = 0;  // in the piece
 };
-
-chat::Rendering rest_of(const chat::Rendering& rendering, Place from) {
-  chat::Rendering out(rendering.begin() + static_cast<std::ptrdiff_t>(from.piece), rendering.end());
-  if (!out.empty()) out[0].text.erase(0, from.byte);
-  return out;
-}
 
 }  // namespace
 
-/// As encode(), of which text before a special token is independent: so the last one that both have is where what is
-/// known may end.
+/// As encode(), of which text before a special token is independent, and that before a word, as a rule: the last place
+/// of these that both have is where what is known may end.
 std::vector<int32_t> PromptReader::encode_after(std::span<const int32_t> known, const chat::Rendering& rendering,
                                                 bool first) const {
   constexpr size_t kWorthIt = 4096;  // tokens
   const tokenizer::Tokenizer& tokenizer = model_.parts().tokenizer();
-  if (known.size() < kWorthIt || !empty_.has_template()) return encode(rendering, first);
+  if (known.size() < kWorthIt) return encode(rendering, first);
   RenderingReader reader(rendering, empty_);
   Place cut;
   size_t kept = 0;
-  for (size_t i = 0; i < known.size(); ++i) {
+  bool within = false;  // a text, which goes on after the cut
+  const int64_t bos = bos_of(first);
+  if (bos >= 0 && known[0] != bos) return encode(rendering, first);
+  for (size_t i = bos >= 0 ? 1 : 0; i < known.size(); ++i) {
     const bool special = tokenizer.is_special(known[i]);
+    const std::string_view bytes = tokenizer.id_to_bytes(known[i]);
     const Place here = reader.place();
-    if (!reader.pass(tokenizer.id_to_bytes(known[i]), special)) break;
-    if (special) cut = here, kept = i;
+    if (!reader.pass(bytes, special)) break;
+    const bool word = cuts_at_words_ && i > 0 && here.byte > 0 && !added_.contains(known[i]) &&
+                      tokenizer::is_between_words(tokenizer.id_to_bytes(known[i - 1]), bytes) &&
+                      !added_.contains(known[i - 1]);
+    if (special || word) cut = here, kept = i, within = word;
   }
   if (kept == 0) return encode(rendering, first);
   std::vector<int32_t> out(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(kept));
-  for (const chat::Piece& piece : rest_of(rendering, cut)) {
-    const auto tokens = chat::encode_part(tokenizer, piece.text, piece.literal, /*is_first=*/false);
+  for (size_t i = cut.piece; i < rendering.size(); ++i) {
+    const auto& [text, literal] = rendering[i];
+    const std::string_view rest = std::string_view(text).substr(i == cut.piece ? cut.byte : 0);
+    const bool goes_on = within && i == cut.piece;
+    const auto tokens = goes_on ? tokenizer.encode(rest, {.parse_added = !literal, .continues = true})
+                                : chat::encode_part(tokenizer, rest, literal, /*is_first=*/false);
     out.insert(out.end(), tokens.begin(), tokens.end());
   }
   return out;

@@ -4,6 +4,8 @@
 #include "chat/conversation.h"
 #include "serve/engine/engine.h"
 
+#include <set>
+
 namespace ingrain::serve {
 
 struct PromptTokens {
@@ -47,6 +49,7 @@ class PromptReader {
   nlohmann::ordered_json answer(std::span<const int32_t> tokens, StopReason reason, std::string_view text) const;
 
  private:
+  int64_t bos_of(bool first) const;
   std::vector<int32_t> encode(const chat::Rendering& rendering, bool first) const;
   std::vector<int32_t> encode_after(std::span<const int32_t> known, const chat::Rendering& rendering, bool first) const;
   chat::Rendering next_prompt(const Prompt& prompt, const nlohmann::ordered_json& said,
@@ -62,6 +65,8 @@ class PromptReader {
 
   Model model_;
   chat::Conversation empty_;  // holds the parsed template
+  bool cuts_at_words_;        // a text may be encoded in parts that end between two words
+  std::set<int32_t> added_;   // tokens behind which a text begins anew
 };
 
 }  // namespace ingrain::serve

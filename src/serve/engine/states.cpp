@@ -150,7 +150,7 @@ States::Added States::add(const Root& root, const NodePtr& parent, std::span<con
 
 TextHash States::hash(const Root& root, std::span<const int32_t> tokens) const {
   TextHasher hasher(name_of(root));
-  for (const int32_t token : tokens) hasher.add(model_.parts().tokenizer(), token);
+  hasher.add(model_.parts().tokenizer(), tokens);
   return hasher.hash();
 }
 

@@ -28,6 +28,7 @@ class States {
     std::shared_ptr<const ttt::Memory> memory;  // the node's, unless there is something to read again
     std::vector<int32_t> rest;
     std::vector<ReadPart> again = {};
+    TextHash text = {};  // find()'s: the hash of all tokens
   };
   Found find(const Root& root, std::span<const int32_t> tokens);
 

@@ -8,7 +8,19 @@
 namespace ingrain::serve {
 namespace {
 
-constexpr uint64_t kPieceBytes = 2048;
+constexpr size_t kPieceBytes = 2048;
+
+/// What a token is to the hash.
+void append(std::string& out, const tokenizer::Tokenizer& tokenizer, int32_t token) {
+  if (!tokenizer.is_special(token)) {
+    out += tokenizer.id_to_bytes(token);
+    return;
+  }
+  // 0xFF is in no UTF-8 text.
+  for (const uint32_t byte : {0xffu, static_cast<uint32_t>(token), static_cast<uint32_t>(token) >> 8,
+                              static_cast<uint32_t>(token) >> 16, static_cast<uint32_t>(token) >> 24})
+    out += static_cast<char>(byte);
+}
 
 }  // namespace
 
@@ -33,12 +45,15 @@ TextHasher& TextHasher::operator=(const TextHasher& other) {
 }
 TextHasher::~TextHasher() = default;
 
-void TextHasher::add(const tokenizer::Tokenizer& tokenizer, int32_t token) {
-  if (!tokenizer.is_special(token)) return state_->add(tokenizer.id_to_bytes(token));
-  // 0xFF is in no UTF-8 text.
-  char bytes[5] = {'\xff', static_cast<char>(token), static_cast<char>(token >> 8), static_cast<char>(token >> 16),
-                   static_cast<char>(token >> 24)};
-  state_->add({bytes, sizeof bytes});
+void TextHasher::add(const tokenizer::Tokenizer& tokenizer, std::span<const int32_t> tokens) {
+  std::string piece;  // a token alone is little for the hash
+  for (const int32_t token : tokens) {
+    append(piece, tokenizer, token);
+    if (piece.size() < kPieceBytes) continue;
+    state_->add(piece);
+    piece.clear();
+  }
+  state_->add(piece);
 }
 
 void TextHasher::add_bytes(std::string_view text) { state_->add(text); }
@@ -48,16 +63,21 @@ TextHash TextHasher::hash() const {
   return {state_->length, digest.high64, digest.low64};
 }
 
-uint64_t TextHasher::length() const { return state_->length; }
-
 Beginnings::Beginnings(const tokenizer::Tokenizer& tokenizer, std::string_view base, std::span<const int32_t> tokens)
     : tokenizer_(tokenizer), tokens_(tokens) {
   TextHasher hasher(base);
   marks_.push_back({hasher, 0});
+  std::string piece;
   for (size_t i = 0; i < tokens.size(); ++i) {
-    if (hasher.length() - marks_.back().before.length() >= kPieceBytes) marks_.push_back({hasher, i});
-    hasher.add(tokenizer, tokens[i]);
+    if (piece.size() >= kPieceBytes) {
+      hasher.add_bytes(piece);
+      marks_.push_back({hasher, i});
+      piece.clear();
+    }
+    append(piece, tokenizer, tokens[i]);
   }
+  hasher.add_bytes(piece);
+  whole_ = hasher.hash();
 }
 
 std::vector<TextHash> Beginnings::next() {
@@ -70,7 +90,7 @@ std::vector<TextHash> Beginnings::next() {
     if (marks_.empty()) out.push_back(hasher.hash());
     for (const int32_t token : piece) {
       if (tokenizer_.is_special(token)) {
-        hasher.add(tokenizer_, token);
+        hasher.add(tokenizer_, {&token, 1});
         out.push_back(hasher.hash());
         continue;
       }

@@ -19,7 +19,7 @@ struct TextHash {
   auto operator<=>(const TextHash&) const = default;
 };
 
-/// Takes tokens one by one. A special token is itself, never the characters that spell it. A copy goes on
+/// Takes tokens, in any portions. A special token is itself, never the characters that spell it. A copy goes on
 /// independently.
 class TextHasher {
  public:
@@ -29,10 +29,9 @@ class TextHasher {
   TextHasher& operator=(const TextHasher& other);
   ~TextHasher();
 
-  void add(const tokenizer::Tokenizer& tokenizer, int32_t token);
+  void add(const tokenizer::Tokenizer& tokenizer, std::span<const int32_t> tokens);
   void add_bytes(std::string_view text);  // of a token that is not special
   TextHash hash() const;
-  uint64_t length() const;  // hash().length
 
  private:
   struct State;
@@ -48,6 +47,8 @@ class Beginnings {
 
   /// The next ones, by falling length. Empty: there are no more.
   std::vector<TextHash> next();
+  /// Of the whole.
+  const TextHash& whole() const { return whole_; }
 
  private:
   struct Mark {
@@ -57,6 +58,7 @@ class Beginnings {
   const tokenizer::Tokenizer& tokenizer_;
   std::span<const int32_t> tokens_;  // those that next() has not come to
   std::vector<Mark> marks_;
+  TextHash whole_;
 };
 
 }  // namespace ingrain::serve

@@ -186,6 +186,8 @@ Answered answer(Call& call, const Ask& ask, const AnswerHooks& hooks, const std:
   return out;
 }
 
+std::string openai_stream_error(const api::ApiError& error) { return api::sse(api::openai_error(error)); }
+
 void need_finished(const Call& call, const Answered& answered) {
   if (answered.interrupted && !call.exchange.gone())
     throw api::unavailable("the server is stopping; the answer was ended before its time", 5);

@@ -43,6 +43,8 @@ Record memory_record(Call& call, const std::string& name_or_id, const std::strin
 /// 404 unless it is the served model's name; an empty one is.
 void check_model(const Call& call, const std::string& name);
 api::ReplyHead reply_head(const Call& call, const char* prefix);
+/// An error amid a stream of OpenAI's.
+std::string openai_stream_error(const api::ApiError& error);
 /// For answers that the server did not finish: 503 unless the client is gone.
 void need_finished(const Call& call, const Answered& answered);
 

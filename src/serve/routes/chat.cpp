@@ -9,8 +9,6 @@ namespace {
 
 using api::Json;
 
-std::string openai_stream_error(const api::ApiError& error) { return api::sse(api::openai_error(error)); }
-
 void stream_chat(Call& call, const api::Ask& ask) {
   const api::ChatChunks chunks(reply_head(call, "chatcmpl-"), ask.usage_in_stream);
   const bool scores = ask.writing.top_logprobs >= 0;

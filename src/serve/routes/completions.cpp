@@ -11,7 +11,7 @@ using api::Json;
 void stream_completions(Call& call, const std::vector<api::Ask>& asks) {
   const api::ReplyHead head = reply_head(call, "cmpl-");
   const bool with_usage = asks[0].usage_in_stream;
-  call.stream_error = [](const api::ApiError& error) { return api::sse(api::openai_error(error)); };
+  call.stream_error = openai_stream_error;
   api::Usage usage;
   Json about;
   int64_t first = 0;

@@ -1,7 +1,7 @@
 #include "serve/routes/conversation_store.h"
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/json_texts.h"
 #include "base/text.h"
 #include "serve/store/ids.h"
 
@@ -35,7 +35,7 @@ Json conversation_items(Call& call, const std::string& id) {
   while (true) {
     const auto page =
         call.service.records().list(call.owner, "item", {.parent = id, .after = after, .limit = kPageOfItems});
-    for (const Record& record : page) out.push_back(Json::parse(record.body));
+    for (const Record& record : page) out.push_back(parse_own_json(record.body));
     if (page.size() < kPageOfItems) return out;
     after = page.back().id;
   }
@@ -60,7 +60,7 @@ std::vector<Record> item_records(Call& call, const std::string& conversation, co
 Json chain_items(Call& call, Record response, Json last) {
   std::vector<Json> bodies;
   for (int i = 0; i < kLongestChain; ++i) {
-    bodies.push_back(i == 0 ? std::move(last) : Json::parse(response.body));
+    bodies.push_back(i == 0 ? std::move(last) : parse_own_json(response.body));
     if (response.parent.empty()) break;
     const auto before = call.service.records().get(call.owner, "response", response.parent);
     if (!before)
@@ -113,6 +113,19 @@ RecordPage list_page(Call& call, const char* kind, const std::string& parent, co
   out.more = static_cast<int64_t>(out.records.size()) > page.limit;
   if (out.more) out.records.pop_back();
   return out;
+}
+
+void remove_children(Call& call, const char* kind, const std::string& parent,
+                     const std::function<void(const Record& record)>& before) {
+  Records& records = call.service.records();
+  while (true) {
+    const auto children = records.list(call.owner, kind, {.parent = parent, .descending = true});
+    if (children.empty()) return;
+    for (const Record& record : children) {
+      if (before) before(record);
+      records.remove(call.owner, kind, record.id);
+    }
+  }
 }
 
 void forget_state(Call& call, const std::string& state) {

@@ -47,6 +47,10 @@ struct RecordPage {
 };
 RecordPage list_page(Call& call, const char* kind, const std::string& parent, const api::Page& page);
 
+/// Removes this owner's records of a kind that belong to `parent`, the newest first, each after `before(record)`.
+void remove_children(Call& call, const char* kind, const std::string& parent,
+                     const std::function<void(const Record& record)>& before = {});
+
 /// Forgets a state that no record names any more.
 void forget_state(Call& call, const std::string& state);
 

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "base/clock.h"
+#include "base/json_texts.h"
 #include "serve/api/conversations_api.h"
 #include "serve/routes/conversation_store.h"
 #include "serve/routes/noting.h"
@@ -14,13 +15,7 @@ namespace {
 using api::Json;
 
 Json conversation_of(const Record& record) {
-  return api::conversation_json(record.id, record.created, Json::parse(record.body)["metadata"]);
-}
-
-Json shown_items(const Json& items) {
-  Json out = Json::array();
-  for (const Json& item : items) out.push_back(api::shown(item));
-  return out;
+  return api::conversation_json(record.id, record.created, parse_own_json(record.body)["metadata"]);
 }
 
 Record item_record(Call& call) {
@@ -56,7 +51,7 @@ void update_conversation(Call& call) {
   conversation_record(call, call.variables[0], "conversation_id");
   std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, call.variables[0]);
   Record record = conversation_record(call, call.variables[0], "conversation_id");
-  Json body = Json::parse(record.body);
+  Json body = parse_own_json(record.body);
   body["metadata"] = metadata;
   record.body = api::dump(body);
   record.updated = unix_seconds();
@@ -69,7 +64,7 @@ void delete_conversation(Call& call) {
   const std::string id = call.variables[0];
   const Record record = conversation_record(call, id, "conversation_id");
   std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, id);
-  for (const Json& item : conversation_items(call, id)) call.service.records().remove(call.owner, "item", item["id"]);
+  remove_children(call, "item", id);
   delete_thread(call, id);
   forget_all_said(call, id);
   call.service.records().remove(call.owner, "conversation", id);
@@ -85,7 +80,7 @@ void get_conversation_items(Call& call) {
     api::refuse_missing("after", fmt::format("the item '{}'", printable(page.after)));
   const auto [records, more] = list_page(call, "item", call.variables[0], page);
   Json data = Json::array();
-  for (const Record& record : records) data.push_back(api::shown(Json::parse(record.body)));
+  for (const Record& record : records) data.push_back(api::shown(parse_own_json(record.body)));
   call.reply(api::list_of(std::move(data), more));
 }
 
@@ -95,10 +90,10 @@ void post_conversation_items(Call& call) {
   std::optional<ConversationLease> lease(std::in_place, call.service, call.owner, call.variables[0]);
   call.service.records().put({}, item_records(call, call.variables[0], items));
   lease.reset();  // before the client is told
-  call.reply(api::list_of(shown_items(items), false));
+  call.reply(api::list_of(api::shown_items(items), false));
 }
 
-void get_conversation_item(Call& call) { call.reply(api::shown(Json::parse(item_record(call).body))); }
+void get_conversation_item(Call& call) { call.reply(api::shown(parse_own_json(item_record(call).body))); }
 
 void delete_conversation_item(Call& call) {
   const Record item = item_record(call);

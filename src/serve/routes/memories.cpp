@@ -1,6 +1,7 @@
 #include "serve/api/memories_api.h"
 
 #include "base/clock.h"
+#include "base/json_texts.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "serve/routes/answering.h"
@@ -46,7 +47,7 @@ Json memory_json(const Record& record) {
               {"created_at", record.created},
               {"updated_at", record.updated},
               {"parent", record.parent.empty() ? Json(nullptr) : Json(record.parent)}};
-  out.update(Json::parse(record.body));
+  out.update(parse_own_json(record.body));
   return out;
 }
 
@@ -79,7 +80,7 @@ void keep_memory(Call& call, Record& record, bool anew) {
 /// Body and state after `state`, with what was known before of its sources.
 void set_state(Call& call, Record& record, const std::string& state, const std::vector<std::string>& sources) {
   const Engine::StateInfo info = call.service.engine().info(call.owner, state);
-  Json body = Json::parse(record.body);
+  Json body = parse_own_json(record.body);
   body["tokens"] = info.position;
   body["steps"] = info.steps;
   body["bytes"] = info.bytes;

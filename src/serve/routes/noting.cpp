@@ -1,8 +1,10 @@
 #include "serve/routes/noting.h"
 
 #include "base/clock.h"
+#include "base/json_texts.h"
 #include "serve/api/sha256.h"
 #include "serve/routes/answering.h"
+#include "serve/routes/conversation_store.h"
 
 #include <algorithm>
 
@@ -122,15 +124,8 @@ Record said_record(const Owner& owner, const std::string& conversation, const st
 }
 
 void forget_all_said(Call& call, const std::string& conversation) {
-  Records& records = call.service.records();
-  for (;;) {
-    const auto found = records.list(call.owner, kSaidKind, {.parent = conversation, .descending = true});
-    if (found.empty()) return;
-    for (const Record& record : found) {
-      forget_said(call, Json::parse(record.body).get<std::string>());
-      records.remove(call.owner, kSaidKind, record.id);
-    }
-  }
+  remove_children(call, kSaidKind, conversation,
+                  [&](const Record& record) { forget_said(call, parse_own_json(record.body).get<std::string>()); });
 }
 
 }  // namespace ingrain::serve

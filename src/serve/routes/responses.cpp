@@ -1,5 +1,6 @@
 #include "serve/api/responses_reply.h"
 #include "base/clock.h"
+#include "base/json_texts.h"
 #include "serve/api/responses_request.h"
 #include "serve/routes/answering.h"
 #include "serve/routes/conversation_store.h"
@@ -19,14 +20,14 @@ class Responding {
     Json items = Json::array();
     if (!asked_.previous_response_id.empty()) {
       const Record previous = response_record(call, asked_.previous_response_id, "previous_response_id");
-      Json body = Json::parse(previous.body);
+      Json body = parse_own_json(previous.body);
       begin_from(body);
       ask.prompt.latest = previous.state;
       items = chain_items(call, previous, std::move(body));
     } else if (!asked_.conversation.empty()) {
       conversation_ = conversation_record(call, asked_.conversation, "conversation");
       lease_.emplace(call.service, call.owner, asked_.conversation);
-      begin_from(Json::parse(conversation_->body));
+      begin_from(parse_own_json(conversation_->body));
       ask.prompt.latest = conversation_->state;
       items = conversation_items(call, asked_.conversation);
     }
@@ -106,7 +107,7 @@ class Responding {
       for (const Json* items : {&std::as_const(asked_.input), &output})
         for (Record& item : item_records(call_, conversation_->id, *items)) records.push_back(std::move(item));
       if (!said_.empty()) records.push_back(said_record(call_.owner, conversation_->id, said_));
-      Json body = Json::parse(conversation_->body);
+      Json body = parse_own_json(conversation_->body);
       body["base"] = base_;
       body["memory"] = memory_;
       conversation_->body = api::dump(body);
@@ -165,10 +166,10 @@ void forget_responses_said(Call& call, const Record& record) {
     }
   }
   for (auto last = all.rbegin(); last != all.rend(); ++last)
-    forget_said(call, Json::parse(last->body).value("said", ""));
+    forget_said(call, parse_own_json(last->body).value("said", ""));
 }
 
-Json stored(Call& call) { return Json::parse(response_record(call, call.variables[0], "response_id").body); }
+Json stored(Call& call) { return parse_own_json(response_record(call, call.variables[0], "response_id").body); }
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "serve/routes/threads.h"
 
 #include "base/clock.h"
+#include "base/json_texts.h"
 #include "base/text.h"
 #include "serve/api/conversations_api.h"
 #include "serve/routes/conversation_store.h"
@@ -38,26 +39,20 @@ void leave_thread(Call& call, const std::string& response) {
 }
 
 void delete_thread(Call& call, const std::string& conversation) {
-  Records& records = call.service.records();
-  for (;;) {
-    const auto turns = records.list(call.owner, kKind, {.parent = conversation, .descending = true});
-    if (turns.empty()) return;
-    for (const Record& turn : turns) {
-      const auto response = records.get(call.owner, "response", turn.id);
-      records.remove(call.owner, "response", turn.id);
-      records.remove(call.owner, kKind, turn.id);
-      if (!response) continue;
-      forget_said(call, Json::parse(response->body).value("said", ""));
-      forget_state(call, response->state);
-    }
-  }
+  remove_children(call, kKind, conversation, [&](const Record& turn) {
+    const auto response = call.service.records().get(call.owner, "response", turn.id);
+    if (!response) return;
+    call.service.records().remove(call.owner, "response", turn.id);
+    forget_said(call, parse_own_json(response->body).value("said", ""));
+    forget_state(call, response->state);
+  });
 }
 
 void get_conversations(Call& call) {
   const auto [records, more] = asked_page(call, "conversation", "");
   Json data = Json::array();
   for (const Record& record : records)
-    data.push_back(api::conversation_json(record.id, record.created, Json::parse(record.body)["metadata"]));
+    data.push_back(api::conversation_json(record.id, record.created, parse_own_json(record.body)["metadata"]));
   call.reply(api::list_of(std::move(data), more));
 }
 
@@ -68,10 +63,9 @@ void get_conversation_responses(Call& call) {
   for (const Record& turn : turns) {
     const auto record = call.service.records().get(call.owner, "response", turn.id);
     if (!record) continue;
-    Json body = Json::parse(record->body);
+    Json body = parse_own_json(record->body);
     Json response = std::move(body["response"]);
-    response["input"] = Json::array();
-    for (const Json& item : body["input"]) response["input"].push_back(api::shown(item));
+    response["input"] = api::shown_items(body["input"]);
     data.push_back(std::move(response));
   }
   Json out = api::list_of(std::move(data), more);

@@ -3,7 +3,9 @@
 #ifdef INGRAIN_LIBPQ
 
 #include "base/text.h"
+#include "base/whole_number.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -17,6 +19,18 @@ std::string words_of(const char* message) {
   for (char& c : out)
     if (c == '\n' || c == '\t') c = ' ';
   return printable(out, 400);
+}
+
+/// libpq reads them only as it connects. One for each host, with commas; an empty one is the usual one.
+void check_ports(std::string_view ports) {
+  while (true) {
+    const size_t end = std::min(ports.find(','), ports.size());
+    const std::string_view port = ports.substr(0, end);
+    const std::string fault = port.empty() ? "" : whole_number_fault(port, WholeRange::of<int64_t>(1, 65535));
+    require(fault.empty(), "--store: the port {}", printable(fault));
+    if (end == ports.size()) return;
+    ports.remove_prefix(end + 1);
+  }
 }
 
 /// The address without user and password, for errors.
@@ -34,6 +48,7 @@ std::string name_of(const std::string& url) {
     if (!option->val) continue;
     if (std::string_view(option->keyword) == "host") host = option->val;
     if (std::string_view(option->keyword) == "dbname") database = option->val;
+    if (std::string_view(option->keyword) == "port") check_ports(option->val);
   }
   return fmt::format("postgresql://{}/{}", printable(host), printable(database));
 }
@@ -70,9 +85,14 @@ PgConnection::PgConnection(const std::string& url, const std::string& name)
   const char* const keys[] = {"dbname", "connect_timeout", "application_name", "client_encoding", nullptr};
   const char* const values[] = {url.c_str(), "5", "ingrain", "UTF8", nullptr};
   connection_.reset(::PQconnectdbParams(keys, values, /*expand_dbname=*/1));
-  if (lost())
-    throw ConnectionLost(fmt::format("{}: {} (is the server running, and may this user connect?)", name_,
-                                     words_of(::PQerrorMessage(connection_.get()))));
+  if (lost()) {
+    const std::string words = words_of(::PQerrorMessage(connection_.get()));
+    switch (::PQpingParams(keys, values, /*expand_dbname=*/1)) {
+      case PQPING_NO_ATTEMPT: fail("--store: {}: {}; correct the address", name_, words);
+      case PQPING_OK: throw ConnectionRefused(fmt::format("{}: {} (may this user connect?)", name_, words));
+      default: throw ConnectionLost(fmt::format("{}: {} (is the server running?)", name_, words));
+    }
+  }
   ::PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
   run("SET statement_timeout = '60s'");
   run("SET idle_in_transaction_session_timeout = '60s'");
@@ -113,7 +133,9 @@ std::unique_ptr<PgConnection> PgPool::take() {
     }
   }
   try {
-    return std::make_unique<PgConnection>(url_, name_);
+    auto out = std::make_unique<PgConnection>(url_, name_);
+    was_let_in_ = true;
+    return out;
   } catch (...) {
     give(nullptr);
     throw;

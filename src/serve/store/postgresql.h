@@ -7,6 +7,7 @@
 
 #include <libpq-fe.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -21,6 +22,11 @@ namespace ingrain::serve {
 class ConnectionLost : public Error {
  public:
   using Error::Error;
+};
+/// The server is there and lets this user not in, or not into this database: until somebody changes that.
+class ConnectionRefused : public ConnectionLost {
+ public:
+  using ConnectionLost::ConnectionLost;
 };
 /// A row that would break a unique index.
 class UniqueError : public Error {
@@ -58,6 +64,7 @@ class PgRows {
 /// One connection. One thread at a time.
 class PgConnection {
  public:
+  /// Error for an address that no server can have; ConnectionLost where there is none now.
   PgConnection(const std::string& url, const std::string& name);
   PgRows run(const char* sql, const std::vector<PgValue>& values = {});
   bool lost() const { return ::PQstatus(connection_.get()) != CONNECTION_OK; }
@@ -73,7 +80,7 @@ class PgPool {
   PgPool(std::string url, size_t most);
 
   /// Calls action(connection) in a transaction, again on another connection if this one is lost, for some seconds in
-  /// all: so it must be right to do it twice.
+  /// all: so it must be right to do it twice. Who was never let in does not try again.
   template <class Action>
   auto with(const Action& action) {
     for (int tries = 0;; ++tries) {
@@ -89,6 +96,9 @@ class PgPool {
           if (!connection.lost()) connection.run("ROLLBACK");
           throw;
         }
+      } catch (const ConnectionRefused&) {
+        if (tries >= kTries || !was_let_in_) throw;
+        wait(tries);
       } catch (const ConnectionLost&) {
         if (tries >= kTries) throw;
         wait(tries);
@@ -113,6 +123,7 @@ class PgPool {
 
   std::string url_, name_;
   size_t most_, taken_ = 0;
+  std::atomic<bool> was_let_in_ = false;
   std::mutex mutex_;
   std::condition_variable free_;
   std::vector<std::unique_ptr<PgConnection>> idle_;

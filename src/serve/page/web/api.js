@@ -50,15 +50,21 @@ async function* stream(path, body, signal) {
   yield* events(await request("POST", path, body, signal));
 }
 
+/// What a list has after the entry `after` ("": from its beginning), and where the next page begins ("": there is none).
+async function page(path, after) {
+  const mark = path.includes("?") ? "&" : "?";
+  const { data, has_more, last_id } = await call("GET", `${path}${mark}limit=100${after && `&after=${encodeURIComponent(after)}`}`);
+  return { data, next: has_more && data.length > 0 ? last_id : "" };
+}
+
 /// All of a list, page by page.
 async function all(path) {
   const out = [];
   for (let after = ""; ;) {
-    const mark = path.includes("?") ? "&" : "?";
-    const page = await call("GET", `${path}${mark}limit=100${after && `&after=${encodeURIComponent(after)}`}`);
-    out.push(...page.data);
-    if (!page.has_more || page.data.length === 0) return out;
-    after = page.last_id;
+    const { data, next } = await page(path, after);
+    out.push(...data);
+    if (!next) return out;
+    after = next;
   }
 }
 
@@ -67,7 +73,8 @@ const at = encodeURIComponent;
 export const models = () => call("GET", "/v1/models");
 
 export const conversations = {
-  list: () => all("/v1/conversations?order=desc"),
+  /// A page of them, the newest first.
+  page: (after) => page("/v1/conversations?order=desc", after),
   create: (metadata) => call("POST", "/v1/conversations", { metadata }),
   update: (id, metadata) => call("POST", `/v1/conversations/${at(id)}`, { metadata }),
   remove: (id) => call("DELETE", `/v1/conversations/${at(id)}`),

@@ -14,6 +14,7 @@ import { TurnView } from "./turn_view.js";
 const kTitle = 60;
 const state = {
   conversations: [], // {id, title, memory, tree (null: not loaded), about, running (an AbortController)}
+  pages: 1, // of the list of conversations that are wanted
   memories: [],
   current: null, // null: a new one, not yet begun
   base: "", // the memory that a new one begins from
@@ -132,6 +133,24 @@ async function removeConversation(conversation) {
   state.conversations.splice(state.conversations.indexOf(conversation), 1);
   if (state.current === conversation) state.current = null;
   draw();
+}
+
+/// The newest conversations, and those that were begun meanwhile; what is known of them stays.
+async function loadConversations() {
+  const known = new Map(state.conversations.map((conversation) => [conversation.id, conversation]));
+  const listed = [];
+  let next = "";
+  for (let i = 0; i < state.pages && (i === 0 || next); ++i) {
+    const page = await api.conversations.page(next);
+    listed.push(...page.data);
+    next = page.next;
+  }
+  const begun = state.conversations.filter((conversation) => !known.has(conversation.id));
+  const there = listed.filter((each) => !begun.some((other) => other.id === each.id)).map((each) => known.get(each.id) ??
+    { id: each.id, title: each.metadata?.title ?? "Without a title", memory: each.metadata?.memory ?? "", tree: null, about: null, running: null });
+  state.conversations = [...begun, ...there];
+  find("older").hidden = !next;
+  if (!state.conversations.includes(state.current)) state.current = null;
 }
 
 const metadata = (conversation) => ({ title: conversation.title, ...(conversation.memory && { memory: conversation.memory }) });
@@ -290,6 +309,11 @@ addEventListener("keydown", (event) => {
 });
 find("stop").onclick = stop;
 find("new").onclick = newConversation;
+find("older").onclick = guarded(async () => {
+  ++state.pages;
+  await loadConversations();
+  drawLists();
+});
 find("theme").onclick = switchTheme;
 find("open-settings").onclick = () => openSettings("", start);
 find("problem-close").onclick = () => (find("problem").hidden = true);
@@ -308,13 +332,7 @@ acceptDrops(take);
 const start = guarded(async () => {
   const { data } = await api.models();
   find("model").textContent = visible(data[0]?.id ?? "");
-  const known = new Map(state.conversations.map((conversation) => [conversation.id, conversation]));
-  const listed = await api.conversations.list();
-  const begun = state.conversations.filter((conversation) => !known.has(conversation.id)); // meanwhile
-  const there = listed.filter((each) => !begun.some((other) => other.id === each.id)).map((each) => known.get(each.id) ??
-    { id: each.id, title: each.metadata?.title ?? "Without a title", memory: each.metadata?.memory ?? "", tree: null, about: null, running: null });
-  state.conversations = [...begun, ...there];
-  if (!state.conversations.includes(state.current)) state.current = null;
+  await loadConversations();
   await loadMemories();
   draw();
 });

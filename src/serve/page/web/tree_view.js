@@ -24,8 +24,13 @@ export function drawTree(tree, choose) {
   for (const [turn, lane] of rows) {
     picture.append(svg("circle", { cx: x(lane), cy: y(places.get(turn)[1]), r: turn === tree.leaf ? 5 : 4, class: shown.has(turn) ? "shown" : "" }));
   }
+  // Answers to one question look alike but for their number.
+  const numbered = (turn) => {
+    const among = tree.answers(turn);
+    return among.length > 1 ? `${among.indexOf(turn) + 1}/${among.length}` : null;
+  };
   const items = rows.map(([turn]) => el("li", {},
-    el("button", { type: "button", dir: "auto", "aria-current": turn === tree.leaf ? "true" : null, class: shown.has(turn) ? "shown" : "",
+    el("button", { type: "button", dir: "auto", "data-answer": numbered(turn), "aria-current": turn === tree.leaf ? "true" : null, class: shown.has(turn) ? "shown" : "",
       onclick: () => choose(turn) }, visible(turn.question.slice(0, 80)) || "(nothing)")));
   find("tree-lines").replaceChildren(picture);
   list.replaceChildren(...items);

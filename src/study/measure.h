@@ -1,0 +1,17 @@
+// What a study measures of a trained rival.
+#pragma once
+
+#include "study/config.h"
+
+#include <functional>
+
+namespace ingrain::study {
+
+/// The ways in which a rival reads: {true, false} where it has fast weights, {false} where nothing learns.
+std::vector<bool> ways_of(const train::RunConfig& run);
+
+/// Measures what is not there yet, each into FOLDER/MEASURE.json (study/kept.h).
+void measure_rival(const StudyConfig& study, const Rival& rival, const std::filesystem::path& folder,
+                   const std::function<void(const std::string&)>& say);
+
+}  // namespace ingrain::study
