@@ -85,7 +85,7 @@ def test_qwen3_5_s_layers_where_a_file_does_not_list_them(ingrain, tmp_path):
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
     change(tmp_path, layer_types=["sliding_attention"] * 5)
     done = ingrain("generate", tmp_path, "--prompt", "Hi")
-    assert done.returncode == 1 and "'layer_types'" in done.stderr and "full_attention and linear_attention are supported" in done.stderr
+    assert done.returncode == 1 and "'layer_types[0]'" in done.stderr and "full_attention and linear_attention are supported" in done.stderr
 
 
 @pytest.mark.parametrize("architecture", ["Qwen3_5MoeForCausalLM", "Qwen3NextForCausalLM"])
