@@ -60,7 +60,10 @@ TEST_F(Documents, folders_are_read_sorted_and_without_hidden_or_binary_files) {
   fs::create_directories(in_ / "sub");
   fs::create_directories(in_ / ".git");
   put(in_ / "b.txt", "bee"), put(in_ / "a.md", "ay"), put(in_ / "sub" / "c.txt.gz", gzip("sea"));
-  put(in_ / ".hidden", "no"), put(in_ / ".git" / "config", "no"), put(in_ / "image.png", std::string("\x89PNG\0", 5));
+  put(in_ / ".hidden", "no"), put(in_ / ".git" / "config", "no"),
+      put(in_ / "image.png", std::string("\x88"
+                                         "ABC\0",
+                                         5));
   put(in_ / "empty.txt", "");
   fs::create_directory_symlink(in_, in_ / "loop");
   PrepareResult result = prepare_with(options());
@@ -79,8 +82,13 @@ TEST_F(Documents, folders_are_read_sorted_and_without_hidden_or_binary_files) {
   PrepareOptions files = options();
   files.inputs = {in_ / "sub", in_ / "image.png"};
   prepare_with(files);
-  EXPECT_EQ(documents(out_), (std::vector<std::string>{"sea", std::string("\x89PNG\0", 5)}))
+  EXPECT_EQ(documents(out_), (std::vector<std::string>{"sea", std::string("\x88"
+                                                                          "ABC\0",
+                                                                          5)}))
       << "named files are not judged";
+
+  put(in_ / "image.png", std::string("\x89PNG\0", 5));
+  EXPECT_NE(error_with(files).find("image.png: cannot be read as text: it is a picture"), std::string::npos);
 }
 
 TEST_F(Documents, bad_lines_are_named_by_file_and_line) {

@@ -84,7 +84,7 @@ void Page::table(const std::vector<std::vector<std::string>>& rows,
 void Page::chart(const nlohmann::json& specification) {
   charts_ = true;
   std::string text = specification.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-  for (size_t at = 0; (at = text.find("</", at)) != text.npos; at += 3) text.replace(at, 2, "<\\/");
+  for (size_t at = 0; (at = text.find('<', at)) != text.npos; at += 6) text.replace(at, 1, "\\u003c");
   body_ += "<figure><script type=\"application/json\">" + text + "</script></figure>\n";
 }
 

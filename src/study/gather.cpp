@@ -60,6 +60,7 @@ json rival_json(const StudyConfig& study, const Rival& rival, const fs::path& fo
            {"model", to_json(run.model.config)},
            {"train", rival.train}};
   if (fs::exists(run.log.file)) out["training"] = training_of(run.log.file);
+  const json asked = asked_of(study.measures);
   std::error_code missing;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder, missing))
@@ -68,7 +69,10 @@ json rival_json(const StudyConfig& study, const Rival& rival, const fs::path& fo
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     const json kept = parse_json(read_file(file, kMaxLogBytes), file.string());
-    if (kept.contains("result")) out["measures"][file.stem().string()] = kept["result"];
+    // What was asked otherwise will be measured anew, and is not compared with what was asked now.
+    const std::string measure = file.stem().string();
+    if (kept.contains("result") && asked.contains(measure) && kept.value("settings", json()) == asked[measure])
+      out["measures"][measure] = kept["result"];
   }
   return out;
 }

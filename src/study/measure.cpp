@@ -75,37 +75,35 @@ std::vector<bool> ways_of(const train::RunConfig& run) {
   return run.model.config.suffix_len > 0 ? std::vector<bool>{true, false} : std::vector<bool>{false};
 }
 
+json asked_of(const Measures& m) {
+  json out{{"loss", {{"context", m.context}}}};
+  if (!m.latency.empty()) out["latency"] = {{"contexts", m.latency}, {"tokens", m.latency_tokens}};
+  if (m.facts > 0) out["recall"] = {{"facts", m.facts}, {"windows", m.windows}, {"window", m.window}};
+  const MqarTraining& q = m.mqar;
+  if (!m.mqar_pairs.empty())
+    out["mqar"] = {{"pairs", m.mqar_pairs}, {"vocab", q.task.vocab}, {"length", q.task.length},
+                   {"steps", q.steps},      {"batch", q.batch},      {"lr", q.lr},
+                   {"layers", q.layers},    {"examples", q.examples}};
+  return out;
+}
+
 void measure_rival(const StudyConfig& study, const Rival& rival, const fs::path& folder,
                    const std::function<void(const std::string&)>& say) {
   const train::RunConfig run = run_of(study, rival, folder);
   const std::vector<bool> ways = ways_of(run);
   const Model model = Model::load(folder / "model");
-  const Measures& m = study.measures;
-  const auto measure = [&](const char* name, const json& settings, const std::function<json()>& how) {
-    kept_or(folder / (std::string(name) + ".json"), model.fingerprint(), settings, [&] {
+  const json asked = asked_of(study.measures);
+  const auto measure = [&](const char* name, const std::function<json()>& how) {
+    if (!asked.contains(name)) return;
+    kept_or(folder / (std::string(name) + ".json"), model.fingerprint(), asked[name], [&] {
       say(fmt::format("{}: {}", rival.title, name));
       return how();
     });
   };
-  measure("loss", {{"context", m.context}}, [&] { return measure_loss(study, model, ways); });
-  if (!m.latency.empty())
-    measure("latency", {{"contexts", m.latency}, {"tokens", m.latency_tokens}},
-            [&] { return measure_latency(study, model, ways.front()); });
-  if (m.facts > 0)
-    measure("recall", {{"facts", m.facts}, {"windows", m.windows}, {"window", m.window}},
-            [&] { return measure_recall(study, model, ways); });
-  const MqarTraining& q = m.mqar;
-  if (!m.mqar_pairs.empty())
-    measure("mqar",
-            {{"pairs", m.mqar_pairs},
-             {"vocab", q.task.vocab},
-             {"length", q.task.length},
-             {"steps", q.steps},
-             {"batch", q.batch},
-             {"lr", q.lr},
-             {"layers", q.layers},
-             {"examples", q.examples}},
-            [&] { return measure_mqar(run, m); });
+  measure("loss", [&] { return measure_loss(study, model, ways); });
+  measure("latency", [&] { return measure_latency(study, model, ways.front()); });
+  measure("recall", [&] { return measure_recall(study, model, ways); });
+  measure("mqar", [&] { return measure_mqar(run, study.measures); });
 }
 
 }  // namespace ingrain::study
