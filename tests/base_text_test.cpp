@@ -41,6 +41,9 @@ TEST(Text, suggestions_are_close_and_in_order_of_closeness) {
   EXPECT_EQ(did_you_mean("lenght", names), " (did you mean 'length'?)");
   EXPECT_EQ(did_you_mean("batch_size2", names), " (did you mean 'batch_size'?)");
   EXPECT_EQ(did_you_mean("something else", names), "");
+  EXPECT_EQ(did_you_mean("le", names), " (did you mean 'length'?)") << "the beginning of one";
+  EXPECT_EQ(did_you_mean("BATCH_SIZE", names), " (did you mean 'batch_size'?)");
+  EXPECT_EQ(did_you_mean("b", {"b0001", "b0002", "b0003", "b0004"}), "") << "the beginning of many";
   EXPECT_EQ(close_names("sed", {"seed", "sed", "red"}), (std::vector<std::string>{"sed", "seed", "red"}));
   EXPECT_EQ(did_you_mean(std::string(100'000, 'x'), names), "") << "no work for absurd names";
 }
@@ -53,6 +56,22 @@ TEST(Json, what_is_no_json_or_hostile_is_refused_with_its_source) {
         std::string(R"({"a":1,"a":2})"), std::string(R"({"b":{"a":1,"a":2}})"), std::string("\"\xff\"")}) {
     EXPECT_TRUE(contains(error_of([&] { parse_json(text, "f.json"); }), "f.json")) << text.substr(0, 20);
   }
+}
+
+TEST(Json, exactly_is_with_integers_of_any_size) {
+  const std::string text =
+      R"({"a":[18446744073709551616,-9223372036854775809,1.5,18446744073709551615,1e+22,"x"],"b":{}})";
+  const auto json = parse_exactly(text);
+  ASSERT_TRUE(json.has_value());
+  EXPECT_EQ(big_integer_digits((*json)["a"][0]), "18446744073709551616");
+  EXPECT_EQ(big_integer_digits((*json)["a"][1]), "-9223372036854775809");
+  EXPECT_EQ(big_integer_digits((*json)["a"][2]), std::nullopt);
+  EXPECT_EQ(dump_exactly(*json), text);
+  EXPECT_EQ(dump_exactly(*parse_exactly("18446744073709551616")), "18446744073709551616");
+  EXPECT_TRUE(parse_exactly(std::string(64, '[') + std::string(64, ']')).has_value());
+  for (const std::string& wrong : {std::string(), std::string("{"), std::string("{}{}"), std::string("{}\0x", 4),
+                                   std::string(100'000, '['), std::string("\"\xff\"")})
+    EXPECT_FALSE(parse_exactly(wrong).has_value()) << wrong.substr(0, 20);
 }
 
 using JsonFile = ScratchTest;

@@ -8,6 +8,7 @@
 #include "tiny_model.h"
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 namespace ingrain {
 namespace {
@@ -187,6 +188,105 @@ TEST_F(Dialogues, state_goes_on_where_it_ended_with_the_memory_or_without) {
   EXPECT_THAT([&] { other.restore(state, writing(6)); }, testing::ThrowsMessage<Error>(testing::HasSubstr("position")));
   EXPECT_THROW(other.restore("{}", writing(6)), Error);
   EXPECT_THROW(other.restore(state.substr(0, state.size() / 2), writing(6)), Error);
+}
+
+TEST_F(Dialogues, undo_takes_back_also_what_was_said_before_the_dialogue_was_restored) {
+  for (const char* source : kTemplates) {
+    SCOPED_TRACE(source);
+    const Model m = model(source);
+    Memory base(m);
+    Reader(base).read("a book that was read before");
+    Dialogue talk(base);
+    std::vector<Memory> before;
+    std::vector<std::vector<Message>> said;
+    std::vector<int64_t> dropped;
+    for (int turn = 0; turn < 3; ++turn) {
+      before.push_back(talk.memory());
+      said.push_back(talk.messages());
+      dropped.push_back(talk.tokens_dropped());
+      talk.say("user", "question " + std::to_string(turn * turn));
+      talk.answer(writing(7));
+    }
+    const std::string state = talk.state();
+    const Memory left = talk.memory();
+    for (const Memory* as_left : {&left, static_cast<const Memory*>(nullptr)}) {
+      Dialogue again(base);
+      again.restore(state, writing(7), as_left);
+      again.say("user", "and");
+      again.answer(writing(7));
+      ASSERT_TRUE(again.undo());
+      for (size_t turn = 3; turn-- > 0;) {
+        ASSERT_TRUE(again.undo(writing(7)));
+        EXPECT_EQ(again.messages(), said[turn]);
+        expect_same(again.memory(), before[turn]);
+        EXPECT_EQ(again.tokens_dropped(), dropped[turn]);
+      }
+      EXPECT_FALSE(again.undo());
+    }
+  }
+}
+
+TEST_F(Dialogues, undo_goes_back_further_than_copies_are_kept) {
+  const Model m = model(kTemplates[1]);
+  Dialogue talk((Memory(m)));
+  for (int turn = 0; turn < 20; ++turn) {
+    talk.say("user", "question " + std::to_string(turn));
+    talk.answer(writing(3));
+  }
+  for (size_t turn = 20; turn-- > 2;) {
+    ASSERT_TRUE(talk.undo()) << turn;
+    EXPECT_EQ(talk.messages().size(), 2 * turn);
+  }
+  Dialogue fewer((Memory(m)));
+  for (int turn = 0; turn < 2; ++turn) {
+    fewer.say("user", "question " + std::to_string(turn));
+    fewer.answer(writing(3));
+  }
+  EXPECT_EQ(talk.messages(), fewer.messages());
+  expect_same(talk.memory(), fewer.memory());
+}
+
+TEST_F(Dialogues, undo_that_is_stopped_while_it_reads_changes_nothing) {
+  const Model m = model(kTemplates[0]);
+  Dialogue talk((Memory(m)));
+  for (const std::string& question : {std::string(5000, 'x'), std::string("two")}) {
+    talk.say("user", question);
+    talk.answer(writing(6));
+  }
+  const Memory left = talk.memory();
+  Dialogue again((Memory(m)));
+  again.restore(talk.state(), writing(6), &left);
+  GenerateOptions stopped = writing(6);
+  stopped.keep_going = [] { return false; };
+  EXPECT_THROW(again.undo(stopped), Error);
+  EXPECT_EQ(again.messages().size(), 4u);
+  EXPECT_EQ(again.memory().position(), left.position());
+  EXPECT_TRUE(again.undo());
+  EXPECT_EQ(again.messages().size(), 2u);
+  Dialogue none((Memory(m)), {.keep = 0});
+  none.restore(talk.state(), writing(6), &left);
+  EXPECT_FALSE(none.undo());
+}
+
+TEST_F(Dialogues, a_state_whose_exchanges_share_more_than_there_is_is_refused) {
+  const Model m = model(kTemplates[0]);
+  Dialogue talk((Memory(m)));
+  talk.say("user", "one");
+  talk.answer(writing(6));
+  auto state = nlohmann::ordered_json::parse(talk.state());
+  ASSERT_EQ(state["exchanges"].size(), 1u);
+  for (const char* field : {"same_tokens", "same_messages"}) {
+    auto wrong = state;
+    wrong["exchanges"][0][field] = 1000;
+    Dialogue again((Memory(m)));
+    EXPECT_THAT([&] { again.restore(wrong.dump(), writing(6)); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr("more than there is")));
+  }
+  state.erase("exchanges");  // as older versions wrote it
+  Dialogue again((Memory(m)));
+  again.restore(state.dump(), writing(6));
+  EXPECT_EQ(again.messages().size(), 2u);
+  EXPECT_FALSE(again.undo());
 }
 
 TEST_F(Dialogues, an_aside_is_read_before_the_answer_and_is_not_in_the_memory) {

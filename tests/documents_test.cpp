@@ -276,6 +276,23 @@ TEST_F(Documents, text_that_is_not_utf8_is_refused_where_it_is_named_and_named_w
       EXPECT_TRUE(result.files.left_out.front().trouble && contains(result.files.left_out.front().why, "iconv"));
       fs::remove(file), fs::remove_all(out_);
     }
+  EXPECT_EQ(wide_encoding(wide(text, true, "", 3)), "UTF-32LE") << "without a mark";
+  EXPECT_EQ(wide_encoding(wide(text, false, "", 3)), "UTF-32BE");
+  std::string cyrillic[2];  // "\u0430 \u0431 ...": of every four bytes one is zero, and with more letters fewer
+  for (int i = 0; i < 40; ++i) {
+    const char low = static_cast<char>(0x30 + i % 32);
+    cyrillic[0] += std::string({low, 4}) + (i % 8 == 0 ? std::string(" \0", 2) : "");
+    cyrillic[1] += std::string({4, low}) + (i % 8 == 0 ? std::string("\0 ", 2) : "");
+  }
+  EXPECT_EQ(wide_encoding(cyrillic[0]), "UTF-16LE");
+  EXPECT_EQ(wide_encoding(cyrillic[1]), "UTF-16BE");
+  std::string names, ids;
+  for (int i = 0; i < 100; ++i) {
+    names += fmt::format("file{:03}", i * 7) + '\0';                              // find -print0
+    ids += std::string({static_cast<char>(i * 37), static_cast<char>(i), 0, 0});  // tokens of 32 bits
+  }
+  EXPECT_EQ(wide_encoding(names), "");
+  EXPECT_EQ(wide_encoding(ids), "");
   EXPECT_EQ(wide_encoding("plain"), "");
   EXPECT_EQ(wide_encoding(std::string_view("\x89PNG\0\0\0\rIHDR\0\0\0\0", 16)), "");
 }

@@ -8,15 +8,15 @@
 namespace ingrain {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Ordered = nlohmann::ordered_json;  // several files are compiled as one, and another has a Json
 
-std::optional<Json> parsed(const std::string& text) {
-  Json out = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+std::optional<Ordered> parsed(const std::string& text) {
+  Ordered out = Ordered::parse(text, nullptr, /*allow_exceptions=*/false);
   return out.is_discarded() ? std::nullopt : std::optional(std::move(out));
 }
 
 /// The same, every string value cut out that can be.
-std::optional<Json> parsed_in_parts(const std::string& text) {
+std::optional<Ordered> parsed_in_parts(const std::string& text) {
   auto cut = cut_long_texts(text, 0);
   if (!cut) return parsed(text);
   auto out = parsed(cut->json);
@@ -73,7 +73,7 @@ TEST(LongTexts, only_long_values_are_cut) {
   ASSERT_TRUE(cut);
   EXPECT_EQ(cut->texts, std::vector{value});
   EXPECT_EQ(cut->json.size(), json.size() - value.size() + 7);
-  EXPECT_EQ(parse_own_json(json), Json::parse(json));
+  EXPECT_EQ(parse_own_json(json), Ordered::parse(json));
   EXPECT_FALSE(cut_long_texts("{\"" + key + "\": 1}"));
 }
 

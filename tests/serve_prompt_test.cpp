@@ -64,8 +64,9 @@ TEST_F(LongPrompts, of_a_model_without_template_no_more_than_the_last_words_are_
   const Model reader_17m = Model::load(std::filesystem::path(INGRAIN_SOURCE_FOLDER) / "models/reader-17m");
   const PromptReader reader(reader_17m);
   ASSERT_FALSE(reader.has_template());
-  Json said = messages();
-  for (int i = 0; i < 3; ++i) said.insert(said.end(), said.begin(), said.end());
+  const Json part = messages();
+  Json said = part;
+  for (int i = 0; i < 4; ++i) said.insert(said.end(), part.begin(), part.end());
   const Prompt asked = prompt(said);
   const std::vector<int32_t> all = reader.read(asked).tokens;
   ASSERT_GT(all.size(), 8200u);
@@ -76,6 +77,7 @@ TEST_F(LongPrompts, of_a_model_without_template_no_more_than_the_last_words_are_
   std::string last;
   while (last.size() < 20) last.insert(0, reader_17m.parts().tokenizer().id_to_bytes(other.back())), other.pop_back();
   for (const char c : last) other.push_back(reader_17m.encode(std::string(1, c)).at(0));
+  other.insert(other.end(), all.begin() + 6000, all.begin() + 6100);
   const std::vector<int32_t> mixed = reader.read(asked, other).tokens;
   EXPECT_NE(mixed, all);
   EXPECT_EQ(reader_17m.decode(mixed), reader_17m.decode(all));

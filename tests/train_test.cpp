@@ -289,6 +289,15 @@ TEST_F(Training, what_is_not_finite_is_skipped_counted_and_in_the_end_stops_the_
   EXPECT_TRUE(list_checkpoints(trainer.run().checkpoint.folder).empty()) << "the ones before stay, and no broken one";
 }
 
+TEST_F(Training, while_steps_are_skipped_no_checkpoint_takes_the_place_of_an_older_one) {
+  const RunConfig run =
+      config({"train.lr=1e12", "train.warmup=1", "train.max_skipped=5", "checkpoint.every=1", "checkpoint.keep=2"});
+  EXPECT_THAT(error_of([&] { run_training(run, {}); }), HasSubstr("5 steps in a row"));
+  const auto all = list_checkpoints(run.checkpoint.folder);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_LT(all[0], checkpoint_path(run.checkpoint.folder, 5)) << "none of the five";
+}
+
 TEST_F(Training, a_truncated_newest_checkpoint_is_named_and_the_one_before_is_used) {
   const RunConfig run = config({"checkpoint.every=2", "checkpoint.keep=3"});
   run_training(run, {});

@@ -8,6 +8,7 @@ namespace ingrain {
 
 struct Message {
   std::string role, content;  // "system", "user", "assistant", or what else the model's template knows
+  bool operator==(const Message&) const = default;
 };
 
 struct DialogueOptions {
@@ -57,8 +58,11 @@ class Dialogue {
   /// aside is known. Changes nothing: neither memory nor messages nor aside.
   std::vector<double> scores(const std::vector<std::string>& answers, const GenerateOptions& options) const;
 
-  /// Becomes what it was before the last question: memory and messages. False if that is not kept.
-  bool undo();
+  /// Becomes what it was before the last question: memory and messages. The memory is a copy where one is kept (of the
+  /// latest exchanges, not of those from before restore()), bit for bit; else it goes back as far as it must and reads
+  /// the rest again, by these options. False if nothing was asked, or if no copies are kept. Error if the reading was
+  /// stopped: then nothing has changed.
+  bool undo(const GenerateOptions& options = {});
 
   /// Reads what ends the last answer's turn, where a limit ended it: before the memory is used for something else.
   void close();

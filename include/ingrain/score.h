@@ -29,7 +29,7 @@ struct PositionBin {
 /// Bins that double in length from `first` on: [0, first), [first, 2 first), [2 first, 4 first), ...
 std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t first);
 
-/// Bins of equal length.
+/// Bins of equal length; what is left at the end is a bin of its own from half of that on, else part of the one before.
 std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length);
 
 }  // namespace ingrain

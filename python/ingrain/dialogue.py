@@ -53,9 +53,10 @@ class Dialogue:
         """The log-probability, nats, that the next answer begins with each of these texts. Changes nothing."""
         return self._core.scores(list(answers), dict(options))
 
-    def undo(self) -> bool:
-        """Becomes what it was before the last question. False if that is not kept."""
-        return self._core.undo()
+    def undo(self, **options: Unpack[WritingOptions]) -> bool:
+        """Becomes what it was before the last question; the latest ones from copies of the memory, others (those from before
+        restore(), too) by reading again, by these options. False if nothing was asked, or no copies are kept."""
+        return self._core.undo(dict(options))
 
     def close(self) -> None:
         """Reads what ends the last answer's turn, where a limit ended it: before its memory is used for something else."""

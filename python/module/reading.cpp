@@ -205,7 +205,11 @@ void bind_dialogue(py::module_& m) {
              const GenerateOptions how = options_of(options);
              return self.use([&](Dialogue& dialogue) { return dialogue.scores(answers, how); });
            })
-      .def("undo", [](Bound& self) { return self.use([](Dialogue& dialogue) { return dialogue.undo(); }); })
+      .def("undo",
+           [](Bound& self, const py::dict& options) {
+             const GenerateOptions how = options_of(options);
+             return self.use([&](Dialogue& dialogue) { return dialogue.undo(how); });
+           })
       .def("close", [](Bound& self) { self.use([](Dialogue& dialogue) { dialogue.close(); }); })
       .def("memory",
            [](Bound& self) { return self.use([](Dialogue& dialogue) { return shared(Memory(dialogue.memory())); }); })

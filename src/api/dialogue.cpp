@@ -1,26 +1,23 @@
 #include "ingrain/dialogue.h"
 
 #include "api/chat_form.h"
+#include "api/dialogue_record.h"
 #include "api/parts.h"
 #include "base/error.h"
 #include "chat/common_prefix.h"
 #include "chat/control_tokens.h"
 #include "chat/conversation.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
-#include <deque>
 
 namespace ingrain {
 namespace {
 
-constexpr size_t kUndoable = 16;  // exchanges
+constexpr size_t kUndoneByCopy = 16;  // exchanges; those before are taken back by reading again
 // Before an answer, a copy is what its first token waits for; fewer tokens than that are sooner read again, if ever.
 constexpr size_t kWorthACopy = 256;
 constexpr uint64_t kQuicklyCopied = 1 << 20;  // bytes
-constexpr const char* kStateKind = "ingrain dialogue 1";
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -38,26 +35,9 @@ using Copy = std::shared_ptr<const Memory>;
 }  // namespace
 
 struct Dialogue::State {
-  /// The tokens read since the dialogue began, and which of them the model wrote.
-  struct Log {
-    std::vector<int32_t> tokens;
-    std::vector<bool> written;
-    int64_t dropped = 0;  // tokens that were read and are no longer part of it
-
-    size_t size() const { return tokens.size(); }
-    void add(std::span<const int32_t> more, bool by_model) {
-      tokens.insert(tokens.end(), more.begin(), more.end());
-      written.resize(tokens.size(), by_model);
-    }
-    void cut(size_t count) {
-      tokens.resize(count);
-      written.resize(count);
-    }
-  };
-
   struct Before {
     Copy memory;
-    Log log;
+    TokenLog log;
     chat::Conversation conversation;
     bool open;
   };
@@ -66,10 +46,10 @@ struct Dialogue::State {
   DialogueOptions options;
   int64_t base;  // the memory's position when the dialogue began
   chat::Conversation conversation;
-  Log log;
+  TokenLog log;
   bool open = false;                          // the last answer's turn was ended by a limit
   std::optional<chat::Conversation> pending;  // the conversation before what was said since the last answer
-  std::deque<Before> before;                  // the latest exchanges
+  std::vector<Exchange> exchanges;            // what undo() takes back; not those that set_messages() brought
   std::map<size_t, Copy> copies;              // by the log's size: to go back to
   std::string aside;                          // for the next answer
 
@@ -188,7 +168,7 @@ struct Dialogue::State {
     std::vector<int32_t> tokens;
     std::vector<bool> written;
     if (common.read < log.size()) {
-      const Log all = log;
+      const TokenLog all = log;
       go_back(common.read);
       log.dropped += dropped_of(std::span(all.tokens).subspan(common.read), common.rest);
       tokens.assign(all.tokens.begin() + static_cast<std::ptrdiff_t>(log.size()),
@@ -210,11 +190,45 @@ struct Dialogue::State {
     read(answer, std::vector<bool>(answer.size(), true), how, on_step);
   }
 
+  /// The messages as they were after the last answer.
+  const chat::Conversation& answered() const { return pending ? *pending : conversation; }
+
   void remember(Before&& was) {
-    before.push_back(std::move(was));
-    const auto too_many = [&] { return before.size() > 1 && before.size() * memory.bytes() > options.keep; };
-    while (before.size() > kUndoable || too_many()) before.pop_front();
-    if (options.keep == 0) before.clear();
+    if (options.keep == 0) return;
+    Exchange done{std::move(was.memory), 0, 0, std::move(was.log), was.conversation.marked_messages(), was.open};
+    done.same_tokens = done.log.common(log);
+    done.log.forget_first(done.same_tokens);
+    const auto& now = conversation.marked_messages();
+    size_t& same = done.same_messages;
+    while (same < std::min(done.messages.size(), now.size()) && done.messages[same] == now[same]) ++same;
+    done.messages.erase(done.messages.begin(), done.messages.begin() + static_cast<std::ptrdiff_t>(same));
+    exchanges.push_back(std::move(done));
+    const size_t room = std::clamp<size_t>(options.keep / std::max<uint64_t>(memory.bytes(), 1), 1, kUndoneByCopy);
+    for (size_t i = 0; i + room < exchanges.size(); ++i) exchanges[i].memory.reset();
+  }
+
+  /// What was before the last exchange; its memory where a copy is kept.
+  Before before_last() const {
+    const Exchange& last = exchanges.back();
+    Before out{last.memory, log, answered(), last.open};
+    out.log.cut(last.same_tokens);
+    out.log.append(last.log);
+    out.log.dropped = last.log.dropped;
+    nlohmann::ordered_json messages = out.conversation.marked_messages();
+    messages.erase(messages.begin() + static_cast<std::ptrdiff_t>(last.same_messages), messages.end());
+    for (const auto& message : last.messages) messages.push_back(message);
+    out.conversation.restore(std::move(messages));
+    return out;
+  }
+
+  /// Makes the memory one that has read `want`, from the tokens that both begin with. False if that was stopped.
+  bool read_again(const TokenLog& want, size_t same, const GenerateOptions& how) {
+    go_back(same);
+    const auto first = static_cast<std::ptrdiff_t>(log.size());
+    if (!read(std::span(want.tokens).subspan(log.size()), {want.written.begin() + first, want.written.end()}, how, {}))
+      return false;
+    log.dropped = want.dropped;
+    return true;
   }
 
   void become(Before&& was) {
@@ -260,7 +274,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
   State& s = *state_;
   require_possible(options, s.memory.model());
   const auto start = Clock::now();
-  State::Before was{s.copy_now(), s.log, s.pending ? *s.pending : s.conversation, s.open};
+  State::Before was{s.copy_now(), s.log, s.answered(), s.open};
   Answer out;
   std::optional<State> apart;  // what reads the aside
   if (!s.aside.empty()) apart.emplace(s);
@@ -325,11 +339,19 @@ std::vector<double> Dialogue::scores(const std::vector<std::string>& answers, co
   return out;
 }
 
-bool Dialogue::undo() {
-  if (state_->before.empty()) return false;
-  State::Before was = std::move(state_->before.back());
-  state_->before.pop_back();
-  state_->become(std::move(was));
+bool Dialogue::undo(const GenerateOptions& options) {
+  State& s = *state_;
+  if (s.exchanges.empty()) return false;
+  State::Before was = s.before_last();
+  if (!was.memory) {
+    State again = s;
+    require(again.read_again(was.log, s.exchanges.back().same_tokens, options),
+            "stopped before the conversation was read again; it is as it was");
+    was.memory = std::make_shared<const Memory>(std::move(again.memory));
+    s.copies = std::move(again.copies);
+  }
+  s.exchanges.pop_back();
+  s.become(std::move(was));
   return true;
 }
 
@@ -349,43 +371,21 @@ void Dialogue::close() {
 
 std::string Dialogue::state() const {
   const State& s = *state_;
-  std::vector<int> written(s.log.written.begin(), s.log.written.end());
-  const nlohmann::ordered_json root{
-      {"kind", kStateKind},       {"model", s.memory.model().fingerprint()},
-      {"base", s.base},           {"open", s.open},
-      {"dropped", s.log.dropped}, {"messages", (s.pending ? *s.pending : s.conversation).marked_messages()},
-      {"tokens", s.log.tokens},   {"written", written}};
-  return root.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return to_json({s.memory.model().fingerprint(), s.base, s.open, s.answered().marked_messages(), s.log, s.exchanges});
 }
 
 void Dialogue::restore(std::string_view text, const GenerateOptions& options, const Memory* as_left) {
   State& s = *state_;
-  State::Log log;
-  nlohmann::ordered_json messages;
-  bool open = false;
+  DialogueRecord record;
   try {
-    const auto root = nlohmann::ordered_json::parse(text);
-    require(root.at("kind") == kStateKind, "it is of another kind");
-    require(root.at("model") == s.memory.model().fingerprint(), "it belongs to the model {}, this is {}",
-            root.at("model").get<std::string>(), s.memory.model().fingerprint());
-    require(root.at("base") == s.base, "it began at position {}, this memory is at {}", root.at("base").get<int64_t>(),
-            s.base);
-    log.tokens = root.at("tokens").get<std::vector<int32_t>>();
-    for (const int by_model : root.at("written").get<std::vector<int>>()) log.written.push_back(by_model != 0);
-    require(log.written.size() == log.tokens.size(), "tokens and written differ in number");
-    messages = root.at("messages");
-    require(messages.is_array(), "messages is no list");
-    for (const auto& message : messages)
-      require(message.is_object() && message.value("content", nlohmann::ordered_json("")).is_string() &&
-                  message.value("role", nlohmann::ordered_json()).is_string(),
-              "a message is not one of role and content");
-    open = root.at("open").get<bool>();
-    log.dropped = root.at("dropped").get<int64_t>();
-  } catch (const nlohmann::json::exception& e) {
-    fail("the dialogue cannot be restored: {}", e.what());
+    record = parse_dialogue_record(text);
+    require(record.model == s.memory.model().fingerprint(), "it belongs to the model {}, this is {}", record.model,
+            s.memory.model().fingerprint());
+    require(record.base == s.base, "it began at position {}, this memory is at {}", record.base, s.base);
   } catch (const Error& e) {
     fail("the dialogue cannot be restored: {}", e.what());
   }
+  TokenLog& log = record.log;
   if (as_left && as_left->position() == s.base + static_cast<int64_t>(log.size()) &&
       as_left->model().fingerprint() == s.memory.model().fingerprint()) {
     s.memory = *as_left;
@@ -396,8 +396,10 @@ void Dialogue::restore(std::string_view text, const GenerateOptions& options, co
     s.log.dropped = log.dropped;
     require(s.read(log.tokens, log.written, options, {}), "stopped before the conversation was read again");
   }
-  s.conversation.restore(std::move(messages));
-  s.open = open;
+  s.conversation.restore(std::move(record.messages));
+  s.exchanges.clear();
+  if (s.options.keep > 0) s.exchanges = std::move(record.exchanges);
+  s.open = record.open;
   s.pending.reset();
 }
 

@@ -71,7 +71,11 @@ std::vector<PositionBin> doubling_bins(const std::vector<float>& nll, int64_t fi
 std::vector<PositionBin> equal_bins(const std::vector<float>& nll, int64_t length) {
   std::vector<PositionBin> out;
   const int64_t n = static_cast<int64_t>(nll.size());
-  for (int64_t begin = 0; begin < n; begin += length) out.push_back(make_bin(nll, begin, std::min(begin + length, n)));
+  for (int64_t begin = 0; begin < n;) {
+    const int64_t end = n - begin < length + (length + 1) / 2 ? n : begin + length;
+    out.push_back(make_bin(nll, begin, end));
+    begin = end;
+  }
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -15,7 +16,8 @@ namespace {
 constexpr time_t kFinalAfter = 2;  // seconds
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
-volatile std::sig_atomic_t g_signal = 0;
+std::atomic<int> g_signal = 0;  // lock-free, so that a handler may write it
+static_assert(std::atomic<int>::is_always_lock_free);
 volatile time_t g_first_second = 0;
 /// What is said of a signal; written before the handlers are set.
 struct Notice {
@@ -33,6 +35,7 @@ struct Notice {
   }
 };
 Notice g_ends, g_ctrl_c;
+volatile std::sig_atomic_t g_ctrl_c_ends = 1;  // as the others do
 
 time_t monotonic_seconds() {
   timespec now{};
@@ -42,7 +45,8 @@ time_t monotonic_seconds() {
 
 void on_signal(int signal) {
   const int error = errno;
-  if (g_signal == 0) {
+  const bool first = g_signal == 0, first_to_end = g_signal == SIGINT && !g_ctrl_c_ends && signal != SIGINT;
+  if (first || first_to_end) {
     g_first_second = monotonic_seconds();
     g_signal = signal;
     const Notice& said = signal == SIGINT ? g_ctrl_c : g_ends;
@@ -60,6 +64,7 @@ void on_signal(int signal) {
 void announce_interrupts(std::string_view keeps, Said where, std::string_view ctrl_c) {
   g_ends.set(keeps, where);
   g_ctrl_c.set(ctrl_c.empty() ? keeps : ctrl_c, where);
+  g_ctrl_c_ends = ctrl_c.empty();
 }
 
 void watch_interrupts(std::string_view keeps, Said where, std::string_view ctrl_c) {
@@ -70,6 +75,11 @@ void watch_interrupts(std::string_view keeps, Said where, std::string_view ctrl_
     if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN) continue;
     std::signal(signal, on_signal);
   }
+}
+
+void forget_ctrl_c() {
+  int came = SIGINT;
+  g_signal.compare_exchange_strong(came, 0);
 }
 
 bool interrupted() { return g_signal != 0; }

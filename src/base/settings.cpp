@@ -1,6 +1,7 @@
 #include "base/settings.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/option_error.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -78,6 +79,7 @@ const char* a_kind(const json& value) {
 
 SettingMap read_settings(const fs::path& path, const std::vector<std::string>& overrides) {
   SettingMap settings;
+  require_no_other_kind(path, "settings", "settings are a text in TOML");
   const toml::table file = parse(read_file(path, kMaxFileBytes), path.string());
   const fs::path base = fs::absolute(path).parent_path();
   for (const auto& [section, node] : file) {

@@ -15,6 +15,13 @@ namespace {
 constexpr size_t kMaxCandidates = 20'000;
 constexpr size_t kMaxNameBytes = 256;
 
+std::string in_lower_case(std::string_view ascii) {
+  std::string out(ascii);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
 }  // namespace
 
 std::string printable(std::string_view text, size_t max_bytes) {
@@ -55,11 +62,19 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 std::vector<std::string> close_names(std::string_view name, const std::vector<std::string>& candidates, size_t count) {
   std::vector<std::pair<size_t, const std::string*>> ranked;
   if (name.size() > kMaxNameBytes || candidates.size() > kMaxCandidates) return {};
+  const std::string lower = in_lower_case(name);
+  const size_t most = 1 + name.size() / 4;
+  std::vector<const std::string*> begun;  // which the name is the beginning of
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kMaxNameBytes) continue;
-    const size_t distance = edit_distance(name, candidate);
-    if (distance <= 1 + name.size() / 4) ranked.emplace_back(distance, &candidate);
+    const std::string known = in_lower_case(candidate);
+    if (const size_t distance = edit_distance(lower, known); distance <= most)
+      ranked.emplace_back(distance, &candidate);
+    else if (!lower.empty() && known.starts_with(lower))
+      begun.push_back(&candidate);
   }
+  if (begun.size() <= count)  // the beginning of many tells none of them
+    for (const std::string* candidate : begun) ranked.emplace_back(most, candidate);
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> out;
   for (size_t i = 0; i < std::min(count, ranked.size()); ++i) out.push_back(*ranked[i].second);

@@ -15,7 +15,8 @@ std::string printable(std::string_view text, size_t max_bytes = 100);
 /// Number of single-byte insertions, deletions and substitutions from `a` to `b`; O(|a| |b|).
 size_t edit_distance(std::string_view a, std::string_view b);
 
-/// Up to `count` of `candidates` that look like `name`, closest first; none if nothing is close.
+/// Up to `count` of `candidates` that look like `name` or that it is the beginning of, closest first, in capitals or
+/// not; none if nothing is close, and of beginnings none if they are more than `count`.
 /// Bounded work: long names and more than 20,000 candidates are not looked at.
 std::vector<std::string> close_names(std::string_view name, const std::vector<std::string>& candidates,
                                      size_t count = 3);

@@ -65,7 +65,7 @@ Subject load_subject(const std::string& name, const std::string& text, at::Scala
   require(tokenizer.has_value(), "{}: no tokenizer.json there to read '{}' with; leave --text out for random tokens",
           name, text);
   const std::string document = read_file(text, kMaxTextBytes);
-  data::require_utf8(document, text);
+  data::require_text(document, text);
   out.tokens = tokenizer->encode(document);
   require(!out.tokens.empty(), "{}: holds no tokens; there is nothing to read", text);
   begin_text(c, out.tokens);

@@ -5,6 +5,7 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/json.h"
@@ -49,7 +50,7 @@ std::string question_of(const AskCommand& o) {
     require(out.size() <= kMaxQuestion, "{}: more than {}; 'ingrain read' makes a memory of so much", name,
             format_bytes(kMaxQuestion));
   }
-  data::require_utf8(out, name);
+  data::require_text(out, name);
   while (out.ends_with('\n')) out.pop_back();
   require(!out.empty(), "standard input: empty; there is no question");
   return out;
@@ -86,6 +87,7 @@ std::vector<serve::Passage> say(const AskCommand& o, const serve::Notepad* notes
 void ask_all(const AskCommand& o, const GenerateOptions& options, const Model& model, const std::string& folder,
              const serve::Notepad* notes) {
   const Memory memory = Memory::load(o.memory, model);
+  require_no_other_kind(o.questions, "questions", "write a line of JSON for each");
   std::istringstream lines(read_file(o.questions, kMaxQuestions));
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {

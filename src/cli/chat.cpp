@@ -3,6 +3,7 @@
 #include "cli/key_input.h"
 #include "cli/last_conversation.h"
 #include "cli/line_editor.h"
+#include "cli/yes_or_no.h"
 #include "cli/model_options.h"
 #include "cli/paths.h"
 
@@ -13,7 +14,6 @@
 
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -80,25 +80,25 @@ Line read_said() {
 
 void offer_to_save(ChatSession& session) {
   if (!session.unsaved()) return;
-  const Line file = read_line("save the memory to (Enter: only where 'ingrain chat --last' finds it): ");
-  if (file.kind != Line::text || file.said.empty()) return;
-  try {
-    session.save(file.said);
-  } catch (const Error& e) {
-    std::printf("%s\n", e.what());
+  std::string prompt = "save the memory to (Enter or n: only where 'ingrain chat --last' finds it): ";
+  while (true) {
+    const Line line = read_line(prompt);
+    if (line.kind != Line::text || is_no(line.said)) return;
+    prompt = "the file to save it to: ";
+    if (is_yes(line.said)) continue;
+    try {
+      return session.save(line.said);
+    } catch (const Error& e) {
+      std::printf("%s\n", e.what());
+    }
   }
 }
 
-/// Before an answer: Ctrl-C ends it alone.
+/// Ctrl-C ends an answer alone.
 void watch_conversation() {
-  watch_interrupts(state_folder().empty() ? "without a HOME what was said is not kept"
-                                          : "what was said is kept, 'ingrain chat --last' goes on with it",
-                   Said::after_text, "this answer ends, the conversation goes on");
-}
-
-/// A Ctrl-C that came is over: it ended an answer, or cleared a line.
-void forget_ctrl_c() {
-  if (interrupt_signal() == SIGINT) watch_conversation();
+  announce_interrupts(state_folder().empty() ? "without a HOME what was said is not kept"
+                                             : "what was said is kept, 'ingrain chat --last' goes on with it",
+                      Said::after_text, "this answer ends, the conversation goes on");
 }
 
 /// What is said next; nothing where that ends the conversation: the input's end, or Ctrl-C pressed twice. Ctrl-C is the
@@ -121,13 +121,18 @@ std::optional<std::string> next_said(ChatSession& session) {
 }
 
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
+  std::vector<Message> kept = session.dialogue().messages();
+  watch_conversation();
   while (session.open()) {
     const auto said = next_said(session);
     if (!said) break;
-    watch_conversation();
+    forget_ctrl_c();
     try {
       session.take(*said);
-      if (session.unsaved()) keep_last(start, session.dialogue());
+      if (auto now = session.dialogue().messages(); now != kept) {
+        session.asked() ? keep_last(start, session.dialogue()) : forget_last();
+        kept = std::move(now);
+      }
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
     }

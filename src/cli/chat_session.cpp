@@ -37,7 +37,14 @@ void print_step(const InnerStep& step) {
 }  // namespace
 
 ChatSession::ChatSession(Dialogue dialogue, GenerateOptions options, ChatFaces faces)
-    : dialogue_(std::move(dialogue)), options_(std::move(options)), faces_(std::move(faces)) {}
+    : dialogue_(std::move(dialogue)),
+      options_(std::move(options)),
+      faces_(std::move(faces)),
+      saved_(dialogue_.messages()) {}
+
+bool ChatSession::asked() const {
+  return std::ranges::any_of(dialogue_.messages(), [](const Message& m) { return m.role == "user"; });
+}
 
 void ChatSession::take(const std::string& said) {
   const size_t first = said.find_first_not_of(" \t\n");
@@ -64,7 +71,6 @@ void ChatSession::answer(const std::string& question) {
     seconds_ += out.seconds_reading + out.seconds_writing;
     print_end(out);
     print_sources(passages);
-    unsaved_ = true;
   } catch (...) {
     steps_.erase(steps_.begin() + static_cast<std::ptrdiff_t>(known), steps_.end());
     throw;
@@ -122,7 +128,7 @@ void ChatSession::save(const std::string& file) {
     dialogue_.memory().save(file);
   });
   file_ = file;
-  unsaved_ = false;
+  saved_ = dialogue_.messages();
   std::printf("%s: %s read, %s\n", file.c_str(), counted(dialogue_.memory().position(), "token").c_str(),
               format_bytes(std::filesystem::file_size(file)).c_str());
 }
@@ -150,7 +156,7 @@ void ChatSession::set_notepad(const std::string& argument) {
 void ChatSession::add_file(const std::string& file) {
   if (file.empty()) fail_usage("/read needs the name of a file");
   const std::string text = read_file(file, kMaxReadBytes);
-  data::require_utf8(text, file);
+  data::require_text(text, file);
   require(text.find('\0') == text.npos, "{}: it is not text", file);
   require(read_.size() + text.size() <= kMaxReadBytes,
           "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
@@ -171,10 +177,9 @@ void ChatSession::set_system(const std::string& text) {
 }
 
 bool ChatSession::undo() {
-  if (!dialogue_.undo()) {
-    const bool asked = std::ranges::any_of(dialogue_.messages(), [](const Message& m) { return m.role == "user"; });
-    std::printf(asked ? "what was said before this chat was begun cannot be taken back\n"
-                      : "there is nothing that could be forgotten\n");
+  if (!dialogue_.undo(options_)) {
+    std::printf(asked() ? "what an older version of ingrain kept of this conversation cannot be taken back\n"
+                        : "there is nothing that could be forgotten\n");
     return false;
   }
   while (!steps_.empty() && steps_.back().step >= dialogue_.memory().steps()) steps_.pop_back();

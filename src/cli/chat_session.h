@@ -26,7 +26,9 @@ class ChatSession {
   void take(const std::string& said);
   bool open() const { return open_; }
   /// Whether something was said that no file has.
-  bool unsaved() const { return unsaved_; }
+  bool unsaved() const { return asked() && dialogue_.messages() != saved_; }
+  /// Whether there is a question.
+  bool asked() const;
   const Dialogue& dialogue() const { return dialogue_; }
   void save(const std::string& file);
 
@@ -46,7 +48,8 @@ class ChatSession {
   Dialogue dialogue_;
   GenerateOptions options_;
   ChatFaces faces_;
-  bool open_ = true, unsaved_ = false;
+  bool open_ = true;
+  std::vector<Message> saved_;             // the messages when it began, or as a file last got them
   std::string read_;                       // texts of /read, for the next question
   std::vector<InnerStep> steps_;           // of the questions read in this session
   std::string file_;                       // of the last /save or /fork

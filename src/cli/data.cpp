@@ -10,7 +10,7 @@
 #include "cli/ranges.h"
 #include "data/parts.h"
 #include "data/prepare.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/gguf_tokenizer.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -75,7 +75,7 @@ void run_prepare(PrepareArguments arguments) {
   if (arguments.tokenizer.ends_with(".safetensors"))
     fail_usage("{}: the weights of a model, not its tokenizer; give its folder, {}", arguments.tokenizer,
                folder_of(arguments.tokenizer).string());
-  const Tokenizer tokenizer = Tokenizer::load(arguments.tokenizer);
+  const Tokenizer tokenizer = tokenizer::tokenizer_at(arguments.tokenizer);
   say_warnings(tokenizer);
   options.vocab_size = static_cast<uint32_t>(tokenizer.vocab_size());
   options.bos = choose_bos(arguments, tokenizer);
@@ -117,9 +117,10 @@ void add_prepare(CLI::App& parent) {
       ->required();
   CLI::Option* const output =
       command->add_option("-o,--out", options.output, "Folder to make; with --dry-run none is needed")->required();
-  CLI::Option* const tokenizer =
-      command->add_option("-t,--tokenizer", arguments->tokenizer, "tokenizer.json, or the folder of a model")
-          ->required();
+  CLI::Option* const tokenizer = command
+                                     ->add_option("-t,--tokenizer", arguments->tokenizer,
+                                                  "tokenizer.json, the folder of a model, or its .gguf file")
+                                     ->required();
   add_document_options(*command, options.documents);
   arguments->files.add_to(*command, {output, tokenizer});
   add_whole(*command, "--shuffle", arguments->shuffle, "Put the documents in random order, by this seed", 0);

@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kPiece = 2048;    // tokens read in turn with and without learning
+constexpr int64_t kPiece = 2048;    // tokens read in turn with and without learning; what is left is part of the last
 constexpr int64_t kChartBin = 512;  // of the page
 constexpr int64_t kTableBin = 1024;
 
@@ -61,8 +61,9 @@ struct SideReader {
 void read_side_by_side(std::span<const int32_t> tokens, SideReader& on, SideReader& off) {
   Progress progress("reading with and without learning", 2 * tokens.size(), "tokens");
   uint64_t done = 0;
-  for (size_t first = 0; first < tokens.size(); first += kPiece) {
-    const auto piece = tokens.subspan(first, std::min<size_t>(kPiece, tokens.size() - first));
+  while (!tokens.empty()) {
+    const auto piece = tokens.first(tokens.size() < kPiece + kPiece / 2 ? tokens.size() : kPiece);
+    tokens = tokens.subspan(piece.size());
     for (SideReader* reader : {&on, &off}) {
       reader->read(piece);
       progress.update(done += piece.size());
@@ -86,10 +87,8 @@ void print_figures(const DemoFigures& f, const SideReader& on, const SideReader&
               mean_text(f.off.mean_nll).c_str());
   if (f.on.bits_per_byte && f.off.bits_per_byte)
     std::printf("  bits a byte of text       %9.4f      %9.4f\n", *f.on.bits_per_byte, *f.off.bits_per_byte);
-  std::printf("\nCost of a token, with learning\n");
-  const bool in_one_piece = f.early.begin == f.late.begin;  // then it is told once
-  std::vector rows{std::pair(f.late, f.late_bytes)};
-  if (!in_one_piece) rows.insert(rows.begin(), std::pair(f.early, f.early_bytes));
+  const auto rows = costs(f);
+  std::printf("\nCost of a token, with learning%s\n", rows.empty() ? ": too few tokens to tell" : "");
   for (const auto& [pace, bytes] : rows)
     std::printf("  tokens %7s - %-7s %7.0f tokens/s  %7.3f ms a token   memory %s bytes\n",
                 with_commas(pace.begin).c_str(), with_commas(pace.end).c_str(), pace.tokens_per_second(),
@@ -124,7 +123,7 @@ void demo(DemoOptions o) {
 
   const Model model = ModelOptions{o.model, o.how}.open();
   const std::string text = read_file(o.text, uint64_t{1} << 30);
-  data::require_utf8(text, o.text);
+  data::require_text(text, o.text);
   std::vector<int32_t> tokens = model.encode_document(text);
   require(tokens.size() >= 2, "{}: empty; there is nothing to read", o.text);
   tokens.resize(std::min(tokens.size(), static_cast<size_t>(o.tokens)));
@@ -141,6 +140,7 @@ void demo(DemoOptions o) {
               f.compute_type.c_str());
   std::fflush(stdout);
 
+  require_space(fs::path(o.output) / "book.memory", Memory(model).least_file_bytes(f.tokens), "the memory");
   SideReader on{Memory(model), true}, off{Memory(model), false};
   read_side_by_side(tokens, on, off);
   f.on = score(model, tokens, on.nll, 1);

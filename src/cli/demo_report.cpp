@@ -33,6 +33,15 @@ report::Line line_of(const char* name, const std::vector<PositionBin>& bins) {
 
 }  // namespace
 
+std::vector<std::pair<Pace, uint64_t>> costs(const DemoFigures& f) {
+  constexpr int64_t kEnough = 256;
+  std::vector<std::pair<Pace, uint64_t>> out;
+  for (const auto& [pace, bytes] : {std::pair(f.early, f.early_bytes), std::pair(f.late, f.late_bytes)})
+    if (pace.end - pace.begin >= kEnough && (out.empty() || out.back().first.begin != pace.begin))
+      out.emplace_back(pace, bytes);
+  return out;
+}
+
 std::string gain_chart(const std::vector<PositionBin>& on, const std::vector<PositionBin>& off) {
   double most = 1e-9;
   for (size_t i = 0; i < on.size(); ++i) most = std::max(most, off[i].mean_nll - on[i].mean_nll);  // a NaN is not more
@@ -65,16 +74,17 @@ std::string demo_page(const DemoFigures& f) {
   page.table(rows);
 
   page.heading("Cost, with learning");
-  std::vector<std::pair<const Pace*, uint64_t>> columns{{&f.early, f.early_bytes}, {&f.late, f.late_bytes}};
-  if (f.early.begin == f.late.begin) columns.pop_back();  // read in one piece: it is told once
   rows = {{""}, {"tokens a second"}, {"milliseconds a token"}, {"memory, bytes"}};
-  for (const auto& [pace, bytes] : columns) {
-    rows[0].push_back(fmt::format("tokens {} to {}", with_commas(pace->begin), with_commas(pace->end)));
-    rows[1].push_back(fmt::format("{:.0f}", pace->tokens_per_second()));
-    rows[2].push_back(fmt::format("{:.3f}", pace->ms_per_token()));
+  for (const auto& [pace, bytes] : costs(f)) {
+    rows[0].push_back(fmt::format("tokens {} to {}", with_commas(pace.begin), with_commas(pace.end)));
+    rows[1].push_back(fmt::format("{:.0f}", pace.tokens_per_second()));
+    rows[2].push_back(fmt::format("{:.3f}", pace.ms_per_token()));
     rows[3].push_back(with_commas(static_cast<int64_t>(bytes)));
   }
-  page.table(rows);
+  if (rows[0].size() > 1)
+    page.table(rows);
+  else
+    page.note("Too few tokens to tell.");
   page.note(fmt::format("The memory file has {} bytes.", with_commas(static_cast<int64_t>(f.file_bytes))));
   page.heading("Saved, loaded, continued");
   page.quotation(f.before, f.continuation);

@@ -4,6 +4,7 @@
 #include "ingrain/score.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ingrain::cli {
@@ -26,6 +27,10 @@ struct DemoFigures {
   uint64_t file_bytes = 0;
   std::string before, continuation;  // the book's last lines that were read, and the model's text
 };
+
+/// What tells the cost of a token, each with the memory's bytes then: the early piece and the late one; one, if all was
+/// read in one piece; none of fewer than 256 tokens, whose time is that of beginning.
+std::vector<std::pair<Pace, uint64_t>> costs(const DemoFigures& figures);
 
 /// Bars of the gain by position for a terminal, a line for each of `bins` (as equal_bins gives them).
 std::string gain_chart(const std::vector<PositionBin>& on, const std::vector<PositionBin>& off);

@@ -27,7 +27,7 @@ constexpr int64_t kMostLength = int64_t{1} << 30;
 
 std::string book_text(const std::string& path) {
   std::string text = read_file(path, uint64_t{1} << 28);
-  data::require_utf8(text, path);
+  data::require_text(text, path);
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
 #include "cli/paths.h"
+#include "cli/yes_or_no.h"
 #include "cli/ranges.h"
 #include "cli/warnings.h"
 
@@ -142,7 +143,7 @@ void check_places(const ImportOptions& o) {
   wait_readable(STDIN_FILENO, "standard input");
   std::string answer;
   std::getline(std::cin, answer);
-  require(answer == "y" || answer == "Y" || answer == "yes", "{}: left as it is", o.target);
+  require(is_yes(answer), "{}: left as it is", o.target);
 }
 
 void print_result(const fs::path& target, const ModelConfig& config, const char* with) {

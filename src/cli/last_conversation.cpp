@@ -50,8 +50,16 @@ void keep_last(const ConversationStart& start, const Dialogue& dialogue) {
                                       {"memory", absolute(start.memory)},
                                       {"special", start.special},
                                       {"dialogue", dialogue.state()}};
+    fs::remove(memory_file());  // of what was said before this, or of another conversation of as many tokens
     write_file(state_file(), root.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
     make_private(state_file());
+  });
+}
+
+void forget_last() {
+  said_once([] {
+    fs::remove(state_file());
+    fs::remove(memory_file());
   });
 }
 

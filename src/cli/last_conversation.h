@@ -17,6 +17,8 @@ struct ConversationStart {
 /// Writes what was said and read; after every answer. Readable by their writer alone. What cannot be written is no
 /// reason to stop, and is said once on standard error.
 void keep_last(const ConversationStart& start, const Dialogue& dialogue);
+/// There is none any more: all of it was taken back.
+void forget_last();
 /// Writes the memory, too, so that going on reads nothing again. False if it could not be written.
 bool keep_last_memory(const Dialogue& dialogue);
 

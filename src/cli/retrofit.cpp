@@ -34,6 +34,8 @@ void retrofit(RetrofitCommand o) {
   const Network base = load_model(o.model, at::kFloat);
   const ModelConfig config = retrofit_config(base.config, o.retrofit, o.model);
   stop();
+  const int64_t written = parameter_count(config) - (o.full ? 0 : parameter_count(base.config));
+  require_space(made.path() / "model.safetensors", static_cast<uint64_t>(written) * sizeof(float), "the model");
   const Weights weights = retrofit_weights(base, config, o.retrofit);
   stop();
   if (o.full) {

@@ -5,6 +5,7 @@
 
 #include "base/allocator.h"
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/text.h"
@@ -34,6 +35,7 @@ fs::path served_model(const ServeSettings& o) {
 
 serve::api::ApiKeys read_keys(const ServeSettings& o) {
   if (!o.keys.empty()) {
+    require_no_other_kind(o.keys, "a file of keys", "write lines name:key");
     auto out = serve::api::ApiKeys::parse(read_file(o.keys, kMostKeyBytes), o.keys);
     require(!out.empty(), "{}: holds no key; write a line name:key, or leave --keys out", o.keys);
     return out;

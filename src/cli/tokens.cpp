@@ -10,7 +10,6 @@
 #include "base/utf8.h"
 #include "data/byte_reader.h"
 #include "data/encoding.h"
-#include "formats/gguf.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"
 
@@ -34,9 +33,7 @@ struct TokensCommand {
 /// A tokenizer.json by itself, or that of a model.
 tokenizer::Tokenizer tokenizer_of(const std::string& name) {
   if (fs::path(name).extension() == ".json") return tokenizer::Tokenizer::load(name);
-  const fs::path model = resolve_model(name);
-  if (formats::is_gguf(model)) return tokenizer::gguf_tokenizer(formats::Gguf(model));
-  return tokenizer::Tokenizer::load(model);
+  return tokenizer::tokenizer_at(resolve_model(name));
 }
 
 /// A token's bytes for people: white space and bytes that are no text are spelt.
@@ -98,7 +95,7 @@ std::string standard_input() {
   watch_interrupts("nothing is kept");
   const char* const name = "standard input";
   std::string text = data::read_to_end(*data::open_standard_input(), kMaxTokensText, name, "give a part of it");
-  data::require_utf8(text, name);
+  data::require_text(text, name);
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "data/corpus.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -59,6 +60,7 @@ Corpus Corpus::open(const std::filesystem::path& path, TokenType raw_type) {
     corpus.shards_.emplace_back(path);
   } else {
     require(path.extension() != ".tokens", "{}: no token shard; 'ingrain data prepare' makes them", path.string());
+    require_no_other_kind(path, "tokens", "'ingrain data prepare' makes tokens of texts");
     require(!looks_like_text(path), "{}: is text, no tokens; 'ingrain data prepare' makes tokens of it", path.string());
     corpus.raw_.emplace(path, raw_type);
     corpus.add_part(corpus.raw_->tokens());

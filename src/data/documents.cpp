@@ -99,7 +99,7 @@ void for_each_document(const Source& source, const DocumentOptions& options, Bad
   const std::string text =
       read_to_end(*reader, options.max_document_bytes, name,
                   "as one document that is too much: split it, or make it JSONL with a document per line");
-  require_utf8(text, name);  // a pipe's; files were looked at before
+  require_text(text, name);  // a pipe's; files were looked at before
   visit(text, reader->consumed());
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/interrupt.h"
 #include "base/utf8.h"
 #include "data/byte_reader.h"
@@ -40,8 +41,7 @@ std::string head_of(const fs::path& path) {
 
 /// Why a file that begins so cannot be read as it is meant; empty if it can.
 std::string misread(const fs::path& path, const std::string& head, const FileRules& rules) {
-  if (const auto encoding = wide_encoding(head); !encoding.empty())
-    return "cannot be read as text: " + not_utf8(encoding);
+  if (const std::string fault = not_text(head); !fault.empty()) return "cannot be read as text: " + fault;
   const bool json = fs::path(plain_name(path)).extension() == ".json";
   if (json && begins_array_of_documents(without_mark(head), rules.field))
     return std::string("cannot be read as documents: ") + kArray;
@@ -102,7 +102,9 @@ class Walk {
                                     [&](const std::string& one) { return in_ascii_lower(one) == extension; });
     if (!rules_.extensions.empty() && !wanted) return "of another extension";
     try {
-      const std::string head = head_of(entry.path()), why = misread(entry.path(), head, rules_);
+      const std::string head = head_of(entry.path());
+      if (!kind_of_bytes(head).empty()) return "binary";
+      const std::string why = misread(entry.path(), head, rules_);
       return why.empty() && head.find('\0') != head.npos ? "binary" : why;
     } catch (const Error& e) {
       return fmt::format("cannot be read ({})", e.what());

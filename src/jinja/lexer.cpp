@@ -329,7 +329,10 @@ class Lexer {
       if (value >= base) fail_here("a broken escape in a string");
       code = code * static_cast<uint32_t>(base) + static_cast<uint32_t>(value);
     }
-    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) fail_here("an escape in a string names no character");
+    const bool half = code >= 0xD800 && code < 0xE000;  // of a surrogate pair, which Python's strings may hold
+    if (half || code > 0x10FFFF)
+      fail_here("the escape '{}' in a string names {}", printable(source_.substr(at_, start + digits - at_)),
+                half ? "half of a character, which text in UTF-8 cannot hold" : "no character");
     append_character(out, code);
     at_ = start + digits;
   }

@@ -117,9 +117,8 @@ std::optional<Value> plain_member(Runtime& runtime, const Value& subject, const 
 }
 
 Value missing(const Value& subject, const std::string& name) {
-  const bool bytes = (subject.as_text() && name == "encode") || (is_integer(subject) && name.ends_with("_bytes"));
   const bool mapping = subject.as_list() && subject.as_list()->is_view() && name == "mapping";
-  if (bytes || mapping || (subject.as_generator() && name != "mapping"))
+  if (mapping || (subject.as_generator() && name != "mapping"))
     if (const auto refused = refused_name(name))
       return Value::undefined(fmt::format("the member {} (of a {})", *refused, type_name(subject)));
   return Value::undefined(fmt::format("a value of type {} has no member '{}'", type_name(subject), printable(name)));

@@ -227,12 +227,25 @@ const MethodTable& methods_of(const Value& self) {
 
 }  // namespace
 
+namespace {
+
+/// Methods that Python's values have and that are refused when they are called.
+bool is_refused_method(const Value& self, std::string_view name) {
+  if (self.as_text()) return name == "encode";
+  if (self.as_generator()) return name == "send" || name == "throw" || name == "close";
+  return is_integer(self) && (name == "to_bytes" || name == "from_bytes");
+}
+
+}  // namespace
+
 bool has_method(const Value& self, std::string_view name) {
-  return methods_of(self).contains(name) || (self.is_safe() && safe_text_methods().contains(name));
+  return is_refused_method(self, name) || methods_of(self).contains(name) ||
+         (self.is_safe() && safe_text_methods().contains(name));
 }
 
 Value call_method(Runtime& runtime, const Value& self, const std::string& name, const CallArguments& arguments) {
   if (const auto loop = self.as_loop()) return call_loop_method(runtime, loop, name, arguments);
+  if (is_refused_method(self, name)) fail("the member {} (of a {})", *refused_name(name), type_name(self));
   const auto& methods = methods_of(self);
   auto found = methods.find(name);
   if (found == methods.end() && self.is_safe()) {

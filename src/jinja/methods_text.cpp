@@ -325,6 +325,44 @@ Value translate(Runtime& rt, const Value& self, const CallArguments& a) {
   return like(self, out);
 }
 
+/// The number of a key of maketrans(): a character's, or its own.
+Value code_of_key(const Value& key) {
+  if (is_integer(key)) return key;
+  require(key.as_text(), "maketrans: keys are strings or integers, not {}", type_name(key));
+  size_t at = 0;
+  require(!text(key).empty(), "maketrans: a key is a string of one character");
+  const auto code = static_cast<int64_t>(next_character(text(key), at));
+  require(at == text(key).size(), "maketrans: a key is a string of one character");
+  return Value(code);
+}
+
+/// Tables for translate(). Python's is a static method: `self` does not matter.
+Value maketrans(Runtime& rt, const Value&, const CallArguments& a) {
+  const Parameters p("maketrans", a, {"x", "y", "z"}, 1);
+  require(a.named.empty(), "maketrans: takes no named arguments");
+  Dict out;
+  if (!p[1]) {
+    refuse_undefined(*p[0]);
+    require(p[0]->as_dict(), "maketrans: one argument must be a dict, not {}", type_name(*p[0]));
+    for (const auto& [key, value] : p[0]->as_dict()->items) rt.charge(16), out.set(code_of_key(key), value);
+    return Value::dict(std::move(out));
+  }
+  for (size_t i = 0; i < 3; ++i)
+    if (p[i]) require(p[i]->as_text(), "maketrans: strings are needed, not {}", type_name(*p[i]));
+  const auto next = [&](const Value& letters, size_t& at) {
+    rt.charge(16);
+    return Value(static_cast<int64_t>(next_character(text(letters), at)));
+  };
+  size_t from = 0, to = 0, gone = 0;
+  while (from < text(*p[0]).size() && to < text(*p[1]).size()) {
+    const Value key = next(*p[0], from);
+    out.set(key, next(*p[1], to));
+  }
+  require(from == text(*p[0]).size() && to == text(*p[1]).size(), "maketrans: the two strings must be equally long");
+  while (p[2] && gone < text(*p[2]).size()) out.set(next(*p[2], gone), Value(None{}));
+  return Value::dict(std::move(out));
+}
+
 }  // namespace
 
 bool all_cased(std::string_view text, bool upper) {
@@ -364,6 +402,7 @@ const MethodTable& text_methods() {
                                     {"ljust", padded<'<'>},
                                     {"lower", map_method<lower>},
                                     {"lstrip", strip_method<Side::Left>},
+                                    {"maketrans", maketrans},
                                     {"partition", partition<true>},
                                     {"removeprefix", remove_affix<true>},
                                     {"removesuffix", remove_affix<false>},

@@ -1,6 +1,7 @@
 #include "jinja/value.h"
 
 #include "base/error.h"
+#include "base/json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -70,7 +71,9 @@ Value convert_json(const nlohmann::ordered_json& json, int depth) {
       for (const auto& [key, value] : json.items()) dict.set(key, convert_json(value, depth + 1));
       return Value::dict(std::move(dict));
     }
-    default: fail("a template cannot take binary JSON");
+    default:
+      if (const auto digits = big_integer_digits(json)) return Value::integer(*digits);
+      fail("a template cannot take binary JSON");
   }
 }
 

@@ -171,7 +171,8 @@ std::string_view type_name(const Value& value);
 /// str(float).
 std::string float_text(double number);
 
-/// A JSON value (object order kept) as a template value. Error if it nests too deeply.
+/// A JSON value (object order kept; parse_exactly()'s big integers, too) as a template value. Error if it nests too
+/// deeply.
 Value from_json(const nlohmann::ordered_json& json);
 
 /// Error, as the undefined value itself says it, for one that is undefined.

@@ -57,7 +57,7 @@ std::vector<Document> load_documents(const Model& model, const std::vector<fs::p
   std::vector<Document> out;
   for (const fs::path& file : files_of(paths)) {
     const std::string text = read_file(file, kMaxTextBytes);
-    data::require_utf8(text, file.string());
+    data::require_text(text, file.string());
     require(!text.empty(), "{}: empty; there is nothing to score", file.string());
     Document document{file.string(), model.encode_document(text, /*parse_special=*/true)};
     if (static_cast<int64_t>(document.tokens.size()) < least) continue;

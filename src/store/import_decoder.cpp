@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/unfinished.h"
 #include "formats/gguf_split.h"
 #include "formats/gguf_writer.h"
 #include "model/parameters.h"
@@ -20,12 +21,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_small_gguf(const fs::path& path, const ModelConfig& config) {
-  if (!formats::is_gguf(path)) return false;
+/// Of a GGUF file's tensors, if they have less than 32 bits a weight.
+std::optional<uint64_t> bytes_of_small_gguf(const fs::path& path, const ModelConfig& config) {
+  if (!formats::is_gguf(path)) return std::nullopt;
   uint64_t bytes = 0;
   const formats::Gguf file(path);  // lives as long as the loop over its tensors
   for (const formats::GgufTensor& tensor : file.tensors()) bytes += tensor.bytes.size();
-  return bytes < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
+  const bool small = bytes < static_cast<uint64_t>(parameter_count(config)) * 39 / 10;
+  return small ? std::optional(bytes) : std::nullopt;
 }
 
 /// Nothing is copied that loading would refuse.
@@ -76,8 +79,9 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
           "{}: is the model itself; choose another folder for the imported one", folder.string());
   copy_tokenizer(path, folder);        // first: what is not supported shows before the long part
   fs::remove(folder / kGgufInFolder);  // of an import before
-  if (!store && is_small_gguf(path, source.config())) {
-    const int64_t all = parameter_count(source.config());
+  const int64_t all = parameter_count(source.config());
+  if (const auto bytes = store ? std::nullopt : bytes_of_small_gguf(path, source.config())) {
+    require_space(folder / kGgufInFolder, *bytes, "the model");
     require_finite_weights(source, path, [&](int64_t done) {
       if (on_progress) on_progress(done / 2);
     });
@@ -93,6 +97,7 @@ void import_decoder(const DecoderSource& source, const fs::path& path, const fs:
     return;
   }
   const at::ScalarType type = store.value_or(source.type());
+  require_space(folder / "model.safetensors", static_cast<uint64_t>(all) * c10::elementSize(type), "the model");
   int64_t done = 0;
   const Weights weights = assemble_weights(source.config(), type, path, [&](const std::string& name) {
     const Tensor read = source.read(name);

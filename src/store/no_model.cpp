@@ -1,6 +1,7 @@
 #include "store/no_model.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "base/unfinished.h"
 #include "store/gguf_folder.h"
@@ -33,6 +34,8 @@ void fail_no_model(const fs::path& path) {
     for (const fs::path& file : ggufs) names += (names.empty() ? "" : ", ") + printable(file.filename().string());
     fail("{}: a folder of GGUF files, each a model by itself; give the file: {}", shown, names);
   }
+  const std::string_view kind = kind_of_file(path);
+  if (there == fs::file_type::directory && !kind.empty()) fail("{}: {}, not a model; {}", shown, kind, kModelIs);
   if (there == fs::file_type::directory) fail("{}: no model lies in this folder; {}", shown, kModelIs);
   if (there != fs::file_type::regular) fail("{}: no file or folder but a device, FIFO or socket; {}", shown, kModelIs);
   if (is_weights(path)) {
@@ -44,6 +47,7 @@ void fail_no_model(const fs::path& path) {
     fail("{}: a file of a model, not the model; give the folder {}", shown, printable(folder.string(), 4096));
   if (path.extension() == ".gguf")
     fail("{}: no GGUF file, although it is called one: its first bytes are others; fetch it again", shown);
+  if (!kind.empty()) fail("{}: {}, not a model; {}", shown, kind, kModelIs);
   fail("{}: a file that is no model; {}", shown, kModelIs);
 }
 

@@ -42,21 +42,15 @@ class ForeignParts {
   std::map<std::string, ForeignPart> of_name_;
 };
 
-/// Tensors have the same names as ours but for the family's own, perhaps without "model." (a base model saved by
-/// itself) or with "language_model" before or behind it (the part for text of a model for text and images), and a
-/// shared matrix may lie under one of its two names.
+/// Tensors have the same names as ours but for the family's own, each perhaps without "model." (of a base model saved
+/// by itself) or with one more (of a module that holds the model), or with "language_model" before or behind it (the
+/// part for text of a model for text and images), and a shared matrix may lie under one of its two names.
 class HuggingFaceSource : public DecoderSource {
  public:
   explicit HuggingFaceSource(const fs::path& folder) : stored_(folder) {
     auto [config, layout] = families::read_hugging_face(folder);
     config_ = std::move(config);
     layout_ = std::move(layout);
-    for (const char* prefix : {"model.", "", "language_model.model.", "model.language_model."}) {
-      if (!stored_.contains(prefix + std::string(kOurEmbedding).substr(kPrefix.size()))) continue;
-      prefix_ = prefix;
-      break;
-    }
-    if (!stored_.contains(kOurHead) && stored_.contains(kHeadOfText)) head_ = kHeadOfText;
     settle_head();
     parts_.find(config_, layout_, FileKind::hugging_face);
   }
@@ -88,29 +82,38 @@ class HuggingFaceSource : public DecoderSource {
   std::string fingerprint() const override { return fingerprint_of(stored_); }
 
  private:
-  static constexpr std::string_view kPrefix = "model.";
-
-  static constexpr const char* kHeadOfText = "language_model.lm_head.weight";
-
+  /// The tensor's name in the file: the first there of those that transformers takes for it.
   std::string stored_name(const std::string& name) const {
-    if (name == kOurHead || (name == kOurEmbedding && only_head_)) return head_;
-    return name.starts_with(kPrefix) ? prefix_ + name.substr(kPrefix.size()) : name;
+    constexpr std::string_view kPrefix = "model.";
+    if (name == kOurEmbedding && only_head_) return stored_name(kOurHead);
+    const bool of_base = name.starts_with(kPrefix);
+    const std::string rest = of_base ? name.substr(kPrefix.size()) : name;
+    const auto found = [&](std::initializer_list<const char*> prefixes) {
+      for (const char* prefix : prefixes)
+        if (stored_.contains(prefix + rest)) return prefix + rest;
+      return name;
+    };
+    if (!of_base) return found({"", "model.", "language_model."});
+    return found({"model.", "", "model.model.", "model.language_model.", "language_model.model.", "language_model.",
+                  "model.model.language_model.", "model.language_model.model."});
   }
 
   void settle_head() {
-    const std::string embedding = stored_name(kOurEmbedding);
-    const bool has_head = stored_.contains(head_), has_embedding = stored_.contains(embedding);
+    const std::string embedding = stored_name(kOurEmbedding), head = stored_name(kOurHead);
+    const bool has_head = stored_.contains(head), has_embedding = stored_.contains(embedding);
     if (!config_.tie_embeddings) {
       require(has_head || !has_embedding,
-              "{}: has no tensor '{}', and 'tie_word_embeddings' in its config.json is false: a model without a head "
-              "cannot predict tokens; take the one with it (\"...ForCausalLM\")",
+              "{}: has no tensor '{}', and its config.json does not say that 'tie_word_embeddings' is true: a model "
+              "without a head cannot predict tokens; take the one with it (\"...ForCausalLM\")",
               stored_.path().string(), kOurHead);
     } else if (has_head && !has_embedding) {
       only_head_ = true;
-    } else if (has_head && !same_tensor(embedding, head_)) {
+    } else if (has_head && !same_tensor(embedding, head)) {
       config_.tie_embeddings = false;
-      notes_.push_back(fmt::format("'tie_word_embeddings' is true, but {} holds a '{}' of its own, which is used",
-                                   stored_.path().string(), kOurHead));
+      notes_.push_back(
+          fmt::format("the embedding is to be the head, too ('tie_word_embeddings'), but {} holds a '{}' of its own, "
+                      "which is used",
+                      stored_.path().string(), head));
     }
   }
 
@@ -121,7 +124,6 @@ class HuggingFaceSource : public DecoderSource {
 
   formats::SafetensorsFolder stored_;
   ForeignParts parts_;
-  std::string prefix_ = "model.", head_ = kOurHead;
   bool only_head_ = false;
 };
 

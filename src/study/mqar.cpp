@@ -73,7 +73,7 @@ MqarResult learn_mqar(const train::RunConfig& rival, const MqarTraining& o) {
   const ModelConfig c = config_for(rival.model.config, o);
   const Weights weights = convert(c, initial_weights(c, o.seed), at::kFloat, at::kCPU);
   const GradientSums gradients(c, weights, [](const std::string&) { return true; });
-  train::AdamW optimizer(c, weights, gradients.sums(), rival.train.adamw);
+  train::AdamW optimizer(c, weights, gradients, rival.train.adamw);
   const train::Schedule rate{.initial = 0, .peak = o.lr, .end = 1e-5, .warmup = o.steps / 10, .steps = o.steps};
   const bool meta = rival.train.mode == train::Mode::meta;
   const train::InnerRateWarmup inner{0.1 * c.inner_lr, c.inner_lr, o.steps / 10};

@@ -74,6 +74,10 @@ Tokenizer gguf_tokenizer(const formats::Gguf& file, int32_t rows) {
                               fmt::format("{}: metadata '{}'", file.name(), kOwnTokenizer), rows);
 }
 
+Tokenizer tokenizer_at(const std::filesystem::path& path) {
+  return formats::is_gguf(path) ? gguf_tokenizer(formats::Gguf(path)) : Tokenizer::load(path);
+}
+
 TokenizerFiles gguf_tokenizer_files(const formats::Gguf& file) {
   if (has_json_alone(file)) {
     gguf_tokenizer(file);  // checks it

@@ -4,6 +4,7 @@
 #include "tokenizer/tokenizer.h"
 #include "formats/gguf.h"
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ bool has_gguf_tokenizer(const formats::Gguf& file);
 /// one or with "default", llama.cpp's rule for that, with a warning; "gemma4"; "llama"; "t5". Error naming file and
 /// field for other models and for data that contradict themselves. `rows`: as in Tokenizer::load.
 tokenizer::Tokenizer gguf_tokenizer(const formats::Gguf& file, int32_t rows = kMaxTokenId);
+
+/// The tokenizer of a GGUF file, of a tokenizer.json, or of the folder of a model.
+Tokenizer tokenizer_at(const std::filesystem::path& path);
 
 /// The same tokenizer as the text of a tokenizer.json and of the tokenizer_config.json beside it.
 struct TokenizerFiles {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/json_fields.h"
@@ -43,6 +44,8 @@ Tokenizer Tokenizer::from_json(std::string_view json, const FilesBeside& beside,
 Tokenizer Tokenizer::load(const std::filesystem::path& path, int32_t rows) {
   const bool folder = std::filesystem::is_directory(path);
   const std::filesystem::path file = folder ? path / "tokenizer.json" : path;
+  if (!folder) require_no_other_kind(file, "a tokenizer", "give a tokenizer.json, or the folder of a model");
+  require(!folder || std::filesystem::exists(file), "{}: there is no tokenizer.json in this folder", path.string());
   const std::string json = read_file(file, kMaxFileBytes);
   const auto text_beside = [&](const char* name) {
     const std::filesystem::path beside = file.parent_path() / name;

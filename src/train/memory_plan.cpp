@@ -76,7 +76,8 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   if (ranks > 1 || run.train.ordered) m.sharing = 4 * m.trained / ranks + std::min(received_at_once(), m.gradients);
   const bool meta = run.train.mode == Mode::meta;
   const int64_t through = meta ? c.prefix_len() : c.num_layers;  // blocks that are passed with all tokens at once
-  const int64_t recomputed = T * (through * D + 2 * most_inner(c, 0, through)), kept = T * inner_values(c, 0, through);
+  const int64_t recomputed = T * (through * D + most_inner(c, 0, through) * 15 / 8),
+                kept = T * inner_values(c, 0, through);
   const int64_t at_once = B * compute_bytes * (recompute ? recomputed : kept);
   m.activations = at_once;
   if (!meta) {
@@ -87,7 +88,7 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   // Two peaks, and the higher one counts: amid the sweeps, when all starts of the inner loop are kept and the suffix is
   // passed chunk by chunk, both planes of it; and in the prefix's backward pass, when nearly all of those are gone.
   const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
-  const int64_t in_sweeps = ((c.inner.plain() ? 4 : 7) + kept_sets(run, W)) * W;
+  const int64_t in_sweeps = ((c.inner.plain() ? 3 : 6) + kept_sets(run, W)) * W;
   const int64_t chunks = B * compute_bytes *
                          (T * ((recompute ? through * D : inner_values(c, 0, through)) + 2 * D) +
                           2 * c.chunk * inner_values(c, through, c.num_layers));

@@ -126,7 +126,8 @@ class Run {
         if (bar) bar->finish();
         validate();
       }
-      if (done() % config_.checkpoint.every == 0) checkpoint();
+      // While steps are skipped there is nothing new, and what is older may be what to go back to.
+      if (done() % config_.checkpoint.every == 0 && !report.skipped) checkpoint();
     }
   }
 

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/option_error.h"
 #include "base/text.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/gguf_tokenizer.h"
 #include "model/device.h"
 #include "model/mixers/kinds.h"
 #include "ttt/outer_gradient.h"
@@ -84,7 +84,7 @@ void fit_to_data(const RunConfig::Data& data, json& fields, const std::string& s
             source, fields["bos_token_id"].dump(), data.train.string(), info.bos);
   }
   if (!data.tokenizer.empty()) {
-    const tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(data.tokenizer);
+    const tokenizer::Tokenizer tokenizer = tokenizer::tokenizer_at(data.tokenizer);
     require(corpus.shards().empty() || corpus.shards()[0].info().tokenizer == tokenizer.fingerprint(),
             "{}: data.tokenizer ({}) is not the one that made {}; give that one, or prepare the data again", source,
             data.tokenizer.string(), data.train.string());

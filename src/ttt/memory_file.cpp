@@ -1,6 +1,7 @@
 #include "ttt/memory_file.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "formats/gguf.h"
 #include "store/tensor_io.h"
@@ -60,6 +61,10 @@ formats::SafetensorsFile open_memory(const fs::path& path) {
   std::error_code none;
   const bool model = fs::is_directory(path, none) ? fs::exists(path / "config.json", none) : formats::is_gguf(path);
   require(!model, "{}: a model, not a memory; 'ingrain read' makes memories with it", path.string());
+  const std::string_view kind = kind_of_file(path);  // of safetensors more below
+  require(kind.empty() || begins_as_safetensors(path), "{}: {}, not a memory; 'ingrain read' makes them", path.string(),
+          kind);
+  require(!fs::is_directory(path, none), "{}: a folder, not a memory; 'ingrain read' makes them", path.string());
   require(!fs::is_regular_file(path, none) || begins_as_safetensors(path), "{}: {}", path.string(), kNoMemory);
   return formats::SafetensorsFile(path);
 }

@@ -120,3 +120,18 @@ def assert_same(ingrain, path, model, folder, seeds=(1, 2)):
         want = expected_nll(model, tokens)
         assert want.std() > 0.5  # a model that says the same of every token would prove nothing
         np.testing.assert_allclose(our_nll(ingrain, path, tokens, folder), want, rtol=0, atol=1e-4)
+
+
+def change(folder, **changes):
+    """Changes fields of a folder's config.json; None removes one."""
+    file = folder / "config.json"
+    config = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+def rename_tensors(folder, rename):
+    """Stores the folder's tensors anew, under the names that `rename` gives them (None: leaves one out)."""
+    from safetensors.torch import load_file, save_file
+    file = folder / "model.safetensors"
+    tensors = {rename(name): value for name, value in load_file(file).items()}
+    save_file({name: value for name, value in tensors.items() if name}, file, metadata={"format": "pt"})

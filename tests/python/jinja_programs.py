@@ -76,7 +76,8 @@ METHOD_ARGUMENTS = {
     "rsplit": ["", "','", "' ', 1", "none, 1"], "splitlines": ["", "true", "keepends=true"], "partition": ["' '", "'l'"], "rpartition": ["' '", "'l'"],
     "replace": ["'a', 'b'", "'l', 'L', 1", "'', '-', 2", "'b', '<'|safe"], "strip": ["", "'ab '", "none"], "lstrip": ["", "'Ha'"], "rstrip": ["", "'\\n'", "'d'"],
     "join": ["words", "['a', 'b']", "(xs|map('string'))", "'abc'", "['<', '>'|safe]"], "format": ["1", "'x'", "a=1", "1, a='<'", "1.5, 2", "people[0]", "none"],
-    "format_map": ["{'a': 1}", "d"], "expandtabs": ["", "4", "0"], "removeprefix": ["'a'", "'He'"], "removesuffix": ["'c'", "'ld'"], "translate": ["{97: 'x'}", "{98: none, 97: 99}"],
+    "format_map": ["{'a': 1}", "d"], "expandtabs": ["", "4", "0"], "removeprefix": ["'a'", "'He'"], "removesuffix": ["'c'", "'ld'"], "translate": ["{97: 'x'}", "{98: none, 97: 99}", "s.maketrans('ab', 'xy', 'c')"],
+    "maketrans": ["{'a': 'x', 98: none}", "'ab', 'äy'", "'ab', 'xy', 'cb'", "'ab', 'x'", "{'ab': 1}", "{1.5: 2}", "'a', 1"],
     "fromhex": ["'0x1.8p3'", "' -.8P-1 '", "'inf'", "'0x1p2000'", "'1e'"], "escape": ["'<'", "1"],
     "get": ["'a'", "'zz', 5", "1", "none"], "isdisjoint": ["['a']", "xs"], "items": [""], "keys": [""], "values": [""], "copy": [""], "fromkeys": ["['a'], 1"],
 }

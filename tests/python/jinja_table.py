@@ -15,8 +15,10 @@ import jinja_reference
 # Refused by name (docs/chat_templates.md): what is random, and what gives bytes or a class.
 REFUSED_FILTERS = {"random"}
 REFUSED_FUNCTIONS = {"lipsum"}
-REFUSED_METHODS = {"encode", "to_bytes", "from_bytes", "maketrans"}
+REFUSED_METHODS = {"encode", "to_bytes", "from_bytes"}
 REFUSED_OF = {"lazy": {"close", "send", "throw", "gi_running", "gi_suspended", "gi_yieldfrom"}, "view": {"mapping"}}  # a generator's insides
+
+CALLED = {"close", "send", "throw"}  # there, and refused when they are called
 
 KINDS = {kind: values for kind, values in jinja_programs.VALUES.items() if kind not in ("callable",)}
 BOUND = {  # what the methods of a kind are called with, apart from jinja_programs.METHOD_ARGUMENTS
@@ -88,7 +90,7 @@ def members(per_kind):
     """Whether each value has each name as a member, and what stands there if it is no method."""
     names = all_names(per_kind)
     for kind, value in values(per_kind):
-        listed = [name for name in names if name not in REFUSED_METHODS | REFUSED_OF.get(kind, set())]
+        listed = [name for name in names if name not in REFUSED_OF.get(kind, set()) - CALLED]
         yield ("{%% set v = %s %%}{%% for name in %r %%}{{ name }}:{{ v[name] is defined }}{{ v|attr(name) is defined }}{{ v[name] is callable }}"
                "{{ v|attr(name) if v|attr(name) is not callable }} {%% endfor %%}") % (value, listed)
 

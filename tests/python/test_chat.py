@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -34,6 +35,8 @@ def chat(ingrain, state):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    run.start = lambda *options: subprocess.Popen(
+        [PROGRAM, "chat", *options], env={**os.environ, "XDG_STATE_HOME": str(state)}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     return run
 
 
@@ -132,6 +135,66 @@ def test_leaving_offers_to_save_what_was_said(terminal, state, tmp_path, ingrain
     assert json.loads(ingrain("memory", "info", "--json", tmp_path / "it.memory").stdout)["position"] > 20
 
 
+@pytest.mark.parametrize("where", ["answer", "prompt"])
+def test_sigterm_right_after_ctrl_c_ends_the_conversation(terminal, state, where):
+    """Within the two seconds in which a second signal of one kind counts as the first."""
+    terminal.wait_for("> ")
+    terminal.type("Who is Emma?\r")
+    terminal.wait_for("tokens, ")
+    terminal.wait_for_prompt()
+    if where == "answer":
+        terminal.type(f"/read {ROOT / 'examples' / 'data' / 'emma.txt'}\r")
+        terminal.wait_for("read with the next question")
+        terminal.type("And?\r")
+        terminal.wait_for("\x1b[?2004l")
+        terminal.wait_until_working()
+    terminal.type("\x03")
+    terminal.wait_for("this answer ends" if where == "answer" else "Ctrl-C once more")
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.end() == 128 + signal.SIGTERM
+    assert kept(state)[0] == "Who is Emma?" and len(kept(state)) == 2
+
+
+def leave(terminal):
+    terminal.type("\x03")
+    terminal.wait_for("Ctrl-C once more")
+    terminal.type("\x03")
+
+
+def test_no_is_no_files_name_and_yes_asks_for_one(terminal, state, tmp_path):
+    """And a file that cannot be written is asked for again."""
+    terminal.wait_for("> ")
+    terminal.type("Who is Emma?\r")
+    terminal.wait_for("tokens, ")
+    terminal.wait_for_prompt()
+    leave(terminal)
+    terminal.wait_for("save the memory to")
+    terminal.type("Yes\r")
+    terminal.wait_for("the file to save it to: ")
+    terminal.type(f"{tmp_path}/none/it.memory\r")
+    terminal.wait_for("the file to save it to: ")
+    terminal.type(" No\r")
+    terminal.wait_for("not saved; 'ingrain chat --last'")
+    assert terminal.end() == 0
+    assert (state / "ingrain" / "last.memory").exists()
+    for name in ("Yes", " No", "No", "none"):
+        assert not pathlib.Path(name).exists() and not (tmp_path / name).exists()
+
+
+def test_nothing_is_unsaved_where_all_was_taken_back(terminal, state):
+    terminal.wait_for("> ")
+    terminal.type("Who is Emma?\r")
+    terminal.wait_for("tokens, ")
+    terminal.wait_for_prompt()
+    terminal.type("/undo\r")
+    terminal.wait_for("forgotten")
+    terminal.wait_for_prompt()
+    leave(terminal)
+    assert terminal.end() == 0
+    assert "save" not in terminal.seen
+    assert not (state / "ingrain" / "last.json").exists()
+
+
 def test_a_paste_of_several_lines_is_one_question(terminal, state):
     terminal.wait_for("> ")
     terminal.type("\x1b[200~line one\nline \ttwo\nä 中\n\x1b[201~")
@@ -169,6 +232,37 @@ def test_going_on_is_as_if_it_had_not_ended(chat):
     assert [line for line in rest.splitlines() if "inner steps" in line] == [
         line for line in whole.splitlines() if "inner steps" in line
     ]
+
+
+def test_undo_and_retry_reach_what_was_said_before_last(chat, state):
+    chat(READER, *PLAIN, lines=["Who is Emma?", "And Harriet?"])
+    whole = chat(READER, *PLAIN, lines=["Who is Emma?", "/stats"])
+    chat(READER, *PLAIN, lines=["Who is Emma?", "And Harriet?"])
+    for memory in ("there", "lost"):
+        if memory == "lost":
+            (state / "ingrain" / "last.memory").unlink()
+        out = chat("--last", *PLAIN, lines=["/retry", "/undo", "/stats"])
+        assert [line for line in out.splitlines() if "inner steps" in line] == [line for line in whole.splitlines() if "inner steps" in line]
+        assert len(kept(state)) == 2 and kept(state)[0] == "Who is Emma?", "it is forgotten there, too"
+        chat("--last", *PLAIN, lines=["And Harriet?"])
+    out = chat("--last", *PLAIN, lines=["/undo", "/undo", "/undo", "/stats"])
+    assert "nothing that could be forgotten" in out and "\n0 tokens read" in out
+    assert not (state / "ingrain" / "last.json").exists() and not (state / "ingrain" / "last.memory").exists()
+
+
+def test_a_memory_that_another_conversation_left_is_not_taken_for_this_ones(chat, state):
+    """One of as many tokens: its program was killed before it wrote its own."""
+    folder = state / "ingrain"
+    chat(READER, *PLAIN, lines=["Who is Emma?"])
+    first = (folder / "last.memory").read_bytes()
+    process = chat.start(READER, *PLAIN)
+    process.stdin.write("Who is Emma!\n")
+    process.stdin.flush()
+    while "Emma!" not in "".join(kept(state)):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (folder / "last.memory").exists() or (folder / "last.memory").read_bytes() != first
 
 
 def test_last_says_that_there_is_nothing_and_takes_nothing_beside_it(ingrain, state):

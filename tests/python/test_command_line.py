@@ -165,6 +165,51 @@ def test_what_is_no_model_says_what_to_give(ingrain, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+def test_a_file_of_another_kind_is_called_what_it_is(ingrain, tmp_path):
+    """Whatever takes a model, a tokenizer, a memory, tokens, settings or a text; a text is not taken for one that is read."""
+    memory, notes, shards, pdf = tmp_path / "m.memory", tmp_path / "m.memory.notes", tmp_path / "shards", tmp_path / "x.pdf"
+    assert ingrain("read", READER, EMMA, "-o", memory, "--limit", "50").returncode == 0
+    (tmp_path / "a.txt").write_text("a")
+    assert ingrain("data", "prepare", tmp_path / "a.txt", "-t", READER, "-o", shards).returncode == 0
+    shard = shards / "shard-00000.tokens"
+    pdf.write_bytes(b"%PDF-1.7\n%\xe2\xe3\n")
+    weights = READER / "model.safetensors"
+    kinds = {memory: "a memory", notes: "an SQLite database", shard: "token shards", pdf: "a PDF", weights: "the weights of a model"}
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for given, kind in kinds.items():
+        for words in (("read", READER, given, "-o", tmp_path / "o"), ("data", "prepare", given, "-t", READER, "-o", tmp_path / "o"), ("eval", READER, given),
+                      ("demo", "--text", given, "--output", tmp_path / "o"), ("bench", "decode", READER, "--text", given)):
+            refused(ingrain(*words), 1, f"{given}: cannot be read as text: it is {kind}")
+        refused(ingrain("train", given), 1, f"{given}: {kind}", "not settings")
+        refused(ingrain("serve", "--config", given), 1, f"{given}: {kind}", "not settings")
+        refused(ingrain("serve", READER, "--keys", given, "--store", "none", "--port", "0"), 1, f"{given}: {kind}", "not a file of keys")
+        refused(ingrain("ask", memory, "--questions", given), 1, f"{given}: {kind}", "not questions")
+        if given != weights:  # whose folder is named
+            refused(ingrain("data", "prepare", EMMA, "-t", given, "-o", tmp_path / "o"), 1, f"{given}: {kind}", "not a tokenizer")
+        if given != shard:
+            for words in (("data", "info", given), ("eval", READER, "--tokens", given)):
+                refused(ingrain(*words), 1, f"{given}: {kind}", "not tokens")
+        if given not in (memory, weights):
+            refused(ingrain("generate", READER, "--memory", given), 1, f"{given}: {kind}", "not a memory")
+            refused(ingrain("generate", given, "--prompt", "x"), 1, f"{given}: {kind}", "not a model")
+            refused(ingrain("tokens", given, "x"), 1, f"{given}: {kind}", "not a tokenizer")
+    refused(ingrain("generate", READER, "--memory", shards), 1, "a folder of token shards, not a memory")
+    refused(ingrain("generate", shards, "--prompt", "x"), 1, "a folder of token shards, not a model")
+    refused(ingrain("data", "prepare", EMMA, "-t", shards, "-o", tmp_path / "o"), 1, "there is no tokenizer.json in this folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    (tmp_path / "gguf.txt").write_text("GGUF is a form of files, %PDF- another.")
+    assert ingrain("eval", READER, tmp_path / "gguf.txt", "--json").returncode == 0, "which a text may say"
+
+
+def test_a_tokenizer_may_be_a_gguf_files(ingrain, tmp_path):
+    assert ingrain("quantize", READER, "-o", tmp_path / "m.gguf", "--type", "q8_0").returncode == 0
+    (tmp_path / "a.txt").write_text("Emma Woodhouse, handsome")
+    for name, place in (("a", READER), ("b", tmp_path / "m.gguf")):
+        done = ingrain("data", "prepare", tmp_path / "a.txt", "-t", place, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a" / "shard-00000.tokens").read_bytes() == (tmp_path / "b" / "shard-00000.tokens").read_bytes()
+
+
 def test_models_lists_what_is_there_with_sizes(ingrain, tmp_path):
     done = ingrain("models")
     assert done.returncode == 0, done.stderr

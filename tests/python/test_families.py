@@ -5,16 +5,9 @@ import pytest
 
 import decoder_models as models
 import gguf_models
-from decoder_models import assert_same, make, save, torch, transformers
+from decoder_models import assert_same, change, make, save, torch, transformers
 
 OWN = ["qwen3_5", "gemma3", "mistral", "ministral", "ministral3", "granite", "granite_swa", "olmo2", "olmo3", "phi3", "phi4_mini"]
-
-
-def change(folder, **changes):
-    """Changes fields of a folder's config.json; None removes one."""
-    file = folder / "config.json"
-    config = {**json.loads(file.read_text()), **changes}
-    file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -46,15 +39,31 @@ def test_gemma3_as_transformers_4_wrote_it(ingrain, tmp_path):
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
 
 
-def test_the_text_model_of_one_for_text_and_images(ingrain, tmp_path):
-    text = make("gemma3")
+HEAD, TEXT = "lm_head.weight", "model.language_model."
+
+
+def as_transformers_4(name):
+    """"language_model.model.norm.weight", "language_model.lm_head.weight", "vision_tower..."."""
+    if name == HEAD:
+        return "language_model." + name
+    return name.replace(TEXT, "language_model.model.") if name.startswith(TEXT) else name.removeprefix("model.")
+
+
+@pytest.mark.parametrize("names", [lambda name: name, as_transformers_4, lambda name: name.removeprefix("model."), lambda name: "model." + name,
+                                   lambda name: "model." + name if name == HEAD else name],
+                         ids=["as saved", "transformers 4", "without model.", "model. before all", "the head in it"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_text_model_of_one_for_text_and_images(ingrain, tmp_path, tied, names):
+    text = make("gemma3", tie_word_embeddings=tied)
     text_config = {**text.config.to_dict(), "hidden_size": 32}
     vision = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14)
-    config = transformers.Gemma3Config(text_config=text_config, vision_config=vision, mm_tokens_per_image=4)
+    config = transformers.Gemma3Config(text_config=text_config, vision_config=vision, mm_tokens_per_image=4, tie_word_embeddings=tied)
     whole = transformers.Gemma3ForConditionalGeneration(config).eval()
     whole.model.language_model.load_state_dict(text.model.state_dict())
+    whole.lm_head.load_state_dict(text.lm_head.state_dict())
     whole.tie_weights()
     whole.save_pretrained(tmp_path)
+    models.rename_tensors(tmp_path, names)
     assert "text_config" in json.loads((tmp_path / "config.json").read_text())
     assert_same(ingrain, tmp_path, text, tmp_path, seeds=[1])
 

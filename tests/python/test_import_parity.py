@@ -6,7 +6,7 @@ import pytest
 
 import decoder_models as models
 import gguf_models
-from decoder_models import assert_same, make, save, torch
+from decoder_models import assert_same, change, make, rename_tensors, save, torch, transformers
 
 gguf = pytest.importorskip("gguf")
 
@@ -51,21 +51,6 @@ def test_sharded_files_are_one_model(ingrain, tmp_path):
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
 
 
-def change(folder, **changes):
-    """Changes fields of a folder's config.json; None removes one."""
-    file = folder / "config.json"
-    config = {**json.loads(file.read_text()), **changes}
-    file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
-
-
-def rename_tensors(folder, rename):
-    """Stores the folder's tensors anew, under the names that `rename` gives them (None: leaves one out)."""
-    from safetensors.torch import load_file, save_file
-    file = folder / "model.safetensors"
-    tensors = {rename(name): value for name, value in load_file(file).items()}
-    save_file({name: value for name, value in tensors.items() if name}, file, metadata={"format": "pt"})
-
-
 @pytest.mark.parametrize("where", ["rope_scaling", "rope_parameters"])
 def test_theta_counts_inside_the_ropes_object(ingrain, tmp_path, where):
     model = save(make("llama"), tmp_path)
@@ -93,16 +78,34 @@ def test_smollm3_without_rope_where_its_list_says_so(ingrain, tmp_path):
     assert_same(ingrain, tmp_path / "ours", model, tmp_path, seeds=[1])
 
 
-@pytest.mark.parametrize("family", ["smollm2", "llama"])
-def test_names_without_their_first_part_are_the_same_tensors(ingrain, tmp_path, family):
+HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
+NAMES = {  # what transformers 5.23 loads as the same model
+    "without model.": lambda name: name.removeprefix("model."),
+    "the head in it": lambda name: "model." + name if name == HEAD else name,
+    "without model. but for the head": lambda name: "model." + name if name == HEAD else name.removeprefix("model."),
+    "model. before all": lambda name: "model." + name,
+    "some of each": lambda name: ["", "model.", "model.model."][sum(name.encode()) % 3 if name != HEAD else 1] + name.removeprefix("model."),
+}
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("family,left_out", [("smollm2", HEAD), ("smollm2", EMBEDDING), ("llama", None)])
+def test_names_with_another_first_part_are_the_same_tensors(ingrain, tmp_path, family, left_out, names):
+    """A shared matrix may have the name of the head alone."""
     model = save(make(family), tmp_path)
-    rename_tensors(tmp_path, lambda name: name.removeprefix("model."))
+    if left_out == EMBEDDING:
+        rename_tensors(tmp_path, lambda name: HEAD if name == EMBEDDING else name)
+    rename_tensors(tmp_path, names)
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in model.state_dict().items()), "so does transformers"
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
+    done = ingrain("import", tmp_path, "-o", tmp_path / "ours")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_shared_matrix_is_found_under_the_heads_name(ingrain, tmp_path):
     model = save(make("smollm2"), tmp_path)
-    rename_tensors(tmp_path, lambda name: "lm_head.weight" if name == "model.embed_tokens.weight" else name)
+    rename_tensors(tmp_path, lambda name: HEAD if name == EMBEDDING else name)
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
 
 
@@ -111,15 +114,19 @@ def test_a_head_of_its_own_counts_although_tied_and_import_says_so(ingrain, tmp_
     change(tmp_path, tie_word_embeddings=True)
     assert_same(ingrain, tmp_path, model, tmp_path, seeds=[1])
     done = ingrain("import", tmp_path, "-o", tmp_path / "ours")
-    assert "'tie_word_embeddings' is true, but" in done.stderr
+    assert "('tie_word_embeddings'), but" in done.stderr
     assert_same(ingrain, tmp_path / "ours", model, tmp_path, seeds=[1])
 
 
-def test_a_head_that_is_missing_is_called_so(ingrain, tmp_path):
+@pytest.mark.parametrize("said", [False, None])
+def test_a_head_that_is_missing_is_called_so(ingrain, tmp_path, said):
+    """Whether config.json says that nothing is shared, or nothing at all."""
     save(make("llama"), tmp_path)
-    rename_tensors(tmp_path, lambda name: None if name == "lm_head.weight" else name)
+    change(tmp_path, tie_word_embeddings=said)
+    rename_tensors(tmp_path, lambda name: None if name == HEAD else name)
     done = ingrain("generate", tmp_path, "--prompt", "Hi")
     assert done.returncode == 1 and "a model without a head cannot predict" in done.stderr
+    assert "config.json does not say that 'tie_word_embeddings' is true" in done.stderr
 
 
 @pytest.mark.parametrize("full_layers", [0, 1])

@@ -52,7 +52,7 @@ def test_words_that_a_set_up_command_does_not_take_are_refused(words, tmp_path):
     assert list(build.iterdir()) == []
 
 
-@pytest.mark.parametrize("word, meant", [("tset", "test"), ("raed", "read"), ("chta", "chat"), ("frobnicate", None)])
+@pytest.mark.parametrize("word, meant", [("tset", "test"), ("raed", "read"), ("chta", "chat"), ("mem", "memory"), ("MEM", "memory"), ("frobnicate", None)])
 def test_an_unknown_command_is_refused_before_anything_is_set_up(word, meant, tmp_path):
     done = ingrain(word, INGRAIN_BUILD=str(tmp_path / "none"))
     assert done.returncode == 2 and f"no command '{word}'" in done.stderr

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from test_cli import CASES, EMMA, READER, refused
+from test_signals import large_llama
 from unlucky import ENDLESS, ENVIRONMENT, FAULTS, PROGRAM, fault, memory, needs_faults, prepare, text  # noqa: F401
 
 # Runs
@@ -226,6 +227,16 @@ def test_a_disk_without_room_for_a_memory_is_known_before_the_work(ingrain, memo
     refused(ingrain("ask", memory, "x", "--model", READER, "--max-tokens", "1000000", *ENDLESS, "--save", small_disk / "m", timeout=60), 1, "the memory needs")
     refused(ingrain("memory", "fork", memory, "-o", small_disk / "m"), 1, "No space left")
     assert list(small_disk.iterdir()) == [], "no notes without their memory"
+    refused(ingrain("demo", "--output", small_disk / "demo", timeout=60), 1, "the memory needs", "free there")
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_without_room_for_a_model_is_known_before_the_work(ingrain, tmp_path, small_disk):
+    (tmp_path / "model").mkdir()
+    model = large_llama(tmp_path / "model")
+    for words in (("import", model, "-o", small_disk / "m"), ("retrofit", model, "-o", small_disk / "m", "--full"), ("quantize", model, "-o", small_disk / "m.gguf")):
+        refused(ingrain(*words, timeout=120), 1, "model needs", "free there")
+        assert list(small_disk.iterdir()) == []
 
 
 def test_notes_that_are_none_are_known_before_the_answer(ingrain, memory, tmp_path):

@@ -3,6 +3,7 @@
 // metadata
 //        data_probe batches FILE TYPE ORDER SEED SKIP BATCH LENGTH COUNT
 //                                                      COUNT batches as raw int32 on standard output
+#include "base/error.h"
 #include "data/loader.h"
 #include "formats/safetensors_folder.h"
 

@@ -7,6 +7,7 @@
 //        eos_token?,
 //                                                add_generation_prompt?} becomes a list of {text} or {error}
 #include "base/error.h"
+#include "base/json.h"
 #include "chat/chat_template.h"
 #include "formats/gguf.h"
 #include "formats/gguf_quants.h"
@@ -77,9 +78,12 @@ Json render_case(const Json& input) {
 
 void render_cases() {
   Json out = Json::array();
-  for (const Json& input : Json::parse(std::cin)) out.push_back(render_case(input));
-  const std::string text = out.dump(-1, ' ', false, Json::error_handler_t::replace);
-  write_out(text.data(), text.size());
+  const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  const auto cases = parse_exactly(text);
+  require(cases.has_value(), "standard input is no JSON");
+  for (const Json& input : *cases) out.push_back(render_case(input));
+  const std::string given = out.dump(-1, ' ', false, Json::error_handler_t::replace);
+  write_out(given.data(), given.size());
 }
 
 void run(const std::vector<std::string>& args) {

@@ -1,5 +1,6 @@
 #include "serve/api/api_error.h"
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace ingrain::serve::api {
@@ -71,6 +72,6 @@ Json anthropic_error(const ApiError& error, const std::string& request_id) {
           {"request_id", request_id}};
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) { return dump_exactly(json); }
 
 }  // namespace ingrain::serve::api

@@ -27,6 +27,15 @@ class RequestSource : public JsonSource {
   }
 };
 
+/// Whether it may hold an integer beyond 64 bits.
+bool has_long_number(std::string_view body) {
+  constexpr size_t kDigits = 19;
+  size_t run = 0;
+  for (const char c : body)
+    if ((run = c >= '0' && c <= '9' ? run + 1 : 0) == kDigits) return true;
+  return false;
+}
+
 }  // namespace
 
 Json parse_body(std::string_view body) {
@@ -37,6 +46,8 @@ Json parse_body(std::string_view body) {
     refuse("", "{}", e.what());
   }
   if (!out.is_object()) refuse("", "the request's body must be a JSON object");
+  // A tool's arguments are shown to the model as they were written.
+  if (out.contains("messages") && has_long_number(body)) out["messages"] = (*parse_exactly(body))["messages"];
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "serve/api/messages_api.h"
 
+#include "base/json.h"
+
 #include <algorithm>
 
 namespace ingrain::serve::api {
@@ -26,9 +28,9 @@ Json thinking_block(const std::string& thought, const std::string& signature) {
 /// Arguments that are no object are handed on as they are, in one.
 Json tool_use_block(const Json& call) {
   const std::string arguments = call["function"]["arguments"];
-  Json input = Json::parse(arguments, nullptr, /*allow_exceptions=*/false);
-  if (!input.is_object()) input = {{"arguments", arguments}};
-  return {{"type", "tool_use"}, {"id", call["id"]}, {"name", call["function"]["name"]}, {"input", std::move(input)}};
+  auto input = parse_exactly(arguments);
+  if (!input || !input->is_object()) input = Json::object({{"arguments", arguments}});
+  return {{"type", "tool_use"}, {"id", call["id"]}, {"name", call["function"]["name"]}, {"input", std::move(*input)}};
 }
 
 std::string typed(Json data) {

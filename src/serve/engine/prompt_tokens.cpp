@@ -3,6 +3,7 @@
 #include "api/chat_form.h"
 #include "api/parts.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/option_error.h"
 #include "base/utf8.h"
 #include "chat/control_tokens.h"
@@ -25,8 +26,8 @@ Json cleaned(const Json& message) {
       if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) continue;
       Json& function = call["function"];
       if (!function.contains("arguments") || !function["arguments"].is_string()) continue;
-      Json parsed = Json::parse(function["arguments"].get_ref<const std::string&>(), nullptr, /*exceptions=*/false);
-      if (parsed.is_object()) function["arguments"] = std::move(parsed);
+      auto parsed = parse_exactly(function["arguments"].get_ref<const std::string&>());
+      if (parsed && parsed->is_object()) function["arguments"] = std::move(*parsed);
     }
   if (!out.contains("content") || out["content"].is_null()) out["content"] = "";
   return out;
