@@ -18,7 +18,8 @@ constexpr int64_t kReadPiece = 32768, kFirstTokens = 8;
 double read_to(const Subject& subject, ttt::Memory& memory, int64_t end, const ttt::ReadOptions& reading) {
   const Stopwatch watch(subject.device());
   while (memory.position < end && !interrupted())
-    ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kReadPiece, end - memory.position)), reading);
+    ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kReadPiece, end - memory.position)),
+              reading);
   return watch.seconds();
 }
 

@@ -27,7 +27,7 @@ struct Manifest {
   uint64_t tokenizer = 0;
   std::optional<uint64_t> shuffle_seed;  // none: documents in source order
   uint64_t text_bytes = 0;               // of the documents, before tokenization
-  std::optional<PartOf> part;  // none: all that the sources hold
+  std::optional<PartOf> part;            // none: all that the sources hold
   std::vector<std::string> sources;
   std::vector<Shard> shards;
 };

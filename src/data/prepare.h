@@ -41,9 +41,8 @@ struct PrepareResult {
 /// tokenizer, seed and shard size give the same bytes, whatever the number of threads. Memory: a few
 /// documents per thread and 8 bytes per document of a shard (of all shards when shuffling, which also needs
 /// the tokens' space on disk twice). The folder appears under its name only when it is complete; on an error,
-/// or when `progress` returns false, nothing is left behind. With a part, what is written goes into part_folder() of the
-/// output, which may hold the others. Error as in documents.h and shards.h, or if the
-/// output folder is in use.
+/// or when `progress` returns false, nothing is left behind. With a part, what is written goes into part_folder() of
+/// the output, which may hold the others. Error as in documents.h and shards.h, or if the output folder is in use.
 PrepareResult prepare(const PrepareOptions& options, const Encode& encode,
                       const std::function<bool(const PrepareProgress&)>& progress);
 
