@@ -28,6 +28,11 @@ void make_private(const fs::path& file) { fs::permissions(file, fs::perms::owner
 
 std::string absolute(const std::string& path) { return path.empty() ? "" : fs::absolute(path).string(); }
 
+/// What lies there but is no regular file is not ours.
+void remove_ours(const fs::path& file) {
+  if (fs::is_regular_file(fs::symlink_status(file))) fs::remove(file);
+}
+
 template <class Work>
 bool said_once(Work&& work) {
   static bool said = false;
@@ -50,7 +55,7 @@ void keep_last(const ConversationStart& start, const Dialogue& dialogue) {
                                       {"memory", absolute(start.memory)},
                                       {"special", start.special},
                                       {"dialogue", dialogue.state()}};
-    fs::remove(memory_file());  // of what was said before this, or of another conversation of as many tokens
+    remove_ours(memory_file());  // of what was said before this, or of another conversation of as many tokens
     write_file(state_file(), root.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
     make_private(state_file());
   });
@@ -58,8 +63,8 @@ void keep_last(const ConversationStart& start, const Dialogue& dialogue) {
 
 void forget_last() {
   said_once([] {
-    fs::remove(state_file());
-    fs::remove(memory_file());
+    remove_ours(state_file());
+    remove_ours(memory_file());
   });
 }
 

@@ -60,8 +60,9 @@ Corpus Corpus::open(const std::filesystem::path& path, TokenType raw_type) {
     corpus.shards_.emplace_back(path);
   } else {
     require(path.extension() != ".tokens", "{}: no token shard; 'ingrain data prepare' makes them", path.string());
-    require_no_other_kind(path, "tokens", "'ingrain data prepare' makes tokens of texts");
-    require(!looks_like_text(path), "{}: is text, no tokens; 'ingrain data prepare' makes tokens of it", path.string());
+    const bool other_kind = !kind_of_file(path).empty();  // said below
+    require(other_kind || !looks_like_text(path), "{}: is text, no tokens; 'ingrain data prepare' makes tokens of it",
+            path.string());
     corpus.raw_.emplace(path, raw_type);
     corpus.add_part(corpus.raw_->tokens());
     corpus.vocab_size_ = kMaxId;

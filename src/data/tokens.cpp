@@ -1,6 +1,7 @@
 #include "data/tokens.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/option_error.h"
 #include "base/text.h"
 
@@ -54,6 +55,7 @@ uint64_t TokenSpan::find_beyond(uint32_t limit) const {
 }
 
 RawTokenFile::RawTokenFile(const std::filesystem::path& path, TokenType type) : file_(path) {
+  require_no_other_kind(path, "raw tokens", "'ingrain data prepare' makes tokens of texts");
   if (file_.size() % token_bytes(type) != 0) {
     fail("{}: {} bytes are not a whole number of {} tokens; check the type, or the file is cut off", path.string(),
          file_.size(), token_type_name(type));

@@ -188,7 +188,7 @@ def test_a_file_of_another_kind_is_called_what_it_is(ingrain, tmp_path):
             refused(ingrain("data", "prepare", EMMA, "-t", given, "-o", tmp_path / "o"), 1, f"{given}: {kind}", "not a tokenizer")
         if given != shard:
             for words in (("data", "info", given), ("eval", READER, "--tokens", given)):
-                refused(ingrain(*words), 1, f"{given}: {kind}", "not tokens")
+                refused(ingrain(*words), 1, f"{given}: {kind}", "not raw tokens")
         if given not in (memory, weights):
             refused(ingrain("generate", READER, "--memory", given), 1, f"{given}: {kind}", "not a memory")
             refused(ingrain("generate", given, "--prompt", "x"), 1, f"{given}: {kind}", "not a model")
