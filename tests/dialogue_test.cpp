@@ -191,7 +191,7 @@ TEST_F(Dialogues, state_goes_on_where_it_ended_with_the_memory_or_without) {
 }
 
 TEST_F(Dialogues, undo_takes_back_also_what_was_said_before_the_dialogue_was_restored) {
-  for (const char* source : kTemplates) {
+  for (const char* source : {kTemplates[0], kTemplates[1]}) {  // one that keeps all, one that drops
     SCOPED_TRACE(source);
     const Model m = model(source);
     Memory base(m);
