@@ -93,12 +93,15 @@ def test_all_that_a_template_can_reach_is_as_in_jinja2(part):
 
 
 def test_integers_of_any_size_in_messages_are_integers(probe):
-    """As Python's json reads them; also as members of what a template writes again."""
-    numbers = [2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**40, -(10**30), 1e22, 1.5, 10**400]
+    """As Python's json reads them, up to the largest double's 309 digits; also as members of what a template writes again."""
+    numbers = [2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**40, -(10**30), 1e22, 1.5, 10**308]
     template = "{% for m in messages %}{{ m.n }} {{ m.n is integer }} {{ m | tojson }} {{ m.n > 5 }}\n{% endfor %}{{ tools }}"
     case = dict(template=template, messages=[dict(role="user", content="", n=n) for n in numbers], tools=[dict(maximum=2**70)])
     (answer,) = json.loads(probe("render", stdin=json.dumps([case]).encode()))
     assert answer["text"] == jinja_reference.ENVIRONMENT.from_string(template).render(messages=case["messages"], tools=case["tools"])
+    case["messages"] = [dict(role="user", content="", n=10**309)]
+    with pytest.raises(RuntimeError, match="no JSON"):  # never another number
+        probe("render", stdin=json.dumps([case]).encode())
 
 
 @pytest.mark.parametrize("template, name", [

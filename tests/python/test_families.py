@@ -49,7 +49,11 @@ def as_transformers_4(name):
     return name.replace(TEXT, "language_model.model.") if name.startswith(TEXT) else name.removeprefix("model.")
 
 
-@pytest.mark.parametrize("names", [lambda name: name, as_transformers_4, lambda name: name.removeprefix("model."), lambda name: "model." + name,
+def model_before_all(name):
+    return "model." + name
+
+
+@pytest.mark.parametrize("names", [lambda name: name, as_transformers_4, lambda name: name.removeprefix("model."), model_before_all,
                                    lambda name: "model." + name if name == HEAD else name],
                          ids=["as saved", "transformers 4", "without model.", "model. before all", "the head in it"])
 @pytest.mark.parametrize("tied", [True, False])
@@ -65,6 +69,12 @@ def test_the_text_model_of_one_for_text_and_images(ingrain, tmp_path, tied, name
     whole.save_pretrained(tmp_path)
     models.rename_tensors(tmp_path, names)
     assert "text_config" in json.loads((tmp_path / "config.json").read_text())
+    if names == model_before_all and not tied:
+        _, loaded = type(whole).from_pretrained(tmp_path, output_loading_info=True)
+        assert set(loaded["missing_keys"]) == {HEAD}  # transformers makes one up
+        done = ingrain("eval", tmp_path, "--tokens", tmp_path / "config.json")
+        assert done.returncode == 1 and f"has no tensor '{HEAD}'" in done.stderr
+        return
     assert_same(ingrain, tmp_path, text, tmp_path, seeds=[1])
 
 

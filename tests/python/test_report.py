@@ -1,31 +1,19 @@
 """Pages with charts, in a headless Chromium that reaches nothing: they are drawn, and nothing is asked of elsewhere."""
-import os
 import pathlib
-import shutil
 
 import pytest
+from conftest import ROOT
+from page_browser import SHOTS, WAIT, needs_chromium
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SHOTS = os.environ.get("INGRAIN_PAGE_SHOTS")  # a folder for pictures of what the tests see
+pytest_plugins = ["page_fixtures"]
+pytestmark = needs_chromium
 REPORTS = sorted((ROOT / "docs" / "report").glob("*.html"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def opened(chromium, file, scheme="light"):
     """The page with its charts drawn."""
     context = chromium.new_context(viewport={"width": 1100, "height": 900}, color_scheme=scheme, offline=True)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT)
     page = context.new_page()
     wrong, asked = [], []
     page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
