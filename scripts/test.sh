@@ -64,7 +64,7 @@ part_lint() {
     return $skipped_status
   fi
   local sources
-  mapfile -t sources < <(find "$root"/{src,include,tests,examples,python} -not -path '*/node_modules/*' \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \))
+  mapfile -t sources < <(find "$root"/{src,include,tests,examples,python} -not -path '*/node_modules/*' -not -path "$root/examples/*/work/*" \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \))
   if ! printf '%s\0' "${sources[@]}" | xargs -0 -P "$(nproc)" -n 40 "$venv/bin/clang-format" --dry-run --Werror; then
     say "lint: the files above are not as the formatter writes them: .venv/bin/clang-format -i FILE"
     return 1

@@ -399,8 +399,12 @@ TEST_F(Dialogues, a_memory_finds_its_model_among_the_places) {
   Memory memory(m);
   Reader(memory).read("text");
   memory.save(dir_ / "it.memory");
-  const std::filesystem::path places[] = {dir_.parent_path()};
-  EXPECT_EQ(model_of_memory(dir_ / "it.memory", places), dir_);
+  // A place of its own: models of other tests lie beside dir_.
+  const std::filesystem::path places[] = {dir_ / "places"}, there = places[0] / "one";
+  std::filesystem::create_directories(there);
+  for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"})
+    std::filesystem::copy_file(dir_ / file, there / file);
+  EXPECT_EQ(model_of_memory(dir_ / "it.memory", places), there);
   EXPECT_THAT([&] { model_of_memory(dir_ / "it.memory", {}); },
               testing::ThrowsMessage<Error>(testing::HasSubstr(m.fingerprint())));
 }

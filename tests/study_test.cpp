@@ -178,10 +178,10 @@ TEST_F(StudyTest, attention_learns_to_recall) {
   const StudyConfig study = config();
   MqarTraining training;
   training.task = {.vocab = 24, .length = 16, .pairs = 2};
-  training.steps = 400, training.batch = 32, training.lr = 1e-2, training.examples = 64;
+  training.steps = 800, training.batch = 32, training.lr = 3e-3, training.examples = 64;
   const MqarResult result = learn_mqar(run_of(study, study.rival("full"), dir_ / "out"), training);
   EXPECT_EQ(result.queries, 128);
-  EXPECT_GT(result.accuracy, 0.5) << "of two values it must know which; by chance one of twelve is right";
+  EXPECT_GT(result.accuracy, 0.9) << "half without knowing which of two values; one of twelve by chance";
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ std::vector<Document> load_documents(const Model& model, const std::vector<std::
 
 struct ScoreOptions {
   bool learn = true;
-  int64_t at_once = 0;                             // tokens a call; 0: all
+  int64_t at_once = 0;                                  // tokens a call; 0: all
   std::function<bool(int64_t tokens)> keep_going = {};  // as ReaderOptions has it
 };
 /// What the model makes of a document that it reads from the start. Stopped if keep_going says so.

@@ -64,6 +64,9 @@ inline std::vector<Tensor> zero_state(const std::vector<std::vector<int64_t>>& s
   return out;
 }
 
+/// What a state's tensor is at the next chunk's begin.
+inline Tensor zeros_as(const Tensor& x) { return at::zeros(x.sizes(), x.options().requires_grad(false)); }
+
 inline bool any_needs_graph(const std::vector<Tensor>& tensors) {
   return std::any_of(tensors.begin(), tensors.end(), [](const Tensor& x) { return needs_graph(x); });
 }

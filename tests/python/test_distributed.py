@@ -3,7 +3,6 @@ any number of processes writes and reads, and what happens when one of them dies
 import json
 import os
 import pathlib
-import random
 import shutil
 import signal
 import struct
@@ -12,8 +11,7 @@ import time
 
 import pytest
 from conftest import BUILD, default_signals
-
-PROGRAM = pathlib.Path(os.environ.get("INGRAIN_TEST_PROGRAM", BUILD / "src" / "cli" / "ingrain"))
+from tiny_run import PROGRAM, write_run
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("mpirun"), reason="no mpirun here: install openmpi-bin"),
@@ -22,16 +20,6 @@ pytestmark = [
 ]
 
 RUN = """
-[model]
-vocab_size = 60
-hidden_size = 32
-num_hidden_layers = 3
-num_attention_heads = 2
-intermediate_size = 48
-suffix_len = 1
-sliding_window = 24
-chunk_size = 16
-
 [data]
 train = "tokens.bin"
 sequence_length = 64
@@ -59,10 +47,7 @@ MPI = {
 
 @pytest.fixture
 def folder(tmp_path):
-    numbers = random.Random(3)
-    (tmp_path / "tokens.bin").write_bytes(struct.pack("<20000H", *(numbers.randrange(60) for _ in range(20000))))
-    (tmp_path / "run.toml").write_text(RUN)
-    return tmp_path
+    return write_run(tmp_path, RUN)
 
 
 def start(folder, ranks, *args, transport="vader", settings=()):

@@ -2,29 +2,15 @@
 import hashlib
 import json
 import os
-import pathlib
-import random
 import signal
-import struct
 import subprocess
 import time
 
 import pytest
-from conftest import BUILD, default_signals
-
-PROGRAM = pathlib.Path(os.environ.get("INGRAIN_TEST_PROGRAM", BUILD / "src" / "cli" / "ingrain"))
+from conftest import default_signals
+from tiny_run import PROGRAM, write_run
 
 RUN = """
-[model]
-vocab_size = 60
-hidden_size = 32
-num_hidden_layers = 3
-num_attention_heads = 2
-intermediate_size = 48
-suffix_len = 1
-sliding_window = 24
-chunk_size = 16
-
 [data]
 train = "tokens.bin"
 sequence_length = 128
@@ -43,10 +29,7 @@ keep = 2
 
 @pytest.fixture
 def folder(tmp_path):
-    numbers = random.Random(3)
-    (tmp_path / "tokens.bin").write_bytes(struct.pack("<20000H", *(numbers.randrange(60) for _ in range(20000))))
-    (tmp_path / "run.toml").write_text(RUN)
-    return tmp_path
+    return write_run(tmp_path, RUN)
 
 
 def train(folder, *args, **kwargs):

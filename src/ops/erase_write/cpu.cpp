@@ -92,9 +92,7 @@ Tensor erase_write_recurrent(const EraseWriteInputs& in) {
                             .scale = static_cast<float>(in.scale),
                             .state = in.state_BHKV.data_ptr<float>(),
                             .o = o.data_ptr()};
-  const auto run = HWY_DYNAMIC_DISPATCH(RunEraseWrite);
-  cpu::parallel({q, k, e, w, decay, in.state_BHKV, o}, B * H * state_tasks(V), cpu::grain(2 * T * K * kStateColumns),
-                [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
+  over_state_columns({q, k, e, w, decay, in.state_BHKV, o}, B, call, HWY_DYNAMIC_DISPATCH(RunEraseWrite));
   return o;
 }
 

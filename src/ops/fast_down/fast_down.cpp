@@ -60,7 +60,6 @@ Tensor down_run(const FastDownInputs& in, int64_t first, int64_t count, int64_t 
   const Tensor y_BTD = asked(in, h_BTF, state.delta_BDF);
   const Tensor t_BnD = at::cat({state.t_BnD, wide_tokens(in.t_BTD, state.sum_BDF, first, count)}, 1);
   const Tensor h_BnF = at::cat({state.h_BnF, h_BTF}, 1);
-  const auto zeros = [](const Tensor& x) { return at::zeros(x.sizes(), x.options().requires_grad(false)); };
   if (place + count < in.chunk) {
     state.sum_BDF = state.sum_BDF + written(in, t_BnD, h_BnF.narrow(1, 0, count));
     state.t_BnD = t_BnD.narrow(1, count, kTail);
@@ -70,8 +69,8 @@ Tensor down_run(const FastDownInputs& in, int64_t first, int64_t count, int64_t 
   }
   const Tensor all_BDF = state.sum_BDF + written(in, with_zeros_behind(t_BnD, kAhead), h_BnF);
   state.delta_BDF = state.delta_BDF + in.rate * all_BDF;
-  state.sum_BDF = zeros(state.sum_BDF), state.t_BnD = zeros(state.t_BnD), state.h_BnF = zeros(state.h_BnF);
-  state.place_B1 = zeros(state.place_B1);
+  state.sum_BDF = zeros_as(state.sum_BDF), state.t_BnD = zeros_as(state.t_BnD), state.h_BnF = zeros_as(state.h_BnF);
+  state.place_B1 = zeros_as(state.place_B1);
   return y_BTD;
 }
 

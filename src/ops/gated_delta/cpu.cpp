@@ -95,9 +95,7 @@ Tensor recurrent(const Tensor& q_BTHK, const Tensor& k_BTHK, const Tensor& v_BTH
                             static_cast<float>(scale),
                             state_BHKV.data_ptr<float>(),
                             o.data_ptr()};
-  const auto run = HWY_DYNAMIC_DISPATCH(RunGatedDelta);
-  cpu::parallel({q, k, v, g, beta, state_BHKV, o}, B * H * state_tasks(V), cpu::grain(2 * T * K * kStateColumns),
-                [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
+  over_state_columns({q, k, v, g, beta, state_BHKV, o}, B, call, HWY_DYNAMIC_DISPATCH(RunGatedDelta));
   return o;
 }
 

@@ -146,9 +146,8 @@ Tensor mini_batch(const KvBindingInputs& in, int64_t first, int64_t count, int64
     state.place_B1 = state.place_B1 + count;
   } else {
     state.delta = state.delta.plus(all, -in.place_rate_C.narrow(0, C - 1, 1));
-    const auto zeros = [](const Tensor& x) { return at::zeros(x.sizes(), x.options().requires_grad(false)); };
-    state.sum = {zeros(all.W1_dF), zeros(all.b1_F), zeros(all.W2_Fd), zeros(all.b2_d)};
-    state.place_B1 = zeros(state.place_B1);
+    state.sum = {zeros_as(all.W1_dF), zeros_as(all.b1_F), zeros_as(all.W2_Fd), zeros_as(all.b2_d)};
+    state.place_B1 = zeros_as(state.place_B1);
   }
   return x.q_Cd + norm(z_Cd);
 }

@@ -92,9 +92,7 @@ Tensor ssd_recurrent(const SsdInputs& in) {
                      D.const_data_ptr<float>(),
                      state.data_ptr<float>(),
                      y.data_ptr()};
-  const auto run = HWY_DYNAMIC_DISPATCH(RunSsd);
-  cpu::parallel({x, dt, A, D, b, c, state, y}, B * H * state_tasks(V), cpu::grain(2 * T * K * kStateColumns),
-                [call, run](int64_t begin, int64_t end) { run(call, begin, end); });
+  over_state_columns({x, dt, A, D, b, c, state, y}, B, call, HWY_DYNAMIC_DISPATCH(RunSsd));
   return y;
 }
 

@@ -1,5 +1,6 @@
 #include "model/mixers/gated_delta_net/gated_delta_net.h"
 
+#include "model/mixers/gated_delta_net/state.h"
 #include "model/mixers/recurrent.h"
 #include "ops/gated_delta/gated_delta.h"
 #include "ops/gated_delta/parts.h"
@@ -20,21 +21,12 @@ Tensor mix_by_delta(const MixerPass& pass, const Tensor& x_PBTD) {
   });
 }
 
-std::vector<StatePart> delta_state(const ModelConfig& c, int64_t) {
-  const GatedDeltaNetSizes& s = c.mixers.of<GatedDeltaNetSizes>();
-  return {{"conv", {s.kernel - 1, s.convolved()}, false}, {"delta", {s.value_heads, s.key_dim, s.value_dim}, true}};
-}
-
-/// Sᵀ k, k uᵀ and Sᵀ q.
-double delta_work(const ModelConfig& c) {
-  const GatedDeltaNetSizes& s = c.mixers.of<GatedDeltaNetSizes>();
-  return 3.0 * static_cast<double>(s.value_heads * s.key_dim * s.value_dim);
-}
-
 }  // namespace
 
-const LayerMixer gated_delta_net_mixer{
-    .mix = mix_by_delta, .state = delta_state, .parameters = gated_delta_net_parameters, .state_work = delta_work};
+const LayerMixer gated_delta_net_mixer{.mix = mix_by_delta,
+                                       .state = delta_state<GatedDeltaNetSizes>,
+                                       .parameters = gated_delta_net_parameters,
+                                       .state_work = delta_work<GatedDeltaNetSizes>};
 
 Tensor gated_delta_net(const GatedDeltaNetSizes& s, const GatedDeltaNetWeights& w, double eps, const Tensor& x_BTD,
                        RecurrentState& state) {

@@ -1,5 +1,6 @@
 #include "model/mixers/gated_delta_net2/gated_delta_net2.h"
 
+#include "model/mixers/gated_delta_net/state.h"
 #include "model/mixers/recurrent.h"
 #include "ops/erase_write/erase_write.h"
 #include "ops/erase_write/parts.h"
@@ -22,23 +23,12 @@ Tensor mix_by_erase_write(const MixerPass& pass, const Tensor& x_PBTD) {
   });
 }
 
-std::vector<StatePart> erase_write_state(const ModelConfig& c, int64_t) {
-  const auto& s = c.mixers.of<GatedDeltaNet2Sizes>();
-  return {{"conv", {s.kernel - 1, s.convolved()}, false}, {"delta", {s.value_heads, s.key_dim, s.value_dim}, true}};
-}
-
-/// Sᵀ e, k uᵀ and Sᵀ q.
-double erase_write_work(const ModelConfig& c) {
-  const auto& s = c.mixers.of<GatedDeltaNet2Sizes>();
-  return 3.0 * static_cast<double>(s.value_heads * s.key_dim * s.value_dim);
-}
-
 }  // namespace
 
 const LayerMixer gated_delta_net2_mixer{.mix = mix_by_erase_write,
-                                        .state = erase_write_state,
+                                        .state = delta_state<GatedDeltaNet2Sizes>,
                                         .parameters = gated_delta_net2_parameters,
-                                        .state_work = erase_write_work};
+                                        .state_work = delta_work<GatedDeltaNet2Sizes>};
 
 Tensor gated_delta_net2(const GatedDeltaNet2Sizes& s, const GatedDeltaNet2Weights& w, double eps, const Tensor& x_BTD,
                         RecurrentState& state) {

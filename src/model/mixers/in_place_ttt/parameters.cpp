@@ -6,11 +6,9 @@ namespace ingrain {
 namespace in_place_ttt_rows {
 
 using I = InPlaceTttWeights;
-template <Tensor I::* member>
-constexpr auto of = mixer_tensor<I, member>;
-constexpr auto here = has_mixer<in_place_ttt_mixer>;
+using R = MixerRows<I, in_place_ttt_mixer>;
 
-int64_t inner(const ModelConfig& c) { return c.mixers.of<InPlaceTttSizes>().inner; }
+constexpr Size inner = size_in<InPlaceTttSizes, &InPlaceTttSizes::inner>;
 int64_t kernel(const ModelConfig&) { return ops::kFastDownKernel; }
 
 // First values are those of the published code: a model begins as if nothing were learnt.
@@ -19,40 +17,11 @@ void diagonal(const Tensor& proj_DD, const at::Generator& generator) {
 }
 
 constexpr Parameter kRows[] = {
-    {"in_place.w13",
-     of<&I::w13_FD>,
-     ParameterKind::matrix,
-     Step::mixer,
-     true,
-     here,
-     hidden_size,
-     {{{"in_place.gate_proj.weight", "", "", inner}, {"in_place.up_proj.weight", "", "", inner}}}},
-    {"in_place.w2",
-     of<&I::w2_DF>,
-     ParameterKind::matrix,
-     Step::mixer,
-     false,
-     here,
-     inner,
-     {{{"in_place.down_proj.weight", "", "", hidden_size}}}},
-    {"in_place.proj",
-     of<&I::proj_DD>,
-     ParameterKind::matrix,
-     Step::mixer,
-     false,
-     here,
-     hidden_size,
-     {{{"in_place.ttt_proj.weight", "", "", hidden_size}}},
-     diagonal},
-    {"in_place.conv",
-     of<&I::conv_DW>,
-     ParameterKind::matrix,
-     Step::mixer,
-     false,
-     here,
-     kernel,
-     {{{"in_place.ttt_conv.weight", "", "", hidden_size}}},
-     zeros},
+    R::packed<&I::w13_FD>("in_place.w13", hidden_size,
+                          {{"in_place.gate_proj.weight", inner}, {"in_place.up_proj.weight", inner}}),
+    R::matrix<&I::w2_DF>("in_place.w2", inner, {{"in_place.down_proj.weight", hidden_size}}),
+    R::matrix<&I::proj_DD>("in_place.proj", hidden_size, {{"in_place.ttt_proj.weight", hidden_size}}, diagonal),
+    R::matrix<&I::conv_DW>("in_place.conv", kernel, {{"in_place.ttt_conv.weight", hidden_size}}, zeros),
 };
 
 }  // namespace in_place_ttt_rows
