@@ -4,8 +4,9 @@
 
 MODEL is a model in F32 or 16 bits (or quantized: then that is what is compared with). Every type is written by `ingrain quantize`; a copy
 gets each quantized tensor from ggml_quantize_chunk() of PyPI's xllamacpp instead, without an importance matrix. Both are read by
-ingrain in fp32, chunk by chunk from an empty context, without learning; the loss is the mean over all tokens of the chunks but their
-first. Needs PyPI's gguf, numpy and xllamacpp.
+ingrain in fp32, chunk by chunk from an empty context, without learning. Two figures of all tokens of the chunks but their first: the
+mean of what a token's loss gains, with its standard error, and the root of the mean square, which says more, as what rounding
+makes better and worse does not cancel in it. Needs PyPI's gguf, numpy and xllamacpp.
 """
 import argparse
 import ctypes
@@ -61,7 +62,12 @@ def loss(o, model, chunks, folder):
         told = run(o, "eval", model, "--tokens", folder / "tokens.bin", "--token-type", "u32", "--dtype", "fp32", "--learning", "off",
                    "--json", "--per-token")
         out += json.loads(told)["learning_off"]["nll"][1:]
-    return float(numpy.mean(out))
+    return numpy.array(out)
+
+
+def apart(nll, exact):
+    off = nll - exact
+    return f"{off.mean():+.5f} +- {off.std() / len(off) ** 0.5:.5f} | {numpy.mean(off**2) ** 0.5:.5f}"
 
 
 def main():
@@ -85,8 +91,9 @@ def main():
         chunks = [ids[at : at + o.context] for at in range(0, len(ids) - o.context + 1, o.context)]
         exact = loss(o, whole, chunks, folder)
         print(f"{o.model}: {len(ids)} tokens, {len(chunks)} chunks of {o.context}\n")
-        print("| type | file | bits a weight | ingrain: loss above fp32 | llama.cpp's rounding |\n| --- | --- | --- | --- | --- |")
-        print(f"| f32 | {whole.stat().st_size / 1e6:.1f} MB | 32 | {exact:.5f} (the loss itself) | |", flush=True)
+        print("| type | file | bits a weight | ingrain: loss above fp32 | a token apart | llama.cpp's rounding | a token apart |\n"
+              "| --- | --- | --- | --- | --- | --- | --- |")
+        print(f"| f32 | {whole.stat().st_size / 1e6:.1f} MB | 32 | {exact.mean():.5f} (the loss itself) | | | |", flush=True)
         weights = sum(int(numpy.prod(t.shape)) for t in gguf.GGUFReader(whole).tensors)
         for kind in o.types:
             ours, theirs = folder / "ours.gguf", folder / "theirs.gguf"
@@ -94,8 +101,8 @@ def main():
             shutil.copy(ours, theirs)
             replace_tensors(lib, whole, theirs)
             size = ours.stat().st_size
-            print(f"| {kind} | {size / 1e6:.1f} MB | {8 * size / weights:.2f} | {loss(o, ours, chunks, folder) - exact:+.5f} | "
-                  f"{loss(o, theirs, chunks, folder) - exact:+.5f} |", flush=True)
+            print(f"| {kind} | {size / 1e6:.1f} MB | {8 * size / weights:.2f} | {apart(loss(o, ours, chunks, folder), exact)} | "
+                  f"{apart(loss(o, theirs, chunks, folder), exact)} |", flush=True)
 
 
 if __name__ == "__main__":
