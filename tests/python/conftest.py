@@ -15,6 +15,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
 
+# Of the files the longest, longest first: each is one process's (xdist's loadfile), and none shall be left alone at the end.
+LONG = ("test_tokenizer", "test_serve", "test_page_text", "test_bench", "test_serve_schema", "test_chat_template", "test_serve_two", "test_signals",
+        "test_python_package", "test_faults", "test_python_notebooks", "test_python_training", "test_train", "test_compare", "test_serve_memory",
+        "test_gguf", "test_page_controls", "test_cli", "test_page", "test_embed", "test_sentencepiece")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 def default_signals():
     """In the child of a test that sends signals: as a terminal starts programs, though the tests run under nohup or as a

@@ -261,6 +261,10 @@ VARIABLES = {
 }
 
 
+def headed(text):
+    return (HEAD if "ns" in text else "") + text
+
+
 def program(seed):
     rng = random.Random(seed)
     body = shown(rng, expression(rng, rng.choice([0, 1, 1, 2]))) if rng.random() < 0.7 else statement(rng)

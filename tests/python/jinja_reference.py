@@ -74,14 +74,15 @@ def environment():
 ENVIRONMENT = environment()
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=2048)
 def compiled(template):
     return ENVIRONMENT.from_string(template)
 
 
 def render_or_raise(case):
-    """The text of a case as formats_probe takes it."""
+    """The text of a case as formats_probe takes it; its `values` are those that templates set, by their names."""
     variables = dict(case.get("extra") or {})
+    variables |= {name: getattr(compiled(setting).make_module(variables), name) for name, setting in case.get("values", {}).items()}
     for name in ("bos_token", "eos_token"):
         if name in case:
             variables[name] = case[name]

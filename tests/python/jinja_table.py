@@ -3,6 +3,7 @@ has in the environment of transformers 5.24, with no arguments and with some tha
 that none is forgotten. The test takes two values of a kind; all of them:
 
     python tests/python/jinja_table.py build/release/tests/formats_probe [PART...]"""
+import functools
 import pathlib
 import sys
 
@@ -66,12 +67,17 @@ def shown(expression):
     return "{%% set r = %s %%}{{ r if r is not iterable or r is string or r is mapping else r | list }}|{{ r is string }}{{ r is mapping }}{{ r is sequence }}{{ r is number }}{{ r is escaped }}" % expression
 
 
+# In what follows a program is a form: A and B stand for values. Ours has their expressions in their places; jinja2 compiles a form once, for
+# most of a program's time is its compiler's, and gets the values of the expressions.
+A, B = "VALUE_A", "VALUE_B"
+
+
 def filters(per_kind):
     for name in sorted(set(jinja_reference.ENVIRONMENT.filters) - REFUSED_FILTERS):
         _, *fitting = jinja_programs.FITTING.get(name, ("any", ""))
         for kind, value in values(per_kind):
             for given in dict.fromkeys(["", *fitting]):
-                yield shown(f"({value}|{name}({given}))" if given else f"({value}|{name})")
+                yield shown(f"({A}|{name}({given}))" if given else f"({A}|{name})"), (value,)
 
 
 def tests(per_kind):
@@ -83,7 +89,8 @@ def tests(per_kind):
         takes = name in fitting or name in ("eq", "equalto", "ne", "lt", "lessthan", "le", "gt", "greaterthan", "ge")
         for kind, value in values(per_kind):
             for given in fitting.get(name, compared) if takes else [""]:
-                yield "{{ %s is %s%s }}{{ %s is not %s%s }}" % (value, name, f"({given})" if given else "", value, name, f"({given})" if given else "")
+                test = name + (f"({given})" if given else "")
+                yield "{{ %s is %s }}{{ %s is not %s }}" % (A, test, B, test), (value, value)  # twice: what is lazy is used up
 
 
 def members(per_kind):
@@ -92,7 +99,7 @@ def members(per_kind):
     for kind, value in values(per_kind):
         listed = [name for name in names if name not in REFUSED_OF.get(kind, set()) - CALLED]
         yield ("{%% set v = %s %%}{%% for name in %r %%}{{ name }}:{{ v[name] is defined }}{{ v|attr(name) is defined }}{{ v[name] is callable }}"
-               "{{ v|attr(name) if v|attr(name) is not callable }} {%% endfor %%}") % (value, listed)
+               "{{ v|attr(name) if v|attr(name) is not callable }} {%% endfor %%}") % (A, listed), (value,)
 
 
 def methods(per_kind):
@@ -103,7 +110,7 @@ def methods(per_kind):
         owned = set().union(*(names_of(type_) for type_ in types[kind]))
         for name in sorted(owned & set(names) - REFUSED_METHODS - REFUSED_OF.get(kind, set())):
             for given in dict.fromkeys(["", *jinja_programs.METHOD_ARGUMENTS.get(name, []), *BOUND.get(name, []), "1", "'a'", "none, 1"]):
-                yield shown(f"{value}.{name}({given})")
+                yield shown(f"{A}.{name}({given})"), (value,)
 
 
 def functions(per_kind):
@@ -113,23 +120,26 @@ def functions(per_kind):
              "raise_exception": ["'no'", "", "1"], "strftime_now": ["'%Y-%m-%d'", "", "'%d %b %Y'", "1", "'%H:%M:%S %p %j %A'"]}
     assert set(calls) == set(jinja_reference.ENVIRONMENT.globals) - REFUSED_FUNCTIONS
     for name, given in calls.items():
-        yield "{{ %s is defined }}{{ %s is callable }}{{ %s is string }}{{ %s is mapping }}{{ %s is iterable }}{{ %s is sequence }}" % ((name,) * 6)
+        yield "{{ %s is defined }}{{ %s is callable }}{{ %s is string }}{{ %s is mapping }}{{ %s is iterable }}{{ %s is sequence }}" % ((name,) * 6), ()
         for each in given:
             if name == "cycler":
-                yield "{%% set c = cycler(%s) %%}{{ c.current }}{{ c.next() }}{{ c.next() }}{{ c.pos }}{{ c.items }}{{ c.reset() }}{{ c.current }}{{ c is iterable }}{{ c is callable }}" % each
+                yield "{%% set c = cycler(%s) %%}{{ c.current }}{{ c.next() }}{{ c.next() }}{{ c.pos }}{{ c.items }}{{ c.reset() }}{{ c.current }}{{ c is iterable }}{{ c is callable }}" % each, ()
             elif name == "joiner":
-                yield "{%% set j = joiner(%s) %%}{{ j.used }}{{ j() }}-{{ j() }}-{{ j() }}{{ j.sep }}{{ j.used }}{{ j is callable }}{{ j is iterable }}" % each
+                yield "{%% set j = joiner(%s) %%}{{ j.used }}{{ j() }}-{{ j() }}-{{ j() }}{{ j.sep }}{{ j.used }}{{ j is callable }}{{ j is iterable }}" % each, ()
             elif name == "namespace":
-                yield "{%% set ns = namespace(%s) %%}{%% set ns.z = 1 %%}{{ ns.a }}{{ ns.z }}{{ ns }}{{ ns is mapping }}{{ ns is iterable }}{{ ns['a'] is defined }}{{ [ns] }}{{ ns ~ '' }}{{ ns | string }}" % each
+                yield "{%% set ns = namespace(%s) %%}{%% set ns.z = 1 %%}{{ ns.a }}{{ ns.z }}{{ ns }}{{ ns is mapping }}{{ ns is iterable }}{{ ns['a'] is defined }}{{ [ns] }}{{ ns ~ '' }}{{ ns | string }}" % each, ()
             else:
-                yield shown(f"{name}({each})")
+                yield shown(f"{name}({each})"), ()
 
 
 def operators(per_kind):
     for left_kind, left in values(per_kind):
         for right_kind, right in values((per_kind + 1) // 2):  # else half of all programs were these
             for op in ["+", "-", "/", "==", "<", "in", "and", "~"]:
-                yield "{{ %s %s %s }}" % (left, op, right)
+                if left == right:  # which may be one and the same
+                    yield "{{ %s %s %s }}" % (left, op, right), ()
+                else:
+                    yield "{{ %s %s %s }}" % (A, op, B), (left, right)
 
 
 PARTS = {"filters": filters, "tests": tests, "members": members, "methods": methods, "functions": functions, "operators": operators}
@@ -138,22 +148,30 @@ PARTS = {"filters": filters, "tests": tests, "members": members, "methods": meth
 def run(probe, part, per_kind, report):
     """Reports every difference; the numbers of programs and of those that jinja2 renders."""
     programs = list(dict.fromkeys(PARTS[part](per_kind)))
-    cases = [dict(template=(jinja_programs.HEAD if "ns" in text else "") + text, messages=[], extra=jinja_programs.VARIABLES) for text in programs]
     oracle, rendered = fuzz_jinja.Oracle(), 0
     try:
-        for begin in range(0, len(cases), 500):
-            some = cases[begin:begin + 500]
-            for case, answer in zip(some, fuzz_jinja.answers_of(probe, range(begin, begin + len(some)), some, report)):
-                rendered += differs(oracle, case, answer, report)
+        for begin in range(0, len(programs), 500):
+            some = [cases_of(form, expressions) for form, expressions in programs[begin:begin + 500]]
+            answers = fuzz_jinja.answers_of(probe, range(begin, begin + len(some)), [ours for ours, _ in some], report)
+            for (ours, theirs), answer in zip(some, answers):
+                rendered += differs(oracle, ours, theirs, answer, report)
     finally:
         oracle.close()
-    return len(cases), rendered
+    return len(programs), rendered
 
 
-def differs(oracle, case, answer, report):
+def cases_of(form, expressions):
+    """Ours, and jinja2's."""
+    values = dict(zip((A, B), expressions))
+    text = functools.reduce(lambda text, of: text.replace(*of), values.items(), form)
+    ours, theirs = (dict(template=jinja_programs.headed(template), messages=[], extra=jinja_programs.VARIABLES) for template in (text, form))
+    return ours, theirs | {"values": {name: jinja_programs.headed("{%% set %s = %s %%}" % (name, expression)) for name, expression in values.items()}}
+
+
+def differs(oracle, case, theirs, answer, report):
     """Whether jinja2 renders it."""
     try:
-        want, error = oracle.expected(case)
+        want, error = oracle.expected(theirs)
     except fuzz_jinja.Slow:
         return False
     if "crash" not in answer and answer.get("text") != want and not fuzz_jinja.excused(case, want, error, answer):

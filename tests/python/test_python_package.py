@@ -197,7 +197,7 @@ def test_other_threads_run_while_it_computes_and_a_second_call_is_refused(model)
                 memory.position
             refused.append(True)
 
-    tokens = model.encode(EMMA[:20000])
+    tokens = model.encode(EMMA[:5000])
     thread = threading.Thread(target=lambda: memory.read(tokens, on_step=step))
     thread.start()
     while thread.is_alive():
