@@ -134,5 +134,23 @@ TEST(Mixture, tensors_get_the_types_that_its_name_means) {
   EXPECT_EQ(find_mixture("q4_k_x"), nullptr);
 }
 
+TEST(Quantize, a_weight_beyond_its_type_is_refused_not_made_infinite) {
+  std::vector<uint8_t> bytes(64);
+  const auto refusal = [&](GgufType type, float x) -> std::string {
+    try {
+      quantize(type, std::vector<float>{1, x}, bytes.data());
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(refusal(GgufType::F16, 7e4F), ::testing::HasSubstr("choose bf16 or f32"));
+  EXPECT_THAT(refusal(GgufType::F16, -65520.0F), ::testing::HasSubstr("beyond what f16 holds"));
+  EXPECT_EQ(refusal(GgufType::F16, 65519.0F), "");
+  EXPECT_THAT(refusal(GgufType::BF16, 3.4e38F), ::testing::HasSubstr("choose f32"));
+  EXPECT_EQ(refusal(GgufType::BF16, 3.38e38F), "");
+  EXPECT_EQ(refusal(GgufType::F32, 3.4e38F), "");
+}
+
 }  // namespace
 }  // namespace ingrain::formats

@@ -60,8 +60,8 @@ class Dialogue {
 
   /// Becomes what it was before the last question: memory and messages. The memory is a copy where one is kept (of the
   /// latest exchanges, not of those from before restore()), bit for bit; else it goes back as far as it must and reads
-  /// the rest again, by these options. False if nothing was asked, or if no copies are kept. Error if the reading was
-  /// stopped: then nothing has changed.
+  /// the rest again, learning from each token as it did then; of the options keep_going alone counts. False if nothing
+  /// was asked, or if no copies are kept. Error if the reading was stopped: then nothing has changed.
   bool undo(const GenerateOptions& options = {});
 
   /// Reads what ends the last answer's turn, where a limit ended it: before the memory is used for something else.
@@ -72,8 +72,8 @@ class Dialogue {
   int64_t tokens_dropped() const;
 
   /// All but the memory, as JSON: messages and tokens. For restore() into a dialogue that began with the same memory:
-  /// `as_left`, the memory as it was then, if that was kept; else the tokens are read again. Error for a text that is
-  /// not such a state, or of another memory.
+  /// `as_left`, the memory as it was then, if that was kept; else the tokens are read again, each learnt from as it was
+  /// (of the options keep_going alone counts). Error for a text that is not such a state, or of another memory.
   std::string state() const;
   void restore(std::string_view state, const GenerateOptions& options, const Memory* as_left = nullptr);
 

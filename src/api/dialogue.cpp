@@ -96,11 +96,15 @@ struct Dialogue::State {
     return chat::pieces_of_answer(tokenizer(), conversation.control(), tokens);
   }
 
-  ReaderOptions reading(const GenerateOptions& how, bool written) const {
+  static HowRead how_read(Learn learn, bool written) {
+    if (learn == Learn::off) return HowRead::unlearnt;
+    return written && learn == Learn::input ? HowRead::passed_over : HowRead::learnt;
+  }
+
+  static ReaderOptions reading(HowRead how) {
     ReaderOptions out;
-    out.learn = how.learn != Learn::off;
-    out.written = written && how.learn == Learn::input;
-    if (how.keep_going) out.keep_going = [&how](int64_t) { return how.keep_going(); };
+    out.learn = how != HowRead::unlearnt;
+    out.written = how == HowRead::passed_over;
     return out;
   }
 
@@ -143,18 +147,21 @@ struct Dialogue::State {
     copies.erase(copies.upper_bound(log.size()), copies.end());
   }
 
-  /// Reads `tokens`, the first of which were read before and are so again. False if that was stopped.
-  bool read(std::span<const int32_t> tokens, const std::vector<bool>& written, const GenerateOptions& how,
-            const std::function<void(const InnerStep&)>& on_step) {
+  /// Reads `tokens`, the first of which were read before, as `before` says, and are so again. False if that was
+  /// stopped.
+  bool read(std::span<const int32_t> tokens, std::span<const HowRead> before, HowRead others,
+            const std::function<bool()>& keep_going, const std::function<void(const InnerStep&)>& on_step) {
+    const auto how_of = [&](size_t at) { return at < before.size() ? before[at] : others; };
     for (size_t i = 0; i < tokens.size();) {
-      const bool by_model = i < written.size() && written[i];
+      const HowRead now = how_of(i);
       size_t end = i + 1;
-      while (end < tokens.size() && (end < written.size() && written[end]) == by_model) ++end;
-      ReaderOptions options_now = reading(how, by_model);
+      while (end < tokens.size() && how_of(end) == now) ++end;
+      ReaderOptions options_now = reading(now);
+      if (keep_going) options_now.keep_going = [&](int64_t) { return keep_going(); };
       options_now.measure_steps = static_cast<bool>(on_step);
       options_now.on_step = on_step;
       const Reading done = Reader(memory, options_now).read(tokens.subspan(i, end - i));
-      log.add(tokens.subspan(i, static_cast<size_t>(done.tokens)), by_model);
+      log.add(tokens.subspan(i, static_cast<size_t>(done.tokens)), now);
       if (done.stopped) return false;
       i = end;
     }
@@ -166,18 +173,18 @@ struct Dialogue::State {
                                              const std::function<void(const InnerStep&)>& on_step) {
     chat::CommonPrefix common = chat::common_prefix(tokenizer(), log.tokens, want);
     std::vector<int32_t> tokens;
-    std::vector<bool> written;
+    std::vector<HowRead> before;
     if (common.read < log.size()) {
       const TokenLog all = log;
       go_back(common.read);
       log.dropped += dropped_of(std::span(all.tokens).subspan(common.read), common.rest);
       tokens.assign(all.tokens.begin() + static_cast<std::ptrdiff_t>(log.size()),
                     all.tokens.begin() + static_cast<std::ptrdiff_t>(common.read));
-      written.assign(all.written.begin() + static_cast<std::ptrdiff_t>(log.size()),
-                     all.written.begin() + static_cast<std::ptrdiff_t>(common.read));
+      before.assign(all.how.begin() + static_cast<std::ptrdiff_t>(log.size()),
+                    all.how.begin() + static_cast<std::ptrdiff_t>(common.read));
     }
     tokens.insert(tokens.end(), common.rest.begin(), common.rest.end());
-    if (!read(tokens, written, how, on_step)) return std::nullopt;
+    if (!read(tokens, before, how_read(how.learn, /*written=*/false), how.keep_going, on_step)) return std::nullopt;
     return tokens;
   }
 
@@ -187,7 +194,7 @@ struct Dialogue::State {
     how.keep_going = {};
     become(tokens_of(conversation.render(/*answer_follows=*/true)), how, on_step);
     keep_copy();
-    read(answer, std::vector<bool>(answer.size(), true), how, on_step);
+    read(answer, {}, how_read(how.learn, /*written=*/true), {}, on_step);
   }
 
   /// The messages as they were after the last answer.
@@ -224,9 +231,9 @@ struct Dialogue::State {
   /// Makes the memory one that has read `want`, from the tokens that both begin with. False if that was stopped.
   bool read_again(const TokenLog& want, size_t same, const GenerateOptions& how) {
     go_back(same);
-    const auto first = static_cast<std::ptrdiff_t>(log.size());
-    if (!read(std::span(want.tokens).subspan(log.size()), {want.written.begin() + first, want.written.end()}, how, {}))
-      return false;
+    const size_t first = log.size();
+    const std::span<const HowRead> as_before = std::span(want.how).subspan(first);
+    if (!read(std::span(want.tokens).subspan(first), as_before, HowRead::learnt, how.keep_going, {})) return false;
     log.dropped = want.dropped;
     return true;
   }
@@ -304,7 +311,7 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
     if (apart)
       s.read_exchange(generated.tokens, options, on_step);
     else
-      s.log.add(generated.tokens, /*by_model=*/true);
+      s.log.add(generated.tokens, State::how_read(options.learn, /*written=*/true));
     s.conversation.add_answer(s.message_of(generated));
     s.open = generated.reason != StopReason::end_of_text;
     out.text = generated.text;
@@ -333,7 +340,9 @@ std::vector<double> Dialogue::scores(const std::vector<std::string>& answers, co
     const std::vector<int32_t> tokens = now.memory.model().encode((blank ? " " : "") + answer);
     Memory copy = now.memory;
     double sum = 0;
-    for (const float nll : Reader(copy, now.reading(options, /*written=*/true)).read(tokens).nll) sum -= nll;
+    for (const float nll :
+         Reader(copy, State::reading(State::how_read(options.learn, /*written=*/true))).read(tokens).nll)
+      sum -= nll;
     out.push_back(sum);
   }
   return out;
@@ -365,7 +374,9 @@ void Dialogue::close() {
     return;  // a template may refuse a conversation that ends with an answer
   }
   const chat::CommonPrefix common = chat::common_prefix(s.tokenizer(), s.log.tokens, want);
-  if (common.read == s.log.size()) s.read(common.rest, {}, GenerateOptions(), {});
+  const bool learns = s.log.size() == 0 || s.log.how.back() != HowRead::unlearnt;
+  const HowRead how = learns ? HowRead::learnt : HowRead::unlearnt;
+  if (common.read == s.log.size()) s.read(common.rest, {}, how, {}, {});
   s.open = false;
 }
 
@@ -394,7 +405,8 @@ void Dialogue::restore(std::string_view text, const GenerateOptions& options, co
   } else {
     s.log = {};
     s.log.dropped = log.dropped;
-    require(s.read(log.tokens, log.written, options, {}), "stopped before the conversation was read again");
+    require(s.read(log.tokens, log.how, HowRead::learnt, options.keep_going, {}),
+            "stopped before the conversation was read again");
   }
   s.conversation.restore(std::move(record.messages));
   s.exchanges.clear();

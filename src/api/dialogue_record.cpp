@@ -14,14 +14,22 @@ constexpr const char* kStateKind = "ingrain dialogue 1";
 void put_log(const TokenLog& log, json& out) {
   out["dropped"] = log.dropped;
   out["tokens"] = log.tokens;
-  out["written"] = std::vector<int>(log.written.begin(), log.written.end());
+  json& how = out["how"] = json::array();
+  for (const HowRead one : log.how) how.push_back(static_cast<int>(one));
 }
 
 TokenLog log_of(const json& from) {
   TokenLog out;
   out.tokens = from.at("tokens").get<std::vector<int32_t>>();
-  for (const int by_model : from.at("written").get<std::vector<int>>()) out.written.push_back(by_model != 0);
-  require(out.written.size() == out.tokens.size(), "tokens and written differ in number");
+  out.how.resize(out.tokens.size());  // all learnt, where it was written before this was kept
+  if (const auto how = from.find("how"); how != from.end()) {
+    require(how->is_array() && how->size() == out.tokens.size(), "tokens and how differ in number");
+    for (size_t i = 0; i < out.how.size(); ++i) {
+      const auto one = how->at(i).get<uint64_t>();
+      require(one < kHowReads, "{} is no way of reading a token", one);
+      out.how[i] = static_cast<HowRead>(one);
+    }
+  }
   out.dropped = from.at("dropped").get<int64_t>();
   return out;
 }
@@ -58,30 +66,30 @@ void require_sizes(const DialogueRecord& record) {
 
 }  // namespace
 
-void TokenLog::add(std::span<const int32_t> more, bool by_model) {
+void TokenLog::add(std::span<const int32_t> more, HowRead how_read) {
   tokens.insert(tokens.end(), more.begin(), more.end());
-  written.resize(tokens.size(), by_model);
+  how.resize(tokens.size(), how_read);
 }
 
 void TokenLog::append(const TokenLog& more) {
   tokens.insert(tokens.end(), more.tokens.begin(), more.tokens.end());
-  written.insert(written.end(), more.written.begin(), more.written.end());
+  how.insert(how.end(), more.how.begin(), more.how.end());
 }
 
 void TokenLog::cut(size_t count) {
   tokens.resize(count);
-  written.resize(count);
+  how.resize(count);
 }
 
 void TokenLog::forget_first(size_t count) {
   tokens.erase(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(count));
-  written.erase(written.begin(), written.begin() + static_cast<std::ptrdiff_t>(count));
+  how.erase(how.begin(), how.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 size_t TokenLog::common(const TokenLog& other) const {
   const size_t most = std::min(size(), other.size());
   size_t out = 0;
-  while (out < most && tokens[out] == other.tokens[out] && written[out] == other.written[out]) ++out;
+  while (out < most && tokens[out] == other.tokens[out] && how[out] == other.how[out]) ++out;
   return out;
 }
 

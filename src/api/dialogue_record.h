@@ -13,18 +13,23 @@
 
 namespace ingrain {
 
-/// The tokens read since the dialogue began, and which of them the model wrote.
+/// How a token was read: to read it again is to read it so, whatever has been chosen since. passed_over: it counted in
+/// no loss, being the model's own under Learn::input. unlearnt: no steps were made.
+enum class HowRead : uint8_t { learnt, passed_over, unlearnt };
+constexpr uint8_t kHowReads = 3;
+
+/// The tokens read since the dialogue began.
 struct TokenLog {
   std::vector<int32_t> tokens;
-  std::vector<bool> written;
+  std::vector<HowRead> how;
   int64_t dropped = 0;  // tokens that were read and are no longer part of it
 
   size_t size() const { return tokens.size(); }
-  void add(std::span<const int32_t> more, bool by_model);
+  void add(std::span<const int32_t> more, HowRead how_read);
   void append(const TokenLog& more);
   void cut(size_t count);
   void forget_first(size_t count);
-  /// How many tokens both begin with, written by the same.
+  /// How many tokens both begin with, read in the same way.
   size_t common(const TokenLog& other) const;
 };
 

@@ -25,12 +25,19 @@ constexpr Magic kMagics[] = {
     {"\x89PNG", "a picture"},
     {"\xFF\xD8\xFF", "a picture"},
     {"\x93NUMPY", "an array of NumPy"},
+    {"\x1F\x8B\x08", "compressed by gzip (what 'read' and 'data prepare' expand is named .gz)"},
+    {"\x28\xB5\x2F\xFD", "compressed by zstd (what 'read' and 'data prepare' expand is named .zst)"},
+    {std::string_view("\xFD\x37zXZ\0", 6), "compressed by xz (unxz expands it)"},
+    {"7z\xBC\xAF\x27\x1C", "a 7-Zip archive"},
 };
 
 bool is_gguf(std::string_view head) {
   // A text may begin with the word, too.
   return head.size() >= 8 && head.starts_with("GGUF") && head[4] != 0 && head[6] == 0 && head[7] == 0;
 }
+
+/// A text may begin with its letters.
+bool is_bzip2(std::string_view head) { return head.starts_with("BZh") && head.substr(4, 6) == "1AY&SY"; }
 
 /// The header's length in eight bytes, and JSON.
 bool is_safetensors(std::string_view head) {
@@ -43,6 +50,7 @@ std::string_view kind_of_bytes(std::string_view head) {
   for (const Magic& magic : kMagics)
     if (head.starts_with(magic.bytes)) return magic.kind;
   if (is_gguf(head)) return "a GGUF model";
+  if (is_bzip2(head)) return "compressed by bzip2 (bunzip2 expands it)";
   if (!is_safetensors(head)) return {};
   return head.find(R"("format":"ingrain-memory")") == head.npos ? "the weights of a model" : "a memory";
 }

@@ -1,6 +1,7 @@
 #include "base/new_folder.h"
 
 #include "base/error.h"
+#include "base/open_files.h"
 
 namespace ingrain {
 
@@ -8,9 +9,11 @@ namespace fs = std::filesystem;
 
 NewFolder::NewFolder(const fs::path& folder, std::string_view remedy) {
   std::error_code error;
-  for (fs::path at = fs::absolute(folder, error); !at.empty() && !fs::exists(at, error); at = at.parent_path())
-    if (at.has_filename()) made_.push_back(at);  // "out/" is "out"
-  fs::create_directories(folder, error);
+  const fs::path place = where_written(folder.has_filename() ? folder : folder.parent_path());  // "out/" is "out"
+  const auto is_there = [&](const fs::path& at) { return fs::exists(fs::symlink_status(at, error)); };  // a link is
+  for (fs::path at = fs::absolute(place, error); !at.empty() && !is_there(at); at = at.parent_path())
+    if (at.has_filename()) made_.push_back(at);
+  fs::create_directories(place, error);
   if (!error) return;
   remove_empty();
   fail("{}: cannot make this folder: {}; {}", folder.string(), error.message(), remedy);

@@ -11,7 +11,8 @@ namespace ingrain {
 /// that hold nothing are removed.
 class NewFolder {
  public:
-  /// Error, ending with the remedy ("name another with --output"), if it cannot be made.
+  /// A link leads to where it is made. Error, ending with the remedy ("name another with --output"), if it cannot be
+  /// made.
   NewFolder(const std::filesystem::path& folder, std::string_view remedy);
   NewFolder(const NewFolder&) = delete;
   NewFolder& operator=(const NewFolder&) = delete;

@@ -35,8 +35,9 @@ void require_space(const std::filesystem::path& path, uint64_t bytes, const char
 /// A folder under an unfinished name beside its final one, removed with its content unless commit() is reached.
 class UnfinishedFolder {
  public:
-  /// Error if the final path is no folder, or nothing can be made beside it. `may_hold_files`: whether a final folder
-  /// that holds something is accepted, into which commit() then moves what was made; otherwise that is an Error.
+  /// A link leads to where the folder is made. Error if the final path is no folder, or nothing can be made beside it.
+  /// `may_hold_files`: whether a final folder that holds something is accepted, into which commit() then moves what was
+  /// made; otherwise that is an Error.
   explicit UnfinishedFolder(std::filesystem::path final_path, bool may_hold_files = false);
   UnfinishedFolder(const UnfinishedFolder&) = delete;
   UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;

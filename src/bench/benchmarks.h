@@ -1,5 +1,6 @@
 // The benchmarks of `ingrain bench`. Each adds its figures to a report; times are medians over runs. An interrupt
-// (base/interrupt.h) ends them early, with the runs made so far: one at least (of writing: one turn of every context).
+// (base/interrupt.h) ends them at once, with the runs that were whole by then (of writing: one turn of every context);
+// Stopped, if there was none.
 #pragma once
 
 #include "bench/report.h"

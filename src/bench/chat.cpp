@@ -1,5 +1,5 @@
-#include "base/interrupt.h"
 #include "bench/benchmarks.h"
+#include "bench/runs.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "model/device.h"
@@ -10,8 +10,6 @@
 
 namespace ingrain::bench {
 namespace {
-
-constexpr int64_t kPiece = 32768;  // of the text before the conversation
 
 /// What a conversation's turns cost.
 struct Turns {
@@ -38,11 +36,13 @@ Turns converse(const Subject& subject, const ChatOptions& o, const ttt::Memory& 
     const Tensor question = subject.slice(session.position(), o.question);
     const Stopwatch watch(subject.device());
     session.read(question);
+    go_on();
     int32_t token = sample();
     out.first_ms.push_back(1e3 * watch.seconds());
     for (int64_t i = 0; i < o.answer; ++i) {
       session.write(ttt::as_batch({&token, 1}), writing);
       token = sample();
+      go_on();
     }
     out.answer_ms.push_back(1e3 * watch.seconds() - out.first_ms.back());
   }
@@ -54,17 +54,16 @@ Turns converse(const Subject& subject, const ChatOptions& o, const ttt::Memory& 
 
 void bench_chat(const Subject& subject, const ChatOptions& o, Report& report) {
   ttt::Memory memory = ttt::empty_memory(subject.model);
-  while (memory.position < o.context)
-    ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kPiece, o.context - memory.position)));
+  read_to(subject, memory, o.context);
   std::vector<double> opening, later, answer;
   int64_t whole_loads = 0;
-  for (int64_t run = 0; run < o.runs && !(run > 0 && interrupted()); ++run) {
+  whole_runs(o.runs, [&](int64_t) {
     const Turns turns = converse(subject, o, memory);
     opening.push_back(turns.first_ms[0]);
     later.insert(later.end(), turns.first_ms.begin() + 1, turns.first_ms.end());
     answer.insert(answer.end(), turns.answer_ms.begin(), turns.answer_ms.end());
     whole_loads = turns.whole_loads;
-  }
+  });
   report.add("first question to first token: median", median(opening), "ms");
   report.add("later question to first token: median", median(later), "ms");
   report.add("later question to first token: 90th percentile", quantile(later, 0.9), "ms");

@@ -1,5 +1,5 @@
-#include "base/interrupt.h"
 #include "bench/benchmarks.h"
+#include "bench/runs.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
@@ -14,7 +14,7 @@
 namespace ingrain::bench {
 namespace {
 
-constexpr int64_t kTextPiece = 32768, kWarmUp = 8;
+constexpr int64_t kWarmUp = 8;
 constexpr int64_t kGroup = 4;    // tokens written to one memory before it is the next one's turn
 constexpr int64_t kBlocks = 10;  // of a run, for the intervals
 
@@ -42,9 +42,7 @@ std::vector<Context> read_contexts(const Subject& subject, const DecodeOptions& 
   ttt::Memory memory = ttt::empty_memory(subject.model);
   for (const int64_t length : lengths) {
     const int64_t end = std::max<int64_t>(length, 1);  // an empty context still needs a token to go on from
-    while (memory.position < end)
-      ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kTextPiece, end - memory.position)),
-                reading);
+    read_to(subject, memory, end, reading);
     out.push_back({length, memory.fork()});
   }
   return out;
@@ -71,6 +69,7 @@ void write_in_turn(const Subject& subject, std::vector<Context>& contexts, int64
   for (const Context& context : contexts) {
     writers.emplace_back(subject.model, context.memory, reading);
     for (int64_t i = 0; i < kWarmUp; ++i) writers.back().write_token();
+    if (contexts.front().token_ms.empty()) go_on();
   }
   const size_t count = contexts.size();
   const int64_t block = std::max(kGroup, (tokens + kBlocks - 1) / kBlocks);

@@ -1,7 +1,7 @@
 #include "bench/latency.h"
 
-#include "base/interrupt.h"
 #include "bench/machine.h"
+#include "bench/runs.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/writer.h"
@@ -13,13 +13,11 @@
 namespace ingrain::bench {
 namespace {
 
-constexpr int64_t kReadPiece = 32768, kFirstTokens = 8;
+constexpr int64_t kFirstTokens = 8;
 
-double read_to(const Subject& subject, ttt::Memory& memory, int64_t end, const ttt::ReadOptions& reading) {
+double seconds_to(const Subject& subject, ttt::Memory& memory, int64_t end, const ttt::ReadOptions& reading) {
   const Stopwatch watch(subject.device());
-  while (memory.position < end && !interrupted())
-    ttt::read(subject.model, memory, subject.slice(memory.position, std::min(kReadPiece, end - memory.position)),
-              reading);
+  read_to(subject, memory, end, reading);
   return watch.seconds();
 }
 
@@ -32,6 +30,7 @@ std::vector<double> write_after(const Subject& subject, const ttt::Memory& memor
     const Stopwatch watch(subject.device());
     writer.write_token();
     out.push_back(1e3 * watch.seconds());
+    go_on();
   }
   return out;
 }
@@ -46,12 +45,11 @@ std::vector<Latency> measure_latency(const Subject& subject, const LatencyOption
   reading.learn = writing.learn = o.learn;
   writing.score = false;
   ttt::Memory warm = ttt::empty_memory(subject.model), memory = ttt::empty_memory(subject.model);
-  read_to(subject, warm, 2 * subject.model.config.chunk, reading);
+  seconds_to(subject, warm, 2 * subject.model.config.chunk, reading);
   std::vector<Latency> out;
   double seconds = 0;
   for (const int64_t context : contexts) {
-    seconds += read_to(subject, memory, context, reading);
-    if (interrupted()) break;
+    seconds += seconds_to(subject, memory, context, reading);
     const std::vector<double> ms = write_after(subject, memory, o.tokens, writing);
     out.push_back({context, seconds, median(ms), quantile(ms, 0.25), quantile(ms, 0.75), ttt::memory_bytes(memory),
                    peak_memory(subject.device())});

@@ -20,8 +20,8 @@ struct Latency {
   uint64_t peak_bytes;             // the most that the device, or this process, held so far
 };
 
-/// One reading of the text serves all lengths, which go up; it pauses at each. An interrupt (base/interrupt.h) ends it
-/// with the lengths that are done.
+/// One reading of the text serves all lengths, which go up; it pauses at each. Stopped, if a signal came
+/// (base/interrupt.h).
 std::vector<Latency> measure_latency(const Subject& subject, const LatencyOptions& options);
 
 }  // namespace ingrain::bench

@@ -1,5 +1,5 @@
-#include "base/interrupt.h"
 #include "bench/benchmarks.h"
+#include "bench/runs.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
@@ -11,7 +11,6 @@ namespace ingrain::bench {
 namespace {
 
 constexpr int64_t kEarly = 32768;  // tokens after which memory's use has settled
-constexpr int64_t kCall = 32768;   // tokens given to a call; a multiple of the segment
 
 struct ReadRun {
   double seconds = 0;
@@ -25,10 +24,11 @@ ReadRun read_once(const Subject& subject, int64_t tokens, bool learn) {
   ReadRun out;
   forget_peak_memory(subject.device());
   const Stopwatch watch(subject.device());
-  for (int64_t first = 0; first < tokens; first += kCall) {
-    ttt::read(subject.model, memory, subject.slice(first, std::min(kCall, tokens - first)), reading);
-    if (memory.position == kEarly) out.peak_early = peak_memory(subject.device());
+  if (tokens >= kEarly) {
+    read_to(subject, memory, kEarly, reading);
+    out.peak_early = peak_memory(subject.device());
   }
+  read_to(subject, memory, tokens, reading);
   out.seconds = watch.seconds();
   out.peak = peak_memory(subject.device());
   return out;
@@ -41,11 +41,11 @@ void bench_read(const Subject& subject, const ReadOptions& o, Report& report) {
   read_once(subject, std::min(o.tokens, 2 * c.chunk), o.learn);  // warm-up
   std::vector<double> seconds;
   ReadRun first;
-  for (int64_t i = 0; i < o.runs && !(i > 0 && interrupted()); ++i) {
+  whole_runs(o.runs, [&](int64_t i) {
     const ReadRun run = read_once(subject, o.tokens, o.learn);
     if (i == 0) first = run;
     seconds.push_back(run.seconds);
-  }
+  });
   const double middle = median(seconds);
   const Work work = o.learn ? reading_work(c, 0, o.tokens) : forward_work(c, 0, o.tokens);
   report.add("reading: tokens", static_cast<double>(o.tokens) / middle, "tokens/s");

@@ -1,5 +1,5 @@
-#include "base/interrupt.h"
 #include "bench/benchmarks.h"
+#include "bench/runs.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "session/sampler.h"
@@ -35,6 +35,7 @@ double write_together(const Subject& subject, const StreamsOptions& o, int64_t s
     sessions.push_back(std::make_unique<session::Session>(subject.model, ttt::empty_memory(subject.model)));
     sessions.back()->read(subject.slice(997 * i, o.context + i));
     batch.add(*sessions.back());
+    go_on();
   }
   ttt::ReadOptions writing;
   writing.score = false;
@@ -45,6 +46,7 @@ double write_together(const Subject& subject, const StreamsOptions& o, int64_t s
     for (size_t i = 0; i < sessions.size(); ++i)
       turns.push_back({*sessions[i], ttt::as_batch({&tokens[i], 1}), writing});
     batch.step(turns);
+    go_on();
   };
   for (int64_t i = 0; i < 4; ++i) step();  // captures
   const Stopwatch watch(subject.device());
@@ -55,13 +57,13 @@ double write_together(const Subject& subject, const StreamsOptions& o, int64_t s
 }  // namespace
 
 void bench_streams(const Subject& subject, const StreamsOptions& o, Report& report) {
-  for (const int64_t streams : o.streams) {
+  whole_runs(static_cast<int64_t>(o.streams.size()), [&](int64_t row) {
+    const int64_t streams = o.streams[static_cast<size_t>(row)];
     std::vector<double> rates;
-    for (int64_t run = 0; run < o.runs && !(run > 0 && interrupted()); ++run)
-      rates.push_back(write_together(subject, o, streams));
+    whole_runs(o.runs, [&](int64_t) { rates.push_back(write_together(subject, o, streams)); });
     const std::string name = std::to_string(streams) + (streams == 1 ? " stream: tokens" : " streams: tokens");
     report.add(name, median(rates), "tokens/s");
-  }
+  });
 }
 
 }  // namespace ingrain::bench

@@ -1,6 +1,6 @@
 #include "base/option_error.h"
-#include "base/interrupt.h"
 #include "bench/benchmarks.h"
+#include "bench/runs.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/work.h"
@@ -34,16 +34,23 @@ void bench_train(const Subject& subject, const TrainOptions& o, Report& report) 
   const Tensor tokens_BT1 = at::cat(rows);
   ttt::GradientOptions options;
   options.recompute = o.recompute ? ttt::Recompute::always : ttt::Recompute::never;
+  options.pause = go_on;
   const char* const peak = subject.device().is_cpu() ? ": peak memory so far" : ": peak memory";
-  for (int64_t run = -1; run < o.runs && !(run > 0 && interrupted()); ++run) {  // the first is a warm-up
-    for (Mode& m : modes) {
-      forget_peak_memory(subject.device());
-      const Stopwatch watch(subject.device());
-      m.gradient(c, gradients, tokens_BT1, options);
-      if (run >= 0) m.seconds.push_back(watch.seconds());
-      if (run < 0) report.add(m.name + peak, 1e-6 * static_cast<double>(peak_memory(subject.device())), "MB");
-    }
+  const auto seconds_of = [&](const Mode& m) {
+    const Stopwatch watch(subject.device());
+    m.gradient(c, gradients, tokens_BT1, options);
+    return watch.seconds();
+  };
+  for (const Mode& m : modes) {  // a warm-up
+    forget_peak_memory(subject.device());
+    seconds_of(m);
+    report.add(m.name + peak, 1e-6 * static_cast<double>(peak_memory(subject.device())), "MB");
   }
+  whole_runs(o.runs, [&](int64_t) {
+    std::vector<double> of_run;
+    for (const Mode& m : modes) of_run.push_back(seconds_of(m));
+    for (size_t i = 0; i < modes.size(); ++i) modes[i].seconds.push_back(of_run[i]);
+  });
   const double tokens = static_cast<double>(o.batch * o.length);
   for (const Mode& m : modes) {
     const double work = static_cast<double>(o.batch) * m.work(c, o.length).total();

@@ -45,12 +45,14 @@ void print(const BenchCommand& o, bench::Report& report,
 template <class Measure>
 void measure_model(const BenchCommand& o, const char* benchmark, const Measure& measure) {
   if (o.threads > 0) at::set_num_threads(o.threads);
+  watch_interrupts("nothing was measured yet");
   const std::string model = resolve_model(o.model, preset_names()).string();
   const at::Device device = chosen_device(o.how);
   const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
   const bench::Subject subject = bench::load_subject(model, o.text, compute, device, o.how.weights);
   const std::string type = compute_type_name(compute);
-  watch_interrupts("what was measured by now, if anything, is printed");
+  stop_if_interrupted("stopped before anything was measured");
+  announce_interrupts("what was measured whole by now, if anything, is printed");
   bench::Report report{benchmark, o.model, o.how.weights == "native" ? type : type + ", weights " + o.how.weights,
                        {},        {},      {}};
   measure(subject, report);
@@ -77,7 +79,7 @@ void measure_ops(const BenchCommand& o) {
     for (const bench::OpsRow& row : bench::ops_rows(options)) std::puts(row.name.c_str());
     return;
   }
-  watch_interrupts("what was measured by now, if anything, is printed");
+  watch_interrupts("what was measured whole by now, if anything, is printed");
   bench::Report report{"ops", "", o.ops.filter.empty() ? "every operation" : "operations like " + o.ops.filter,
                        {},    {}, {}};
   const auto results = bench::bench_ops(options, report);

@@ -1,3 +1,4 @@
+#include "base/interrupt.h"
 #include "base/unfinished.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
@@ -21,8 +22,10 @@ void add_export_command(CLI::App& app) {
       ->capture_default_str();
   command->footer("Example: ingrain export models/reader-17m -o params.safetensors --format reference");
   command->callback([o] {
+    watch_interrupts("nothing is left behind");
     require_writable(o->target);
-    export_reference(resolve_model(o->model), o->target);
+    export_reference(resolve_model(o->model), o->target,
+                     [&] { stop_if_interrupted(o->target + ": stopped; nothing was written"); });
     std::printf("%s\n", o->target.c_str());
   });
 }

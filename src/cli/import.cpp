@@ -114,8 +114,9 @@ void find_source(ImportOptions& o) {
 constexpr const char* kModelFiles[] = {"config.json", "model.safetensors", "adapter.safetensors", kGgufInFolder};
 
 bool holds_model(const fs::path& folder) {
+  std::error_code none;
   return std::any_of(std::begin(kModelFiles), std::end(kModelFiles),
-                     [&](const char* file) { return fs::exists(folder / file); });
+                     [&](const char* file) { return fs::exists(folder / file, none); });
 }
 
 /// Ours already: what import makes, or train, or retrofit.
@@ -164,8 +165,14 @@ void import_reference(const ImportOptions& o) {
   if (is_orbax(source)) flatten_orbax(source, flattened.path());
   const ReferenceCheckpoint checkpoint =
       load_reference_checkpoint(is_orbax(source) ? flattened.path() : source, config);
+  stop_if_interrupted(o.target + ": stopped; nothing was written");
   UnfinishedFolder made(target, /*may_hold_files=*/true);
-  save_model(made.path(), checkpoint.config, checkpoint.weights, store_type(o.store, checkpoint.type));
+  const at::ScalarType type = store_type(o.store, checkpoint.type);
+  const uint64_t of_optimizer = checkpoint.optimizer ? 2 * sizeof(float) : 0;
+  require_space(made.path(),
+                static_cast<uint64_t>(parameter_count(checkpoint.config)) * (at::elementSize(type) + of_optimizer),
+                "the model");
+  save_model(made.path(), checkpoint.config, checkpoint.weights, type);
   if (checkpoint.optimizer) save_optimizer_state(made.path(), checkpoint.config, *checkpoint.optimizer);
   stop_if_interrupted(o.target + ": stopped; nothing was written");
   put_tokenizer(o.tokenizer.empty() ? source / "tokenizer.json" : fs::path(o.tokenizer), made.path(),

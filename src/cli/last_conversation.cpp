@@ -26,6 +26,8 @@ void make_private_folder() {
 
 void make_private(const fs::path& file) { fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write); }
 
+constexpr const char* kNotFound = "will not find this conversation";
+
 std::string absolute(const std::string& path) { return path.empty() ? "" : fs::absolute(path).string(); }
 
 /// What lies there but is no regular file is not ours.
@@ -34,13 +36,13 @@ void remove_ours(const fs::path& file) {
 }
 
 template <class Work>
-bool said_once(Work&& work) {
+bool said_once(const char* what, Work&& work) {
   static bool said = false;
   try {
     work();
     return true;
   } catch (const std::exception& e) {
-    if (!said) std::fprintf(stderr, "ingrain: 'chat --last' will not find this conversation: %s\n", e.what());
+    if (!said) std::fprintf(stderr, "ingrain: 'chat --last' %s: %s\n", what, e.what());
     said = true;
     return false;
   }
@@ -49,7 +51,7 @@ bool said_once(Work&& work) {
 }  // namespace
 
 void keep_last(const ConversationStart& start, const Dialogue& dialogue) {
-  said_once([&] {
+  said_once(kNotFound, [&] {
     make_private_folder();
     const nlohmann::ordered_json root{{"model", absolute(start.model)},
                                       {"memory", absolute(start.memory)},
@@ -62,14 +64,14 @@ void keep_last(const ConversationStart& start, const Dialogue& dialogue) {
 }
 
 void forget_last() {
-  said_once([] {
+  said_once("will find what was taken back", [] {
     remove_ours(state_file());
     remove_ours(memory_file());
   });
 }
 
 bool keep_last_memory(const Dialogue& dialogue) {
-  return said_once([&] {
+  return said_once("will read this conversation again, since its memory is not kept", [&] {
     make_private_folder();
     dialogue.memory().save(memory_file());
     make_private(memory_file());

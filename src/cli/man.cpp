@@ -1,6 +1,7 @@
 // ingrain man: manual pages from what --help says.
 #include "base/error.h"
 #include "base/files.h"
+#include "base/unfinished.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "cli/app_outline.h"
@@ -74,10 +75,11 @@ std::string page(const CommandOutline& command, const std::string& version) {
 }
 
 void write_pages(const CommandOutline& root, const std::string& folder, const std::string& version) {
-  std::filesystem::create_directories(folder);
+  UnfinishedFolder made(folder, /*may_hold_files=*/true);
   const auto commands = all_commands(root);
   for (const CommandOutline* command : commands)
-    write_file(std::filesystem::path(folder) / (name_of(*command) + ".1"), page(*command, version));
+    write_file(made.path() / (name_of(*command) + ".1"), page(*command, version));
+  made.commit();
   std::printf("%s: %zu pages; man -l %s/ingrain.1 shows the first\n", folder.c_str(), commands.size(), folder.c_str());
 }
 

@@ -8,6 +8,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interrupt.h"
 #include "base/text.h"
 
 #include <nlohmann/json.hpp>
@@ -66,10 +67,12 @@ double norm(const std::vector<Tensor>& tensors) {
 
 /// How far two memories' fast weights are from the model's own and from each other, by suffix block.
 void print_difference(const MemoryCommand& o) {
+  watch_interrupts("nothing is kept");
   const Network model = o.model.load();
   const ttt::Memory a = ttt::load_memory(o.first, model), b = ttt::load_memory(o.second, model);
   require(a.batch() == b.batch(), "{} holds {} sequences, {} holds {}; they cannot be compared", o.first, a.batch(),
           o.second, b.batch());
+  stop_if_interrupted("stopped before the memories were compared");
   nlohmann::json root{{"first", o.first}, {"second", o.second}, {"blocks", nlohmann::json::array()}};
   for (size_t s = 0; s < a.W_S.size(); ++s) {
     const Mlp &start = model.weights.fast_S[s], &x = a.W_S[s], &y = b.W_S[s];
@@ -90,7 +93,9 @@ void print_difference(const MemoryCommand& o) {
 }
 
 void fork_memory(const MemoryCommand& o) {
+  watch_interrupts("nothing is left behind");
   check_file(o.first);
+  stop_if_interrupted(o.output + ": stopped; nothing was written");
   save_with_notes(o.output, [&] {
     carry_notes(o.first, o.output);
     write_file(o.output, read_file(o.first, kMaxMemoryFile));
@@ -99,9 +104,11 @@ void fork_memory(const MemoryCommand& o) {
 }
 
 void compact_memory(const MemoryCommand& o) {
+  watch_interrupts("nothing is left behind");
   require_memory_writable(o.output, o.first);
   const Network model = o.model.load();
   const ttt::Memory memory = ttt::load_memory(o.first, model);
+  stop_if_interrupted(o.output + ": stopped; nothing was written");
   save_with_notes(o.output, [&] {
     carry_notes(o.first, o.output);
     ttt::save_memory(o.output, model, memory, MemoryForm::compact);

@@ -4,6 +4,7 @@
 #include "model/device.h"
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace ingrain::cli {
 
@@ -26,6 +27,7 @@ void add_verify_command(CLI::App& app) {
   command->add_flag("--reference-ops", o->reference, "Run every operation's reference formula instead of its kernel");
   command->footer("Example: ingrain verify ../shared/golden/* ../shared/reference-17m");
   command->callback([o] {
+    watch_interrupts("what was compared by now is told");
     if (!eval::verify(o->folders, {o->dtype, parse_device(o->device), o->reference}))
       throw Error("verification failed: see the lines with FAIL");
   });

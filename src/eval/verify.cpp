@@ -1,6 +1,7 @@
 #include "eval/verify.h"
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "ops/backend.h"
 
 #include <cmath>
@@ -45,11 +46,14 @@ Comparison compare(const std::string& name, const Tensor& actual, const Tensor& 
   return out;
 }
 
+void stop_verifying() { stop_if_interrupted("stopped; of what was not compared by now, nothing is known"); }
+
 bool verify(const std::vector<std::string>& folders, const VerifyOptions& options) {
   std::optional<ops::ReferenceScope> scope;
   if (options.reference_ops) scope.emplace();
   size_t total = 0, failed = 0;
   for (const std::string& name : folders) {
+    stop_verifying();
     const fs::path folder(name);
     const bool trained = fs::exists(folder / "model.json"), golden = fs::exists(folder / "inputs.safetensors");
     if (!trained && !golden) {

@@ -24,8 +24,11 @@ struct Comparison {
 };
 
 /// Runs the cases, prints a line a quantity and a summary to standard output. True if all hold.
-/// Error if a folder is no case.
+/// Error if a folder is no case. Stopped, if a signal came (base/interrupt.h).
 bool verify(const std::vector<std::string>& folders, const VerifyOptions& options);
+
+/// Within a case: Stopped, if a signal came.
+void stop_verifying();
 
 /// A case made by the golden scripts (layout: golden/README.md).
 std::vector<Comparison> verify_golden(const std::filesystem::path& folder, const VerifyOptions& options);

@@ -63,6 +63,7 @@ class GoldenCase {
     }
     (tag == "meta" || !config_.meta ? taps_ : pretrain_taps_) = record;
     head_ = model.weights.head();
+    stop_verifying();
   }
 
   /// Three steps of the outer loop on the three batches.
@@ -79,6 +80,7 @@ class GoldenCase {
       const GradientSums gradients(c_, convert(c_, master, compute_, device_));
       ttt::GradientOptions options;
       options.rate_multiplier = rate_multiplier(i);
+      options.pause = stop_verifying;
       const auto loss =
           (config_.meta ? ttt::meta_gradient : ttt::standard_gradient)(c_, gradients, tokens_3BT1_[i], options);
       const auto from = parameter_list(c_, gradients.sums()), to = parameter_list(c_, first.sums());

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "data/tokens.h"
 #include "eval/verify.h"
 #include "model/network.h"
@@ -52,7 +53,10 @@ std::vector<Comparison> verify_trained(const fs::path& folder, const VerifyOptio
       ttt::ReadOptions read;
       read.learn = learn;
       read.fp32_angles = true;
-      const Tensor nll_BT = ttt::read(model, memory, tokens, read).nll_Bn.narrow(1, 1, T);
+      read.keep_going = [](int64_t) { return !interrupted(); };
+      const Tensor nll_Bn = ttt::read(model, memory, tokens, read).nll_Bn;
+      stop_verifying();
+      const Tensor nll_BT = nll_Bn.narrow(1, 1, T);
       const std::string at = document + (learn ? ".ttt_on" : ".ttt_off");
       values[at + ".token_nll"] = nll_BT[0];
       values[at + ".chunk_loss"] =

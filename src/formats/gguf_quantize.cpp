@@ -106,7 +106,11 @@ void put_native(GgufType type, std::span<const float> x, uint8_t* out) {
     return;
   }
   for (size_t i = 0; i < x.size(); ++i) {
-    const uint16_t bits = type == GgufType::F16 ? float_to_half(x[i]) : float_to_bfloat16(x[i]);
+    const bool half = type == GgufType::F16;
+    const uint16_t bits = half ? float_to_half(x[i]) : float_to_bfloat16(x[i]);
+    require(half ? is_finite_half(bits) : std::isfinite(bfloat16_to_float(bits)),
+            "a weight is beyond what {} holds: {}; choose {}", half ? "f16" : "bf16", x[i],
+            half ? "bf16 or f32" : "f32");
     std::memcpy(out + 2 * i, &bits, sizeof bits);
   }
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/unfinished.h"
 #include "store/model_files.h"
 #include "store/reference_config.h"
 #include "store/reference_layout.h"
@@ -78,13 +79,20 @@ void save_optimizer_state(const fs::path& folder, const ModelConfig& config, con
   writer.write(folder / "optimizer.safetensors");
 }
 
-void export_reference(const fs::path& model_folder, const fs::path& file) {
+void export_reference(const fs::path& model_folder, const fs::path& file, const std::function<void()>& pause) {
   const Network model = load_model(model_folder, at::kFloat);
   const formats::SafetensorsFolder stored(model_folder);
   const char* const embedding = "model.embed_tokens.weight";
   const at::ScalarType type = scalar_type(stored.at(embedding).entry->dtype, embedding);
   TensorWriter writer;
-  for (const auto& [name, tensor] : to_reference(model.config, model.weights)) writer.add(name, tensor.to(type));
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : to_reference(model.config, model.weights)) {
+    if (pause) pause();
+    bytes += static_cast<uint64_t>(tensor.numel()) * at::elementSize(type);
+    writer.add(name, tensor.to(type));
+  }
+  require_space(file, bytes, "the exported model");
+  if (pause) pause();
   writer.write(file);
 }
 

@@ -4,6 +4,7 @@
 #include "model/weights.h"
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 namespace ingrain {
@@ -36,7 +37,9 @@ void save_optimizer_state(const std::filesystem::path& folder, const ModelConfig
                           const ReferenceOptimizerState& state);
 
 /// A model folder as one flattened file under the reference's names, in the type that the folder stores: bit for bit
-/// what load_reference_checkpoint read if the model came from there.
-void export_reference(const std::filesystem::path& model_folder, const std::filesystem::path& file);
+/// what load_reference_checkpoint read if the model came from there. `pause` is called between tensors; what it throws
+/// ends the work, with nothing written.
+void export_reference(const std::filesystem::path& model_folder, const std::filesystem::path& file,
+                      const std::function<void()>& pause = {});
 
 }  // namespace ingrain

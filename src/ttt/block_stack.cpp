@@ -6,8 +6,13 @@
 namespace ingrain::ttt {
 
 BlockStack::BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool mixer_of_next,
-                       Recompute recompute)
-    : c_(config), gradients_(gradients), blocks_(blocks), mixer_of_next_(mixer_of_next), recompute_(recompute) {
+                       Recompute recompute, std::function<void()> pause)
+    : c_(config),
+      gradients_(gradients),
+      blocks_(blocks),
+      mixer_of_next_(mixer_of_next),
+      recompute_(recompute),
+      pause_(std::move(pause)) {
   // Below the lowest trained parameter the backward pass has nothing to compute, and the forward pass nothing to keep.
   if (gradients.sums().embedding_VD.defined()) return;
   while (lowest_ < stages() && !any_trained(entries_of(lowest_))) ++lowest_;
@@ -45,6 +50,7 @@ Tensor BlockStack::forward(const Tensor& tokens_BT, const Rope& rope, const Tap&
   Tensor h_PBTD = ops::embedding(gradients_.leaves().embedding_VD.detach(), tokens_BT, c_.embedding_scale).unsqueeze(0);
   if (tap) tap("embed", -1, h_PBTD);
   for (int64_t i = 0; i < stages(); ++i) {
+    if (pause_) pause_();
     Stage& stage = kept_.emplace_back();
     if (i >= lowest_) stage.in_PBTD = h_PBTD.detach().requires_grad_();
     if (i >= lowest_ && recompute_ == Recompute::never) {
@@ -63,6 +69,7 @@ void BlockStack::backward(const Tensor& g_BTD) {
   const Tensor& embedding_sum = gradients_.sums().embedding_VD;
   Tensor g_PBTD = g_BTD.unsqueeze(0);
   for (int64_t i = stages() - 1; i >= lowest_; --i) {
+    if (pause_) pause_();
     Stage& stage = kept_[static_cast<size_t>(i)];
     if (!stage.out_PBTD.defined()) {
       const at::AutoGradMode grad(true);

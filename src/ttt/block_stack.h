@@ -10,11 +10,12 @@ namespace ingrain::ttt {
 enum class Recompute { never, always };
 
 /// The embedding and the first `blocks` blocks; a suffix block among them uses its initial fast weights, unlearning.
-/// With `mixer_of_next`, the next block's mixer too (where the suffix begins).
+/// With `mixer_of_next`, the next block's mixer too (where the suffix begins). `pause` is called before every block, of
+/// either pass; what it throws ends the pass.
 class BlockStack {
  public:
   BlockStack(const ModelConfig& config, const GradientSums& gradients, int64_t blocks, bool mixer_of_next,
-             Recompute recompute);
+             Recompute recompute, std::function<void()> pause = {});
 
   /// tokens: [B, T]. Returns [B, T, D].
   Tensor forward(const Tensor& tokens_BT, const Rope& rope, const Tap& tap = {});
@@ -35,6 +36,7 @@ class BlockStack {
   int64_t blocks_;
   bool mixer_of_next_;
   Recompute recompute_;
+  std::function<void()> pause_;
   int64_t lowest_ = 0;  // stage with a trained parameter
   Tensor tokens_BT_;
   Rope rope_;

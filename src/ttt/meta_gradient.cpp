@@ -40,7 +40,7 @@ class MetaGradient {
         steps_((n_ - 1) * K_),
         type_(master_type(w_.type())),
         rope_(rope_table(c_, 0, T_, type_, w_.device())),
-        prefix_(c_, gradients_, c_.prefix_len(), /*mixer_of_next=*/true, options.recompute) {}
+        prefix_(c_, gradients_, c_.prefix_len(), /*mixer_of_next=*/true, options.recompute, options.pause) {}
 
   OuterLoss run() {
     require_meta_trainable(c_, "meta_gradient");
@@ -49,6 +49,7 @@ class MetaGradient {
     forward_sweep();
     for (int64_t j = steps_; j >= 0; --j) {
       if (!kept_[index(j)].g_known && j < steps_) recompute_segment(j);
+      if (options_.pause) options_.pause();
       reverse_step(j);
       kept_[index(j)] = {};
     }
@@ -154,6 +155,7 @@ class MetaGradient {
   /// All chunks but the last: it makes no step, and the reverse sweep computes its loss anyway.
   void forward_sweep() {
     for (int64_t j = 0; j < steps_; ++j) {
+      if (options_.pause) options_.pause();
       forward_step(j, /*first_time=*/true);
       if ((j + 1) % segment_ == 0) drop_segment(j + 1 - segment_);
     }

@@ -17,6 +17,8 @@ struct GradientOptions {
   int64_t keep_bytes =
       int64_t{4} << 30;  // for kept fast weights and inner gradients; beyond it they are computed again
   Tap tap;
+  // Called between blocks and between inner steps. What it throws ends the work, with the sums spoilt.
+  std::function<void()> pause = {};
 };
 
 struct OuterLoss {

@@ -12,7 +12,7 @@ OuterLoss standard_gradient(const ModelConfig& c, const GradientSums& gradients,
   const OuterBatch batch = split_batch(c, tokens_BT1, gradients.leaves().device());
   const int64_t B = batch.input_BT.size(0), T = batch.input_BT.size(1), n = T / c.chunk;
   const auto type = master_type(gradients.leaves().type());
-  BlockStack stack(c, gradients, c.num_layers, /*mixer_of_next=*/false, options.recompute);
+  BlockStack stack(c, gradients, c.num_layers, /*mixer_of_next=*/false, options.recompute, options.pause);
   const auto rope = rope_table(c, 0, T, type, batch.input_BT.device());
   const Tensor h_BTD = stack.forward(batch.input_BT, rope, options.tap).detach().requires_grad_();
 

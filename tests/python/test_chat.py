@@ -250,6 +250,24 @@ def test_undo_and_retry_reach_what_was_said_before_last(chat, state):
     assert not (state / "ingrain" / "last.json").exists() and not (state / "ingrain" / "last.memory").exists()
 
 
+@pytest.mark.parametrize("learn", ["off", "input"])
+def test_what_is_read_again_is_learnt_from_as_it_was(chat, state, tmp_path, ingrain, learn):
+    """Not as the program that goes on would learn: undone, or without its memory, a conversation is what it was."""
+    long = "Who is " + "Emma Woodhouse, handsome, clever and rich, " * 40 + "?"
+    plain = ("--temperature", "0", "--max-tokens", "120", *ENDLESS)
+    chat(READER, *plain, "--learn", learn, lines=[long, f"/save {tmp_path / 'first'}", "And Harriet?", f"/save {tmp_path / 'both'}"])
+    assert ingrain("memory", "info", tmp_path / "both").returncode == 0
+    for again, lines, was in (("lost", [], "both"), ("undone", ["/undo"], "first")):
+        chat(READER, *plain, "--learn", learn, lines=[long, "And Harriet?"])
+        if again == "lost":
+            (state / "ingrain" / "last.memory").unlink()
+        chat("--last", *plain, lines=[*lines, f"/save {tmp_path / again}"])
+        blocks = json.loads(ingrain("memory", "diff", READER, tmp_path / was, tmp_path / again, "--json").stdout)["blocks"]
+        for block in blocks:
+            assert (block["first_learnt"] == 0) == (learn == "off")
+            assert block["difference"] <= 0.02 * block["first_learnt"], (again, block)
+
+
 def test_a_memory_that_another_conversation_left_is_not_taken_for_this_ones(chat, state):
     """One of as many tokens: its program was killed before it wrote its own."""
     folder = state / "ingrain"

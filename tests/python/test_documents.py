@@ -1,5 +1,8 @@
 """Which files and documents `read` and `data prepare` take, and what they say of the others."""
+import bz2
+import gzip
 import json
+import lzma
 
 from test_cli import READER, refused
 from unlucky import FAULTS, fault, needs_faults, prepare
@@ -71,3 +74,21 @@ def test_documents_in_an_array_are_named(ingrain, tmp_path):
     for name, shown in (("x.json", json.dumps(documents)), ("x.jsonl", json.dumps(documents, indent=1))):
         (tmp_path / name).write_text(shown)
         refused(ingrain("read", READER, tmp_path / name, "-o", tmp_path / "m"), 1, name, "no JSON object but an array", "jq -c")
+
+
+def test_compressed_files_under_other_names_are_not_read_as_text(ingrain, tmp_path):
+    """Their bytes would be tokens without a word."""
+    text = b"Emma Woodhouse, handsome, clever, and rich\n" * 3
+    zstandard = bytes.fromhex("28b52ffd2004210000") + b"Emma" + bytes(4)
+    packed = {"gz.txt": gzip.compress(text), "b.txt.bz2": bz2.compress(text), "x.txt.xz": lzma.compress(text), "z.jsonl.zstd": zstandard}
+    for name, data in packed.items():
+        (tmp_path / name).write_bytes(data)
+        for words in (("read", READER, tmp_path / name, "-o", tmp_path / "m"), ("data", "prepare", tmp_path / name, "-t", READER, "-o", tmp_path / "out"),
+                      ("eval", READER, tmp_path / name)):
+            refused(ingrain(*words), 1, name, "cannot be read as text: it is compressed by")
+        refused(ingrain("tokens", READER, "-", stdin=open(tmp_path / name, "rb")), 1, "standard input", "compressed by")
+    (tmp_path / "BZh.txt").write_text("BZh is how bzip2's files begin.")
+    (tmp_path / "whole.GZ").write_bytes(gzip.compress(text))
+    for name in ("BZh.txt", "whole.GZ"):
+        assert ingrain("read", READER, tmp_path / name, "-o", tmp_path / "m").returncode == 0
+    refused(ingrain("eval", READER, tmp_path / "whole.GZ"), 1, "compressed by gzip")

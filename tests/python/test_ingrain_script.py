@@ -33,7 +33,7 @@ def test_help_explains_the_set_up_where_nothing_is_built(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["setup", "build", "test", "bundle", "clean"])
-@pytest.mark.parametrize("asked", [["--help"], ["-h"], ["--all", "--help"], ["--unit", "-R", "x", "--help"]])
+@pytest.mark.parametrize("asked", [["help"], ["--help"], ["-h"], ["--all", "--help"], ["--unit", "-R", "x", "--help"]])
 def test_help_of_a_set_up_command_explains_and_does_nothing_else(command, asked, tmp_path):
     build = tmp_path / "build"
     build.mkdir()

@@ -5,11 +5,12 @@ import pty
 import signal
 import struct
 import subprocess
+import time
 
 import pytest
 from conftest import default_signals, wait_until_caught
 from terminal import Terminal
-from test_cli import EMMA, READER
+from test_cli import CASES, EMMA, READER
 from unlucky import ENDLESS, ENVIRONMENT, PROGRAM, memory, text  # noqa: F401
 
 def started(*words, environment=ENVIRONMENT, stderr=subprocess.PIPE, **options):
@@ -167,3 +168,43 @@ def test_a_conversation_says_what_it_keeps_and_keeps_it(tmp_path, number):
     _, err = stopped_twice(running, number)
     assert b"ingrain: stopping; what was said is kept" in err, err
     assert "Who is Emma?" in (tmp_path / "ingrain" / "last.json").read_text()
+
+
+MILLION = "1000000"
+LONG = [("bench", "ops"), ("bench", "read", READER, "--tokens", MILLION), ("bench", "decode", READER, "--contexts", MILLION),
+        ("bench", "decode", READER, "--contexts", "0", "--tokens", MILLION), ("bench", "chat", READER, "--context", MILLION),
+        ("bench", "chat", READER, "--context", "1", "--answer", MILLION), ("bench", "streams", READER, "--streams", "4", "--tokens", MILLION),
+        ("bench", "train", READER, "--length", "8192"), ("bench", "train", READER, "--mode", "standard", "--length", "8192"),
+        ("eval", READER, "--measure", "latency", "--lengths", MILLION), ("eval", READER, "--measure", "latency", "--lengths", "1", "--write", MILLION)]
+
+
+@pytest.mark.parametrize("words", LONG, ids=lambda words: " ".join(map(str, words)).replace(str(READER), "MODEL"))
+def test_what_measures_ends_in_the_middle_of_a_run(words):
+    """A run takes minutes here; whoever presses Ctrl-C waits for a part of it alone."""
+    running = started(*words)
+    wait_until_caught(running, signal.SIGTERM)
+    time.sleep(3)
+    asked = time.monotonic()
+    out, err = stopped_twice(running, signal.SIGTERM)
+    assert b"ingrain: stopping; " in err and time.monotonic() - asked < 60
+    assert out or b"stopped" in err, "what was measured whole is told, or that nothing was"
+
+
+@pytest.mark.skipif(not (CASES / "golden").is_dir(), reason="no golden cases at hand")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_verifying_says_that_it_stops(number):
+    running = started("verify", *[folder for folder in sorted((CASES / "golden").iterdir()) if folder.is_dir()])
+    wait_until_caught(running, number)
+    time.sleep(1)
+    _, err = stopped_twice(running, number)
+    assert b"ingrain: stopping; " in err and b"nothing is known" in err
+
+
+@pytest.mark.parametrize("words", [("export", READER), ("memory", "fork", "MEMORY"), ("memory", "compact", READER, "MEMORY")])
+def test_a_file_that_is_not_finished_is_not_there(memory, tmp_path, words):
+    running = started(*[memory if word == "MEMORY" else word for word in words], "-o", tmp_path / "made")
+    wait_until_caught(running, signal.SIGTERM)
+    _, err = stopped_twice(running, signal.SIGTERM)
+    assert b"ingrain: stopping; " in err, err
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [] if b"nothing was written" in err else left[0] == "made" and not any("ingrain-" in name for name in left), (left, err)

@@ -79,6 +79,28 @@ def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, 
         assert not (tmp_path / "new").exists(), command
 
 
+@needs_faults
+def test_a_link_leads_to_the_folder_that_is_made(ingrain, text, tmp_path):
+    model = FAULTS / "12-tied-with-another-head" / "model"
+    for command in (("import", model), ("retrofit", model), ("data", "prepare", text, "-t", READER), ("man",), ("demo", "--tokens", "2")):
+        place = tmp_path / command[0]
+        place.mkdir()
+        (place / "empty").mkdir()
+        (place / "to-empty").symlink_to("empty")
+        (place / "to-nothing").symlink_to("made/")
+        (place / "circle").symlink_to("circle")
+        (place / "file").write_text("x")
+        output = "--output" if command[0] in ("demo", "man") else "-o"
+        for name, made in (("to-empty", "empty"), ("to-nothing", "made")):
+            done = ingrain(*command, output, place / name)
+            assert done.returncode == 0, (command, name, done.stderr)
+            assert list((place / made).iterdir())
+        refused(ingrain(*command, output, place / "circle"), 1, "circle")
+        refused(ingrain(*command, output, place / "file"), 1, "file")
+        assert sorted(path.name for path in place.iterdir()) == ["circle", "empty", "file", "made", "to-empty", "to-nothing"], command
+        assert all((place / name).is_symlink() for name in ("circle", "to-empty", "to-nothing")), "no link is removed or replaced"
+
+
 @pytest.mark.parametrize("kind,end", [("fifo", ""), ("fifo", "-journal"), ("fifo", "-wal"), ("fifo", "-shm"), ("folder", ""), ("device", "")])
 def test_notes_that_are_no_file_are_known_before_the_work_and_never_waited_for(ingrain, text, memory, tmp_path, kind, end):
     """Beside what is written, and beside what is gone on from."""
@@ -237,6 +259,27 @@ def test_a_disk_without_room_for_a_model_is_known_before_the_work(ingrain, tmp_p
     for words in (("import", model, "-o", small_disk / "m"), ("retrofit", model, "-o", small_disk / "m", "--full"), ("quantize", model, "-o", small_disk / "m.gguf")):
         refused(ingrain(*words, timeout=120), 1, "model needs", "free there")
         assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.skipif(not (CASES / "reference-17m").is_dir(), reason="no reference model at hand")
+def test_a_disk_without_room_for_a_reference_model_is_known_before_it_is_written(ingrain, small_disk):
+    for words in (("export", READER, "-o", small_disk / "x"), ("import", CASES / "reference-17m", "-o", small_disk / "m")):
+        refused(ingrain(*words, timeout=120), 1, "model needs", "free there")
+        assert list(small_disk.iterdir()) == []
+
+
+def test_manual_pages_are_all_there_or_none(ingrain, small_disk):
+    (small_disk / "full").write_bytes(bytes((4 << 20) - 60_000))
+    refused(ingrain("man", "-o", small_disk / "man"), 1, "No space left")
+    assert [path.name for path in small_disk.iterdir()] == ["full"]
+
+
+def test_what_is_said_of_a_conversation_without_room_is_true(ingrain, small_disk):
+    """Its text has room, its memory has none."""
+    environment = {**os.environ, "XDG_STATE_HOME": str(small_disk)}
+    done = ingrain("chat", READER, "--max-tokens", "2", input="Who is Emma?\n", env=environment)
+    assert "will read this conversation again" in done.stderr and "not find" not in done.stderr, done.stderr
+    assert "> Who is Emma?" in ingrain("chat", "--last", input="/stats\n", env=environment).stdout
 
 
 def test_notes_that_are_none_are_known_before_the_answer(ingrain, memory, tmp_path):

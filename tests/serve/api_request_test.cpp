@@ -75,6 +75,24 @@ TEST(ApiBody, is_bounded_json_without_a_key_twice) {
   EXPECT_THAT(refusal([&] { parse_body(wide); }).what(), HasSubstr("1024"));
 }
 
+TEST(ApiBody, a_constant_beyond_64_bits_is_refused_where_it_would_become_another_number) {
+  const auto schema = [](const std::string& of_n) {
+    return R"({"response_format": {"json_schema": {"schema": {"properties": {"n": )" + of_n + "}}}}}";
+  };
+  for (const char* big : {R"({"const": 18446744073709551623})", R"({"enum": [1, -9223372036854775809]})",
+                          R"({"const": {"deep": [18446744073709551616]}})"}) {
+    const ApiError error = refusal([&] { parse_body(schema(big)); });
+    EXPECT_EQ(error.status, 400);
+    EXPECT_THAT(error.what(), HasSubstr("response_format.json_schema.schema.properties.n."));
+    EXPECT_EQ(refusal([&] { parse_body(R"({"tools": [)" + std::string(big) + "]}"); }).status, 400);
+    EXPECT_EQ(refusal([&] { parse_body(R"({"text": )" + std::string(big) + "}"); }).status, 400);
+  }
+  for (const char* near_enough : {R"({"const": 18446744073709551615})", R"({"maximum": 18446744073709551616})",
+                                  R"({"const": "18446744073709551616"})", R"({"const": 1e300})",
+                                  R"({"properties": {"const": {"maximum": 18446744073709551616}}})"})
+    EXPECT_NO_THROW(parse_body(schema(near_enough)));
+}
+
 TEST(ApiChat, a_field_that_is_not_known_is_refused_by_name) {
   const ApiError error = refused_chat(R"({"frobnicate": 1})");
   EXPECT_EQ(error.status, 400);

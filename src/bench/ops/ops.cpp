@@ -1,7 +1,7 @@
 #include "bench/ops/ops.h"
 
-#include "base/interrupt.h"
 #include "base/progress.h"
+#include "bench/runs.h"
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "model/network.h"
@@ -19,6 +19,7 @@ constexpr size_t kLeastTimes = 3, kMostTimes = 10000;
 
 /// The median time of a call, measured over `seconds` or three times, whichever is longer.
 double median_time(const Run& run, double seconds, at::Device device) {
+  go_on();
   run();  // kernels are chosen, memory comes to hand
   const Stopwatch one(device);
   run();
@@ -29,6 +30,7 @@ double median_time(const Run& run, double seconds, at::Device device) {
   while (times.size() < kLeastTimes || (times.size() < kMostTimes && all.seconds() < seconds)) {
     const Stopwatch watch(device);
     for (int64_t i = 0; i < calls; ++i) run();
+    go_on();
     times.push_back(watch.seconds() / static_cast<double>(calls));
   }
   return median(times);
@@ -78,11 +80,11 @@ std::vector<OpsResult> bench_ops(const OpsOptions& o, Report& report) {
   std::vector<OpsResult> out;
   {
     Progress progress("measuring", rows.size(), "rows");
-    for (const OpsRow& row : rows) {
+    whole_runs(static_cast<int64_t>(rows.size()), [&](int64_t i) {
+      const OpsRow& row = rows[static_cast<size_t>(i)];
       progress.update(out.size(), row.name.substr(0, row.name.find('/')));
       out.push_back(measure(row, o));
-      if (interrupted()) break;
-    }
+    });
   }
   if (out.size() < rows.size())
     report.type = fmt::format("the first {} of {} rows: interrupted", out.size(), rows.size());

@@ -36,6 +36,22 @@ bool has_long_number(std::string_view body) {
   return false;
 }
 
+bool holds_big_integer(const Json& value) {
+  return value.is_binary() || (value.is_structured() && std::any_of(value.begin(), value.end(), holds_big_integer));
+}
+
+/// Schemas are kept with 64 bits a number: bounds beyond them are near enough, but an answer that must be one number
+/// would be another. `exact`: with its big integers. `names`: its keys are a schema's own names, no keywords.
+void refuse_big_constants(const Json& exact, const std::string& path, bool names) {
+  for (const auto& [key, value] : exact.items()) {
+    const std::string at = exact.is_array() ? fmt::format("{}[{}]", path, key) : path + "." + key;
+    if (!names && (key == "const" || key == "enum") && holds_big_integer(value))
+      refuse(at, "'{}' holds an integer beyond 64 bits, which cannot be written exactly; make it a string", at);
+    if (value.is_structured())
+      refuse_big_constants(value, at, !names && (key == "properties" || key == "$defs" || key == "definitions"));
+  }
+}
+
 }  // namespace
 
 Json parse_body(std::string_view body) {
@@ -46,8 +62,13 @@ Json parse_body(std::string_view body) {
     refuse("", "{}", e.what());
   }
   if (!out.is_object()) refuse("", "the request's body must be a JSON object");
+  if (!has_long_number(body)) return out;
+  const Json exact = *parse_exactly(body);
+  for (const char* with_schema : {"response_format", "text", "tools"})
+    if (const auto at = exact.find(with_schema); at != exact.end() && at->is_structured())
+      refuse_big_constants(*at, with_schema, /*names=*/false);
   // A tool's arguments are shown to the model as they were written.
-  if (out.contains("messages") && has_long_number(body)) out["messages"] = (*parse_exactly(body))["messages"];
+  if (const auto messages = exact.find("messages"); messages != exact.end()) out["messages"] = *messages;
   return out;
 }
 
