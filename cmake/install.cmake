@@ -8,11 +8,11 @@ install(TARGETS ingrain_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 if(TARGET ingrain_mpi)
   install(TARGETS ingrain_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ingrain)
 endif()
-install(TARGETS ingrain_base ingrain_engine ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ingrain_base ingrain_engine ingrain_notes ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/ingrain DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # What the static libraries link: found again where the package is used, torch by the same rules as here.
 set(INGRAIN_LINKED "")
-foreach(name IN ITEMS hwy z zstd pcre2 utf8proc)
+foreach(name IN ITEMS hwy z zstd pcre2 utf8proc sqlite3)
   list(APPEND INGRAIN_LINKED ${INGRAIN_LIB_${name}})
 endforeach()
 configure_package_config_file(cmake/ingrainConfig.cmake.in ${PROJECT_BINARY_DIR}/ingrainConfig.cmake

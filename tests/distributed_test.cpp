@@ -33,6 +33,9 @@ TEST(Distributed, the_launcher_is_known_by_its_environment) {
   EXPECT_EQ(launch_with(step).launcher, "srun");
   EXPECT_EQ(launch_with(step).ranks, 8);
   EXPECT_EQ(launch_with(step).local_rank, 2);
+  EXPECT_FALSE(launch_with(step).meets) << "srun without --mpi=pmix";
+  step["PMIX_RANK"] = "0";
+  EXPECT_TRUE(launch_with(step).meets);
   step["OMPI_COMM_WORLD_SIZE"] = "16";
   EXPECT_EQ(launch_with(step).ranks, 16) << "mpirun within an allocation";
   EXPECT_EQ(launch_with({{"OMPI_COMM_WORLD_SIZE", "1"}}).launcher, "");

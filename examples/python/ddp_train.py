@@ -8,6 +8,7 @@ depend on how many processes there are, but for the order of sums.
 
 import argparse
 import os
+from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
@@ -17,15 +18,8 @@ import ingrain
 from ingrain.torch import TTTModel
 
 
-def sequences(model: str, text: str, length: int) -> torch.Tensor:
-    """The text's tokens, [N, length + 1]: each sequence's last token is the next one's first."""
-    with open(text, encoding="utf-8") as file:
-        tokens = ingrain.Model.load(model, dtype="fp32", device="cpu").encode(file.read(), document=True)
-    return torch.tensor(tokens).unfold(0, length + 1, length)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def settings(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What every example of this folder that trains is told."""
     parser.add_argument("model")
     parser.add_argument("text")
     parser.add_argument("-o", "--output", required=True)
@@ -33,21 +27,31 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="sequences of a step, over all processes")
     parser.add_argument("--length", type=int, default=2048, help="tokens of a sequence; a multiple of the model's chunk")
     parser.add_argument("--lr", type=float, default=1e-4)
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def batches(options: argparse.Namespace, rank: int = 0, world: int = 1) -> Iterator[torch.Tensor]:
+    """Of each step this process's share, [B / world, length + 1]: sequences of the text, the same in all runs."""
+    if options.batch % world:
+        raise SystemExit(f"--batch {options.batch} is no multiple of the {world} processes")
+    with open(options.text, encoding="utf-8") as file:
+        tokens = ingrain.Model.load(options.model, dtype="fp32", device="cpu").encode(file.read(), document=True)
+    data = torch.tensor(tokens).unfold(0, options.length + 1, options.length)  # a sequence's last token is the next one's first
+    order = torch.Generator().manual_seed(1)
+    for _ in range(options.steps):
+        yield data[torch.randint(len(data), (options.batch,), generator=order)][rank::world]
+
+
+def main() -> None:
+    options = settings(argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
-    if options.batch % world:
-        parser.error(f"--batch {options.batch} is no multiple of the {world} processes")
     device = f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
     model = TTTModel.load(options.model, device=device)
     trained = DistributedDataParallel(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.95), weight_decay=0.1)
-    data = sequences(options.model, options.text, options.length)
-    order = torch.Generator().manual_seed(1)  # the same in all processes
-    for step in range(options.steps):
-        batch = data[torch.randint(len(data), (options.batch,), generator=order)]
-        loss = trained(batch[rank::world])
+    for step, batch in enumerate(batches(options, rank, world)):
+        loss = trained(batch.to(device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -8,6 +8,7 @@
 #include "ingrain/generate.h"
 #include "ingrain/memory.h"
 #include "ingrain/model.h"
+#include "ingrain/notepad.h"
 #include "ingrain/option_error.h"
 #include "ingrain/reader.h"
 #include "ingrain/sampling.h"

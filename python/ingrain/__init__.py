@@ -23,6 +23,7 @@ from .dialogue import Answer, Dialogue  # noqa: E402
 from .errors import Error, OptionError, UsageError  # noqa: E402
 from .memory import InnerStep, Memory, Reader, Reading, Writing  # noqa: E402
 from .model import Model, Score, find_models, model_of_memory, train  # noqa: E402
+from .notepad import Notepad, Passage  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -33,7 +34,9 @@ __all__ = [
     "InnerStep",
     "Memory",
     "Model",
+    "Notepad",
     "OptionError",
+    "Passage",
     "Reader",
     "Reading",
     "Score",

@@ -5,6 +5,7 @@ from typing import NamedTuple, Unpack
 
 from . import _core
 from .memory import Memory, WritingOptions
+from .notepad import Passage
 
 
 class Answer(NamedTuple):
@@ -12,6 +13,7 @@ class Answer(NamedTuple):
     reason: str  # why it ended: "end of text", "stop string", "maximum of tokens", "interrupted"
     tokens_read: int  # before it, those among them that were read again
     tokens_written: int
+    sources: tuple[Passage, ...] = ()  # read from the notepad before the question
 
     def __str__(self) -> str:
         return self.text

@@ -13,6 +13,7 @@ from .model import Model, Path, Tokens, token_list
 
 if TYPE_CHECKING:
     from .dialogue import Answer
+    from .notepad import Notepad
 
 InnerStep = _core.InnerStep
 
@@ -224,16 +225,20 @@ class Memory:
         async for piece in self.generate(seen=seen, **options):
             yield piece
 
-    def ask(self, question: str, *, aside: str = "", **options: Unpack[WritingOptions]) -> "Answer":
+    def ask(self, question: str, *, aside: str = "", notepad: "Notepad | None" = None, passages: int = 4,
+            **options: Unpack[WritingOptions]) -> "Answer":
         """Asks a fork of it, in the model's own template; the memory stays as it is. aside: what the answer may know, read
-        before the question (passages that were looked up). A Dialogue goes on from answer to answer."""
+        before the question. notepad: up to `passages` of it that fit the question are read before it, too, and become the answer's
+        `sources`. A Dialogue goes on from answer to answer."""
         from .dialogue import Dialogue
+        from .notepad import text_of
 
+        found = tuple(notepad.search(question, passages)) if notepad is not None else ()
         dialogue = Dialogue(self, keep=0)
-        if aside:
-            dialogue.aside(aside)
+        if text := "\n".join(part for part in (text_of(found), aside) if part):
+            dialogue.aside(text)
         dialogue.say("user", question)
-        return dialogue.answer(**options)
+        return dialogue.answer(**options)._replace(sources=found)
 
     def fast_weights(self) -> dict[str, torch.Tensor]:
         """What the model has learnt, as it is now: "fast.S.w13" [2F, D] (gate above up) and "fast.S.w2" [D, F] of suffix block S,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from . import _core
+from .errors import Error
 from .model import Path
 
 
@@ -57,11 +58,22 @@ class _Loss(torch.autograd.Function):
         return None, None, None, *(None if x is None else next(scaled) for x in ctx.gradients)
 
 
+def _autocast_type(device: str) -> str:
+    """What torch.autocast asks for; "": nothing."""
+    if not torch.is_autocast_enabled(device):
+        return ""
+    asked = torch.get_autocast_dtype(device)
+    if asked != torch.bfloat16:
+        raise Error(f"torch.autocast asks for {asked}, in which gradients through inner steps are not computed; "
+                    "use torch.bfloat16 (\"bf16\", \"bf16-mixed\")")
+    return "bf16"
+
+
 class TTTModel(nn.Module):
     """A model that learns what it reads, as a module: forward(tokens) is its loss, and the backward pass fills .grad with the
     exact gradient of that loss through every inner step (docs/mathematics.md, "Learning to read").
 
-    What trains modules trains it: any optimizer, DistributedDataParallel under torchrun. The
+    What trains modules trains it: any optimizer, DistributedDataParallel and FSDP under torchrun, Accelerate, Lightning. The
     parameters are named as in ingrain's own training ("blocks.3.wqkv", docs/training.md), and are the C++ side's weights:
     nothing is copied, unless `compute` is another type than theirs. One that does not require a gradient costs none.
     DDP's find_unused_parameters is not needed, as every parameter gets a gradient; higher derivatives there are none of.
@@ -71,7 +83,8 @@ class TTTModel(nn.Module):
     Settings, which may be changed between two calls:
     through_steps: False holds the fast weights at their start (train.mode = "standard").
     rate_multiplier: of the inner rate, for its warm-up.
-    compute: type of products and activations, "fp32", "bf16", "fp64"; "": that of the parameters.
+    compute: type of products and activations, "fp32", "bf16", "fp64"; "": that of torch.autocast where it is on (Accelerate's
+    mixed_precision, Lightning's precision), else that of the parameters.
     recompute: blocks' activations in the backward pass, in place of keeping them.
     kept_mib: for fast weights kept between the sweeps; beyond it they are computed again.
 
@@ -137,8 +150,9 @@ class TTTModel(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """The mean over sequences and chunks of the chunks' losses, nats: a scalar. tokens: [B, T + 1] integers, T a multiple of
         `chunk`; a target that is the model's beginning of text counts nowhere. Raises Error for other lengths and ids."""
-        options = _core.LossOptions(self.through_steps, self.rate_multiplier, self.compute, self.recompute, self.kept_mib)
         parameters = self._parameter_list()
+        compute = self.compute or _autocast_type(parameters[0].device.type)
+        options = _core.LossOptions(self.through_steps, self.rate_multiplier, compute, self.recompute, self.kept_mib)
         tokens = tokens.to(torch.int64)
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters):
             loss, chunk_loss, nll, norm = _Loss.apply(self._rule, options, tokens, *parameters)  # type: ignore[no-untyped-call]

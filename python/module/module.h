@@ -15,8 +15,8 @@ namespace py = pybind11;
 
 namespace ingrain::python {
 
-/// While it lives the thread computes: Python's other threads run, and torch.inference_mode() of the caller, whose
-/// tensors cannot be differentiated, is off.
+/// While it lives the thread computes: Python's other threads run, and the caller's torch.inference_mode(), whose
+/// tensors cannot be differentiated, and torch.autocast(), which would change the types of single products, are off.
 class Computing {
  public:
   Computing();
@@ -56,6 +56,7 @@ struct Guarded {
 
 using SharedMemory = std::shared_ptr<Guarded<Memory>>;
 
+void bind_notes(py::module_& module);
 void bind_reading(py::module_& module);
 void bind_tensors(py::module_& module);
 

@@ -5,7 +5,9 @@
 #include "ingrain/score.h"
 
 #include <ATen/ops/from_blob.h>
+#include <c10/core/DispatchKeySet.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/utils/pybind.h>
 
@@ -13,6 +15,7 @@ namespace ingrain::python {
 
 struct Computing::Mode {
   c10::InferenceMode off{false};
+  c10::impl::ExcludeDispatchKeyGuard no_autocast{c10::autocast_dispatch_keyset};
 };
 Computing::Computing() : mode_(std::make_unique<Mode>()) {}
 Computing::~Computing() = default;
@@ -141,6 +144,7 @@ void bind_errors(py::module_& m) {
 
 PYBIND11_MODULE(_core, m) {
   ingrain::python::bind_errors(m);
+  ingrain::python::bind_notes(m);
   ingrain::python::bind_reading(m);
   ingrain::python::bind_tensors(m);
 }

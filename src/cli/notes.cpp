@@ -16,15 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Whether a file is a notepad, so that nothing else of that name is replaced or removed.
-void require_notepad(const fs::path& file) {
-  try {
-    const serve::Notepad notes(file, serve::Open::read_only);
-  } catch (const Error& e) {
-    fail("{} (a memory's notes would replace it: move it away, or give the memory another name)", e.what());
-  }
-}
-
 }  // namespace
 
 void NotepadOptions::add_to(CLI::App& command) {
@@ -34,10 +25,7 @@ void NotepadOptions::add_to(CLI::App& command) {
 }
 
 std::unique_ptr<serve::Notepad> open_notes(const std::string& memory) {
-  const fs::path file = serve::notes_file(memory);
-  require(fs::exists(file), "{}: there are no notes beside the memory; 'ingrain read' writes them, unless --no-notes",
-          file.string());
-  return std::make_unique<serve::Notepad>(file, serve::Open::read_only);
+  return std::make_unique<serve::Notepad>(serve::existing_notes_file(memory), serve::Open::read_only);
 }
 
 std::unique_ptr<serve::Notepad> notes_to_go_on(const std::string& memory) {
@@ -48,12 +36,12 @@ std::unique_ptr<serve::Notepad> notes_to_go_on(const std::string& memory) {
 void require_notes_writable(const std::string& memory) {
   const fs::path file = serve::notes_file(memory);
   require_writable(file);
-  if (fs::exists(file)) require_notepad(file);
+  if (fs::exists(file)) serve::require_notepad(file);
 }
 
 void require_memory_writable(const std::string& memory, const std::string& from) {
   require_writable(memory);
-  if (fs::exists(serve::notes_file(memory))) require_notepad(serve::notes_file(memory));
+  if (fs::exists(serve::notes_file(memory))) serve::require_notepad(serve::notes_file(memory));
   if (from.empty() || !fs::exists(serve::notes_file(from))) return;
   const serve::Notepad notes(serve::notes_file(from), serve::Open::read_only);
   require_writable(serve::notes_file(memory));
@@ -80,7 +68,7 @@ void carry_notes(const std::string& from, const std::string& to) {
   require_writable(to);
   const bool some = !from.empty() && fs::exists(old);
   if (fs::exists(now)) {
-    require_notepad(now);
+    serve::require_notepad(now);
     if (!some) fs::remove(now);
   }
   if (some) serve::Notepad::copy_of(old)->save(now);

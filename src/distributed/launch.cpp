@@ -57,6 +57,10 @@ struct Places {
 class Mpi final : public Communicator {
  public:
   explicit Mpi(const Launch& launch) : calls_(open_module(launch)) {
+    // Open MPI would end the process here, saying that it must be built again.
+    require(launch.meets,
+            "{} started {} processes without telling them how to find each other; start them with srun --mpi=pmix",
+            launch.launcher, launch.ranks);
     check(calls_.begin(&rank_, &ranks_));
     require(ranks_ == launch.ranks,
             "{} started {} processes, but MPI knows of {}: they do not find each other; use the mpirun of the MPI that "
@@ -110,7 +114,9 @@ Launch launch_of(const std::function<const char*(const char*)>& variable) {
   for (const Known& known :
        {Known{"mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
         Known{"mpirun", "PMI_SIZE", "MPI_LOCALRANKID"}, Known{"srun", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"}})
-    if (number(known.ranks) > 1) return {known.launcher, number(known.ranks), number(known.local_rank)};
+    if (number(known.ranks) > 1)
+      return {known.launcher, number(known.ranks), number(known.local_rank),
+              known.launcher != std::string("srun") || variable("PMIX_RANK")};
   return {};
 }
 

@@ -207,24 +207,86 @@ def test_other_threads_run_while_it_computes_and_a_second_call_is_refused(model)
     assert refused and counted > 20
 
 
-def test_ctrl_c_raises_keyboard_interrupt_and_leaves_the_memory_whole(model):
+WORK = {
+    "reading": """
+        memory.read(list(range(1, 257)) * 20000)
+    """,
+    "feeding": """
+        ingrain.Reader(memory).feed("some text or other " * 300000)
+    """,
+    "writing": """
+        memory.read("a beginning")
+        list(memory.generate(max_tokens=1 << 30, logit_bias={0: -float("inf")}))
+    """,
+    "answering": """
+        memory.read("a beginning")
+        memory.ask("What then?", max_tokens=1 << 30, logit_bias={0: -float("inf")})
+    """,
+    "training": """
+        ingrain.train(sys.argv[1])
+    """,
+}
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_ctrl_c_raises_keyboard_interrupt_promptly_and_leaves_all_whole(model, tmp_path, work):
+    (tmp_path / "tokens.bin").write_bytes(b"".join(i.to_bytes(2, "little") for i in range(1, 255)) * 50)
+    (tmp_path / "run.toml").write_text(f"""
+        [model]
+        folder = "{model.path}"
+        [data]
+        train = "tokens.bin"
+        sequence_length = 32
+        [train]
+        steps = 1000000
+        batch = 2
+        lr = 1e-5
+        device = "cpu"
+        dtype = "fp32"
+        [checkpoint]
+        folder = "run"
+    """)
     program = textwrap.dedent(f"""
-        import os, signal, sys, threading
+        import os, signal, sys, threading, time
         sys.path.insert(0, {str(PACKAGE)!r})
         import ingrain
         signal.signal(signal.SIGINT, signal.default_int_handler)
         model = ingrain.Model.load({model.path!r}, dtype="fp32", device="cpu")
         memory = ingrain.Memory(model)
-        threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        def interrupt():
+            global asked
+            asked = time.monotonic()
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Timer(0.5, interrupt).start()
         try:
-            memory.read(list(range(1, 257)) * 20000)
+            {WORK[work].strip().replace(chr(10) + "        ", chr(10) + "            ")}
         except KeyboardInterrupt:
-            assert 0 < memory.position < 256 * 20000
+            print("interrupted after", time.monotonic() - asked)
             memory.read("it goes on")
-            print("interrupted at", memory.position)
     """)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert "interrupted at" in done.stdout, done.stderr
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "run.toml"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "interrupted after" in done.stdout, done.stdout + done.stderr
+    assert float(done.stdout.split("interrupted after")[1].split()[0]) < 5  # parts of a second, where nothing else runs
+    assert work != "training" or len(list((tmp_path / "run").glob("checkpoint-*"))) == 1
+
+
+def test_a_notepad_finds_what_a_question_asks_for(model, tmp_path):
+    notes = ingrain.Notepad()
+    assert notes.add("walls.txt", "The walls are green.\n\n" * 40) + notes.add("gate.txt", "The code of the gate is 4711.") == len(notes)
+    found = notes.search("What is the code of the gate?", limit=2)
+    assert found[0].source == "gate.txt" and "4711" in found[0].text and found[0].offset == 0 and len(found) <= 2
+    memory = read(model)
+    plain, noted = memory.ask("The code?", max_tokens=3), memory.ask("The code?", notepad=notes, passages=1, max_tokens=3)
+    assert noted.sources == tuple(notes.search("The code?", 1)) and plain.sources == () and noted.tokens_read > plain.tokens_read + 20
+    memory.save(tmp_path / "a.memory")
+    notes.save_beside(tmp_path / "a.memory")
+    assert ingrain.Notepad.beside(tmp_path / "a.memory").search("gate") == notes.search("gate")
+    with pytest.raises(ingrain.Error, match="b.memory.notes: there are no notes"):
+        ingrain.Notepad.beside(tmp_path / "b.memory")
+    (tmp_path / "c.memory.notes").write_text("a letter")
+    with pytest.raises(ingrain.Error, match="c.memory.notes"):
+        notes.save_beside(tmp_path / "c.memory")
+    assert (tmp_path / "c.memory.notes").read_text() == "a letter"
 
 
 def test_another_torch_is_refused_with_a_remedy():

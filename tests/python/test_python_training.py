@@ -130,21 +130,77 @@ def test_a_module_is_copied_pickled_and_loaded_by_its_state():
         assert other(batch).item() == model(batch).item()
 
 
-def test_two_processes_train_as_one_does(tmp_path):
-    folder = save_tiny(tmp_path / "tiny", initializer_range=0.1)
-    (tmp_path / "text.txt").write_text(EMMA[:2000])
-    said = {}
-    for processes in (1, 2):
-        done = subprocess.run(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes),
-             ROOT / "examples/python/ddp_train.py", folder, tmp_path / "text.txt", "-o", tmp_path / f"out{processes}",
-             "--steps", "3", "--batch", "4", "--length", "64", "--lr", "1e-3"],
-            capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"})
-        assert done.returncode == 0, done.stdout + done.stderr
-        said[processes] = done.stdout
-    assert "step 3:" in said[2]
-    one, two = (dict(TTTModel.load(tmp_path / f"out{n}").named_parameters()) for n in (1, 2))
-    start = dict(TTTModel.load(folder).named_parameters())
-    for name, x in one.items():
-        assert (x - two[name]).abs().max() <= 1e-5 + 1e-2 * (x - start[name]).abs().max(), name
-    assert max((x - start[name]).abs().max().item() for name, x in one.items()) > 1e-3
+def test_under_autocast_it_computes_in_that_type_and_reading_as_always(tmp_path):
+    model, batch = TTTModel.draw(tiny_config()), tokens(2, 24)
+    model.compute = "bf16"
+    model(batch).backward()
+    asked = gradients(model)
+    model.compute = ""
+    model.zero_grad()
+    memory = ingrain.Memory(ingrain.Model.load(save_tiny(tmp_path / "tiny"), dtype="fp32", device="cpu"))
+    other = memory.fork()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(batch)
+        assert torch.equal(memory.read(EMMA[:60]).nll[1:], other.read(EMMA[:60]).nll[1:]) and memory.steps > 1
+    loss.backward()
+    assert loss.dtype == torch.float32 and difference(gradients(model), asked) == 0
+    model.zero_grad()
+    assert torch.equal(model(batch), TTTModel.draw(tiny_config())(batch)) and not torch.equal(model(batch), loss)
+    with torch.autocast("cpu", dtype=torch.float16), pytest.raises(ingrain.Error, match="torch.float16.*use torch.bfloat16"):
+        model(batch)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """A folder with a model, a text to train on, and what one process makes of it by examples/python/ddp_train.py in out-ddp."""
+    folder = tmp_path_factory.mktemp("task")
+    save_tiny(folder / "tiny", initializer_range=0.1)
+    (folder / "text.txt").write_text(EMMA[:2000])
+    example(folder, "ddp", 1)
+    return folder
+
+
+def example(folder, name, processes=0, *more, steps=3, to=None):
+    """What examples/python/NAME_train.py prints; processes: torchrun's, 0: none."""
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes else []
+    done = subprocess.run(
+        [sys.executable, *start, ROOT / f"examples/python/{name}_train.py", folder / "tiny", folder / "text.txt", "-o", folder / (to or f"out-{name}"),
+         "--steps", str(steps), "--batch", "4", "--length", "64", "--lr", "1e-3", *more],
+        capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"step {steps}:" in done.stdout
+    return done.stdout
+
+
+def losses(said):
+    return [float(line.split()[2]) for line in said.splitlines() if line.startswith("step ")]
+
+
+def as_trained_by_one(folder, name):
+    """Whether the weights in folder/name are those of the one process, as far as they moved."""
+    one, other = (dict(TTTModel.load(folder / made).named_parameters()) for made in ("out-ddp", name))
+    start = dict(TTTModel.load(folder / "tiny").named_parameters())
+    moved = {n: (x - start[n]).abs().max().item() for n, x in one.items()}
+    assert max(moved.values()) > 1e-3
+    return all((x - other[n]).abs().max() <= 1e-5 + 1e-2 * moved[n] for n, x in one.items())
+
+
+def test_two_processes_train_as_one_does(task):
+    example(task, "ddp", 2, to="two")
+    assert as_trained_by_one(task, "two")
+
+
+def test_fsdp_trains_as_one_process_does_and_resumes_on_another_number(task):
+    example(task, "fsdp", 2, steps=2)
+    said = example(task, "fsdp", 1, "--resume", steps=3)
+    assert "step 2:" not in said and as_trained_by_one(task, "out-fsdp")
+
+
+@pytest.mark.parametrize("name, package", [("accelerate", "accelerate"), ("lightning", "lightning")])
+def test_trainers_that_others_wrote_train_it(task, name, package):
+    pytest.importorskip(package, reason=f"{package} is not installed, and large: pip install {package} to run this")
+    said = example(task, name)
+    assert as_trained_by_one(task, f"out-{name}")
+    mixed = ("--mixed-precision", "bf16") if name == "accelerate" else ("--precision", "bf16-mixed")
+    plain, rounded = losses(said), losses(example(task, name, 0, *mixed, to="mixed"))
+    assert plain != rounded and rounded == pytest.approx(plain, rel=1e-2)

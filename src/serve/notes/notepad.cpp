@@ -287,6 +287,21 @@ std::unique_ptr<Notepad> Notepad::copy_of(const fs::path& file) {
 
 fs::path notes_file(const fs::path& memory) { return where_written(memory).string() + ".notes"; }
 
+fs::path existing_notes_file(const fs::path& memory) {
+  fs::path file = notes_file(memory);
+  require(fs::exists(file), "{}: there are no notes beside the memory; 'ingrain read' writes them, unless --no-notes",
+          file.string());
+  return file;
+}
+
+void require_notepad(const fs::path& file) {
+  try {
+    const Notepad notes(file, Open::read_only);
+  } catch (const Error& e) {
+    fail("{} (a memory's notes would replace it: move it away, or give the memory another name)", e.what());
+  }
+}
+
 std::string notes_text(const std::vector<Passage>& passages) {
   if (passages.empty()) return "";
   // Without blank lines, at which models without a template end their answers.

@@ -1,6 +1,7 @@
 // The notepad beside a memory: what was read, as passages, found again by the words of a question (docs/notepad.md).
 #pragma once
 
+#include "ingrain/notepad.h"
 #include "serve/store/sqlite.h"
 
 #include <cstdint>
@@ -14,12 +15,7 @@
 
 namespace ingrain::serve {
 
-struct Passage {
-  std::string source;   // the document's name
-  uint64_t offset = 0;  // of its first byte in the document
-  double score = 0;     // BM25: higher is better; comparable within one search
-  std::string text;
-};
+using ingrain::Passage;
 
 /// Passages in sets, in one SQLite database: a file beside a memory has the one set "", an owner's file in a server one
 /// for each memory. Thread-safe. Errors: what the database says, with the remedy.
@@ -86,6 +82,11 @@ class Notepad {
 
 /// "book.memory.notes", beside its memory: where that is a link, beside what it names, which is what is written.
 std::filesystem::path notes_file(const std::filesystem::path& memory);
+/// The same, of notes that are there. Error, with the remedy, if there are none.
+std::filesystem::path existing_notes_file(const std::filesystem::path& memory);
+
+/// Error if a file is no notepad, so that nothing else of that name is replaced or removed.
+void require_notepad(const std::filesystem::path& file);
 
 /// What a model reads of passages before the question: the best last, next to it.
 std::string notes_text(const std::vector<Passage>& passages);
