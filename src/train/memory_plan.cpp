@@ -33,12 +33,12 @@ int64_t most_inner(const ModelConfig& c, int64_t begin, int64_t end) {
   return most;
 }
 
-/// Of the head while its gradient is taken: blocks of logits and of their gradients, both planes, and the gradient of
+/// Of the head while its gradient is taken: blocks of logits and of their gradients, in each plane, and the gradient of
 /// its matrix, which is tied or not.
-int64_t head_bytes(const ModelConfig& c, int64_t rows) {
+int64_t head_bytes(const ModelConfig& c, int64_t rows, int64_t planes) {
   constexpr int64_t kLogits = int64_t{1} << 21, kFewestRows = 256;  // of a block (ops/linear_cross_entropy, on the CPU)
   const int64_t block = std::min(rows, std::max(kLogits / c.vocab_size, kFewestRows)) * c.vocab_size;
-  return 4 * (4 * block + 2 * c.vocab_size * c.hidden_size);
+  return 4 * (2 * planes * block + 2 * c.vocab_size * c.hidden_size);
 }
 
 /// Sets of fast weights that the sweeps keep at a time, as meta_gradient chooses: all that steps start from and make,
@@ -52,6 +52,36 @@ int64_t kept_sets(const RunConfig& run, int64_t set_bytes) {
   return count / segment - 1 + sets * segment;
 }
 
+/// What a pass over B sequences needs beside the state: m.fast, m.activations, m.head.
+void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int64_t B, MemoryEstimate& m) {
+  const ModelConfig& c = run.model.config;
+  const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
+  const int64_t T = run.data.length, D = c.hidden_size;
+  const bool meta = run.train.mode == Mode::meta;
+  const int64_t through = meta ? c.prefix_len() : c.num_layers;  // blocks that are passed with all tokens at once
+  const int64_t recomputed = T * (through * D + most_inner(c, 0, through) * 15 / 8),
+                kept = T * inner_values(c, 0, through);
+  const int64_t at_once = B * compute_bytes * (recompute ? recomputed : kept);
+  m.activations = at_once;
+  if (!meta) {
+    const int64_t at_head = B * T * compute_bytes * (recompute ? through * D : inner_values(c, 0, through));
+    m.head = std::max(int64_t{0}, at_head + head_bytes(c, B * T, /*planes=*/1) - at_once);
+    return;
+  }
+  // Two peaks, and the higher one counts: amid the sweeps, when all starts of the inner loop are kept and the suffix is
+  // passed chunk by chunk, both planes of it; and in the prefix's backward pass, when nearly all of those are gone.
+  const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
+  const int64_t in_sweeps = ((c.inner.plain() ? 3 : 6) + kept_sets(run, W)) * W;
+  const int64_t chunks = B * compute_bytes *
+                         (T * ((recompute ? through * D : inner_values(c, 0, through)) + 2 * D) +
+                          2 * c.chunk * inner_values(c, through, c.num_layers));
+  const int64_t head = head_bytes(c, B * c.chunk, /*planes=*/2);
+  const bool sweeps = in_sweeps + chunks + head > 2 * W + at_once;
+  m.fast = sweeps ? in_sweeps : 2 * W;
+  m.activations = sweeps ? chunks : at_once;
+  m.head = sweeps ? head : 0;
+}
+
 }  // namespace
 
 int64_t rows_at_once(const RunConfig& run, int64_t ranks) {
@@ -62,7 +92,6 @@ int64_t rows_at_once(const RunConfig& run, int64_t ranks) {
 MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, bool recompute, int64_t ranks) {
   const ModelConfig& c = run.model.config;
   const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
-  const int64_t B = rows_at_once(run, ranks), T = run.data.length, D = c.hidden_size;
   MemoryEstimate m;
   m.parameters = parameter_count(c);
   for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
@@ -73,30 +102,15 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   m.weights = compute_bytes * m.parameters + (apart ? 4 * (m.parameters - m.trained) : 0);
   m.gradients = 4 * m.trained;
   m.optimizer = (apart ? 12 : 8) * m.trained / ranks;
-  if (ranks > 1 || run.train.ordered) m.sharing = 4 * m.trained / ranks + std::min(received_at_once(), m.gradients);
-  const bool meta = run.train.mode == Mode::meta;
-  const int64_t through = meta ? c.prefix_len() : c.num_layers;  // blocks that are passed with all tokens at once
-  const int64_t recomputed = T * (through * D + most_inner(c, 0, through) * 15 / 8),
-                kept = T * inner_values(c, 0, through);
-  const int64_t at_once = B * compute_bytes * (recompute ? recomputed : kept);
-  m.activations = at_once;
-  if (!meta) {
-    const int64_t at_head = B * T * compute_bytes * (recompute ? through * D : inner_values(c, 0, through));
-    m.head = std::max(int64_t{0}, at_head + head_bytes(c, B * T) - at_once);
-    return m;
-  }
-  // Two peaks, and the higher one counts: amid the sweeps, when all starts of the inner loop are kept and the suffix is
-  // passed chunk by chunk, both planes of it; and in the prefix's backward pass, when nearly all of those are gone.
-  const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
-  const int64_t in_sweeps = ((c.inner.plain() ? 3 : 6) + kept_sets(run, W)) * W;
-  const int64_t chunks = B * compute_bytes *
-                         (T * ((recompute ? through * D : inner_values(c, 0, through)) + 2 * D) +
-                          2 * c.chunk * inner_values(c, through, c.num_layers));
-  const int64_t head = head_bytes(c, B * c.chunk);
-  const bool sweeps = in_sweeps + chunks + head > 2 * W + at_once;
-  m.fast = sweeps ? in_sweeps : 2 * W;
-  m.activations = sweeps ? chunks : at_once;
-  m.head = sweeps ? head : 0;
+  add_pass(run, compute, recompute, rows_at_once(run, ranks), m);
+  if (ranks == 1 && !run.train.ordered) return m;
+  // What others send arrives when all that the passes needed is gone; the sum that takes it in is there all the time
+  // where it gathers one sequence after the other.
+  const int64_t sum = 4 * m.trained / ranks, arriving = std::min(received_at_once(), m.gradients);
+  m.sharing = run.train.ordered ? sum : 0;
+  if (m.fast + m.activations + m.head > sum + arriving - m.sharing) return m;
+  m.sharing = sum + arriving;
+  m.fast = m.activations = m.head = 0;
   return m;
 }
 

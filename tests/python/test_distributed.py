@@ -7,6 +7,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 
 import pytest
@@ -234,24 +235,37 @@ folder = "run"
 
 
 def peak_bytes(folder, *settings):
-    """The most memory that a run of one process held, as the kernel counts it."""
-    process = start(folder, 1, settings=settings)
-    most = 0
-    while process.poll() is None:
-        try:
-            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-        except OSError:
-            status = ""
-        if "VmHWM:" in status:
-            most = max(most, int(status.split("VmHWM:")[1].split()[0]) * 1024)
-        time.sleep(0.005)
-    finish(process)
-    return most
+    """The most memory that a run of one process held, as the kernel counts it for a small parent: what forks counts, too."""
+    count = "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:]); " \
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
+    words = [PROGRAM, "train", folder / "run.toml", *(word for setting in settings for word in ("--set", setting))]
+    done = subprocess.run([sys.executable, "-S", "-c", count, *words], env=dict(os.environ, **MPI), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(done.stdout.split()[-1]) * 1024
 
 
-def planned_bytes(folder, *settings):
+def peak_of_ranks(folder, ranks, *settings):
+    """The most that rank 0 held in two steps and some more. Then all are killed: in a checkpoint, which ranks write together, pages of
+    the file would count."""
+    process = start(folder, ranks, settings=("train.steps=100000", "train.warmup=2", "train.ilr_warmup=2", "checkpoint.every=100000",
+                                             *settings, f"checkpoint.folder={folder}/many"))
+    log = folder / "many" / "log.jsonl"
+    try:
+        while not log.exists() or log.read_text().count("\n") < 3:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        status = pathlib.Path(f"/proc/{children(process.pid)[0]}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    finally:
+        for rank in children(process.pid).values():
+            os.kill(rank, signal.SIGKILL)
+        process.communicate(timeout=60)
+        shutil.rmtree(folder / "many", ignore_errors=True)
+
+
+def planned_bytes(folder, *settings, ranks=1):
     words = [word for setting in settings for word in ("--set", setting)]
-    done = subprocess.run([PROGRAM, "plan", folder / "run.toml", "--gpu-memory", "8", "--json", *words],
+    done = subprocess.run([PROGRAM, "plan", folder / "run.toml", "--gpus", str(ranks), "--gpu-memory", "8", "--json", *words],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["bytes"]
@@ -266,3 +280,12 @@ def test_a_plan_is_within_a_tenth_of_the_measured_peak(folder):
         measured = peak_bytes(folder, f"checkpoint.folder={folder}/{mode}", *settings) - own
         planned = planned_bytes(folder, *settings)
         assert abs(planned / measured - 1) < 0.1, f"{mode}: planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
+
+
+def test_a_plan_for_two_ranks_is_within_a_tenth_of_the_measured_peak(folder):
+    own = peak_of_ranks(folder, 2) - planned_bytes(folder, ranks=2)
+    (folder / "run.toml").write_text(LARGER)
+    for settings in (["train.batch=8"], ["train.mode=standard", "train.batch=16"]):
+        measured = peak_of_ranks(folder, 2, *settings) - own
+        planned = planned_bytes(folder, *settings, ranks=2)
+        assert abs(planned / measured - 1) < 0.1, f"{settings}: planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
