@@ -224,6 +224,7 @@ void tell_training(report::Page& page, const json& gathered) {
       report::line_chart("Training loss", {.title = "tokens", .format = "~s"}, {.title = "nats a token"}, curves));
   page.chart(
       report::bar_chart("Cost of training", {.title = "seconds for a million tokens (by the median step)"}, seconds));
+  page.note("By the clock, on this machine as busy as it was: beside other work a step counts for more than it costs.");
 }
 
 }  // namespace
