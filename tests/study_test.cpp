@@ -148,10 +148,25 @@ TEST_F(StudyTest, trains_measures_and_reports_once) {
   EXPECT_THAT(error_of([&] { run(config({"train.lr=1e-4"})); }), HasSubstr("train.lr"));
 }
 
+TEST_F(StudyTest, an_ablation_has_its_loss_measured_and_is_told_of_apart) {
+  const StudyConfig study = config({"study.rivals=[\"ours\", \"full\"]", "study.ablations=[\"plain\"]",
+                                    "measures.latency=[]", "mqar.pairs=[]", "measures.windows=[0]"});
+  run(study);
+  EXPECT_THAT(said_, ::testing::Contains("plain: loss"));
+  EXPECT_THAT(said_, ::testing::Not(::testing::Contains("plain: recall")));
+  const std::string page = read_file(dir_ / "out" / "report.html", 1 << 24);
+  EXPECT_THAT(page, HasSubstr("learns &lt;while&gt; reading, varied"));
+  EXPECT_THAT(page, HasSubstr("dynamic evaluation"));
+  const std::string recall =
+      page.substr(page.find("Recall by age"), page.find("Training loss") - page.find("Recall by age"));
+  EXPECT_EQ(recall.find("plain"), recall.npos);
+}
+
 TEST_F(StudyTest, wrong_settings_are_named) {
   EXPECT_THAT(error_of([&] { config({"study.rivals=[\"ful\"]"}); }), HasSubstr("did you mean 'full'"));
   EXPECT_THAT(error_of([&] { config({"study.rivals=[\"full\", \"full\"]"}); }), HasSubstr("twice"));
   EXPECT_THAT(error_of([&] { config({"study.plain=nobody"}); }), HasSubstr("nobody"));
+  EXPECT_THAT(error_of([&] { config({"study.ablations=[\"full\"]"}); }), HasSubstr("study.ablations"));
   EXPECT_THAT(error_of([&] { config({"measures.contex=5"}); }), HasSubstr("contex"));
   EXPECT_THAT(error_of([&] { config({"measures.windows=[-1]"}); }), HasSubstr("measures.windows"));
   EXPECT_THAT(error_of([&] { config({"rivals.a/b={}"}); }), HasSubstr("rival's name"));
@@ -159,6 +174,11 @@ TEST_F(StudyTest, wrong_settings_are_named) {
   const StudyConfig wrong = config({"rivals.full={ model = { hidden_sise = 3 } }"});
   EXPECT_THAT(error_of([&] { run(wrong); }), HasSubstr("hidden_sise"));
   EXPECT_FALSE(fs::exists(dir_ / "out")) << "known before anything is made";
+  std::string one_paragraph = read_file(dir_ / "book.txt", 1 << 24);
+  std::replace(one_paragraph.begin(), one_paragraph.end(), '\n', ' ');
+  put(dir_ / "book.txt", one_paragraph);
+  EXPECT_THAT(error_of([&] { run(config()); }), HasSubstr("paragraphs"));
+  EXPECT_FALSE(fs::exists(dir_ / "out" / "ours")) << "known before anything is trained";
 }
 
 TEST_F(StudyTest, a_result_is_kept_until_its_model_or_settings_change) {

@@ -94,6 +94,9 @@ TEST(Tasks, a_book_has_sentences_paragraphs_and_words) {
     EXPECT_THAT(s, StartsWith("So "));
   }
   EXPECT_EQ(book().paragraphs().size(), 500u);
+  std::string dos;
+  for (const char c : made_up_book()) dos += c == '\n' ? "\r\n" : std::string(1, c);
+  EXPECT_EQ(Book(dos, "dos.txt").paragraphs(), book().paragraphs());
   EXPECT_GT(book().words().size(), 10000u);
   EXPECT_THROW(Book("Too short. ", "short.txt"), Error);
 }

@@ -43,15 +43,26 @@ inline std::optional<int64_t> common_place(const Tensor& place_B1) {
   return (place_B1 == place).all().item<bool>() ? std::optional(place) : std::nullopt;
 }
 
-/// Runs of tokens that no C-th token parts: run(first, count, place), the outputs [B, count, n].
+/// How long the runs of tokens are that no C-th token parts.
+inline std::vector<int64_t> run_lengths(int64_t tokens, int64_t C, int64_t place) {
+  std::vector<int64_t> out;
+  for (int64_t t = 0; t < tokens; t += out.back()) out.push_back(std::min(t == 0 ? C - place : C, tokens - t));
+  return out;
+}
+
+/// x [B, tokens, ...] in these runs. By one split, whose gradient is one tensor: those of as many narrow() would be of
+/// all tokens each, and sum to the square of a text's length.
+inline std::vector<Tensor> in_runs(const Tensor& x_BTn, const std::vector<int64_t>& lengths) {
+  return x_BTn.split_with_sizes(lengths, 1);
+}
+
+/// Run by run: run(i, count, place), the outputs [B, count, n] of run i.
 template <class Run>
-std::vector<Tensor> by_runs(int64_t tokens, int64_t C, int64_t place, const Run& run) {
+std::vector<Tensor> by_runs(const std::vector<int64_t>& lengths, int64_t C, int64_t place, const Run& run) {
   std::vector<Tensor> out;
-  for (int64_t t = 0; t < tokens;) {
-    const int64_t count = std::min(C - place, tokens - t);
-    out.push_back(run(t, count, place));
-    place = (place + count) % C;
-    t += count;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    out.push_back(run(i, lengths[i], place));
+    place = (place + lengths[i]) % C;
   }
   return out;
 }

@@ -13,4 +13,8 @@ inline Tensor in_chunks_of(int64_t C, const Tensor& x_BTHd, at::ScalarType type)
       .permute({0, 3, 1, 2, 4});
 }
 
+/// The chunks of x [B, H, chunks, ...] one by one. By one unbind(), whose gradient is one tensor: those of as many
+/// select() would be of all chunks each, and sum to the square of a text's length.
+inline std::vector<Tensor> each_chunk(const Tensor& x_BHN) { return x_BHN.unbind(2); }
+
 }  // namespace ingrain::ops

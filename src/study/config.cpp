@@ -92,8 +92,9 @@ StudyConfig load_study(const fs::path& path, const std::vector<std::string>& ove
   in.read("study.held_out", out.held_out);
   in.read("study.tokenizer", out.tokenizer);
   in.read("study.book", out.book);
-  std::vector<std::string> order;
+  std::vector<std::string> order, ablations;
   in.read("study.rivals", order);
+  in.read("study.ablations", ablations);
   require(!order.empty(), "{} is empty; name a rival", in.describe("study.rivals"));
   out.ours = out.reference = order.front();
   in.read("study.ours", out.ours);
@@ -107,15 +108,22 @@ StudyConfig load_study(const fs::path& path, const std::vector<std::string>& ove
     require(std::find(among.begin(), among.end(), name) != among.end(), "{}: there is no rival called '{}'{}",
             in.describe(setting), printable(name), did_you_mean(name, among));
   };
-  for (const std::string& name : order) {
-    check("study.rivals", name, names);
-    require(std::none_of(out.rivals.begin(), out.rivals.end(), [&](const Rival& r) { return r.name == name; }),
-            "{} names '{}' twice", in.describe("study.rivals"), name);
-    out.rivals.push_back(known.at(name));
-  }
+  const auto add = [&](const std::string& setting, const std::vector<std::string>& added, bool ablation) {
+    for (const std::string& name : added) {
+      check(setting, name, names);
+      require(std::none_of(out.rivals.begin(), out.rivals.end(), [&](const Rival& r) { return r.name == name; }),
+              "{} names '{}' twice", in.describe(setting), name);
+      out.rivals.push_back(known.at(name));
+      out.rivals.back().ablation = ablation;
+    }
+  };
+  add("study.rivals", order, false);
+  add("study.ablations", ablations, true);
   check("study.ours", out.ours, order);
   check("study.reference", out.reference, order);
-  if (!out.plain.empty()) check("study.plain", out.plain, order);
+  std::vector<std::string> all = order;
+  all.insert(all.end(), ablations.begin(), ablations.end());
+  if (!out.plain.empty()) check("study.plain", out.plain, all);
   require(out.measures.facts == 0 || !out.book.empty(),
           "{}: recall hides facts in a book; name one with study.book, or set measures.facts = 0", path.string());
   return out;

@@ -13,6 +13,7 @@ struct Rival {
   std::string title;                                                                  // for people
   nlohmann::json model = nlohmann::json::object(), train = nlohmann::json::object();  // over [model] and [train]
   std::string where;                                                                  // "tiny.toml:12", for errors
+  bool ablation = false;  // ours, varied: only its loss is measured, and told of apart
 };
 
 struct Measures {
@@ -32,7 +33,7 @@ struct StudyConfig {
   std::filesystem::path tokenizer, train;
   std::string ours, reference;  // rivals: the one that is told first; the one whose loss is the zero line
   std::string plain;            // a rival: ours trained without meta-learning, for the 2 x 2; may be empty
-  std::vector<Rival> rivals;    // in the study's order
+  std::vector<Rival> rivals;    // in the study's order, ablations last
   Measures measures;
   SettingMap common;  // model.*, data.*, train.*
 

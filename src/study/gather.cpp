@@ -54,13 +54,14 @@ json rival_json(const StudyConfig& study, const Rival& rival, const fs::path& fo
   const train::RunConfig run = run_of(study, rival, folder);
   json out{{"name", rival.name},
            {"title", rival.title},
+           {"ablation", rival.ablation},
            {"parameters", parameter_count(run.model.config)},
            {"meta", run.train.mode == train::Mode::meta},
            {"learns", ways_of(run).front()},
            {"model", to_json(run.model.config)},
            {"train", rival.train}};
   if (fs::exists(run.log.file)) out["training"] = training_of(run.log.file);
-  const json asked = asked_of(study.measures);
+  const json asked = asked_of(study.measures, rival.ablation);
   std::error_code missing;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder, missing))

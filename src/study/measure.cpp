@@ -75,8 +75,9 @@ std::vector<bool> ways_of(const train::RunConfig& run) {
   return run.model.config.suffix_len > 0 ? std::vector<bool>{true, false} : std::vector<bool>{false};
 }
 
-json asked_of(const Measures& m) {
+json asked_of(const Measures& m, bool ablation) {
   json out{{"loss", {{"context", m.context}}}};
+  if (ablation) return out;
   if (!m.latency.empty()) out["latency"] = {{"contexts", m.latency}, {"tokens", m.latency_tokens}};
   if (m.facts > 0) out["recall"] = {{"facts", m.facts}, {"windows", m.windows}, {"window", m.window}};
   const MqarTraining& q = m.mqar;
@@ -92,7 +93,7 @@ void measure_rival(const StudyConfig& study, const Rival& rival, const fs::path&
   const train::RunConfig run = run_of(study, rival, folder);
   const std::vector<bool> ways = ways_of(run);
   const Model model = Model::load(folder / "model");
-  const json asked = asked_of(study.measures);
+  const json asked = asked_of(study.measures, rival.ablation);
   const auto measure = [&](const char* name, const std::function<json()>& how) {
     if (!asked.contains(name)) return;
     kept_or(folder / (std::string(name) + ".json"), model.fingerprint(), asked[name], [&] {

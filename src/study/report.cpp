@@ -25,7 +25,7 @@ using report::Line;
 /// A rival in one of its ways of reading, with what it scored.
 struct Scored {
   std::string rival, title;
-  bool learn;
+  bool learn, ablation;
   std::vector<DocumentLoss> documents;
 };
 
@@ -39,7 +39,7 @@ std::vector<Scored> scored_of(const json& gathered) {
       if (!loss.contains(way)) continue;
       std::string title = rival["title"];
       if (learns && std::string_view(way) == "off") title += ", learning off";
-      out.push_back({rival["name"], title, std::string_view(way) == "on",
+      out.push_back({rival["name"], title, std::string_view(way) == "on", rival.value("ablation", false),
                      measures::documents_from_json(loss[way], rival["name"].get<std::string>() + "/loss.json")});
     }
   }
@@ -128,8 +128,34 @@ void tell_two_by_two(report::Page& page, const json& gathered, const std::vector
               {"trained without them (dynamic evaluation)", cell(plain_on), cell(plain_off)}});
 }
 
+/// Ours, varied: each beside ours as it is.
+void tell_ablations(report::Page& page, const json& gathered, const std::vector<Scored>& scored) {
+  const Scored* ours = find(scored, gathered["ours"]);
+  std::vector<Line> lines;
+  std::vector<std::vector<std::string>> rows{{"model", "mean loss", "last bin", "last bin less ours"}};
+  for (const Scored& s : scored) {
+    if (!ours || (!s.ablation && s.rival != ours->rival)) continue;
+    std::vector<double> means;
+    for (const DocumentLoss& d : s.documents) means.push_back(d.mean_nll);
+    rows.push_back({s.title, with_interval(mean_interval(means)),
+                    with_interval(measures::over_documents(s.documents).back().loss), "-"});
+    if (&s == ours) continue;
+    const std::vector<LossBin> less = measures::paired_difference(s.documents, ours->documents);
+    rows.back().back() = with_interval(less.back().loss, "{:+.3f}");
+    if (s.ablation && !s.learn) continue;  // in the table alone
+    lines.push_back(line_of(s, less));
+    for (Line::Point& p : lines.back().points) p.low = p.high = NAN;  // the table says them for the last bin
+  }
+  if (rows.size() <= 3) return;  // ours with learning on and off
+  page.heading(ours->title + ", varied");
+  page.chart(report::line_chart(fmt::format("Loss less that of {}, nats a token (lower is better)", ours->title),
+                                kPosition, {.title = "difference, nats a token"}, lines));
+  page.table(rows);
+}
+
 void tell_latency(report::Page& page, const json& gathered) {
   std::vector<Line> decode, prefill, memory;
+  std::string loads;
   for (const json& rival : gathered["rivals"]) {
     if (!rival.contains("measures") || !rival["measures"].contains("latency")) continue;
     Line d{rival["title"], {}}, p{rival["title"], {}}, m{rival["title"], {}};
@@ -140,6 +166,7 @@ void tell_latency(report::Page& page, const json& gathered) {
       m.points.push_back({x, row["memory_bytes"].get<double>() / 1e6, NAN, NAN});
     }
     decode.push_back(d), prefill.push_back(p), memory.push_back(m);
+    loads += fmt::format("{}{:.1f}", loads.empty() ? "" : ", ", rival["measures"]["latency"]["load"].get<double>());
   }
   if (decode.empty()) return;
   page.heading("Latency against context length");
@@ -148,9 +175,10 @@ void tell_latency(report::Page& page, const json& gathered) {
       report::line_chart("Writing a token after a context", context, {.title = "ms a token", .zero = true}, decode));
   page.chart(report::line_chart("Reading a context", context, {.title = "seconds", .log = true}, prefill));
   page.chart(report::line_chart("Memory of a context", context, {.title = "MB", .log = true}, memory));
-  page.note(
-      "Medians; the band holds the middle half of the tokens. Times are of this machine as busy as it was (the "
-      "load is in report.json); losses do not depend on that.");
+  page.note(fmt::format(
+      "Medians; the band holds the middle half of the tokens. Times are of this machine as busy as it was (its "
+      "load, model by model: {}); losses do not depend on that.",
+      loads));
 }
 
 void tell_mqar(report::Page& page, const json& gathered) {
@@ -196,6 +224,7 @@ void tell_training(report::Page& page, const json& gathered) {
       report::line_chart("Training loss", {.title = "tokens", .format = "~s"}, {.title = "nats a token"}, curves));
   page.chart(
       report::bar_chart("Cost of training", {.title = "seconds for a million tokens (by the median step)"}, seconds));
+  page.note("By the clock, on this machine as busy as it was: beside other work a step counts for more than it costs.");
 }
 
 }  // namespace
@@ -206,13 +235,16 @@ std::string report_page(const json& gathered) {
   page.note(fmt::format("Program of commit {}; {}, {} cores ({}), libtorch {}.", m["commit"].get<std::string>(),
                         m["processor"].get<std::string>(), m["cores"].get<int64_t>(), m["vectors"].get<std::string>(),
                         m["libtorch"].get<std::string>()));
-  const std::vector<Scored> scored = scored_of(gathered);
-  tell_loss(page, gathered, scored);
-  tell_two_by_two(page, gathered, scored);
-  tell_recall(page, gathered);
-  tell_mqar(page, gathered);
-  tell_latency(page, gathered);
-  tell_training(page, gathered);
+  const std::vector<Scored> all = scored_of(gathered);
+  json rivals = gathered;
+  std::erase_if(rivals["rivals"].get_ref<json::array_t&>(), [](const json& r) { return r.value("ablation", false); });
+  tell_loss(page, rivals, scored_of(rivals));
+  tell_two_by_two(page, gathered, all);
+  tell_ablations(page, gathered, all);
+  tell_recall(page, rivals);
+  tell_mqar(page, rivals);
+  tell_latency(page, rivals);
+  tell_training(page, rivals);
   return page.html();
 }
 

@@ -107,7 +107,7 @@ void tell_recall(report::Page& page, const json& gathered) {
       if (auto row = total_of(one, told); !row.empty()) rows.push_back(std::move(row));
   }
   page.chart(report::line_chart("Log-probability of the value less that of nine others",
-                                {.title = "tokens read", .log = true}, {.title = "nats"}, gains));
+                                {.title = "tokens read", .format = "~s"}, {.title = "nats"}, gains));
   page.note(
       "Over all distances, by how a fact was told: once; updated later (the new value is asked for); deleted later "
       "(that it is found counts against a model); never (what chance gives).");

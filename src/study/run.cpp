@@ -10,6 +10,7 @@
 #include "study/kept.h"
 #include "study/measure.h"
 #include "study/report.h"
+#include "tasks/book.h"
 #include "train/run.h"
 
 namespace ingrain::study {
@@ -44,6 +45,7 @@ class Study {
 
   void operator()() {
     for (const Rival& rival : study_.rivals) run_of(study_, rival, folder_ / rival.name);  // errors before the work
+    if (study_.measures.facts > 0) check_book();
     for (const Rival& rival : study_.rivals) {
       train_rival(rival);
       write_report(study_, folder_);
@@ -57,6 +59,15 @@ class Study {
  private:
   void say(const std::string& line) const {
     if (options_.say) options_.say(line);
+  }
+
+  /// Facts can be hidden in it: known before the hours of training.
+  void check_book() const {
+    const tasks::Book book(read_file(study_.book, kMaxJson), study_.book.string());
+    require(!book.paragraphs().empty(),
+            "{}: has no paragraphs of 200 to 900 bytes, between which facts are hidden; name another book with "
+            "study.book, or set measures.facts = 0",
+            study_.book.string());
   }
 
   void train_rival(const Rival& rival) {

@@ -32,6 +32,15 @@ std::vector<std::string> sentences_of(std::string_view text) {
   return out;
 }
 
+/// A line ends with "\n", whatever the text's lines end with.
+std::string with_plain_ends(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i)
+    if (text[i] != '\r' || text.substr(i + 1, 1) != "\n") out += text[i];
+  return out;
+}
+
 std::vector<std::string> paragraphs_of(std::string_view text) {
   std::vector<std::string> out;
   for (size_t begin = 0; begin < text.size();) {
@@ -68,7 +77,7 @@ std::vector<std::string> words_of(std::string_view text) {
 }  // namespace
 
 Book::Book(std::string_view text, std::string_view name)
-    : sentences_(sentences_of(text)), paragraphs_(paragraphs_of(text)), words_(words_of(text)) {
+    : sentences_(sentences_of(text)), paragraphs_(paragraphs_of(with_plain_ends(text))), words_(words_of(text)) {
   require(sentences_.size() >= kLeastSentences && words_.size() >= kLeastWords,
           "{}: {} sentences and {} different words are too little of a book; give one of {} and {} at least", name,
           sentences_.size(), words_.size(), kLeastSentences, kLeastWords);

@@ -14,7 +14,7 @@ class Book {
 
   /// White space is one space each; a sentence ends with '.', '!' or '?', quotes and brackets included.
   const std::vector<std::string>& sentences() const { return sentences_; }
-  /// Of 200 to 900 bytes, as they stand.
+  /// Of 200 to 900 bytes, as they stand but for the lines' ends, which are "\n" each.
   const std::vector<std::string>& paragraphs() const { return paragraphs_; }
   /// Different words of 4 to 10 lower-case letters, in alphabetical order.
   const std::vector<std::string>& words() const { return words_; }

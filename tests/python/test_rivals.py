@@ -1,4 +1,5 @@
-"""examples/rivals: every configuration is one that the program takes, and they are matched in parameters."""
+"""examples/rivals and examples/study: every configuration is one that the program takes, and they are matched in parameters."""
+import json
 import pathlib
 import re
 import subprocess
@@ -28,6 +29,20 @@ def test_they_have_as_many_parameters_to_within_2_percent(parameters):
     assert len(parameters) >= 15
     for name, count in parameters.items():
         assert abs(count / parameters["e2e"] - 1) < 0.02, f"{name} has {count} parameters, e2e {parameters['e2e']}"
+
+
+@pytest.mark.parametrize("scale, vocab", [("tiny", 258), ("night", 8192)])
+def test_a_studys_rivals_have_as_many_parameters_to_within_1_percent(ingrain, tmp_path, scale, vocab):
+    """The report of a study that has not begun says them. No corpus is needed: raw tokens stand in its place."""
+    tokens = tmp_path / "train.bin"
+    np.zeros(300000, np.uint16).tofile(tokens)
+    settings = [f'study.{name}="{tokens}"' for name in ("train", "held_out", "book")] + [f"model.vocab_size={vocab}"]
+    done = ingrain("study", RIVALS.parent / "study" / f"{scale}.toml", "--report", "--output", tmp_path, *(word for s in settings for word in ("--set", s)))
+    assert done.returncode == 0, done.stderr
+    rivals = {rival["name"]: rival for rival in json.loads((tmp_path / "report.json").read_text())["rivals"]}
+    assert len(rivals) >= 15 and {"gated-delta-net2", "kv-binding", "in-place-ttt"} <= rivals.keys()
+    for name, rival in rivals.items():
+        assert abs(rival["parameters"] / rivals["ttt-e2e"]["parameters"] - 1) < 0.01, f"{name} has {rival['parameters']} parameters"
 
 
 def test_the_files_are_what_the_script_writes(tmp_path):

@@ -60,14 +60,15 @@ EraseWrite erase_write_in_chunks(const EraseWriteInputs& in) {
   const Tensor q_passed_BHNCK = passed_BHNCK * q_BHNCK;
   const Tensor kept_BHNKC = (decay(last_BHN1K - G_BHNCK) * k_BHNCK).transpose(3, 4);
 
+  const auto u0_N = each_chunk(u0_BHNCV), W_N = each_chunk(W_BHNCK), q_passed_N = each_chunk(q_passed_BHNCK),
+             score_N = each_chunk(score_BHNCC), kept_N = each_chunk(kept_BHNKC),
+             passed_N = each_chunk(passed_BHNCK.select(3, kEraseWriteChunk - 1).unsqueeze(-1));
   Tensor S_BHKV = in.state_BHKV;
   std::vector<Tensor> o_N;
-  for (int64_t n = 0; n < u0_BHNCV.size(2); ++n) {
-    const auto of = [n](const Tensor& x_BHN) { return x_BHN.select(2, n); };
-    const Tensor u_BHCV = of(u0_BHNCV) - of(W_BHNCK).matmul(S_BHKV);
-    o_N.push_back(of(q_passed_BHNCK).matmul(S_BHKV) + of(score_BHNCC).matmul(u_BHCV));
-    const Tensor passed_BHK1 = of(passed_BHNCK).select(2, kEraseWriteChunk - 1).unsqueeze(-1);
-    S_BHKV = passed_BHK1 * S_BHKV + of(kept_BHNKC).matmul(u_BHCV);
+  for (size_t n = 0; n < u0_N.size(); ++n) {
+    const Tensor u_BHCV = u0_N[n] - W_N[n].matmul(S_BHKV);
+    o_N.push_back(q_passed_N[n].matmul(S_BHKV) + score_N[n].matmul(u_BHCV));
+    S_BHKV = passed_N[n] * S_BHKV + kept_N[n].matmul(u_BHCV);
   }
   const Tensor o_BTHV = at::cat(o_N, 2).narrow(2, 0, T).transpose(1, 2).to(in.w_BTHV.scalar_type()).contiguous();
   return {o_BTHV.view({B, T, H, V}), S_BHKV};

@@ -15,10 +15,6 @@ struct DownState {
   std::vector<Tensor> tensors() const { return {delta_BDF, sum_BDF, t_BnD, h_BnF, place_B1}; }
 };
 
-Tensor wide_tokens(const Tensor& x_BTC, const Tensor& like, int64_t first, int64_t count) {
-  return x_BTC.narrow(1, first, count).to(like.scalar_type());
-}
-
 /// sum_n v_n h_nᵀ of as many tokens as h has, [B, D, F]. t: those and the two before and after each.
 Tensor written(const FastDownInputs& in, const Tensor& t_BnD, const Tensor& h_BnF) {
   const Tensor conv_DW = widened(in.conv_DW);
@@ -37,9 +33,9 @@ Tensor with_zeros_behind(const Tensor& x_BnC, int64_t count) { return at::consta
 
 /// Token t, from `state` to the state after it. Returns y [B, 1, D].
 Tensor down_step(const FastDownInputs& in, int64_t t, DownState& state) {
-  const Tensor h_B1F = wide_tokens(in.h_BTF, state.sum_BDF, t, 1);
+  const Tensor h_B1F = widened(in.h_BTF.narrow(1, t, 1));
   const Tensor y_B1D = asked(in, h_B1F, state.delta_BDF);
-  const Tensor t_BnD = at::cat({state.t_BnD, wide_tokens(in.t_BTD, state.sum_BDF, t, 1)}, 1);
+  const Tensor t_BnD = at::cat({state.t_BnD, widened(in.t_BTD.narrow(1, t, 1))}, 1);
   const Tensor h_BnF = at::cat({state.h_BnF, h_B1F}, 1);
   // All that the token before the last one needs is there now; at the chunk's end nothing more comes.
   const Tensor sum_BDF = state.sum_BDF + written(in, t_BnD, h_BnF.narrow(1, 0, 1));
@@ -54,11 +50,11 @@ Tensor down_step(const FastDownInputs& in, int64_t t, DownState& state) {
   return y_B1D;
 }
 
-/// `count` tokens of one chunk, the first at `place`. Returns y [B, count, D].
-Tensor down_run(const FastDownInputs& in, int64_t first, int64_t count, int64_t place, DownState& state) {
-  const Tensor h_BTF = wide_tokens(in.h_BTF, state.sum_BDF, first, count);
+/// Rows h, t of `count` tokens of one chunk, the first at `place`. Returns y [B, count, D].
+Tensor down_run(const FastDownInputs& in, const Tensor& h_BTF, const Tensor& t_BTD, int64_t count, int64_t place,
+                DownState& state) {
   const Tensor y_BTD = asked(in, h_BTF, state.delta_BDF);
-  const Tensor t_BnD = at::cat({state.t_BnD, wide_tokens(in.t_BTD, state.sum_BDF, first, count)}, 1);
+  const Tensor t_BnD = at::cat({state.t_BnD, t_BTD}, 1);
   const Tensor h_BnF = at::cat({state.h_BnF, h_BTF}, 1);
   if (place + count < in.chunk) {
     state.sum_BDF = state.sum_BDF + written(in, t_BnD, h_BnF.narrow(1, 0, count));
@@ -128,8 +124,10 @@ FastDown fast_down(const FastDownInputs& in) {
   const std::optional<int64_t> place = in.state.empty() ? 0 : common_place(in.state[4]);
   if (!place) return fast_down_by_token(in);
   DownState state = DownState::of(state_of(in));
-  const auto y = by_runs(in.h_BTF.size(1), in.chunk, *place, [&](int64_t first, int64_t count, int64_t at) {
-    return down_run(in, first, count, at, state);
+  const std::vector<int64_t> lengths = run_lengths(in.h_BTF.size(1), in.chunk, *place);
+  const auto h = in_runs(widened(in.h_BTF), lengths), t = in_runs(widened(in.t_BTD), lengths);
+  const auto y = by_runs(lengths, in.chunk, *place, [&](size_t i, int64_t count, int64_t at) {
+    return down_run(in, h[i], t[i], count, at, state);
   });
   return {joined(y, in), state.tensors()};
 }

@@ -91,11 +91,10 @@ Inner summed(const InnerSlopes& s, const Tensor& k_Cd, const Tensor& rate_C1) {
 /// Some tokens of the inputs, wide, as heads [B, H, tokens, d].
 struct SomeTokens {
   Tensor q_Cd, k_Cd, v_Cd, rate_C1;
-  SomeTokens(const KvBindingInputs& in, int64_t first, int64_t count) {
-    const auto some = [&](const Tensor& x_BTHd) {
-      return x_BTHd.narrow(1, first, count).to(in.W1_HdF.scalar_type()).transpose(1, 2);
-    };
-    q_Cd = some(in.q_BTHd), k_Cd = some(in.k_BTHd), v_Cd = some(in.v_BTHd), rate_C1 = some(in.rate_BTH.unsqueeze(-1));
+  SomeTokens(const KvBindingInputs& in, const Tensor& q_BCHd, const Tensor& k_BCHd, const Tensor& v_BCHd,
+             const Tensor& rate_BCH) {
+    const auto heads = [&](const Tensor& x_BCHd) { return x_BCHd.to(in.W1_HdF.scalar_type()).transpose(1, 2); };
+    q_Cd = heads(q_BCHd), k_Cd = heads(k_BCHd), v_Cd = heads(v_BCHd), rate_C1 = heads(rate_BCH.unsqueeze(-1));
   }
 };
 
@@ -104,27 +103,27 @@ Inner initial(const KvBindingInputs& in) { return {in.W1_HdF, in.b1_HF, in.W2_HF
 /// Token t by definition, from `state` to the state after it. Returns o [B, H, 1, d].
 Tensor step(const KvBindingInputs& in, int64_t t, BindingState& state) {
   const int64_t C = in.place_rate_C.size(0);
-  const SomeTokens x(in, t, 1);
+  const auto now = [t](const Tensor& x_BTH) { return x_BTH.narrow(1, t, 1); };
+  const SomeTokens x(in, now(in.q_BTHd), now(in.k_BTHd), now(in.v_BTHd), now(in.rate_BTH));
   const BindingNorm norm(in.norm_H2d);
   const Inner W = initial(in).plus(state.delta);
   const Inner G = state.sum.plus(summed(slopes(norm, W, x.k_Cd, x.v_Cd), x.k_Cd, x.rate_C1));
   const Tensor place_B = state.place_B1.select(1, 0), rate_B = in.place_rate_C.index_select(0, place_B.to(at::kLong));
-  const Inner now = W.plus(G, -rate_B);
-  const Tensor hidden_1F = inner_gelu(x.q_Cd.matmul(now.W1_dF) + now.b1_F.unsqueeze(-2));
+  const Inner after = W.plus(G, -rate_B);
+  const Tensor hidden_1F = inner_gelu(x.q_Cd.matmul(after.W1_dF) + after.b1_F.unsqueeze(-2));
   const Tensor last_B = (place_B == C - 1).to(rate_B.scalar_type());
   state.delta = state.delta.plus(G, -last_B * rate_B);
   state.sum = G.plus(G, -last_B);
   state.place_B1 = ((place_B + 1) * (1 - last_B)).unsqueeze(1);
-  return x.q_Cd + norm(hidden_1F.matmul(now.W2_Fd) + now.b2_d.unsqueeze(-2));
+  return x.q_Cd + norm(hidden_1F.matmul(after.W2_Fd) + after.b2_d.unsqueeze(-2));
 }
 
-/// `count` tokens of one mini-batch, the first at `place`, in the dual form: W_t - place_rate_n G_n is never made.
+/// x: `count` tokens of one mini-batch, the first at `place`, in the dual form: W_t - place_rate_n G_n is never made.
 /// With R_ni = place_rate_n rate_i for i <= n, and G what the mini-batch's tokens before have left,
 ///   x_n (W - place_rate_n (G + G_n)) = x_n W - place_rate_n x_n G - sum_i R_ni (x_n . k_i + 1) first_i,
 /// in which the 1 is the bias'. Returns o [B, H, count, d].
-Tensor mini_batch(const KvBindingInputs& in, int64_t first, int64_t count, int64_t place, BindingState& state) {
+Tensor mini_batch(const KvBindingInputs& in, const SomeTokens& x, int64_t count, int64_t place, BindingState& state) {
   const int64_t C = in.place_rate_C.size(0);
-  const SomeTokens x(in, first, count);
   const BindingNorm norm(in.norm_H2d);
   const Inner W = initial(in).plus(state.delta);
   const InnerSlopes s = slopes(norm, W, x.k_Cd, x.v_Cd);
@@ -224,8 +223,12 @@ KvBinding kv_binding(const KvBindingInputs& in) {
   const std::optional<int64_t> place = in.state.empty() ? 0 : common_place(in.state[8]);
   if (!place) return kv_binding_by_token(in);
   BindingState state = BindingState::of(state_before(in));
-  const auto o = by_runs(T, in.place_rate_C.size(0), *place, [&](int64_t first, int64_t count, int64_t at) {
-    return mini_batch(in, first, count, at, state);
+  const int64_t C = in.place_rate_C.size(0);
+  const std::vector<int64_t> lengths = run_lengths(T, C, *place);
+  const auto runs = [&](const Tensor& x_BTH) { return in_runs(x_BTH.to(in.W1_HdF.scalar_type()), lengths); };
+  const auto q = runs(in.q_BTHd), k = runs(in.k_BTHd), v = runs(in.v_BTHd), rate = runs(in.rate_BTH);
+  const auto o = by_runs(lengths, C, *place, [&](size_t i, int64_t count, int64_t at) {
+    return mini_batch(in, {in, q[i], k[i], v[i], rate[i]}, count, at, state);
   });
   return {as_rows(o, in), state.tensors()};
 }

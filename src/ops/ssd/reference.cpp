@@ -59,10 +59,11 @@ Ssd ssd_in_chunks(const SsdInputs& in) {
   const Tensor added_BGNKRV = bt_BGNKC.matmul(kept_BGNCRV.flatten(4)).unflatten(4, {R, V});
   const Tensor passed_BGN1R1 = decay(end_BGN1R).unsqueeze(-1);
   Tensor S_BGKRV = in.state_BHKV.reshape({B, G, R, K, V}).transpose(2, 3);
+  const auto passed_N = each_chunk(passed_BGN1R1), added_N = each_chunk(added_BGNKRV);
   std::vector<Tensor> S_N;
-  for (int64_t n = 0; n < N; ++n) {
+  for (size_t n = 0; n < passed_N.size(); ++n) {
     S_N.push_back(S_BGKRV);
-    S_BGKRV = passed_BGN1R1.select(2, n) * S_BGKRV + added_BGNKRV.select(2, n);
+    S_BGKRV = passed_N[n] * S_BGKRV + added_N[n];
   }
   const Tensor before_BGNCRV = c_BGNCK.matmul(at::stack(S_N, 2).flatten(4)).unflatten(4, {R, V});
 
