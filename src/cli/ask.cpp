@@ -126,6 +126,7 @@ void ask(const AskCommand& o) {
   if (!o.save.empty()) require_memory_writable(o.save, o.memory);  // known before hours of reading
   const std::unique_ptr<serve::Notepad> notes = o.notepad.on ? open_notes(o.memory) : nullptr;
   const auto folder = model_for_memory(o.memory, o.model);
+  if (!o.save.empty()) require_no_input(o.save, folder);
   const Model model = ModelOptions{folder.string(), o.how}.open();
   require_possible(options, model);
   if (!o.questions.empty()) announce_interrupts("the answers so far are written");

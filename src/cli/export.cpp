@@ -24,8 +24,9 @@ void add_export_command(CLI::App& app) {
   command->callback([o] {
     watch_interrupts("nothing is left behind");
     require_writable(o->target);
-    export_reference(resolve_model(o->model), o->target,
-                     [&] { stop_if_interrupted(o->target + ": stopped; nothing was written"); });
+    const std::filesystem::path model = resolve_model(o->model);
+    require_no_input(o->target, model);
+    export_reference(model, o->target, [&] { stop_if_interrupted(o->target + ": stopped; nothing was written"); });
     std::printf("%s\n", o->target.c_str());
   });
 }

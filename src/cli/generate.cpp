@@ -26,7 +26,10 @@ struct GenerateCommand {
 void generate_command(const GenerateCommand& o) {
   const GenerateOptions options = o.writing.parse();
   watch_interrupts("nothing was read or written yet");
-  if (!o.save.empty()) require_memory_writable(o.save, o.memory);
+  if (!o.save.empty()) {
+    require_memory_writable(o.save, o.memory);
+    require_no_input(o.save, resolve_model(o.model.folder));
+  }
   const Model model = o.model.open();
   require_possible(options, model);
   Memory memory = o.memory.empty() ? Memory(model) : Memory::load(o.memory, model);

@@ -106,6 +106,7 @@ void fork_memory(const MemoryCommand& o) {
 void compact_memory(const MemoryCommand& o) {
   watch_interrupts("nothing is left behind");
   require_memory_writable(o.output, o.first);
+  require_no_input(o.output, resolve_model(o.model.folder));
   const Network model = o.model.load();
   const ttt::Memory memory = ttt::load_memory(o.first, model);
   stop_if_interrupted(o.output + ": stopped; nothing was written");

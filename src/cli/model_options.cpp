@@ -2,6 +2,7 @@
 #include "cli/warnings.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "cli/paths.h"
 #include "cli/ranges.h"
@@ -11,6 +12,7 @@
 #include "store/hub.h"
 #include "store/no_model.h"
 #include "store/open_model.h"
+#include "store/pretrained.h"
 #include "ttt/memory_file.h"
 
 #include <fmt/ranges.h>
@@ -44,6 +46,22 @@ std::string like_name_of_model(const std::string& name, const std::vector<std::s
 }
 
 }  // namespace
+
+void require_no_input(const fs::path& output, const fs::path& model, const std::vector<fs::path>& texts) {
+  constexpr std::string_view kOfModels[] = {".json", ".safetensors", ".jinja", ".model"};
+  std::error_code none;
+  if (!fs::is_regular_file(output, none)) return;
+  for (const fs::path& text : texts)
+    require(!fs::equivalent(output, text, none), "{}: is what is to be read; choose another name for the memory",
+            output.string());
+  const fs::path file = fs::canonical(output, none);
+  const bool of_a_model =
+      file.filename() == kGgufInFolder ||
+      std::find(std::begin(kOfModels), std::end(kOfModels), file.extension().string()) != std::end(kOfModels);
+  const bool beside = of_a_model && fs::equivalent(file.parent_path(), model, none) && kind_of_file(file) != "a memory";
+  require(!beside && !fs::equivalent(file, model, none), "{}: is the model's own; choose another place",
+          output.string());
+}
 
 void require_no_memory(const std::string& name) {
   if (is_memory_file(name))

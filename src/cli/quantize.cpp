@@ -30,8 +30,7 @@ std::vector<std::string> mixture_names() {
 /// Before anything is read.
 void check_target(const fs::path& model, const QuantizeOptions& o) {
   std::error_code none;
-  require(!fs::exists(o.target, none) || !fs::equivalent(model, o.target, none),
-          "{}: is the model itself; choose another file for the quantized one", o.target);
+  require_no_input(o.target, model);
   if (!o.force && fs::exists(o.target, none)) fail_usage("{}: is there already; --force replaces it", o.target);
   require_writable(o.target);
 }

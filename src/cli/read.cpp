@@ -176,6 +176,7 @@ void read_command(ReadCommand& o) {
   o.choice.tell(list);
   if (o.choice.dry_run) return;
   require_memory_writable(o.output, o.memory);  // known before hours of reading
+  require_no_input(o.output, resolve_model(o.model.folder), list.files);
   if (!o.no_notes) require_notes_writable(o.output);
   const std::unique_ptr<serve::Notepad> notes = o.no_notes ? nullptr : notes_to_go_on(o.memory);
   const Model model = o.model.open();

@@ -76,7 +76,7 @@ class Study {
     const json asked = settings_of(run);
     if (fs::exists(settings)) check_same_settings(settings, asked);
     if (fs::exists(folder / "model" / "model.safetensors") && fs::exists(settings)) return;
-    fs::create_directories(folder);
+    const NewFolder made(folder, "choose another place for the study with --output");
     write_file(settings, asked.dump(1) + "\n");
     say(fmt::format("{}: training", rival.title));
     train::RunOptions how;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 namespace ingrain::train {
 namespace {
@@ -16,11 +17,25 @@ using nlohmann::json;
 /// JSON has no NaN: null stands for what is not finite.
 json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
+/// Whether a file that is there is a run's log, or nothing yet: what else is given as one by mistake is not cut.
+bool is_log(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string line(64 << 10, '\0');
+  file.read(line.data(), static_cast<std::streamsize>(line.size()));
+  line.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  const size_t end = line.find('\n');
+  if (end == line.npos) return line.empty() || line.starts_with("{\"");  // one that a full disk cut
+  const json first = json::parse(line.substr(0, end), nullptr, /*allow_exceptions=*/false);
+  return first.is_object() && first.contains("step");
+}
+
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& path, uint64_t keep_bytes)
     : path_(path), folder_(folder_of(path), "choose another log.file than " + path.string()) {
   std::error_code error;
+  require(!std::filesystem::is_regular_file(path, error) || is_log(path),
+          "{}: is there already and is no log of a run; choose another log.file", path.string());
   const auto size = std::filesystem::file_size(path, error);
   bytes_ = error ? 0 : std::min<uint64_t>(size, keep_bytes);
   if (!error) std::filesystem::resize_file(path, bytes_, error);

@@ -13,7 +13,7 @@ namespace ingrain::train {
 class RunLog {
  public:
   /// Appends to the file after its first `keep_bytes` bytes; what lies beyond belongs to steps that will be done again.
-  /// Error if it cannot be opened.
+  /// Error if it cannot be opened, or is a file of another kind.
   RunLog(const std::filesystem::path& path, uint64_t keep_bytes);
 
   /// One step: `seconds` it took, `counters` after it; `traffic` before it (null: one process) and after it.

@@ -49,7 +49,46 @@ def test_places_of_a_run_that_cannot_be_written_are_known_before_it(ingrain, tmp
         assert not list(folder.glob("*/checkpoint-*"))
 
 
+@needs_faults
+@pytest.mark.parametrize("text", ["[model]\nhidden_size = 32\n", '{"text": "of somebody"}\n', "a line"])
+def test_a_file_that_is_no_log_is_not_cut_for_one(ingrain, tmp_path, text):
+    folder = fault("01-final-validation-loses-run", tmp_path)
+    prepare(ingrain, folder, "text.txt")
+    (folder / "mine").write_text(text)
+    train = lambda log: ingrain("train", "run.toml", "--set", "validation.paths=data", "--set", f"log.file={log}", cwd=folder, env=ENVIRONMENT)
+    refused(train("mine"), 1, "mine", "no log of a run", "log.file")
+    refused(train("run.toml"), 1, "run.toml", "no log of a run")
+    assert (folder / "mine").read_text() == text and not list(folder.glob("*/checkpoint-*"))
+    assert train("log").returncode == 0
+    for begun in ("", '{"a line that a full disk cut', (folder / "log").read_text()):
+        shutil.rmtree(folder / "run")
+        (folder / "log").write_text(begun)
+        assert train("log").returncode == 0, "and a run's log is begun anew"
+
+
 # Outputs
+
+
+def test_what_is_worked_on_is_not_replaced_by_what_is_made(ingrain, text, memory, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(READER, model)
+    own, mine = tmp_path / "own.txt", tmp_path / "link"
+    shutil.copy(text, own)
+    mine.symlink_to(own)
+    before = {path: path.read_bytes() for path in (own, *model.iterdir())}
+    for place in (own, mine):
+        refused(ingrain("read", model, own, "-o", place), 1, place.name, "is what is to be read")
+        refused(ingrain("read", model, tmp_path, "--ext", "txt", "-o", place), 1, place.name, "is what is to be read")
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        place = model / name
+        for words in (("read", model, text, "-o", place), ("generate", model, "--prompt", "x", "--max-tokens", "1", "--save", place),
+                      ("ask", memory, "x", "--model", model, "--max-tokens", "1", "--save", place), ("memory", "compact", model, memory, "-o", place),
+                      ("export", model, "-o", place), ("quantize", model, "--force", "-o", place)):
+            refused(ingrain(*words), 1, name, "is the model's own")
+    assert before == {path: path.read_bytes() for path in (own, *model.iterdir())}
+    for _ in range(2):  # its own memory, and again
+        assert ingrain("read", model, text, "-o", model / "book.safetensors").returncode == 0
+    assert ingrain("read", model, text, "-o", model / "book.safetensors", "--memory", model / "book.safetensors").returncode == 0
 
 
 def test_a_place_that_cannot_be_written_is_known_before_the_work(ingrain, text, memory, tmp_path):
