@@ -282,9 +282,9 @@ def test_a_plan_is_within_a_tenth_of_the_measured_peak(folder):
         assert -0.1 < planned / measured - 1 < above, f"{mode}: planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
 
 
-def test_a_plan_for_two_ranks_is_within_a_tenth_of_the_measured_peak(folder):
+def test_a_plan_for_two_ranks_is_near_the_measured_peak(folder):
     own = peak_of_ranks(folder, 2) - planned_bytes(folder, ranks=2)
     (folder / "run.toml").write_text(LARGER)
     measured = peak_of_ranks(folder, 2, "train.batch=8") - own
     planned = planned_bytes(folder, "train.batch=8", ranks=2)
-    assert abs(planned / measured - 1) < 0.1, f"planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
+    assert -0.1 < planned / measured - 1 < 0.15, f"planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
