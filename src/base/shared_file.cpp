@@ -20,7 +20,9 @@ SharedFile::SharedFile(fs::path path, fs::path unfinished, int fd)
     : path_(std::move(path)), unfinished_(std::move(unfinished)), fd_(fd) {}
 
 SharedFile::SharedFile(SharedFile&& other) noexcept
-    : path_(std::exchange(other.path_, {})), unfinished_(other.unfinished_), fd_(std::exchange(other.fd_, -1)) {}
+    : path_(std::exchange(other.path_, {})),
+      unfinished_(std::exchange(other.unfinished_, {})),
+      fd_(std::exchange(other.fd_, -1)) {}
 
 SharedFile::~SharedFile() {
   if (fd_ < 0) return;
