@@ -70,7 +70,7 @@ def test_interrupted_operations_print_the_rows_so_far():
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=programs_end, text=True) as running:
         os.close(programs_end)
         shown = b""
-        while b"measuring" not in shown:
+        while b" left" not in shown:  # a row is whole
             shown += os.read(terminal, 1024)
         running.send_signal(signal.SIGTERM)
         result = json.loads(running.communicate(timeout=120)[0])

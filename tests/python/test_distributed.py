@@ -7,7 +7,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
 
 import pytest
@@ -29,6 +28,7 @@ sequence_length = 64
 steps = 20
 batch = 4
 lr = 0.001
+dtype = "fp32"
 
 [checkpoint]
 folder = "run"
@@ -234,28 +234,39 @@ folder = "run"
 """
 
 
+def anonymous_bytes(pid):
+    """What a process holds of its own. Not VmHWM: pages of mapped files are in it, libtorch's, which a kernel takes back as it likes (DAMON's
+    pageout scheme, on some virtual machines, while the process runs)."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return int(status.split("RssAnon:")[1].split()[0]) * 1024 if "RssAnon:" in status else 0
+
+
 def peak_bytes(folder, *settings):
-    """The most memory that a run of one process held, as the kernel counts it for a small parent: what forks counts, too."""
-    count = "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:]); " \
-            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
-    words = [PROGRAM, "train", folder / "run.toml", *(word for setting in settings for word in ("--set", setting))]
-    done = subprocess.run([sys.executable, "-S", "-c", count, *words], env=dict(os.environ, **MPI), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return int(done.stdout.split()[-1]) * 1024
+    """The most that a run of one process held."""
+    process = start(folder, 1, settings=settings)
+    most = 0
+    while process.poll() is None:
+        most = max(most, anonymous_bytes(process.pid))
+        time.sleep(0.001)
+    finish(process)
+    return most
 
 
 def peak_of_ranks(folder, ranks, *settings):
-    """The most that rank 0 held in two steps and some more. Then all are killed: in a checkpoint, which ranks write together, pages of
-    the file would count."""
+    """The most that rank 0 held in two steps and some more."""
     process = start(folder, ranks, settings=("train.steps=100000", "train.warmup=2", "train.ilr_warmup=2", "checkpoint.every=100000",
                                              *settings, f"checkpoint.folder={folder}/many"))
-    log = folder / "many" / "log.jsonl"
+    log, most, first = folder / "many" / "log.jsonl", 0, None
     try:
         while not log.exists() or log.read_text().count("\n") < 3:
             assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
-        status = pathlib.Path(f"/proc/{children(process.pid)[0]}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+            first = first or children(process.pid).get(0)
+            most = max(most, anonymous_bytes(first) if first else 0)
+            time.sleep(0.001)
+        return most
     finally:
         for rank in children(process.pid).values():
             os.kill(rank, signal.SIGKILL)
@@ -275,16 +286,16 @@ def test_a_plan_is_within_a_tenth_of_the_measured_peak(folder):
     """What a run needs beyond a tiny one, whose memory is the program's own."""
     own = peak_bytes(folder, "train.steps=1", f"checkpoint.folder={folder}/own") - planned_bytes(folder)
     (folder / "run.toml").write_text(LARGER)
-    for mode, batch, above in (("meta", 4, 0.1), ("standard", 12, 0.2)):  # standard: too high on some processors (docs/distributed.md)
+    for mode, batch in (("meta", 4), ("standard", 12)):
         settings = (f"train.mode={mode}", f"train.batch={batch}")
         measured = peak_bytes(folder, f"checkpoint.folder={folder}/{mode}", *settings) - own
         planned = planned_bytes(folder, *settings)
-        assert -0.1 < planned / measured - 1 < above, f"{mode}: planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
+        assert abs(planned / measured - 1) < 0.1, f"{mode}: planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
 
 
-def test_a_plan_for_two_ranks_is_near_the_measured_peak(folder):
+def test_a_plan_for_two_ranks_is_within_a_tenth_of_the_measured_peak(folder):
     own = peak_of_ranks(folder, 2) - planned_bytes(folder, ranks=2)
     (folder / "run.toml").write_text(LARGER)
     measured = peak_of_ranks(folder, 2, "train.batch=8") - own
     planned = planned_bytes(folder, "train.batch=8", ranks=2)
-    assert -0.1 < planned / measured - 1 < 0.15, f"planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
+    assert abs(planned / measured - 1) < 0.1, f"planned {planned / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB"
