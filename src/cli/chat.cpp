@@ -60,11 +60,13 @@ Dialogue reopen_dialogue(const LastConversation& last, const LoadOptions& how, c
   return out;
 }
 
-/// What the person says next, of one line, or of several between lines that begin and end with three quotes.
+/// What the person says next, of one line, or of several: pasted, or between lines that begin and end with three
+/// quotes.
 Line read_said() {
   constexpr std::string_view kBlock = "\"\"\"";
   Line line = read_line("> ");
-  if (line.kind != Line::text || !std::string_view(line.said).starts_with(kBlock)) return line;
+  const bool pasted = line.said.find('\n') != line.said.npos;  // a program, say, whose first line is its description
+  if (line.kind != Line::text || pasted || !std::string_view(line.said).starts_with(kBlock)) return line;
   std::string block = line.said.substr(kBlock.size());
   while (!block.ends_with(kBlock)) {
     const Line next = read_line("... ");

@@ -50,10 +50,13 @@ void ChatSession::take(const std::string& said) {
   const size_t first = said.find_first_not_of(" \t\n");
   if (first == said.npos) return;
   const size_t space = said.find_first_of(" \n", first);
-  // A path or a regular expression may begin a question, too: a command is a slash and letters.
+  // A path or a regular expression may begin a question, too: a command is a slash and letters, and nothing on further
+  // lines, which are a question's; but for a system text.
   const std::string_view word = std::string_view(said).substr(first, space == said.npos ? said.npos : space - first);
   const auto letter = [](unsigned char c) { return std::isalpha(c) != 0; };
   if (word.size() < 2 || word[0] != '/' || !std::all_of(word.begin() + 1, word.end(), letter)) return answer(said);
+  const size_t line_end = said.find('\n', first);
+  if (line_end < said.find_last_not_of(" \t\n") && word != "/system") return answer(said);
   const size_t argument = space == said.npos ? said.npos : said.find_first_not_of(' ', space);
   command(said.substr(first + 1, space == said.npos ? said.npos : space - first - 1),
           argument == said.npos ? "" : said.substr(argument));

@@ -208,6 +208,23 @@ def test_a_paste_of_several_lines_is_one_question(terminal, state):
     assert kept(state)[0] == "line one\nline \ttwo\nä 中!"
 
 
+@pytest.mark.parametrize("pasted", ["/quit\nmy friend, why?", "/undo\nI said", "/help me\nplease", '"""Doc."""\ndef f(): pass'])
+def test_a_paste_of_several_lines_is_a_question_however_it_begins(terminal, state, pasted):
+    terminal.wait_for("> ")
+    terminal.type("Who is Emma?\r")
+    terminal.wait_for("tokens, ")
+    terminal.wait_for_prompt()
+    terminal.type(f"\x1b[200~{pasted}\x1b[201~")
+    time.sleep(0.3)
+    terminal.type("\r")
+    terminal.wait_for("tokens, ")
+    terminal.wait_for_prompt()
+    terminal.type("\x04")
+    terminal.wait_for("--last")
+    assert terminal.end() == 0
+    assert kept(state)[::2] == ["Who is Emma?", pasted]
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_conversation_is_found_again_however_it_ended(terminal, state, chat, by):
     terminal.wait_for("> ")
