@@ -97,6 +97,11 @@ fs::path resolve_model(const std::string& name, const std::vector<std::string>& 
        like_name_of_model(fs::path(name).filename().string(), names));
 }
 
+ModelConfig config_of(const fs::path& model) {
+  if (const auto decoder = open_decoder(model)) return decoder->config();
+  return load_config(model / "config.json");
+}
+
 fs::path model_for_memory(const std::string& memory, const std::string& named) {
   if (!named.empty()) return resolve_model(named);
   try {

@@ -33,6 +33,8 @@ std::filesystem::path resolve_model(const std::string& name);
 std::filesystem::path resolve_model(const std::string& name, const std::vector<std::string>& shapes);
 /// `path`, or the GGUF file in it that resolve_model() means. Error that names them if there are several.
 std::filesystem::path gguf_in(const std::filesystem::path& path);
+/// Of a model at a path, by its headers alone. Error if it is none, or none that can be run.
+ModelConfig config_of(const std::filesystem::path& model);
 /// Error if `output`, or what it is a link to, is what is worked on: one of the model's own files, or one of `texts`. A
 /// memory in a model's folder is none of them.
 void require_no_input(const std::filesystem::path& output, const std::filesystem::path& model,

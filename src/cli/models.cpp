@@ -1,5 +1,6 @@
 // ingrain models: what is known, with sizes.
 #include "cli/commands.h"
+#include "cli/model_options.h"
 #include "cli/paths.h"
 
 #include "base/error.h"
@@ -8,7 +9,6 @@
 #include "ingrain/find_model.h"
 #include "model/config.h"
 #include "model/parameters.h"
-#include "store/pretrained.h"
 
 #include <nlohmann/json.hpp>
 
@@ -43,11 +43,6 @@ std::optional<fs::path> base_of(const fs::path& folder) {
   const auto root = nlohmann::json::parse(read_file(file, 1 << 20), nullptr, /*allow_exceptions=*/false);
   require(root.is_object() && root.contains("model") && root["model"].is_string(), "{}: names no model", file.string());
   return (folder / root["model"].get<std::string>()).lexically_normal();
-}
-
-ModelConfig config_of(const fs::path& path) {
-  if (const auto decoder = open_decoder(path)) return decoder->config();
-  return load_config(path / "config.json");
 }
 
 Known look_at(const fs::path& path) {

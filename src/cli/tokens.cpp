@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "data/byte_reader.h"
 #include "data/encoding.h"
+#include "store/model_tokenizer.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"
 
@@ -18,6 +19,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 namespace ingrain::cli {
 namespace {
@@ -30,10 +32,17 @@ struct TokensCommand {
   bool as_json = false, special = false, whole = false;
 };
 
-/// A tokenizer.json by itself, or that of a model.
+/// A tokenizer.json by itself, or that of a model: without the tokens that it has no embedding for.
 tokenizer::Tokenizer tokenizer_of(const std::string& name) {
   if (fs::path(name).extension() == ".json") return tokenizer::Tokenizer::load(name);
-  return tokenizer::tokenizer_at(resolve_model(name));
+  const fs::path model = resolve_model(name);
+  std::optional<ModelConfig> config;
+  try {
+    config = config_of(model);
+  } catch (const Error&) {
+    return tokenizer::tokenizer_at(model);  // of a model that we cannot run
+  }
+  return load_tokenizer(model, *config);
 }
 
 /// A token's bytes for people: white space and bytes that are no text are spelt.

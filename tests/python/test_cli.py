@@ -140,6 +140,8 @@ def test_an_added_token_without_an_embedding_is_text_and_said(ingrain, tmp_path)
     done = ingrain("eval", folder, tmp_path / "short.txt", "--learning", "off")
     assert done.returncode == 0, done.stderr
     assert "<|later|>" in done.stderr and "no embedding" in done.stderr
+    shown = ingrain("tokens", folder, "<|later|>", "--special", "--json")
+    assert "no embedding" in shown.stderr and len(json.loads(shown.stdout)) > 1, "what the model reads"
 
 
 def test_eval_scores_text_and_tokens_alike(ingrain, tmp_path):
