@@ -1,6 +1,7 @@
 // Sessions (session/session.h): whatever they do, in whatever order, alone or in a batch, is reading.
 #include "session/session.h"
 
+#include "base/error.h"
 #include "model/quantized.h"
 #include "ops/quantized/quantized.h"
 #include "same_memory.h"

@@ -42,24 +42,36 @@ def batches(options: argparse.Namespace, rank: int = 0, world: int = 1) -> Itera
         yield data[torch.randint(len(data), (options.batch,), generator=order)][rank::world]
 
 
-def main() -> None:
-    options = settings(argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter))
+def join() -> str:
+    """Meets the processes that torchrun started; this one's device."""
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
+
+
+def train(trained: torch.nn.Module, optimizer: torch.optim.Optimizer, options: argparse.Namespace, device: str, done: int = 0) -> None:
+    """All steps but the first `done`, which were made before; the first process tells of each."""
     rank, world = dist.get_rank(), dist.get_world_size()
-    device = f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
-    model = TTTModel.load(options.model, device=device)
-    trained = DistributedDataParallel(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.95), weight_decay=0.1)
     for step, batch in enumerate(batches(options, rank, world)):
+        if step < done:
+            continue
         loss = trained(batch.to(device))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         dist.all_reduce(mean := loss.detach() / world)
         if rank == 0:
             print(f"step {step + 1}: {mean.item():.6f} nats a token", flush=True)
-    if rank == 0:
+
+
+def main() -> None:
+    options = settings(argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter))
+    device = join()
+    model = TTTModel.load(options.model, device=device)
+    trained = DistributedDataParallel(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.95), weight_decay=0.1)
+    train(trained, optimizer, options, device)
+    if dist.get_rank() == 0:
         model.save(options.output)
     dist.destroy_process_group()
 

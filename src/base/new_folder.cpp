@@ -9,10 +9,10 @@ namespace fs = std::filesystem;
 
 NewFolder::NewFolder(const fs::path& folder, std::string_view remedy) {
   std::error_code error;
-  const fs::path place = where_written(folder.has_filename() ? folder : folder.parent_path());  // "out/" is "out"
+  const fs::path place = folder_where_written(folder);
   const auto is_there = [&](const fs::path& at) { return fs::exists(fs::symlink_status(at, error)); };  // a link is
   for (fs::path at = fs::absolute(place, error); !at.empty() && !is_there(at); at = at.parent_path())
-    if (at.has_filename()) made_.push_back(at);
+    made_.push_back(at);
   fs::create_directories(place, error);
   if (!error) return;
   remove_empty();

@@ -33,6 +33,11 @@ fs::path where_written(const fs::path& path) {
   return place;
 }
 
+fs::path folder_where_written(const fs::path& folder) {
+  const auto without_slash = [](const fs::path& path) { return path.has_filename() ? path : path.parent_path(); };
+  return without_slash(where_written(without_slash(folder)));
+}
+
 int open_to_append(const fs::path& path, unsigned mode) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, mode);
   require(fd >= 0 || errno != ENXIO, "{}: is a FIFO that nobody reads, or a device that is not there", path.string());

@@ -12,6 +12,8 @@ void require_regular_or_absent(const std::filesystem::path& path);
 /// Where a file of this name is written: what a link names, and the link that this names; else `path` itself. Error for
 /// links that lead round in a circle.
 std::filesystem::path where_written(const std::filesystem::path& path);
+/// The same of a folder, without a slash at its end.
+std::filesystem::path folder_where_written(const std::filesystem::path& folder);
 
 /// A descriptor that appends to a file, which is made with `mode` if it is not there; a device, or a FIFO that somebody
 /// reads, serve, too. Never waits. Error without a remedy: the caller knows which setting names the file.

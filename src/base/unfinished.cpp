@@ -82,11 +82,9 @@ void require_space(const fs::path& path, uint64_t bytes, const char* what) {
           format_bytes(bytes), format_bytes(space.available));
 }
 
-UnfinishedFolder::UnfinishedFolder(fs::path final_path, bool may_hold_files) : final_(std::move(final_path)) {
-  if (!final_.has_filename()) final_ = final_.parent_path();  // "out/"
-  require(final_.has_filename(), "'{}': names no folder that could be made; name one", final_.string());
-  final_ = where_written(final_);  // no folder can be renamed onto a link
-  if (!final_.has_filename()) final_ = final_.parent_path();
+UnfinishedFolder::UnfinishedFolder(const fs::path& final_path, bool may_hold_files)
+    : final_(folder_where_written(final_path)) {  // no folder can be renamed onto a link
+  require(final_.has_filename(), "'{}': names no folder that could be made; name one", final_path.string());
   std::error_code error;
   const bool there = fs::exists(final_, error), folder = fs::is_directory(final_, error);
   require(!there || folder, "{}: exists already and is no folder; choose another place", final_.string());

@@ -38,7 +38,7 @@ class UnfinishedFolder {
   /// A link leads to where the folder is made. Error if the final path is no folder, or nothing can be made beside it.
   /// `may_hold_files`: whether a final folder that holds something is accepted, into which commit() then moves what was
   /// made; otherwise that is an Error.
-  explicit UnfinishedFolder(std::filesystem::path final_path, bool may_hold_files = false);
+  explicit UnfinishedFolder(const std::filesystem::path& final_path, bool may_hold_files = false);
   UnfinishedFolder(const UnfinishedFolder&) = delete;
   UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
   ~UnfinishedFolder();

@@ -10,17 +10,17 @@ namespace ingrain::bench {
 /// Within a run: Stopped, if a signal came.
 inline void go_on() { stop_if_interrupted("stopped before anything was measured whole; nothing is printed"); }
 
-/// Calls run(0), run(1), ... until they are all done, or a signal ends one of them: how many were whole. Stopped, if
-/// none was.
+/// Calls run(0), run(1), ... until they are all done, or a signal ends one of them. Stopped, if that was the first.
 template <class Run>
-int64_t whole_runs(int64_t runs, const Run& run) {
-  for (int64_t i = 0; i < runs; ++i) try {
+void whole_runs(int64_t runs, const Run& run) {
+  for (int64_t i = 0; i < runs; ++i) {
+    try {
       run(i);
     } catch (const Stopped&) {
       if (i == 0) throw;
-      return i;
+      return;
     }
-  return runs;
+  }
 }
 
 /// Reads on to position `end`, in pieces that keep memory's use the same for a text of any length. Stopped, if a signal

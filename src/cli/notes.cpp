@@ -12,11 +12,8 @@
 #include <cstdio>
 
 namespace ingrain::cli {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 void NotepadOptions::add_to(CLI::App& command) {
   command.add_flag("--notepad", on,
@@ -36,12 +33,12 @@ std::unique_ptr<serve::Notepad> notes_to_go_on(const std::string& memory) {
 void require_notes_writable(const std::string& memory) {
   const fs::path file = serve::notes_file(memory);
   require_writable(file);
-  if (fs::exists(file)) serve::require_notepad(file);
+  serve::require_notepad(file);
 }
 
 void require_memory_writable(const std::string& memory, const std::string& from) {
   require_writable(memory);
-  if (fs::exists(serve::notes_file(memory))) serve::require_notepad(serve::notes_file(memory));
+  serve::require_notepad(serve::notes_file(memory));
   if (from.empty() || !fs::exists(serve::notes_file(from))) return;
   const serve::Notepad notes(serve::notes_file(from), serve::Open::read_only);
   require_writable(serve::notes_file(memory));
@@ -67,11 +64,11 @@ void carry_notes(const std::string& from, const std::string& to) {
   if (!from.empty() && (from == to || fs::equivalent(from, to, error))) return;
   require_writable(to);
   const bool some = !from.empty() && fs::exists(old);
-  if (fs::exists(now)) {
-    serve::require_notepad(now);
-    if (!some) fs::remove(now);
-  }
-  if (some) serve::Notepad::copy_of(old)->save(now);
+  serve::require_notepad(now);
+  if (some)
+    serve::Notepad::copy_of(old)->save(now);
+  else if (fs::exists(now))
+    fs::remove(now);
 }
 
 void print_sources(const std::vector<serve::Passage>& passages) {

@@ -295,6 +295,7 @@ fs::path existing_notes_file(const fs::path& memory) {
 }
 
 void require_notepad(const fs::path& file) {
+  if (!fs::exists(file)) return;
   try {
     const Notepad notes(file, Open::read_only);
   } catch (const Error& e) {

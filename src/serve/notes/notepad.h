@@ -85,7 +85,7 @@ std::filesystem::path notes_file(const std::filesystem::path& memory);
 /// The same, of notes that are there. Error, with the remedy, if there are none.
 std::filesystem::path existing_notes_file(const std::filesystem::path& memory);
 
-/// Error if a file is no notepad, so that nothing else of that name is replaced or removed.
+/// Error if a file that is there is no notepad, so that nothing else of that name is replaced or removed.
 void require_notepad(const std::filesystem::path& file);
 
 /// What a model reads of passages before the question: the best last, next to it.

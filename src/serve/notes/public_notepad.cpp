@@ -27,7 +27,7 @@ Notepad Notepad::beside(const std::filesystem::path& memory) {
 
 void Notepad::save_beside(const std::filesystem::path& memory) const {
   const std::filesystem::path file = serve::notes_file(memory);
-  if (std::filesystem::exists(file)) serve::require_notepad(file);
+  serve::require_notepad(file);
   parts_->notes->save(file);
 }
 
