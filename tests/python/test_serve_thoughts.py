@@ -232,6 +232,10 @@ def test_the_real_clients_read_thoughts_and_calls(server):
     arguments = "".join(c.function.arguments or "" for chunk in calling for choice in chunk.choices
                         for c in choice.delta.tool_calls or [])
     assert json.loads(arguments)["x"] in (1, 2)
+    # No thinking asked for: none by chance either, though the model would like to begin with it.
+    forced = client.chat.completions.create(model="thinker", messages=said("Call."), tools=TOOLS, reasoning_effort="none",
+                                            tool_choice="required", max_tokens=80, logit_bias={str(server.ids["<think>"]): 100})
+    assert forced.choices[0].message.tool_calls
     anthropic = pytest.importorskip("anthropic")
     client = anthropic.Anthropic(base_url=server.url, api_key="none")
     with client.messages.stream(model="thinker", max_tokens=60, messages=said("Why?"),

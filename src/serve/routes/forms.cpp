@@ -10,8 +10,10 @@
 namespace ingrain::serve {
 namespace {
 
-Thinking thinking_of(const AnswerReader::Options& reading) {
-  return reading.in_thoughts ? Thinking::begun : reading.thoughts ? Thinking::may : Thinking::none;
+/// Of a bound answer: where no thoughts are asked for, the grammar leaves none to chance, which could fill the limit.
+Thinking thinking_of(const api::Ask& ask, const AnswerReader::Options& reading) {
+  if (reading.in_thoughts) return Thinking::begun;
+  return reading.thoughts && ask.thinking.effort != "none" ? Thinking::may : Thinking::none;
 }
 
 bool is_formed(const api::Ask& ask) { return ask.form.kind != api::AnswerForm::Kind::text; }
@@ -21,8 +23,9 @@ bool is_bound(const api::Ask& ask) {
   return is_formed(ask) || (ask.tools.any() && ask.tools.choice != api::ToolUse::Choice::automatic);
 }
 
-std::shared_ptr<const Constraint> tools_constraint(Call& call, const api::ToolUse& use,
+std::shared_ptr<const Constraint> tools_constraint(Call& call, const api::Ask& ask,
                                                    const AnswerReader::Options& reading) {
+  const api::ToolUse& use = ask.tools;
   if (reading.tools == ToolFormat::none)
     api::refuse_unsupported("tools", "this model has no form of calling them that is known here");
   const auto trie = call.service.trie();
@@ -33,7 +36,8 @@ std::shared_ptr<const Constraint> tools_constraint(Call& call, const api::ToolUs
                         .strict = use.strict,
                         .parallel = use.parallel},
                        trie);
-  return tool_constraint(reading.tools, {use.tools, use.schema_at}, use.name, use.parallel, trie, thinking_of(reading));
+  return tool_constraint(reading.tools, {use.tools, use.schema_at}, use.name, use.parallel, trie,
+                         thinking_of(ask, reading));
 }
 
 std::shared_ptr<const Constraint> form_constraint(Call& call, const api::Ask& ask,
@@ -41,9 +45,9 @@ std::shared_ptr<const Constraint> form_constraint(Call& call, const api::Ask& as
   try {
     if (ask.tools.any() && is_formed(ask))
       api::refuse_unsupported(ask.form.where, "a form of the answer together with tools");
-    if (ask.tools.any()) return tools_constraint(call, ask.tools, reading);
+    if (ask.tools.any()) return tools_constraint(call, ask, reading);
     if (!is_formed(ask)) return nullptr;
-    return json_constraint(ask.form.schema, call.service.trie(), thinking_of(reading), ask.form.where);
+    return json_constraint(ask.form.schema, call.service.trie(), thinking_of(ask, reading), ask.form.where);
   } catch (const UsageError& e) {
     api::refuse(ask.tools.any() ? "tools" : ask.form.where, "{}", e.what());
   }
