@@ -80,6 +80,26 @@ TEST(FilesBeside, nothing_is_guessed_where_a_file_says_null) {
   EXPECT_THAT(with_files({{"config", {{"bos_token", nullptr}}}}).named_tokens(), IsEmpty());
 }
 
+// As transformers 5.24.0 (findings/tokenizer-class-rebuilds-its-steps.sh).
+TEST(FilesBeside, the_class_says_which_file_decides_on_a_space_before_the_text) {
+  const auto begins_with_space = [](const OrderedJson& in_file, const OrderedJson& config) {
+    OrderedJson json = byte_level();
+    json["pre_tokenizer"]["add_prefix_space"] = in_file;
+    const std::string text = config.dump();
+    return Tokenizer::from_json(json.dump(), {.config = text}, "t.json").encode("a").size() == 2;
+  };
+  for (const char* name : {"GPT2Tokenizer", "GPT2TokenizerFast", "Qwen2Tokenizer", "GPTNeoXTokenizerFast"}) {
+    EXPECT_FALSE(begins_with_space(true, {{"tokenizer_class", name}})) << name;
+    EXPECT_FALSE(begins_with_space(true, {{"tokenizer_class", name}, {"add_prefix_space", false}})) << name;
+    EXPECT_TRUE(begins_with_space(false, {{"tokenizer_class", name}, {"add_prefix_space", true}})) << name;
+  }
+  for (const char* name : {"PreTrainedTokenizerFast", "LlamaTokenizerFast", "TokenizersBackend", "Fast"}) {
+    EXPECT_TRUE(begins_with_space(true, {{"tokenizer_class", name}, {"add_prefix_space", false}})) << name;
+    EXPECT_FALSE(begins_with_space(false, {{"tokenizer_class", name}, {"add_prefix_space", true}})) << name;
+  }
+  EXPECT_TRUE(begins_with_space(true, {{"add_prefix_space", false}}));
+}
+
 TEST(FilesBeside, an_id_that_is_not_the_next_one_is_said) {
   const auto token = [](const char* content) { return OrderedJson{{"content", content}, {"special", true}}; };
   EXPECT_THAT(with_files({{"config", {{"added_tokens_decoder", {{"259", token("<x>")}}}}}}).warnings(), IsEmpty());

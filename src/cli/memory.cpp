@@ -37,7 +37,7 @@ ttt::MemoryInfo check_file(const std::string& path) {
   return info;
 }
 
-void print_info(const MemoryCommand& o) {
+void print_memory_info(const MemoryCommand& o) {
   const ttt::MemoryInfo info = check_file(o.first);
   const char* form = info.form == MemoryForm::compact ? "compact" : "working";
   if (o.as_json) {
@@ -138,7 +138,7 @@ void add_memory_command(CLI::App& app) {
     sub->callback([o, action] { action(*o); });
     return std::pair(sub, o);
   };
-  const auto [info, info_options] = add("info", "What a memory file says of itself", false, print_info);
+  const auto [info, info_options] = add("info", "What a memory file says of itself", false, print_memory_info);
   info->add_flag("--json", info_options->as_json, "Print JSON");
   const auto [diff, diff_options] =
       add("diff", "How far two memories of a model have gone apart", true, print_difference);

@@ -15,6 +15,10 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr size_t kMaxAddedBytes = 4096;
+// Each also with "Fast".
+constexpr std::string_view kByteLevelClasses[] = {"CodeGenTokenizer", "CohereTokenizer", "GPT2Tokenizer",
+                                                  "GPTNeoXTokenizer", "Qwen2Tokenizer",  "Qwen3_5Tokenizer",
+                                                  "RobertaTokenizer"};
 constexpr std::string_view kRoles[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                        "pad_token", "cls_token", "mask_token"};
 
@@ -278,6 +282,18 @@ AddedToken read_added_token(const Field& field, int32_t id) {
   token.rstrip = field.boolean("rstrip").value_or(false);
   token.single_word = field.boolean("single_word").value_or(false);
   return token;
+}
+
+std::optional<bool> prefix_space_of_class(const FilesBeside& files, const std::string& source) {
+  const Members config(files.config, source + "'s tokenizer_config.json");
+  const Json* kind = config.find("tokenizer_class");
+  if (!kind || !kind->is_string()) return std::nullopt;
+  std::string_view name = kind->get_ref<const std::string&>();
+  if (name.ends_with("Fast")) name.remove_suffix(4);
+  if (std::find(std::begin(kByteLevelClasses), std::end(kByteLevelClasses), name) == std::end(kByteLevelClasses))
+    return std::nullopt;
+  const Json* asked = config.find("add_prefix_space");
+  return asked && asked->is_boolean() && asked->get<bool>();
 }
 
 void read_files_beside(const FilesBeside& files, TokenizerSpec& spec) { Reader(files, spec).run(); }

@@ -30,7 +30,8 @@ Tokenizer Tokenizer::from_json(std::string_view json, const FilesBeside& beside,
   TokenizerSpec spec;
   spec.source = source;
   spec.alphabet = Alphabet::characters;
-  if (const auto field = root.find("pre_tokenizer")) read_pre_tokenizer(*field, spec);
+  if (const auto field = root.find("pre_tokenizer"))
+    read_pre_tokenizer(*field, prefix_space_of_class(beside, source), spec);
   read_model(root.at("model"), spec);
   if (const auto list = root.find("added_tokens")) read_added_tokens(*list, spec);
   if (const auto field = root.find("normalizer")) read_normalizer(*field, spec);

@@ -1,6 +1,8 @@
 // The parts of a tokenizer.json, each read into its part of a TokenizerSpec. Errors name file and field.
 #pragma once
 
+#include <optional>
+
 #include "base/json_fields.h"
 #include "tokenizer/tokenizer_spec.h"
 
@@ -10,8 +12,9 @@ constexpr int kMaxNesting = 8;  // of Sequences inside Sequences
 
 /// "normalizer".
 void read_normalizer(const Field& field, TokenizerSpec& spec);
-/// "pre_tokenizer"; spec.alphabet is bytes if it ends with ByteLevel, else characters.
-void read_pre_tokenizer(const Field& field, TokenizerSpec& spec);
+/// "pre_tokenizer"; spec.alphabet is bytes if it ends with ByteLevel, else characters. `prefix_space`, if it is there,
+/// is ByteLevel's add_prefix_space, whatever the field says.
+void read_pre_tokenizer(const Field& field, std::optional<bool> prefix_space, TokenizerSpec& spec);
 /// "model": vocabulary, merges or scores. Needs spec.alphabet.
 void read_model(const Field& field, TokenizerSpec& spec);
 /// "post_processor": what is put around a text.

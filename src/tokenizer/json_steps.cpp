@@ -92,21 +92,23 @@ PreTokenizerStep read_metaspace(const Field& field) {
           .split = field.boolean("split").value_or(true)};
 }
 
-// Appends the steps of `field`; true if they end with ByteLevel, after which nothing may follow.
-bool read_pre_tokenizer_step(const Field& field, int depth, std::vector<PreTokenizerStep>& steps) {
+// Appends the steps of `field`; true if they end with ByteLevel, after which nothing may follow. `prefix_space`, if it
+// is there, has the last word about ByteLevel's.
+bool read_pre_tokenizer_step(const Field& field, std::optional<bool> prefix_space, int depth,
+                             std::vector<PreTokenizerStep>& steps) {
   require(depth < kMaxNesting, "{} is nested more than {} deep", field.name(), kMaxNesting);
   const std::string type = field.at("type").string();
   if (type == "Sequence") {
     bool ended = false;
     for (const Field& part : field.at("pretokenizers").elements()) {
       require(!ended, "{}: steps after ByteLevel are not supported", part.name());
-      ended = read_pre_tokenizer_step(part, depth + 1, steps);
+      ended = read_pre_tokenizer_step(part, prefix_space, depth + 1, steps);
     }
     return ended;
   }
   if (type == "ByteLevel") {
-    if (field.boolean("add_prefix_space").value_or(true))
-      steps.push_back({.kind = PreTokenizerStep::Kind::prefix_space});
+    const bool in_file = field.boolean("add_prefix_space").value_or(true);
+    if (prefix_space.value_or(in_file)) steps.push_back({.kind = PreTokenizerStep::Kind::prefix_space});
     if (field.boolean("use_regex").value_or(true)) {
       const auto gpt2 = named_pre_tokenizer("gpt2", field.name());
       steps.insert(steps.end(), gpt2.begin(), gpt2.end());
@@ -234,8 +236,9 @@ PrependScheme read_prepend_scheme(const Field& field) {
 
 void read_normalizer(const Field& field, TokenizerSpec& spec) { read_normalizer_step(field, 0, spec); }
 
-void read_pre_tokenizer(const Field& field, TokenizerSpec& spec) {
-  spec.alphabet = read_pre_tokenizer_step(field, 0, spec.pre_tokenizer) ? Alphabet::bytes : Alphabet::characters;
+void read_pre_tokenizer(const Field& field, std::optional<bool> prefix_space, TokenizerSpec& spec) {
+  const bool bytes = read_pre_tokenizer_step(field, prefix_space, 0, spec.pre_tokenizer);
+  spec.alphabet = bytes ? Alphabet::bytes : Alphabet::characters;
 }
 
 void read_post_processor(const Field& field, int depth, TokenizerSpec& spec) {

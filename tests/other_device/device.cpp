@@ -177,7 +177,7 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   }
 };
 Hooks g_hooks;
-const bool g_registered =
+const bool g_device_registered =
     (c10::register_privateuse1_backend("other"), at::RegisterPrivateUse1HooksInterface(&g_hooks), true);
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&fallback>()); }

@@ -52,7 +52,7 @@ class Recorder final : public ops::GraphExec {
   std::vector<std::function<void()>> steps_;
 };
 
-const bool g_registered =
+const bool g_recorder_registered =
     (ops::register_graph_exec(
          kOther.type(), [](at::Device) -> std::unique_ptr<ops::GraphExec> { return std::make_unique<Recorder>(); }),
      true);

@@ -16,9 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 BUILD = pathlib.Path(os.environ.get("INGRAIN_TEST_BUILD", ROOT / "build" / "release"))
 
 # Of the files the longest, longest first: each is one process's (xdist's loadfile), and none shall be left alone at the end.
-LONG = ("test_tokenizer", "test_serve", "test_page_text", "test_bench", "test_serve_schema", "test_chat_template", "test_serve_two", "test_signals",
-        "test_python_package", "test_faults", "test_python_notebooks", "test_python_training", "test_train", "test_compare", "test_serve_memory",
-        "test_gguf", "test_page_controls", "test_cli", "test_page", "test_embed", "test_sentencepiece")
+LONG = ("test_tokenizer", "test_signals", "test_page_text", "test_chat", "test_serve_schema", "test_serve", "test_distributed",
+        "test_python_training", "test_bench", "test_chat_template", "test_sentencepiece", "test_python_package", "test_cli",
+        "test_serve_two", "test_unlucky", "test_compare", "test_serve_memory", "test_page_controls", "test_faults", "test_train",
+        "test_gguf", "test_notepad", "test_python_notebooks", "test_page", "test_embed", "test_python_wheel")
 
 
 def pytest_collection_modifyitems(items):

@@ -9,7 +9,7 @@ namespace ingrain::ops {
 namespace {
 
 /// Blocks of a backward: several for every multiprocessor of a large GPU.
-constexpr int64_t kSlices = 1024;
+constexpr int64_t kNormSlices = 1024;
 
 /// What a call points at, kept alive and contiguous.
 struct Operands {
@@ -63,7 +63,7 @@ QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const
   const Tensor g_parts[] = {cuda::contiguous(g.q_PBTHd), cuda::contiguous(g.k_PBTGd), cuda::contiguous(g.v_PBTGd)};
   for (size_t p = 0; p < 3; ++p)
     if (g_parts[p].defined()) call.parts[p] = g_parts[p].data_ptr();
-  call.slices = std::min(kSlices, call.rows);
+  call.slices = std::min(kNormSlices, call.rows);
   Tensor partial;
   if (want_norms && q_norm_d.defined()) {
     partial = at::empty({call.slices, 2, d}, in.q_norm.options());

@@ -9,7 +9,7 @@ namespace ingrain::ops {
 namespace {
 
 /// Blocks that share the rows where a sum over rows is wanted: several for every multiprocessor of a large GPU.
-constexpr int64_t kSlices = 512;
+constexpr int64_t kScaleSlices = 512;
 
 RmsNormCall call_on(const Tensor& x_PND, const Tensor& w_D, double eps, const Tensor& out) {
   const int64_t width = w_D.size(0), P = planes(x_PND), rows = x_PND.numel() / (P * width);
@@ -54,7 +54,7 @@ RmsNormKernels::Gradients backward(const Tensor& gy_PND, const Tensor& x_PND, co
   call.gy = gy.const_data_ptr();
   Tensor partial_gw;
   if (want_w) {
-    call.slices = std::min(call.rows, kSlices);
+    call.slices = std::min(call.rows, kScaleSlices);
     partial_gw = at::empty({call.slices, call.width}, w.options());
     call.partial_gw = partial_gw.data_ptr<float>();
   }
