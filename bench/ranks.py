@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import resource
+import shutil
 import statistics
 import struct
 import subprocess
@@ -58,6 +59,7 @@ def wait_for_quiet(most):
 
 def train(program, folder, ranks, settings=()):
     """(lines of the log, processor seconds) of one run."""
+    shutil.rmtree(folder / f"ranks-{ranks}", ignore_errors=True)
     words = [program, "train", folder / "run.toml", "--set", f"checkpoint.folder={folder}/ranks-{ranks}"]
     for setting in settings:
         words += ["--set", setting]

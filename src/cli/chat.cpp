@@ -124,6 +124,7 @@ std::optional<std::string> next_said(ChatSession& session) {
 
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
   std::vector<Message> kept = session.dialogue().messages();
+  int64_t failed = 0;
   watch_conversation();
   while (session.open()) {
     const auto said = next_said(session);
@@ -137,12 +138,17 @@ void converse(ChatSession& session, const ConversationStart& start, bool termina
       }
     } catch (const Error& e) {
       std::printf("%s\n", e.what());
+      ++failed;
     }
   }
-  if (!session.unsaved()) return;
-  keep_last(start, session.dialogue());
-  if (keep_last_memory(session.dialogue()) && terminal)
-    std::printf("not saved; 'ingrain chat --last' goes on with this conversation\n");
+  if (session.unsaved()) {
+    keep_last(start, session.dialogue());
+    if (keep_last_memory(session.dialogue()) && terminal)
+      std::printf("not saved; 'ingrain chat --last' goes on with this conversation\n");
+  }
+  // A script sees no more than the exit status.
+  require(terminal || failed == 0, "{} of the conversation could not be done; the reason stands where it was asked for",
+          counted(failed, "line"));
 }
 
 void chat(const ChatCommand& o) {

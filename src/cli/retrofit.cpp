@@ -92,7 +92,8 @@ void add_retrofit_command(CLI::App& app) {
   command->add_option("--start", o->start, "Where their features come from: copied from the block's own MLP, or random")
       ->check(one_of({"copied", "random"}))
       ->capture_default_str();
-  command->add_flag("!--no-sink", r.sink, "Do not keep the first token's key in the windows");
+  command->add_flag_callback(
+      "--no-sink", [o] { o->retrofit.sink = false; }, "Do not keep the first token's key in the windows");
   add_whole(*command, "--seed", r.seed, "Of the fast MLPs' random weights", 0)->capture_default_str();
   command->add_flag("--full", o->full, "Write a whole model folder instead of an adapter");
   command->footer(

@@ -29,10 +29,10 @@ def state(tmp_path):
 def chat(ingrain, state):
     """`ingrain chat` with these lines on standard input; the finished process."""
 
-    def run(*options, lines, **more):
+    def run(*options, lines, status=0, **more):
         environment = {**os.environ, "XDG_STATE_HOME": str(state)}
         done = ingrain("chat", *options, input="\n".join(lines), env=environment, **more)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == status, done.stderr
         return done.stdout
 
     run.start = lambda *options: subprocess.Popen(
@@ -82,10 +82,10 @@ def test_a_fifo_where_a_library_looks_at_its_start_is_not_waited_for(tmp_path, p
     os.mkfifo(fifo)
     more = {"EDITRC": str(fifo)} if place == "rc" else {"INPUTRC": str(fifo)} if place == ".inputrc" else {}
     terminal = Terminal(PROGRAM, "chat", READER, *PLAIN, HOME=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state"), **more)
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("/quit\r")
     assert terminal.end() == 0
     assert fifo.is_fifo()
@@ -95,7 +95,7 @@ def test_the_settings_of_the_line_editor_are_read(tmp_path):
     """~/.editrc, or what EDITRC names: here a key that types an answer's command."""
     (tmp_path / ".editrc").write_text('bind -s "^G" "/stats"\n')
     terminal = Terminal(PROGRAM, "chat", READER, *PLAIN, HOME=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state"))
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("\x07\r")
     terminal.wait_for("inner steps")
     terminal.type("/quit\r")
@@ -104,7 +104,7 @@ def test_the_settings_of_the_line_editor_are_read(tmp_path):
 
 def test_ctrl_c_ends_the_answer_and_not_the_conversation(terminal):
     """While a whole book is read before the answer: that takes long enough on any machine."""
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type(f"/read {ROOT / 'examples' / 'data' / 'emma.txt'}\r")
     terminal.wait_for("read with the next question")
     terminal.type("Who is Emma?\r")
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_answer_and_not_the_conversation(terminal):
 
 def test_leaving_offers_to_save_what_was_said(terminal, state, tmp_path, ingrain):
     """Also where Ctrl-C comes the second time before the prompt is there again."""
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")  # the rate
     terminal.wait_for_prompt()
@@ -138,7 +138,7 @@ def test_leaving_offers_to_save_what_was_said(terminal, state, tmp_path, ingrain
 @pytest.mark.parametrize("where", ["answer", "prompt"])
 def test_sigterm_right_after_ctrl_c_ends_the_conversation(terminal, state, where):
     """Within the two seconds in which a second signal of one kind counts as the first."""
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")
     terminal.wait_for_prompt()
@@ -163,7 +163,7 @@ def leave(terminal):
 
 def test_no_is_no_files_name_and_yes_asks_for_one(terminal, state, tmp_path):
     """And a file that cannot be written is asked for again."""
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")
     terminal.wait_for_prompt()
@@ -182,7 +182,7 @@ def test_no_is_no_files_name_and_yes_asks_for_one(terminal, state, tmp_path):
 
 
 def test_nothing_is_unsaved_where_all_was_taken_back(terminal, state):
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")
     terminal.wait_for_prompt()
@@ -196,12 +196,12 @@ def test_nothing_is_unsaved_where_all_was_taken_back(terminal, state):
 
 
 def test_a_paste_of_several_lines_is_one_question(terminal, state):
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("\x1b[200~line one\nline \ttwo\nä 中\n\x1b[201~")
     time.sleep(0.3)
     terminal.type("!\r")
     terminal.wait_for("tokens, ")
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("\x04")
     terminal.wait_for("--last")
     assert terminal.end() == 0
@@ -210,7 +210,7 @@ def test_a_paste_of_several_lines_is_one_question(terminal, state):
 
 @pytest.mark.parametrize("pasted", ["/quit\nmy friend, why?", "/undo\nI said", "/help me\nplease", '"""Doc."""\ndef f(): pass'])
 def test_a_paste_of_several_lines_is_a_question_however_it_begins(terminal, state, pasted):
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")
     terminal.wait_for_prompt()
@@ -227,12 +227,12 @@ def test_a_paste_of_several_lines_is_a_question_however_it_begins(terminal, stat
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_conversation_is_found_again_however_it_ended(terminal, state, chat, by):
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     terminal.type("Who is Emma?\r")
     terminal.wait_for("tokens, ")
     terminal.type("/stats\r")
     before = position(terminal.wait_for("inner steps"))
-    terminal.wait_for("> ")
+    terminal.wait_for_prompt()
     os.kill(terminal.pid, by)
     terminal.end()
     out = chat("--last", *PLAIN, lines=["/stats", "And who else?", "/undo", "/stats"])
@@ -382,3 +382,8 @@ def test_stops_biases_and_seeds_that_cannot_be_meant(ingrain):
     assert done.returncode == 2 and "--logit-bias" in done.stderr and "259" in done.stderr
     done = ingrain(*plain, "--prompt", "Q", "--seed", "-1")
     assert done.returncode == 2 and "--seed" in done.stderr and "0 or more" in done.stderr
+
+
+def test_a_script_sees_by_the_exit_status_that_something_could_not_be_done(chat, tmp_path):
+    output = chat(READER, *PLAIN, lines=["Who is Emma?", f"/save {tmp_path / 'none' / 'x'}", f"/save {tmp_path / 'x'}"], status=1)
+    assert "none" in output and (tmp_path / "x").exists(), "said where it was asked for, and the conversation went on"

@@ -103,6 +103,7 @@ def test_every_option_that_takes_a_number_refuses_what_is_none_with_its_range(in
             value = next(real)
             done = ingrain(*path, option, value)
             assert done.returncode == 2 and option in done.stderr and "it must be a" in done.stderr, (path, option, value, done.stderr)
+        assert "{" not in "".join(line.split()[0] for line in text.splitlines() if line.strip().startswith("-")), (path, "a flag's value")
     assert len(asked) > 20, "as many as there are; --help is read wrongly if there are few"
 
 
