@@ -144,7 +144,7 @@ void add_bench_command(CLI::App& app) {
 
   auto* read = add_benchmark(*bench, o, "read", "Reading a text from its start");
   add_whole(*read, "--tokens", o->read.tokens, "How many tokens", 1, kMostTokens)->capture_default_str();
-  read->add_flag("!--no-learning", o->read.learn, "Make no inner steps");
+  read->add_flag_callback("--no-learning", [o] { o->read.learn = false; }, "Make no inner steps");
   runs(read, o->read.runs, kMedians);
   read->callback([o] {
     measure_model(*o, "read", [&](const auto& subject, auto& report) { bench_read(subject, o->read, report); });
@@ -156,7 +156,7 @@ void add_bench_command(CLI::App& app) {
       ->delimiter(',')
       ->capture_default_str();
   add_whole(*decode, "--tokens", o->decode.tokens, "Tokens written in each run", 1, kMostTokens)->capture_default_str();
-  decode->add_flag("!--no-learning", o->decode.learn, "Make no inner steps");
+  decode->add_flag_callback("--no-learning", [o] { o->decode.learn = false; }, "Make no inner steps");
   add_whole(*decode, "--ahead", o->decode.ahead,
             "Tokens at a time that are passed ahead towards an inner step, spread over as many that follow; 0: "
             "the token that ends a chunk does it all",
@@ -189,7 +189,7 @@ void add_bench_command(CLI::App& app) {
       ->capture_default_str();
   add_whole(*streams, "--context", o->streams.context, "Tokens read before", 1, kMostTokens)->capture_default_str();
   add_whole(*streams, "--tokens", o->streams.tokens, "Tokens that each writes", 1, kMostTokens)->capture_default_str();
-  streams->add_flag("!--no-learning", o->streams.learn, "Make no inner steps");
+  streams->add_flag_callback("--no-learning", [o] { o->streams.learn = false; }, "Make no inner steps");
   add_weights_option(*streams, o->how);
   runs(streams, o->streams.runs, kMedians);
   streams->callback([o] {
@@ -201,8 +201,9 @@ void add_bench_command(CLI::App& app) {
   train->add_option("--mode", o->train.modes, "meta, standard, or both")->delimiter(',')->capture_default_str();
   add_whole(*train, "--length", o->train.length, "Tokens of a sequence", 1, kMostTokens)->capture_default_str();
   add_whole(*train, "--batch", o->train.batch, "Sequences", 1, 1 << 20)->capture_default_str();
-  train->add_flag("!--keep-activations", o->train.recompute,
-                  "Keep the prefix's activations instead of computing them again");
+  train->add_flag_callback(
+      "--keep-activations", [o] { o->train.recompute = false; },
+      "Keep the prefix's activations instead of computing them again");
   runs(train, o->train.runs, kMedians);
   train->callback([o] {
     measure_model(*o, "train", [&](const auto& subject, auto& report) { bench_train(subject, o->train, report); });

@@ -130,8 +130,8 @@ bool is_own_folder(const fs::path& folder) {
 /// Before anything is read: a source that needs no import, a model that would be overwritten.
 void check_places(const ImportOptions& o) {
   std::error_code none;
-  require(!fs::exists(o.target, none) || !fs::equivalent(o.source, o.target, none),
-          "{}: is the model itself; choose another folder for the imported one", o.target);
+  if (fs::exists(o.target, none) && fs::equivalent(o.source, o.target, none))
+    fail_usage("{}: is the model itself; choose another folder for the imported one", o.target);
   if (is_own_folder(o.source))
     fail_usage("{}: is a model folder of ingrain's own: every command takes it as it is, and a copy is 'cp -r'",
                o.source);

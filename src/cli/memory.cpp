@@ -109,13 +109,14 @@ void compact_memory(const MemoryCommand& o) {
   require_no_input(o.output, resolve_model(o.model.folder));
   const Network model = o.model.load();
   const ttt::Memory memory = ttt::load_memory(o.first, model);
+  const uint64_t before = std::filesystem::file_size(o.first);  // the output may take its place
   stop_if_interrupted(o.output + ": stopped; nothing was written");
   save_with_notes(o.output, [&] {
     carry_notes(o.first, o.output);
     ttt::save_memory(o.output, model, memory, MemoryForm::compact);
   });
   std::printf("%s: %s, %s before\n", o.output.c_str(), format_bytes(std::filesystem::file_size(o.output)).c_str(),
-              format_bytes(std::filesystem::file_size(o.first)).c_str());
+              format_bytes(before).c_str());
 }
 
 }  // namespace

@@ -31,8 +31,8 @@ std::vector<std::string> mixture_names() {
 void check_target(const fs::path& model, const QuantizeOptions& o) {
   std::error_code none;
   require_no_input(o.target, model);
-  if (!o.force && fs::exists(o.target, none)) fail_usage("{}: is there already; --force replaces it", o.target);
   require_writable(o.target);
+  if (!o.force && fs::exists(o.target, none)) fail_usage("{}: is there already; --force replaces it", o.target);
 }
 
 void quantize(const QuantizeOptions& o) {

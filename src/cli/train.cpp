@@ -1,6 +1,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/unfinished.h"
 #include "cli/commands.h"
 #include "distributed/launch.h"
 #include "model/device.h"
@@ -72,6 +73,8 @@ void run_on(distributed::Communicator& ranks, const distributed::Launch& launch,
 
 void train_command(const TrainCommand& o) {
   if (!o.export_to.empty()) {
+    if (o.export_to[0].empty()) fail_usage("--export: FOLDER is empty; it must name something");
+    { const UnfinishedFolder probe(o.export_to[0]); }  // that nothing is there is known before a checkpoint is read
     train::export_model(o.export_to[1], o.export_to[0], parse_compute_type(o.dtype));
     std::printf("the model is in %s\n", o.export_to[0].c_str());
     return;

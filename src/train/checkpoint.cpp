@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/checksum.h"
 #include "base/shared_file.h"
+#include "base/unfinished.h"
 #include "store/model_files.h"
 #include "store/model_tokenizer.h"
 #include "store/stored_weights.h"
@@ -138,17 +139,20 @@ uint64_t load_into(Trainer& trainer, const SafetensorsFile& file) {
   return static_cast<uint64_t>(number("log_bytes"));
 }
 
-/// The finished model: an adapter again if the run began with one and left the base's weights as they are.
+/// The finished model, whole or not at all: an adapter again if the run began with one and left the base's weights as
+/// they are.
 void write_model(const fs::path& folder, const ModelConfig& config, const Weights& weights, at::ScalarType store,
                  const fs::path& frozen, const fs::path& tokenizer) {
   const auto base = frozen.empty() ? std::nullopt : StoredWeights(frozen).base();
+  UnfinishedFolder made(folder, /*may_hold_files=*/true);
   if (base) {
-    save_adapter(folder, config, weights, *base, store);
+    save_adapter(made.path(), config, weights, *base, store);
   } else {
-    save_model(folder, config, weights, store);
+    save_model(made.path(), config, weights, store);
   }
-  if (!frozen.empty()) copy_tokenizer(frozen, folder);
-  if (!tokenizer.empty()) copy_tokenizer(tokenizer, folder);
+  if (!frozen.empty()) copy_tokenizer(frozen, made.path());
+  if (!tokenizer.empty()) copy_tokenizer(tokenizer, made.path());
+  made.commit();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/mean_text.h"
 #include "base/new_folder.h"
 #include "base/progress.h"
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "train/run_log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -19,14 +21,27 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-/// The finished model's place; nothing is left there that was not there before.
-void check_model_place(const fs::path& folder) {
-  if (fs::exists(folder)) {
-    require(fs::is_directory(folder), "{}: is no folder; choose another checkpoint.model", folder.string());
-    for (const char* file : {"model.safetensors", "config.json", "tokenizer.json"}) require_writable(folder / file);
-    return;
-  }
-  const UnfinishedFolder probe(folder);
+/// Whether what stands at the model's place is what an earlier end of this run wrote: a model of its configuration, and
+/// not the one that it began with.
+bool is_own_model(const RunConfig& run) {
+  const fs::path& folder = run.checkpoint.model;
+  std::error_code none;
+  if (fs::equivalent(folder, run.model.folder, none) || !fs::is_regular_file(folder / "config.json", none))
+    return false;
+  const nlohmann::json there = read_json(folder / "config.json", 16 << 20), own = to_json(run.model.config);
+  return std::ranges::all_of(
+      own.items(), [&](const auto& item) { return there.value(item.key(), nlohmann::json()) == item.value(); });
+}
+
+/// The finished model's place, before the first step: nothing that is somebody's is replaced there.
+void check_model_place(const RunConfig& run, bool resume) {
+  const fs::path& folder = run.checkpoint.model;
+  std::error_code none;
+  require(!fs::exists(folder) || fs::is_directory(folder), "{}: is no folder; choose another checkpoint.model",
+          folder.string());
+  require(!fs::exists(folder) || fs::is_empty(folder, none) || (resume && is_own_model(run)),
+          "{}: holds files already; choose another checkpoint.model, or remove it", folder.string());
+  const UnfinishedFolder probe(folder, /*may_hold_files=*/true);
 }
 
 /// Space for one more checkpoint, which is written before an older one is removed.
@@ -98,7 +113,7 @@ class Run {
     const fs::path& folder = config_.checkpoint.folder;
     folder_.emplace(folder, "choose another checkpoint.folder");
     require_writable(folder / ".writable");
-    check_model_place(config_.checkpoint.model);
+    check_model_place(config_, options_.resume);
     require(options_.resume || list_checkpoints(folder).empty(),
             "{}: holds checkpoints of an earlier run; resume it, or choose another checkpoint.folder", folder.string());
   }

@@ -337,7 +337,7 @@ def test_chat_answers_forgets_saves_and_forks(ingrain, emma_memory, tmp_path):
     lines = ["Who is Emma?", "/stats", f"/save {first}", "And Harriet?", f"/fork {second}", "/forget", "/forget", "/forget",
              "/sve", "/save", "/quit", "never read"]
     done = ingrain("chat", "--memory", emma_memory, "--max-tokens", "8", "--seed", "4", input="\n".join(lines))
-    assert done.returncode == 1, "there was once nothing to forget"
+    assert done.returncode == 0, done.stderr
     assert "having read 3,000 tokens" in done.stdout
     assert "did you mean 'save'" in done.stdout
     assert "nothing that could be forgotten" in done.stdout

@@ -112,6 +112,32 @@ def test_a_dry_run_changes_nothing_and_prints_a_configuration_that_works(folder)
     assert finish(train(folder, "--dry-run")) == out
 
 
+def test_no_model_of_somebody_elses_is_replaced(folder):
+    """By a run, one that is resumed, and --export: known before the first step. What a run wrote itself it writes again."""
+    finish(train(folder, "--set", "train.steps=5"))
+    victim = folder / "victim"
+    victim.mkdir()
+    (victim / "config.json").write_text('{"mine": true}')
+
+    def refused(*args):
+        out = finish(train(folder, "--set", f"checkpoint.model={victim}", *args), 1)
+        assert "victim: holds files already; choose another checkpoint.model" in out
+        assert (victim / "config.json").read_text() == '{"mine": true}' and len(list(victim.iterdir())) == 1
+
+    refused("--set", "checkpoint.folder=other")
+    assert not (folder / "other").exists()
+    refused("--resume")
+    checkpoint = folder / "run" / "checkpoint-00000005.safetensors"
+    command = [PROGRAM, "train", "--export", victim, checkpoint]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "victim: exists already" in done.stderr and len(list(victim.iterdir())) == 1
+    done = subprocess.run([PROGRAM, "train", "--export", "", checkpoint], capture_output=True, text=True)
+    assert done.returncode == 2 and "must name something" in done.stderr
+    before = model_hash(folder / "run")
+    finish(train(folder, "--resume", "--set", "train.steps=6"))
+    assert model_hash(folder / "run") != before, "its own model is written again"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_step(folder):
     (folder / "run").mkdir(mode=0o500)
