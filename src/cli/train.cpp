@@ -85,9 +85,12 @@ void train_command(const TrainCommand& o) {
   try {
     run_on(ranks, launch, o);
     ranks.finish();
-  } catch (const distributed::Agreed&) {
+  } catch (const distributed::Agreed& e) {
+    if (ranks.alone()) throw;
+    // Told before anyone ends: mpirun kills all who are left when one has ended with an error.
+    if (ranks.first()) std::fprintf(stderr, "ingrain: %s\n", e.what());
+    std::fflush(nullptr);
     ranks.finish();
-    if (ranks.first()) throw;
     std::_Exit(1);
   } catch (const std::exception& e) {
     ranks.fail(e.what());
