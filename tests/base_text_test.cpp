@@ -44,6 +44,8 @@ TEST(Text, suggestions_are_close_and_in_order_of_closeness) {
   EXPECT_EQ(did_you_mean("le", names), " (did you mean 'length'?)") << "the beginning of one";
   EXPECT_EQ(did_you_mean("BATCH_SIZE", names), " (did you mean 'batch_size'?)");
   EXPECT_EQ(did_you_mean("b", {"b0001", "b0002", "b0003", "b0004"}), "") << "the beginning of many";
+  EXPECT_EQ(did_you_mean("q4_k", {"q4_k_m", "q4_k_s", "q6_k", "q4_0"}),
+            " (did you mean 'q4_k_m' or 'q4_k_s' or 'q6_k'?)");
   EXPECT_EQ(close_names("sed", {"seed", "sed", "red"}), (std::vector<std::string>{"sed", "seed", "red"}));
   EXPECT_EQ(did_you_mean(std::string(100'000, 'x'), names), "") << "no work for absurd names";
 }

@@ -150,6 +150,9 @@ TEST(GgufModel, what_cannot_be_run_is_refused_by_key) {
   EXPECT_THAT(refusal(llama_keys(), {}, {tensor("blk.0.attn_output.bias", {16})}),
               HasSubstr("biases on the attention's output"));
   EXPECT_THAT(refusal(llama_keys(), {key("llama.expert_count", 8u)}), HasSubstr("mixtures of experts"));
+  EXPECT_THAT(refusal(llama_keys(), {key("llama.attention.causal", false)}),
+              HasSubstr("'llama.attention.causal' is false"));
+  EXPECT_EQ(refusal(llama_keys(), {key("llama.attention.causal", true)}), "accepted");
   EXPECT_THAT(refusal(llama_keys(), {key("llama.rope.dimension_count", 2u)}), HasSubstr("part of each head"));
   EXPECT_THAT(refusal(llama_keys(), {key("llama.attention.key_length", 3u)}), HasSubstr("'head_dim' is 3"));
   EXPECT_THAT(refusal(llama_keys(), {key("llama.rope.scaling.type", std::string_view("longrope"))}),

@@ -68,13 +68,13 @@ std::vector<std::string> close_names(std::string_view name, const std::vector<st
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kMaxNameBytes) continue;
     const std::string known = in_lower_case(candidate);
-    if (const size_t distance = edit_distance(lower, known); distance <= most)
+    const bool begins = !lower.empty() && known.starts_with(lower);
+    if (begins) begun.push_back(&candidate);
+    if (const size_t distance = edit_distance(lower, known); !begins && distance <= most)
       ranked.emplace_back(distance, &candidate);
-    else if (!lower.empty() && known.starts_with(lower))
-      begun.push_back(&candidate);
   }
   if (begun.size() <= count)  // the beginning of many tells none of them
-    for (const std::string* candidate : begun) ranked.emplace_back(most, candidate);
+    for (const std::string* candidate : begun) ranked.emplace_back(0, candidate);
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> out;
   for (size_t i = 0; i < std::min(count, ranked.size()); ++i) out.push_back(*ranked[i].second);

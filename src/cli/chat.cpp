@@ -97,9 +97,10 @@ void offer_to_save(ChatSession& session) {
 }
 
 /// Ctrl-C ends an answer alone.
-void watch_conversation() {
-  announce_interrupts(state_folder().empty() ? "without a HOME what was said is not kept"
-                                             : "what was said is kept, 'ingrain chat --last' goes on with it",
+void watch_conversation(bool said) {
+  announce_interrupts(!said                    ? "nothing was said yet"
+                      : state_folder().empty() ? "without a HOME what was said is not kept"
+                                               : "what was said is kept, 'ingrain chat --last' goes on with it",
                       Said::after_text, "this answer ends, the conversation goes on");
 }
 
@@ -125,11 +126,12 @@ std::optional<std::string> next_said(ChatSession& session) {
 void converse(ChatSession& session, const ConversationStart& start, bool terminal) {
   std::vector<Message> kept = session.dialogue().messages();
   int64_t failed = 0;
-  watch_conversation();
   while (session.open()) {
+    watch_conversation(session.asked());
     const auto said = next_said(session);
     if (!said) break;
     forget_ctrl_c();
+    watch_conversation(true);
     try {
       session.take(*said);
       if (auto now = session.dialogue().messages(); now != kept) {

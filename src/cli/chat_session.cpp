@@ -2,12 +2,12 @@
 
 #include "base/counted.h"
 #include "base/error.h"
-#include "base/files.h"
 #include "base/text.h"
-#include "data/encoding.h"
+#include "data/documents.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 namespace ingrain::cli {
 namespace {
@@ -15,9 +15,9 @@ namespace {
 constexpr uint64_t kMaxReadBytes = 1 << 20;
 
 constexpr const char* kHelp =
-    "  /read FILE     put a text file before the next question\n"
+    "  /read FILE     put a file or folder before the next question, as 'ingrain read' takes it\n"
     "  /system TEXT   what comes before the conversation; alone: show it\n"
-    "  /undo          become what it was before the last question (also /forget)\n"
+    "  /undo          take back a /read that waits, else become what it was before the last question (also /forget)\n"
     "  /retry         another answer to the last question\n"
     "  /save [FILE]   write the memory; ingrain chat --memory FILE goes on with it\n"
     "  /fork FILE     write a copy and go on in it\n"
@@ -32,6 +32,15 @@ const std::vector<std::string> kCommands{"read", "system", "undo",  "forget", "r
 void print_step(const InnerStep& step) {
   std::printf("  step %lld: %.3f nats a token before its step, %.3f after\n", static_cast<long long>(step.step),
               step.loss_before, step.loss_after);
+}
+
+/// What was typed or dropped: perhaps in quotes, perhaps beginning with a home.
+std::filesystem::path path_of(std::string typed) {
+  if (typed.size() > 1 && (typed[0] == '"' || typed[0] == '\'') && typed.back() == typed[0])
+    typed = typed.substr(1, typed.size() - 2);
+  const char* const home = std::getenv("HOME");
+  if (home != nullptr && (typed == "~" || typed.starts_with("~/"))) typed = home + typed.substr(1);
+  return typed;
 }
 
 }  // namespace
@@ -65,11 +74,12 @@ void ChatSession::take(const std::string& said) {
 void ChatSession::answer(const std::string& question) {
   const size_t known = steps_.size();
   std::vector<serve::Passage> passages;
+  note_waiting();
   if (faces_.notepad.on) look_up(question, passages);
   try {
-    dialogue_.say("user", read_ + question);
+    dialogue_.say("user", waiting_text() + question);
     const Answer out = dialogue_.answer(options_, show_text, [&](const InnerStep& step) { steps_.push_back(step); });
-    if (out.tokens_read > 0) read_.clear();  // else it was stopped before the answer, and nothing was read
+    if (out.tokens_read > 0) waiting_.clear();  // else it was stopped before the answer, and nothing was read
     written_ += out.tokens_written;
     seconds_ += out.seconds_reading + out.seconds_writing;
     print_end(out);
@@ -158,14 +168,41 @@ void ChatSession::set_notepad(const std::string& argument) {
 
 void ChatSession::add_file(const std::string& file) {
   if (file.empty()) fail_usage("/read needs the name of a file");
-  const std::string text = read_file(file, kMaxReadBytes);
-  data::require_text(text, file);
-  require(text.find('\0') == text.npos, "{}: it is not text", file);
-  require(read_.size() + text.size() <= kMaxReadBytes,
-          "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
-  notes().add("", file, text);
-  read_ += fmt::format("{}:\n\n{}\n\n", std::filesystem::path(file).filename().string(), text);
-  std::printf("%s: %s, read with the next question\n", file.c_str(), format_bytes(text.size()).c_str());
+  const std::filesystem::path path = path_of(file);
+  data::DocumentOptions options;
+  options.max_document_bytes = kMaxReadBytes;
+  const data::SourceList found = data::find_sources({path}, options);
+  Waiting out{.name = path.filename().string()};
+  size_t all = waiting_text().size();
+  data::BadLines none;
+  for (const data::Source& source : found.sources)
+    data::for_each_document(source, options, none, [&](std::string_view text, uint64_t) {
+      require(text.find('\0') == text.npos, "{}: it is not text", source.path.string());
+      all += text.size();
+      require(all <= kMaxReadBytes,
+              "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
+      const std::string number = fmt::format(":{}", out.documents.size() + 1);
+      out.documents.push_back({source.path.string() + (source.jsonl ? number : ""), std::string(text)});
+      out.text += fmt::format("{}:\n\n{}\n\n", source.path.filename().string() + (source.jsonl ? number : ""), text);
+      return true;
+    });
+  require(!out.documents.empty(), "{}: empty; there is nothing to read", file);
+  std::printf("%s: %s, read with the next question\n", file.c_str(), format_bytes(all - waiting_text().size()).c_str());
+  waiting_.push_back(std::move(out));
+}
+
+std::string ChatSession::waiting_text() const {
+  std::string out;
+  for (const Waiting& file : waiting_) out += file.text;
+  return out;
+}
+
+void ChatSession::note_waiting() {
+  for (Waiting& file : waiting_) {
+    if (file.noted) continue;
+    for (const serve::Notepad::Document& document : file.documents) notes().add("", document.name, document.text);
+    file.noted = true;
+  }
 }
 
 void ChatSession::set_system(const std::string& text) {
@@ -180,6 +217,11 @@ void ChatSession::set_system(const std::string& text) {
 }
 
 bool ChatSession::undo() {
+  if (!waiting_.empty()) {
+    std::printf("%s: is not read with the next question\n", waiting_.back().name.c_str());
+    waiting_.pop_back();
+    return true;
+  }
   if (!dialogue_.undo(options_)) {
     std::printf(asked() ? "what an older version of ingrain kept of this conversation cannot be taken back\n"
                         : "there is nothing that could be forgotten\n");
@@ -194,20 +236,20 @@ void ChatSession::retry() {
   const std::vector<Message> messages = dialogue_.messages();
   const auto last = std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role == "user"; });
   if (last == messages.rend()) fail_usage("there is no question to answer again");
-  if (!undo()) return;
+  const std::string question = last->content;
+  std::vector<Waiting> waiting;
+  waiting.swap(waiting_);
+  if (!undo()) return waiting_.swap(waiting);
   ++options_.sampling.seed;
   if (options_.sampling.temperature == 0)
     std::printf("--temperature 0 gives the same answer; --temperature 0.7 would not\n");
-  const std::string question = last->content;
-  std::string waiting;
-  waiting.swap(read_);
   try {
     answer(question);
   } catch (...) {
-    read_ = waiting;
+    waiting_.swap(waiting);
     throw;
   }
-  read_ = waiting;
+  waiting_.swap(waiting);
 }
 
 void ChatSession::print_stats() const {

@@ -38,7 +38,15 @@ class ChatSession {
   void look_up(const std::string& question, std::vector<serve::Passage>& passages);
   void set_notepad(const std::string& argument);
   serve::Notepad& notes();
+  /// A file of /read, which waits for the next question.
+  struct Waiting {
+    std::string name, text;
+    std::vector<serve::Notepad::Document> documents;
+    bool noted = false;
+  };
   void add_file(const std::string& file);
+  std::string waiting_text() const;
+  void note_waiting();
   void set_system(const std::string& text);
   void retry();
   bool undo();
@@ -49,8 +57,8 @@ class ChatSession {
   GenerateOptions options_;
   ChatFaces faces_;
   bool open_ = true;
-  std::vector<Message> saved_;             // the messages when it began, or as a file last got them
-  std::string read_;                       // texts of /read, for the next question
+  std::vector<Message> saved_;  // the messages when it began, or as a file last got them
+  std::vector<Waiting> waiting_;
   std::vector<InnerStep> steps_;           // of the questions read in this session
   std::string file_;                       // of the last /save or /fork
   std::unique_ptr<serve::Notepad> notes_;  // once needed

@@ -119,6 +119,7 @@ void add_device_option(CLI::App& command, std::string& device) {
       .add_option(
           "--device", device,
           "Where to compute: cpu, cuda (the first GPU), cuda:N; auto: the first GPU that can be used, else the CPU")
+      ->type_name("DEVICE {auto,cpu,cuda}")
       ->capture_default_str();
 }
 
@@ -127,6 +128,7 @@ void add_compute_options(CLI::App& command, LoadOptions& how) {
   command
       .add_option("--dtype", how.dtype,
                   "Compute type: fp32, bf16, fp64; auto: bf16 on a GPU and where the processor has it, else fp32")
+      ->type_name("TYPE {auto,fp32,bf16,fp64}")
       ->capture_default_str();
 }
 

@@ -92,9 +92,11 @@ void print_coloured(const tokenizer::Tokenizer& tokenizer, const std::vector<tok
 void print_table(const tokenizer::Tokenizer& tokenizer, const std::vector<tokenizer::TokenPlace>& places,
                  size_t bytes) {
   std::printf("%8s  %-15s  %s\n", "id", "bytes", "piece");
-  for (const auto& [id, begin, end] : places)
+  for (const auto& [id, begin, end] : places) {
+    stop_if_interrupted("stopped; the rest of the tokens is not shown");
     std::printf("%8d  %-15s  %s%s\n", id, begin == end ? "-" : fmt::format("{}-{}", begin, end).c_str(),
                 shown(tokenizer.id_to_written(id)).c_str(), tokenizer.is_special(id) ? "  (special)" : "");
+  }
   std::printf("%s, %s\n", counted(std::ssize(places), "token").c_str(),
               counted(static_cast<int64_t>(bytes), "byte").c_str());
 }
@@ -113,6 +115,7 @@ void tokens(const TokensCommand& o) {
   say_warnings(tokenizer);
   const std::string text = o.text == "-" ? standard_input() : o.text;
   const auto places = tokenizer.encode_with_places(text, {.add_special_tokens = o.whole, .parse_special = o.special});
+  stop_if_interrupted("stopped; nothing is shown");
   if (o.as_json) return print_json(tokenizer, places);
   if (::isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR")) print_coloured(tokenizer, places);
   print_table(tokenizer, places, text.size());

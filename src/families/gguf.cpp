@@ -52,6 +52,9 @@ void refuse_in_gguf(const GgufKeys& keys, const ModelConfig& c) {
   require(keys.size("attention.value_length").value_or(c.head_dim) == c.head_dim,
           "{}: metadata '{}': values of another size than keys are not supported", name,
           keys.key("attention.value_length"));
+  require(keys.file().get<bool>(keys.key("attention.causal")).value_or(true),
+          "{}: metadata '{}' is false: a model that looks ahead, an encoder, reads and writes nothing here", name,
+          keys.key("attention.causal"));
   const auto experts = keys.file().get<uint64_t>(keys.key("expert_count"));
   require(experts.value_or(0) == 0, "{}: metadata '{}': mixtures of experts are not supported", name,
           keys.key("expert_count"));

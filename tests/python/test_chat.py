@@ -1,4 +1,5 @@
 """Conversations from outside: on a terminal, through a pipe, and what is kept of them."""
+import gzip
 import json
 import os
 import pathlib
@@ -388,3 +389,21 @@ def test_stops_biases_and_seeds_that_cannot_be_meant(ingrain):
 def test_a_script_sees_by_the_exit_status_that_something_could_not_be_done(chat, tmp_path):
     output = chat(READER, *PLAIN, lines=["Who is Emma?", f"/save {tmp_path / 'none' / 'x'}", f"/save {tmp_path / 'x'}"], status=1)
     assert "none" in output and (tmp_path / "x").exists(), "said where it was asked for, and the conversation went on"
+
+
+def test_files_are_read_by_the_rules_of_read_and_taken_back_while_they_wait(chat, state, tmp_path):
+    (tmp_path / "small.txt").write_text("hello file\n")
+    (tmp_path / "small.txt.gz").write_bytes(gzip.compress(b"packed file\n"))
+    (tmp_path / "two.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "own.txt").write_text("at home")
+    lines = [f"/read {tmp_path}/small.txt", "/undo", f'/read "{tmp_path}/small.txt.gz"', f"/read {tmp_path}/two.jsonl", "/read ~/own.txt", "Where?"]
+    before = os.environ.get("HOME")
+    os.environ["HOME"] = str(tmp_path / "home")
+    try:
+        output = chat(READER, *PLAIN, lines=lines)
+    finally:
+        os.environ["HOME"] = before
+    assert "small.txt: is not read with the next question" in output
+    assert kept(state)[0] == ("small.txt.gz:\n\npacked file\n\n\ntwo.jsonl:1:\n\none\n\ntwo.jsonl:2:\n\ntwo\n\n"
+                              "own.txt:\n\nat home\n\nWhere?")

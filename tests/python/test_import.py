@@ -196,5 +196,6 @@ def test_a_folder_of_our_own_needs_no_import(ingrain, tmp_path):
 def test_importing_a_model_onto_itself_is_refused(ingrain, tmp_path):
     source = folder_of(tmp_path / "model")
     before = (source / "config.json").read_text()
-    refused(ingrain("import", source, "-o", source), "another folder")
+    done = ingrain("import", source, "-o", source)
+    assert done.returncode == 2 and "another folder" in done.stderr
     assert (source / "config.json").read_text() == before
