@@ -175,17 +175,19 @@ void ChatSession::add_file(const std::string& file) {
   Waiting out{.name = path.filename().string()};
   size_t all = waiting_text().size();
   data::BadLines none;
-  for (const data::Source& source : found.sources)
+  for (const data::Source& source : found.sources) {
+    int64_t number = 0;
     data::for_each_document(source, options, none, [&](std::string_view text, uint64_t) {
       require(text.find('\0') == text.npos, "{}: it is not text", source.path.string());
       all += text.size();
       require(all <= kMaxReadBytes,
               "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
-      const std::string number = fmt::format(":{}", out.documents.size() + 1);
-      out.documents.push_back({source.path.string() + (source.jsonl ? number : ""), std::string(text)});
-      out.text += fmt::format("{}:\n\n{}\n\n", source.path.filename().string() + (source.jsonl ? number : ""), text);
+      const std::string which = source.jsonl ? fmt::format(":{}", ++number) : "";
+      out.documents.push_back({source.path.string() + which, std::string(text)});
+      out.text += fmt::format("{}:\n\n{}\n\n", source.path.filename().string() + which, text);
       return true;
     });
+  }
   require(!out.documents.empty(), "{}: empty; there is nothing to read", file);
   std::printf("%s: %s, read with the next question\n", file.c_str(), format_bytes(all - waiting_text().size()).c_str());
   waiting_.push_back(std::move(out));

@@ -29,8 +29,9 @@ bool is_own_model(const RunConfig& run) {
   if (fs::equivalent(folder, run.model.folder, none) || !fs::is_regular_file(folder / "config.json", none))
     return false;
   const nlohmann::json there = read_json(folder / "config.json", 16 << 20), own = to_json(run.model.config);
-  return std::ranges::all_of(
-      own.items(), [&](const auto& item) { return there.value(item.key(), nlohmann::json()) == item.value(); });
+  return there.is_object() && std::ranges::all_of(own.items(), [&](const auto& item) {
+           return there.value(item.key(), nlohmann::json()) == item.value();
+         });
 }
 
 /// The finished model's place, before the first step: nothing that is somebody's is replaced there.
