@@ -76,8 +76,8 @@ part_lint() {
       2> >(grep -v 'warnings generated' >&2)
 }
 
-# The program from outside. Without arguments in two processes for each core, as tests wait half of their time; all of a
-# file's tests in the same, files in the order of conftest.py.
+# The program from outside. Without arguments in one process more than there are cores, as tests also wait; all of a file's
+# tests in the same, files in the order of conftest.py.
 part_python() {
   configure release
   compile release
@@ -88,7 +88,7 @@ part_python() {
   local python=$venv/bin/python at_once=()
   [[ -x $python ]] || python=python3
   if (($# == 0)) && "$python" -c 'import xdist' 2>/dev/null; then
-    at_once=(-n "$(($(nproc) * 2))" --dist loadfile --no-loadscope-reorder)
+    at_once=(-n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder)
   fi
   INGRAIN_TEST_BUILD=$build/release "$python" -m pytest -q "${at_once[@]}" "$root/tests/python" "$@"
 }

@@ -68,7 +68,7 @@ def test_a_million_characters_leave_the_page_alive(visit, name, piece):
     page.press("#say", "Enter")
     page.locator(".answer").wait_for()
     settle(page)
-    assert page.evaluate("performance.now() - window.begin") < 30_000
+    assert page.evaluate("performance.now() - window.begin") < 120_000
     assert tags(page) <= ALLOWED
     assert page.evaluate("document.querySelectorAll('.answer *').length") < 250_000
     page.fill("#say", "still here")
