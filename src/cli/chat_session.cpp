@@ -173,29 +173,30 @@ void ChatSession::add_file(const std::string& file) {
   options.max_document_bytes = kMaxReadBytes;
   const data::SourceList found = data::find_sources({path}, options);
   Waiting out{.name = path.filename().string()};
-  size_t all = waiting_text().size();
+  const size_t waits = waiting_text().size();
+  size_t bytes = 0;
   data::BadLines none;
   for (const data::Source& source : found.sources) {
     int64_t number = 0;
     data::for_each_document(source, options, none, [&](std::string_view text, uint64_t) {
       require(text.find('\0') == text.npos, "{}: it is not text", source.path.string());
-      all += text.size();
-      require(all <= kMaxReadBytes,
+      bytes += text.size();
+      require(waits + bytes <= kMaxReadBytes,
               "{}: with what waits already more than 1 MiB; 'ingrain read' makes a memory of more", file);
-      const std::string which = source.jsonl ? fmt::format(":{}", ++number) : "";
-      out.documents.push_back({source.path.string() + which, std::string(text)});
-      out.text += fmt::format("{}:\n\n{}\n\n", source.path.filename().string() + which, text);
+      out.documents.push_back({data::document_name(source, ++number), std::string(text)});
       return true;
     });
   }
   require(!out.documents.empty(), "{}: empty; there is nothing to read", file);
-  std::printf("%s: %s, read with the next question\n", file.c_str(), format_bytes(all - waiting_text().size()).c_str());
+  std::printf("%s: %s, read with the next question\n", file.c_str(), format_bytes(bytes).c_str());
   waiting_.push_back(std::move(out));
 }
 
 std::string ChatSession::waiting_text() const {
   std::string out;
-  for (const Waiting& file : waiting_) out += file.text;
+  for (const Waiting& file : waiting_)
+    for (const auto& [name, text] : file.documents)
+      out += fmt::format("{}:\n\n{}\n\n", std::filesystem::path(name).filename().string(), text);
   return out;
 }
 

@@ -40,7 +40,7 @@ class ChatSession {
   serve::Notepad& notes();
   /// A file of /read, which waits for the next question.
   struct Waiting {
-    std::string name, text;
+    std::string name;
     std::vector<serve::Notepad::Document> documents;
     bool noted = false;
   };

@@ -50,12 +50,6 @@ struct Collected {
   std::vector<ReadDocument> noted;  // none with --no-notes
 };
 
-/// What a document is called: by its file, and by its number where that holds several.
-std::string name_of(const data::Source& source, int64_t number) {
-  const std::string file = source.path == "-" ? "standard input" : source.path.string();
-  return source.jsonl ? fmt::format("{}:{}", file, number) : file;
-}
-
 /// The tokens of all documents, one after the other; a file of several that is one document has its name before it.
 Collected collect(const ReadCommand& o, const Model& model, const std::vector<data::Source>& sources) {
   Collected out;
@@ -71,7 +65,7 @@ Collected collect(const ReadCommand& o, const Model& model, const std::vector<da
       if (tokens.size() > 1) warn_of_double_bos(model, tokens[1]);
       if (!o.no_notes)
         out.noted.push_back(
-            {name_of(source, number), std::move(text), header.size(), out.tokens.size(), tokens.size()});
+            {data::document_name(source, number), std::move(text), header.size(), out.tokens.size(), tokens.size()});
       out.tokens.insert(out.tokens.end(), tokens.begin(), tokens.end());
       ++out.documents;
       return out.tokens.size() < most && !interrupted();

@@ -79,6 +79,11 @@ void one_document_per_line(const Source& source, const DocumentOptions& options,
 
 }  // namespace
 
+std::string document_name(const Source& source, int64_t number) {
+  const std::string file = source.path == "-" ? "standard input" : source.path.string();
+  return source.jsonl ? fmt::format("{}:{}", file, number) : file;
+}
+
 SourceList find_sources(const std::vector<fs::path>& inputs, const DocumentOptions& options) {
   SourceList out;
   std::vector<std::string> names;

@@ -3,7 +3,9 @@
 
 #include "data/text_files.h"
 
+#include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace ingrain::data {
@@ -27,6 +29,9 @@ struct SourceList {
   uint64_t bytes = 0;  // of all sources, on disk
   FileList files;      // with what was left out
 };
+
+/// What the `number`th document of a source, from 1 on, is called: its file, with the number where that holds several.
+std::string document_name(const Source& source, int64_t number);
 
 /// Lines that held no document.
 struct BadLines {
