@@ -114,9 +114,9 @@ class Run {
     const fs::path& folder = config_.checkpoint.folder;
     folder_.emplace(folder, "choose another checkpoint.folder");
     require_writable(folder / ".writable");
-    check_model_place(config_, options_.resume);
     require(options_.resume || list_checkpoints(folder).empty(),
             "{}: holds checkpoints of an earlier run; resume it, or choose another checkpoint.folder", folder.string());
+    check_model_place(config_, options_.resume);
   }
 
   void loop() {
