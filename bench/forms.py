@@ -49,6 +49,15 @@ FORMS = {
     **{f"Muon, 15 blocks, rate {r:g}": f"{S15} --inner-optimizer muon --inner-lr {r}" for r in (0.003, 0.01)},
     **{f"Muon, 30 blocks, rate {r:g}": f"{S30} --inner-optimizer muon --inner-lr {r}" for r in (0.001, 0.003)},
     "Muon, chunk 64, rate 0.005": f"{S6} --inner-optimizer muon --chunk 64 --inner-lr 0.005",
+    **{f"Muon, rate {r:g}": f"{S6} --inner-optimizer muon --inner-lr {r}" for r in (0.2, 0.4)},
+    **{f"Muon, chunk 64, rate {r:g}": f"{S6} --inner-optimizer muon --chunk 64 --inner-lr {r}" for r in (0.03, 0.06)},
+    **{f"Muon, chunk 128, rate {r:g}": f"{S6} --inner-optimizer muon --chunk 128 --inner-lr {r}" for r in (0.06, 0.1)},
+    **{f"Muon, width 1536, rate {r:g}": f"--suffix 6 --fast-mlp 1536 --inner-optimizer muon --inner-lr {r}" for r in (0.03, 0.06, 0.1)},
+    **{f"Muon, 15 blocks, rate {r:g}": f"{S15} --inner-optimizer muon --inner-lr {r}" for r in (0.03, 0.06)},
+    **{f"Muon, 12 blocks of 256, rate {r:g}": f"--suffix 12 --fast-mlp 256 --inner-optimizer muon --inner-lr {r}" for r in (0.06, 0.1)},
+    **{f"Muon, momentum 0.9, rate {r:g}": f"{S6} --inner-optimizer muon --inner-momentum 0.9 --inner-lr {r}" for r in (0.03, 0.06)},
+    **{f"Muon, rate 0.1, decay {d:g}": f"{S6} --inner-optimizer muon --inner-lr 0.1 --inner-decay {d}" for d in (0.03, 0.1)},
+    "Muon, rate 0.1, two steps of half": f"{S6} --inner-optimizer muon --inner-lr 0.05 --inner-steps 2",
     "Muon, momentum 0.9, chunk 64, rate 0.001": f"{S6} --inner-optimizer muon --inner-momentum 0.9 --chunk 64 --inner-lr 0.001",
 }
 
