@@ -120,6 +120,25 @@ std::vector<GradientCase> cases_of_other_rules() {
 
 INSTANTIATE_TEST_SUITE_P(OtherRules, MetaGradient, ::testing::ValuesIn(cases_of_other_rules()));
 
+/// As a retrofit starts: while w2 is zero, w1 and w3 have no gradient, and Muon must not divide by its norm.
+TEST(MetaGradientOfARetrofit, passes_matrices_without_gradient) {
+  for (const InnerRule& rule : test::other_inner_rules()) {
+    Network model = tiny_model({.learned_rates = true, .inner_lr = test::rate_of(rule), .inner = rule});
+    const ModelConfig& c = model.config;
+    for (Mlp& fast : model.weights.fast_S) fast.w2_DF = at::zeros_like(fast.w2_DF);
+    const Tensor tokens = random_tokens(c, 2, 4 * c.chunk + 1);
+    GradientSums gradients(c, model.weights);
+    meta_gradient(c, gradients, tokens);
+    const Tensor plain = plain_outer_loss(c, gradients.leaves(), tokens, /*learn=*/true);
+    const auto leaves = parameter_list(c, gradients.leaves()), sums = parameter_list(c, gradients.sums());
+    const auto expected = ops::gradients({plain}, leaves);
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const double scale = std::max(1e-3, expected[i].abs().max().item<double>());
+      EXPECT_LT((sums[i] - expected[i]).abs().max().item<double>() / scale, 1e-10) << "parameter " << i;
+    }
+  }
+}
+
 TEST(GradientSums, parameters_that_are_not_trained_get_no_gradient_and_change_no_other) {
   const Network model = tiny_model({.learned_rates = true});
   const ModelConfig& c = model.config;

@@ -4,6 +4,7 @@
 #include "ops/sgd/sgd.h"
 
 #include <cmath>
+#include <limits>
 
 namespace ingrain::ttt {
 namespace {
@@ -89,13 +90,13 @@ std::vector<Mlp> resting_momentum(const ModelConfig& c, const std::vector<Mlp>& 
 }
 
 Tensor orthogonalized(const Tensor& x_NRC) {
-  constexpr double kLeast = 1e-20;                       // of a norm: zero goes to zero
   constexpr double a = 3.4445, b = -4.7750, d = 2.0315;  // p(x) = a x + b x^3 + d x^5 takes (0, 1] near to 1
   constexpr int kIterations = 5;
   const double R = static_cast<double>(x_NRC.size(1)), C = static_cast<double>(x_NRC.size(2));
   const bool tall = R > C;
   const Tensor norm_N11 = at::linalg_vector_norm(x_NRC, 2, at::IntArrayRef{1, 2}, /*keepdim=*/true);
-  Tensor X = x_NRC / (norm_N11 + kLeast);
+  // Zero goes to zero, with a derivative of zero: w1 and w3 have no gradient while w2 is zero, as after a retrofit.
+  Tensor X = x_NRC / norm_N11.masked_fill(norm_N11 == 0, std::numeric_limits<double>::infinity());
   if (tall) X = X.transpose(1, 2);
   for (int i = 0; i < kIterations; ++i) {
     const Tensor A = X.bmm(X.transpose(1, 2));

@@ -48,7 +48,7 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& config, const Tensor& 
                                        Cotangents& J, const Tensor& eta_rate_S = {});
 
 /// Newton and Schulz's iteration: the matrices x [N, R, C] with singular values of about sqrt(max(1, R / C)) in place
-/// of theirs; zero stays zero. Differentiable.
+/// of theirs; zero stays zero. Differentiable, at zero with a derivative of zero.
 Tensor orthogonalized(const Tensor& x_NRC);
 
 }  // namespace ingrain::ttt
