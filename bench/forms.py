@@ -24,7 +24,7 @@ FULL = "base, full attention"
 # name: options of `ingrain retrofit`; the base's own attention has none
 FORMS = {
     FULL: None,
-    "rate 1 (today's)": S6,
+    "rate 1": S6,
     **{f"rate {r:g}": f"{S6} --inner-lr {r}" for r in (0.3, 2, 4)},
     **{f"chunk {b}": f"{S6} --chunk {b}" for b in (64, 128, 512, 1024)},
     **{f"chunk {b}, rate {r:g}": f"{S6} --chunk {b} --inner-lr {r}" for b, r in ((32, 0.25), (64, 0.25), (64, 0.5), (64, 1), (128, 0.5), (128, 1), (1024, 2))},
@@ -68,6 +68,9 @@ FORMS = {
     "Muon, rate 0.1, two steps of half": f"{S6} --inner-optimizer muon --inner-lr 0.05 --inner-steps 2",
     "Muon, momentum 0.9, chunk 64, rate 0.001": f"{S6} --inner-optimizer muon --inner-momentum 0.9 --chunk 64 --inner-lr 0.001",
 }
+
+# What is not Muon is clipped SGD, whatever `retrofit` makes by itself.
+FORMS = {name: options if options is None or "muon" in options else options + " --inner-optimizer sgd" for name, options in FORMS.items()}
 
 parser = argparse.ArgumentParser()
 parser.add_argument("base", type=Path, nargs="?")

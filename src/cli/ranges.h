@@ -39,10 +39,11 @@ CLI::Option* add_whole(CLI::App& command, const std::string& names, Value& value
   return command.add_option(names, value, what)->transform(whole(WholeRange::of<Number>(least, greatest)));
 }
 
-/// An option that takes any number of a range.
-inline CLI::Option* add_real(CLI::App& command, const std::string& names, double& value, const std::string& what,
-                             double least = -std::numeric_limits<double>::max(),
-                             double greatest = std::numeric_limits<double>::max()) {
+/// An option that takes any number of a range. Value: double, or a std::optional of it.
+template <class Value>
+CLI::Option* add_real(CLI::App& command, const std::string& names, Value& value, const std::string& what,
+                      double least = -std::numeric_limits<double>::max(),
+                      double greatest = std::numeric_limits<double>::max()) {
   return command.add_option(names, value, what)->check(real(least, greatest));
 }
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct RetrofitCommand {
-  std::string model, target, start = "copied", optimizer = "sgd";
+  std::string model, target, start = "copied", optimizer = "muon";
   RetrofitOptions retrofit;
   bool full = false;
 };
@@ -71,13 +71,12 @@ void add_retrofit_command(CLI::App& app) {
             0)
       ->capture_default_str();
   add_whole(*command, "--chunk", r.chunk, "Tokens per inner step", 1)->capture_default_str();
-  add_whole(*command, "--suffix", r.suffix, "How many of the last blocks get a fast MLP (default: a quarter of them)",
-            1);
-  add_whole(*command, "--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a third of the ordinary ones')", 1);
-  add_real(*command, "--inner-lr", r.inner_lr, "Rate of the inner step")->capture_default_str();
+  add_whole(*command, "--suffix", r.suffix, "How many of the last blocks get a fast MLP (default: half of them)", 1);
+  add_whole(*command, "--fast-mlp", r.fast_mlp, "Width of the fast MLPs (default: a twelfth of the ordinary ones')", 1);
+  add_real(*command, "--inner-lr", r.inner_lr, "Rate of the inner step (default: 0.06 with Muon, 1 with SGD)");
   command
-      ->add_option("--inner-optimizer", o->optimizer, "What the inner step makes of a gradient: clipped SGD, or Muon")
-      ->check(one_of({"sgd", "muon"}))
+      ->add_option("--inner-optimizer", o->optimizer, "What the inner step makes of a gradient: Muon, or clipped SGD")
+      ->check(one_of({"muon", "sgd"}))
       ->capture_default_str();
   add_real(*command, "--inner-momentum", r.inner.momentum, "What stays of the inner steps before, from 0 to below 1")
       ->capture_default_str();
@@ -99,7 +98,7 @@ void add_retrofit_command(CLI::App& app) {
   command->footer(
       "The fast MLPs start without effect; train them with train.parameters = \"fast\" (docs/retrofit.md).\n"
       "Examples:\n"
-      "  ingrain retrofit models/smollm2-135m -o reader --window 1024 --chunk 256 --suffix 6 --fast-mlp 512\n"
+      "  ingrain retrofit models/smollm2-135m -o reader --window 1024 --chunk 256\n"
       "  ingrain train reader.toml\n"
       "  ingrain retrofit SmolLM2-135M-Instruct.gguf -o reader --full");
   command->callback([o] {

@@ -85,8 +85,8 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
     if (value < 1) fail_option(option, "is {}; it must be at least 1", value);
   };
   ModelConfig c = base;
-  c.suffix_len = o.suffix.value_or(std::max<int64_t>(1, base.num_layers / 4));
-  c.fast_mlp_size = o.fast_mlp.value_or(std::max<int64_t>(1, base.mlp_size / 3));
+  c.suffix_len = o.suffix.value_or(std::max<int64_t>(1, base.num_layers / 2));
+  c.fast_mlp_size = o.fast_mlp.value_or(std::max<int64_t>(1, base.mlp_size / 12));
   at_least_one("window", o.window);
   at_least_one("chunk", o.chunk);
   at_least_one("suffix", c.suffix_len);
@@ -98,8 +98,10 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
     fail_option("suffix", "is {}; {} has {} blocks", c.suffix_len, where, base.num_layers);
   if (o.window > base.widest_window())
     fail_option("window", "is {}; {} was made for a window of {}", o.window, where, base.widest_window());
-  if (!(o.inner_lr > 0) || !std::isfinite(o.inner_lr))
-    fail_option("inner_lr", "is {}; it must be positive", o.inner_lr);
+  c.inner = o.inner;
+  c.inner_lr = o.inner_lr.value_or(o.inner.optimizer == InnerOptimizer::muon ? 0.06 : 1);
+  if (!(c.inner_lr > 0) || !std::isfinite(c.inner_lr))
+    fail_option("inner_lr", "is {}; it must be positive", c.inner_lr);
   if (!o.layer_rates.empty() && static_cast<int64_t>(o.layer_rates.size()) != c.suffix_len)
     fail_option("layer_rates", "holds {} numbers; {} blocks get a fast MLP", o.layer_rates.size(), c.suffix_len);
   for (const double rate : o.layer_rates)
@@ -115,8 +117,6 @@ ModelConfig retrofit_config(const ModelConfig& base, const RetrofitOptions& o, s
     layer.window = std::min(layer.window, o.window);
   });
   c.chunk = o.chunk;
-  c.inner_lr = o.inner_lr;
-  c.inner = o.inner;
   c.fast_post_norm = false;
   c.learned_inner_rates = true;
   validate(c, where);

@@ -17,10 +17,10 @@ struct RetrofitOptions {
   int64_t window = 1024;            // tokens of sliding-window attention, in the layers that see furthest
   int64_t keep_full = 0;            // but not in so many of these, evenly among them
   int64_t chunk = 256;              // tokens per inner step
-  std::optional<int64_t> suffix;    // blocks that get a fast MLP, the last ones; default: a quarter of them
-  std::optional<int64_t> fast_mlp;  // width of the fast MLPs; default: a third of the ordinary ones'
-  double inner_lr = 1;
-  InnerRule inner;                  // of the inner step
+  std::optional<int64_t> suffix;    // blocks that get a fast MLP, the last ones; default: half of them
+  std::optional<int64_t> fast_mlp;  // width of the fast MLPs; default: a twelfth of the ordinary ones'
+  std::optional<double> inner_lr;   // default: 0.06 with Muon, 1 with SGD
+  InnerRule inner{.optimizer = InnerOptimizer::muon};
   std::vector<double> layer_rates;  // what the learned factors of inner_lr start from, one a fast MLP; empty: 1
   bool sink = true;                 // keep the first token's key in windows, where it can be kept (can_keep_sink)
   FastStart start = FastStart::copied;
