@@ -21,56 +21,49 @@ from pathlib import Path
 
 S6, S15, S30 = ("--suffix 6 --fast-mlp 512", "--suffix 15 --fast-mlp 512", "--suffix 30 --fast-mlp 512")
 FULL = "base, full attention"
-# name: options of `ingrain retrofit`; the base's own attention has none
-FORMS = {
-    FULL: None,
+# Forms by their inner optimizer, name: options of `ingrain retrofit` beside it.
+SGD = {
     "rate 1": S6,
     **{f"rate {r:g}": f"{S6} --inner-lr {r}" for r in (0.3, 2, 4)},
     **{f"chunk {b}": f"{S6} --chunk {b}" for b in (64, 128, 512, 1024)},
-    **{f"chunk {b}, rate {r:g}": f"{S6} --chunk {b} --inner-lr {r}" for b, r in ((32, 0.25), (64, 0.25), (64, 0.5), (64, 1), (128, 0.5), (128, 1), (1024, 2))},
+    **{f"chunk {b}, rate {r:g}": f"{S6} --chunk {b} --inner-lr {r}"
+       for b, r in ((32, 0.25), (64, 0.25), (64, 0.5), (64, 1), (128, 0.5), (128, 1), (1024, 2))},
     "no sink": f"{S6} --no-sink",
     "width 1536": "--suffix 6 --fast-mlp 1536",
     "width 1536, rate 0.3": "--suffix 6 --fast-mlp 1536 --inner-lr 0.3",
     "3 blocks of 1536": "--suffix 3 --fast-mlp 1536",
     **{f"width 1536, chunk 64, rate {r:g}": f"--suffix 6 --fast-mlp 1536 --chunk 64 --inner-lr {r}" for r in (0.1, 0.25)},
-    **{f"15 blocks, chunk 64, rate {r:g}": f"{S15} --chunk 64 --inner-lr {r}" for r in (0.15, 0.3)},
-    **{f"chunk 64, rate 0.5, decay {d:g}": f"{S6} --chunk 64 --inner-lr 0.5 --inner-decay {d}" for d in (0.01, 0.03)},
     **{f"15 blocks, rate {r:g}": f"{S15} --inner-lr {r}" for r in (0.1, 0.3, 1)},
+    **{f"15 blocks, chunk 64, rate {r:g}": f"{S15} --chunk 64 --inner-lr {r}" for r in (0.15, 0.3)},
     **{f"30 blocks, rate {r:g}": f"{S30} --inner-lr {r}" for r in (0.03, 0.1, 0.3)},
     **{f"momentum {m:g}, rate {r:g}": f"{S6} --inner-momentum {m} --inner-lr {r}" for m, r in ((0.5, 0.5), (0.5, 1), (0.9, 0.1), (0.9, 0.3))},
-    **{f"Muon, rate {r:g}": f"{S6} --inner-optimizer muon --inner-lr {r}" for r in (0.003, 0.01, 0.02, 0.03, 0.1)},
-    **{f"Muon, momentum {m:g}, rate {r:g}": f"{S6} --inner-optimizer muon --inner-momentum {m} --inner-lr {r}"
-       for m, r in ((0.5, 0.01), (0.9, 0.003), (0.9, 0.01), (0.9, 0.02))},
     **{f"decay {d:g}": f"{S6} --inner-decay {d}" for d in (0.01, 0.03, 0.1)},
+    **{f"chunk 64, rate 0.5, decay {d:g}": f"{S6} --chunk 64 --inner-lr 0.5 --inner-decay {d}" for d in (0.01, 0.03)},
     "two steps, rate 0.5": f"{S6} --inner-steps 2 --inner-lr 0.5",
     "two steps": f"{S6} --inner-steps 2",
-    "w1 and w3 x 0.1": f"{S6} --inner-w13-factor 0.1",
-    "w1 and w3 x 3": f"{S6} --inner-w13-factor 3",
-    "w1 and w3 x 10": f"{S6} --inner-w13-factor 10",
+    **{f"w1 and w3 x {f:g}": f"{S6} --inner-w13-factor {f}" for f in (0.1, 3, 10)},
     "rates rising 0.25 to 1": f"{S6} --layer-rates 0.25,0.4,0.55,0.7,0.85,1",
     "rates falling 1 to 0.25": f"{S6} --layer-rates 1,0.85,0.7,0.55,0.4,0.25",
-    **{f"Muon, 15 blocks, rate {r:g}": f"{S15} --inner-optimizer muon --inner-lr {r}" for r in (0.003, 0.01)},
-    **{f"Muon, 30 blocks, rate {r:g}": f"{S30} --inner-optimizer muon --inner-lr {r}" for r in (0.001, 0.003)},
-    "Muon, chunk 64, rate 0.005": f"{S6} --inner-optimizer muon --chunk 64 --inner-lr 0.005",
-    **{f"Muon, rate {r:g}": f"{S6} --inner-optimizer muon --inner-lr {r}" for r in (0.2, 0.4)},
-    **{f"Muon, chunk 64, rate {r:g}": f"{S6} --inner-optimizer muon --chunk 64 --inner-lr {r}" for r in (0.03, 0.06)},
-    **{f"Muon, chunk 128, rate {r:g}": f"{S6} --inner-optimizer muon --chunk 128 --inner-lr {r}" for r in (0.06, 0.1)},
-    **{f"Muon, width 1536, rate {r:g}": f"--suffix 6 --fast-mlp 1536 --inner-optimizer muon --inner-lr {r}" for r in (0.03, 0.06, 0.1)},
-    **{f"Muon, 15 blocks, rate {r:g}": f"{S15} --inner-optimizer muon --inner-lr {r}" for r in (0.03, 0.06)},
-    **{f"Muon, {n} blocks of {w}, rate {r:g}": f"--suffix {n} --fast-mlp {w} --inner-optimizer muon --inner-lr {r}"
-       for n, w, r in ((15, 256, 0.03), (15, 256, 0.06), (15, 256, 0.1), (15, 128, 0.06), (15, 128, 0.1), (18, 256, 0.06), (12, 256, 0.06), (15, 64, 0.06), (30, 256, 0.03), (30, 256, 0.06), (20, 256, 0.06), (15, 1024, 0.06))},
-    **{f"Muon, 15 blocks of 256, chunk 128, rate {r:g}": f"--suffix 15 --fast-mlp 256 --inner-optimizer muon --chunk 128 --inner-lr {r}" for r in (0.03, 0.05)},
-    "Muon, 15 blocks, rate 0.1": f"{S15} --inner-optimizer muon --inner-lr 0.1",
-    "Muon, 30 blocks, rate 0.03": f"{S30} --inner-optimizer muon --inner-lr 0.03",
-    "Muon, 12 blocks of 256, rate 0.1": "--suffix 12 --fast-mlp 256 --inner-optimizer muon --inner-lr 0.1",
-    **{f"Muon, momentum 0.9, rate {r:g}": f"{S6} --inner-optimizer muon --inner-momentum 0.9 --inner-lr {r}" for r in (0.03, 0.06)},
-    **{f"Muon, rate 0.1, decay {d:g}": f"{S6} --inner-optimizer muon --inner-lr 0.1 --inner-decay {d}" for d in (0.03, 0.1)},
-    "Muon, rate 0.1, two steps of half": f"{S6} --inner-optimizer muon --inner-lr 0.05 --inner-steps 2",
-    "Muon, momentum 0.9, chunk 64, rate 0.001": f"{S6} --inner-optimizer muon --inner-momentum 0.9 --chunk 64 --inner-lr 0.001",
 }
-
-# What is not Muon is clipped SGD, whatever `retrofit` makes by itself.
-FORMS = {name: options if options is None or "muon" in options else options + " --inner-optimizer sgd" for name, options in FORMS.items()}
+MUON = {
+    **{f"rate {r:g}": f"{S6} --inner-lr {r}" for r in (0.003, 0.01, 0.02, 0.03, 0.1, 0.2, 0.4)},
+    **{f"chunk {b}, rate {r:g}": f"{S6} --chunk {b} --inner-lr {r}" for b, r in ((64, 0.005), (64, 0.03), (64, 0.06), (128, 0.06), (128, 0.1))},
+    **{f"width 1536, rate {r:g}": f"--suffix 6 --fast-mlp 1536 --inner-lr {r}" for r in (0.03, 0.06, 0.1)},
+    **{f"15 blocks, rate {r:g}": f"{S15} --inner-lr {r}" for r in (0.003, 0.01, 0.03, 0.06, 0.1)},
+    **{f"30 blocks, rate {r:g}": f"{S30} --inner-lr {r}" for r in (0.001, 0.003, 0.03)},
+    **{f"{n} blocks of {w}, rate {r:g}": f"--suffix {n} --fast-mlp {w} --inner-lr {r}"
+       for n, w, r in ((12, 256, 0.06), (12, 256, 0.1), (15, 64, 0.06), (15, 128, 0.06), (15, 128, 0.1), (15, 256, 0.03), (15, 256, 0.06),
+                       (15, 256, 0.1), (15, 1024, 0.06), (18, 256, 0.06), (20, 256, 0.06), (30, 256, 0.03), (30, 256, 0.06))},
+    **{f"15 blocks of 256, chunk 128, rate {r:g}": f"--suffix 15 --fast-mlp 256 --chunk 128 --inner-lr {r}" for r in (0.03, 0.05)},
+    **{f"momentum {m:g}, rate {r:g}": f"{S6} --inner-momentum {m} --inner-lr {r}"
+       for m, r in ((0.5, 0.01), (0.9, 0.003), (0.9, 0.01), (0.9, 0.02), (0.9, 0.03), (0.9, 0.06))},
+    "momentum 0.9, chunk 64, rate 0.001": f"{S6} --inner-momentum 0.9 --chunk 64 --inner-lr 0.001",
+    **{f"rate 0.1, decay {d:g}": f"{S6} --inner-lr 0.1 --inner-decay {d}" for d in (0.03, 0.1)},
+    "rate 0.1, two steps of half": f"{S6} --inner-lr 0.05 --inner-steps 2",
+}
+FORMS = {FULL: None,  # the base's own attention
+         **{name: options + " --inner-optimizer sgd" for name, options in SGD.items()},
+         **{"Muon, " + name: options + " --inner-optimizer muon" for name, options in MUON.items()}}
 
 parser = argparse.ArgumentParser()
 parser.add_argument("base", type=Path, nargs="?")

@@ -46,11 +46,14 @@ def started(command):
     """The process of our server, and its HOST:PORT once it listens."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     said = []
-    address = next((line.split("http://")[1] for line in process.stderr if said.append(line) or "http://" in line), None)
-    if address is None:
+    for line in process.stderr:
+        if "http://" in line:
+            break
+        said.append(line)
+    else:
         raise SystemExit("".join(said) + f"{command[0]} ended before it listened")
     threading.Thread(target=process.stderr.read, daemon=True).start()
-    return process, address.split()[0].rstrip("/.,;")
+    return process, line.split("http://")[1].split()[0].rstrip("/.,;")
 
 
 class Llama:
