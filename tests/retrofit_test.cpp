@@ -94,6 +94,20 @@ TEST_P(Retrofit, the_first_inner_step_moves_w2_and_lowers_the_loss_of_what_it_re
 INSTANTIATE_TEST_SUITE_P(Starts, Retrofit, ::testing::Values(FastStart::copied, FastStart::random),
                          [](const auto& info) { return info.param == FastStart::copied ? "copied" : "random"; });
 
+TEST(RetrofitConfig, by_itself_half_of_the_blocks_learn_by_muon_at_the_rate_of_the_optimizer) {
+  RetrofitOptions o;
+  o.window = 12;
+  const ModelConfig base = plain_base().config, made = retrofit_config(base, o, "models/x");
+  EXPECT_EQ(made.suffix_len, base.num_layers / 2);
+  EXPECT_EQ(made.fast_mlp_size, base.mlp_size / 12);
+  EXPECT_EQ(made.inner.optimizer, InnerOptimizer::muon);
+  EXPECT_EQ(made.inner_lr, 0.06);
+  o.inner.optimizer = InnerOptimizer::sgd;
+  EXPECT_EQ(retrofit_config(base, o, "models/x").inner_lr, 1);
+  o.inner_lr = 0.5;
+  EXPECT_EQ(retrofit_config(base, o, "models/x").inner_lr, 0.5);
+}
+
 TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason) {
   const ModelConfig base = plain_base().config;
   const auto refusal = [&](auto change) {
