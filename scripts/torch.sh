@@ -50,14 +50,15 @@ make_venv() {
   touch "$venv/ingrain-ready"
 }
 
+torch_is_there() {
+  [[ -n ${INGRAIN_TORCH-} ]] || { [[ -f $venv/ingrain-ready ]] && cmp -s "$root/python/requirements.txt" "$venv/ingrain-torch"; }
+}
+
 # install_torch: INGRAIN_TORCH, if given, must be one; otherwise torch is in .venv afterwards.
 install_torch() {
-  if [[ -n ${INGRAIN_TORCH-} ]]; then
-    check_given_torch
-    return
-  fi
+  [[ -z ${INGRAIN_TORCH-} ]] || check_given_torch
+  torch_is_there && return
   local list=$root/python/requirements.txt done=$venv/ingrain-torch
-  [[ -f $venv/ingrain-ready ]] && cmp -s "$list" "$done" && return
   [[ -z ${INGRAIN_DEPS-} ]] || die 1 "INGRAIN_DEPS is given, INGRAIN_TORCH is not" "name a torch: INGRAIN_TORCH=DIR"
   make_venv
   say "torch: asking what there is to download"
@@ -80,8 +81,6 @@ fetch_test_tools() {
   cmp -s "$list" "$venv/ingrain-test" && return
   (exec "$venv/bin/python" -m pip --disable-pip-version-check install -q -r "$list" >"$build/test-tools.log" 2>&1) &
   fetching=$!
-  # shellcheck disable=SC2064 # now: the variable is a function's
-  trap "kill $fetching 2>/dev/null || true" EXIT # Ctrl-C is not heard in the background
 }
 
 # install_test_tools: pytest and what the tests compare with. Returns 1 where there is none (a bundle).

@@ -4,13 +4,13 @@ from page_browser import CHROMIUM, WAIT, sync_api, until
 from serving import Server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_server(tmp_path_factory):
     with Server(tmp_path_factory.mktemp("page")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an event loop runs as long as Playwright does, and other files run their own
 def chromium():
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
