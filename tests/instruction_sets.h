@@ -1,6 +1,7 @@
 // CPU kernels on every instruction set that this processor has and they are compiled for.
 #pragma once
 
+#include "ops/simd/processor.h"
 #include "ops/simd/targets.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +13,10 @@ namespace ingrain::test {
 template <class Check>
 void on_every_instruction_set(const Check& check) {
   struct BestAgain {
-    ~BestAgain() { hwy::SetSupportedTargetsForTest(0); }
+    ~BestAgain() {
+      hwy::SetSupportedTargetsForTest(0);
+      ops::use_amx_for_test(true);
+    }
   } const best_again;
   auto targets = hwy::SupportedAndGeneratedTargets();
 #if HWY_ARCH_X86
@@ -24,6 +28,11 @@ void on_every_instruction_set(const Check& check) {
   for (const int64_t target : targets) {
     hwy::SetSupportedTargetsForTest(target);
     SCOPED_TRACE(target & HWY_AVX3_DL ? "AVX3_DL" : hwy::TargetName(target));
+    if ((target & HWY_AVX3_DL) && ops::has_amx()) {
+      SCOPED_TRACE("AMX");
+      check();
+      ops::use_amx_for_test(false);
+    }
     check();
   }
 }

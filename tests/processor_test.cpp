@@ -49,7 +49,7 @@ TEST(Processor, another_word_is_refused_and_the_choices_named) {
     message = e.what();
   }
   before ? setenv("INGRAIN_CPU", restore.c_str(), 1) : unsetenv("INGRAIN_CPU");
-  EXPECT_EQ(message, "INGRAIN_CPU=pentium is not known; choose avx512, avx2 or scalar, or leave it away");
+  EXPECT_EQ(message, "INGRAIN_CPU=pentium is not known; choose avx512_bf16, avx512, avx2 or scalar, or leave it away");
 }
 
 }  // namespace

@@ -12,18 +12,19 @@
 
 #include <type_traits>
 
-// Every HWY_BEFORE_NAMESPACE() from here on means AVX3_DL and bf16.
+// Every HWY_BEFORE_NAMESPACE() from here on means AVX3_DL and bf16, and may name AMX, which no compiler uses unasked
+// (amx-inl.h).
 #undef INGRAIN_NATIVE_BF16
 #if HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3_DL
 #define INGRAIN_NATIVE_BF16 1
 #undef HWY_TARGET_STR
 #ifdef HWY_TARGET_STR_AVX3_DL
-#define HWY_TARGET_STR HWY_TARGET_STR_AVX3_DL ",avx512bf16"
+#define HWY_TARGET_STR HWY_TARGET_STR_AVX3_DL ",avx512bf16,amx-tile,amx-bf16"
 #else  // Highway 1.0.3 gives it no name: what it says itself, as its functions must fit into ours
 #define HWY_TARGET_STR                                                            \
   HWY_TARGET_STR_AVX3                                                             \
   ",vpclmulqdq,avx512vbmi,avx512vbmi2,vaes,avxvnni,avx512bitalg,avx512vpopcntdq," \
-  "avx512vnni,avx512bf16"
+  "avx512vnni,avx512bf16,amx-tile,amx-bf16"
 #endif
 #else
 #define INGRAIN_NATIVE_BF16 0

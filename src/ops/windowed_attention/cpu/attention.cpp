@@ -152,7 +152,7 @@ AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor&
   float *const lse = stats.data_ptr<float>(), *const r = lse + c.batch * c.q_heads * c.tokens;
   const int64_t heads = c.batch * c.kv_heads, per_task = items_per_task(c),
                 tasks = (c.items() + per_task - 1) / per_task;
-  const int64_t scratch_floats = kTileRows * kTileKeys + 3 * c.block_floats() + per_task * 2 * c.tile_floats();
+  const int64_t scratch_floats = kForwardScores + 3 * c.block_floats() + per_task * 2 * c.tile_floats();
   const auto run = HWY_DYNAMIC_DISPATCH(ForwardItems);
   cpu::for_each_task(heads * tasks, scratch_floats, [&](int64_t task, float* scratch) {
     const int64_t begin = task % tasks * per_task;

@@ -160,7 +160,7 @@ struct BackwardStrip {
   int64_t first = tile * c.tile_queries(), n = c.queries_of(tile);  // of the tile
   int64_t rows = end - begin, plane_rows = PlaneRows<E>(c, tile), plane = plane_rows * kTileKeys;
   bool dual = c.planes == 2, tangent_keys = c.has_tangent(block);
-  Visible columns = VisibleColumns(c, first + begin, first + std::min(end, n), block);  // that the strip sees
+  Visible columns = VisibleColumns<E>(c, first + begin, first + std::min(end, n), block);  // that the strip sees
 };
 
 /// Columns from .. to, which the strip does not see, but the tile does.
@@ -241,12 +241,12 @@ void BackwardTile(const BackwardOperands& t, int64_t head, int64_t tile, int64_t
   const int64_t first = tile * c.tile_queries(), padded = c.padded(), plane_rows = PlaneRows<E>(c, tile);
   const int64_t offset = (head * c.tiles() + tile) * c.tile_floats();
   const TileOperand<E> q(c, t.q + offset), go(c, t.go + offset);
-  const Visible all = VisibleColumns(c, first, first + c.queries_of(tile), block);
+  const Visible all = VisibleColumns<E>(c, first, first + c.queries_of(tile), block);
   if (!all.any()) return;
-  for (int64_t begin = 0; begin < plane_rows; begin += kStripQueries)
-    PassStrip(
-        BackwardStrip<E>{t, head, tile, begin, std::min(begin + kStripQueries, plane_rows), block, q.rows, go.rows, gq},
-        all, keys, x);
+  const int64_t strip = StripOf<E>().queries;
+  for (int64_t begin = 0; begin < plane_rows; begin += strip)
+    PassStrip(BackwardStrip<E>{t, head, tile, begin, std::min(begin + strip, plane_rows), block, q.rows, go.rows, gq},
+              all, keys, x);
   if (!keys.gk) return;
   const auto add_key_gradient = [&](const E* scores, int64_t plane, int64_t rows, const E* right, int64_t right_plane,
                                     float* to) {
@@ -293,6 +293,7 @@ void BackwardBlockAs(const BackwardOperands& t, int64_t kv_head, int64_t block, 
   const int64_t end_query = std::min(c.tokens, start + n - 1 + c.window - c.past);
   if (first_query >= end_query) return;
   const BackwardScratch<E> scores(scratch);
+  const AmxTiles tiles_of_this_thread;
   const auto room = [&](int64_t i) { return scratch + 4 * kTileRows * kTileKeys + i * c.block_floats(); };
   const auto operand = [&](int64_t i) { return reinterpret_cast<E*>(room(i)); };
   const bool want_keys = k_gradient.past != nullptr || start + n > c.past;

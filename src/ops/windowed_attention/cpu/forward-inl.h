@@ -76,7 +76,7 @@ struct ForwardTile {
 /// Scores of some queries with a block of keys, and p and p ds, which the products with v need as E.
 template <class E>
 struct ForwardScratch {
-  float *s, *ds;  // [kStripQueries][kTileKeys]
+  float *s, *ds;  // [a strip's queries][kTileKeys]
   E *p, *p_ds;    // like them; in fp32 the same memory
   explicit ForwardScratch(float* room)
       : s(room), ds(s + kStripScores), p(reinterpret_cast<E*>(s)), p_ds(reinterpret_cast<E*>(ds)) {
@@ -88,7 +88,7 @@ struct ForwardScratch {
 template <class E>
 void AddBlock(const AttentionCall& c, ForwardTile<E>& t, int64_t begin, int64_t end, int64_t block,
               const TileBlock<E>& k_over_dim, const TileBlock<E>& v_over_keys, const ForwardScratch<E>& x) {
-  const Visible columns = VisibleColumns(c, t.first + begin, t.first + end, block);
+  const Visible columns = VisibleColumns<E>(c, t.first + begin, t.first + end, block);
   if (!columns.any()) return;
   const int64_t padded = c.padded(), rows = end - begin, at = columns.first, width = columns.end - columns.first;
   const bool dual = c.planes == 2, tangent_keys = c.has_tangent(block);
@@ -142,13 +142,13 @@ void FinishTile(const AttentionCall& c, const ForwardTile<E>& t, void* o_out, fl
 }
 
 /// Some tiles of the heads that share a key: every block of keys is tiled once and meets all of them in the cache.
-/// scratch: one tile of scores, 3 blocks, then for every tile its queries and outputs.
+/// scratch: kForwardScores, 3 blocks, then for every tile its queries and outputs.
 template <class T>
 void ForwardItemsAs(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o,
                     float* lse, float* r) {
   using E = Element<T>;
   const ForwardScratch<E> scores(scratch);
-  float* next = scratch + kTileRows * kTileKeys;
+  float* next = scratch + kForwardScores;
   const auto block_room = [&] { return reinterpret_cast<E*>(std::exchange(next, next + c.block_floats())); };
   E *const rows = block_room(), *const k_room = block_room(), *const v_room = block_room();
   std::vector<ForwardTile<E>> tiles(end - begin);
@@ -163,12 +163,13 @@ void ForwardItemsAs(const AttentionCall& c, int64_t kv_head, int64_t begin, int6
     first_block = std::min(first_block, c.first_key(t.first) / kTileKeys);
     last_block = std::max(last_block, c.last_key(t.first + t.n - 1) / kTileKeys);
   }
+  const AmxTiles tiles_of_this_thread;
+  const int64_t strip = StripOf<E>().queries;
   for (int64_t block = first_block; block <= last_block; ++block) {
     const auto k = OverDim(c, TileRows<T>(c, c.k, kv_head, block, rows), block, k_room);
     const auto v = OverKeys(c, TileRows<T>(c, c.v, kv_head, block, rows), block, v_room);
     for (ForwardTile<E>& t : tiles)
-      for (int64_t i = 0; i < t.n; i += kStripQueries)
-        AddBlock(c, t, i, std::min(i + kStripQueries, t.n), block, k, v, scores);
+      for (int64_t i = 0; i < t.n; i += strip) AddBlock(c, t, i, std::min(i + strip, t.n), block, k, v, scores);
   }
   for (const ForwardTile<E>& t : tiles) FinishTile<T>(c, t, o, lse, r);
 }

@@ -189,10 +189,16 @@ inline Visible VisibleKeys(const AttentionCall& c, int64_t query, int64_t block)
   return {std::clamp<int64_t>(c.first_key(query) - start, 0, kTileKeys),
           std::clamp<int64_t>(c.last_key(query) + 1 - start, 0, kTileKeys)};
 }
-/// What queries [begin, end) see of a block together, in whole vectors.
-inline Visible VisibleColumns(const AttentionCall& c, int64_t begin, int64_t end, int64_t block) {
+template <class E>
+Strip StripOf() {
+  return !std::is_same_v<E, float> && has_amx() ? kAmxStrip : kVectorStrip;
+}
+/// What queries [begin, end) see of a block together, in whole vectors or tile registers.
+template <class E>
+Visible VisibleColumns(const AttentionCall& c, int64_t begin, int64_t end, int64_t block) {
   const int64_t first = VisibleKeys(c, begin, block).first, last = VisibleKeys(c, end - 1, block).end;
-  return {first / kPad * kPad, (last + kPad - 1) / kPad * kPad};
+  const int64_t step = StripOf<E>().keys;
+  return {first / step * step, (last + step - 1) / step * step};
 }
 inline void HideKeys(float* scores, Visible v, Visible columns) {
   constexpr float kHidden = -std::numeric_limits<float>::infinity();

@@ -11,9 +11,16 @@ namespace ingrain::ops {
 
 constexpr int64_t kTileRows = 96;  // rows of a query tile, both planes together: a multiple of the product's 6
 constexpr int64_t kTileKeys = 96;  // keys of a block: also a multiple of two vectors of 16
-constexpr int64_t kStripQueries =
-    24;  // queries of a tile whose scores meet a block together: they stay in the first-level cache
-constexpr int64_t kStripScores = kStripQueries * kTileKeys;
+
+/// How a tile's products are cut: queries whose scores meet a block together, and the multiple in which they take its
+/// keys.
+struct Strip {
+  int64_t queries, keys;
+};
+constexpr Strip kVectorStrip{24, 16};  // scores stay in the first-level cache; whole vectors
+constexpr Strip kAmxStrip{48, 32};     // whole tile registers: three of queries, of keys the depth of a product
+constexpr int64_t kStripScores = std::max(kVectorStrip.queries, kAmxStrip.queries) * kTileKeys;
+constexpr int64_t kForwardScores = 3 * kStripScores;  // s and ds, and both once more in bf16
 
 struct AttentionCall {
   at::ScalarType type;
