@@ -131,6 +131,27 @@ TEST_F(ServedStates, of_a_long_history_only_what_is_gone_on_from_is_looked_at) {
   EXPECT_LE(e->stats().states_in_memory, 3);
 }
 
+TEST_F(ServedStates, a_named_state_is_loaded_after_a_restart_and_its_text_read_where_its_file_is_gone) {
+  Outcome first;
+  {
+    const auto e = engine(on_disk(), store());
+    first = e->run(prompt(question("hello there")), writing(4));
+  }
+  Prompt on = prompt(next(question("hello there"), first.choices[0].text, "and then?"));
+  on.latest = first.choices[0].state;
+  std::vector<std::string> texts;
+  const auto go_on = [&] {
+    const auto e = engine(on_disk(), store());
+    const Outcome out = e->run(on, writing(4));
+    texts.push_back(out.choices[0].text);
+    return out.prompt_tokens - out.cached_tokens;
+  };
+  EXPECT_EQ(go_on(), 28);
+  for (const auto& file : std::filesystem::directory_iterator(dir_ / "states")) std::filesystem::remove(file);
+  EXPECT_GT(go_on(), 28);
+  EXPECT_EQ(texts[0], texts[1]);
+}
+
 TEST_F(ServedStates, of_two_servers_each_knows_at_once_what_the_other_has_kept) {
   const auto records = open_sqlite(store());
   const auto left = engine_on(records), right = engine_on(records);

@@ -116,7 +116,9 @@ struct Begun {
 Begun begin_as(const PromptReader& prompts, States& states, const Root& root, Prompt prompt) {
   Begun out{std::move(prompt), {}, {}};
   const NodePtr latest = states.of_root(root, out.prompt.latest);  // held, so that find() need not ask the store again
+  const auto its_memory = states.load_ahead(latest);  // takes longer than reading through a text of any usual length
   out.read = prompts.read(out.prompt, latest ? latest->text() : std::vector<int32_t>());
+  if (its_memory.valid()) its_memory.wait();
   out.found = states.find(root, out.read.tokens);
   return out;
 }

@@ -119,6 +119,15 @@ std::shared_ptr<const ttt::Memory> States::memory(const NodePtr& node) {
   return loaded;
 }
 
+std::future<std::shared_ptr<const ttt::Memory>> States::load_ahead(const NodePtr& node) {
+  if (!node || !files_.any()) return {};
+  {
+    std::lock_guard lock(mutex_);
+    if (node->memory) return {};
+  }
+  return std::async(std::launch::async, [this, node] { return memory(node); });
+}
+
 States::Added States::enter(std::shared_ptr<Node> node, std::shared_ptr<const ttt::Memory> memory) {
   node->position = memory->position;
   node->steps = memory->steps;

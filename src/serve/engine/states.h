@@ -5,7 +5,9 @@
 #include "serve/engine/shared_weights.h"
 #include "serve/engine/state_files.h"
 
+#include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 
@@ -40,6 +42,9 @@ class States {
 
   /// Its tensors, loaded if they must be: shared, never to be written to. NotFound if they are gone.
   std::shared_ptr<const ttt::Memory> memory(const NodePtr& node);
+  /// The same in a thread of its own, while something else is done; nothing where they are in RAM, or node is null.
+  /// What is thrown there is thrown again by memory().
+  std::future<std::shared_ptr<const ttt::Memory>> load_ahead(const NodePtr& node);
 
   /// A new state in RAM: `tokens` were read after `parent` (nullptr: after the root's base). Where an equal text is
   /// known there, that one stays and is returned. `memory`: packed(). `read`: what was read in place of the tokens, if
