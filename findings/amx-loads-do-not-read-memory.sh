@@ -18,7 +18,7 @@ void load(const float* from) {
   for (int j = 0; j < 16; ++j) tile[0][j] = from[j] * 2;
   FENCE;
   _tile_loadd(0, tile, 64);
-  _tile_dpbf16ps(1, 0, 0);
+  _tile_dpbf16ps(1, 0, 2);
 }
 void configure() {
   alignas(64) unsigned char config[64] = {1};
