@@ -13,9 +13,10 @@ namespace ingrain::test {
 template <class Check>
 void on_every_instruction_set(const Check& check) {
   struct BestAgain {
+    const bool amx = ops::has_amx();
     ~BestAgain() {
       hwy::SetSupportedTargetsForTest(0);
-      ops::use_amx_for_test(true);
+      ops::use_amx_for_test(amx);
     }
   } const best_again;
   auto targets = hwy::SupportedAndGeneratedTargets();

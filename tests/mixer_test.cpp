@@ -11,6 +11,10 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 namespace ingrain::ttt {
 namespace {
 
@@ -80,8 +84,8 @@ struct OuterCase {
 
 class MixerGradient : public ::testing::TestWithParam<OuterCase> {};
 
-/// Of models with other mixers and of those that are like a family's: parameter by parameter along a random direction,
-/// so that none hides behind another.
+/// Of models with other mixers and of those that are like a family's: parameter by parameter along a random direction
+/// in all layers that have it, so that none hides behind another.
 TEST_P(MixerGradient, equals_finite_differences) {
   const auto& [shape, meta] = GetParam();
   const Network model = tiny_model(shape);
@@ -92,20 +96,37 @@ TEST_P(MixerGradient, equals_finite_differences) {
   outer(c, gradients, tokens, {});
   Weights sums = gradients.sums();
   at::manual_seed(13);
+  struct OfLayer {
+    const Parameter* parameter;
+    int64_t layer;
+    Tensor direction;
+  };
+  struct Along {
+    std::vector<OfLayer> layers;
+    double slope = 0;
+  };
+  std::map<std::string, Along> by_name;
   for_each_parameter(c, [&](const Parameter& p, int64_t layer) {
     const Tensor& sum = p.member(sums, layer);
     const Tensor direction = at::randn_like(sum) / std::sqrt(static_cast<double>(sum.numel()));
+    Along& along = by_name[std::string(p.name)];
+    along.layers.push_back({&p, layer, direction});
+    along.slope += (sum * direction).sum().item<double>();
+  });
+  for (const auto& [name, along] : by_name) {
     const auto loss_at = [&](double by) {
       Weights w = model.weights;
-      Tensor& x = p.member(w, layer);
-      x = x + direction * by;
+      for (const auto& [parameter, layer, direction] : along.layers) {
+        Tensor& x = parameter->member(w, layer);
+        x = x + direction * by;
+      }
       const GradientSums none(c, w, [](const std::string&) { return false; });
       return outer(c, none, tokens, {}).mean();
     };
     const auto central = [&](double h) { return (loss_at(h) - loss_at(-h)) / (2 * h); };
-    const double slope = (sum * direction).sum().item<double>(), extrapolated = (4 * central(3e-5) - central(6e-5)) / 3;
-    EXPECT_NEAR(extrapolated, slope, 1e-8 + 1e-6 * std::abs(slope)) << full_name(p, layer);
-  });
+    const double extrapolated = (4 * central(3e-5) - central(6e-5)) / 3;
+    EXPECT_NEAR(extrapolated, along.slope, 1e-8 + 1e-6 * std::abs(along.slope)) << name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -129,4 +129,4 @@ def test_a_benchmark_runs_and_says_so_as_on_an_older_processor(ingrain):
 
     done = as_on("scalar")
     assert done.returncode == 0 and "(other)" in done.stdout.splitlines()[0], done.stdout + done.stderr
-    refused(as_on("pentium"), 2, "pentium", "choose avx512, avx2 or scalar")
+    refused(as_on("pentium"), 2, "pentium", "choose avx512_bf16, avx512, avx2 or scalar")
