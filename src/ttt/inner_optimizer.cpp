@@ -3,10 +3,7 @@
 #include "ops/autograd.h"
 #include "ops/sgd/sgd.h"
 
-#include <ATen/Parallel.h>
-
 #include <cmath>
-#include <functional>
 #include <limits>
 
 namespace ingrain::ttt {
@@ -84,16 +81,6 @@ Mlp direction_transposed(const ModelConfig& c, const Mlp& M, const Mlp& u) {
   return {direction_transposed(c, M.w13_FD, u.w13_FD, 2), direction_transposed(c, M.w2_DF, u.w2_DF, 1)};
 }
 
-/// Each on one of the CPU's threads: a fast matrix fits a core's cache, and its products are too small for several
-/// cores.
-void for_each_alone(size_t n, const Tensor& like, const std::function<void(size_t)>& run) {
-  const auto some = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) run(static_cast<size_t>(i));
-  };
-  const auto all = static_cast<int64_t>(n);
-  like.is_cpu() ? at::parallel_for(0, all, 1, some) : some(0, all);
-}
-
 Mlp times(const Mlp& x, const Tensor& factor) { return {x.w13_FD * factor, x.w2_DF * factor}; }
 
 }  // namespace
@@ -131,8 +118,7 @@ Tensor inner_step(const ModelConfig& c, const std::vector<Mlp>& W0_S, const Tens
                s_B11 = by_sequence(steps_made(norm_B));
   const auto g_N = matrices(g_S), W_N = matrices(now.W_S), M_N = matrices(now.M_S), W0_N = matrices(W0_S),
              W_out_N = matrices(out.W_S), M_out_N = matrices(out.M_S), rounded_N = matrices(rounded_S);
-  for_each_alone(W_N.size(), norm_B, [&](size_t i) {
-    const at::NoGradGuard of_this_thread;
+  for (size_t i = 0; i < W_N.size(); ++i) {
     const auto n = static_cast<int64_t>(i);
     Tensor M = g_N[i] * clip_B11;
     if (beta > 0) M = M_out_N[i].copy_(M_N[i] + s_B11 * (M - (1 - beta) * M_N[i]));
@@ -140,7 +126,7 @@ Tensor inner_step(const ModelConfig& c, const std::vector<Mlp>& W0_S, const Tens
     if (delta > 0) change = change + delta * (W_N[i] - W0_N[i]);
     W_out_N[i].copy_(W_N[i] - s_B11 * change);
     if (!rounded_N.empty()) rounded_N[i].copy_(W_out_N[i]);
-  });
+  }
   return norm_B;
 }
 
@@ -153,11 +139,9 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
                                        const Tensor& eta_rate_S) {
   const bool plain = c.inner.plain();
   const double beta = c.inner.momentum, delta = c.inner.decay, f = c.inner.w13_factor;
-  const bool graded = at::GradMode::is_enabled();
   const Tensor scale_B = clip_scale(c, step.norm_B), s_B11 = by_sequence(steps_made(step.norm_B));
-  std::vector<Mlp> u_S(J.lambda_S.size());  // -dJ/d(clipped g)
-  for_each_alone(u_S.size(), step.norm_B, [&](size_t l) {
-    const at::AutoGradMode of_this_thread(graded);
+  std::vector<Mlp> u_S;  // -dJ/d(clipped g)
+  for (size_t l = 0; l < J.lambda_S.size(); ++l) {
     Mlp& lambda = J.lambda_S[l];
     const Tensor eta = eta_S[static_cast<int64_t>(l)];
     const Mlp eta_lambda{f == 1 ? lambda.w13_FD * eta : lambda.w13_FD * (eta * f), lambda.w2_DF * eta};
@@ -170,8 +154,8 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
       eta_rate_S[static_cast<int64_t>(l)].sub_((D_lambda_B * (plain ? scale_B : s_B11.flatten())).sum());
     }
     if (plain) {
-      u_S[l] = eta_lambda;
-      return;
+      u_S.push_back(eta_lambda);
+      continue;
     }
     Mlp r = direction_transposed(c, M, times(eta_lambda, s_B11));  // -dJ/dM'
     if (beta > 0) {
@@ -179,7 +163,7 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
       r = {rho.w13_FD + r.w13_FD, rho.w2_DF + r.w2_DF};
       rho = times(r, 1 - (1 - beta) * s_B11);
     }
-    u_S[l] = times(r, s_B11);
+    u_S.push_back(times(r, s_B11));
     if (delta > 0) {
       const Mlp back = times(lambda, delta * s_B11);
       J.of_start_S[l].w13_FD.add_(back.w13_FD);
@@ -187,7 +171,7 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
       lambda.w13_FD.sub_(back.w13_FD);
       lambda.w2_DF.sub_(back.w2_DF);
     }
-  });
+  }
   return clip_transposed(u_S, step.g_S, step.norm_B, scale_B);
 }
 

@@ -8,6 +8,7 @@
 #endif
 
 #include "ops/simd/processor.h"
+#include "ops/simd/transpose-inl.h"
 #include "ops/simd/vec-inl.h"
 
 #include <algorithm>
@@ -21,8 +22,8 @@ namespace ingrain::ops::HWY_NAMESPACE {
 constexpr size_t kAmxTile = 16;   // of a tile: rows, and columns of 32 bits (one fp32, or a pair of bf16)
 constexpr size_t kAmxDepth = 64;  // pairs of a packed left operand
 
-/// GCC's intrinsics do not say that they read memory (13 and before: no "memory" in their asm): what was written is
-/// there.
+/// What was written is there: g++ 12's intrinsics do not say that they read memory
+/// (findings/amx-loads-do-not-read-memory.sh).
 HWY_INLINE void WrittenForTiles() { asm volatile("" ::: "memory"); }
 
 /// While it lives, this thread's tile registers have 16 rows of 64 bytes each; others on this thread (oneDNN, MKL) set
@@ -119,31 +120,6 @@ void AmxBlock(size_t m, size_t pairs, AmxPlace a, AmxPlace b, float* c, size_t l
     for (size_t i = 0; i < rest; ++i) std::memcpy(c + (whole + i) * ldc, c_copy[i], sizeof(c_copy[0]));
 }
 
-/// to[i][p] = from[p * column + i], `to` with rows of kAmxDepth.
-inline void PackTransposed(const uint32_t* from, size_t column, size_t m, size_t pairs, uint32_t (*to)[kAmxDepth]) {
-  const hn::Full128<uint32_t> d;
-  const hn::Full128<uint64_t> d64;
-  size_t p = 0;
-  for (; p + 4 <= pairs; p += 4) {
-    size_t i = 0;
-    for (; i + 4 <= m; i += 4) {
-      const auto row = [&](size_t r) { return hn::LoadU(d, from + (p + r) * column + i); };
-      const auto store = [&](size_t r, auto x) { hn::StoreU(hn::BitCast(d, x), d, to[i + r] + p); };
-      const auto lower = [&](auto x, auto y) { return hn::BitCast(d64, hn::InterleaveLower(d, x, y)); };
-      const auto upper = [&](auto x, auto y) { return hn::BitCast(d64, hn::InterleaveUpper(d, x, y)); };
-      const auto r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
-      store(0, hn::InterleaveLower(d64, lower(r0, r1), lower(r2, r3)));
-      store(1, hn::InterleaveUpper(d64, lower(r0, r1), lower(r2, r3)));
-      store(2, hn::InterleaveLower(d64, upper(r0, r1), upper(r2, r3)));
-      store(3, hn::InterleaveUpper(d64, upper(r0, r1), upper(r2, r3)));
-    }
-    for (; i < m; ++i)
-      for (size_t r = 0; r < 4; ++r) to[i][p + r] = from[(p + r) * column + i];
-  }
-  for (; p < pairs; ++p)
-    for (size_t i = 0; i < m; ++i) to[i][p] = from[p * column + i];
-}
-
 /// C = A B, or C += A B where `add`. C: [m, n], n a multiple of 16; pair p of A's row i at a[i * row + p * column], B:
 /// [pairs][n][2], ldb numbers from pair to pair.
 inline void AmxProduct(size_t m, size_t n, size_t pairs, const BFloat16* a, size_t row, size_t column,
@@ -157,7 +133,7 @@ inline void AmxProduct(size_t m, size_t n, size_t pairs, const BFloat16* a, size
       const BFloat16* const from = a + i * row + p * column;
       AmxPlace left{from, 2 * row};
       if (!lies_whole) {
-        PackTransposed(reinterpret_cast<const uint32_t*>(from), column / 2, rows, some, packed);
+        Transpose(reinterpret_cast<const uint32_t*>(from), column / 2, some, rows, packed[0], kAmxDepth);
         left = {packed, sizeof(packed[0])};
       }
       for (size_t j = 0; j < n; j += 2 * kAmxTile) {

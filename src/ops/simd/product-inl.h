@@ -1,6 +1,6 @@
 // A small matrix product for use inside a kernel's tiles: operands that lie in the caches, no tiles, no threads, sums
-// in fp32; of bf16 while an AmxTiles lives (amx-inl.h). In fp32 some 230 GFLOP/s a core with AVX-512 (Zen 5), 120 with
-// AVX2. Per instruction set.
+// in fp32. Those of bf16 want an AmxTiles around them (amx-inl.h). In fp32 some 230 GFLOP/s a core with AVX-512 (Zen
+// 5), 120 with AVX2. Per instruction set.
 #if defined(INGRAIN_OPS_CPU_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef INGRAIN_OPS_CPU_PRODUCT_INL_H_
 #undef INGRAIN_OPS_CPU_PRODUCT_INL_H_

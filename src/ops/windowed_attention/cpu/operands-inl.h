@@ -8,6 +8,7 @@
 
 #include "ops/simd/prefetch.h"
 #include "ops/simd/product-inl.h"
+#include "ops/simd/transpose-inl.h"
 #include "ops/windowed_attention/cpu/tiles.h"
 #include "ops/windowed_attention/cpu/rows-inl.h"
 
@@ -104,35 +105,13 @@ TileBlock<E> TileRows(const AttentionCall& c, const KeySource& source, int64_t k
   return tiled;
 }
 
-/// A matrix of 32 bits, [rows][columns], to its transpose; both multiples of four.
-inline void Transpose(const uint32_t* from, int64_t rows, int64_t columns, uint32_t* to) {
-#if HWY_TARGET == HWY_SCALAR
-  for (int64_t j = 0; j < rows; ++j)
-    for (int64_t i = 0; i < columns; ++i) to[i * rows + j] = from[j * columns + i];
-#else
-  const hn::Full128<uint32_t> d;
-  const hn::Full128<uint64_t> d64;
-  for (int64_t j = 0; j < rows; j += 4)
-    for (int64_t i = 0; i < columns; i += 4) {
-      const auto row = [&](int64_t r) { return hn::LoadU(d, from + (j + r) * columns + i); };
-      const auto store = [&](int64_t r, auto x) { hn::StoreU(hn::BitCast(d, x), d, to + (i + r) * rows + j); };
-      const auto lower = [&](auto x, auto y) { return hn::BitCast(d64, hn::InterleaveLower(d, x, y)); };
-      const auto upper = [&](auto x, auto y) { return hn::BitCast(d64, hn::InterleaveUpper(d, x, y)); };
-      const auto r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
-      store(0, hn::InterleaveLower(d64, lower(r0, r1), lower(r2, r3)));
-      store(1, hn::InterleaveUpper(d64, lower(r0, r1), lower(r2, r3)));
-      store(2, hn::InterleaveLower(d64, upper(r0, r1), upper(r2, r3)));
-      store(3, hn::InterleaveUpper(d64, upper(r0, r1), upper(r2, r3)));
-    }
-#endif
-}
-
 /// The right operand of sums over d: [padded / group][kTileKeys][group].
 template <class E>
 TileBlock<E> OverDim(const AttentionCall& c, const TileBlock<E>& rows, int64_t block, E* to) {
+  const size_t groups = c.padded() / kGroup<E>;
   for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane)
-    Transpose(reinterpret_cast<const uint32_t*>(rows.plane(plane)), kTileKeys, c.padded() / kGroup<E>,
-              reinterpret_cast<uint32_t*>(to + plane * rows.plane_size));
+    Transpose(reinterpret_cast<const uint32_t*>(rows.plane(plane)), groups, kTileKeys, groups,
+              reinterpret_cast<uint32_t*>(to + plane * rows.plane_size), kTileKeys);
   return {to, rows.plane_size};
 }
 
