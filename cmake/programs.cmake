@@ -42,7 +42,10 @@ target_link_libraries(ingrain_commands PUBLIC ingrain_serve_engine ingrain_study
 target_compile_definitions(ingrain_commands PRIVATE INGRAIN_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}" INGRAIN_SERVE_VERSION="${PROJECT_VERSION}")
 target_precompile_headers(ingrain_commands REUSE_FROM ingrain_engine)
 # Commands read options and print: a third of the compiler's time is not worth what -O2 does for that.
-target_compile_options(ingrain_commands PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
+# So are the study and the server's engine and routes: what takes their time is the model's.
+foreach(_library ingrain_commands ingrain_study ingrain_serve_engine)
+  target_compile_options(${_library} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
+endforeach()
 
 add_executable(ingrain_cli src/cli/main.cpp)
 # The version is CMake's; main.cpp alone has it.

@@ -35,6 +35,7 @@ find_python() {
   die 1 "no Python 3.11 to 3.14 with venv was found" "install python3-venv, or name one: INGRAIN_PYTHON=/path/python3"
 }
 
+# What is installed is not compiled at once (--no-compile): Python compiles what is imported, a small part of it.
 in_venv() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
 # An environment whose making was cut short is made anew; pip's cache keeps what was downloaded.
@@ -68,7 +69,7 @@ install_torch() {
   rm -f "$done" "$venv/ingrain-ready"
   local quiet=() # on a terminal pip shows its progress
   [[ -t 2 ]] || quiet=(-q)
-  in_venv install "${quiet[@]}" -r "$list" >&2 || die 1 "pip could not install torch" \
+  in_venv install --no-compile "${quiet[@]}" -r "$list" >&2 || die 1 "pip could not install torch" \
     "look above; './ingrain setup' tries again, INGRAIN_TORCH=DIR uses another torch"
   cp "$list" "$done"
   touch "$venv/ingrain-ready"
@@ -79,7 +80,7 @@ fetch_test_tools() {
   local list=$root/python/requirements-test.txt
   [[ -z ${INGRAIN_DEPS-} && -f $venv/ingrain-ready ]] || return 0
   cmp -s "$list" "$venv/ingrain-test" && return
-  (exec "$venv/bin/python" -m pip --disable-pip-version-check install -q -r "$list" >"$build/test-tools.log" 2>&1) &
+  (exec "$venv/bin/python" -m pip --disable-pip-version-check install --no-compile -q -r "$list" >"$build/test-tools.log" 2>&1) &
   fetching=$!
 }
 
@@ -93,6 +94,6 @@ install_test_tools() {
   make_venv
   cmp -s "$list" "$done" && return
   say "installing the test tools into .venv"
-  in_venv install -q -r "$list" >&2 || die 1 "pip could not install $list" "look above; the same command tries again"
+  in_venv install --no-compile -q -r "$list" >&2 || die 1 "pip could not install $list" "look above; the same command tries again"
   cp "$list" "$done"
 }

@@ -47,6 +47,7 @@ TEST_P(MetaGradient, equals_reverse_over_reverse_and_finite_differences) {
   const ModelConfig& c = model.config;
   const Tensor tokens = tokens_of(p, c);
   for (const bool meta : {true, false}) {
+    if (!meta && !(p.shape.inner == InnerRule{})) continue;  // standard mode makes no inner step, by whatever rule
     GradientSums gradients(c, model.weights);
     GradientOptions options;
     options.keep_bytes = p.keep_bytes;

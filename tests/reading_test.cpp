@@ -59,11 +59,11 @@ TEST_P(Reading, in_any_split_gives_the_same_memory_and_scores) {
     EXPECT_LT(max_difference(scores.narrow(1, 1, n - 1), split.narrow(1, 1, n - 1)), kExact);
     expect_same_memory(model, whole, memory);
   };
-  const std::vector<std::vector<int64_t>> splits{{1}, {8}, {3, 20, 1, 2}, {16, 1}, {n - 1, 1}};
+  const std::vector<std::vector<int64_t>> splits{{1}, {8}, {3, 20, 1, 2}};
   for (const auto& sizes : splits) expect_same(sizes, {});
   // Parts of a chunk that are passed ahead of its end, or none.
   const std::vector<std::pair<int64_t, std::vector<std::vector<int64_t>>>> splits_ahead{
-      {0, {{1}}}, {1, {{1}, {30, 1}}}, {3, {{1}, {2, 3, 1}, {5, 1, 2}}}, {8, {{2, 3, 1}}}};
+      {0, {{16, 1}}}, {1, {{30, 1}}}, {3, {{1}, {5, 1, 2}}}, {8, {{2, 3, 1}}}};
   for (const auto& [ahead, sizes_ahead] : splits_ahead) {
     ReadOptions options;
     options.ahead = ahead;
@@ -83,7 +83,7 @@ TEST_P(Reading, a_memory_without_the_work_done_ahead_goes_on_identically) {
   const Tensor tokens = random_tokens(model.config, 1, 45);
   ReadOptions options;
   options.ahead = 3;
-  for (const int64_t at : {11, 13, 15, 16}) {
+  for (const int64_t at : {13, 16}) {
     Memory going_on = empty_memory(model);
     InnerLoop loop(model, going_on);
     read_split(loop, tokens.narrow(1, 0, at), {1}, options);

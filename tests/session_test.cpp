@@ -86,7 +86,7 @@ TEST_P(Sessions, in_one_batch_are_what_each_is_alone) {
     ttt::read(model, memory, tokens(model, before));
     join(std::make_unique<Conversation>(model, std::move(memory)));
   }
-  for (int64_t t = 0; t < 64; ++t) {
+  for (int64_t t = 0; t < 40; ++t) {
     std::vector<ReadOptions> how(all.size());
     std::vector<Batch::Turn> turns;
     for (size_t i = 0; i < all.size(); ++i) {

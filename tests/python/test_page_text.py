@@ -60,15 +60,15 @@ def test_characters_that_turn_text_around_are_shown(visit):
 @pytest.mark.parametrize("name, piece", [("line", "x"), ("words", "word "), ("stars", "**a "), ("brackets", "[a]("), ("ticks", "`" * 3 + "a``"),
                                           ("quotes", "> "), ("items", "- a\n"), ("nested", "  - a\n"), ("pipes", "|a"), ("fence", "```\n"),
                                           ("underscores", "_a *b "), ("turns", "\u202e"), ("urls", "https://a.b/ ")])
-def test_a_million_characters_leave_the_page_alive(visit, name, piece):
+def test_a_third_of_a_million_characters_leave_the_page_alive(visit, name, piece):
     page = visit()
-    answer_with(page, piece * (1_000_000 // len(piece)))
+    answer_with(page, piece * (333_000 // len(piece)))
     page.evaluate("window.begin = performance.now()")
     page.fill("#say", name)
     page.press("#say", "Enter")
     page.locator(".answer").wait_for()
     settle(page)
-    assert page.evaluate("performance.now() - window.begin") < 120_000
+    assert page.evaluate("performance.now() - window.begin") < 40_000
     assert tags(page) <= ALLOWED
     assert page.evaluate("document.querySelectorAll('.answer *').length") < 250_000
     page.fill("#say", "still here")

@@ -78,7 +78,7 @@ def test_whatever_was_written_the_next_turn_reads_the_new_tokens_only(server, le
     """This model has no chat template, and writes what it likes: no blank after "Answer:", half a line, its end at once."""
     form = len(server.post("/tokenize", {"content": "\n\nQuestion: And her father?\nAnswer:"})["tokens"])
     beginnings = set()
-    for seed in range(32 if length == 1 else 16):
+    for seed in range(16 if length == 1 else 8):
         ask = {"max_output_tokens": length, "seed": seed}
         first = server.post("/v1/responses", {"input": f"Who is Emma {seed}, {length}?", **ask})
         second = server.post("/v1/responses", {"input": "And her father?", "previous_response_id": first["id"], **ask})
