@@ -108,6 +108,39 @@ TEST_F(MemoryFile, the_same_holds_for_other_rules_of_the_inner_step) {
                                   dir_ / "m.memory", before == 21 ? 3 : 1);
 }
 
+TEST_F(MemoryFile, the_same_holds_for_steps_that_take_effect_later) {
+  for (const TinyShape& shape : test::shapes_of_delayed_steps())
+    for (const auto type : {at::kFloat, at::kBFloat16})
+      for (const int64_t before : {0, 5, 8, 9, 21, 53})
+        expect_exact_continuation(tiny_model(shape, type), before, dir_ / "m.memory", before == 21 ? 3 : 1);
+}
+
+TEST_F(MemoryFile, weights_before_a_step_are_a_part_of_it_in_both_forms) {
+  const Network at_once = tiny_model({}, at::kFloat), model = tiny_model({.inner = {.step_delay = 3}}, at::kFloat);
+  EXPECT_EQ(read_memory_info(saved(model, 8)).version, 2) << "in the first chunk there are none";
+  const auto path = saved(model, 20);
+  EXPECT_EQ(read_memory_info(path).version, 4);
+  const Memory memory = load_memory(path, model);
+  ASSERT_EQ(memory.early_S.size(), 2u);
+  EXPECT_GT((memory.early_S[1].w2_DF - memory.W_S[1].w2_DF).abs().max().item<double>(), 0);
+  save_memory(dir_ / "compact.memory", model, memory, MemoryForm::compact);
+  const Memory compact = load_memory(dir_ / "compact.memory", model);
+  EXPECT_LT((memory.early_S[1].w2_DF - compact.early_S[1].w2_DF).abs().max().item<double>(), 1e-2);
+
+  // With a delay a memory of before there was one goes on, and without one that of one.
+  Memory old = load_memory(saved(at_once, 20), model), later = load_memory(path, at_once);
+  EXPECT_TRUE(old.early_S.empty());
+  read(model, old, random_tokens(model.config, 1, 9, 3));
+  read(at_once, later, random_tokens(model.config, 1, 9, 3));
+  EXPECT_FALSE(old.early_S.empty());
+  EXPECT_TRUE(later.early_S.empty());
+
+  Parts parts = take_apart(path);
+  parts.tensors.erase("early.1.w2");
+  put_together_sealed(parts, dir_ / "less.memory");
+  EXPECT_TRUE(contains(error_of([&] { load_memory(dir_ / "less.memory", model); }), "early.1.w2"));
+}
+
 TEST_F(MemoryFile, momentum_is_a_part_of_it_and_of_its_sizes_and_files_from_before_there_was_any_are_read) {
   const Network plain = tiny_model({}, at::kFloat), model = tiny_model({.inner = {.momentum = 0.9}}, at::kFloat);
   const auto path = saved(model, 21);

@@ -30,7 +30,7 @@ void PrintTo(const GradientCase& c, std::ostream* out) {
        << " chunk " << c.shape.chunk << " clip " << c.shape.inner_clip << " bos " << c.bos_run;
   const InnerRule& rule = c.shape.inner;
   *out << (rule.optimizer == InnerOptimizer::muon ? " Muon" : "") << " momentum " << rule.momentum << " decay "
-       << rule.decay << " w13 x " << rule.w13_factor << " steps " << rule.steps;
+       << rule.decay << " w13 x " << rule.w13_factor << " steps " << rule.steps << " delay " << rule.step_delay;
 }
 
 Tensor tokens_of(const GradientCase& p, const ModelConfig& c) {
@@ -120,6 +120,26 @@ std::vector<GradientCase> cases_of_other_rules() {
 }
 
 INSTANTIATE_TEST_SUITE_P(OtherRules, MetaGradient, ::testing::ValuesIn(cases_of_other_rules()));
+
+std::vector<GradientCase> cases_of_delayed_steps() {
+  std::vector<GradientCase> out;
+  const std::vector<int64_t> delays{1, 3, 7};
+  for (const int64_t d : delays) {
+    out.push_back({.shape = {.inner = {.step_delay = d}}, .batch = 2, .chunks = 5});
+    out.push_back({.shape = {.learned_rates = true, .inner_clip = 0.1, .inner = {.step_delay = d}}, .bos_run = 20});
+    out.push_back({.shape = {.suffix = 3, .window = 5, .inner = {.step_delay = d}}, .chunks = 9, .keep_bytes = 1});
+  }
+  for (InnerRule rule : test::other_inner_rules()) {
+    rule.steps = 1;
+    rule.step_delay = delays[out.size() % 3];
+    const TinyShape shape{.learned_rates = true, .inner_lr = test::rate_of(rule), .inner = rule};
+    out.push_back({.shape = shape, .batch = 2, .chunks = 5});
+    out.push_back({.shape = shape, .chunks = 6, .keep_bytes = 1});
+  }
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(DelayedSteps, MetaGradient, ::testing::ValuesIn(cases_of_delayed_steps()));
 
 /// As a retrofit starts: while w2 is zero, w1 and w3 have no gradient, and Muon must not divide by its norm.
 TEST(MetaGradientOfARetrofit, passes_matrices_without_gradient) {

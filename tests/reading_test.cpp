@@ -1,6 +1,7 @@
 // Properties of reading (docs/mathematics.md, "Reading: the inner loop"), on random small models in fp64.
 #include "base/error.h"
 #include "same_memory.h"
+#include "ttt/outer_gradient.h"
 #include "ttt/steps/amortized.h"
 
 #include <gtest/gtest.h>
@@ -218,6 +219,85 @@ std::vector<TinyShape> shapes_of_other_rules() {
 }
 
 INSTANTIATE_TEST_SUITE_P(OtherRules, Reading, ::testing::ValuesIn(shapes_of_other_rules()));
+
+INSTANTIATE_TEST_SUITE_P(DelayedSteps, Reading, ::testing::ValuesIn(test::shapes_of_delayed_steps()));
+
+TEST(DelayedSteps, change_what_is_read_from_the_second_chunk_on_and_training_reads_the_same) {
+  const Network at_once = tiny_model({});
+  const Tensor tokens = random_tokens(at_once.config, 2, 33);
+  const auto scores = [&](const Network& model) {
+    Memory memory = empty_memory(model, 2);
+    return read(model, memory, tokens).nll_Bn.narrow(1, 1, 32);
+  };
+  const Tensor before = scores(at_once);
+  for (const int64_t d : {1, 3, 7}) {
+    const Network model = tiny_model({.inner = {.step_delay = d}});
+    const Tensor now = scores(model);
+    GradientSums sums(model.config, model.weights);
+    EXPECT_LT(max_difference(now, meta_gradient(model.config, sums, tokens).nll_BT), kExact);
+    EXPECT_LT(max_difference(before.narrow(1, 0, 8), now.narrow(1, 0, 8)), kExact);
+    for (int64_t i = 0; i < d; ++i) EXPECT_GT(max_difference(before.select(1, 8 + i), now.select(1, 8 + i)), 1e-6);
+  }
+}
+
+/// A step that moves nothing before its time: the first d tokens of a chunk do not hear of the chunk before it but by
+/// keys and values.
+TEST(DelayedSteps, take_effect_after_as_many_tokens) {
+  const Network model = tiny_model({.suffix = 1, .inner = {.step_delay = 3}});
+  const Tensor tokens = random_tokens(model.config, 1, 17);
+  Memory memory = empty_memory(model), unlearned = empty_memory(model);
+  ReadOptions no_learning;
+  no_learning.learn = false;
+  const Tensor a = read(model, memory, tokens).nll_Bn, b = read(model, unlearned, tokens, no_learning).nll_Bn;
+  // Scores of tokens 9 .. 11 are what tokens 8 .. 10 predict, the chunk's first three.
+  EXPECT_LT(max_difference(a.narrow(1, 1, 11), b.narrow(1, 1, 11)), kExact);
+  for (const int64_t i : {12, 13, 14, 15, 16}) EXPECT_GT(max_difference(a.select(1, i), b.select(1, i)), 1e-6) << i;
+}
+
+/// A chunk that is not learnt from leaves nothing to wait for.
+TEST(DelayedSteps, where_none_is_made_nothing_is_delayed) {
+  const Network model = tiny_model({.inner = {.step_delay = 3}});
+  ReadOptions no_learning;
+  no_learning.learn = false;
+  Memory memory = empty_memory(model);
+  read(model, memory, random_tokens(model.config, 1, 12));
+  EXPECT_FALSE(memory.early_S.empty());
+  read(model, memory, random_tokens(model.config, 1, 8), no_learning);
+  EXPECT_TRUE(memory.early_S.empty());
+}
+
+TEST(DelayedSteps, are_made_in_even_pieces_while_their_tokens_come) {
+  TinyShape shape;
+  shape.chunk = 64;
+  shape.inner.step_delay = 20;
+  const Network model = tiny_model(shape);
+  ReadOptions options;
+  options.ahead = 16;
+  Memory memory = empty_memory(model);
+  const Tensor tokens = random_tokens(model.config, 1, 65);
+  read(model, memory, tokens.narrow(1, 0, 64), options);
+  set_targets(model.config, memory, 63, tokens.narrow(1, 64, 1), true);
+  AmortizedChunk chunk(model.config, memory, 16);
+  std::vector<int64_t> parts;
+  while (chunk.done() < 64) {
+    const int64_t done = chunk.done();
+    parts.push_back(chunk.part_tokens());
+    while (chunk.done() == done) chunk.make_unit(model.weights, memory);
+  }
+  EXPECT_EQ(parts, (std::vector<int64_t>{16, 4, 16, 16, 12})) << "none across the early tokens' end";
+  AmortizedChunk late(model.config, memory, 16);
+  late.begin_step(1);
+  const int64_t units = 5 * (SuffixPass::sublayers(model.config) + 1) + PiecewiseStep::units(model.config);
+  int64_t made = 0;
+  for (int64_t read = 1; read <= 20; ++read) {
+    const int64_t due = late.step_units_due(read);
+    EXPECT_LE(due, (units + 19) / 20);
+    for (int64_t i = 0; i < due; ++i) late.make_step_unit(model.weights, memory);
+    made += due;
+    EXPECT_EQ(late.step_made(), read == 20) << read;
+  }
+  EXPECT_EQ(made, units);
+}
 
 TEST(ReadingMasks, after_such_a_chunk_neither_momentum_nor_decay_has_moved_anything) {
   for (const InnerRule& rule : test::other_inner_rules()) {

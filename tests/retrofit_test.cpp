@@ -128,6 +128,9 @@ TEST(RetrofitConfig, what_does_not_fit_is_an_error_that_names_option_and_reason)
   EXPECT_THAT(refusal([](auto& o) { o.inner.decay = -0.5; }), HasSubstr("inner_decay is -0.5"));
   EXPECT_THAT(refusal([](auto& o) { o.inner.steps = 0; }), HasSubstr("'inner_steps' is 0"));
   EXPECT_THAT(refusal([](auto& o) { o.inner.w13_factor = -1; }), HasSubstr("'inner_w13_factor' is -1"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner.step_delay = -1; }), HasSubstr("'inner_step_delay' is -1"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner.step_delay = o.chunk; }), HasSubstr("below 'chunk_size'"));
+  EXPECT_THAT(refusal([](auto& o) { o.inner.step_delay = 1, o.inner.steps = 2; }), HasSubstr("'inner_steps' 2"));
   EXPECT_THAT(refusal([](auto& o) { o.layer_rates = {1, 1, 1, 1, 1}; }), HasSubstr("layer_rates holds 5 numbers"));
   ModelConfig narrow = base;
   narrow.window = 8;

@@ -127,15 +127,19 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
   std::vector<Tensor> momentum;
   for (const Tensor& x : fast) momentum.push_back(at::zeros_like(x));
   Tensor total = at::zeros({}, h.options());
+  const int64_t d = c.inner.step_delay;
+  std::vector<Tensor> early = fast;  // of a chunk's first d tokens
   // The loss of chunk t at the fast weights as they are; `kv` holds all positions before and gets the chunk's.
   const auto chunk_loss = [&](int64_t t, std::vector<Kv>& kv) {
     Tensor x = h.narrow(0, t * c.chunk, c.chunk);
     for (int64_t s = 0; s < c.suffix_len; ++s) {
       const BlockWeights& b = w.blocks[static_cast<size_t>(first_suffix + s)];
       x = attend(first_suffix + s, x, kv[static_cast<size_t>(s)], t * c.chunk);
-      x = x + norm(mlp(norm(x, b.fast_norm_D, c.rms_eps), fast[static_cast<size_t>(2 * s)],
-                       fast[static_cast<size_t>(2 * s + 1)]),
-                   b.fast_post_norm_D, c.rms_eps);
+      const auto i = static_cast<size_t>(2 * s);
+      const Tensor in = norm(x, b.fast_norm_D, c.rms_eps);
+      const Tensor out = at::cat(
+          {mlp(in.narrow(0, 0, d), early[i], early[i + 1]), mlp(in.narrow(0, d, c.chunk - d), fast[i], fast[i + 1])});
+      x = x + norm(out, b.fast_post_norm_D, c.rms_eps);
       x = ordinary(first_suffix + s, x);
     }
     const Tensor target = tokens.narrow(0, t * c.chunk + 1, c.chunk), mask = target.ne(c.bos_id).to(x.scalar_type());
@@ -144,15 +148,26 @@ Tensor sequence_loss(const ModelConfig& c, const Weights& w, const Tensor& token
   };
   for (int64_t t = 0; t < n; ++t) {
     const std::vector<Kv> before = kv;
+    std::vector<Tensor> shift;  // of the chunk's weights, the early and the others alike
+    const std::vector<Tensor> W = fast;
+    if (d > 0 && learn) {
+      for (size_t i = 0; i < fast.size(); ++i) {
+        shift.push_back(at::zeros_like(fast[i]).requires_grad_());
+        early[i] = early[i] + shift[i];
+        fast[i] = fast[i] + shift[i];
+      }
+    }
     Tensor L = chunk_loss(t, kv);
     total = total + L / static_cast<double>(n);
     if (!learn || c.suffix_len == 0) continue;
     for (int64_t k = 0; k < c.inner.steps; ++k) {
       std::vector<Kv> not_kept = before;
       if (k > 0) L = chunk_loss(t, not_kept);
-      const auto g = ops::gradients({L}, fast, {}, {.create_graph = true});
+      const auto g = ops::gradients({L}, d > 0 ? shift : fast, {}, {.create_graph = true});
+      if (d > 0) fast = W;
       inner_step(c, w, multiplier, g, fast, momentum);
     }
+    early = d > 0 ? W : fast;
   }
   return total;
 }

@@ -159,10 +159,11 @@ INSTANTIATE_TEST_SUITE_P(
         TinyShape{.layers = 4, .suffix = 3, .window = 5, .sink = true},
         TinyShape{.window = 40, .chunk = 6, .sink = true}, TinyShape{.mixers = {{"gated_delta_net", 1}}},
         TinyShape{.layers = 4, .suffix = 3, .inner_lr = 0.2, .mixers = {{"gated_delta_net", 3}, {"mamba2", 2}}}));
+INSTANTIATE_TEST_SUITE_P(DelayedSteps, Sessions, ::testing::ValuesIn(test::shapes_of_delayed_steps()));
 INSTANTIATE_TEST_SUITE_P(RecurrentMixers, Sessions, ::testing::ValuesIn(test::shapes_of_recurrent_mixers()));
 
-Network wide_model(at::ScalarType type, const ops::QuantizedFormat* format = nullptr) {
-  ModelConfig c = test::tiny_config({});
+Network wide_model(at::ScalarType type, const ops::QuantizedFormat* format = nullptr, int64_t step_delay = 0) {
+  ModelConfig c = test::tiny_config({.inner = {.step_delay = step_delay}});
   c.vocab_size = 48;
   c.hidden_size = c.mlp_size = 64;
   c.num_heads = 4;
@@ -189,10 +190,14 @@ TEST(SessionsByKernels, capture_a_token_or_say_what_stands_in_the_way) {
 /// With one thread, and few enough rows for the kernels of few rows, sums have one order.
 TEST(SessionsByKernels, in_one_batch_are_what_each_is_alone_to_the_last_bit) {
   const test::Threads one_thread(1);
-  for (const auto& [type, format] : {std::pair<at::ScalarType, const ops::QuantizedFormat*>(at::kFloat, nullptr),
-                                     {at::kBFloat16, nullptr},
-                                     {at::kFloat, &ops::q8_0}}) {
-    const Network model = wide_model(type, format);
+  struct Kind {
+    at::ScalarType type;
+    const ops::QuantizedFormat* format = nullptr;
+    int64_t step_delay = 0;
+  };
+  for (const auto& [type, format, step_delay] : {Kind{at::kFloat}, Kind{at::kBFloat16}, Kind{at::kFloat, &ops::q8_0},
+                                                 Kind{at::kFloat, nullptr, 5}, Kind{at::kBFloat16, nullptr, 1}}) {
+    const Network model = wide_model(type, format, step_delay);
     Batch batch(model);
     std::vector<std::unique_ptr<Session>> alone, together;
     for (uint64_t i = 0; i < 6; ++i) {
@@ -260,8 +265,8 @@ TEST(SessionsByKernels, that_share_fast_weights_are_what_each_is_alone_however_m
 /// A session that was kept as a memory and begun again goes on to the last bit, whatever the lengths of its calls.
 TEST(SessionsByKernels, begun_again_go_on_to_the_last_bit) {
   const test::Threads threads(3);
-  for (const auto type : {at::kFloat, at::kBFloat16}) {
-    const Network model = wide_model(type);
+  for (const auto& [type, step_delay] : {std::pair(at::kFloat, 0), {at::kBFloat16, 0}, {at::kFloat, 6}}) {
+    const Network model = wide_model(type, nullptr, step_delay);
     Memory memory = ttt::empty_memory(model);
     ttt::read(model, memory, test::random_tokens(model.config, 1, 30));
     Session in_one(model, memory.fork());
@@ -277,6 +282,51 @@ TEST(SessionsByKernels, begun_again_go_on_to_the_last_bit) {
     }
     EXPECT_EQ(in_one.loads().whole, 1);
   }
+}
+
+/// What asks for the memory while a step is being made has it made at once: not a bit is different.
+TEST(SessionsByKernels, make_a_delayed_step_in_pieces_or_at_once) {
+  const test::Threads one_thread(1);
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const Network model = wide_model(type, nullptr, 5);
+    for (int64_t asked = 0; asked < 8; ++asked) {
+      Session straight(model, ttt::empty_memory(model)), interrupted(model, ttt::empty_memory(model));
+      const Tensor tokens = test::random_tokens(model.config, 1, 63);
+      for (Session* session : {&straight, &interrupted}) session->read(tokens.narrow(1, 0, 13));
+      std::vector<int64_t> steps;
+      ReadOptions options;
+      options.on_step = [&](const ttt::StepReport& step, const Memory&, const std::vector<Mlp>&) {
+        steps.push_back(step.step);
+      };
+      for (int64_t i = 13; i < 63; ++i) {
+        straight.write(tokens.narrow(1, i, 1));
+        interrupted.write(tokens.narrow(1, i, 1), options);
+        if (i % 8 == asked) {
+          EXPECT_EQ(interrupted.memory().steps, i / 8) << "token " << i;
+        }
+        ASSERT_TRUE(straight.logits_BV().equal(interrupted.logits_BV())) << type << " token " << i;
+      }
+      EXPECT_EQ(steps, (std::vector<int64_t>{1, 2, 3, 4, 5, 6})) << "asked at " << asked;
+      expect_same_memory(model, straight.memory(), interrupted.memory(), 0);
+    }
+  }
+}
+
+/// A session that goes away, becomes another or goes back forgets the step that it was making.
+TEST(Session, drops_a_delayed_step_with_its_memory) {
+  const Network model = tiny_model({.inner = {.step_delay = 5}});
+  const Tensor tokens = test::random_tokens(model.config, 1, 60);
+  Memory expected = ttt::empty_memory(model);
+  ttt::read(model, expected, tokens.narrow(1, 0, 16));
+  Session session(model, ttt::empty_memory(model), Checkpoints(1 << 20));
+  session.read(tokens.narrow(1, 0, 12));
+  for (int64_t i = 12; i < 18; ++i) session.write(tokens.narrow(1, i, 1));
+  ASSERT_TRUE(session.rewind(16));
+  expect_same_memory(model, expected, session.memory());
+  for (int64_t i = 30; i < 50; ++i) session.write(tokens.narrow(1, i, 1));
+  ttt::read(model, expected, tokens.narrow(1, 30, 20));
+  EXPECT_LT(max_difference(session.logits_BV(), ttt::next_logits(model, expected)), kSame);
+  expect_same_memory(model, expected, session.memory());
 }
 
 TEST(Session, of_several_sequences_in_step_takes_as_many_rows_of_a_batch) {

@@ -145,6 +145,27 @@ inline std::vector<InnerRule> other_inner_rules() {
 /// A rate at which they learn and nothing runs away: every singular value of Muon's step is as large as its rate.
 inline double rate_of(const InnerRule& rule) { return rule.optimizer == InnerOptimizer::muon ? 0.01 : 0.2; }
 
+/// Steps that take effect some tokens later: one, some, all but one of a chunk's; by several rules.
+inline std::vector<TinyShape> shapes_of_delayed_steps() {
+  std::vector<TinyShape> out{{.inner = {.step_delay = 1}},
+                             {.layers = 4, .suffix = 3, .window = 5, .learned_rates = true, .inner = {.step_delay = 3}},
+                             {.suffix = 1, .window = 1, .chunk = 2, .inner = {.step_delay = 1}},
+                             {.window = 37, .chunk = 24, .sink = true, .inner = {.step_delay = 17}}};
+  for (InnerRule rule : other_inner_rules()) {
+    rule.steps = 1;
+    rule.step_delay = 4;
+    out.push_back({.layers = 4,
+                   .suffix = 3,
+                   .chunk = 5,
+                   .learned_rates = true,
+                   .inner_lr = rate_of(rule),
+                   .mixers = {{"gated_delta_net", 2}},
+                   .without_mlp = 3,
+                   .inner = rule});
+  }
+  return out;
+}
+
 /// Weights with norms and rates away from 1, so that no factor is invisible, and states that do not forget at once.
 inline Network tiny_model(const TinyShape& shape, at::ScalarType type = at::kDouble, uint64_t seed = 5) {
   Network model{tiny_config(shape), {}, "tiny"};

@@ -49,7 +49,8 @@ void measure_model(const BenchCommand& o, const char* benchmark, const Measure& 
   const std::string model = resolve_model(o.model, preset_names()).string();
   const at::Device device = chosen_device(o.how);
   const at::ScalarType compute = parse_compute_type(o.how.dtype, device);
-  const bench::Subject subject = bench::load_subject(model, o.text, compute, device, o.how.weights);
+  bench::Subject subject = bench::load_subject(model, o.text, compute, device, o.how.weights);
+  delay_steps(subject.model.config, o.how.step_delay, model);
   const std::string type = compute_type_name(compute);
   stop_if_interrupted("stopped before anything was measured");
   announce_interrupts("what was measured whole by now, if anything, is printed");
@@ -163,6 +164,7 @@ void add_bench_command(CLI::App& app) {
             0, kMostTokens)
       ->capture_default_str();
   add_weights_option(*decode, o->how);
+  add_step_delay_option(*decode, o->how);
   runs(decode, o->decode.runs, "How often to write after each context; the figures are of all runs' tokens");
   decode->callback([o] {
     measure_model(*o, "decode", [&](const auto& subject, auto& report) { bench_decode(subject, o->decode, report); });

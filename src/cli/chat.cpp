@@ -194,6 +194,7 @@ void add_chat_command(CLI::App& app) {
   add_special_flag(*command, o->special);
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
+  add_step_delay_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");
   // bench/results/defaults.md says why.

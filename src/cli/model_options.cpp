@@ -142,6 +142,13 @@ void add_weights_option(CLI::App& command, LoadOptions& how) {
       ->capture_default_str();
 }
 
+void add_step_delay_option(CLI::App& command, LoadOptions& how) {
+  add_whole(command, "--step-delay", how.step_delay,
+            "So many tokens after a chunk are still read with the weights before its inner step, which is computed "
+            "meanwhile: no token waits for it; 0: none (default: what the model says)",
+            0);
+}
+
 void add_special_flag(CLI::App& command, bool& special) {
   command.add_flag("--special", special,
                    "Control tokens written in the text (\"<|im_end|>\") are meant as such; otherwise they are text");
@@ -161,6 +168,7 @@ void ModelOptions::add_to(CLI::App& command) {
   add_folder_to(command);
   add_compute_options(command, how);
   add_weights_option(command, how);
+  add_step_delay_option(command, how);
 }
 
 void ModelOptions::add_folder_to(CLI::App& command) {

@@ -15,7 +15,7 @@ struct ModelOptions {
   std::string folder;
   LoadOptions how;
 
-  /// Adds MODEL (positional), --device, --dtype and --weights.
+  /// Adds MODEL (positional), --device, --dtype, --weights and --step-delay.
   void add_to(CLI::App& command);
   /// Adds MODEL alone.
   void add_folder_to(CLI::App& command);
@@ -49,6 +49,8 @@ std::filesystem::path model_for_memory(const std::string& memory, const std::str
 void add_compute_options(CLI::App& command, LoadOptions& how);
 /// Adds --weights.
 void add_weights_option(CLI::App& command, LoadOptions& how);
+/// Adds --step-delay.
+void add_step_delay_option(CLI::App& command, LoadOptions& how);
 /// Adds --special.
 void add_special_flag(CLI::App& command, bool& special);
 /// Says on standard error, once, that a text which begins with the token `first` brings the beginning of text that it

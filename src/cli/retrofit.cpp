@@ -85,6 +85,9 @@ void add_retrofit_command(CLI::App& app) {
   add_real(*command, "--inner-w13-factor", r.inner.w13_factor, "Factor of the inner step's rate for w1 and w3")
       ->capture_default_str();
   add_whole(*command, "--inner-steps", r.inner.steps, "Inner steps a chunk", 1)->capture_default_str();
+  add_whole(*command, "--step-delay", r.inner.step_delay,
+            "So many tokens after a chunk are still read with the weights before its inner step", 0)
+      ->capture_default_str();
   command->add_option("--layer-rates", r.layer_rates, "Factors of the rate to start from, one a fast MLP (default: 1)")
       ->delimiter(',')
       ->check(real(0, std::numeric_limits<double>::max()));

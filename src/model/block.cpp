@@ -5,6 +5,8 @@
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/swiglu/swiglu.h"
 
+#include <algorithm>
+
 namespace ingrain {
 namespace {
 
@@ -26,6 +28,18 @@ Tensor gated(const ModelConfig& c, int64_t block, const Tensor& ab_P) {
   return ops::swiglu(ab_P, gelu ? ops::Gate::gelu_tanh : ops::Gate::silu);
 }
 
+/// x times one matrix of the fast MLP, the early tokens' rows by their own.
+Tensor fast_product(const FastMlp& fast, const Tensor Mlp::* matrix, const Tensor& x_PBTD) {
+  const auto late = [&](const Tensor& x) {
+    return ops::fast_linear(x, fast.w.*matrix, fast.dw.*matrix, fast.rounded.*matrix, fast.whose_B);
+  };
+  const auto early = [&](const Tensor& x) { return ops::fast_linear(x, fast.early.*matrix, fast.early_dw.*matrix); };
+  const int64_t T = x_PBTD.size(2), rows = std::min(fast.early_rows, T);
+  if (rows == 0) return late(x_PBTD);
+  if (rows == T) return early(x_PBTD);
+  return at::cat({early(x_PBTD.narrow(2, 0, rows)), late(x_PBTD.narrow(2, rows, T - rows))}, 2);
+}
+
 }  // namespace
 
 Tensor mixer_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const Carry& carry,
@@ -38,9 +52,8 @@ Tensor mixer_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_P
 Tensor fast_step(const ModelConfig& c, const BlockWeights& w, const Tensor& h_PBTD, const FastMlp& fast, const Tap& tap,
                  int64_t block) {
   const Tensor x_PBTD = ops::rms_norm(h_PBTD, w.fast_norm_D, c.rms_eps);
-  const Tensor u_PBTF =
-      gated(c, block, ops::fast_linear(x_PBTD, fast.w.w13_FD, fast.dw.w13_FD, fast.rounded.w13_FD, fast.whose_B));
-  const Tensor y_PBTD = ops::fast_linear(u_PBTF, fast.w.w2_DF, fast.dw.w2_DF, fast.rounded.w2_DF, fast.whose_B);
+  const Tensor u_PBTF = gated(c, block, fast_product(fast, &Mlp::w13_FD, x_PBTD));
+  const Tensor y_PBTD = fast_product(fast, &Mlp::w2_DF, u_PBTF);
   return add_branch(c, h_PBTD, y_PBTD, w.fast_post_norm_D, tap, "fast", block);
 }
 

@@ -25,6 +25,10 @@ struct FastMlp {
   Mlp w, dw = {};
   Mlp rounded = {};     // w in the type of the computation, where it is at hand
   Tensor whose_B = {};  // as in ops::fast_linear: where sequences share weights
+  // The call's first `early_rows` tokens have these in place of w and dw: those before the newest inner step, where it
+  // takes effect later.
+  Mlp early = {}, early_dw = {};
+  int64_t early_rows = 0;
 };
 
 /// Returns two planes if `fast` has a tangent or h has two.

@@ -68,7 +68,7 @@ void validate_layer(const LayerSpec& l, std::string_view where) {
                                                 : "longrope");
 }
 
-void validate_inner_rule(const InnerRule& inner, std::string_view where) {
+void validate_inner_rule(const InnerRule& inner, int64_t chunk, std::string_view where) {
   const auto share = [&](const char* field, double value) {
     require(value >= 0 && value < 1, "{}: '{}' is {}; it must be at least 0 and below 1", where, field, value);
   };
@@ -78,6 +78,13 @@ void validate_inner_rule(const InnerRule& inner, std::string_view where) {
           "{}: 'inner_w13_factor' is {}; it must not be negative", where, inner.w13_factor);
   require(inner.steps >= 1 && inner.steps <= 64, "{}: 'inner_steps' is {}; it must be between 1 and 64", where,
           inner.steps);
+  require(inner.step_delay >= 0 && inner.step_delay < chunk,
+          "{}: 'inner_step_delay' is {}; it must be at least 0 and below 'chunk_size' ({})", where, inner.step_delay,
+          chunk);
+  require(
+      inner.step_delay == 0 || inner.steps == 1,
+      "{}: 'inner_step_delay' is {} and 'inner_steps' {}; a step can take effect later only where a chunk makes one",
+      where, inner.step_delay, inner.steps);
 }
 
 /// What a layer says that has to fit the model's sizes.
@@ -157,7 +164,7 @@ void validate(const ModelConfig& c, std::string_view where) {
   positive(where, "inner_clip", c.inner_clip);
   require(std::isfinite(c.inner_lr) && c.inner_lr >= 0, "{}: 'inner_lr' is {}; it must not be negative", where,
           c.inner_lr);
-  validate_inner_rule(c.inner, where);
+  validate_inner_rule(c.inner, c.chunk, where);
   positive(where, "embedding_scale", c.embedding_scale);
   positive(where, "residual_scale", c.residual_scale);
   require(c.logit_scale == 1, "{}: 'logit_scale' is {}; the final norm's weights can be multiplied by it instead",

@@ -37,10 +37,11 @@ enum class InnerOptimizer { sgd, muon };
 /// The rule of the inner step. As it stands here it is SGD with a clipped gradient.
 struct InnerRule {
   InnerOptimizer optimizer = InnerOptimizer::sgd;
-  double momentum = 0;    // beta: what stays of the steps before
-  double decay = 0;       // delta: the part of the way back to W_0 that each step goes
-  double w13_factor = 1;  // of the rate, for w1 and w3
-  int64_t steps = 1;      // a chunk
+  double momentum = 0;     // beta: what stays of the steps before
+  double decay = 0;        // delta: the part of the way back to W_0 that each step goes
+  double w13_factor = 1;   // of the rate, for w1 and w3
+  int64_t steps = 1;       // a chunk
+  int64_t step_delay = 0;  // d: so many tokens of the next chunk are still read with the weights before the step
 
   /// Whether a step is a multiple of the chunk's gradient alone.
   bool plain() const { return optimizer == InnerOptimizer::sgd && momentum == 0 && decay == 0; }

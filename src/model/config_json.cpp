@@ -93,6 +93,7 @@ void model_fields(Model& m, Visit& visit) {
   unusual("inner_decay", m.inner.decay, usual.inner.decay);
   unusual("inner_w13_factor", m.inner.w13_factor, usual.inner.w13_factor);
   unusual("inner_steps", m.inner.steps, usual.inner.steps);
+  unusual("inner_step_delay", m.inner.step_delay, usual.inner.step_delay);
   always("initializer_range", m.init_std);
   always("trained_sequence_length", m.trained_length);
 }

@@ -34,10 +34,16 @@ std::vector<Tensor> ActivationCache::put(std::vector<Tensor> results, const int6
   return results;
 }
 
-std::vector<Tensor> ActivationCache::take() {
+std::vector<Tensor> ActivationCache::take(const int64_t* token_axes) {
   TORCH_CHECK(next_ < calls_.size(), "a cache of ", calls_.size(), " results was asked for one more");
   std::vector<Tensor> out;  // views, since autograd will make them part of its graph
-  for (const Tensor& whole : calls_[next_++]) out.push_back(whole.defined() ? whole.detach() : whole);
+  const std::vector<Tensor>& call = calls_[next_++];
+  for (size_t i = 0; i < call.size(); ++i) {
+    if (!call[i].defined() || count_ == tokens_)
+      out.push_back(call[i].defined() ? call[i].detach() : call[i]);
+    else
+      out.push_back(call[i].narrow(token_axes[i], first_, count_).contiguous().detach());
+  }
   return out;
 }
 

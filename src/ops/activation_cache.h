@@ -18,7 +18,7 @@ class ActivationCache {
 
   enum class Mode { store, reuse };
   /// While it lives, the calling thread's operations keep their results for tokens first .. first + count - 1 in the
-  /// cache; or take those of all tokens from it. A pass may be made in several scopes, each of which begins at the call
+  /// cache; or take them from it. A pass may be made in several scopes, each of which begins at the call
   /// (0-based) that the one before ended at. REQUIRES: the same operations in the same order in every pass; c10::Error
   /// where there are more of them when they are reused.
   class Scope {
@@ -43,7 +43,8 @@ class ActivationCache {
   template <class Compute>
   static std::vector<Tensor> through(std::initializer_list<int64_t> token_axes, const Compute& compute) {
     if (!active_) return compute();
-    return active_->mode_ == Mode::store ? active_->put(compute(), token_axes.begin()) : active_->take();
+    return active_->mode_ == Mode::store ? active_->put(compute(), token_axes.begin())
+                                         : active_->take(token_axes.begin());
   }
 
   /// The call that the latest scope ended at.
@@ -51,7 +52,7 @@ class ActivationCache {
 
  private:
   std::vector<Tensor> put(std::vector<Tensor> results, const int64_t* token_axes);
-  std::vector<Tensor> take();
+  std::vector<Tensor> take(const int64_t* token_axes);
 
   static thread_local ActivationCache* active_;
   int64_t tokens_;

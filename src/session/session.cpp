@@ -19,6 +19,7 @@ Session::Session(const Network& model, ttt::Memory memory, Checkpoints checkpoin
 
 Session::~Session() {
   unsynced_.clear();  // nobody will ask
+  inner_loop_.drop_step();
   if (batch_) batch_->remove(*this);
 }
 
@@ -109,6 +110,7 @@ uint64_t Session::bytes(std::span<const Mlp> shared) const {
     count(mlp.w13_FD);
     count(mlp.w2_DF);
   }
+  for (const Mlp& mlp : memory_.early_S) count(mlp.w13_FD), count(mlp.w2_DF);
   return out;
 }
 
@@ -118,6 +120,7 @@ void Session::become(ttt::Memory memory) {
   require(memory.batch() == memory_.batch(), "a memory of {} sequences cannot take the place of one of {}",
           memory.batch(), memory_.batch());
   unsynced_.clear();
+  inner_loop_.drop_step();
   leave_rows();
   memory_ = std::move(memory);
 }
@@ -130,8 +133,9 @@ bool Session::rewind(int64_t position) {
   return true;
 }
 
-/// The memory gets the tokens that only the rows have.
+/// The memory gets the tokens that only the rows have, and before them a step that was begun.
 void Session::sync() {
+  inner_loop_.finish_step();
   if (unsynced_.empty()) return;
   const at::NoGradGuard no_grad;
   const ModelConfig& c = model_.config;
@@ -168,7 +172,10 @@ void Session::sync() {
 std::exception_ptr Session::finish_chunk(const Tensor& token_B1, const ttt::ReadOptions& options) {
   if (unsynced_count_ != options.learn_these) sync();
   unsynced_count_ = options.learn_these;
-  if (model_.config.suffix_len == 0 || memory_.filled < model_.config.chunk) return nullptr;
+  if (inner_loop_.step_begun() && static_cast<int64_t>(unsynced_.size()) == model_.config.inner.step_delay)
+    inner_loop_.finish_step();
+  if (const std::exception_ptr thrown = inner_loop_.report(options)) return thrown;
+  if (model_.config.suffix_len == 0 || memory_.filled < model_.config.chunk || inner_loop_.step_begun()) return nullptr;
   return inner_loop_.set_last_target(upload(token_B1.select(1, 0), model_.weights.device()), options);
 }
 
@@ -178,8 +185,12 @@ void Session::load() {
   batch_->make_room(position() + 1);
   TokenStep& step = *batch_->step_;
   const bool whole = loaded_ < 0;
-  if (whole || loaded_steps_ != memory_.steps) step.load_fast_weights(rows_, memory_);
-  loaded_steps_ = memory_.steps;
+  // Of the next token; while a step is under way, the ones before it.
+  const int64_t row = memory_.filled + (inner_loop_.step_begun() ? 0 : static_cast<int64_t>(unsynced_.size()));
+  const bool early = row < model_.config.inner.step_delay && !memory_.early_S.empty();
+  const LoadedWeights weights{memory_.steps, early ? memory_.chunk_begin() : -1};
+  if (whole || loaded_weights_ != weights) step.load_fast_weights(rows_, early ? memory_.early_S : memory_.W_S);
+  loaded_weights_ = weights;
   if (loaded_ == position()) return;
   step.load_keys(rows_, memory_, whole ? memory_.position : memory_.position - loaded_);
   ++(whole ? loads_.whole : loads_.parts);
@@ -210,6 +221,7 @@ void Session::has_read(const Tensor& token_B1, const ttt::ReadOptions& options) 
 
 /// As ttt::read does. The memory gets the tokens of a part all at once.
 void Session::work_ahead(const ttt::ReadOptions& options) {
+  if (inner_loop_.step_begun()) return inner_loop_.work_on_step(static_cast<int64_t>(unsynced_.size()));
   const int64_t known = memory_.filled + static_cast<int64_t>(unsynced_.size()) - 1;  // the newest one's target is not
   const int64_t wanted = inner_loop_.tokens_wanted(known, options);
   if (wanted > 0 && memory_.filled <= wanted) sync();

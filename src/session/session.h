@@ -15,8 +15,8 @@ namespace ingrain::session {
 /// single ones, given or written, go through the rings. Which way is taken depends on how many tokens a call brings,
 /// so that a session that was saved and loaded goes on to the last bit. One thread at a time.
 ///
-/// Invariants: memory_ lacks the tokens in unsynced_, which the rows have; the rows know the text up to loaded_, or,
-/// where loaded_ is -1, nothing.
+/// Invariants: memory_ lacks the tokens in unsynced_, which the rows have, and a step that inner_loop_ is making; the
+/// rows know the text up to loaded_, or, where loaded_ is -1, nothing.
 class Session {
  public:
   /// The network must outlive it.
@@ -88,7 +88,13 @@ class Session {
   std::unique_ptr<Batch> own_;    // while it is in no other
   Batch* batch_ = nullptr;
   Rows rows_;
-  int64_t loaded_ = -1, loaded_steps_ = 0;
+  int64_t loaded_ = -1;
+  /// Which fast weights the rows have: those after so many steps, or those before, of the first tokens of the chunk
+  /// that begins there.
+  struct LoadedWeights {
+    int64_t steps = 0, early_of = -1;
+    bool operator==(const LoadedWeights&) const = default;
+  } loaded_weights_;
   struct Output {
     Tensor x_BD, logits_BV;
   };

@@ -133,11 +133,11 @@ void TokenStep::load_keys(const Rows& rows, const ttt::Memory& memory, int64_t c
   }
 }
 
-void TokenStep::load_fast_weights(const Rows& rows, const ttt::Memory& memory) {
+void TokenStep::load_fast_weights(const Rows& rows, const std::vector<Mlp>& W_S) {
   for (int64_t row = rows.first; row < rows.first + rows.count; ++row) stop_sharing_fast_weights(row);
   for (size_t s = 0; s < fast_S_.size(); ++s) {
-    rows.of(fast_S_[s].w.w13_FD).copy_(memory.W_S[s].w13_FD);
-    rows.of(fast_S_[s].w.w2_DF).copy_(memory.W_S[s].w2_DF);
+    rows.of(fast_S_[s].w.w13_FD).copy_(W_S[s].w13_FD);
+    rows.of(fast_S_[s].w.w2_DF).copy_(W_S[s].w2_DF);
   }
   for (int64_t row = rows.first; row < rows.first + rows.count; ++row) share_fast_weights(row);
 }

@@ -35,7 +35,7 @@ class TokenStep {
   /// The newest `count` positions' keys and values, or those that a ring has slots for if they are fewer; and states.
   void load_keys(const Rows& rows, const ttt::Memory& memory, int64_t count);
   /// Rounded to the compute type: once an inner step.
-  void load_fast_weights(const Rows& rows, const ttt::Memory& memory);
+  void load_fast_weights(const Rows& rows, const std::vector<Mlp>& W_S);
   void load_output(const Rows& rows, const ttt::Memory& memory);
 
   /// A row's token in this step, and its position (-1: the row has none).

@@ -67,9 +67,17 @@ at::Device chosen_device(const LoadOptions& options) {
   return parse_device(options.device);
 }
 
+void delay_steps(ModelConfig& config, std::optional<int64_t> tokens, std::string_view where) {
+  if (!tokens || config.suffix_len == 0) return;
+  config.inner.step_delay = *tokens;
+  validate(config, where);
+}
+
 Network open_model(const std::filesystem::path& path, const LoadOptions& options) {
   const at::Device device = chosen_device(options);
-  return load_model_as(path, parse_compute_type(options.dtype, device), device, options.weights);
+  Network out = load_model_as(path, parse_compute_type(options.dtype, device), device, options.weights);
+  delay_steps(out.config, options.step_delay, path.string());
+  return out;
 }
 
 }  // namespace ingrain

@@ -19,4 +19,7 @@ Network load_model_as(const std::filesystem::path& path, at::ScalarType compute,
 /// is not known or cannot be had here.
 Network open_model(const std::filesystem::path& path, const LoadOptions& options);
 
+/// Sets `inner_step_delay`, if it is given and the model has fast weights. Error naming `where` if it does not fit.
+void delay_steps(ModelConfig& config, std::optional<int64_t> tokens, std::string_view where);
+
 }  // namespace ingrain

@@ -26,7 +26,7 @@ std::vector<Stack> stacks(const ModelConfig& c) {
           "than attention");
   require(c.inner == InnerRule{},
           "the reference's format has no place for another inner step than clipped SGD ('inner_optimizer', "
-          "'inner_momentum', 'inner_decay', 'inner_w13_factor', 'inner_steps')");
+          "'inner_momentum', 'inner_decay', 'inner_w13_factor', 'inner_steps', 'inner_step_delay')");
   std::map<const Parameter*, std::vector<int64_t>> layers;
   for_each_parameter(c, [&](const Parameter& p, int64_t layer) { layers[&p].push_back(layer); });
   std::vector<Stack> out;

@@ -49,7 +49,8 @@ int64_t kept_sets(const RunConfig& run, int64_t set_bytes) {
   const int64_t count = c.inner.steps * (run.data.length / c.chunk - 1) + 1;
   if (sets * count <= std::max<int64_t>(1, (run.train.kept_mib << 20) / set_bytes)) return sets * count;
   const int64_t segment = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(count) / 2)));
-  return count / segment - 1 + sets * segment;
+  const int64_t starts = c.inner.step_delay > 0 ? 2 : 1;  // of a segment: with the weights of its first tokens
+  return starts * (count / segment - 1) + sets * segment;
 }
 
 /// What a pass over B sequences needs beside the state: m.fast, m.activations, m.head.

@@ -34,12 +34,6 @@ Tensor dot_B(const Mlp& a, const Mlp& b) { return (a.w13_FD * b.w13_FD).sum({1, 
 
 Tensor by_sequence(const Tensor& x_B) { return x_B.view({-1, 1, 1}); }
 
-Tensor norm_of(const std::vector<Mlp>& g_S) {
-  Tensor squares_B = dot_B(g_S[0], g_S[0]);
-  for (size_t s = 1; s < g_S.size(); ++s) squares_B = squares_B + dot_B(g_S[s], g_S[s]);
-  return squares_B.sqrt();
-}
-
 /// min(1, c / |g|).
 Tensor clip_scale(const ModelConfig& c, const Tensor& norm_B) { return (c.inner_clip / norm_B).clamp_max(1.0); }
 
@@ -83,6 +77,24 @@ Mlp direction_transposed(const ModelConfig& c, const Mlp& M, const Mlp& u) {
 
 Mlp times(const Mlp& x, const Tensor& factor) { return {x.w13_FD * factor, x.w2_DF * factor}; }
 
+/// What every matrix' step takes of the sequences' gradients.
+struct Factors {
+  Tensor clip_B11, s_B11;
+  Factors(const ModelConfig& c, const Tensor& norm_B)
+      : clip_B11(by_sequence(clip_scale(c, norm_B))), s_B11(by_sequence(steps_made(norm_B))) {}
+};
+
+/// One matrix' step: `parts` matrices above each other, of rate eta. M and M_out: undefined without momentum.
+void step_matrix(const ModelConfig& c, const Factors& of, const Tensor& eta, int64_t parts, const Tensor& W0,
+                 const Tensor& W, const Tensor& M_now, const Tensor& g, const Tensor& W_out, const Tensor& M_out) {
+  const double beta = c.inner.momentum, delta = c.inner.decay;
+  Tensor M = g * of.clip_B11;
+  if (beta > 0) M = M_out.copy_(M_now + of.s_B11 * (M - (1 - beta) * M_now));
+  Tensor change = eta * direction_of(c, M, parts);
+  if (delta > 0) change = change + delta * (W - W0);
+  W_out.copy_(W - of.s_B11 * change);
+}
+
 }  // namespace
 
 std::vector<Mlp> resting_momentum(const ModelConfig& c, const std::vector<Mlp>& W_S) {
@@ -113,21 +125,39 @@ Tensor inner_step(const ModelConfig& c, const std::vector<Mlp>& W0_S, const Tens
     return ops::clipped_sgd(matrices(now.W_S), matrices(g_S), eta_N, c.inner_clip, matrices(out.W_S),
                             matrices(rounded_S));
   const at::NoGradGuard no_grad;
-  const double beta = c.inner.momentum, delta = c.inner.decay;
-  const Tensor norm_B = norm_of(g_S), clip_B11 = by_sequence(clip_scale(c, norm_B)),
-               s_B11 = by_sequence(steps_made(norm_B));
+  const Tensor norm_B = inner_norm(g_S);
+  const Factors factors(c, norm_B);
   const auto g_N = matrices(g_S), W_N = matrices(now.W_S), M_N = matrices(now.M_S), W0_N = matrices(W0_S),
              W_out_N = matrices(out.W_S), M_out_N = matrices(out.M_S), rounded_N = matrices(rounded_S);
   for (size_t i = 0; i < W_N.size(); ++i) {
-    const auto n = static_cast<int64_t>(i);
-    Tensor M = g_N[i] * clip_B11;
-    if (beta > 0) M = M_out_N[i].copy_(M_N[i] + s_B11 * (M - (1 - beta) * M_N[i]));
-    Tensor change = eta_N[n] * direction_of(c, M, /*parts=*/i % 2 == 0 ? 2 : 1);
-    if (delta > 0) change = change + delta * (W_N[i] - W0_N[i]);
-    W_out_N[i].copy_(W_N[i] - s_B11 * change);
+    const bool momentum = !M_N.empty();
+    step_matrix(c, factors, eta_N[static_cast<int64_t>(i)], /*parts=*/i % 2 == 0 ? 2 : 1, W0_N[i], W_N[i],
+                momentum ? M_N[i] : Tensor(), g_N[i], W_out_N[i], momentum ? M_out_N[i] : Tensor());
     if (!rounded_N.empty()) rounded_N[i].copy_(W_out_N[i]);
   }
   return norm_B;
+}
+
+Tensor inner_norm(const std::vector<Mlp>& g_S) {
+  Tensor squares_B = dot_B(g_S[0], g_S[0]);
+  for (size_t s = 1; s < g_S.size(); ++s) squares_B = squares_B + dot_B(g_S[s], g_S[s]);
+  return squares_B.sqrt();
+}
+
+void inner_step_of_block(const ModelConfig& c, int64_t block, const std::vector<Mlp>& W0_S, const Tensor& eta_S,
+                         const FastState& now, const std::vector<Mlp>& g_S, const Tensor& norm_B,
+                         const FastState& out) {
+  const at::NoGradGuard no_grad;
+  const Factors factors(c, norm_B);
+  const Tensor eta_N = rates_of_matrices(c, eta_S);
+  const auto s = static_cast<size_t>(block);
+  const auto step = [&](const Tensor Mlp::* matrix, const Tensor& eta, int64_t parts) {
+    const bool momentum = !now.M_S.empty();
+    step_matrix(c, factors, eta, parts, W0_S[s].*matrix, now.W_S[s].*matrix, momentum ? now.M_S[s].*matrix : Tensor(),
+                g_S[s].*matrix, out.W_S[s].*matrix, momentum ? out.M_S[s].*matrix : Tensor());
+  };
+  step(&Mlp::w13_FD, eta_N[2 * block], 2);
+  step(&Mlp::w2_DF, eta_N[2 * block + 1], 1);
 }
 
 Cotangents Cotangents::zeros(const ModelConfig& c, const std::vector<Mlp>& like_S) {

@@ -26,6 +26,11 @@ std::vector<Mlp> resting_momentum(const ModelConfig& config, const std::vector<M
 Tensor inner_step(const ModelConfig& config, const std::vector<Mlp>& W0_S, const Tensor& eta_S, const FastState& now,
                   const std::vector<Mlp>& g_S, const FastState& out, const std::vector<Mlp>& rounded_S = {});
 
+/// The same in pieces, up to the order of sums: |g|, then block by block.
+Tensor inner_norm(const std::vector<Mlp>& g_S);
+void inner_step_of_block(const ModelConfig& config, int64_t block, const std::vector<Mlp>& W0_S, const Tensor& eta_S,
+                         const FastState& now, const std::vector<Mlp>& g_S, const Tensor& norm_B, const FastState& out);
+
 /// A step that was made, as far as its transpose needs it. M_S: M', empty without momentum.
 struct StepMade {
   const std::vector<Mlp>&g_S, &M_S;

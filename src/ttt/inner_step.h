@@ -22,8 +22,9 @@ struct ChunkGradient {
   std::vector<RecurrentState> state_S1;
 };
 
-/// L_t and g_t. W_S: [B, ...] fast weights. Nothing but W is differentiated: what layers carry is constant.
-ChunkGradient chunk_gradient(const ModelConfig& config, const Weights& weights, const std::vector<Mlp>& W_S,
+/// L_t and g_t. W: [B, ...] fast weights; where some tokens have earlier ones, g_t is the derivative by one shift of
+/// both. Nothing but W is differentiated: what layers carry is constant.
+ChunkGradient chunk_gradient(const ModelConfig& config, const Weights& weights, const ChunkWeights& W,
                              const ChunkInput& in, const Tensor& target_BT, const Tensor& valid_BT,
                              const Tap& tap = {});
 
@@ -32,7 +33,7 @@ struct Start {
   Tensor of, cotangent;
 };
 /// A pass through the suffix and back to the fast weights, from where `start` says. Sets g, kv and state alone.
-ChunkGradient differentiate(const ModelConfig& config, const Weights& weights, const std::vector<Mlp>& W_S,
+ChunkGradient differentiate(const ModelConfig& config, const Weights& weights, const ChunkWeights& W,
                             const ChunkInput& in, const Tap& tap,
                             const std::function<Start(const Tensor& x_PBTD)>& start);
 

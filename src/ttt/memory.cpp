@@ -5,11 +5,13 @@
 #include "ttt/inner_optimizer.h"
 #include "ttt/page_place.h"
 
+#include <algorithm>
+
 namespace ingrain::ttt {
 
 Memory Memory::fork() const {
   Memory out = *this;
-  for (std::vector<Mlp>* mlps : {&out.W_S, &out.M_S})
+  for (std::vector<Mlp>* mlps : {&out.W_S, &out.early_S, &out.M_S})
     for (Mlp& mlp : *mlps)  // the CPU's steps do not write to what is used elsewhere; a GPU's graphs do
       if (!mlp.w13_FD.is_cpu()) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
   for (LayerState& layer : out.layer_L) layer = layer.fork();
@@ -36,13 +38,19 @@ Memory Memory::packed() const {
 
 Memory Memory::map(const std::function<Tensor(const Tensor& x)>& of) const {
   Memory out = *this;
-  for (std::vector<Mlp>* mlps : {&out.W_S, &out.M_S})
+  for (std::vector<Mlp>* mlps : {&out.W_S, &out.early_S, &out.M_S})
     for (Mlp& mlp : *mlps) mlp = {of(mlp.w13_FD), of(mlp.w2_DF)};
   for (LayerState& layer : out.layer_L) layer = layer.map(of);
   if (h_BbD.defined()) out.h_BbD = of(h_BbD.narrow(1, 0, filled));
   for (Tensor* x : {&out.target_Bb, &out.valid_Bb, &out.x_BD})
     if (x->defined()) *x = of(*x);
   return out;
+}
+
+ChunkWeights weights_of(const ModelConfig& c, const Memory& memory, int64_t first, int64_t count) {
+  const int64_t early = std::clamp<int64_t>(c.inner.step_delay - first, 0, count);
+  if (memory.early_S.empty() || early == 0) return {memory.W_S};
+  return {memory.W_S, memory.early_S, early};
 }
 
 Memory empty_memory(const Network& model, int64_t batch) {
@@ -69,7 +77,7 @@ Memory unread_memory(const Network& model, std::vector<Mlp> W_S, int64_t batch) 
 }
 
 void Memory::visit(const std::function<void(const std::string& name, const Tensor& x)>& visit) const {
-  for (const auto& [what, mlps] : {std::pair("fast", &W_S), {"momentum", &M_S}})
+  for (const auto& [what, mlps] : {std::pair("fast", &W_S), {"early", &early_S}, {"momentum", &M_S}})
     for (size_t s = 0; s < mlps->size(); ++s) {
       visit(fmt::format("{}.{}.w13", what, s), (*mlps)[s].w13_FD);
       visit(fmt::format("{}.{}.w2", what, s), (*mlps)[s].w2_DF);

@@ -11,8 +11,11 @@ namespace ingrain::ttt {
 /// Everything that later tokens depend on. Copying it shares the tensors, which reading changes in place; what becomes
 /// of a fork() and of what it was forked from is independent (on a CPU they share fast weights until a step of either).
 struct Memory {
-  int64_t position = 0;             // tokens read
-  std::vector<Mlp> W_S;             // fast weights, [B, ...], fp32 (fp64)
+  int64_t position = 0;  // tokens read
+  std::vector<Mlp> W_S;  // fast weights, [B, ...], fp32 (fp64)
+  // W before the newest step, which the unfinished chunk's first inner_step_delay tokens are read with, and W_S the
+  // others. Empty where that is W_S, too: no step is delayed, or the chunk before made none.
+  std::vector<Mlp> early_S = {};
   std::vector<Mlp> M_S;             // the inner optimizer's momentum, like W_S; empty where its rule has none
   std::vector<LayerState> layer_L;  // what each layer carries; suffix blocks 1.. also for the unfinished chunk's step
   // The unfinished chunk (possibly full: then its step is pending until the next token is known).
@@ -36,6 +39,9 @@ struct Memory {
   /// A copy that has of(x) in place of each tensor, of which it is given what is there.
   Memory map(const std::function<Tensor(const Tensor& x)>& of) const;
 };
+
+/// The fast weights that tokens `first`, ... `first + count - 1` of the unfinished chunk are read with.
+ChunkWeights weights_of(const ModelConfig& config, const Memory& memory, int64_t first, int64_t count);
 
 /// A memory that has read nothing, for the B sequences of these fast weights (or, where a model has none, for `batch`).
 Memory unread_memory(const Network& model, std::vector<Mlp> W_S, int64_t batch);

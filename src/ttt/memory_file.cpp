@@ -22,9 +22,9 @@ namespace fs = std::filesystem;
 using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* kFormat = "ingrain-memory";
-// Of version 1, keys and values were called "window", not "layer"; 3 has the inner optimizer's momentum, and is written
-// only where there is one.
-constexpr int64_t kUsualVersion = 2, kVersion = 3;
+// Of version 1, keys and values were called "window", not "layer"; 3 has the inner optimizer's momentum, and 4 the fast
+// weights of the unfinished chunk's first tokens. They are written only where there is such a thing.
+constexpr int64_t kUsualVersion = 2, kMomentumVersion = 3, kVersion = 4;
 
 std::map<std::string, Tensor> named_tensors(const Memory& memory) {
   std::map<std::string, Tensor> out;
@@ -103,8 +103,9 @@ class Loader {
 
   Memory load() {
     check_counts();
-    Memory m = unread_memory(model_, fast_weights(), info_.batch);
-    if (info_.version >= 3) m.M_S = momentum(m.W_S);
+    Memory m = unread_memory(model_, fast_weights("fast"), info_.batch);
+    if (info_.version >= 4) m.early_S = fast_weights("early");
+    if (info_.version >= kMomentumVersion) m.M_S = momentum(m.W_S);
     m.position = info_.position;
     m.filled = info_.filled;
     m.steps = info_.steps;
@@ -141,7 +142,7 @@ class Loader {
     return tensors_.take(tensor, type);
   }
 
-  std::vector<Mlp> fast_weights() {
+  std::vector<Mlp> fast_weights(const char* name) {
     const auto load = [&](const std::string& tensor, const Tensor& start) {
       std::vector<int64_t> shape = start.sizes().vec();
       shape.insert(shape.begin(), info_.batch);
@@ -151,8 +152,8 @@ class Loader {
     std::vector<Mlp> W_S;
     for (size_t s = 0; s < model_.weights.fast_S.size(); ++s) {
       const Mlp& start = model_.weights.fast_S[s];
-      Tensor w13_BFD = load(fmt::format("fast.{}.w13", s), start.w13_FD);
-      W_S.push_back({std::move(w13_BFD), load(fmt::format("fast.{}.w2", s), start.w2_DF)});
+      Tensor w13_BFD = load(fmt::format("{}.{}.w13", name, s), start.w13_FD);
+      W_S.push_back({std::move(w13_BFD), load(fmt::format("{}.{}.w2", name, s), start.w2_DF)});
     }
     return W_S;
   }
@@ -210,6 +211,7 @@ void compact(std::map<std::string, Tensor>& tensors, const Network& model) {
   const std::map<std::string, Tensor> start = named_tensors(empty_memory(model));
   for (auto& [name, tensor] : tensors) {
     if (name.starts_with("fast.")) tensor = tensor - start.at(name);
+    if (name.starts_with("early.")) tensor = tensor - start.at("fast." + name.substr(std::string("early.").size()));
     if (at::isFloatingType(tensor.scalar_type())) tensor = tensor.to(at::kBFloat16);
   }
 }
@@ -221,7 +223,9 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   std::map<std::string, Tensor> tensors = named_tensors(memory);
   if (form == MemoryForm::compact) compact(tensors, model);
   const Metadata metadata{{"format", kFormat},
-                          {"version", std::to_string(memory.M_S.empty() ? kUsualVersion : kVersion)},
+                          {"version", std::to_string(!memory.early_S.empty() ? kVersion
+                                                     : !memory.M_S.empty()   ? kMomentumVersion
+                                                                             : kUsualVersion)},
                           {"form", form == MemoryForm::compact ? "compact" : "working"},
                           {"model", model.fingerprint},
                           {"config", to_json(model.config).dump()},

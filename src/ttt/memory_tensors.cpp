@@ -12,7 +12,9 @@ namespace {
 constexpr size_t kPiece = size_t{128} << 10;  // bytes: stays in a core's cache
 
 /// Of the fast weights and their momentum, which may outlive the rest.
-bool is_fast(std::string_view tensor) { return tensor.starts_with("fast.") || tensor.starts_with("momentum."); }
+bool is_fast(std::string_view tensor) {
+  return tensor.starts_with("fast.") || tensor.starts_with("early.") || tensor.starts_with("momentum.");
+}
 
 /// Of what layers carry, of memory files of any version.
 bool is_layers(std::string_view tensor) { return tensor.starts_with("layer.") || tensor.starts_with("window."); }

@@ -69,6 +69,7 @@ class MetaGradient {
   /// starts from always where a segment starts, and all of it while its segment is at hand.
   struct Kept {
     FastState start;
+    std::vector<Mlp> early_S;  // where steps take effect later: what the step before started from
     std::vector<Mlp> g_S, M_after_S;
     bool g_known = false;
   };
@@ -132,12 +133,19 @@ class MetaGradient {
     return in;
   }
 
+  /// Those that the chunk of step j is read with.
+  ChunkWeights weights_at(int64_t j) const {
+    const Kept& at = kept_[index(j)];
+    if (at.early_S.empty()) return {at.start.W_S};
+    return {at.start.W_S, at.early_S, c_.inner.step_delay};
+  }
+
   /// L, g and the step: from kept_[j].start to kept_[j + 1].start.
   void forward_step(int64_t j, bool first_time) {
     Kept& now = kept_[index(j)];
     const int64_t t = chunk_of_step(j);
     const ChunkGradient pass =
-        chunk_gradient(c_, w_, now.start.W_S, input(t), chunk_of(batch_.target_BT, t), chunk_of(batch_.valid_BT, t));
+        chunk_gradient(c_, w_, weights_at(j), input(t), chunk_of(batch_.target_BT, t), chunk_of(batch_.valid_BT, t));
     if (first_time && scores(j)) {
       for (size_t s = 0; s < kv_S1_.size(); ++s) {
         chunk_of(kv_S1_[s].k_BWGd, t).copy_(ops::primal(pass.kv_S1[s].k_PBTGd));
@@ -150,6 +158,7 @@ class MetaGradient {
     now.M_after_S = next.M_S;
     now.g_known = true;
     kept_[index(j + 1)].start = std::move(next);
+    if (c_.inner.step_delay > 0) kept_[index(j + 1)].early_S = now.start.W_S;
   }
 
   /// All chunks but the last: it makes no step, and the reverse sweep computes its loss anyway.
@@ -165,14 +174,17 @@ class MetaGradient {
   void drop_segment(int64_t start) {
     for (int64_t j = start; j < start + segment_; ++j) {
       Kept& kept = kept_[index(j)];
-      kept = {j > start ? FastState() : std::move(kept.start), {}, {}, false};
+      if (j > start)
+        kept = {};
+      else
+        kept = {std::move(kept.start), std::move(kept.early_S), {}, {}, false};
     }
   }
 
   void recompute_segment(int64_t last) {
-    const FastState next = kept_[index(last + 1)].start;
+    const Kept next = kept_[index(last + 1)];
     for (int64_t j = last - last % segment_; j <= last; ++j) forward_step(j, /*first_time=*/false);
-    kept_[index(last + 1)].start = next;
+    kept_[index(last + 1)] = next;
   }
 
   /// lambda', by which lambda and what else goes back pass step j, and the learned rates' gradient.
@@ -195,11 +207,12 @@ class MetaGradient {
     std::vector<Tensor> inputs;
     const auto leaf = [&](const Tensor& x) { return inputs.emplace_back(x.detach().requires_grad_()); };
 
-    std::vector<FastMlp> fast_S;
-    for (size_t s = 0; s < direction_S.size(); ++s) {
-      const Mlp& W = kept_[index(j)].start.W_S[s];
-      fast_S.push_back({{leaf(W.w13_FD), leaf(W.w2_DF)}, direction_S[s]});
-    }
+    // Earlier weights of the first tokens move along the same direction: g is the derivative by one shift of both.
+    std::vector<FastMlp> fast_S = fast_mlps(weights_at(j));
+    const auto leaves = [&](const Mlp& x) { return Mlp{leaf(x.w13_FD), leaf(x.w2_DF)}; };
+    for (size_t s = 0; s < fast_S.size(); ++s) fast_S[s].w = leaves(fast_S[s].w), fast_S[s].dw = direction_S[s];
+    for (size_t s = 0; s < fast_S.size() && fast_S[s].early_rows > 0; ++s)
+      fast_S[s].early = leaves(fast_S[s].early), fast_S[s].early_dw = direction_S[s];
     ChunkInput in = input(t);
     in.h_BTD = leaf(in.h_BTD);
     for (auto& past : in.past_S1)
@@ -244,6 +257,7 @@ class MetaGradient {
       lambda.w13_FD.add_(*next++);
       lambda.w2_DF.add_(*next++);
     }
+    take_early(j, next);
     const bool chunks_first = j == steps_ || j % K_ == K_ - 1;  // on the way back
     if (chunks_first)
       chunk_of(gh_BTD_, t).copy_(*next++);
@@ -253,6 +267,20 @@ class MetaGradient {
       if (in.past_S1[s].length() == 0) continue;
       past_of(nu_S1_[s].k_BWGd, s, t).add_(*next++);
       past_of(nu_S1_[s].v_BWGd, s, t).add_(*next++);
+    }
+  }
+
+  /// The weights of chunk j's first tokens are step j - 1's start: what they get joins lambda when that is the
+  /// cotangent of them.
+  void take_early(int64_t j, std::vector<Tensor>::const_iterator& next) {
+    for (size_t s = 0; s < of_early_S_.size(); ++s) {
+      J_.lambda_S[s].w13_FD.add_(of_early_S_[s].w13_FD);
+      J_.lambda_S[s].w2_DF.add_(of_early_S_[s].w2_DF);
+    }
+    of_early_S_.clear();
+    for (size_t s = 0; s < kept_[index(j)].early_S.size(); ++s) {
+      const Tensor& w13_FD = *next++;
+      of_early_S_.push_back({w13_FD, *next++});
     }
   }
 
@@ -272,6 +300,7 @@ class MetaGradient {
       nu_S1_;  // keys and values of suffix blocks 1.., and their cotangents, [B, T, G, d]
   std::vector<Kept> kept_;
   std::vector<Mlp> W0_S_;
+  std::vector<Mlp> of_early_S_;  // what the chunk after this one gave its early weights, which are this one's
   Cotangents J_;
   Tensor eta_S_, chunk_loss_BC_, norm_BJ_, nll_BT_;
 };

@@ -90,6 +90,15 @@ class ReadCall {
     if (more_calls_) steps_->advance(m_.filled);
   }
 
+  /// The end of a chunk that was read in parts (or waited for its last target): run once more, for its gradient.
+  void learn_stored_chunk() {
+    if (!options_.learn) {
+      m_.early_S.clear();  // without a step, W_S is what was before it
+      return forget_chunk();
+    }
+    finish(steps_->step(m_.h_BbD, rope_of(m_.chunk_begin(), c_.chunk), Tap()));
+  }
+
  private:
   /// `count` tokens of the current chunk. A whole chunk whose targets are known is scored and learnt from in one pass.
   void piece(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn, bool targets_known) {
@@ -110,16 +119,9 @@ class ReadCall {
     if (m_.filled == c_.chunk && targets_known) learn_stored_chunk();
   }
 
-  /// The end of a chunk that was read in parts (or waited for its last target): run once more, for its gradient.
-  void learn_stored_chunk() {
-    if (!options_.learn) return forget_chunk();
-    finish(steps_->step(m_.h_BbD, rope_of(m_.chunk_begin(), c_.chunk), Tap()));
-  }
-
   /// Scores without learning, with the weights as they are; keeps the last position's output for the next token.
   void score(const Tensor& h_BnD, const Tensor& target_Bn, const Rope& rope, const Tensor& nll_Bn, bool targets_known) {
-    std::vector<FastMlp> fast_S;
-    for (const Mlp& mlp : m_.W_S) fast_S.push_back({mlp});
+    const std::vector<FastMlp> fast_S = fast_mlps(weights_of(c_, m_, m_.filled, h_BnD.size(1)));
     const Weights& w = model_.weights;
     const SuffixOutput out =
         run_suffix(c_, w, fast_S, suffix_input(c_, m_, /*whole=*/false, h_BnD, rope), options_.tap);
@@ -192,6 +194,12 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, c
   return InnerLoop(model, memory).read(tokens_Bn, options, /*more_calls=*/false);
 }
 
+struct InnerLoop::Finished {
+  StepReport step;
+  std::vector<Mlp> g_S;
+  std::string problem;  // what of it is not finite
+};
+
 InnerLoop::InnerLoop(const Network& model, Memory& memory) : model_(model), memory_(memory) {}
 InnerLoop::InnerLoop(InnerLoop&&) noexcept = default;
 InnerLoop::~InnerLoop() = default;
@@ -207,6 +215,8 @@ ReadResult InnerLoop::read(const Tensor& given_Bn, const ReadOptions& options, b
   ReadResult result;
   result.nll_Bn = at::full(given_Bn.sizes(), std::nan(""), model_.weights.final_norm_D.options());
   if (n == 0) return result;
+  finish_step();
+  if (const std::exception_ptr thrown = report(options)) std::rethrow_exception(thrown);
   require_in_vocabulary(given_Bn, c.vocab_size, "tokens");
   const Tensor tokens_Bn = upload(given_Bn, model_.weights.device());
   Callbacks callbacks(options);
@@ -260,11 +270,59 @@ std::exception_ptr InnerLoop::set_last_target(const Tensor& token_B, const ReadO
   Callbacks callbacks(options);
   FiniteCheck finite;
   const StepContext context{model_, memory_, options};
+  const ModelConfig& c = model_.config;
+  if (c.inner.step_delay > 0 && memory_.filled == c.chunk && amortizes(model_, options, 1) && !options.measure_steps) {
+    set_targets(c, memory_, c.chunk - 1, token_B.unsqueeze(1), options.learn_these);
+    begun_ = std::make_unique<ReadOptions>();
+    begun_->rate_multiplier = options.rate_multiplier;
+    begun_->ahead = options.ahead;
+    amortized_chunk(context, ahead_).begin_step(options.rate_multiplier);
+    return nullptr;
+  }
   ReadCall(context, callbacks, finite, make_step_engine(context, 1, ahead_), /*more_calls=*/true)
       .set_last_target(token_B);
   if (ahead_ && !ahead_->belongs_to(memory_)) ahead_.reset();
   if (const std::string problem = finite.problem_of_steps(); !problem.empty())
     return std::make_exception_ptr(Error(problem));
+  return callbacks.thrown();
+}
+
+void InnerLoop::work_on_step(int64_t tokens) {
+  const at::NoGradGuard no_grad;
+  for (int64_t units = ahead_->step_units_due(tokens); units > 0; --units)
+    ahead_->make_step_unit(model_.weights, memory_);
+}
+
+void InnerLoop::finish_step() {
+  if (!begun_) return;
+  const at::NoGradGuard no_grad;
+  ReadOptions options = std::move(*begun_);
+  begun_.reset();
+  finished_ = std::make_unique<Finished>();
+  options.on_step = [this](const StepReport& step, const Memory&, const std::vector<Mlp>& g_S) {
+    finished_->step = step;
+    finished_->g_S = g_S;
+  };
+  Callbacks callbacks(options);
+  FiniteCheck finite;
+  const StepContext context{model_, memory_, options};
+  ReadCall(context, callbacks, finite, make_amortized_steps(context, ahead_), /*more_calls=*/true).learn_stored_chunk();
+  finished_->problem = finite.problem_of_steps();
+  ahead_.reset();
+}
+
+void InnerLoop::drop_step() {
+  if (begun_) ahead_.reset();
+  begun_.reset();
+  finished_.reset();
+}
+
+std::exception_ptr InnerLoop::report(const ReadOptions& options) {
+  const std::unique_ptr<Finished> step = std::move(finished_);
+  if (!step) return nullptr;
+  if (options.finite && !step->problem.empty()) return std::make_exception_ptr(Error(step->problem));
+  Callbacks callbacks(options);
+  callbacks.on_step(step->step, memory_, step->g_S);
   return callbacks.thrown();
 }
 

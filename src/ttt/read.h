@@ -73,9 +73,20 @@ class InnerLoop {
   // For who brings the memory up to date by itself (session/session.h):
 
   /// The newest token's target has become known: the next token [B], on the model's device, which the caller then
-  /// reads. A full chunk has waited for it and makes its step. Returns what on_step threw, or that the step was not
-  /// finite, if so, to be rethrown once the token is read.
+  /// reads. A full chunk has waited for it and makes its step; or, where steps are delayed and amortized, begins it.
+  /// Returns what on_step threw, or that a step was not finite, if so, to be rethrown once the token is read.
   [[nodiscard]] std::exception_ptr set_last_target(const Tensor& token_B, const ReadOptions& options);
+  /// Whether a step was begun: the chunk after it must not reach the memory before it is finished.
+  bool step_begun() const { return begun_ != nullptr; }
+  /// Does what is due of it once so many tokens of the next chunk have been read.
+  void work_on_step(int64_t tokens);
+  /// Makes the rest of it, if one was begun; the memory is then at the start of the next chunk. on_step hears of it
+  /// with the next call that has options.
+  void finish_step();
+  /// The memory is to become another: what was begun is not wanted.
+  void drop_step();
+  /// Calls on_step for a step that was finished since; returns as set_last_target does.
+  [[nodiscard]] std::exception_ptr report(const ReadOptions& options);
   /// How many of the unfinished chunk's tokens must be in the memory, targets included, before work_ahead(known).
   int64_t tokens_wanted(int64_t known, const ReadOptions& options);
   /// Does what is due for the chunk's step once `known` of its tokens have known targets.
@@ -90,6 +101,9 @@ class InnerLoop {
   const Network& model_;
   Memory& memory_;
   std::unique_ptr<AmortizedChunk> ahead_;  // nullptr: nothing was done
+  std::unique_ptr<ReadOptions> begun_;     // what of them a delayed step was begun with; nullptr: none is
+  struct Finished;
+  std::unique_ptr<Finished> finished_;  // a delayed step that nobody has heard of; nullptr: none
 };
 
 }  // namespace ingrain::ttt

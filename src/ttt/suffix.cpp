@@ -26,6 +26,17 @@ Tensor put(const Tensor& x_PBTGd, const Tensor& place_BTGd) {
 
 }  // namespace
 
+std::vector<FastMlp> fast_mlps(const ChunkWeights& weights) {
+  std::vector<FastMlp> out;
+  for (size_t s = 0; s < weights.W_S.size(); ++s) {
+    FastMlp& fast = out.emplace_back(FastMlp{weights.W_S[s]});
+    if (weights.early_rows == 0) continue;
+    fast.early = weights.early_S[s];
+    fast.early_rows = weights.early_rows;
+  }
+  return out;
+}
+
 void SuffixPass::next(const ModelConfig& c, const Weights& w, const std::vector<FastMlp>& fast_S, const Rope& rope,
                       const Carry& carry, const Tap& tap) {
   enum { mixer, fast, mlp, sublayers_a_block };

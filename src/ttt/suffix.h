@@ -4,6 +4,7 @@
 #include "model/block.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace ingrain::ttt {
 
@@ -21,6 +22,17 @@ struct ChunkInput {
   std::vector<Mlp> rounded_S = {};  // the fast weights in the compute type, where they are at hand
 };
 
+/// The fast weights that tokens of a chunk are read with.
+struct ChunkWeights {
+  std::vector<Mlp> W_S;
+  // Those of the first `early_rows` tokens, W before the newest step, where it takes effect later (inner_step_delay).
+  std::vector<Mlp> early_S = {};
+  int64_t early_rows = 0;
+};
+
+/// As a pass takes them: one per suffix block.
+std::vector<FastMlp> fast_mlps(const ChunkWeights& weights);
+
 struct SuffixOutput {
   Tensor x_PBTD;  // after the final norm
   struct Kv {
@@ -35,12 +47,20 @@ struct SuffixOutput {
 class SuffixPass {
  public:
   explicit SuffixPass(const Tensor& h_BTD) : h_PBTD_(h_BTD.unsqueeze(0)) {}
+  /// One that so many sublayers were passed in, to h [P, B, T, D].
+  SuffixPass(const Tensor& h_PBTD, int64_t passed) : h_PBTD_(h_PBTD), passed_(passed) {}
   /// How many sublayers there are, the final norm among them.
   static int64_t sublayers(const ModelConfig& config) { return std::max<int64_t>(3 * config.suffix_len, 1); }
   /// The next one. fast_S: one per suffix block.
   void next(const ModelConfig& config, const Weights& weights, const std::vector<FastMlp>& fast_S, const Rope& rope,
             const Carry& carry, const Tap& tap = {});
   int64_t passed() const { return passed_; }
+  /// The suffix block whose fast MLP sublayer `i` (0-based) is, if it is one.
+  static std::optional<int64_t> fast_block(const ModelConfig& config, int64_t i) {
+    return i % 3 == 0 && i / 3 < config.suffix_len ? std::optional(i / 3) : std::nullopt;
+  }
+  /// What the next one starts from; after the last one, what that started from.
+  const Tensor& h_PBTD() const { return h_PBTD_; }
   /// After the last one: after the final norm.
   const Tensor& x_PBTD() const { return x_PBTD_; }
 

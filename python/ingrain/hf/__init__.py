@@ -19,7 +19,8 @@ _CODE = pathlib.Path(__file__).with_name("modeling_ingrain.py")
 # What the code computes, by its key in config.json: everything else is refused by name.
 _PLAIN = {"mixer": "attention", "partial_rotary_factor": 1, "query_growth": 0, "attention_softcap": 0, "attention_sink": False,
           "attention_sink_logit": False, "attention_output_gate": False, "attention_output_bias": False, "mlp_bias": False, "mlp": True, "logit_softcap": 0, "logit_scale": 1,
-          "inner_optimizer": "sgd", "inner_momentum": 0, "inner_decay": 0, "inner_w13_factor": 1, "inner_steps": 1}
+          "inner_optimizer": "sgd", "inner_momentum": 0, "inner_decay": 0, "inner_w13_factor": 1, "inner_steps": 1,
+          "inner_step_delay": 0}
 _ROPE = ("linear", "llama3")
 
 
@@ -40,7 +41,7 @@ def export(model: Model | TTTModel | Path, folder: Path, *, dtype: str = "fp32")
     model's code, whose generate() learns while it reads. dtype: of the weights in the file, "fp32" or "bf16".
 
     Raises Error, naming it, for what the code does not compute (mixers other than attention, attention sinks, other inner
-    optimizers, YaRN and LongRoPE). Needs the package safetensors.
+    optimizers, delayed inner steps, YaRN and LongRoPE). Needs the package safetensors.
     """
     from safetensors.torch import load_file, save_file
 

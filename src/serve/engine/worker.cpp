@@ -116,7 +116,8 @@ uint64_t Worker::expected_bytes(const Job& job) const {
   const auto window = [&](int64_t position) { return ttt::least_file_bytes(network_, position) - learned - momentum; };
   uint64_t out = window(2 * end) + 2 * window(end) + kMore * window(1);
   if (job.writes && !empty_.W_S.empty()) out += learned * type / empty_.W_S[0].w13_FD.element_size();
-  if (job.writing.learn != Learn::off && begin / c.chunk != end / c.chunk) out += learned + momentum + step_bytes_;
+  if (job.writing.learn != Learn::off && begin / c.chunk != end / c.chunk)
+    out += (c.inner.step_delay > 0 ? 2 : 1) * learned + momentum + step_bytes_;
   return out * (job.writes ? static_cast<uint64_t>(job.writing.choices) : 1);
 }
 
@@ -132,8 +133,9 @@ void Worker::count_bytes() {
   const uint64_t row = texts_.empty() ? 0 : rows / texts_.size();
   for (const auto& text : texts_) {
     uint64_t own = text->session->bytes(text->weights);
-    // In its second half a chunk's step is made ahead.
-    if (2 * (text->session->position() % network_.config.chunk) > network_.config.chunk) own += step_bytes_;
+    // In its second half a chunk's step is made ahead; a delayed one is finished in the next chunk.
+    const int64_t b = network_.config.chunk, place = text->session->position() % b;
+    if (2 * place > b || place < network_.config.inner.step_delay) own += step_bytes_;
     if (text->before_stop) {
       const ttt::Memory& before = text->before_stop->memory;  // its fast weights are the session's, or were
       own += ttt::memory_bytes(before) - weight_bytes(before.W_S);

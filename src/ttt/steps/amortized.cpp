@@ -13,27 +13,30 @@ namespace {
 
 constexpr int64_t kHeadRows = 4096;  // of the head in a unit
 
-AmortizedChunk& chunk_of(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead) {
-  const auto& [model, memory, options] = context;
-  if (!ahead || !ahead->belongs_to(memory))
-    ahead = std::make_unique<AmortizedChunk>(model.config, memory, options.ahead);
-  return *ahead;
-}
-
 class AmortizedSteps : public PlainSteps {
  public:
   AmortizedSteps(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead)
       : PlainSteps(context), context_(context), ahead_(ahead) {}
 
+  InnerStep step(const Tensor& h_BbD, const Rope& rope, const Tap& tap) override {
+    if (c_.inner.step_delay == 0 || m_.filled < c_.chunk) return PlainSteps::step(h_BbD, rope, tap);
+    AmortizedChunk& chunk = amortized_chunk(context_, ahead_);
+    if (!chunk.step_begun()) chunk.begin_step(options_.rate_multiplier);
+    while (!chunk.step_made()) chunk.make_step_unit(w_, m_);
+    InnerStep out = chunk.take_step(m_);
+    measure(suffix_input(c_, m_, /*whole=*/true, h_BbD, rope), out);
+    return out;
+  }
+
   void advance(int64_t known) override {
-    AmortizedChunk& chunk = chunk_of(context_, ahead_);
+    AmortizedChunk& chunk = amortized_chunk(context_, ahead_);
     for (int64_t units = chunk.units_due(known); units > 0; --units) chunk.make_unit(w_, m_);
   }
 
  protected:
   ChunkGradient gradient(const ChunkInput& input, const Tap& tap) override {
     if (m_.filled < c_.chunk) return PlainSteps::gradient(input, tap);  // it came whole
-    AmortizedChunk& chunk = chunk_of(context_, ahead_);
+    AmortizedChunk& chunk = amortized_chunk(context_, ahead_);
     while (chunk.done() < c_.chunk) chunk.make_unit(w_, m_);
     return chunk.gradient(w_, m_.W_S, input, m_.valid_Bb);
   }
@@ -45,6 +48,13 @@ class AmortizedSteps : public PlainSteps {
 
 }  // namespace
 
+AmortizedChunk& amortized_chunk(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead) {
+  const auto& [model, memory, options] = context;
+  if (!ahead || !ahead->belongs_to(memory))
+    ahead = std::make_unique<AmortizedChunk>(model.config, memory, options.ahead);
+  return *ahead;
+}
+
 bool amortizes(const Network& model, const ReadOptions& options, int64_t tokens) {
   return options.learn && model.config.suffix_len > 0 && tokens <= options.ahead && model.weights.device().is_cpu();
 }
@@ -54,16 +64,22 @@ std::unique_ptr<StepEngine> make_amortized_steps(const StepContext& context, std
 }
 
 AmortizedChunk::AmortizedChunk(const ModelConfig& config, const Memory& memory, int64_t most)
-    : config_(config), most_(most), chunk_of_(memory.h_BbD), begin_(memory.chunk_begin()), activations_(config.chunk) {}
+    : config_(config),
+      most_(most),
+      chunk_of_(memory.h_BbD),
+      begin_(memory.chunk_begin()),
+      chunk_{ops::ActivationCache(config.chunk)} {}
 
 bool AmortizedChunk::belongs_to(const Memory& memory) const {
   return chunk_of_.is_same(memory.h_BbD) && begin_ == memory.chunk_begin();
 }
 
 /// Half of what is left, so that the last part, which the chunk's end waits for, is small; but not so small that
-/// reading the weights is all its work.
+/// reading the weights is all its work. All tokens of a part have the same fast weights.
 int64_t AmortizedChunk::part_tokens_at(int64_t first) const {
   const int64_t left = config_.chunk - first, least = std::max<int64_t>(most_ / 8, 1);
+  const int64_t early = config_.inner.step_delay;
+  if (early > 0) return std::min(first < early ? early - first : left, most_);  // nothing waits for the last part
   return std::min(left, std::clamp(left / 2, least, most_));
 }
 
@@ -119,8 +135,7 @@ void AmortizedChunk::begin_part(const Weights& w, const Memory& memory) {
 }
 
 void AmortizedChunk::suffix_unit(const Weights& w, const Memory& memory) {
-  std::vector<FastMlp> fast_S;
-  for (const Mlp& mlp : memory.W_S) fast_S.push_back({mlp});
+  const std::vector<FastMlp> fast_S = fast_mlps(weights_of(config_, memory, done_, part_tokens()));
   const auto attend = [&](int64_t block, const ops::Heads& now) {
     const KvCache& kv = memory.layer_L[static_cast<size_t>(block)].kv();
     return attend_window(config_, block, now, kv.before(memory.filled - done_, config_.layer(block).window - 1));
@@ -129,10 +144,24 @@ void AmortizedChunk::suffix_unit(const Weights& w, const Memory& memory) {
     return run(state_S1_[static_cast<size_t>(block - config_.prefix_len() - 1)]);
   };
   const at::NoGradGuard no_grad;
-  const size_t call = part_->suffix.passed() == 0 ? 0 : activations_.next_call();
-  const ops::ActivationCache::Scope storing(activations_, ops::ActivationCache::Mode::store, done_, part_tokens(),
+  const size_t call = part_->suffix.passed() == 0 ? 0 : chunk_.activations.next_call();
+  const ops::ActivationCache::Scope storing(chunk_.activations, ops::ActivationCache::Mode::store, done_, part_tokens(),
                                             call);
+  if (config_.inner.step_delay > 0) keep_for_step(call);
   part_->suffix.next(config_, w, fast_S, part_->rope, {attend, recur});
+}
+
+/// What the step's backward pass takes up the next sublayer from.
+void AmortizedChunk::keep_for_step(size_t call) {
+  const auto sublayer = static_cast<size_t>(part_->suffix.passed());
+  const Tensor& h_PBTD = part_->suffix.h_PBTD();
+  if (done_ == 0) {
+    auto sizes = h_PBTD.sizes().vec();
+    sizes[2] = config_.chunk;
+    chunk_.in_PBTD.push_back(sublayer > 0 ? at::empty(sizes, h_PBTD.options()) : Tensor());
+    chunk_.call.push_back(call);
+  }
+  if (sublayer > 0) chunk_.in_PBTD[sublayer].narrow(2, done_, part_tokens()).copy_(h_PBTD);
 }
 
 void AmortizedChunk::head_unit(const Weights& w) {
@@ -146,27 +175,50 @@ void AmortizedChunk::finish_part(const Weights& w) {
                gx_ND = part_->head->gradient_ND(w.head()) * valid_BT.flatten().unsqueeze(1);
   const int64_t B = valid_BT.size(0), n = valid_BT.size(1);
   if (done_ == 0) {
-    gx_PBTD_ = at::empty({1, B, config_.chunk, config_.hidden_size}, gx_ND.options());
-    nll_BT_ = at::empty({B, config_.chunk}, nll_N.options());
+    chunk_.gx_PBTD = at::empty({1, B, config_.chunk, config_.hidden_size}, gx_ND.options());
+    chunk_.nll_BT = at::empty({B, config_.chunk}, nll_N.options());
   }
-  gx_PBTD_.narrow(2, done_, n).copy_(gx_ND.view({1, B, n, -1}));
-  nll_BT_.narrow(1, done_, n).copy_(nll_N.view({B, n}));
+  chunk_.gx_PBTD.narrow(2, done_, n).copy_(gx_ND.view({1, B, n, -1}));
+  chunk_.nll_BT.narrow(1, done_, n).copy_(nll_N.view({B, n}));
   part_.reset();
   done_ += n;
 }
 
 ChunkGradient AmortizedChunk::gradient(const Weights& w, const std::vector<Mlp>& W_S, const ChunkInput& in,
                                        const Tensor& valid_BT) {
-  const ops::ActivationCache::Scope reusing(activations_, ops::ActivationCache::Mode::reuse, 0, config_.chunk);
-  const Tensor weight_BT = mean_weights(valid_BT, nll_BT_.scalar_type());
-  // The parts' gradients are of sums; those of a mean are so many times smaller, in every sequence its own.
-  const Tensor mean_B = weight_BT.amax(1);
-  ChunkGradient out = differentiate(config_, w, W_S, in, {}, [&](const Tensor& x_PBTD) {
-    return Start{x_PBTD, (gx_PBTD_ * mean_B.view({1, -1, 1, 1})).to(x_PBTD.scalar_type())};
+  const ops::ActivationCache::Scope reusing(chunk_.activations, ops::ActivationCache::Mode::reuse, 0, config_.chunk);
+  const Tensor weight_BT = mean_weights(valid_BT, chunk_.nll_BT.scalar_type());
+  const Tensor mean_B = mean_of_sum(weight_BT);
+  ChunkGradient out = differentiate(config_, w, {W_S}, in, {}, [&](const Tensor& x_PBTD) {
+    return Start{x_PBTD, (chunk_.gx_PBTD * mean_B.view({1, -1, 1, 1})).to(x_PBTD.scalar_type())};
   });
-  out.nll_BT = nll_BT_;
-  out.loss_B = (weight_BT * nll_BT_).sum(1);
+  out.nll_BT = chunk_.nll_BT;
+  out.loss_B = (weight_BT * chunk_.nll_BT).sum(1);
   return out;
 }
+
+void AmortizedChunk::begin_step(double rate_multiplier) {
+  rate_multiplier_ = rate_multiplier;
+  units_at_begin_ = step_units_left();
+}
+
+int64_t AmortizedChunk::step_units_left() const {
+  int64_t parts = 0;
+  for (int64_t end = done_; end < config_.chunk; end += part_tokens_at(end)) ++parts;
+  return parts * units_a_part() - units_made() + PiecewiseStep::units(config_) - (step_ ? step_->made() : 0);
+}
+
+int64_t AmortizedChunk::step_units_due(int64_t tokens) const {
+  const int64_t made = units_at_begin_ - step_units_left();
+  return std::max<int64_t>(at::ceil_div(units_at_begin_ * tokens, config_.inner.step_delay) - made, 0);
+}
+
+void AmortizedChunk::make_step_unit(const Weights& w, const Memory& memory) {
+  if (done_ < config_.chunk) return make_unit(w, memory);
+  if (!step_) step_ = std::make_unique<PiecewiseStep>(config_, w, memory, chunk_, rate_multiplier_);
+  step_->make_unit();
+}
+
+InnerStep AmortizedChunk::take_step(Memory& memory) { return step_->take(memory); }
 
 }  // namespace ingrain::ttt

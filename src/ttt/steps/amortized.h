@@ -1,12 +1,13 @@
 // The amortized step: the forward passes of a chunk's inner step are made while its tokens come.
 #pragma once
 
-#include "ops/activation_cache.h"
 #include "ops/linear_cross_entropy/pieces.h"
 #include "ttt/inner_step.h"
 #include "ttt/memory.h"
 #include "ttt/read.h"
+#include "ttt/steps/piecewise.h"
 
+#include <memory>
 #include <optional>
 
 namespace ingrain::ttt {
@@ -15,7 +16,8 @@ namespace ingrain::ttt {
 bool amortizes(const Network& model, const ReadOptions& options, int64_t tokens);
 
 /// chunk_gradient of a memory's unfinished chunk, which is passed forward ahead of its end, a part at a time: suffix,
-/// head, and the loss's gradient at the head; what is left is one backward pass. The work is spread, in units, over the
+/// head, and the loss's gradient at the head; what is left is one backward pass, which is made in pieces where the step
+/// takes effect later. The work is spread, in units, over the
 /// tokens of the chunk's second half: many texts end before it, and what was done for their chunk is done for nothing.
 /// Which parts there are, and what goes into them, depends on the memory
 /// alone: it does not matter when their units are made.
@@ -40,6 +42,19 @@ class AmortizedChunk {
   int64_t units_due(int64_t tokens) const;
   /// The next one. REQUIRES: the memory it belongs to has its part's tokens and their targets.
   void make_unit(const Weights& weights, const Memory& memory);
+
+  // Where steps are delayed, once the chunk is full and all its targets are known:
+
+  /// The units from here on are those of the step, too; they are spread over the next chunk's first tokens.
+  void begin_step(double rate_multiplier);
+  bool step_begun() const { return units_at_begin_ > 0; }
+  /// How many units should be made once so many tokens of the next chunk have been read.
+  int64_t step_units_due(int64_t tokens) const;
+  bool step_made() const { return step_units_left() == 0; }
+  void make_step_unit(const Weights& weights, const Memory& memory);
+  /// The step becomes the memory's. REQUIRES: step_made().
+  InnerStep take_step(Memory& memory);
+
   /// The whole chunk's, once done() is its length. `in`, `valid` as for chunk_gradient.
   ChunkGradient gradient(const Weights& weights, const std::vector<Mlp>& W_S, const ChunkInput& in,
                          const Tensor& valid_BT);
@@ -52,6 +67,8 @@ class AmortizedChunk {
     std::optional<ops::CrossEntropyInPieces> head = {};  // once the suffix is passed
   };
   int64_t part_tokens_at(int64_t first) const;
+  int64_t step_units_left() const;
+  void keep_for_step(size_t call);
   /// Those of the suffix, then the head in pieces that take about as long.
   int64_t units_a_part() const;
   int64_t units_made() const;
@@ -64,12 +81,16 @@ class AmortizedChunk {
   const int64_t most_;
   const Tensor chunk_of_;  // the memory's h_BbD, by which it is known,
   const int64_t begin_;    // and the chunk's first position
-  ops::ActivationCache activations_;
+  PassedChunk chunk_;
   int64_t done_ = 0;
   std::optional<Part> part_;
   std::vector<RecurrentState> state_S1_;  // of suffix blocks 1 .. S-1 that are recurrent, as far as they are passed
-  Tensor gx_PBTD_;                        // d(sum of nll) / d(suffix's output)
-  Tensor nll_BT_;
+  double rate_multiplier_ = 1;
+  int64_t units_at_begin_ = 0;  // of the step, when it was begun
+  std::unique_ptr<PiecewiseStep> step_;
 };
+
+/// The memory's, begun anew where `ahead` is another chunk's.
+AmortizedChunk& amortized_chunk(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead);
 
 }  // namespace ingrain::ttt

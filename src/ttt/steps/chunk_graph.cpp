@@ -104,7 +104,7 @@ void ChunkGraph::step() {
     in.past_S1.push_back(part_of(window, 0, kept));
     in.own_S1.push_back(part_of(window, kept, c_.chunk));
   }
-  result_.gradient = chunk_gradient(c_, w_, memory_.W_S, in, memory_.target_Bb, memory_.valid_Bb);
+  result_.gradient = chunk_gradient(c_, w_, {memory_.W_S}, in, memory_.target_Bb, memory_.valid_Bb);
   result_.gradient.kv_S1.clear();
   result_.norm_B =
       inner_step(c_, w_.fast_S, eta_S_, {memory_.W_S, {}}, result_.gradient.g_S, {memory_.W_S, {}}, rounded_S_);

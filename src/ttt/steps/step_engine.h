@@ -10,7 +10,7 @@ namespace ingrain::ttt {
 
 /// An inner step that was made. Valid until the engine's next one.
 struct InnerStep {
-  ChunkGradient gradient;  // its keys and values are empty where the memory's windows have them already
+  ChunkGradient gradient = {};  // its keys and values are empty where the memory's windows have them already
   Tensor norm_B;
   Tensor loss_after_B;  // undefined unless ReadOptions::measure_steps
 };
