@@ -118,7 +118,8 @@ TEST_F(MemoryFile, the_same_holds_for_steps_that_take_effect_later) {
 TEST_F(MemoryFile, weights_before_a_step_are_a_part_of_it_in_both_forms) {
   const Network at_once = tiny_model({}, at::kFloat), model = tiny_model({.inner = {.step_delay = 3}}, at::kFloat);
   EXPECT_EQ(read_memory_info(saved(model, 8)).version, 2) << "in the first chunk there are none";
-  const auto path = saved(model, 20);
+  const auto path = dir_ / "delayed.memory";
+  std::filesystem::rename(saved(model, 20), path);
   EXPECT_EQ(read_memory_info(path).version, 4);
   const Memory memory = load_memory(path, model);
   ASSERT_EQ(memory.early_S.size(), 2u);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "store/open_model.h"
 
 #include <unistd.h>
 
@@ -194,6 +195,7 @@ void add_chat_command(CLI::App& app) {
   add_special_flag(*command, o->special);
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
+  o->how.step_delay = kDelayOfWriting;  // costs hardly anything (bench/results/retrofit.md)
   add_step_delay_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");

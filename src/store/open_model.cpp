@@ -69,14 +69,19 @@ at::Device chosen_device(const LoadOptions& options) {
 
 void delay_steps(ModelConfig& config, std::optional<int64_t> tokens, std::string_view where) {
   if (!tokens || config.suffix_len == 0) return;
-  config.inner.step_delay = *tokens;
+  InnerRule& inner = config.inner;
+  if (*tokens != kDelayOfWriting)
+    inner.step_delay = *tokens;
+  else if (inner.step_delay == 0 && inner.steps == 1)
+    inner.step_delay = config.chunk / 8;
   validate(config, where);
 }
 
 Network open_model(const std::filesystem::path& path, const LoadOptions& options) {
   const at::Device device = chosen_device(options);
   Network out = load_model_as(path, parse_compute_type(options.dtype, device), device, options.weights);
-  delay_steps(out.config, options.step_delay, path.string());
+  if (device.is_cpu() || options.step_delay != kDelayOfWriting)
+    delay_steps(out.config, options.step_delay, path.string());
   return out;
 }
 

@@ -289,8 +289,7 @@ std::exception_ptr InnerLoop::set_last_target(const Tensor& token_B, const ReadO
 
 void InnerLoop::work_on_step(int64_t tokens) {
   const at::NoGradGuard no_grad;
-  for (int64_t units = ahead_->step_units_due(tokens); units > 0; --units)
-    ahead_->make_step_unit(model_.weights, memory_);
+  while (ahead_->step_due(tokens)) ahead_->make_step_unit(model_.weights, memory_);
 }
 
 void InnerLoop::finish_step() {

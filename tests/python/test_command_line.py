@@ -117,6 +117,18 @@ def test_a_number_with_leading_zeros_is_decimal(ingrain):
     assert done.returncode == 0 and json.loads(done.stdout)["tokens"] == 10
 
 
+def test_a_step_s_delay_is_below_the_chunk_and_changes_what_is_read(ingrain):
+    refused(ingrain("eval", READER, EMMA, "--step-delay", "256"), 1, "'inner_step_delay' is 256", "below 'chunk_size' (256)")
+    refused(ingrain("chat", READER, "--step-delay", "-1", input=""), 2, "--step-delay", "out of range")
+    eval_ = ("eval", READER, EMMA, "--limit", "300", "--dtype", "fp32", "--json", "--per-token", "--step-delay")
+    now, later = (json.loads(ingrain(*eval_, delay).stdout) for delay in ("0", "8"))
+    on, off, delayed = now["learning_on"]["nll"], now["learning_off"]["nll"], later["learning_on"]["nll"]
+    close = lambda a, b: abs(a - b) < 1e-4
+    assert all(close(a, b) for a, b in zip(delayed[1:265], off[1:265])), "the chunk of 256 and eight tokens more"
+    assert not all(close(a, b) for a, b in zip(on[257:265], off[257:265]))
+    assert not all(close(a, b) for a, b in zip(delayed[265:], off[265:]))
+
+
 def test_words_that_are_none_of_the_known_ones_suggest_the_nearest(ingrain):
     refused(ingrain("completion", "bsh"), 2, "'bsh' is not known; choose one of: bash, zsh, fish", "did you mean 'bash'")
     refused(ingrain("generate", READER, "--learn", "inputs"), 2, "choose one of: all, input, off", "did you mean 'input'")

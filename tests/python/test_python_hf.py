@@ -90,6 +90,9 @@ def test_what_its_code_does_not_compute_is_refused_by_name(tmp_path):
     path = save_tiny(tmp_path / "tiny", attention_sink=True, qk_norm=False)
     with pytest.raises(ingrain.Error, match="'attention_sink' is true"):
         hf.export(path, tmp_path / "hf")
+    path = save_tiny(tmp_path / "late", inner_step_delay=3)
+    with pytest.raises(ingrain.Error, match="'inner_step_delay' is 3"):
+        hf.export(path, tmp_path / "hf")
     assert not (tmp_path / "hf").exists()
 
 

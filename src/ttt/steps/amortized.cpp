@@ -11,7 +11,12 @@
 namespace ingrain::ttt {
 namespace {
 
-constexpr int64_t kHeadRows = 4096;  // of the head in a unit
+// Of the head in a unit. Where nothing waits for a step, units are to be alike: one of the suffix is about so long.
+constexpr int64_t kHeadRows = 4096, kHeadRowsInPieces = 1024;
+
+constexpr int64_t kOfAPiece = 3;  // units of a part take about as long as one of the step's pieces
+
+int64_t head_rows(const ModelConfig& c) { return c.inner.step_delay > 0 ? kHeadRowsInPieces : kHeadRows; }
 
 class AmortizedSteps : public PlainSteps {
  public:
@@ -84,12 +89,12 @@ int64_t AmortizedChunk::part_tokens_at(int64_t first) const {
 }
 
 int64_t AmortizedChunk::units_a_part() const {
-  return SuffixPass::sublayers(config_) + at::ceil_div(config_.vocab_size, kHeadRows);
+  return SuffixPass::sublayers(config_) + at::ceil_div(config_.vocab_size, head_rows(config_));
 }
 
 int64_t AmortizedChunk::units_made() const {
   if (!part_) return 0;
-  return part_->suffix.passed() + (part_->head ? at::ceil_div(part_->head->added(), kHeadRows) : 0);
+  return part_->suffix.passed() + (part_->head ? at::ceil_div(part_->head->added(), head_rows(config_)) : 0);
 }
 
 int64_t AmortizedChunk::whole_parts(int64_t filled) const {
@@ -166,7 +171,7 @@ void AmortizedChunk::keep_for_step(size_t call) {
 
 void AmortizedChunk::head_unit(const Weights& w) {
   if (!part_->head) part_->head.emplace(ops::primal(part_->suffix.x_PBTD()).flatten(0, 1), part_->target_BT.flatten());
-  part_->head->add(w.head(), std::min(kHeadRows, config_.vocab_size - part_->head->added()));
+  part_->head->add(w.head(), std::min(head_rows(config_), config_.vocab_size - part_->head->added()));
 }
 
 void AmortizedChunk::finish_part(const Weights& w) {
@@ -199,18 +204,19 @@ ChunkGradient AmortizedChunk::gradient(const Weights& w, const std::vector<Mlp>&
 
 void AmortizedChunk::begin_step(double rate_multiplier) {
   rate_multiplier_ = rate_multiplier;
-  units_at_begin_ = step_units_left();
+  step_work_ = step_work_left();
 }
 
-int64_t AmortizedChunk::step_units_left() const {
+int64_t AmortizedChunk::step_work_left() const {
   int64_t parts = 0;
   for (int64_t end = done_; end < config_.chunk; end += part_tokens_at(end)) ++parts;
-  return parts * units_a_part() - units_made() + PiecewiseStep::units(config_) - (step_ ? step_->made() : 0);
+  const int64_t pieces = PiecewiseStep::units(config_) - (step_ ? step_->made() : 0);
+  return parts * units_a_part() - units_made() + kOfAPiece * pieces;
 }
 
-int64_t AmortizedChunk::step_units_due(int64_t tokens) const {
-  const int64_t made = units_at_begin_ - step_units_left();
-  return std::max<int64_t>(at::ceil_div(units_at_begin_ * tokens, config_.inner.step_delay) - made, 0);
+bool AmortizedChunk::step_due(int64_t tokens) const {
+  const int64_t left = step_work_left();
+  return left > 0 && (step_work_ - left) * config_.inner.step_delay < step_work_ * tokens;
 }
 
 void AmortizedChunk::make_step_unit(const Weights& w, const Memory& memory) {

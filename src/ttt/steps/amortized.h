@@ -45,12 +45,12 @@ class AmortizedChunk {
 
   // Where steps are delayed, once the chunk is full and all its targets are known:
 
-  /// The units from here on are those of the step, too; they are spread over the next chunk's first tokens.
+  /// The units from here on are those of the step, too; they are spread evenly over the next chunk's first tokens.
   void begin_step(double rate_multiplier);
-  bool step_begun() const { return units_at_begin_ > 0; }
-  /// How many units should be made once so many tokens of the next chunk have been read.
-  int64_t step_units_due(int64_t tokens) const;
-  bool step_made() const { return step_units_left() == 0; }
+  bool step_begun() const { return step_work_ > 0; }
+  /// Whether the next one should be made once so many tokens of the next chunk have been read.
+  bool step_due(int64_t tokens) const;
+  bool step_made() const { return step_work_left() == 0; }
   void make_step_unit(const Weights& weights, const Memory& memory);
   /// The step becomes the memory's. REQUIRES: step_made().
   InnerStep take_step(Memory& memory);
@@ -67,7 +67,7 @@ class AmortizedChunk {
     std::optional<ops::CrossEntropyInPieces> head = {};  // once the suffix is passed
   };
   int64_t part_tokens_at(int64_t first) const;
-  int64_t step_units_left() const;
+  int64_t step_work_left() const;  // in units of a part, by the time that they take
   void keep_for_step(size_t call);
   /// Those of the suffix, then the head in pieces that take about as long.
   int64_t units_a_part() const;
@@ -86,7 +86,7 @@ class AmortizedChunk {
   std::optional<Part> part_;
   std::vector<RecurrentState> state_S1_;  // of suffix blocks 1 .. S-1 that are recurrent, as far as they are passed
   double rate_multiplier_ = 1;
-  int64_t units_at_begin_ = 0;  // of the step, when it was begun
+  int64_t step_work_ = 0;  // that was left when it was begun
   std::unique_ptr<PiecewiseStep> step_;
 };
 
