@@ -27,7 +27,7 @@ class ImportReference : public ScratchTest {
     writer.write(dir_ / "params.safetensors");
   }
 
-  NamedTensors source_;
+  ReferenceTensors source_;
 };
 
 TEST_F(ImportReference, export_gives_back_what_import_read_bit_for_bit) {

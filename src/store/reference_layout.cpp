@@ -60,9 +60,9 @@ void check_shape(const Tensor& theirs, const Tensor& ours, const std::string& na
 
 }  // namespace
 
-NamedTensors to_reference(const ModelConfig& c, const Weights& w) {
+ReferenceTensors to_reference(const ModelConfig& c, const Weights& w) {
   Weights handles = w;
-  NamedTensors out;
+  ReferenceTensors out;
   for (const Stack& stack : stacks(c)) {
     const Parameter& p = *stack.parameter;
     std::vector<Tensor> layers;
@@ -93,7 +93,7 @@ std::string reference_fast_name(const std::string& matrix) {
   return "language_model.model.h.suffix_blocks.feed_forward_prime." + matrix + ".weight";
 }
 
-NamedTensors fast_to_reference(const std::vector<Mlp>& fast_S) {
+ReferenceTensors fast_to_reference(const std::vector<Mlp>& fast_S) {
   std::vector<Tensor> w1, w2, w3;
   for (const Mlp& mlp : fast_S) {
     const auto halves = mlp.w13_FD.chunk(2, -2);

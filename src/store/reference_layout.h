@@ -8,10 +8,10 @@
 
 namespace ingrain {
 
-using NamedTensors = std::map<std::string, Tensor>;
+using ReferenceTensors = std::map<std::string, Tensor>;
 
 /// Our parameters under the reference's names, any type. Exact: only transposes and stacks.
-NamedTensors to_reference(const ModelConfig& config, const Weights& weights);
+ReferenceTensors to_reference(const ModelConfig& config, const Weights& weights);
 
 /// The inverse. `get` returns the tensor of a reference name (or throws). Error naming the tensor if a shape is off.
 Weights from_reference(const ModelConfig& config, const std::function<Tensor(const std::string&)>& get);
@@ -20,6 +20,6 @@ Weights from_reference(const ModelConfig& config, const std::function<Tensor(con
 std::string reference_fast_name(const std::string& matrix);
 
 /// w1, w2, w3 of all fast MLPs, stacked over layers, as [..., S, in, out]; the Mlp's tensors may have leading axes.
-NamedTensors fast_to_reference(const std::vector<Mlp>& fast_S);
+ReferenceTensors fast_to_reference(const std::vector<Mlp>& fast_S);
 
 }  // namespace ingrain
