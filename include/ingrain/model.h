@@ -24,12 +24,13 @@ struct LoadOptions {
   /// Where the model and its memories compute: "cpu"; "cuda", the first GPU; "cuda:1", the second. "auto": the first
   /// GPU that can be used, the CPU where there is none. Memory files know no device: they load on any.
   std::string device = "auto";
-  /// So many tokens after a chunk are still read with the weights before its inner step (docs/retrofit.md), in place of
-  /// what the model says: the step is computed while they are written, and no token waits for it. 0: at once. Error
-  /// where the model cannot have it: it must be below its chunk.
-  std::optional<int64_t> step_delay = std::nullopt;
   /// False: a model without a tokenizer is taken, too. It reads and writes tokens, and refuses text by Error.
   bool need_tokenizer = true;
+  /// So many tokens after a chunk are still read with the weights before its inner step (docs/retrofit.md), in place of
+  /// what the model says: the step is computed while they are written, and no token waits for it. 0: at once. Error
+  /// where the model cannot have it: it must be below its chunk. -1: an eighth of a chunk, on a CPU, where the model
+  /// delays no step and can.
+  std::optional<int64_t> step_delay = std::nullopt;
 };
 
 /// Immutable and cheap to copy: copies share the weights, which live as long as any copy or any memory of the model.

@@ -80,7 +80,10 @@ void bind_model(py::module_& m) {
                   [](const std::filesystem::path& path, std::string dtype, std::string weights, std::string device,
                      bool need_tokenizer) {
                     const Computing computing;
-                    return Model::load(path, {std::move(dtype), std::move(weights), std::move(device), need_tokenizer});
+                    return Model::load(path, {.dtype = std::move(dtype),
+                                              .weights = std::move(weights),
+                                              .device = std::move(device),
+                                              .need_tokenizer = need_tokenizer});
                   })
       .def("fingerprint", &Model::fingerprint)
       .def("parameter_count", &Model::parameter_count)
