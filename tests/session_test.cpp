@@ -312,6 +312,40 @@ TEST(SessionsByKernels, make_a_delayed_step_in_pieces_or_at_once) {
   }
 }
 
+/// Who ends a text while a step is under way hears of it with that text, once.
+TEST(Session, settles_a_delayed_step_that_is_then_told_of_once) {
+  const Network model = tiny_model({.inner = {.step_delay = 5}});
+  const Tensor tokens = test::random_tokens(model.config, 1, 20);
+  std::vector<int64_t> steps;
+  ReadOptions options;
+  options.on_step = [&](const ttt::StepReport& step, const Memory&, const std::vector<Mlp>&) {
+    steps.push_back(step.step);
+  };
+  Session session(model, ttt::empty_memory(model));
+  session.read(tokens.narrow(1, 0, 12), options);
+  for (int64_t i = 12; i < 18; ++i) session.write(tokens.narrow(1, i, 1), options);
+  EXPECT_EQ(session.steps(), 1);
+  EXPECT_EQ(steps, (std::vector<int64_t>{0}));
+  session.settle(options);
+  EXPECT_EQ(session.steps(), 2);
+  for (int64_t i = 18; i < 20; ++i) session.write(tokens.narrow(1, i, 1), options);
+  EXPECT_EQ(steps, (std::vector<int64_t>{0, 1}));
+}
+
+TEST(Session, hands_out_no_memory_that_a_delayed_step_has_spoilt) {
+  const Network model = tiny_model({.inner = {.step_delay = 5}});
+  const Tensor tokens = test::random_tokens(model.config, 1, 18);
+  Memory memory = ttt::empty_memory(model);
+  for (Mlp& mlp : memory.W_S) mlp.w2_DF.fill_(std::nan(""));
+  Session session(model, std::move(memory));
+  ReadOptions unchecked;
+  unchecked.finite = false;
+  session.read(tokens.narrow(1, 0, 12), unchecked);
+  for (int64_t i = 12; i < 18; ++i) session.write(tokens.narrow(1, i, 1));
+  EXPECT_THROW(session.memory(), Error);
+  EXPECT_THROW(session.settle(), Error);
+}
+
 /// A session that goes away, becomes another or goes back forgets the step that it was making.
 TEST(Session, drops_a_delayed_step_with_its_memory) {
   const Network model = tiny_model({.inner = {.step_delay = 5}});

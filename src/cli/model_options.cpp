@@ -146,7 +146,7 @@ void add_step_delay_option(CLI::App& command, LoadOptions& how) {
   add_whole(command, "--step-delay", how.step_delay,
             "So many tokens after a chunk are still read with the weights before its inner step, which is computed "
             "meanwhile: no token waits for it; 0: none (default: what the model says" +
-                std::string(how.step_delay ? ", else an eighth of a chunk on a CPU)" : ")"),
+                std::string(how.step_delay ? ", else an eighth of a chunk on a CPU, where a chunk has one step)" : ")"),
             0);
 }
 

@@ -43,6 +43,7 @@ std::optional<std::string> Pieces::next() {
   }
   if (piece.empty() && !finished_) {
     finished_ = true;
+    session_.settle(reading_);  // this call says so if the step is not finite
     piece = writer_.finish();
   }
   text_ += piece;

@@ -93,8 +93,14 @@ Tensor Session::logits_BV() {
   return rows_.of(step.logits_BV());
 }
 
+void Session::settle(const ttt::ReadOptions& options) {
+  inner_loop_.finish_step();
+  if (const std::exception_ptr thrown = inner_loop_.report(options)) std::rethrow_exception(thrown);
+}
+
 const ttt::Memory& Session::memory() {
   sync();
+  inner_loop_.require_finite_step();
   return memory_;
 }
 

@@ -37,9 +37,11 @@ class Session {
   /// Of its memory with the room for more, its rows in a batch, work done ahead and checkpoints not counted. Fast
   /// weights that are `shared`'s very tensors are another's.
   uint64_t bytes(std::span<const Mlp> shared = {}) const;
-  int64_t steps() const { return memory_.steps; }  // inner steps made
+  int64_t steps() const { return memory_.steps; }  // inner steps made, without one that is under way
   int64_t position() const { return memory_.position + static_cast<int64_t>(unsynced_.size()); }
-  /// Up to date; changed by what is read next.
+  /// A step that is delayed and under way is made now, and told of to options.on_step. Error if it was not finite.
+  void settle(const ttt::ReadOptions& options = {});
+  /// Up to date, with a step that was under way; changed by what is read next. Error if that step was not finite.
   const ttt::Memory& memory();
   /// A copy that shares nothing.
   ttt::Memory snapshot() { return memory().fork(); }

@@ -276,6 +276,7 @@ std::exception_ptr InnerLoop::set_last_target(const Tensor& token_B, const ReadO
     begun_ = std::make_unique<ReadOptions>();
     begun_->rate_multiplier = options.rate_multiplier;
     begun_->ahead = options.ahead;
+    begun_->finite = options.finite;
     amortized_chunk(context, ahead_).begin_step(options.rate_multiplier);
     return nullptr;
   }
@@ -295,18 +296,19 @@ void InnerLoop::work_on_step(int64_t tokens) {
 void InnerLoop::finish_step() {
   if (!begun_) return;
   const at::NoGradGuard no_grad;
-  ReadOptions options = std::move(*begun_);
-  begun_.reset();
-  finished_ = std::make_unique<Finished>();
-  options.on_step = [this](const StepReport& step, const Memory&, const std::vector<Mlp>& g_S) {
-    finished_->step = step;
-    finished_->g_S = g_S;
+  ReadOptions options = *begun_;
+  auto finished = std::make_unique<Finished>();
+  options.on_step = [&](const StepReport& step, const Memory&, const std::vector<Mlp>& g_S) {
+    finished->step = step;
+    finished->g_S = g_S;
   };
   Callbacks callbacks(options);
   FiniteCheck finite;
   const StepContext context{model_, memory_, options};
   ReadCall(context, callbacks, finite, make_amortized_steps(context, ahead_), /*more_calls=*/true).learn_stored_chunk();
-  finished_->problem = finite.problem_of_steps();
+  finished->problem = finite.problem_of_steps();
+  finished_ = std::move(finished);
+  begun_.reset();
   ahead_.reset();
 }
 
@@ -319,10 +321,14 @@ void InnerLoop::drop_step() {
 std::exception_ptr InnerLoop::report(const ReadOptions& options) {
   const std::unique_ptr<Finished> step = std::move(finished_);
   if (!step) return nullptr;
-  if (options.finite && !step->problem.empty()) return std::make_exception_ptr(Error(step->problem));
+  if (!step->problem.empty()) return std::make_exception_ptr(Error(step->problem));
   Callbacks callbacks(options);
   callbacks.on_step(step->step, memory_, step->g_S);
   return callbacks.thrown();
+}
+
+void InnerLoop::require_finite_step() const {
+  if (finished_) require(finished_->problem.empty(), "{}", finished_->problem);
 }
 
 int64_t InnerLoop::tokens_wanted(int64_t known, const ReadOptions& options) {

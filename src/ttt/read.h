@@ -85,6 +85,8 @@ class InnerLoop {
   void finish_step();
   /// The memory is to become another: what was begun is not wanted.
   void drop_step();
+  /// Error if the step that was finished since was not finite; report() says so, too.
+  void require_finite_step() const;
   /// Calls on_step for a step that was finished since; returns as set_last_target does.
   [[nodiscard]] std::exception_ptr report(const ReadOptions& options);
   /// How many of the unfinished chunk's tokens must be in the memory, targets included, before work_ahead(known).

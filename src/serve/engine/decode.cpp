@@ -215,6 +215,7 @@ void Worker::keep_before_stop(Text& text) {
 void Worker::go_back(Text& text) {
   const size_t given = text.writer->given();
   if (given >= text.read || !text.before_stop) return;
+  text.session->settle(text.options);
   text.session->become(std::move(text.before_stop->memory));
   text.read = text.before_stop->read;
   ttt::ReadOptions options = text.options;
@@ -226,6 +227,7 @@ void Worker::go_back(Text& text) {
 void Worker::end(Text& text) {
   Job& job = *text.job;
   Job::Written& written = job.written[text.choice];
+  text.session->settle(text.options);
   give(text, text.writer->finish());
   written.reason = text.writer->reason();
   written.tokens = text.writer->tokens();
