@@ -48,7 +48,7 @@ foreach(_library ingrain_commands ingrain_study ingrain_serve_engine)
 endforeach()
 
 add_executable(ingrain_cli src/cli/main.cpp)
-# The version is CMake's; main.cpp alone has it.
+# The version is CMake's. (The package's is written in pyproject.toml and python/ingrain/__init__.py, which a test compares.)
 target_compile_definitions(ingrain_cli PRIVATE INGRAIN_VERSION="${PROJECT_VERSION}")
 set_target_properties(ingrain_cli PROPERTIES OUTPUT_NAME ingrain RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/src/cli)
 target_link_libraries(ingrain_cli PRIVATE ingrain_commands ingrain_warnings)

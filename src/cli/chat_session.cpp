@@ -172,7 +172,7 @@ void ChatSession::add_file(const std::string& file) {
   data::DocumentOptions options;
   options.max_document_bytes = kMaxReadBytes;
   const data::SourceList found = data::find_sources({path}, options);
-  Waiting out{.name = path.filename().string()};
+  Waiting out{.name = path.filename().string(), .documents = {}};
   const size_t waits = waiting_text().size();
   size_t bytes = 0;
   data::BadLines none;

@@ -4,7 +4,9 @@ import asyncio
 import copy
 import gc
 import os
+import pathlib
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
@@ -296,6 +298,13 @@ def test_another_torch_is_refused_with_a_remedy():
     program = (f"import sys, torch; sys.path.insert(0, {str(PACKAGE)!r}); torch.__version__ = '2.9.0'; import ingrain")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "ImportError: ingrain was built with torch" in done.stderr
+
+
+def test_the_version_is_one_wherever_it_is_written():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    written = [re.search(pattern, (root / file).read_text(), re.M)[1] for file, pattern in
+               [("CMakeLists.txt", r"^project\(ingrain VERSION ([\d.]+)"), ("pyproject.toml", r'^version = "([\d.]+)"')]]
+    assert set(written) == {ingrain.__version__}
 
 
 def test_the_annotations_are_strict():
