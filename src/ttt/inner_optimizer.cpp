@@ -95,6 +95,19 @@ void step_matrix(const ModelConfig& c, const Factors& of, const Tensor& eta, int
   W_out.copy_(W - of.s_B11 * change);
 }
 
+/// One block's. eta_N: of all matrices.
+void step_block(const ModelConfig& c, const Factors& of, const Tensor& eta_N, size_t l, const std::vector<Mlp>& W0_S,
+                const FastState& now, const std::vector<Mlp>& g_S, const FastState& out) {
+  const bool momentum = !now.M_S.empty();
+  const auto step = [&](const Tensor Mlp::* matrix, size_t n, int64_t parts) {
+    step_matrix(c, of, eta_N[static_cast<int64_t>(n)], parts, W0_S[l].*matrix, now.W_S[l].*matrix,
+                momentum ? now.M_S[l].*matrix : Tensor(), g_S[l].*matrix, out.W_S[l].*matrix,
+                momentum ? out.M_S[l].*matrix : Tensor());
+  };
+  step(&Mlp::w13_FD, 2 * l, 2);
+  step(&Mlp::w2_DF, 2 * l + 1, 1);
+}
+
 }  // namespace
 
 std::vector<Mlp> resting_momentum(const ModelConfig& c, const std::vector<Mlp>& W_S) {
@@ -127,14 +140,9 @@ Tensor inner_step(const ModelConfig& c, const std::vector<Mlp>& W0_S, const Tens
   const at::NoGradGuard no_grad;
   const Tensor norm_B = inner_norm(g_S);
   const Factors factors(c, norm_B);
-  const auto g_N = matrices(g_S), W_N = matrices(now.W_S), M_N = matrices(now.M_S), W0_N = matrices(W0_S),
-             W_out_N = matrices(out.W_S), M_out_N = matrices(out.M_S), rounded_N = matrices(rounded_S);
-  for (size_t i = 0; i < W_N.size(); ++i) {
-    const bool momentum = !M_N.empty();
-    step_matrix(c, factors, eta_N[static_cast<int64_t>(i)], /*parts=*/i % 2 == 0 ? 2 : 1, W0_N[i], W_N[i],
-                momentum ? M_N[i] : Tensor(), g_N[i], W_out_N[i], momentum ? M_out_N[i] : Tensor());
-    if (!rounded_N.empty()) rounded_N[i].copy_(W_out_N[i]);
-  }
+  for (size_t l = 0; l < now.W_S.size(); ++l) step_block(c, factors, eta_N, l, W0_S, now, g_S, out);
+  const auto W_out_N = matrices(out.W_S), rounded_N = matrices(rounded_S);
+  for (size_t i = 0; i < rounded_N.size(); ++i) rounded_N[i].copy_(W_out_N[i]);
   return norm_B;
 }
 
@@ -148,16 +156,7 @@ void inner_step_of_block(const ModelConfig& c, int64_t block, const std::vector<
                          const FastState& now, const std::vector<Mlp>& g_S, const Tensor& norm_B,
                          const FastState& out) {
   const at::NoGradGuard no_grad;
-  const Factors factors(c, norm_B);
-  const Tensor eta_N = rates_of_matrices(c, eta_S);
-  const auto s = static_cast<size_t>(block);
-  const auto step = [&](const Tensor Mlp::* matrix, const Tensor& eta, int64_t parts) {
-    const bool momentum = !now.M_S.empty();
-    step_matrix(c, factors, eta, parts, W0_S[s].*matrix, now.W_S[s].*matrix, momentum ? now.M_S[s].*matrix : Tensor(),
-                g_S[s].*matrix, out.W_S[s].*matrix, momentum ? out.M_S[s].*matrix : Tensor());
-  };
-  step(&Mlp::w13_FD, eta_N[2 * block], 2);
-  step(&Mlp::w2_DF, eta_N[2 * block + 1], 1);
+  step_block(c, Factors(c, norm_B), rates_of_matrices(c, eta_S), static_cast<size_t>(block), W0_S, now, g_S, out);
 }
 
 Cotangents Cotangents::zeros(const ModelConfig& c, const std::vector<Mlp>& like_S) {

@@ -24,7 +24,7 @@ using Metadata = std::map<std::string, std::string>;
 constexpr const char* kFormat = "ingrain-memory";
 // Of version 1, keys and values were called "window", not "layer"; 3 has the inner optimizer's momentum, and 4 the fast
 // weights of the unfinished chunk's first tokens. They are written only where there is such a thing.
-constexpr int64_t kUsualVersion = 2, kMomentumVersion = 3, kVersion = 4;
+constexpr int64_t kUsualVersion = 2, kMomentumVersion = 3, kEarlyVersion = 4, kVersion = kEarlyVersion;
 
 std::map<std::string, Tensor> named_tensors(const Memory& memory) {
   std::map<std::string, Tensor> out;
@@ -104,7 +104,7 @@ class Loader {
   Memory load() {
     check_counts();
     Memory m = unread_memory(model_, fast_weights("fast"), info_.batch);
-    if (info_.version >= 4) m.early_S = fast_weights("early");
+    if (info_.version >= kEarlyVersion) m.early_S = fast_weights("early");
     if (info_.version >= kMomentumVersion) m.M_S = momentum(m.W_S);
     m.position = info_.position;
     m.filled = info_.filled;
@@ -223,7 +223,7 @@ void save_memory(const fs::path& path, const Network& model, const Memory& memor
   std::map<std::string, Tensor> tensors = named_tensors(memory);
   if (form == MemoryForm::compact) compact(tensors, model);
   const Metadata metadata{{"format", kFormat},
-                          {"version", std::to_string(!memory.early_S.empty() ? kVersion
+                          {"version", std::to_string(!memory.early_S.empty() ? kEarlyVersion
                                                      : !memory.M_S.empty()   ? kMomentumVersion
                                                                              : kUsualVersion)},
                           {"form", form == MemoryForm::compact ? "compact" : "working"},
