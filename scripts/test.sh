@@ -152,6 +152,7 @@ command_test() {
   done
   if ((${#parts[@]} == 0)); then
     parts=(unit lint sanitize fuzz python verify)
+    forget_loose_sources
   fi
   install_packages tools libraries test-tools
   # What runs in the background does not hear Ctrl-C.

@@ -20,12 +20,11 @@ namespace {
 using session::Checkpoints;
 using session::Session;
 using test::expect_same_memory;
+using test::kSame;
 using test::max_difference;
 using test::random_tokens;
 using test::tiny_model;
 using test::TinyShape;
-
-constexpr double kSame = 1e-11;
 
 struct Case {
   TinyShape shape;

@@ -14,13 +14,12 @@ namespace ingrain::session {
 namespace {
 
 using test::expect_same_memory;
+using test::kSame;
 using test::max_difference;
 using test::tiny_model;
 using test::wide_model;
 using ttt::Memory;
 using ttt::ReadOptions;
-
-constexpr double kSame = 1e-11;
 
 /// What asks for the memory while a step is being made has it made at once: not a bit is different.
 TEST(SessionsByKernels, make_a_delayed_step_in_pieces_or_at_once) {

@@ -10,6 +10,9 @@
 
 namespace ingrain::test {
 
+/// The same numbers by another order of sums, in fp64.
+constexpr double kSame = 1e-11;
+
 /// Also equal where `tolerance` is 0: to the last bit.
 inline void expect_close_tensors(const Tensor& a, const Tensor& b, double tolerance, const std::string& what) {
   ASSERT_EQ(a.defined(), b.defined()) << what;
@@ -25,7 +28,7 @@ inline void expect_close_tensors(const Tensor& a, const Tensor& b, double tolera
 }
 
 inline void expect_same_memory(const Network& model, const ttt::Memory& a, const ttt::Memory& b,
-                               double tolerance = 1e-11) {
+                               double tolerance = kSame) {
   EXPECT_EQ(a.position, b.position);
   EXPECT_EQ(a.steps, b.steps);
   ASSERT_EQ(a.filled, b.filled);

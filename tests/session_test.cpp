@@ -15,14 +15,13 @@ namespace ingrain::session {
 namespace {
 
 using test::expect_same_memory;
+using test::kSame;
 using test::max_difference;
 using test::tiny_model;
 using test::TinyShape;
 using test::wide_model;
 using ttt::Memory;
 using ttt::ReadOptions;
-
-constexpr double kSame = 1e-11;
 
 /// A session in a batch, and what it must be: a memory of its own that everything is read into by ttt::read.
 class Conversation {
