@@ -67,8 +67,8 @@ part_sanitize() {
   run_tests sanitize "$@"
 }
 
-# The formatter and the linter, in the versions that python/requirements-test.txt pins. The linter reads the library
-# without libtorch, as the sanitizers' build puts its files together.
+# The formatter and the linter, in the versions that python/requirements-test.txt pins. The linter reads what is built
+# without libtorch, the server's part too, as the sanitizers' build puts its files together.
 part_lint() {
   if ! install_test_tools || [[ ! -x $venv/bin/clang-format ]]; then
     say "lint: no clang-format here; skipped"
@@ -81,7 +81,7 @@ part_lint() {
     return 1
   fi
   configure_sanitize
-  find "$build/sanitize/CMakeFiles/ingrain_base.dir/Unity" -name '*.cxx' -print0 |
+  find "$build"/sanitize/CMakeFiles/ingrain_{base,notes,serve}.dir/Unity -name '*.cxx' -print0 |
     xargs -0 -P "$(nproc)" -I{} "$venv/bin/clang-tidy" --quiet {} --config-file="$root/.clang-tidy" \
       --extra-arg=-Wno-everything -- -std=c++20 -I"$root/src" -I"$root/include" -DFMT_HEADER_ONLY=1 -DPCRE2_CODE_UNIT_WIDTH=8 \
       2> >(grep -v 'warnings generated' >&2)

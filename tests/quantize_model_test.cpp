@@ -5,7 +5,7 @@
 #include "base/files.h"
 #include "families/families.h"
 #include "scratch.h"
-#include "store/gguf_description.h"
+#include "families/gguf_description.h"
 #include "store/model_files.h"
 #include "store/open_model.h"
 #include "store/pretrained.h"

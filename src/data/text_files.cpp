@@ -165,7 +165,7 @@ FileList find_text_files(const std::vector<std::string>& inputs, const FileRules
   }
   require(!out.files.empty(), "no text file was found in what was given{}{}",
           out.left_out.empty() ? "" : "; left out: " + count_left_out(out),
-          out.left_out.empty() ? "" : " (--dry-run names them and says why)");
+          out.left_out.empty() ? "" : " ('ingrain data prepare --dry-run' names them and says why)");
   return out;
 }
 

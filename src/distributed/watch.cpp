@@ -248,7 +248,7 @@ void Watch::end(const std::string& why, const Peer* from) {
   if (leaving_) return;  // in order, or by fail()
   tell_all(why, from);
   const std::string text =
-      fmt::format("ingrain: {} stops: {}; --resume goes on from the newest checkpoint\n", name_, why);
+      fmt::format("ingrain: {} stops: {}; 'ingrain train --resume' goes on from the newest checkpoint\n", name_, why);
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
   ::_exit(1);  // the computing thread waits for who is gone
 }

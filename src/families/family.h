@@ -12,6 +12,13 @@
 
 namespace ingrain::families {
 
+/// How a model of ours is written to a GGUF file as one of a family.
+struct WrittenToGguf {
+  bool norms_of_q_and_k = false, may_have_bias = false;  // tensors that its models have, and may have
+  /// Sets the keys that are its own, behind those of all (gguf_description.cpp).
+  void (*write)(const ModelConfig& config, const GgufKeyWriter& keys) = nullptr;
+};
+
 struct Family {
   std::string_view model_type;    // config.json's "model_type"
   std::string_view architecture;  // config.json's "architectures", without "ForCausalLM" or "Model" at its end
@@ -35,6 +42,7 @@ struct Family {
   /// branches and of q and k are off, there are no biases and windows.
   void (*read_config)(const Field& fields, ModelConfig& config) = nullptr;
   void (*read_gguf)(const GgufKeys& keys, ModelConfig& config) = nullptr;
+  std::optional<WrittenToGguf> written_to_gguf = {};  // where models of ours are written as its
 };
 
 /// All families: a function of the name in a file of the name. A new one is named here.

@@ -54,6 +54,11 @@ void read_gemma3_gguf(const GgufKeys& keys, ModelConfig& config) {
   rotate_sliding_layers_by(keys.number("rope.freq_base_swa").value_or(kGemma3LocalTheta), config);
 }
 
+void write_gemma3_gguf(const ModelConfig& config, const GgufKeyWriter& keys) {
+  for (int64_t i = 0; i < config.num_layers; ++i)
+    if (!config.layer(i).full_attention()) return keys.number("rope.freq_base_swa", config.layer(i).rope_theta);
+}
+
 }  // namespace
 
 Family gemma3() {
@@ -78,6 +83,7 @@ Family gemma3() {
                    .norms_less_one = true};
   family.read_config = read_gemma3;
   family.read_gguf = read_gemma3_gguf;
+  family.written_to_gguf = {.norms_of_q_and_k = true, .write = write_gemma3_gguf};
   return family;
 }
 

@@ -1,7 +1,7 @@
 // GGUF metadata under the architecture's name: "llama.block_count" is size("block_count").
 #pragma once
 
-#include "formats/gguf.h"
+#include "formats/gguf_writer.h"
 
 #include <optional>
 #include <string>
@@ -32,6 +32,20 @@ class GgufKeys {
 
   const formats::Gguf& file_;
   std::string arch_;
+};
+
+/// The same keys of a file that is written.
+struct GgufKeyWriter {
+  std::string arch;
+  formats::GgufWriter& file;
+
+  template <class Value>
+  void set(std::string_view name, const Value& value) const {
+    file.set(arch + '.' + std::string(name), value);
+  }
+  /// Files hold sizes in 32 bits and factors in single precision.
+  void size(std::string_view name, int64_t value) const { set(name, static_cast<uint32_t>(value)); }
+  void number(std::string_view name, double value) const { set(name, static_cast<float>(value)); }
 };
 
 }  // namespace ingrain::families

@@ -25,6 +25,13 @@ void read_granite_gguf(const GgufKeys& keys, ModelConfig& config) {
   config.attention_scale = keys.number("attention.scale").value_or(0);
 }
 
+void write_granite_gguf(const ModelConfig& config, const GgufKeyWriter& keys) {
+  keys.number("embedding_scale", config.embedding_scale);
+  keys.number("residual_scale", config.residual_scale);
+  keys.number("attention.scale", config.layer(0).attention_scale);
+  keys.number("logit_scale", 1);  // it is in the final norm
+}
+
 bool granite_swa_slides(const Field&, int64_t layer) { return layer % 4 != 0; }
 
 void read_granite_swa(const Field& fields, ModelConfig& config) {
@@ -52,6 +59,7 @@ Family granite() {
   family.pairs_in_gguf = true;
   family.read_config = read_granite;
   family.read_gguf = read_granite_gguf;
+  family.written_to_gguf = {.write = write_granite_gguf};
   return family;
 }
 

@@ -19,6 +19,7 @@ Family llama() {
   family.also = "SmolLM2 is one";
   family.pairs_in_gguf = true;
   family.read_config = read_llama;
+  family.written_to_gguf.emplace();
   return family;
 }
 

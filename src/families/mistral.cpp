@@ -30,6 +30,10 @@ void read_ministral3_gguf(const GgufKeys& keys, ModelConfig& config) {
   config.query_growth = keys.number("attention.temperature_scale").value_or(0);
 }
 
+void write_ministral3_gguf(const ModelConfig& config, const GgufKeyWriter& keys) {
+  if (config.layer(0).query_growth > 0) keys.number("attention.temperature_scale", config.layer(0).query_growth);
+}
+
 }  // namespace
 
 Family mistral() {
@@ -63,6 +67,7 @@ Family ministral3() {
     "mscale_all_dim": 1.0, "mscale": 1.0, "llama_4_scaling_beta": 0.1}})";
   family.read_config = read_ministral3;
   family.read_gguf = read_ministral3_gguf;
+  family.written_to_gguf = {.write = write_ministral3_gguf};
   return family;
 }
 

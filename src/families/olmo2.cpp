@@ -51,6 +51,7 @@ Family olmo2() {
   family.layout = olmo_layout();
   family.read_config = read_olmo2;
   family.read_gguf = read_olmo2_gguf;
+  family.written_to_gguf = {.norms_of_q_and_k = true};
   return family;
 }
 

@@ -16,6 +16,7 @@ Family qwen2() {
   family.model_type = family.gguf = "qwen2";
   family.architecture = "Qwen2";
   family.read_config = read_qwen2;
+  family.written_to_gguf = {.may_have_bias = true};
   return family;
 }
 

@@ -18,6 +18,7 @@ Family qwen3() {
   family.architecture = "Qwen3";
   family.head_dim = 128;
   family.read_config = read_qwen3;
+  family.written_to_gguf = {.norms_of_q_and_k = true};
   return family;
 }
 

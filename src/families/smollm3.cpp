@@ -39,6 +39,7 @@ Family smollm3() {
   family.tied = true;
   family.read_config = read_smollm3;
   family.read_gguf = read_smollm3_gguf;
+  family.written_to_gguf.emplace();
   return family;
 }
 

@@ -1,8 +1,5 @@
 #include "model/rope.h"
 
-#include "ops/graph/capture.h"
-#include "ops/graph/captured.h"
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -70,12 +67,6 @@ Tensor stretched_frequencies(const LayerSpec& l, double rotated_dim, const Tenso
   return f_R;
 }
 
-/// Turns nothing.
-ops::RopeTable unrotated(int64_t positions, int64_t pairs, const at::TensorOptions& options, bool interleaved) {
-  const ops::cpu::Capture::Scope aside(nullptr);  // constants: captured work need not make them again
-  return {at::ones({positions, pairs}, options), at::zeros({positions, pairs}, options), interleaved};
-}
-
 }  // namespace
 
 double rope_amplitude(const RopeScaling& s) {
@@ -106,16 +97,13 @@ Rope rope_at(const ModelConfig& c, const Tensor& position_T, const std::vector<T
     const LayerSpec& l = *ways.first[i];
     Tensor& factor_T = out.query_factor_T.emplace_back();
     if (!l.rotated) {
-      out.ways.push_back(
-          unrotated(position_T.size(0), c.head_dim / 2, position_T.options().dtype(type), c.rope_interleaved));
+      out.ways.push_back(ops::no_rotations(position_T, c.head_dim / 2, type, c.rope_interleaved));
       continue;
     }
     out.ways.push_back(ops::rotations(position_T, frequency_R[i], rope_amplitude(l.rope_scaling), type,
                                       c.rope_interleaved, rotated_dim(c, l) / 2));
     if (l.query_growth == 0) continue;
-    const double beta = l.query_growth, length = l.rope_scaling.original_max_position;
-    factor_T =
-        ops::captured([=] { return ((position_T.to(at::kDouble) / length).floor().log1p() * beta + 1).to(type); });
+    factor_T = ops::query_factors(position_T, l.query_growth, l.rope_scaling.original_max_position, type);
   }
   return out;
 }

@@ -222,16 +222,16 @@ void Session::has_read(const Tensor& token_B1, const ttt::ReadOptions& options) 
     sync();
     checkpoints_.keep(memory_);
   }
-  work_ahead(options);
+  amortize(options);
 }
 
 /// As ttt::read does. The memory gets the tokens of a part all at once.
-void Session::work_ahead(const ttt::ReadOptions& options) {
+void Session::amortize(const ttt::ReadOptions& options) {
   if (inner_loop_.step_begun()) return inner_loop_.work_on_step(static_cast<int64_t>(unsynced_.size()));
   const int64_t known = memory_.filled + static_cast<int64_t>(unsynced_.size()) - 1;  // the newest one's target is not
   const int64_t wanted = inner_loop_.tokens_wanted(known, options);
   if (wanted > 0 && memory_.filled <= wanted) sync();
-  inner_loop_.work_ahead(known, options);
+  inner_loop_.amortize(known, options);
 }
 
 void Session::leave_rows() {

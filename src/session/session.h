@@ -77,7 +77,7 @@ class Session {
   void load();
   void keep_output();
   void has_read(const Tensor& token_B1, const ttt::ReadOptions& options);
-  void work_ahead(const ttt::ReadOptions& options);
+  void amortize(const ttt::ReadOptions& options);
   void leave_rows();
   void leave();
 

@@ -62,8 +62,8 @@ fs::path find_reference_config(const fs::path& folder) {
       if (is_reference_config(at / name)) return at / name;
   }
   fail(
-      "{}: no model.json or config.json of the reference implementation there or above; name the configuration "
-      "(--config)",
+      "{}: no model.json or config.json of the reference implementation there or above; name the "
+      "configuration's file",
       folder.string());
 }
 

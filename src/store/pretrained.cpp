@@ -7,7 +7,7 @@
 #include "formats/gguf_quants.h"
 #include "families/families.h"
 #include "store/foreign_layout.h"
-#include "store/gguf_description.h"
+#include "families/gguf_description.h"
 #include "store/model_files.h"
 #include "store/tensor_io.h"
 
@@ -129,8 +129,8 @@ class HuggingFaceSource : public DecoderSource {
 
 /// config.json's text in a file of ours.
 ModelConfig own_config(const formats::Gguf& file) {
-  const std::string where = fmt::format("{}: metadata '{}'", file.name(), kOwnConfig);
-  const auto json = parse_json(file.need<std::string_view>(kOwnConfig), where);
+  const std::string where = fmt::format("{}: metadata '{}'", file.name(), families::kOwnConfig);
+  const auto json = parse_json(file.need<std::string_view>(families::kOwnConfig), where);
   require(json.is_object(), "{} is not a JSON object; the file is damaged", where);
   return parse_config(json, where);
 }
@@ -138,7 +138,7 @@ ModelConfig own_config(const formats::Gguf& file) {
 class GgufSource : public DecoderSource {
  public:
   explicit GgufSource(const fs::path& path) : file_(path) {
-    if (file_.get<std::string_view>("general.architecture") == kOwnArchitecture) {
+    if (file_.get<std::string_view>("general.architecture") == families::kOwnArchitecture) {
       own_ = true;
       config_ = own_config(file_);
       parts_.find(config_, {}, FileKind::hugging_face);  // whose names are ours
@@ -209,7 +209,7 @@ class GgufSource : public DecoderSource {
  private:
   formats::Gguf file_;
   ForeignParts parts_;
-  bool own_ = false;  // one of our own models (store/gguf_description.h)
+  bool own_ = false;  // one of our own models (families/gguf_description.h)
 };
 
 bool has_hugging_face_config(const fs::path& folder) {

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "chat/chat_template_file.h"
-#include "store/gguf_description.h"
+#include "families/gguf_description.h"
 #include "store/model_tokenizer.h"
 #include "store/quantize_source.h"
 #include "store/stored_weights.h"
@@ -35,8 +35,8 @@ class FolderSource : public QuantizedModel::Source {
     name_ = path.string();
     const ModelConfig& config = stored_.config();
     model_ = {config.num_layers, config.num_heads, config.num_kv_heads, config.tie_embeddings};
-    GgufDescription described = describe_as_gguf(config);
-    own_ = described.architecture == kOwnArchitecture;
+    families::GgufDescription described = families::describe_as_gguf(config);
+    own_ = described.architecture == families::kOwnArchitecture;
     other_order_ = !own_ && described.pairs != config.rope_interleaved;
     metadata_ = std::move(described.metadata);
     metadata_.set("general.name", fs::absolute(path).lexically_normal().filename().string());

@@ -1,10 +1,9 @@
 #include "ttt/inner_optimizer.h"
 
-#include "ops/autograd.h"
+#include "ops/orthogonalize/orthogonalize.h"
 #include "ops/sgd/sgd.h"
 
-#include <cmath>
-#include <limits>
+#include <optional>
 
 namespace ingrain::ttt {
 namespace {
@@ -54,26 +53,26 @@ std::vector<Mlp> clip_transposed(const std::vector<Mlp>& u_S, const std::vector<
   return out;
 }
 
-/// D of M': M_BRC as `parts` matrices above each other (w1 and w3).
-Tensor direction_of(const ModelConfig& c, const Tensor& M_BRC, int64_t parts) {
-  if (c.inner.optimizer == InnerOptimizer::sgd) return M_BRC;
-  const auto B = M_BRC.size(0), R = M_BRC.size(1), C = M_BRC.size(2);
-  return orthogonalized(M_BRC.reshape({B * parts, R / parts, C})).reshape({B, R, C});
-}
-Mlp direction_of(const ModelConfig& c, const Mlp& M) {
-  return {direction_of(c, M.w13_FD, 2), direction_of(c, M.w2_DF, 1)};
-}
+/// D of M', and its transpose at M'.
+class Direction {
+ public:
+  /// M_BRC: `parts` matrices above each other (w1 and w3). keep: whether transposed() will be called.
+  Direction(const StepRule& rule, const Tensor& M_BRC, int64_t parts, bool keep = false) : D_BRC_(M_BRC) {
+    if (rule.config.inner.optimizer == InnerOptimizer::sgd) return;
+    matrices_ = {M_BRC.size(0) * parts, M_BRC.size(1) / parts, M_BRC.size(2)};
+    muon_.emplace(M_BRC.reshape(matrices_), rule.compute, keep);
+    D_BRC_ = muon_->y_NRC().reshape(M_BRC.sizes());
+  }
+  const Tensor& D_BRC() const { return D_BRC_; }
+  Tensor transposed(const Tensor& u_BRC) const {
+    return muon_ ? muon_->transposed(u_BRC.reshape(matrices_)).reshape(u_BRC.sizes()) : u_BRC;
+  }
 
-/// Its transpose at M', applied to u.
-Tensor direction_transposed(const ModelConfig& c, const Tensor& M_BRC, const Tensor& u_BRC, int64_t parts) {
-  if (c.inner.optimizer == InnerOptimizer::sgd) return u_BRC;
-  const at::AutoGradMode grad(true);
-  const Tensor M = M_BRC.detach().requires_grad_();
-  return ops::gradients({direction_of(c, M, parts)}, {M}, {u_BRC})[0];
-}
-Mlp direction_transposed(const ModelConfig& c, const Mlp& M, const Mlp& u) {
-  return {direction_transposed(c, M.w13_FD, u.w13_FD, 2), direction_transposed(c, M.w2_DF, u.w2_DF, 1)};
-}
+ private:
+  std::vector<int64_t> matrices_;
+  std::optional<ops::Orthogonalized> muon_;
+  Tensor D_BRC_;
+};
 
 Mlp times(const Mlp& x, const Tensor& factor) { return {x.w13_FD * factor, x.w2_DF * factor}; }
 
@@ -85,22 +84,22 @@ struct Factors {
 };
 
 /// One matrix' step: `parts` matrices above each other, of rate eta. M and M_out: undefined without momentum.
-void step_matrix(const ModelConfig& c, const Factors& of, const Tensor& eta, int64_t parts, const Tensor& W0,
+void step_matrix(const StepRule& rule, const Factors& of, const Tensor& eta, int64_t parts, const Tensor& W0,
                  const Tensor& W, const Tensor& M_now, const Tensor& g, const Tensor& W_out, const Tensor& M_out) {
-  const double beta = c.inner.momentum, delta = c.inner.decay;
+  const double beta = rule.config.inner.momentum, delta = rule.config.inner.decay;
   Tensor M = g * of.clip_B11;
   if (beta > 0) M = M_out.copy_(M_now + of.s_B11 * (M - (1 - beta) * M_now));
-  Tensor change = eta * direction_of(c, M, parts);
+  Tensor change = eta * Direction(rule, M, parts).D_BRC();
   if (delta > 0) change = change + delta * (W - W0);
   W_out.copy_(W - of.s_B11 * change);
 }
 
 /// One block's. eta_N: of all matrices.
-void step_block(const ModelConfig& c, const Factors& of, const Tensor& eta_N, size_t l, const std::vector<Mlp>& W0_S,
+void step_block(const StepRule& rule, const Factors& of, const Tensor& eta_N, size_t l, const std::vector<Mlp>& W0_S,
                 const FastState& now, const std::vector<Mlp>& g_S, const FastState& out) {
   const bool momentum = !now.M_S.empty();
   const auto step = [&](const Tensor Mlp::* matrix, size_t n, int64_t parts) {
-    step_matrix(c, of, eta_N[static_cast<int64_t>(n)], parts, W0_S[l].*matrix, now.W_S[l].*matrix,
+    step_matrix(rule, of, eta_N[static_cast<int64_t>(n)], parts, W0_S[l].*matrix, now.W_S[l].*matrix,
                 momentum ? now.M_S[l].*matrix : Tensor(), g_S[l].*matrix, out.W_S[l].*matrix,
                 momentum ? out.M_S[l].*matrix : Tensor());
   };
@@ -114,25 +113,9 @@ std::vector<Mlp> resting_momentum(const ModelConfig& c, const std::vector<Mlp>& 
   return c.inner.momentum > 0 ? zeros_like_all(W_S) : std::vector<Mlp>();
 }
 
-Tensor orthogonalized(const Tensor& x_NRC) {
-  constexpr double a = 3.4445, b = -4.7750, d = 2.0315;  // p(x) = a x + b x^3 + d x^5 takes (0, 1] near to 1
-  constexpr int kIterations = 5;
-  const double R = static_cast<double>(x_NRC.size(1)), C = static_cast<double>(x_NRC.size(2));
-  const bool tall = R > C;
-  const Tensor norm_N11 = at::linalg_vector_norm(x_NRC, 2, at::IntArrayRef{1, 2}, /*keepdim=*/true);
-  // Zero goes to zero, with a derivative of zero: w1 and w3 have no gradient while w2 is zero, as after a retrofit.
-  Tensor X = x_NRC / norm_N11.masked_fill(norm_N11 == 0, std::numeric_limits<double>::infinity());
-  if (tall) X = X.transpose(1, 2);
-  for (int i = 0; i < kIterations; ++i) {
-    const Tensor A = X.bmm(X.transpose(1, 2));
-    X = at::baddbmm(X, at::baddbmm(A, A, A, b, d), X, a);  // a X + (b A + d A A) X
-  }
-  if (tall) X = X.transpose(1, 2);
-  return X * std::sqrt(std::max(1.0, R / C));
-}
-
-Tensor inner_step(const ModelConfig& c, const std::vector<Mlp>& W0_S, const Tensor& eta_S, const FastState& now,
+Tensor inner_step(const StepRule& rule, const std::vector<Mlp>& W0_S, const Tensor& eta_S, const FastState& now,
                   const std::vector<Mlp>& g_S, const FastState& out, const std::vector<Mlp>& rounded_S) {
+  const ModelConfig& c = rule.config;
   const Tensor eta_N = rates_of_matrices(c, eta_S);
   if (c.inner.plain())
     return ops::clipped_sgd(matrices(now.W_S), matrices(g_S), eta_N, c.inner_clip, matrices(out.W_S),
@@ -140,7 +123,7 @@ Tensor inner_step(const ModelConfig& c, const std::vector<Mlp>& W0_S, const Tens
   const at::NoGradGuard no_grad;
   const Tensor norm_B = inner_norm(g_S);
   const Factors factors(c, norm_B);
-  for (size_t l = 0; l < now.W_S.size(); ++l) step_block(c, factors, eta_N, l, W0_S, now, g_S, out);
+  for (size_t l = 0; l < now.W_S.size(); ++l) step_block(rule, factors, eta_N, l, W0_S, now, g_S, out);
   const auto W_out_N = matrices(out.W_S), rounded_N = matrices(rounded_S);
   for (size_t i = 0; i < rounded_N.size(); ++i) rounded_N[i].copy_(W_out_N[i]);
   return norm_B;
@@ -152,11 +135,12 @@ Tensor inner_norm(const std::vector<Mlp>& g_S) {
   return squares_B.sqrt();
 }
 
-void inner_step_of_block(const ModelConfig& c, int64_t block, const std::vector<Mlp>& W0_S, const Tensor& eta_S,
+void inner_step_of_block(const StepRule& rule, int64_t block, const std::vector<Mlp>& W0_S, const Tensor& eta_S,
                          const FastState& now, const std::vector<Mlp>& g_S, const Tensor& norm_B,
                          const FastState& out) {
   const at::NoGradGuard no_grad;
-  step_block(c, Factors(c, norm_B), rates_of_matrices(c, eta_S), static_cast<size_t>(block), W0_S, now, g_S, out);
+  step_block(rule, Factors(rule.config, norm_B), rates_of_matrices(rule.config, eta_S), static_cast<size_t>(block),
+             W0_S, now, g_S, out);
 }
 
 Cotangents Cotangents::zeros(const ModelConfig& c, const std::vector<Mlp>& like_S) {
@@ -164,8 +148,9 @@ Cotangents Cotangents::zeros(const ModelConfig& c, const std::vector<Mlp>& like_
           c.inner.decay > 0 ? zeros_like_all(like_S) : std::vector<Mlp>()};
 }
 
-std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S, const StepMade& step, Cotangents& J,
+std::vector<Mlp> inner_step_transposed(const StepRule& rule, const Tensor& eta_S, const StepMade& step, Cotangents& J,
                                        const Tensor& eta_rate_S) {
+  const ModelConfig& c = rule.config;
   const bool plain = c.inner.plain();
   const double beta = c.inner.momentum, delta = c.inner.decay, f = c.inner.w13_factor;
   const Tensor scale_B = clip_scale(c, step.norm_B), s_B11 = by_sequence(steps_made(step.norm_B));
@@ -177,8 +162,9 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
     const Mlp M = !step.M_S.empty() ? step.M_S[l]  // M', but for the plain rule's clip
                   : plain           ? step.g_S[l]
                                     : times(step.g_S[l], by_sequence(scale_B));
+    const Direction of_w13(rule, M.w13_FD, 2, /*keep=*/true), of_w2(rule, M.w2_DF, 1, /*keep=*/true);
     if (eta_rate_S.defined()) {
-      const Mlp D = direction_of(c, M), weighed{f == 1 ? D.w13_FD : D.w13_FD * f, D.w2_DF};
+      const Mlp weighed{f == 1 ? of_w13.D_BRC() : of_w13.D_BRC() * f, of_w2.D_BRC()};
       const Tensor D_lambda_B = dot_B(weighed, lambda);
       eta_rate_S[static_cast<int64_t>(l)].sub_((D_lambda_B * (plain ? scale_B : s_B11.flatten())).sum());
     }
@@ -186,7 +172,8 @@ std::vector<Mlp> inner_step_transposed(const ModelConfig& c, const Tensor& eta_S
       u_S.push_back(eta_lambda);
       continue;
     }
-    Mlp r = direction_transposed(c, M, times(eta_lambda, s_B11));  // -dJ/dM'
+    Mlp r = times(eta_lambda, s_B11);
+    r = {of_w13.transposed(r.w13_FD), of_w2.transposed(r.w2_DF)};  // -dJ/dM'
     if (beta > 0) {
       Mlp& rho = J.rho_S[l];
       r = {rho.w13_FD + r.w13_FD, rho.w2_DF + r.w2_DF};

@@ -18,17 +18,23 @@ struct FastState {
   std::vector<Mlp> W_S, M_S;
 };
 
+/// The rule of a model that computes in a type: Muon's products are of that type, too, where they are fast.
+struct StepRule {
+  const ModelConfig& config;
+  at::ScalarType compute;
+};
+
 /// M of sequences that have made no step, or nothing where the model's rule has no momentum.
 std::vector<Mlp> resting_momentum(const ModelConfig& config, const std::vector<Mlp>& W_S);
 
 /// out.W = W', out.M = M'; `out` may be `now`. W0_S: without B. eta_S: a rate for every suffix block, on their device.
 /// rounded: empty, or what out.W's values go to in bf16, too. Returns |g| over all fast weights of a sequence, [B].
-Tensor inner_step(const ModelConfig& config, const std::vector<Mlp>& W0_S, const Tensor& eta_S, const FastState& now,
+Tensor inner_step(const StepRule& rule, const std::vector<Mlp>& W0_S, const Tensor& eta_S, const FastState& now,
                   const std::vector<Mlp>& g_S, const FastState& out, const std::vector<Mlp>& rounded_S = {});
 
 /// The same in pieces, up to the order of sums: |g|, then block by block.
 Tensor inner_norm(const std::vector<Mlp>& g_S);
-void inner_step_of_block(const ModelConfig& config, int64_t block, const std::vector<Mlp>& W0_S, const Tensor& eta_S,
+void inner_step_of_block(const StepRule& rule, int64_t block, const std::vector<Mlp>& W0_S, const Tensor& eta_S,
                          const FastState& now, const std::vector<Mlp>& g_S, const Tensor& norm_B, const FastState& out);
 
 /// A step that was made, as far as its transpose needs it. M_S: M', empty without momentum.
@@ -49,11 +55,7 @@ struct Cotangents {
 /// Takes J's cotangents from those of (W', M') to those of (W, M), but for what W has by way of g: that is the
 /// derivative of g along the direction that it returns, lambda' = -dJ/dg (the tangent method). eta_rate_S: undefined,
 /// or gets dJ/d(eta_l) added, [S].
-std::vector<Mlp> inner_step_transposed(const ModelConfig& config, const Tensor& eta_S, const StepMade& step,
-                                       Cotangents& J, const Tensor& eta_rate_S = {});
-
-/// Newton and Schulz's iteration: the matrices x [N, R, C] with singular values of about sqrt(max(1, R / C)) in place
-/// of theirs; zero stays zero. Differentiable, at zero with a derivative of zero.
-Tensor orthogonalized(const Tensor& x_NRC);
+std::vector<Mlp> inner_step_transposed(const StepRule& rule, const Tensor& eta_S, const StepMade& step, Cotangents& J,
+                                       const Tensor& eta_rate_S = {});
 
 }  // namespace ingrain::ttt

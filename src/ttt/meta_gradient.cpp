@@ -153,7 +153,7 @@ class MetaGradient {
       }
     }
     FastState next{empty_like(now.start.W_S), empty_like(now.start.M_S)};
-    norm_BJ_.select(1, j).copy_(inner_step(c_, W0_S_, eta_S_, now.start, pass.g_S, next));
+    norm_BJ_.select(1, j).copy_(inner_step({c_, w_.type()}, W0_S_, eta_S_, now.start, pass.g_S, next));
     now.g_S = pass.g_S;
     now.M_after_S = next.M_S;
     now.g_known = true;
@@ -192,7 +192,8 @@ class MetaGradient {
     const Kept& now = kept_[index(j)];
     const Tensor& rate_sum_S = gradients_.sums().inner_rate_S;
     const Tensor of_eta_S = rate_sum_S.defined() ? at::zeros_like(rate_sum_S) : Tensor();
-    auto out = inner_step_transposed(c_, eta_S_, {now.g_S, now.M_after_S, norm_BJ_.select(1, j)}, J_, of_eta_S);
+    auto out =
+        inner_step_transposed({c_, w_.type()}, eta_S_, {now.g_S, now.M_after_S, norm_BJ_.select(1, j)}, J_, of_eta_S);
     if (rate_sum_S.defined()) rate_sum_S.add_(of_eta_S * (c_.inner_lr * options_.rate_multiplier));
     return out;
   }

@@ -56,6 +56,7 @@ Tensor as_batch(std::span<const int32_t> tokens);
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
 class AmortizedChunk;
+class DelayedStep;
 
 /// The same over many calls: what was done ahead for the unfinished chunk's step is kept from one to the next, where
 /// they bring few tokens each. It follows from the memory and changes no bit, so that files and forks go without it;
@@ -77,7 +78,7 @@ class InnerLoop {
   /// Returns what on_step threw, or that a step was not finite, if so, to be rethrown once the token is read.
   [[nodiscard]] std::exception_ptr set_last_target(const Tensor& token_B, const ReadOptions& options);
   /// Whether a step was begun: the chunk after it must not reach the memory before it is finished.
-  bool step_begun() const { return begun_ != nullptr; }
+  bool step_begun() const;
   /// Does what is due of it once so many tokens of the next chunk have been read.
   void work_on_step(int64_t tokens);
   /// Makes the rest of it, if one was begun; the memory is then at the start of the next chunk. on_step hears of it
@@ -89,10 +90,10 @@ class InnerLoop {
   void require_finite_step() const;
   /// Calls on_step for a step that was finished since; returns as set_last_target does.
   [[nodiscard]] std::exception_ptr report(const ReadOptions& options);
-  /// How many of the unfinished chunk's tokens must be in the memory, targets included, before work_ahead(known).
+  /// How many of the unfinished chunk's tokens must be in the memory, targets included, before amortize(known).
   int64_t tokens_wanted(int64_t known, const ReadOptions& options);
   /// Does what is due for the chunk's step once `known` of its tokens have known targets.
-  void work_ahead(int64_t known, const ReadOptions& options);
+  void amortize(int64_t known, const ReadOptions& options);
   /// Tokens of the unfinished chunk that have passed ahead.
   int64_t passed_ahead() const;
 
@@ -103,9 +104,7 @@ class InnerLoop {
   const Network& model_;
   Memory& memory_;
   std::unique_ptr<AmortizedChunk> ahead_;  // nullptr: nothing was done
-  std::unique_ptr<ReadOptions> begun_;     // what of them a delayed step was begun with; nullptr: none is
-  struct Finished;
-  std::unique_ptr<Finished> finished_;  // a delayed step that nobody has heard of; nullptr: none
+  std::unique_ptr<DelayedStep> delayed_;
 };
 
 }  // namespace ingrain::ttt

@@ -247,12 +247,12 @@ TEST_P(GraphOfAChunk, gives_the_numbers_of_the_cpu) {
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, GraphOfAChunk,
-    ::testing::Values(Reading{{}, 1, {150}}, Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
-                      Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}},
-                      Reading{{.window = 5}, 2, {130, 71}}, Reading{{.suffix = 3, .window = 1}, 1, {100, 100}},
-                      Reading{{.window = 8}, 1, {100, 100}},
-                      Reading{{.layers = 4, .suffix = 3, .window = 5, .full = 2, .full_window = 21}, 1, {110, 100}},
-                      Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}));
+    ::testing::ValuesIn(std::vector<Reading>{
+        Reading{{}, 1, {150}}, Reading{{.learned_rates = true}, 2, {5, 100, 1, 2, 93, 7, 64, 65}},
+        Reading{{.suffix = 1}, 2, {120, 90}}, Reading{{.suffix = 3}, 1, {3, 130}}, Reading{{.window = 5}, 2, {130, 71}},
+        Reading{{.suffix = 3, .window = 1}, 1, {100, 100}}, Reading{{.window = 8}, 1, {100, 100}},
+        Reading{{.layers = 4, .suffix = 3, .window = 5, .full = 2, .full_window = 21}, 1, {110, 100}},
+        Reading{{.window = 40, .tie = false, .post_norm = false}, 2, {131, 99}}}));
 
 TEST_F(Graph, of_a_chunk_rounds_the_weights_that_it_has_moved) {
   const Network here = test::tiny_model({}, at::kBFloat16), there = this->there(here);

@@ -6,6 +6,7 @@
 #include "ops/simd/targets.h"
 #include "ops/checks.h"
 #include "ops/erase_write/erase_write.h"
+#include "ops/contiguous.h"
 #include "ops/graph/captured.h"
 #include "ops/graph/parallel.h"
 

@@ -6,7 +6,7 @@
 #include "ops/simd/targets.h"
 #include "ops/checks.h"
 #include "ops/gated_delta/gated_delta.h"
-#include "ops/graph/captured.h"
+#include "ops/contiguous.h"
 #include "ops/graph/parallel.h"
 
 #include <cmath>

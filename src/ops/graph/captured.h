@@ -24,9 +24,4 @@ auto captured(const Compute& compute) {
   }
 }
 
-/// x with its numbers side by side; itself where they are.
-inline Tensor contiguous(const Tensor& x) {
-  return x.is_contiguous() ? x : captured([=] { return x.contiguous(); });
-}
-
 }  // namespace ingrain::ops

@@ -7,6 +7,17 @@
 
 namespace ingrain::ops {
 
+Tensor parameter_heads(const Tensor& w_Cn, int64_t heads, bool transposed) {
+  return captured([=] {
+    const Tensor out = widened(w_Cn).unflatten(0, {heads, -1});
+    return transposed ? out.transpose(1, 2) : out;
+  });
+}
+
+Tensor norm_heads(const Tensor& w_C, const Tensor& b_C, int64_t heads) {
+  return captured([=] { return at::stack({w_C.unflatten(0, {heads, -1}), b_C.unflatten(0, {heads, -1})}, 1); });
+}
+
 Tensor rotate_by_place(const Tensor& x_BTHd, const Tensor& first_B1, int64_t places, double theta) {
   TORCH_CHECK(x_BTHd.dim() == 4 && x_BTHd.size(3) % 2 == 0 && places > 0, "rotate_by_place: rows ", x_BTHd.sizes());
   return captured([=] {

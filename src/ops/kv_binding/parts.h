@@ -6,6 +6,12 @@
 
 namespace ingrain::ops {
 
+/// Heads of a parameter, in fp32 (fp64): [H, d, n] of [H d, n], or [H, n, d].
+Tensor parameter_heads(const Tensor& w_Cn, int64_t heads, bool transposed = false);
+
+/// A norm's scale and shift for each head, [H, 2, d] of [H d] each.
+Tensor norm_heads(const Tensor& w_C, const Tensor& b_C, int64_t heads);
+
 /// RoPE of neighbouring pairs by a token's place in its mini-batch of `places`, which begin anew with each. x: [B, T,
 /// H, d]; first: the first tokens' places [B, 1], undefined: 0. Like x.
 Tensor rotate_by_place(const Tensor& x_BTHd, const Tensor& first_B1, int64_t places, double theta);

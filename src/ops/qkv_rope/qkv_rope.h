@@ -18,6 +18,13 @@ struct RopeTable {
 RopeTable rotations(const Tensor& position_T, const Tensor& frequency_R, double amplitude, at::ScalarType type,
                     bool interleaved, int64_t pairs = -1);
 
+/// The table of as many positions that turns nothing.
+RopeTable no_rotations(const Tensor& position_T, int64_t pairs, at::ScalarType type, bool interleaved);
+
+/// What queries at these positions [T], int64, are multiplied by: 1 + growth ln(1 + floor(position / length)), computed
+/// in fp64. Not differentiable.
+Tensor query_factors(const Tensor& position_T, double growth, double length, at::ScalarType type);
+
 /// REQUIRES: an even head_dim.
 struct HeadShape {
   int64_t q_heads, kv_heads, head_dim;

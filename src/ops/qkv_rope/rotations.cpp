@@ -24,4 +24,14 @@ RopeTable rotations(const Tensor& position_T, const Tensor& frequency_R, double 
           interleaved};
 }
 
+RopeTable no_rotations(const Tensor& position_T, int64_t pairs, at::ScalarType type, bool interleaved) {
+  const cpu::Capture::Scope aside(nullptr);  // constants: captured work need not make them again
+  const auto numbers = position_T.options().dtype(type);
+  return {at::ones({position_T.size(0), pairs}, numbers), at::zeros({position_T.size(0), pairs}, numbers), interleaved};
+}
+
+Tensor query_factors(const Tensor& position_T, double growth, double length, at::ScalarType type) {
+  return captured([=] { return ((position_T.to(at::kDouble) / length).floor().log1p() * growth + 1).to(type); });
+}
+
 }  // namespace ingrain::ops

@@ -5,7 +5,7 @@
 #define INGRAIN_WITH_NATIVE_BF16
 #include "ops/simd/targets.h"
 #include "ops/checks.h"
-#include "ops/graph/captured.h"
+#include "ops/contiguous.h"
 #include "ops/graph/parallel.h"
 #include "ops/ssd/ssd.h"
 

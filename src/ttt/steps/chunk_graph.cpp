@@ -106,8 +106,8 @@ void ChunkGraph::step() {
   }
   result_.gradient = chunk_gradient(c_, w_, {memory_.W_S}, in, memory_.target_Bb, memory_.valid_Bb);
   result_.gradient.kv_S1.clear();
-  result_.norm_B =
-      inner_step(c_, w_.fast_S, eta_S_, {memory_.W_S, {}}, result_.gradient.g_S, {memory_.W_S, {}}, rounded_S_);
+  result_.norm_B = inner_step({c_, w_.type()}, w_.fast_S, eta_S_, {memory_.W_S, {}}, result_.gradient.g_S,
+                              {memory_.W_S, {}}, rounded_S_);
   for (const ops::KvWindow& window : window_S1_) {
     keep_last(window.k_BWGd, window.length() - c_.chunk);
     keep_last(window.v_BWGd, window.length() - c_.chunk);

@@ -93,7 +93,8 @@ void PiecewiseStep::optimize(int64_t block) {
     weights_ = {};  // nobody needs the early ones now: the step's result goes there
     next_ = place_of_next(c_, m_);
   }
-  inner_step_of_block(c_, block, w_.fast_S, eta_S_, {m_.W_S, m_.M_S}, step_.gradient.g_S, step_.norm_B, next_);
+  inner_step_of_block({c_, w_.type()}, block, w_.fast_S, eta_S_, {m_.W_S, m_.M_S}, step_.gradient.g_S, step_.norm_B,
+                      next_);
 }
 
 InnerStep PiecewiseStep::take(Memory& memory) {

@@ -60,7 +60,7 @@ void PlainSteps::measure(const ChunkInput& chunk, InnerStep& step) {
 Tensor PlainSteps::move(const std::vector<Mlp>& g_S) {
   FastState next = place_of_next(c_, m_);
   const Tensor eta_S = inner_rates(c_, w_, options_.rate_multiplier);
-  const Tensor norm_B = inner_step(c_, w_.fast_S, eta_S, {m_.W_S, m_.M_S}, g_S, next);
+  const Tensor norm_B = inner_step({c_, w_.type()}, w_.fast_S, eta_S, {m_.W_S, m_.M_S}, g_S, next);
   take_step(c_, m_, std::move(next));
   return norm_B;
 }

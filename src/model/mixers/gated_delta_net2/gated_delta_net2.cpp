@@ -2,10 +2,10 @@
 
 #include "model/mixers/gated_delta_net/state.h"
 #include "model/mixers/recurrent.h"
+#include "ops/contiguous.h"
 #include "ops/erase_write/erase_write.h"
 #include "ops/erase_write/parts.h"
 #include "ops/gated_delta/parts.h"
-#include "ops/graph/captured.h"
 #include "ops/short_conv/short_conv.h"
 
 #include <cmath>

@@ -2,7 +2,6 @@
 
 #include "model/mixers/recurrent.h"
 #include "ops/checks.h"
-#include "ops/graph/captured.h"
 #include "ops/kv_binding/kv_binding.h"
 #include "ops/kv_binding/parts.h"
 
@@ -41,14 +40,6 @@ double binding_work(const ModelConfig& c) {
   return 9.0 * static_cast<double>(s.width() * s.inner);
 }
 
-/// Heads of a parameter, wide: [H, d, n] of [H d, n].
-Tensor wide_heads(const Tensor& w, int64_t heads, bool transposed = false) {
-  return ops::captured([=] {
-    const Tensor out = ops::widened(w).unflatten(0, {heads, -1});
-    return transposed ? out.transpose(1, 2) : out;
-  });
-}
-
 }  // namespace
 
 const LayerMixer kv_binding_mixer{
@@ -67,13 +58,11 @@ Tensor kv_binding(const KvBindingSizes& s, const KvBindingWeights& w, double the
                        .v_BTHd = heads(2),
                        .rate_BTH = ops::scaled_sigmoid(project(x_BTD, w.rate_HD), w.rate_bias_H, most),
                        .place_rate_C = ops::rates_of_places(w.place_rate_m),
-                       .W1_HdF = wide_heads(w.W1_CF, s.heads),
-                       .b1_HF = wide_heads(w.b1_C, s.heads),
-                       .W2_HFd = wide_heads(w.W2_CF, s.heads, /*transposed=*/true),
-                       .b2_Hd = wide_heads(w.b2_C, s.heads),
-                       .norm_H2d = ops::captured([norm = w.norm_C, bias = w.norm_bias_C, H = s.heads] {
-                         return at::stack({norm.unflatten(0, {H, -1}), bias.unflatten(0, {H, -1})}, 1);
-                       }),
+                       .W1_HdF = ops::parameter_heads(w.W1_CF, s.heads),
+                       .b1_HF = ops::parameter_heads(w.b1_C, s.heads),
+                       .W2_HFd = ops::parameter_heads(w.W2_CF, s.heads, /*transposed=*/true),
+                       .b2_Hd = ops::parameter_heads(w.b2_C, s.heads),
+                       .norm_H2d = ops::norm_heads(w.norm_C, w.norm_bias_C, s.heads),
                        .state = state});
   state = std::move(after);
   return project(ops::layer_norm(o_BTHd.flatten(2), w.post_norm_C, w.post_bias_C, kPostNormEps), w.out_DC);

@@ -1,7 +1,8 @@
-#include "store/gguf_description.h"
+#include "families/gguf_description.h"
 
 #include "base/error.h"
 #include "families/families.h"
+#include "families/table.h"
 
 #include <nlohmann/json.hpp>
 
@@ -9,19 +10,8 @@
 #include <cmath>
 #include <numbers>
 
-namespace ingrain {
+namespace ingrain::families {
 namespace {
-
-/// An architecture of llama.cpp's that may fit; what of its tensors it must have and cannot have.
-struct Architecture {
-  const char* name;
-  bool pairs, qk_norm, may_have_bias, window_base;
-};
-constexpr Architecture kArchitectures[] = {
-    {"llama", true, false, false, false}, {"qwen2", false, false, true, false},
-    {"qwen3", false, true, false, false}, {"smollm3", true, false, false, false},
-    {"gemma3", false, true, false, true}, {"granite", true, false, false, false},
-    {"olmo2", false, true, false, false}, {"mistral3", true, false, false, false}};
 
 /// The layer that says what the model's metadata do: one that sees all, if there is one.
 const LayerSpec& widest_layer(const ModelConfig& c) {
@@ -36,9 +26,6 @@ const LayerSpec* windowed_layer(const ModelConfig& c) {
   return nullptr;
 }
 
-uint32_t u32(int64_t x) { return static_cast<uint32_t>(x); }
-float f32(double x) { return static_cast<float>(x); }
-
 /// Each pair's divisor, as converters compute it.
 std::vector<float> llama3_divisors(const LayerSpec& layer, int64_t head_dim) {
   const RopeScaling& s = layer.rope_scaling;
@@ -47,57 +34,47 @@ std::vector<float> llama3_divisors(const LayerSpec& layer, int64_t head_dim) {
     const double f = std::pow(layer.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     const double turns = s.original_max_position * f / (2 * std::numbers::pi);
     const double keep = std::clamp((turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor), 0.0, 1.0);
-    out.push_back(f32(1 / ((1 - keep) / s.factor + keep)));
+    out.push_back(static_cast<float>(1 / ((1 - keep) / s.factor + keep)));
   }
   return out;
 }
 
-void set_scaling(const std::string& arch, const LayerSpec& layer, int64_t head_dim, GgufDescription& out) {
+void set_scaling(const LayerSpec& layer, int64_t head_dim, const GgufKeyWriter& keys, GgufDescription& out) {
   const RopeScaling& s = layer.rope_scaling;
-  const std::string at = arch + ".rope.scaling.";
-  formats::GgufWriter& m = out.metadata;
   if (s.kind == RopeScaling::Kind::llama3)
     out.tables.emplace_back("rope_freqs.weight", llama3_divisors(layer, head_dim));
   if (s.kind != RopeScaling::Kind::linear && s.kind != RopeScaling::Kind::yarn) return;
-  m.set(at + "type", s.kind == RopeScaling::Kind::linear ? "linear" : "yarn");
-  m.set(at + "factor", f32(s.factor));
+  keys.set("rope.scaling.type", s.kind == RopeScaling::Kind::linear ? "linear" : "yarn");
+  keys.number("rope.scaling.factor", s.factor);
   if (s.kind != RopeScaling::Kind::yarn) return;
-  m.set(at + "original_context_length", u32(static_cast<int64_t>(s.original_max_position)));
+  keys.size("rope.scaling.original_context_length", static_cast<int64_t>(s.original_max_position));
   const double usual = 0.1 * std::log(s.factor) + 1;
   if (s.attention_factor && std::abs(*s.attention_factor - usual) > 1e-6)
-    m.set(at + "attn_factor", f32(*s.attention_factor / usual));
-  m.set(at + "yarn_beta_fast", f32(s.beta_fast));
-  m.set(at + "yarn_beta_slow", f32(s.beta_slow));
+    keys.number("rope.scaling.attn_factor", *s.attention_factor / usual);
+  keys.number("rope.scaling.yarn_beta_fast", s.beta_fast);
+  keys.number("rope.scaling.yarn_beta_slow", s.beta_slow);
 }
 
-GgufDescription described_as(const Architecture& a, const ModelConfig& c) {
-  GgufDescription out{a.name, {}, a.pairs, {}};
-  formats::GgufWriter& m = out.metadata;
-  const std::string arch = std::string(a.name) + ".";
+GgufDescription described_as(const Family& family, const ModelConfig& c) {
+  GgufDescription out{std::string(family.gguf), {}, family.pairs_in_gguf, {}};
+  const GgufKeyWriter keys{out.architecture, out.metadata};
   const LayerSpec &layer = widest_layer(c), *const windowed = windowed_layer(c);
-  m.set("general.architecture", a.name);
-  m.set(arch + "context_length", u32(c.trained_length));
-  m.set(arch + "embedding_length", u32(c.hidden_size));
-  m.set(arch + "block_count", u32(c.num_layers));
-  m.set(arch + "feed_forward_length", u32(c.mlp_size));
-  m.set(arch + "attention.head_count", u32(c.num_heads));
-  m.set(arch + "attention.head_count_kv", u32(c.num_kv_heads));
-  m.set(arch + "attention.key_length", u32(c.head_dim));
-  m.set(arch + "attention.value_length", u32(c.head_dim));
-  m.set(arch + "attention.layer_norm_rms_epsilon", f32(c.rms_eps));
-  m.set(arch + "rope.freq_base", f32(layer.rope_theta));
-  m.set(arch + "rope.dimension_count", u32(rotated_dim(c, layer)));
-  m.set(arch + "vocab_size", u32(c.vocab_size));
-  if (windowed) m.set(arch + "attention.sliding_window", u32(windowed->window));
-  if (windowed && a.window_base) m.set(arch + "rope.freq_base_swa", f32(windowed->rope_theta));
-  if (out.architecture == "granite") {
-    m.set(arch + "embedding_scale", f32(c.embedding_scale));
-    m.set(arch + "residual_scale", f32(c.residual_scale));
-    m.set(arch + "attention.scale", f32(layer.attention_scale));
-    m.set(arch + "logit_scale", 1.0f);  // it is in the final norm
-  }
-  if (layer.query_growth > 0) m.set(arch + "attention.temperature_scale", f32(layer.query_growth));
-  set_scaling(a.name, layer, c.head_dim, out);
+  out.metadata.set("general.architecture", out.architecture);
+  keys.size("context_length", c.trained_length);
+  keys.size("embedding_length", c.hidden_size);
+  keys.size("block_count", c.num_layers);
+  keys.size("feed_forward_length", c.mlp_size);
+  keys.size("attention.head_count", c.num_heads);
+  keys.size("attention.head_count_kv", c.num_kv_heads);
+  keys.size("attention.key_length", c.head_dim);
+  keys.size("attention.value_length", c.head_dim);
+  keys.number("attention.layer_norm_rms_epsilon", c.rms_eps);
+  keys.number("rope.freq_base", layer.rope_theta);
+  keys.size("rope.dimension_count", rotated_dim(c, layer));
+  keys.size("vocab_size", c.vocab_size);
+  if (windowed) keys.size("attention.sliding_window", windowed->window);
+  if (family.written_to_gguf->write) family.written_to_gguf->write(c, keys);
+  set_scaling(layer, c.head_dim, keys, out);
   return out;
 }
 
@@ -157,16 +134,16 @@ bool nearly_equal(const nlohmann::json& a, const nlohmann::json& b) {
   return true;
 }
 
-bool is_described(const Architecture& a, const ModelConfig& c, const GgufDescription& described) {
+bool is_described(const WrittenToGguf& as, const ModelConfig& c, const GgufDescription& described) {
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const LayerSpec& layer = c.layer(i);
-    if (layer.qk_norm != a.qk_norm || (layer.qkv_bias && !a.may_have_bias) || layer.mixer != kAttention || layer.sink ||
-        layer.sink_logit || layer.output_gate || !layer.mlp)
+    if (layer.qk_norm != as.norms_of_q_and_k || (layer.qkv_bias && !as.may_have_bias) || layer.mixer != kAttention ||
+        layer.sink || layer.sink_logit || layer.output_gate || !layer.mlp)
       return false;
   }
   try {
     const std::string file = sample_file(c, described);
-    return nearly_equal(comparable(families::read_gguf(formats::Gguf(file, "the metadata")).config), comparable(c));
+    return nearly_equal(comparable(read_gguf(formats::Gguf(file, "the metadata")).config), comparable(c));
   } catch (const Error&) {
     return false;
   }
@@ -176,13 +153,14 @@ bool is_described(const Architecture& a, const ModelConfig& c, const GgufDescrip
 
 GgufDescription describe_as_gguf(const ModelConfig& config) {
   if (config.suffix_len == 0)
-    for (const Architecture& a : kArchitectures) {
-      GgufDescription out = described_as(a, config);
-      if (!is_described(a, config, out)) continue;
+    for (const Family& family : all_families()) {
+      if (!family.written_to_gguf) continue;
+      GgufDescription out = described_as(family, config);
+      if (!is_described(*family.written_to_gguf, config, out)) continue;
       constexpr const char* kEnds[] = {"eos", "eot", "eom"};
       for (size_t i = 0; i < std::min(config.eos_ids.size(), std::size(kEnds)); ++i)
-        out.metadata.set(fmt::format("tokenizer.ggml.{}_token_id", kEnds[i]), u32(config.eos_ids[i]));
-      if (config.bos_id >= 0) out.metadata.set("tokenizer.ggml.bos_token_id", u32(config.bos_id));
+        out.metadata.set(fmt::format("tokenizer.ggml.{}_token_id", kEnds[i]), static_cast<uint32_t>(config.eos_ids[i]));
+      if (config.bos_id >= 0) out.metadata.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(config.bos_id));
       return out;
     }
   GgufDescription own{kOwnArchitecture, {}, config.rope_interleaved, {}};
@@ -191,4 +169,4 @@ GgufDescription describe_as_gguf(const ModelConfig& config) {
   return own;
 }
 
-}  // namespace ingrain
+}  // namespace ingrain::families

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace ingrain {
+namespace ingrain::families {
 
 /// general.architecture of files that only this program reads, and the key with config.json's text.
 inline constexpr const char *kOwnArchitecture = "ingrain", *kOwnConfig = "ingrain.config";
@@ -25,4 +25,4 @@ struct GgufDescription {
 /// The architecture whose metadata, read again (families/families.h), give this model; "ingrain" where none does.
 GgufDescription describe_as_gguf(const ModelConfig& config);
 
-}  // namespace ingrain
+}  // namespace ingrain::families
