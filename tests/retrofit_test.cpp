@@ -374,7 +374,7 @@ TEST_F(TrainingAnAdapter, settings_that_contradict_are_refused) {
   EXPECT_THAT(refusal({"train.parameters=fats"}), HasSubstr("all, fast"));
   EXPECT_THAT(refusal({"model.folder=" + (dir_ / "base").string()}),
               HasSubstr("no fast weights; 'ingrain retrofit' gives it some"));
-  EXPECT_THAT(refusal({"model.learned_inner_rates=false"}), HasSubstr("fixes it"));
+  EXPECT_THAT(refusal({"model.learned_inner_rates=false"}), HasSubstr("has other weights"));
   EXPECT_EQ(refusal({"train.parameters=all"}), "");
 }
 

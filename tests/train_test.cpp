@@ -247,6 +247,33 @@ TEST_F(Training, a_model_of_layers_that_differ_can_be_described_and_reads_back) 
   EXPECT_EQ(resolved_toml(load_run_config(dir_ / "again.toml")), text);
 }
 
+/// Whatever the field: it may say what the folder's model is, or change what asks for the same weights.
+TEST_F(Training, no_field_takes_other_weights_than_the_folders) {
+  const ModelConfig own = config().model.config;
+  const nlohmann::json fields = to_json(own);
+  fs::create_directories(dir_ / "model");
+  put(dir_ / "model" / "config.json", fields.dump());
+  const std::string folder = "model.folder=" + (dir_ / "model").string();
+  EXPECT_EQ(config({folder}).model.config.hidden_size, 16) << "said once more";
+  int refused = 0;
+  for (const std::string& key : config_keys()) {
+    const auto now = fields.find(key);
+    if (now != fields.end() && !now->is_boolean()) continue;
+    const bool is = now != fields.end() && now->get<bool>();  // what is left out is off, or no flag
+    const std::string change = fmt::format("model.{}={}", key, is ? "false" : "true");
+    const std::string why = error_of([&] {
+      const ModelConfig changed = config({folder, change}).model.config;
+      EXPECT_EQ(parameter_count(changed), parameter_count(own)) << change;
+    });
+    refused += why.find("has other weights") != why.npos ? 1 : 0;
+  }
+  EXPECT_GE(refused, 9);
+  for (const char* change : {"mlp=false", "pre_norm=false", "attention_sink=true", "attention_output_gate=true",
+                             "num_attention_heads=4", "intermediate_size=32", "suffix_len=2"})
+    EXPECT_THAT(refusal({folder, fmt::format("model.{}", change)}), HasSubstr("has other weights")) << change;
+  EXPECT_EQ(config({folder, "model.sliding_window=9"}).model.config.window, 9);
+}
+
 TEST_F(Training, micro_batches_add_up_to_the_whole_batch) {
   Trainer whole(config_in("a")), parts(config_in("b", {"train.accumulation=4"}));
   for (int i = 0; i < 2; ++i) {  // the first step's rate is 0: both see the same weights twice

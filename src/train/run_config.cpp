@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "model/device.h"
-#include "model/mixers/kinds.h"
+#include "model/parameters.h"
 #include "ttt/outer_gradient.h"
 
 #include <fnmatch.h>
@@ -20,29 +20,12 @@ namespace fs = std::filesystem;
 
 constexpr double kHuge = 1e12;
 
-/// The fields of config.json that fix which tensors there are, and their shapes.
-std::vector<std::string> shape_keys() {
-  std::vector<std::string> keys{"vocab_size",
-                                "hidden_size",
-                                "num_hidden_layers",
-                                "num_attention_heads",
-                                "num_key_value_heads",
-                                "head_dim",
-                                "intermediate_size",
-                                "suffix_len",
-                                "fast_intermediate_size",
-                                "qk_norm",
-                                "post_norm",
-                                "fast_post_norm",
-                                "attention_bias",
-                                "tie_word_embeddings",
-                                "learned_inner_rates",
-                                "layers",
-                                "mixer"};
-  each_mixer(MixerSizes{}, [&](MixerKind, const auto& sizes) {
-    sizes.fields([&](const char* key, auto) { keys.emplace_back(key); });
-  });
-  return keys;
+using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+Shapes shapes_of_parameters(const ModelConfig& config) {
+  Shapes out;
+  for_each_parameter(
+      config, [&](const Parameter& p, int64_t layer) { out.emplace_back(full_name(p, layer), shape_of(p, config)); });
+  return out;
 }
 
 void read_data(SettingReader& in, RunConfig::Data& data) {
@@ -103,6 +86,19 @@ void full_windows(json& fields) {
     if (layer.is_object()) full_windows(layer);
 }
 
+/// A folder's weights are those of its own parameters: no field may ask for others, or for others' shapes.
+void require_its_parameters(SettingReader& in, const json& given, const json& fields, const fs::path& folder) {
+  const Shapes stored = shapes_of_parameters(parse_config(fields, folder.string()));
+  for (const auto& [key, value] : given.items()) {
+    json changed = fields;
+    changed[key] = value;
+    if (changed == fields) continue;
+    const std::string described = in.describe("model." + key);
+    require(shapes_of_parameters(parse_config(changed, described)) == stored,
+            "{}: the model in {} has other weights; leave it out", described, folder.string());
+  }
+}
+
 void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model& model, const std::string& source) {
   std::string preset_name;
   in.read("model.preset", preset_name);
@@ -125,12 +121,9 @@ void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model
   if (!model.folder.empty()) fields = to_json(load_config(model.folder / "config.json"));
   // A preset's vocabulary gives way to that of the data.
   if (!preset_name.empty()) fields.erase("vocab_size"), fields.erase("bos_token_id"), fields.erase("eos_token_id");
-  if (!model.folder.empty())
-    for (const std::string& shape : shape_keys())
-      require(!given.contains(shape), "{}: the model in {} fixes it; leave it out", in.describe("model." + shape),
-              model.folder.string());
+  full_windows(given);
+  if (!model.folder.empty()) require_its_parameters(in, given, fields, model.folder);
   for (const auto& [key, value] : given.items()) fields[key] = value;
-  full_windows(fields);
   fit_to_data(data, fields, source);
   fields["trained_sequence_length"] = data.length;
   model.config = parse_config(fields, source + ": [model]");
@@ -293,12 +286,9 @@ std::string resolved_toml(const RunConfig& run) {
   };
   section("model");
   path("folder", run.model.folder);
-  const bool fixed = !run.model.folder.empty();
   const json fields = to_json(run.model.config);
-  const std::vector<std::string> shapes = shape_keys();
   for (const auto& [key, value] : fields.items()) {
     if (key == "trained_sequence_length" || (key == "rope_scaling" && value.is_null())) continue;
-    if (fixed && std::find(shapes.begin(), shapes.end(), key) != shapes.end()) continue;
     out += fmt::format("{} = {}\n", key, toml_value(value));
   }
   section("data");
