@@ -108,15 +108,15 @@ uint64_t Session::bytes(std::span<const Mlp> shared) const {
   uint64_t out = 0;
   const auto count = [&](const Tensor& x) { out += x.defined() ? x.storage().nbytes() : 0; };
   for (const ttt::LayerState& layer : memory_.layer_L) out += layer.bytes();
-  for (const Tensor* x : {&memory_.h_BbD, &memory_.target_Bb, &memory_.valid_Bb, &memory_.x_BD}) count(*x);
-  for (const Mlp& mlp : memory_.M_S) count(mlp.w13_FD), count(mlp.w2_DF);
-  for (size_t s = 0; s < memory_.W_S.size(); ++s) {
-    const Mlp& mlp = memory_.W_S[s];
-    if (s < shared.size() && mlp.w13_FD.is_same(shared[s].w13_FD)) continue;
-    count(mlp.w13_FD);
-    count(mlp.w2_DF);
+  for (const Tensor* x : ttt::Memory::of_chunk(memory_)) count(*x);
+  for (const std::vector<Mlp>* mlps : ttt::Memory::fast_weights(memory_)) {
+    for (size_t s = 0; s < mlps->size(); ++s) {
+      const Mlp& mlp = (*mlps)[s];
+      if (s < shared.size() && mlp.w13_FD.is_same(shared[s].w13_FD)) continue;
+      count(mlp.w13_FD);
+      count(mlp.w2_DF);
+    }
   }
-  for (const Mlp& mlp : memory_.early_S) count(mlp.w13_FD), count(mlp.w2_DF);
   return out;
 }
 

@@ -11,11 +11,11 @@ namespace ingrain::ttt {
 
 Memory Memory::fork() const {
   Memory out = *this;
-  for (std::vector<Mlp>* mlps : {&out.W_S, &out.early_S, &out.M_S})
+  for (std::vector<Mlp>* mlps : fast_weights(out))
     for (Mlp& mlp : *mlps)  // the CPU's steps do not write to what is used elsewhere; a GPU's graphs do
       if (!mlp.w13_FD.is_cpu()) mlp = {mlp.w13_FD.clone(), mlp.w2_DF.clone()};
   for (LayerState& layer : out.layer_L) layer = layer.fork();
-  for (Tensor* x : {&out.h_BbD, &out.target_Bb, &out.valid_Bb, &out.x_BD})
+  for (Tensor* x : of_chunk(out))
     if (x->defined()) *x = x->clone();
   if (h_BbD.defined() && h_BbD.size(1) < target_Bb.size(1)) {  // of a packed one
     out.h_BbD = at::zeros({h_BbD.size(0), target_Bb.size(1), h_BbD.size(2)}, h_BbD.options());
@@ -38,7 +38,7 @@ Memory Memory::packed() const {
 
 Memory Memory::map(const std::function<Tensor(const Tensor& x)>& of) const {
   Memory out = *this;
-  for (std::vector<Mlp>* mlps : {&out.W_S, &out.early_S, &out.M_S})
+  for (std::vector<Mlp>* mlps : fast_weights(out))
     for (Mlp& mlp : *mlps) mlp = {of(mlp.w13_FD), of(mlp.w2_DF)};
   for (LayerState& layer : out.layer_L) layer = layer.map(of);
   if (h_BbD.defined()) out.h_BbD = of(h_BbD.narrow(1, 0, filled));

@@ -6,6 +6,8 @@
 #include "ttt/layer_state.h"
 #include "ttt/suffix.h"
 
+#include <array>
+
 namespace ingrain::ttt {
 
 /// Everything that later tokens depend on. Copying it shares the tensors, which reading changes in place; what becomes
@@ -27,6 +29,11 @@ struct Memory {
 
   int64_t batch() const { return W_S.empty() ? (x_BD.defined() ? x_BD.size(0) : 1) : W_S[0].w13_FD.size(0); }
   int64_t chunk_begin() const { return position - filled; }  // position of the unfinished chunk's first token
+  /// For who goes through all of a memory: these, these, and each layer's own. Pointers to its members.
+  static auto fast_weights(auto& memory) { return std::array{&memory.W_S, &memory.early_S, &memory.M_S}; }
+  static auto of_chunk(auto& memory) {
+    return std::array{&memory.h_BbD, &memory.target_Bb, &memory.valid_Bb, &memory.x_BD};
+  }
   Memory fork() const;
   /// A copy that shares nothing, to be kept and not read on with: no room for more, and on a CPU in pages of its own,
   /// which go back to the kernel with it. fork() of it is as fork() of this one.

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/device.h"
 #include "model/vocabulary.h"
-#include "ttt/delayed_step.h"
+#include "ttt/steps/delayed.h"
 #include "ttt/read_call.h"
 
 #include <algorithm>

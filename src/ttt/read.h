@@ -1,5 +1,5 @@
 // The inner loop: reading is learning. Tokens are scored, chunk by chunk, and every chunk makes one inner step on the
-// fast weights (docs/mathematics.md; the step itself is ttt/inner_step.h).
+// fast weights (docs/mathematics.md; its gradient is ttt/inner_step.h, the step ttt/inner_optimizer.h).
 #pragma once
 
 #include "ttt/memory.h"

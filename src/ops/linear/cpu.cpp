@@ -107,6 +107,10 @@ Tensor of_each(Product product, const Tensor& a_B, const Tensor& b_B) {
 Tensor cpu_batched_nt(const Tensor& a_BMK, const Tensor& b_BNK) {
   return gemv_fits(a_BMK, b_BNK) ? gemv_nt(a_BMK, b_BNK) : of_each(cpu_nt, a_BMK, b_BNK);
 }
+Tensor cpu_batched_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
+  return gemv_fits(a_BMK, b_BNK) ? gemv_nt_shared(a_BMK, b_BNK, b_of_a_B)
+                                 : batched_nt_of_copies(product_cpu, a_BMK, b_BNK, b_of_a_B);
+}
 void cpu_put_batched_nt(const Tensor& out_BMN, const Tensor& a_BMK, const Tensor& b_BNK) {
   out_BMN.copy_(cpu_batched_nt(a_BMK, b_BNK));
 }
@@ -131,6 +135,7 @@ const ProductKernels product_cpu{cpu_nt,
                                  cpu_tn,
                                  cpu_add_tn,
                                  cpu_batched_nt,
+                                 cpu_batched_nt_shared,
                                  cpu_put_batched_nt,
                                  cpu_add_batched_nt,
                                  cpu_batched_tn,

@@ -35,6 +35,10 @@ void cuda_add_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN) {
 Tensor cuda_batched_nt(const Tensor& a_BMK, const Tensor& b_BNK) {
   return gemv_fits(a_BMK, b_BNK) ? gemv_nt(a_BMK, b_BNK) : at::bmm(a_BMK, b_BNK.transpose(1, 2));
 }
+Tensor cuda_batched_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
+  return gemv_fits(a_BMK, b_BNK) ? gemv_nt_shared(a_BMK, b_BNK, b_of_a_B)
+                                 : batched_nt_of_copies(product_cuda, a_BMK, b_BNK, b_of_a_B);
+}
 void cuda_put_batched_nt(const Tensor& out_BMN, const Tensor& a_BMK, const Tensor& b_BNK) {
   Tensor out = out_BMN;
   if (gemv_fits(a_BMK, b_BNK))
@@ -59,6 +63,7 @@ const ProductKernels product_cuda{cuda_nt,
                                   cuda_tn,
                                   cuda_add_tn,
                                   cuda_batched_nt,
+                                  cuda_batched_nt_shared,
                                   cuda_put_batched_nt,
                                   cuda_add_batched_nt,
                                   cuda_batched_tn,

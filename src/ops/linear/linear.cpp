@@ -141,7 +141,10 @@ Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w, const Tensor& dw, cons
   if (whose_B.defined()) {
     TORCH_CHECK(!is_dual(x_PBTD) && !dw.defined() && !needs_graph(x_PBTD, w) && w.dim() == 3,
                 "fast_linear: weights that sequences share are for one plane without a graph or a tangent");
-    return gemv_nt_shared(x_PBTD[0], w, whose_B).unsqueeze(0);
+    TORCH_CHECK(whose_B.scalar_type() == at::kLong && whose_B.dim() == 1 && whose_B.size(0) == x_PBTD.size(1) &&
+                    whose_B.device() == x_PBTD.device(),
+                "fast_linear: ", whose_B.scalar_type(), " ", whose_B.sizes(), " must say whose weights each takes");
+    return products_for(x_PBTD).batched_nt_shared(x_PBTD[0], w, whose_B).unsqueeze(0);
   }
   const int64_t B = x_PBTD.size(1);
   const auto type = x_PBTD.scalar_type();

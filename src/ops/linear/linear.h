@@ -15,7 +15,7 @@ Tensor linear(const Tensor& x_PND, const Tensor& w_FD, const Tensor& bias_F = {}
 /// [F, D] shared by all. dw: the weight's tangent, like w, or undefined; where given, the result has two planes:
 /// the tangent of x w is dx w + x dw. Differentiable once in x and w; dw is a constant. rounded: w in x's type, where
 /// it is at hand. whose: where given, sequence b takes the weight of sequence whose[b], or, where that is
-/// negative, gets 0 (gemv_nt_shared): one plane, no graph, no tangent. Throws c10::Error where shapes or devices do not
+/// negative, gets 0: one plane, no graph, no tangent. Throws c10::Error where shapes or devices do not
 /// fit.
 Tensor fast_linear(const Tensor& x_PBTD, const Tensor& w_BFD, const Tensor& dw_BFD = {}, const Tensor& rounded_BFD = {},
                    const Tensor& whose_B = {});

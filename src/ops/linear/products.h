@@ -20,6 +20,8 @@ struct ProductKernels {
   Tensor (*tn)(const Tensor& a_KM, const Tensor& b_KN);
   void (*add_tn)(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN);
   Tensor (*batched_nt)(const Tensor& a_BMK, const Tensor& b_BNK);
+  /// gemv_nt_shared (ops/gemv): entry i of a meets entry b_of_a[i] of b; none where that is negative, which gives 0.
+  Tensor (*batched_nt_shared)(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B);
   void (*put_batched_nt)(const Tensor& out_BMN, const Tensor& a_BMK, const Tensor& b_BNK);  // out = a bᵀ
   void (*add_batched_nt)(const Tensor& sum_BMN, const Tensor& a_BMK, const Tensor& b_BNK);  // sum += a bᵀ
   /// aᵀ b in `type`, a's or a wider one; and added to a sum of such a type.
@@ -29,6 +31,13 @@ struct ProductKernels {
   Tensor (*add_bias)(const Tensor& y, const Tensor& bias_N);
 };
 extern const ProductKernels product_reference, product_cpu, product_cuda;
+
+/// batched_nt_shared by the products of `k`, from copies of what is shared.
+inline Tensor batched_nt_of_copies(const ProductKernels& k, const Tensor& a_BMK, const Tensor& b_BNK,
+                                   const Tensor& b_of_a_B) {
+  const Tensor b = b_BNK.index_select(0, b_of_a_B.clamp_min(0)).to(a_BMK.scalar_type());
+  return k.batched_nt(a_BMK, b).masked_fill(b_of_a_B.lt(0).view({-1, 1, 1}), 0);
+}
 
 /// Those for products of a.
 const ProductKernels& products_for(const Tensor& a);

@@ -18,6 +18,9 @@ void plain_add_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN) {
 }
 
 Tensor plain_batched_nt(const Tensor& a_BMK, const Tensor& b_BNK) { return at::bmm(a_BMK, b_BNK.transpose(1, 2)); }
+Tensor plain_batched_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
+  return batched_nt_of_copies(product_reference, a_BMK, b_BNK, b_of_a_B);
+}
 void plain_put_batched_nt(const Tensor& out_BMN, const Tensor& a_BMK, const Tensor& b_BNK) {
   out_BMN.copy_(plain_batched_nt(a_BMK, b_BNK));
 }
@@ -40,6 +43,7 @@ const ProductKernels product_reference{plain_nt,
                                        plain_tn,
                                        plain_add_tn,
                                        plain_batched_nt,
+                                       plain_batched_nt_shared,
                                        plain_put_batched_nt,
                                        plain_add_batched_nt,
                                        plain_batched_tn,

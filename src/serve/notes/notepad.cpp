@@ -289,7 +289,7 @@ fs::path notes_file(const fs::path& memory) { return where_written(memory).strin
 
 fs::path existing_notes_file(const fs::path& memory) {
   fs::path file = notes_file(memory);
-  require(fs::exists(file), "{}: there are no notes beside the memory; 'ingrain read' writes them, unless --no-notes",
+  require(fs::exists(file), "{}: there are no notes beside the memory; 'ingrain read' writes them, unless told not to",
           file.string());
   return file;
 }

@@ -1,6 +1,7 @@
-// The three ways to make a chunk's inner step: plainly; as a captured graph, where many whole chunks follow each other
-// on a GPU; amortized, its forward passes made ahead while tokens come one by one. All give the numbers of
-// inner_step.h, up to the order of sums; the last two only make it faster and can be deleted.
+// The three ways to make a chunk's inner step at its end: plainly; as a captured graph, where many whole chunks follow
+// each other on a GPU; amortized, its forward passes made ahead while tokens come one by one. All give the numbers of
+// inner_step.h and inner_optimizer.h, up to the order of sums; the last two only make it faster and can be deleted. A
+// step that takes effect later may also be made in pieces after the chunk's end (delayed.h).
 #pragma once
 
 #include "ttt/inner_step.h"

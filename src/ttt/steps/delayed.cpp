@@ -1,4 +1,4 @@
-#include "ttt/delayed_step.h"
+#include "ttt/steps/delayed.h"
 
 #include "base/error.h"
 #include "ttt/read_call.h"
