@@ -7,7 +7,7 @@
 
 namespace ingrain::ops {
 
-struct HeadsCall {
+struct QkvRopeCall {
   Number type;
   int64_t planes, rows, tokens;  // rows: batch times tokens
   int64_t q_heads, kv_heads, head_dim;

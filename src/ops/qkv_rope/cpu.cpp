@@ -21,11 +21,11 @@ namespace ingrain::ops::HWY_NAMESPACE {
 /// pair's other element and sin carries the sign.
 class Rotation {
  public:
-  explicit Rotation(const HeadsCall& call)
+  explicit Rotation(const QkvRopeCall& call)
       : interleaved_(call.interleaved), n_(call.head_dim), cos_(n_), sin_(n_), twice_(2 * n_) {}
 
   /// direction: 1 rotates, -1 rotates back.
-  void set_token(const HeadsCall& call, int64_t t, float direction) {
+  void set_token(const QkvRopeCall& call, int64_t t, float direction) {
     const size_t half = n_ / 2;
     for (size_t r = 0; r < half; ++r) {
       const size_t i = interleaved_ ? 2 * r : r, j = interleaved_ ? i + 1 : i + half;
@@ -65,7 +65,7 @@ class Rotation {
 struct Place {
   int64_t in_stack, in_part, stack_plane, part_plane;
 };
-Place PlaceOf(const HeadsCall& call, int64_t row, int64_t first, int64_t heads, int64_t head) {
+Place PlaceOf(const QkvRopeCall& call, int64_t row, int64_t first, int64_t heads, int64_t head) {
   const int64_t d = call.head_dim, width = call.width();
   return {row * width + (first + head) * d, (row * heads + head) * d, call.rows * width, call.rows * heads * d};
 }
@@ -81,13 +81,13 @@ struct Part {
   const float* norm;
   bool rotated;
 };
-std::array<Part, 3> PartsOf(const HeadsCall& call) {
+std::array<Part, 3> PartsOf(const QkvRopeCall& call) {
   return {Part{0, call.q_heads, call.q_norm, true}, Part{call.q_heads, call.kv_heads, call.k_norm, true},
           Part{call.q_heads + call.kv_heads, call.kv_heads, nullptr, false}};
 }
 
 template <class T>
-void ForwardAs(const HeadsCall& call, int64_t begin, int64_t end) {
+void ForwardAs(const QkvRopeCall& call, int64_t begin, int64_t end) {
   const int64_t d = call.head_dim;
   const auto parts = PartsOf(call);
   Rotation rotation(call);
@@ -119,7 +119,7 @@ void ForwardAs(const HeadsCall& call, int64_t begin, int64_t end) {
 
 /// g_norms: [2, head_dim] sums for the norms of q and k, or null.
 template <class T>
-void BackwardAs(const HeadsCall& call, int64_t begin, int64_t end, float* g_norms) {
+void BackwardAs(const QkvRopeCall& call, int64_t begin, int64_t end, float* g_norms) {
   const int64_t d = call.head_dim;
   const auto parts = PartsOf(call);
   Rotation rotation(call);
@@ -155,10 +155,10 @@ void BackwardAs(const HeadsCall& call, int64_t begin, int64_t end, float* g_norm
   }
 }
 
-void HeadsForward(const HeadsCall& call, int64_t begin, int64_t end) {
+void HeadsForward(const QkvRopeCall& call, int64_t begin, int64_t end) {
   call.type == Number::fp32 ? ForwardAs<float>(call, begin, end) : ForwardAs<BFloat16>(call, begin, end);
 }
-void HeadsBackward(const HeadsCall& call, int64_t begin, int64_t end, float* g_norms) {
+void HeadsBackward(const QkvRopeCall& call, int64_t begin, int64_t end, float* g_norms) {
   call.type == Number::fp32 ? BackwardAs<float>(call, begin, end, g_norms)
                             : BackwardAs<BFloat16>(call, begin, end, g_norms);
 }
@@ -184,7 +184,7 @@ struct Operands {
         cos(contiguous(rope.cos_TR)),
         sin(contiguous(rope.sin_TR)) {}
 
-  HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
+  QkvRopeCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     return {number(qkv),
             planes(qkv),
             qkv.size(1) * qkv.size(2),
@@ -209,7 +209,7 @@ struct Operands {
 Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_norm_d, const RopeTable& rope,
               const HeadShape& shape, double eps) {
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
-  HeadsCall call = in.call(rope, shape, eps);
+  QkvRopeCall call = in.call(rope, shape, eps);
   const auto part = [&](int64_t heads) {
     return at::empty({call.planes, in.qkv.size(1), call.tokens, heads, shape.head_dim}, in.qkv.options());
   };
@@ -228,7 +228,7 @@ QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const
                                    const Tensor& k_norm_d, const RopeTable& rope, const HeadShape& shape, double eps,
                                    bool want_norms) {
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
-  HeadsCall call = in.call(rope, shape, eps);
+  QkvRopeCall call = in.call(rope, shape, eps);
   QkvRopeKernels::Gradients out{at::empty_like(in.qkv), {}, {}};
   call.gqkv = out.qkv_PBTC.data_ptr();
   Tensor g_parts[] = {g.q_PBTHd, g.k_PBTGd, g.v_PBTGd};

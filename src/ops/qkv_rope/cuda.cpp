@@ -22,7 +22,7 @@ struct Operands {
         cos(cuda::contiguous(rope.cos_TR)),
         sin(cuda::contiguous(rope.sin_TR)) {}
 
-  HeadsCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
+  QkvRopeCall call(const RopeTable& rope, const HeadShape& shape, double eps) const {
     TORCH_CHECK(qkv.numel() / (planes(qkv) * shape.head_dim) < int64_t{1} << 31,
                 "split_heads: 2^31 heads of tokens are too many for one call");
     return {cuda::number(qkv), planes(qkv),      qkv.size(1) * qkv.size(2), qkv.size(2),          shape.q_heads,
@@ -36,7 +36,7 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   if (shape.head_dim > cuda::kLargestHead)
     return qkv_rope_reference.forward(qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps);
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
-  HeadsCall call = in.call(rope, shape, eps);
+  QkvRopeCall call = in.call(rope, shape, eps);
   const auto part = [&](int64_t heads) {
     return at::empty({call.planes, in.qkv.size(1), call.tokens, heads, shape.head_dim}, in.qkv.options());
   };
@@ -46,7 +46,7 @@ Heads forward(const Tensor& qkv_PBTC, const Tensor& q_norm_d, const Tensor& k_no
   call.parts[1] = out.k_PBTGd.data_ptr();
   call.parts[2] = out.v_PBTGd.data_ptr();
   const cuda::DeviceScope device(in.qkv.device().index());
-  cuda::heads_forward(call, device.stream());
+  cuda::qkv_rope_forward(call, device.stream());
   return out;
 }
 
@@ -57,7 +57,7 @@ QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const
   if (d > cuda::kLargestHead || qkv_PBTC.numel() == 0)
     return qkv_rope_reference.backward(g, qkv_PBTC, q_norm_d, k_norm_d, rope, shape, eps, want_norms);
   const Operands in(qkv_PBTC, q_norm_d, k_norm_d, rope);
-  HeadsCall call = in.call(rope, shape, eps);
+  QkvRopeCall call = in.call(rope, shape, eps);
   QkvRopeKernels::Gradients out{at::empty_like(in.qkv), {}, {}};
   call.gqkv = out.qkv_PBTC.data_ptr();
   const Tensor g_parts[] = {cuda::contiguous(g.q_PBTHd), cuda::contiguous(g.k_PBTGd), cuda::contiguous(g.v_PBTGd)};
@@ -70,7 +70,7 @@ QkvRopeKernels::Gradients backward(const Heads& g, const Tensor& qkv_PBTC, const
     call.partial_g = partial.data_ptr<float>();
   }
   const cuda::DeviceScope device(in.qkv.device().index());
-  cuda::heads_backward(call, device.stream());
+  cuda::qkv_rope_backward(call, device.stream());
   if (!partial.defined()) return out;
   const Tensor g_norms = partial.sum(0);
   out.q_norm_d = g_norms[0];

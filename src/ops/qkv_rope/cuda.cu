@@ -58,7 +58,7 @@ __device__ Pairs<kPairs> each(F f, const Pairs<kPairs>& x, const More&... more) 
 
 /// A pair turned by its angle (direction 1) or back (-1): (a, b) -> (a cos - b sin, b cos + a sin).
 template <int kPairs>
-__device__ Pairs<kPairs> rotated(const HeadsCall& call, const Layout& at, int64_t token, float direction,
+__device__ Pairs<kPairs> rotated(const QkvRopeCall& call, const Layout& at, int64_t token, float direction,
                                  const Pairs<kPairs>& x) {
   Pairs<kPairs> out;
 #pragma unroll
@@ -77,7 +77,7 @@ struct Place {
   int64_t token, in_stack, in_part, stack_plane, part_plane;
 };
 /// Divisions in 32 bits, which are several times as fast: nobody has as many heads of tokens in one call.
-__device__ Place place_of(const HeadsCall& call, int64_t task) {
+__device__ Place place_of(const QkvRopeCall& call, int64_t task) {
   const unsigned stack = static_cast<unsigned>(call.q_heads + 2 * call.kv_heads);
   const unsigned in_row = static_cast<unsigned>(task) % stack,
                  token = static_cast<unsigned>(task) / stack % static_cast<unsigned>(call.tokens);
@@ -89,7 +89,7 @@ __device__ Place place_of(const HeadsCall& call, int64_t task) {
 }
 
 template <class T, int P, int kPairs>
-__global__ void forward_heads(HeadsCall call) {
+__global__ void forward_heads(QkvRopeCall call) {
   const int64_t tasks = call.rows * (call.q_heads + 2 * call.kv_heads);
   const int64_t task = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   if (task >= tasks) return;
@@ -118,7 +118,7 @@ __global__ void forward_heads(HeadsCall call) {
 
 /// The norm's backward, as in rms_norm/cuda.cu: g and gd become the gradients of x and dx; returns the norm's.
 template <int P, int kPairs>
-__device__ Pairs<kPairs> norm_backward(const HeadsCall& call, const Pairs<kPairs>& x, const Pairs<kPairs>& dx,
+__device__ Pairs<kPairs> norm_backward(const QkvRopeCall& call, const Pairs<kPairs>& x, const Pairs<kPairs>& dx,
                                        const Pairs<kPairs>& w, Pairs<kPairs>& g, Pairs<kPairs>& gd) {
   const auto times = [](float x, float y) { return x * y; };
   const float n = call.head_dim, r = rsqrtf(dot(x, x) / n + call.eps), r3 = r * r * r;
@@ -141,7 +141,7 @@ __device__ Pairs<kPairs> norm_backward(const HeadsCall& call, const Pairs<kPairs
 
 /// Every warp takes heads at a fixed distance and keeps its part of the norms' gradients; the block adds up its warps'.
 template <class T, int P, int kPairs>
-__global__ void backward_heads(HeadsCall call) {
+__global__ void backward_heads(QkvRopeCall call) {
   const int64_t tasks = call.rows * (call.q_heads + 2 * call.kv_heads);
   const int warp = threadIdx.x / 32;
   const Layout at{call.head_dim / 2, call.interleaved};
@@ -188,7 +188,7 @@ __global__ void backward_heads(HeadsCall call) {
 
 /// run(type, planes, pairs a lane holds).
 template <class Run>
-void for_heads_kernel(const HeadsCall& call, Run&& run) {
+void for_qkv_rope_kernel(const QkvRopeCall& call, Run&& run) {
   for_type(call.type, [&](auto tag) {
     for_planes(call.planes, [&](auto P) {
       if (call.head_dim <= 64)
@@ -203,17 +203,17 @@ void for_heads_kernel(const HeadsCall& call, Run&& run) {
 
 }  // namespace
 
-void heads_forward(const HeadsCall& call, Stream stream) {
+void qkv_rope_forward(const QkvRopeCall& call, Stream stream) {
   const int64_t blocks = divide_up(call.rows * (call.q_heads + 2 * call.kv_heads), kWarps);
-  for_heads_kernel(call, [&](auto tag, auto P, auto pairs) {
-    launch("heads_forward", forward_heads<typename decltype(tag)::type, P(), pairs()>,
+  for_qkv_rope_kernel(call, [&](auto tag, auto P, auto pairs) {
+    launch("qkv_rope_forward", forward_heads<typename decltype(tag)::type, P(), pairs()>,
            {dim3(static_cast<unsigned>(blocks)), 32 * kWarps}, stream, call);
   });
 }
 
-void heads_backward(const HeadsCall& call, Stream stream) {
-  for_heads_kernel(call, [&](auto tag, auto P, auto pairs) {
-    launch("heads_backward", backward_heads<typename decltype(tag)::type, P(), pairs()>,
+void qkv_rope_backward(const QkvRopeCall& call, Stream stream) {
+  for_qkv_rope_kernel(call, [&](auto tag, auto P, auto pairs) {
+    launch("qkv_rope_backward", backward_heads<typename decltype(tag)::type, P(), pairs()>,
            {dim3(static_cast<unsigned>(call.slices)), 32 * kWarps}, stream, call);
   });
 }

@@ -8,7 +8,7 @@ namespace ingrain::ops::cuda {
 
 constexpr int64_t kLargestHead = 256;
 
-void heads_forward(const HeadsCall& call, Stream stream);
-void heads_backward(const HeadsCall& call, Stream stream);
+void qkv_rope_forward(const QkvRopeCall& call, Stream stream);
+void qkv_rope_backward(const QkvRopeCall& call, Stream stream);
 
 }  // namespace ingrain::ops::cuda

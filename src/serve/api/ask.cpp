@@ -26,7 +26,7 @@ void read_notepad(Fields& fields, Ask& ask) {
   Fields inner(*notepad, fields.path("notepad"));
   ask.notepad.enabled = inner.boolean("enabled").value_or(true);
   ask.notepad.passages = inner.integer("passages", 1, 64).value_or(4);
-  inner.finish();
+  inner.refuse_unread();
 }
 
 }  // namespace
@@ -92,7 +92,7 @@ void read_stream_options(Fields& fields, Ask& ask) {
   Fields inner(*options, "stream_options");
   ask.usage_in_stream = inner.boolean("include_usage").value_or(false);
   inner.accept_only("include_obfuscation", {false}, "only false is");
-  inner.finish();
+  inner.refuse_unread();
 }
 
 void read_logit_bias(Fields& fields, Ask& ask) {
@@ -150,13 +150,13 @@ AnswerForm read_form(const Json& format, const std::string& path) {
     if (const Json* nested = fields.object("json_schema")) {
       Fields inner(*nested, fields.path("json_schema"));
       read_schema(inner, out);
-      inner.finish();
+      inner.refuse_unread();
     } else {
       if (path == "response_format" && !fields.find("schema")) fields.need("json_schema");
       read_schema(fields, out);
     }
   }
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 
@@ -173,7 +173,7 @@ std::string read_content(const Json& content, const std::string& path, std::init
     // Of an answer that comes back, and Anthropic's.
     if (type == "output_text") part.accept({"annotations", "logprobs"});
     if (type == "text") part.accept({"cache_control", "citations"});
-    part.finish();
+    part.refuse_unread();
   }
   return out;
 }

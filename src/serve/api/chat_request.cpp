@@ -17,8 +17,8 @@ Json read_tool_calls(const Json& calls, const std::string& path) {
     call.need("function");
     Fields function(*call.object("function"), call.path("function"));
     Json inner = {{"name", function.need_string("name")}, {"arguments", function.need_string("arguments")}};
-    function.finish();
-    call.finish();
+    function.refuse_unread();
+    call.refuse_unread();
     out.push_back({{"id", id}, {"type", "function"}, {"function", std::move(inner)}});
   }
   return out;
@@ -51,7 +51,7 @@ Json read_chat_message(const Json& message, const std::string& path) {
     if (const auto refusal = fields.string("refusal")) out["content"].get_ref<std::string&>() += *refusal;
     fields.accept({"annotations"});
   }
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 
@@ -99,7 +99,7 @@ Ask read_chat_request(const Json& body, const AskLimits& limits) {
   fields.accept_only("modalities", {Json::array({"text"})});
   fields.accept_only("verbosity", {"medium"});
   read_effort(fields, "reasoning_effort", ask);
-  fields.finish();
+  fields.refuse_unread();
   return ask;
 }
 

@@ -62,7 +62,7 @@ std::vector<Ask> read_completion_request(const Json& body, const AskLimits& limi
   fields.accept_only("suffix", {""});
   fields.accept({"user"});
   const std::vector<Prompt> prompts = read_prompts(fields.take("prompt"));
-  fields.finish();
+  fields.refuse_unread();
   std::vector<Ask> out(prompts.size(), ask);
   for (size_t i = 0; i < prompts.size(); ++i) out[i].prompt = prompts[i];
   return out;
@@ -75,7 +75,7 @@ TokenizeRequest read_tokenize_request(const Json& body) {
   out.text = fields.need_string("content");
   out.special = fields.boolean("parse_special").value_or(false);
   fields.accept_only("add_special", {false});
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 
@@ -85,7 +85,7 @@ DetokenizeRequest read_detokenize_request(const Json& body) {
   out.model = fields.string("model").value_or("");
   fields.need("tokens");
   out.tokens = read_tokens(*fields.array("tokens", 10'000'000), "tokens");
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 

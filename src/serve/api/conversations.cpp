@@ -14,7 +14,7 @@ ConversationAsk read_conversation_request(std::string_view body) {
   ConversationAsk out;
   out.metadata = read_metadata(fields);
   if (const Json* items = fields.array("items", kItemsAtOnce)) out.items = read_input(*items, "items", kItemsAtOnce);
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 
@@ -22,7 +22,7 @@ Json read_conversation_update(const Json& body) {
   Fields fields(body);
   fields.need("metadata");
   Json out = read_metadata(fields);
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 
@@ -32,7 +32,7 @@ Json read_conversation_items(const Json& body) {
   const Json* items = fields.array("items", kItemsAtOnce);
   if (items->empty()) refuse("items", "'items' is empty");
   Json out = read_input(*items, "items", kItemsAtOnce);
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 

@@ -31,8 +31,10 @@ class RequestSource : public JsonSource {
 bool has_long_number(std::string_view body) {
   constexpr size_t kDigits = 19;
   size_t run = 0;
-  for (const char c : body)
-    if ((run = c >= '0' && c <= '9' ? run + 1 : 0) == kDigits) return true;
+  for (const char c : body) {
+    run = c >= '0' && c <= '9' ? run + 1 : 0;
+    if (run == kDigits) return true;
+  }
   return false;
 }
 
@@ -44,7 +46,7 @@ bool holds_big_integer(const Json& value) {
 /// would be another. `exact`: with its big integers. `names`: its keys are a schema's own names, no keywords.
 void refuse_big_constants(const Json& exact, const std::string& path, bool names) {
   for (const auto& [key, value] : exact.items()) {
-    const std::string at = exact.is_array() ? fmt::format("{}[{}]", path, key) : path + "." + key;
+    const std::string at = exact.is_array() ? fmt::format("{}[{}]", path, key) : fmt::format("{}.{}", path, key);
     if (!names && (key == "const" || key == "enum") && holds_big_integer(value))
       refuse(at, "'{}' holds an integer beyond 64 bits, which cannot be written exactly; make it a string", at);
     if (value.is_structured())
@@ -117,7 +119,7 @@ void Fields::accept_only(std::string_view name, std::initializer_list<Json> valu
   refuse_unsupported(path(name), why.empty() ? "its value here is not one that is served" : why);
 }
 
-void Fields::finish() const {
+void Fields::refuse_unread() const {
   for (const std::string& name : unread())
     if (!json().at(name).is_null()) refuse_unsupported(path(name));
 }

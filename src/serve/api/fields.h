@@ -31,7 +31,7 @@ class Fields : public BasicField<Json> {
   /// Accepted with this value, refused by name with any other.
   void accept_only(std::string_view name, std::initializer_list<Json> values, const std::string& why = {});
   /// Refuses, by name, what was not read.
-  void finish() const;
+  void refuse_unread() const;
 };
 
 /// "messages[3]".

@@ -108,7 +108,7 @@ Json read_item(const Json& item, const std::string& path) {
     out = read_reasoning_item(fields);
   else
     refuse_unsupported(fields.path("type"), fmt::format("an item of type '{}'", printable(type)));
-  fields.finish();
+  fields.refuse_unread();
   return out;
 }
 

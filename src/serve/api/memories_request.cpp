@@ -80,7 +80,7 @@ MemoryAsk read_memory_request(const Request& request) {
     out.name = fields.string("name").value_or("");
     out.from = fields.string("from").value_or("");
     out.response = fields.string("response").value_or("");
-    fields.finish();
+    fields.refuse_unread();
   }
   if (!out.name.empty()) check_memory_name(out.name, "name");
   if (!out.from.empty() && !out.response.empty()) refuse("from", "'from' and 'response' exclude each other");
@@ -100,7 +100,7 @@ MemoryAsk read_memory_addition(const Request& request) {
     const Json body = parse_body(request.body);
     Fields fields(body);
     read_memory_fields(fields, out);
-    fields.finish();
+    fields.refuse_unread();
   }
   if (out.texts.empty()) refuse("text", "'text' is required: what the memory is to read");
   return out;
@@ -109,7 +109,7 @@ MemoryAsk read_memory_addition(const Request& request) {
 MemoryChange read_memory_name(const Json& body) {
   Fields fields(body);
   MemoryChange out{fields.need_string("name")};
-  fields.finish();
+  fields.refuse_unread();
   check_memory_name(out.name, "name");
   return out;
 }

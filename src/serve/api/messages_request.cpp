@@ -56,7 +56,7 @@ Turn read_turn(const Json& content, const std::string& path, bool assistant) {
     else
       refuse_unsupported(block.path("type"), fmt::format("a block of type '{}' in this role", printable(type)));
     block.accept({"cache_control", "citations"});
-    block.finish();
+    block.refuse_unread();
   }
   return out;
 }
@@ -66,7 +66,7 @@ void add_turn(Json& messages, const Json& message, const std::string& path) {
   fields.need("role");
   const std::string role = *fields.word("role", {"user", "assistant"});
   Turn turn = read_turn(fields.need("content"), fields.path("content"), role == "assistant");
-  fields.finish();
+  fields.refuse_unread();
   for (Json& result : turn.results) messages.push_back(std::move(result));
   if (!turn.results.empty() && turn.text.empty()) return;
   messages.push_back({{"role", role}, {"content", turn.text}});
@@ -85,10 +85,12 @@ Json read_anthropic_messages(Fields& fields) {
   return out;
 }
 
+bool is_empty_text(const Json& content) { return content.is_string() && content.get_ref<const std::string&>().empty(); }
+
 /// A last message of the assistant's is how its answer begins.
 void read_beginning(Prompt& prompt) {
   Json& last = prompt.messages.back();
-  prompt.continues = last["role"] == "assistant" && !last.contains("tool_calls") && last["content"] != "";
+  prompt.continues = last["role"] == "assistant" && !last.contains("tool_calls") && !is_empty_text(last["content"]);
   if (prompt.continues) last.erase("reasoning_content");
 }
 
@@ -104,7 +106,7 @@ void read_anthropic_choice(Fields& fields, ToolUse& tools) {
                                   : ToolUse::Choice::named;
   if (type == "tool") tools.name = inner.need_string("name");
   tools.parallel = !inner.boolean("disable_parallel_tool_use").value_or(false);
-  inner.finish();
+  inner.refuse_unread();
   bool known = type != "tool";
   for (const Json& tool : tools.tools) known = known || tool["function"]["name"] == tools.name;
   if (!known || (type == "any" && tools.tools.empty()))
@@ -126,7 +128,7 @@ void read_thinking(Fields& fields, Ask& ask, bool counting) {
       refuse("thinking.budget_tokens", "'thinking.budget_tokens' must be less than 'max_tokens'");
   }
   inner.accept_only("display", {"summarized"}, "thoughts come as they are");
-  inner.finish();
+  inner.refuse_unread();
 }
 
 }  // namespace
@@ -148,11 +150,11 @@ Ask read_messages_request(const Json& body, const AskLimits& limits, bool counti
   if (const Json* metadata = fields.object("metadata")) {
     Fields inner(*metadata, "metadata");
     inner.accept({"user_id"});
-    inner.finish();
+    inner.refuse_unread();
   }
   fields.accept_only("service_tier", {"auto", "standard_only"});
   fields.accept({"cache_control"});
-  fields.finish();
+  fields.refuse_unread();
   return ask;
 }
 

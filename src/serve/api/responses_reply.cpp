@@ -70,7 +70,7 @@ Json response_done(Json response, const ResponseEnd& end, Json output, const Usa
   return response;
 }
 
-std::string ResponseEvents::event(const std::string& type, Json members) {
+std::string ResponseEvents::event(const std::string& type, const Json& members) {
   Json out = {{"type", type}, {"sequence_number", sequence_++}};
   out.update(members);
   return sse(out, type);
@@ -109,7 +109,7 @@ std::string ResponseEvents::open_item(Kind kind, const std::string& id, const Sa
   if (kind == Kind::call) return out;
   Json part = place;
   part["part"] = part_of(kind, "");
-  return out + event("response.content_part.added", std::move(part));
+  return out + event("response.content_part.added", part);
 }
 
 std::string ResponseEvents::close_thoughts() {
@@ -131,14 +131,12 @@ std::string ResponseEvents::piece(const SaidPiece& piece, const Json& logprobs) 
   Json delta = place_of(item);
   delta["delta"] = piece.text;
   switch (piece.kind) {
-    case Kind::thought: item.text += piece.text; return out + event("response.reasoning_text.delta", std::move(delta));
+    case Kind::thought: item.text += piece.text; return out + event("response.reasoning_text.delta", delta);
     case Kind::text:
       delta["logprobs"] = logprobs.is_null() ? Json::array() : logprobs;
-      return out + event("response.output_text.delta", std::move(delta));
+      return out + event("response.output_text.delta", delta);
     case Kind::call: return out;
-    case Kind::arguments:
-      item.text += piece.text;
-      return out + event("response.function_call_arguments.delta", std::move(delta));
+    case Kind::arguments: item.text += piece.text; return out + event("response.function_call_arguments.delta", delta);
     case Kind::call_end: {
       Json whole = item.whole;
       whole["status"] = "completed";
@@ -157,14 +155,13 @@ std::string ResponseEvents::close_item(Item& item, const Json& whole) {
   if (item.kind == Kind::call) {
     done["name"] = whole["name"];
     done["arguments"] = whole["arguments"];
-    out += event("response.function_call_arguments.done", std::move(done));
+    out += event("response.function_call_arguments.done", done);
   } else {
     part["part"] = whole["content"][0];
     done["text"] = part["part"]["text"];
     if (item.kind == Kind::text) done["logprobs"] = part["part"]["logprobs"];
-    out +=
-        event(item.kind == Kind::text ? "response.output_text.done" : "response.reasoning_text.done", std::move(done));
-    out += event("response.content_part.done", std::move(part));
+    out += event(item.kind == Kind::text ? "response.output_text.done" : "response.reasoning_text.done", done);
+    out += event("response.content_part.done", part);
   }
   return out + event("response.output_item.done", {{"output_index", place["output_index"]}, {"item", whole}});
 }
@@ -189,7 +186,7 @@ std::string ResponseEvents::progress(const Json& progress) { return event("respo
 std::string ResponseEvents::error(const ApiError& error) {
   Json members = openai_error(error)["error"];
   members.erase("type");
-  return event("error", std::move(members));
+  return event("error", members);
 }
 
 }  // namespace ingrain::serve::api

@@ -44,7 +44,7 @@ class ResponseEvents {
     std::string text = {};  // of thoughts
     Json whole = {};        // of a call: as it is told at its end
   };
-  std::string event(const std::string& type, Json members);
+  std::string event(const std::string& type, const Json& members);
   Item* find(AnswerPart::Kind kind, size_t call);
   Json place_of(const Item& item) const;
   std::string open_item(AnswerPart::Kind kind, const std::string& id, const SaidPiece& piece);

@@ -14,7 +14,7 @@ std::string read_conversation(Fields& fields) {
   if (conversation->is_string()) return conversation->get<std::string>();
   Fields inner(*conversation, "conversation");
   const std::string out = inner.need_string("id");
-  inner.finish();
+  inner.refuse_unread();
   return out;
 }
 
@@ -41,7 +41,7 @@ Json read_text_format(Fields& fields, Ask& ask) {
       format = *given;
     }
     inner.accept_only("verbosity", {"medium"});
-    inner.finish();
+    inner.refuse_unread();
   }
   return {{"format", std::move(format)}, {"verbosity", "medium"}};
 }
@@ -55,12 +55,12 @@ void read_what_is_not_served(Fields& fields, Ask& ask) {
     Fields inner(*reasoning, "reasoning");
     read_effort(inner, "effort", ask);
     inner.accept_only("summary", {"auto"}, "thoughts come whole, as content; \"auto\" is");
-    inner.finish();
+    inner.refuse_unread();
   }
   if (const Json* options = fields.object("stream_options")) {
     Fields inner(*options, "stream_options");
     inner.accept_only("include_obfuscation", {false}, "only false is");
-    inner.finish();
+    inner.refuse_unread();
   }
 }
 
@@ -98,7 +98,7 @@ ResponsesAsk read_responses_request(const Json& body, const AskLimits& limits) {
   const auto truncation = fields.word("truncation", {"disabled", "auto"});
   const Json metadata = read_metadata(fields);
   read_what_is_not_served(fields, ask);
-  fields.finish();
+  fields.refuse_unread();
   out.echo = {
       {"instructions", or_null(out.instructions)},
       {"max_output_tokens", most ? Json(*most) : Json(nullptr)},

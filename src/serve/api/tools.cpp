@@ -24,7 +24,7 @@ Json function_tool(Fields& fields, std::string_view schema_name, ToolUse& use) {
   const Json* parameters = fields.object(schema_name);
   function["parameters"] = parameters ? *parameters : Json{{"type", "object"}, {"properties", Json::object()}};
   if (fields.boolean("strict").value_or(false)) use.strict.push_back(name);
-  fields.finish();
+  fields.refuse_unread();
   return {{"type", "function"}, {"function", std::move(function)}};
 }
 
@@ -54,7 +54,7 @@ void read_chat_tools(const Json& tools, ToolUse& use) {
     need_function_type(fields, "function");
     fields.need("function");
     Fields inner(*fields.object("function"), fields.path("function"));
-    fields.finish();
+    fields.refuse_unread();
     return function_tool(inner, "parameters", use);
   });
 }
@@ -95,11 +95,11 @@ void read_tool_choice(Fields& fields, ToolUse& tools) {
     if (function != nullptr) {
       Fields named(*function, inner.path("function"));
       tools.name = named.need_string("name");
-      named.finish();
+      named.refuse_unread();
     } else {
       tools.name = inner.need_string("name");
     }
-    inner.finish();
+    inner.refuse_unread();
     tools.choice = ToolUse::Choice::named;
     const bool known = std::any_of(tools.tools.begin(), tools.tools.end(),
                                    [&](const Json& tool) { return tool["function"]["name"] == tools.name; });

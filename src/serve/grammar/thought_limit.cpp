@@ -66,9 +66,9 @@ class ThoughtLimit final : public Constraint {
 
 }  // namespace
 
-std::shared_ptr<const Constraint> limit_thoughts(std::shared_ptr<const Constraint> inner, AnswerReader::Options reader,
-                                                 int64_t most, std::vector<int32_t> closing,
-                                                 std::shared_ptr<const TokenTrie> trie) {
+std::shared_ptr<const Constraint> limit_thoughts(const std::shared_ptr<const Constraint>& inner,
+                                                 AnswerReader::Options reader, int64_t most,
+                                                 std::vector<int32_t> closing, std::shared_ptr<const TokenTrie> trie) {
   reader.tools = ToolFormat::none;
   return std::make_shared<ThoughtLimit>(inner ? inner->clone() : nullptr, AnswerReader(std::move(reader)), most,
                                         std::move(closing), std::move(trie));

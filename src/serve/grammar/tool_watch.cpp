@@ -177,7 +177,7 @@ std::shared_ptr<const Constraint> watch_calls(const CallRules& rules, const std:
   nlohmann::ordered_json tools = rules.tools;
   for (auto& tool : tools) {
     auto& function = tool["function"];
-    const bool strict = std::find(rules.strict.begin(), rules.strict.end(), function["name"]) != rules.strict.end();
+    const bool strict = std::ranges::any_of(rules.strict, [&](const auto& name) { return function["name"] == name; });
     if (!strict && function.contains("parameters") && !can_be_grammar(function["parameters"]))
       function["parameters"] = {{"type", "object"}};
   }
