@@ -46,19 +46,22 @@ class Model:
 
     @staticmethod
     def load(path: Path, *, dtype: str = "auto", weights: str = "native", device: str = "auto",
-             need_tokenizer: bool = True) -> "Model":
+             need_tokenizer: bool = True, step_delay: int | None = None) -> "Model":
         """Loads a model folder, a Hugging Face folder or a GGUF file.
 
         dtype: what it computes in, "fp32", "bf16", "fp64"; "auto": bf16 where the processor or GPU multiplies it natively.
         weights: "native", as the file has them; "q8_0", "q4_1": rounded to eight or four bits (CPU); "expanded".
         device: "cpu", "cuda", "cuda:N"; "auto": the first GPU that can be used, else the CPU.
         need_tokenizer: False takes a model without one, too, for tokens alone.
+        step_delay: so many tokens after a chunk are still read with the weights before its inner step, in place of
+            what the model says (docs/retrofit.md); from 0 to below the chunk, else Error.
 
         Raises Error, naming file and field, for what is missing, malformed or contradicts the rest; OptionError.
         Source: src/store/open_model.cpp.
         """
-        core = _core.Model.load(path, dtype, weights, device, need_tokenizer)
-        options = {"dtype": dtype, "weights": weights, "device": device, "need_tokenizer": need_tokenizer}
+        core = _core.Model.load(path, dtype, weights, device, need_tokenizer, step_delay)
+        options = {"dtype": dtype, "weights": weights, "device": device, "need_tokenizer": need_tokenizer,
+                   "step_delay": step_delay}
         return Model(core, str(pathlib.Path(path).absolute()), options)
 
     def __reduce__(self) -> tuple[Callable[..., "Model"], tuple[str, dict[str, Any], str]]:

@@ -78,12 +78,13 @@ void bind_model(py::module_& m) {
   py::class_<Model>(m, "Model")
       .def_static("load",
                   [](const std::filesystem::path& path, std::string dtype, std::string weights, std::string device,
-                     bool need_tokenizer) {
+                     bool need_tokenizer, std::optional<int64_t> step_delay) {
                     const Computing computing;
                     return Model::load(path, {.dtype = std::move(dtype),
                                               .weights = std::move(weights),
                                               .device = std::move(device),
-                                              .need_tokenizer = need_tokenizer});
+                                              .need_tokenizer = need_tokenizer,
+                                              .step_delay = step_delay});
                   })
       .def("fingerprint", &Model::fingerprint)
       .def("parameter_count", &Model::parameter_count)

@@ -182,6 +182,7 @@ void add_ask_command(CLI::App& app) {
   add_special_flag(*command, o->special);
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
+  add_step_delay_option(*command, o->how);
   command->add_option("--save", o->save, "Write the memory, with the question and the answer, to this file");
   command->add_flag("--json", o->as_json, "Print JSON when done");
   o->writing.options.sampling.temperature = 0;

@@ -45,6 +45,7 @@ void ServeSettings::add_to(CLI::App& command) {
                      "A model (default: models/smollm2-135m-reader if its base is there, else models/reader-17m)");
   add_compute_options(command, how);
   add_weights_option(command, how);
+  add_step_delay_option(command, how);
   command.add_option("--name", name, "The model's name in the APIs (default: its folder's)");
   command.add_option("--alias", aliases, "Another name that clients may say (may be given several times)")
       ->allow_extra_args(false);
@@ -124,6 +125,9 @@ void ServeSettings::read_config(const CLI::App& command) {
   list("alias", aliases), list("allow-host", hosts), list("allow-origin", origins);
   number("max-age", max_age, 0, kMostTime), number("grace", grace, 0, kMostTime);
   number("lease", lease, kLeastLease, kMostLease);
+  int64_t delay = how.step_delay.value_or(-1);
+  count("step-delay", delay, 0, kMost);
+  if (delay >= 0) how.step_delay = delay;
   count("port", port, 0, 65535), count("max-tokens", max_tokens, 0, kMost);
   count("most-tokens", most_tokens, 0, kMost);
   count("max-running", max_running, 1, kMost), count("max-waiting", max_waiting, 0, kMost);

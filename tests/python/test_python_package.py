@@ -51,6 +51,20 @@ def test_a_text_in_parts_gives_the_memory_and_the_scores_of_the_whole(model):
     assert not same(whole, ingrain.Memory(model)) and whole.steps == (whole.position - 1) // model.chunk
 
 
+def test_a_delayed_step_leaves_the_next_chunks_first_tokens_their_weights(model):
+    delay = model.chunk // 2
+    delayed = ingrain.Model.load(model.path, dtype="fp64", device="cpu", step_delay=delay)
+    tokens = model.encode(EMMA[:400])[: 2 * model.chunk]
+    at_once, later = (ingrain.Memory(each).read(tokens).nll for each in (model, delayed))
+    without = ingrain.Memory(model).read(tokens, learn=False).nll
+    first = model.chunk + delay  # the score of token t comes from the row before it
+    assert torch.allclose(later[1 : first + 1], without[1 : first + 1], atol=1e-12)
+    assert not torch.allclose(later[first + 1 :], without[first + 1 :], atol=1e-6)
+    assert not torch.allclose(at_once[model.chunk + 1 : first + 1], without[model.chunk + 1 : first + 1], atol=1e-6)
+    with pytest.raises(ingrain.Error, match="chunk"):
+        ingrain.Model.load(model.path, step_delay=model.chunk)
+
+
 def test_inner_steps_are_reported_and_what_a_callback_raises_goes_on(model):
     steps = []
     memory = ingrain.Memory(model)
