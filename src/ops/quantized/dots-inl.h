@@ -83,6 +83,32 @@ HWY_INLINE void HalvesDots(const int16_t* x, int64_t K, const int8_t* q, int fir
   for (int i = 0; i < M; ++i) dots[i] = hn::Add(dots[i], other[i]);
 #endif
 }
+/// The same where all numbers of a half are `first`, or `second`: 32 * 32767 * 15 < 2^31.
+template <int M>
+HWY_INLINE void HalvesSums(const int16_t* x, int64_t K, int first, int second, VI (&dots)[M]) {
+  const DI d32;
+  for (int i = 0; i < M; ++i) dots[i] = hn::Zero(d32);
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t p = 0; p < kQuantizedBlock; ++p)
+    for (int i = 0; i < M; ++i)
+      dots[i] = hn::Add(dots[i], hn::Set(d32, int32_t{x[i * K + p]} * (p < kQuantizedBlock / 2 ? first : second)));
+#else
+  const hn::RepartitionToNarrow<DI> d16;
+  VI other[M];
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i) other[i] = hn::Zero(d32);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < kQuantizedBlock; p += hn::Lanes(d16)) {
+    const auto q16 = OfHalves(d16, p, static_cast<int16_t>(first), static_cast<int16_t>(second));
+#pragma GCC unroll 4
+    for (int i = 0; i < M; ++i)
+      dots[i] = hn::ReorderWidenMulAccumulate(d32, hn::LoadU(d16, x + i * K + p), q16, dots[i], other[i]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i) dots[i] = hn::Add(dots[i], other[i]);
+#endif
+}
+
 /// What HalvesDots' sums are to be multiplied by.
 constexpr float kOfHalvesDots = HWY_TARGET == HWY_SCALAR ? 8 : 1;
 

@@ -59,6 +59,14 @@ HWY_INLINE void StoredDots(const F& f, const QuantizedCall& call, const int16_t*
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) sum[i][j] = Zero();
   float of_least[M][kStreams] = {};
+  // Of blocks of eight pieces, whose least weights are added up together.
+  constexpr bool kLeastOfEight = F::kLeast && kPieces == 8;
+  const hn::CappedTag<float, 8> d8;
+  hn::Vec<decltype(d8)> least[M][kStreams];
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < kStreams; ++j) least[i][j] = hn::Zero(d8);
   const uint8_t* row[kStreams];  // where fewer are left, the last one is repeated
 #pragma GCC unroll 4
   for (int j = 0; j < kStreams; ++j) row[j] = w + HWY_MIN(int64_t{j}, streams - 1) * row_size;
@@ -68,6 +76,15 @@ HWY_INLINE void StoredDots(const F& f, const QuantizedCall& call, const int16_t*
     PrefetchBytes<Cache::first, kStreams * F::kBytes>(next + s * kStreams * f.Bytes());
 #pragma GCC unroll 4
     for (int j = 0; j < kStreams; ++j) f.Scales(row[j] + s * f.Bytes(), scales[j]);
+    if constexpr (kLeastOfEight) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kStreams; ++j)
+#pragma GCC unroll 4
+        for (int i = 0; i < M; ++i)
+          for (size_t p = 0; p < 8; p += hn::Lanes(d8))
+            least[i][j] = hn::MulAdd(hn::LoadU(d8, scales[j].least + p),
+                                     hn::LoadU(d8, a_sum + i * call.blocks + 8 * s + p), least[i][j]);
+    }
     for (int piece = 0; piece < kPieces; ++piece) {
       const int64_t b = s * kPieces + piece;
       const int16_t* const x = a + b * kQuantizedBlock;
@@ -85,12 +102,10 @@ HWY_INLINE void StoredDots(const F& f, const QuantizedCall& call, const int16_t*
 #pragma GCC unroll 4
         for (int i = 0; i < M; ++i) {
           sum[i][j] = hn::MulAdd(hn::ConvertTo(D(), dots[i]), Set(scale * a_scale[i * call.blocks + b]), sum[i][j]);
-          if (F::kLeast) of_least[i][j] += of.least[piece] * a_sum[i * call.blocks + b];
+          if (F::kLeast && !kLeastOfEight) of_least[i][j] += of.least[piece] * a_sum[i * call.blocks + b];
         }
         if constexpr (F::kLeastFactors) {
-          std::fill(q, q + 16, of.factor_of_least[2 * piece]);
-          std::fill(q + 16, q + 32, of.factor_of_least[2 * piece + 1]);
-          Dots<M>(x, K, q, dots);
+          HalvesSums<M>(x, K, of.factor_of_least[2 * piece], of.factor_of_least[2 * piece + 1], dots);
 #pragma GCC unroll 4
           for (int i = 0; i < M; ++i)
             sum[i][j] = hn::NegMulAdd(hn::ConvertTo(D(), dots[i]), Set(of.least[piece] * a_scale[i * call.blocks + b]),
@@ -101,8 +116,8 @@ HWY_INLINE void StoredDots(const F& f, const QuantizedCall& call, const int16_t*
   }
   for (int i = 0; i < M; ++i) {
     StoreDots(sum[i], kStreams, c[i]);
-    if (F::kLeast)
-      for (int64_t j = 0; j < kStreams; ++j) c[i][j] += of_least[i][j];
+    for (int64_t j = 0; j < kStreams && F::kLeast; ++j)
+      c[i][j] += kLeastOfEight ? hn::GetLane(hn::SumOfLanes(d8, least[i][j])) : of_least[i][j];
   }
 }
 

@@ -10,18 +10,10 @@
 #include "base/codebook_blocks.h"
 #include "ops/simd/vec-inl.h"
 
-#include <array>
+#include <cstring>
 
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
-
-/// Byte i: 16 for each set bit of i, in the order of bits.
-inline constexpr auto kBitsTimes16 = [] {
-  std::array<uint64_t, 256> out{};
-  for (uint64_t i = 0; i < 256; ++i)
-    for (uint64_t bit = 0; bit < 8; ++bit) out[i] |= (i >> bit & 1) << (8 * bit + 4);
-  return out;
-}();
 
 HWY_INLINE float HalfAt(const uint8_t* at) {
   uint16_t bits;
@@ -33,38 +25,65 @@ HWY_INLINE float HalfAt(const uint8_t* at) {
 #endif
 }
 
-/// 16 bytes of two numbers each: the lower halves first.
-HWY_INLINE void Nibbles(const uint8_t* HWY_RESTRICT from, int8_t* HWY_RESTRICT q) {
+#if HWY_TARGET == HWY_SCALAR
+/// 16 bytes of two numbers each, less `zero`: the lower halves first.
+HWY_INLINE void Nibbles(const uint8_t* HWY_RESTRICT from, int8_t* HWY_RESTRICT q, int zero = 0) {
   for (int i = 0; i < 16; ++i) {
-    q[i] = static_cast<int8_t>(from[i] & 15);
-    q[i + 16] = static_cast<int8_t>(from[i] >> 4);
+    q[i] = static_cast<int8_t>((from[i] & 15) - zero);
+    q[i + 16] = static_cast<int8_t>((from[i] >> 4) - zero);
   }
 }
 
-/// 16 for the bits of numbers that have a fifth one.
-HWY_INLINE void AddFifthBits(const uint8_t* HWY_RESTRICT bits, int8_t* HWY_RESTRICT q) {
-  for (int i = 0; i < 4; ++i) {
-    uint64_t eight;
-    std::memcpy(&eight, q + 8 * i, sizeof eight);
-    eight |= kBitsTimes16[bits[i]];
-    std::memcpy(q + 8 * i, &eight, sizeof eight);
-  }
-}
-
-HWY_INLINE void Subtract(int8_t x, int8_t* q) {
-  for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(q[i] - x);
+/// The same with a fifth bit of each number.
+HWY_INLINE void FiveBits(const uint8_t* from, const uint8_t* bits, int8_t* q, int zero = 0) {
+  Nibbles(from, q, zero);
+  for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(q[i] + (bits[i / 8] >> (i % 8) & 1) * 16);
 }
 
 /// Numbers of 4 bits that stand for one of kNonLinear.
-HWY_INLINE void LookUp(int8_t* q) {
-#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void NonLinearNibbles(const uint8_t* from, int8_t* q) {
+  Nibbles(from, q);
   for (int i = 0; i < 32; ++i) q[i] = kNonLinear[q[i]];
+}
 #else
-  const hn::FixedTag<int8_t, 16> d;
-  const auto table = hn::LoadU(d, kNonLinear);
-  for (int i = 0; i < 32; i += 16) hn::StoreU(hn::TableLookupBytes(table, hn::LoadU(d, q + i)), d, q + i);
+using Bytes16 = hn::FixedTag<uint8_t, 16>;
+using Half = hn::Vec<Bytes16>;
+
+/// A block's halves, less `zero`, by one store: products load it whole, which has to wait where it was stored in parts.
+HWY_INLINE void Join(Half low, Half high, int zero, int8_t* q) {
+  auto* const to = reinterpret_cast<uint8_t*>(q);
+  const auto less = static_cast<uint8_t>(zero);
+#if HWY_MAX_BYTES >= 32
+  const hn::FixedTag<uint8_t, 32> d;
+  hn::StoreU(hn::Sub(hn::Combine(d, high, low), hn::Set(d, less)), d, to);
+#else
+  const Bytes16 d;
+  hn::StoreU(hn::Sub(low, hn::Set(d, less)), d, to);
+  hn::StoreU(hn::Sub(high, hn::Set(d, less)), d, to + 16);
 #endif
 }
+
+HWY_INLINE void Nibbles(const uint8_t* HWY_RESTRICT from, int8_t* HWY_RESTRICT q, int zero = 0) {
+  const Bytes16 d;
+  const Half bytes = hn::LoadU(d, from);
+  Join(hn::And(bytes, hn::Set(d, 15)), hn::ShiftRight<4>(bytes), zero, q);
+}
+
+HWY_INLINE void FiveBits(const uint8_t* HWY_RESTRICT from, const uint8_t* HWY_RESTRICT bits, int8_t* HWY_RESTRICT q,
+                         int zero = 0) {
+  const Bytes16 d;
+  const Half bytes = hn::LoadU(d, from), low = hn::And(bytes, hn::Set(d, 15)), high = hn::ShiftRight<4>(bytes);
+  const auto fifth = [&](const uint8_t* at) { return hn::IfThenElseZero(hn::LoadMaskBits(d, at), hn::Set(d, 16)); };
+  Join(hn::Or(low, fifth(bits)), hn::Or(high, fifth(bits + 2)), zero, q);
+}
+
+HWY_INLINE void NonLinearNibbles(const uint8_t* HWY_RESTRICT from, int8_t* HWY_RESTRICT q) {
+  const Bytes16 d;
+  const Half bytes = hn::LoadU(d, from), table = hn::LoadU(d, reinterpret_cast<const uint8_t*>(kNonLinear));
+  Join(hn::TableLookupBytes(table, hn::And(bytes, hn::Set(d, 15))),
+       hn::TableLookupBytes(table, hn::ShiftRight<4>(bytes)), 0, q);
+}
+#endif
 
 /// Of types of 32 weights, with nothing beyond a scale (and a least weight).
 template <int kSize, bool kHasLeast>
@@ -81,32 +100,19 @@ struct Q8_0 : Small<34, false> {
   static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) { std::memcpy(q, b + 2, 32); }
 };
 struct Q4_0 : Small<18, false> {
-  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) {
-    Nibbles(b + 2, q);
-    Subtract(8, q);
-  }
+  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) { Nibbles(b + 2, q, 8); }
 };
 struct Q4_1 : Small<20, true> {
   static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) { Nibbles(b + 4, q); }
 };
 struct Q5_0 : Small<22, false> {
-  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) {
-    Nibbles(b + 6, q);
-    AddFifthBits(b + 2, q);
-    Subtract(16, q);
-  }
+  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) { FiveBits(b + 6, b + 2, q, 16); }
 };
 struct Q5_1 : Small<24, true> {
-  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) {
-    Nibbles(b + 8, q);
-    AddFifthBits(b + 4, q);
-  }
+  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) { FiveBits(b + 8, b + 4, q); }
 };
 struct IQ4_NL : Small<18, false> {
-  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) {
-    Nibbles(b + 2, q);
-    LookUp(q);
-  }
+  static HWY_INLINE void Numbers(const uint8_t* b, int, int8_t* q) { NonLinearNibbles(b + 2, q); }
 };
 
 /// A codebook's with a call saved: its block is one piece.
@@ -121,35 +127,63 @@ struct Super {
   static HWY_INLINE int64_t Bytes() { return kBytes; }
 };
 
-/// Eight scales and eight minima of 6 bits in 12 bytes.
-HWY_INLINE void SixBitScales(const uint8_t* b, BlockScales& s) {
-  const float d = HalfAt(b), dmin = HalfAt(b + 2);
-  const uint8_t* const packed = b + 4;
-  uint8_t scale[8], least[8];
-  for (int j = 0; j < 4; ++j) {
-    scale[j] = packed[j] & 63;
-    least[j] = packed[j + 4] & 63;
-    scale[j + 4] = static_cast<uint8_t>((packed[j + 8] & 15) | (packed[j] >> 6) << 4);
-    least[j + 4] = static_cast<uint8_t>((packed[j + 8] >> 4) | (packed[j + 4] >> 6) << 4);
-  }
-  for (int j = 0; j < 8; ++j) {
-    s.scale[j] = d * static_cast<float>(scale[j]);
-    s.least[j] = -(dmin * static_cast<float>(least[j]));
-  }
+/// Eight scales and eight minima of 6 bits in 12 bytes, four at a time: 4 bits of the last ones are at the end, and 2
+/// above those of the first ones.
+HWY_INLINE void SixBitScales(const uint8_t* HWY_RESTRICT b, BlockScales& s) {
+  const float d = HalfAt(b), less = -HalfAt(b + 2);
+  uint32_t packed[3];
+  std::memcpy(packed, b + 4, sizeof packed);
+  const uint32_t low6 = 0x3f3f3f3f, low4 = 0x0f0f0f0f, low2 = 0x03030303;
+  const uint32_t fours[] = {packed[0] & low6, (packed[2] & low4) | (packed[0] >> 6 & low2) << 4,  //
+                            packed[1] & low6, (packed[2] >> 4 & low4) | (packed[1] >> 6 & low2) << 4};
+  uint8_t whole[16];
+  std::memcpy(whole, fours, sizeof whole);
+  for (int j = 0; j < 8; ++j) s.scale[j] = d * static_cast<float>(whole[j]);
+  for (int j = 0; j < 8; ++j) s.least[j] = less * static_cast<float>(whole[8 + j]);
 }
+
+#if HWY_TARGET == HWY_SCALAR
+using Byte = uint8_t;
+HWY_INLINE Byte BitsFrom(Byte x, int shift, uint8_t mask) { return static_cast<Byte>(x >> shift & mask); }
+HWY_INLINE Byte Upwards(Byte x, int shift) { return static_cast<Byte>(x << shift); }
+HWY_INLINE Byte Either(Byte x, Byte y) { return x | y; }
+HWY_INLINE Byte Less(Byte x, uint8_t y) { return static_cast<Byte>(x - y); }
+/// q_i = of(load) for a piece's 32 bytes, load(from) giving byte i of `from`.
+template <class Of>
+HWY_INLINE void EachByte(int8_t* HWY_RESTRICT q, const Of& of) {
+  for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(of([i](const uint8_t* from) { return from[i]; }));
+}
+#else
+using Bytes = hn::FixedTag<uint8_t, HWY_MAX_BYTES >= 32 ? 32 : 16>;
+using Byte = hn::Vec<Bytes>;
+/// As words: what comes in from a neighbour is masked away.
+HWY_INLINE Byte BitsFrom(Byte x, int shift, uint8_t mask) {
+  const hn::Repartition<uint16_t, Bytes> words;
+  return hn::And(hn::BitCast(Bytes(), hn::ShiftRightSame(hn::BitCast(words, x), shift)), hn::Set(Bytes(), mask));
+}
+HWY_INLINE Byte Upwards(Byte x, int shift) {
+  const hn::Repartition<uint16_t, Bytes> words;
+  return hn::BitCast(Bytes(), hn::ShiftLeftSame(hn::BitCast(words, x), shift));
+}
+HWY_INLINE Byte Either(Byte x, Byte y) { return hn::Or(x, y); }
+HWY_INLINE Byte Less(Byte x, uint8_t y) { return hn::Sub(x, hn::Set(Bytes(), y)); }
+template <class Of>
+HWY_INLINE void EachByte(int8_t* HWY_RESTRICT q, const Of& of) {
+  constexpr size_t kLanes = hn::MaxLanes(Bytes());
+  for (size_t i = 0; i < 32; i += kLanes)
+    hn::StoreU(of([i](const uint8_t* from) { return hn::LoadU(Bytes(), from + i); }), Bytes(),
+               reinterpret_cast<uint8_t*>(q) + i);
+}
+#endif
 
 /// 32 bytes hold two pieces, one in their lower halves.
 HWY_INLINE void NibblesOfPiece(const uint8_t* HWY_RESTRICT quants, int piece, int8_t* HWY_RESTRICT q) {
-  const uint8_t* const from = quants + piece / 2 * 32;
-  const int shift = piece % 2 * 4;
-  for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(from[i] >> shift & 15);
+  EachByte(q, [&](const auto& load) { return BitsFrom(load(quants + piece / 2 * 32), piece % 2 * 4, 15); });
 }
 
 /// Two bits a number: 32 bytes hold four pieces.
 HWY_INLINE void PairsOfPiece(const uint8_t* HWY_RESTRICT quants, int piece, int8_t* HWY_RESTRICT q) {
-  const uint8_t* const from = quants + piece / 4 * 32;
-  const int shift = piece % 4 * 2;
-  for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(from[i] >> shift & 3);
+  EachByte(q, [&](const auto& load) { return BitsFrom(load(quants + piece / 4 * 32), piece % 4 * 2, 3); });
 }
 
 struct Q4_K : Super<144, true, false, false> {
@@ -159,8 +193,10 @@ struct Q4_K : Super<144, true, false, false> {
 struct Q5_K : Super<176, true, false, false> {
   static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) { SixBitScales(b, s); }
   static HWY_INLINE void Numbers(const uint8_t* HWY_RESTRICT b, int piece, int8_t* HWY_RESTRICT q) {
-    NibblesOfPiece(b + 48, piece, q);
-    for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(q[i] | (b[16 + i] >> piece & 1) << 4);
+    EachByte(q, [&](const auto& load) {
+      const Byte low = BitsFrom(load(b + 48 + piece / 2 * 32), piece % 2 * 4, 15);
+      return Either(low, Upwards(BitsFrom(load(b + 16), piece, 1), 4));
+    });
   }
 };
 struct Q6_K : Super<210, false, true, false> {
@@ -172,23 +208,30 @@ struct Q6_K : Super<210, false, true, false> {
   static HWY_INLINE void Numbers(const uint8_t* HWY_RESTRICT b, int piece, int8_t* HWY_RESTRICT q) {
     const int half = piece / 4, run = piece % 4, low_shift = run / 2 * 4, high_shift = 2 * run;
     const uint8_t *const low = b + half * 64 + run % 2 * 32, *const high = b + 128 + half * 32;
-    for (int i = 0; i < 32; ++i)
-      q[i] = static_cast<int8_t>(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
+    EachByte(q, [&](const auto& load) {
+      return Less(Either(BitsFrom(load(low), low_shift, 15), Upwards(BitsFrom(load(high), high_shift, 3), 4)), 32);
+    });
   }
 };
 struct Q3_K : Super<110, false, true, false> {
   static HWY_INLINE void Scales(const uint8_t* b, BlockScales& s) {
     const float d = HalfAt(b + 108);
     for (float& scale : s.scale) scale = d;
-    const uint8_t* const packed = b + 96;
-    for (int k = 0; k < 16; ++k) {
-      const int low = k < 8 ? packed[k] & 15 : packed[k - 8] >> 4, high = packed[8 + k % 4] >> (k / 4 * 2) & 3;
-      s.factor[k] = static_cast<int8_t>((low | high << 4) - 32);
-    }
+    // Four bits of the first eight are in the lower halves of 8 bytes, of the others in the upper ones; two more of all
+    // in the 4 bytes behind.
+    uint32_t packed[3];
+    std::memcpy(packed, b + 96, sizeof packed);
+    uint32_t fours[4];
+    for (int g = 0; g < 4; ++g)
+      fours[g] = (packed[g % 2] >> (g / 2 * 4) & 0x0f0f0f0f) | (packed[2] >> (2 * g) & 0x03030303) << 4;
+    std::memcpy(s.factor, fours, sizeof fours);
+    for (int8_t& factor : s.factor) factor = static_cast<int8_t>(factor - 32);
   }
   static HWY_INLINE void Numbers(const uint8_t* HWY_RESTRICT b, int piece, int8_t* HWY_RESTRICT q) {
-    PairsOfPiece(b + 32, piece, q);
-    for (int i = 0; i < 32; ++i) q[i] = static_cast<int8_t>(q[i] - (~(b[i] >> piece) & 1) * 4);
+    EachByte(q, [&](const auto& load) {
+      const Byte low = BitsFrom(load(b + 32 + piece / 4 * 32), piece % 4 * 2, 3);
+      return Less(Either(low, Upwards(BitsFrom(load(b), piece, 1), 2)), 4);
+    });
   }
 };
 struct Q2_K : Super<84, false, true, true> {
@@ -214,10 +257,7 @@ struct IQ4_XS : Super<136, false, false, false> {
       s.scale[j] = d * static_cast<float>((low | (high >> (2 * j) & 3) << 4) - 32);
     }
   }
-  static HWY_INLINE void Numbers(const uint8_t* b, int piece, int8_t* q) {
-    Nibbles(b + 8 + piece * 16, q);
-    LookUp(q);
-  }
+  static HWY_INLINE void Numbers(const uint8_t* b, int piece, int8_t* q) { NonLinearNibbles(b + 8 + piece * 16, q); }
 };
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
