@@ -72,7 +72,7 @@ TEST_F(ImportReference, the_configuration_is_found_beside_the_weights_or_above) 
   EXPECT_EQ(find_reference_config(dir_ / "orbax/2/"), dir_ / "model.json");
   EXPECT_EQ(find_reference_config(dir_), dir_ / "model.json");
   std::filesystem::remove(dir_ / "model.json");
-  EXPECT_TRUE(contains(error_of([&] { find_reference_config(dir_); }), "name the configuration"));
+  EXPECT_TRUE(contains(error_of([&] { find_reference_config(dir_); }), "config is missing"));
 }
 
 }  // namespace

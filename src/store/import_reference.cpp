@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/option_error.h"
 #include "base/unfinished.h"
 #include "store/model_files.h"
 #include "store/reference_config.h"
@@ -61,10 +62,8 @@ fs::path find_reference_config(const fs::path& folder) {
     for (const char* name : {"model.json", "config.json"})
       if (is_reference_config(at / name)) return at / name;
   }
-  fail(
-      "{}: no model.json or config.json of the reference implementation there or above; name the "
-      "configuration's file",
-      folder.string());
+  fail_option("config", "is missing: no model.json or config.json of the reference implementation in {} or above",
+              folder.string());
 }
 
 void save_optimizer_state(const fs::path& folder, const ModelConfig& config, const ReferenceOptimizerState& state) {

@@ -197,7 +197,7 @@ def test_an_orbax_step_gives_the_parameters_of_the_golden_case(ingrain, tmp_path
 
 def test_import_needs_a_checkpoint(ingrain, tmp_path):
     refused(ingrain("import", tmp_path / "none", "-o", tmp_path / "out"), 1, "no such file or folder")
-    refused(ingrain("import", tmp_path, "-o", tmp_path / "out"), 1, "--config")
+    refused(ingrain("import", tmp_path, "-o", tmp_path / "out"), 2, "--config is missing")
     assert not (tmp_path / "out").exists()
 
 
