@@ -2,7 +2,7 @@
 # torch 2.13.0 on a CPU: an elementwise function of one number depends on where in its tensor the number stands. Whole vectors go
 # through one formula, what is left at the end through another: GELU in fp32 differs for nearly half of all numbers, and where it
 # is near zero by 0.4 percent; so does x ** 1.7, by a last digit; SiLU and sigmoid for four of a hundred, softplus for ten; rsqrt,
-# which is in every RMSNorm, for a quarter in bf16 and fp16, by a last digit of those. exp, tanh, erf, sin and cos do not. So "elementwise" is no reason for
+# which is in every RMSNorm, for a quarter in bf16 and fp16, by a last digit of those. exp, tanh, erf and sin do not. So "elementwise" is no reason for
 # the same bits: a token that is computed alone and the same token in a batch differ before any product is, and a test that
 # compares a split bit for bit passes or fails with the width of the layer. (PyTorch's pull request 197018 is about this.)
 set -euo pipefail

@@ -272,6 +272,8 @@ TEST_F(Training, no_field_takes_other_weights_than_the_folders) {
                              "num_attention_heads=4", "intermediate_size=32", "suffix_len=2"})
     EXPECT_THAT(refusal({folder, fmt::format("model.{}", change)}), HasSubstr("has other weights")) << change;
   EXPECT_EQ(config({folder, "model.sliding_window=9"}).model.config.window, 9);
+  const RunConfig together = config({folder, "model.chunk_size=16", "model.inner_step_delay=12"});  // beyond 8 alone
+  EXPECT_EQ(together.model.config.inner.step_delay, 12);
 }
 
 TEST_F(Training, micro_batches_add_up_to_the_whole_batch) {

@@ -4,7 +4,6 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "data/encoding.h"
-#include "data/text_files.h"
 #include "ingrain/reader.h"
 
 #include <algorithm>
@@ -15,6 +14,23 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxTextBytes = uint64_t{1} << 30;
+
+std::vector<fs::path> files_of(const std::vector<fs::path>& paths) {
+  std::vector<fs::path> out;
+  for (const fs::path& path : paths) {
+    if (!fs::is_directory(path)) {
+      out.push_back(path);
+      continue;
+    }
+    std::vector<fs::path> inside;
+    for (const auto& entry : fs::directory_iterator(path))
+      if (entry.is_regular_file() && !entry.path().filename().string().starts_with(".")) inside.push_back(entry.path());
+    std::sort(inside.begin(), inside.end());
+    require(!inside.empty(), "{}: holds no files; there is nothing to score", path.string());
+    out.insert(out.end(), inside.begin(), inside.end());
+  }
+  return out;
+}
 
 /// Calls add(bin index, begin, end, value per document) for every bin that some document reaches the end of.
 template <class Value>
@@ -39,8 +55,7 @@ std::vector<LossBin> by_bin(const std::vector<DocumentLoss>& documents, const Va
 std::vector<Document> load_documents(const Model& model, const std::vector<fs::path>& paths, int64_t limit,
                                      int64_t least) {
   std::vector<Document> out;
-  const std::vector<std::string> names(paths.begin(), paths.end());
-  for (const fs::path& file : data::find_text_files(names, {}).files) {
+  for (const fs::path& file : files_of(paths)) {
     const std::string text = read_file(file, kMaxTextBytes);
     data::require_text(text, file.string());
     require(!text.empty(), "{}: empty; there is nothing to score", file.string());

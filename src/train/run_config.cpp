@@ -87,16 +87,22 @@ void full_windows(json& fields) {
 }
 
 /// A folder's weights are those of its own parameters: no field may ask for others, or for others' shapes.
-void require_its_parameters(SettingReader& in, const json& given, const json& fields, const fs::path& folder) {
+void require_its_parameters(SettingReader& in, const json& given, const json& fields, const fs::path& folder,
+                            const ModelConfig& config) {
   const Shapes stored = shapes_of_parameters(parse_config(fields, folder.string()));
+  if (shapes_of_parameters(config) == stored) return;
   for (const auto& [key, value] : given.items()) {
     json changed = fields;
     changed[key] = value;
-    if (changed == fields) continue;
-    const std::string described = in.describe("model." + key);
-    require(shapes_of_parameters(parse_config(changed, described)) == stored,
-            "{}: the model in {} has other weights; leave it out", described, folder.string());
+    try {
+      if (changed == fields || shapes_of_parameters(parse_config(changed, folder.string())) == stored) continue;
+    } catch (const Error&) {
+      continue;  // it goes with another field only
+    }
+    fail("{}: the model in {} has other weights; leave it out", in.describe("model." + key), folder.string());
   }
+  fail("[model]: the model in {} has other weights than these fields together ask for; leave them out",
+       folder.string());
 }
 
 void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model& model, const std::string& source) {
@@ -122,11 +128,12 @@ void read_model(SettingReader& in, const RunConfig::Data& data, RunConfig::Model
   // A preset's vocabulary gives way to that of the data.
   if (!preset_name.empty()) fields.erase("vocab_size"), fields.erase("bos_token_id"), fields.erase("eos_token_id");
   full_windows(given);
-  if (!model.folder.empty()) require_its_parameters(in, given, fields, model.folder);
+  const json of_folder = fields;
   for (const auto& [key, value] : given.items()) fields[key] = value;
   fit_to_data(data, fields, source);
   fields["trained_sequence_length"] = data.length;
   model.config = parse_config(fields, source + ": [model]");
+  if (!model.folder.empty()) require_its_parameters(in, given, of_folder, model.folder, model.config);
 }
 
 void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Train& train) {

@@ -21,7 +21,7 @@ void orthogonalize_rows(const OpsRows& to) {
   const OpsShape& s = to.shape;
   if (!to.is(OpsShape::Pass::chunk)) return;
   const int64_t N = 2, R = std::min(s.F, s.D), C = std::max(s.F, s.D);
-  // Five times X Xᵀ, A A and P X; on the way back once more and one product of each size.
+  // Five times X Xᵀ, A A and P X; on the way back three large ones and a small one more.
   const auto flops = [&](int64_t large, int64_t small) {
     return 10.0 * static_cast<double>(N * R * R) * static_cast<double>(large * C + small * R);
   };

@@ -12,7 +12,7 @@ Tensor joined_qkv(const Tensor& q_PBTC, const Tensor& k_PBTC, const Tensor& v_PB
 Tensor scaled_queries(const Tensor& q_PBTHd, const Tensor& factor);
 
 /// Gives `heads` a score of each head's own for every query, beside those of all keys: the same for all tokens [H], and
-/// with a value of zero. Not differentiable.
+/// with a value of zero.
 void add_sink_logit(const Tensor& logit_H, Heads& heads);
 
 /// o sigmoid(z), with the tangent's plane where there is one: d(o s) = do s + o s (1 - s) dz. A plane that one of them

@@ -114,12 +114,10 @@ int64_t AmortizedChunk::units_due(int64_t tokens) const {
     due += at::ceil_div(units * there, next);
     end += next;
   }
-  // Late, as after a file was loaded or much was read at once: no faster than what evens it out by the chunk's end, or
-  // by the tokens into the next one over which a delayed step is made.
+  // Late, as after a file was loaded or much was read at once: no faster than what evens it out by the chunk's end.
   const int64_t part = part_tokens(),
                 left = (config_.chunk - done_) * units - part * units_made();  // units times tokens
-  const int64_t tokens_left = config_.chunk - tokens + config_.inner.step_delay;
-  const int64_t evenly = at::ceil_div(left, part * std::max<int64_t>(tokens_left, 1));
+  const int64_t evenly = at::ceil_div(left, part * std::max<int64_t>(config_.chunk - tokens, 1));
   return std::clamp<int64_t>(due, 0, std::min(evenly, (units + 1) / 2));
 }
 
