@@ -1,6 +1,7 @@
 // Random models small enough for exact tests.
 #pragma once
 
+#include "max_difference.h"
 #include "model/network.h"
 #include "tiny_mixers.h"
 
@@ -202,7 +203,5 @@ inline Tensor random_tokens(const ModelConfig& c, int64_t batch, int64_t count, 
   for (int64_t i = 0; i < out.numel(); ++i) p[i] = static_cast<int64_t>(random() % static_cast<uint64_t>(c.vocab_size));
   return out;
 }
-
-inline double max_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 }  // namespace ingrain::test

@@ -37,8 +37,7 @@ Tensor gemv_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_
               "gemv_nt_shared: ", b_of_a_B.scalar_type(), " ", b_of_a_B.sizes(),
               " must say of each batch entry whose weights it meets");
   if (kernels(a_BMK).nt_shared) return kernels(a_BMK).nt_shared(a_BMK, b_BNK, b_of_a_B);
-  const Tensor c_BMN = gemv_nt(a_BMK, b_BNK.index_select(0, b_of_a_B.clamp_min(0)));
-  return c_BMN.masked_fill_(b_of_a_B.lt(0).view({-1, 1, 1}), 0);
+  return nt_of_copies(gemv_nt, a_BMK, b_BNK, b_of_a_B);
 }
 
 }  // namespace ingrain::ops

@@ -18,6 +18,13 @@ Tensor gemv_nt(const Tensor& a_BMK, const Tensor& b_BNK);
 /// whenever the kernel runs, on the device of the others. A backend without such a kernel copies what is shared.
 Tensor gemv_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B);
 
+/// That copy, for a product nt(a, b) = a bᵀ of batch entries.
+template <class Product>
+Tensor nt_of_copies(const Product& nt, const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
+  const Tensor c_BMN = nt(a_BMK, b_BNK.index_select(0, b_of_a_B.clamp_min(0)));
+  return c_BMN.masked_fill_(b_of_a_B.lt(0).view({-1, 1, 1}), 0);
+}
+
 struct GemvKernels {
   /// Up to so many rows these kernels are faster than libtorch's products; 0: never.
   int64_t most_rows, most_rows_of_fp32_weights;

@@ -108,8 +108,9 @@ Tensor cpu_batched_nt(const Tensor& a_BMK, const Tensor& b_BNK) {
   return gemv_fits(a_BMK, b_BNK) ? gemv_nt(a_BMK, b_BNK) : of_each(cpu_nt, a_BMK, b_BNK);
 }
 Tensor cpu_batched_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
-  return gemv_fits(a_BMK, b_BNK) ? gemv_nt_shared(a_BMK, b_BNK, b_of_a_B)
-                                 : batched_nt_of_copies(product_cpu, a_BMK, b_BNK, b_of_a_B);
+  if (gemv_fits(a_BMK, b_BNK)) return gemv_nt_shared(a_BMK, b_BNK, b_of_a_B);
+  const auto nt = [](const Tensor& a, const Tensor& b) { return cpu_batched_nt(a, b.to(a.scalar_type())); };
+  return nt_of_copies(nt, a_BMK, b_BNK, b_of_a_B);
 }
 void cpu_put_batched_nt(const Tensor& out_BMN, const Tensor& a_BMK, const Tensor& b_BNK) {
   out_BMN.copy_(cpu_batched_nt(a_BMK, b_BNK));

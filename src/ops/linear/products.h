@@ -32,13 +32,6 @@ struct ProductKernels {
 };
 extern const ProductKernels product_reference, product_cpu, product_cuda;
 
-/// batched_nt_shared by the products of `k`, from copies of what is shared.
-inline Tensor batched_nt_of_copies(const ProductKernels& k, const Tensor& a_BMK, const Tensor& b_BNK,
-                                   const Tensor& b_of_a_B) {
-  const Tensor b = b_BNK.index_select(0, b_of_a_B.clamp_min(0)).to(a_BMK.scalar_type());
-  return k.batched_nt(a_BMK, b).masked_fill(b_of_a_B.lt(0).view({-1, 1, 1}), 0);
-}
-
 /// Those for products of a.
 const ProductKernels& products_for(const Tensor& a);
 

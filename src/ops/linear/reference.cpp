@@ -1,3 +1,4 @@
+#include "ops/gemv/gemv.h"
 #include "ops/linear/products.h"
 #include "ops/quantized/quantized.h"
 
@@ -19,7 +20,8 @@ void plain_add_tn(Tensor& sum_MN, const Tensor& a_KM, const Tensor& b_KN) {
 
 Tensor plain_batched_nt(const Tensor& a_BMK, const Tensor& b_BNK) { return at::bmm(a_BMK, b_BNK.transpose(1, 2)); }
 Tensor plain_batched_nt_shared(const Tensor& a_BMK, const Tensor& b_BNK, const Tensor& b_of_a_B) {
-  return batched_nt_of_copies(product_reference, a_BMK, b_BNK, b_of_a_B);
+  const auto nt = [](const Tensor& a, const Tensor& b) { return plain_batched_nt(a, b.to(a.scalar_type())); };
+  return nt_of_copies(nt, a_BMK, b_BNK, b_of_a_B);
 }
 void plain_put_batched_nt(const Tensor& out_BMN, const Tensor& a_BMK, const Tensor& b_BNK) {
   out_BMN.copy_(plain_batched_nt(a_BMK, b_BNK));

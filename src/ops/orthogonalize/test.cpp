@@ -1,4 +1,5 @@
 // Newton and Schulz's iteration: singular values, directions, its derivative, and what is refused.
+#include "max_difference.h"
 #include "ops_refusals.h"
 
 #include "ops/orthogonalize/orthogonalize.h"
@@ -10,7 +11,6 @@ namespace ingrain::test {
 namespace {
 
 Tensor orthogonalized(const Tensor& x_NRC) { return ops::Orthogonalized(x_NRC, x_NRC.scalar_type()).y_NRC(); }
-double difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 TEST(Orthogonalize, singular_values_become_alike_and_zero_stays_zero) {
   at::manual_seed(3);
@@ -34,10 +34,10 @@ TEST(Orthogonalize, directions_stay_and_matrices_of_a_batch_are_taken_apart) {
   at::manual_seed(4);
   const Tensor x = at::randn({3, 5, 7}, at::kDouble), y = orthogonalized(x);
   for (int64_t n = 0; n < 3; ++n) {
-    EXPECT_LT(difference(orthogonalized(x.narrow(0, n, 1)), y.narrow(0, n, 1)), 1e-12);
+    EXPECT_LT(max_difference(orthogonalized(x.narrow(0, n, 1)), y.narrow(0, n, 1)), 1e-12);
     const auto [u, s, v] = at::linalg_svd(x[n], /*full_matrices=*/false);
     const Tensor turned = u.t().matmul(y[n]).matmul(v.t());  // diagonal in the basis of x
-    EXPECT_LT(difference(turned, at::diag(turned.diagonal())), 1e-10);
+    EXPECT_LT(max_difference(turned, at::diag(turned.diagonal())), 1e-10);
     EXPECT_GT(turned.diagonal().min().item<double>(), 0);
   }
 }

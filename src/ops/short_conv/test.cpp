@@ -1,12 +1,11 @@
 // The short convolution: its formula token by token, any split, and what is refused.
+#include "max_difference.h"
 #include "ops_refusals.h"
 
 #include "ops/short_conv/short_conv.h"
 
 namespace ingrain::test {
 namespace {
-
-double difference_of(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 TEST(ShortConv, is_its_formula_token_by_token) {
   at::manual_seed(11);
@@ -16,7 +15,7 @@ TEST(ShortConv, is_its_formula_token_by_token) {
   for (int64_t t = 0; t < 7; ++t) {
     Tensor sum = bias.clone();
     for (int64_t j = 0; j < 4; ++j) sum = sum + w.select(1, j) * all.select(1, t + j);
-    EXPECT_LT(difference_of(y.select(1, t), at::silu(sum)), 1e-14) << "token " << t;
+    EXPECT_LT(max_difference(y.select(1, t), at::silu(sum)), 1e-14) << "token " << t;
   }
 }
 
@@ -28,11 +27,11 @@ TEST(ShortConv, any_split_of_the_tokens_gives_the_same) {
   int64_t first = 0;
   for (const int64_t count : {1, 2, 5, 1}) {  // parts shorter than the tail, too
     const ops::ShortConv part = ops::short_conv(x.narrow(1, first, count), w, tail);
-    EXPECT_LT(difference_of(part.y_BTC, whole.y_BTC.narrow(1, first, count)), 1e-14);
+    EXPECT_LT(max_difference(part.y_BTC, whole.y_BTC.narrow(1, first, count)), 1e-14);
     tail = part.tail_BnC;
     first += count;
   }
-  EXPECT_EQ(difference_of(tail, whole.tail_BnC), 0);
+  EXPECT_EQ(max_difference(tail, whole.tail_BnC), 0);
 }
 
 struct ShortConvInputs {
