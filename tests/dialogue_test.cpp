@@ -7,8 +7,11 @@
 #include "store/model_files.h"
 #include "tiny_model.h"
 
+#include <ATen/record_function.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+
+#include <atomic>
 
 namespace ingrain {
 namespace {
@@ -374,6 +377,65 @@ TEST_F(Dialogues, scores_of_answers_are_their_tokens_log_probabilities) {
   const auto nll = Reader(read).read(std::vector<int32_t>{'a' + 1, 'b' + 1}).nll;
   EXPECT_NEAR(of_words[0], -nll[0] - nll[1], 1e-5);
   EXPECT_THROW(talk.scores({""}, writing(1)), Error);
+}
+
+std::atomic<int64_t> operations_seen{0};
+std::unique_ptr<at::ObserverContext> see_operation(const at::RecordFunction&) {
+  ++operations_seen;
+  return nullptr;
+}
+
+/// How many operations of libtorch `work` makes in this thread.
+template <class Work>
+int64_t operations_of(const Work& work) {
+  const at::RecordFunctionGuard on(true);
+  const int64_t before = operations_seen;
+  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(see_operation));
+  work();
+  at::removeCallback(handle);
+  return operations_seen - before;
+}
+
+TEST_F(Dialogues, an_answer_after_scores_is_the_same_and_reads_nothing_again) {
+  for (const bool aside : {false, true}) {
+    SCOPED_TRACE(aside);
+    const Model m = model(kTemplates[0]);
+    Dialogue scored((Memory(m))), plain((Memory(m)));
+    const auto both_say = [&](const char* question) {
+      for (Dialogue* talk : {&scored, &plain}) {
+        talk->say("user", question);
+        if (aside) talk->aside("notes");
+      }
+    };
+    both_say("a question");
+    scored.scores({"a"}, writing(0));
+    Answer known, read;
+    const int64_t of_known = operations_of([&] { known = scored.answer(writing(0)); });
+    const int64_t of_read = operations_of([&] { read = plain.answer(writing(0)); });
+    EXPECT_LT(of_known, aside ? of_read : of_read / 4);
+    EXPECT_EQ(known.tokens_read, read.tokens_read);
+    EXPECT_EQ(scores(scored.memory()), scores(plain.memory()));
+    // What was read for one question, or learnt from, is of no use to another.
+    both_say("one");
+    scored.scores({"a"}, writing(0));
+    for (Dialogue* talk : {&scored, &plain}) talk->set_messages({{"user", "another"}});
+    EXPECT_EQ(scored.answer(writing(6)).text, plain.answer(writing(6)).text);
+    both_say("and");
+    scored.scores({"a"}, writing(0));
+    GenerateOptions unlearnt = writing(6);
+    unlearnt.learn = Learn::off;
+    EXPECT_EQ(scored.answer(unlearnt).text, plain.answer(unlearnt).text);
+    EXPECT_EQ(scores(scored.memory()), scores(plain.memory()));
+    // Nor after what was read has been taken back.
+    both_say("more");
+    scored.scores({"a"}, writing(0));
+    for (Dialogue* talk : {&scored, &plain}) {
+      ASSERT_TRUE(talk->undo());
+      talk->say("user", "more");
+    }
+    EXPECT_EQ(scored.answer(writing(6)).text, plain.answer(writing(6)).text);
+    EXPECT_EQ(scores(scored.memory()), scores(plain.memory()));
+  }
 }
 
 TEST_F(Dialogues, models_without_a_template_get_questions_and_answers_after_a_beginning_of_text) {

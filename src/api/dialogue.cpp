@@ -53,6 +53,15 @@ struct Dialogue::State {
   std::map<size_t, Copy> copies;              // by the log's size: to go back to
   std::string aside;                          // for the next answer
 
+  /// The state that scores() made of `log` by reading `prompt`: an answer to the same need not read it again.
+  struct Heard {
+    TokenLog log;
+    std::vector<int32_t> prompt, read;
+    HowRead how;
+    std::shared_ptr<const State> state;
+  };
+  std::optional<Heard> heard;
+
   State(Memory from, DialogueOptions how)
       : memory(std::move(from)),
         options(how),
@@ -188,6 +197,15 @@ struct Dialogue::State {
     return tokens;
   }
 
+  /// Becomes what scores() has made by reading just this; the tokens read for it.
+  std::optional<std::vector<int32_t>> become_heard(Heard&& was, std::span<const int32_t> prompt, HowRead how) {
+    if (how != was.how || !(log == was.log) || !std::ranges::equal(prompt, was.prompt)) return std::nullopt;
+    memory = was.state->memory;
+    log = was.state->log;
+    copies.erase(copies.upper_bound(was.log.common(log)), copies.end());
+    return std::move(was.read);
+  }
+
   /// Reads the last question and an answer that was written elsewhere. It is given out already, so nothing stops this.
   void read_exchange(std::span<const int32_t> answer, GenerateOptions how,
                      const std::function<void(const InnerStep&)>& on_step) {
@@ -283,13 +301,17 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
   const auto start = Clock::now();
   State::Before was{s.copy_now(), s.log, s.answered(), s.open};
   Answer out;
+  std::optional<State::Heard> heard = std::exchange(s.heard, std::nullopt);
   std::optional<State> apart;  // what reads the aside
   if (!s.aside.empty()) apart.emplace(s);
   s.aside.clear();
   State& now = apart ? *apart : s;
   try {
     const auto prompt = now.tokens_of(now.with_aside().render(/*answer_follows=*/true));
-    const auto read = now.become(prompt, options, apart ? std::function<void(const InnerStep&)>() : on_step);
+    std::optional<std::vector<int32_t>> read;
+    if (heard && (apart || !on_step))
+      read = now.become_heard(*std::move(heard), prompt, State::how_read(options.learn, /*written=*/false));
+    if (!read) read = now.become(prompt, options, apart ? std::function<void(const InnerStep&)>() : on_step);
     if (!read) {
       s.become(std::move(was));
       out.reason = StopReason::interrupted;
@@ -330,10 +352,12 @@ Answer Dialogue::answer(const GenerateOptions& options, const std::function<void
 void Dialogue::aside(std::string_view text) { state_->aside = text; }
 
 std::vector<double> Dialogue::scores(const std::vector<std::string>& answers, const GenerateOptions& options) const {
+  state_->heard.reset();
   State now = *state_;
   std::vector<double> out;
-  require(now.become(now.tokens_of(now.with_aside().render(/*answer_follows=*/true)), options, {}).has_value(),
-          "stopped before the question was read");
+  const auto prompt = now.tokens_of(now.with_aside().render(/*answer_follows=*/true));
+  auto read = now.become(prompt, options, {});
+  require(read.has_value(), "stopped before the question was read");
   for (const std::string& answer : answers) {
     require(!answer.empty(), "an empty answer has no score; leave it out");
     const bool blank = !now.conversation.has_template() && !answer.starts_with(' ');  // "Answer: ..."
@@ -345,6 +369,8 @@ std::vector<double> Dialogue::scores(const std::vector<std::string>& answers, co
       sum -= nll;
     out.push_back(sum);
   }
+  state_->heard = State::Heard{state_->log, prompt, *std::move(read), State::how_read(options.learn, /*written=*/false),
+                               std::make_shared<const State>(std::move(now))};
   return out;
 }
 

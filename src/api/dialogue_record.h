@@ -24,6 +24,7 @@ struct TokenLog {
   std::vector<HowRead> how;
   int64_t dropped = 0;  // tokens that were read and are no longer part of it
 
+  bool operator==(const TokenLog&) const = default;
   size_t size() const { return tokens.size(); }
   void add(std::span<const int32_t> more, HowRead how_read);
   void append(const TokenLog& more);

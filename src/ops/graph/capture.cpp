@@ -17,24 +17,30 @@ class Gate {
  public:
   explicit Gate(int64_t seats) : seats_(seats) {}
 
-  /// Returns when everyone has come.
-  void pass(int64_t seats) {
+  /// Returns when everyone has come: how long that took, if it was long.
+  TeamSize::Clock::duration pass(int64_t seats) {
     const uint32_t turn = turn_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(seats, std::memory_order_acq_rel) + seats == seats_) {
       arrived_.store(0, std::memory_order_relaxed);
       // Sequentially consistent: notify_all() may look for sleepers before a weaker store is seen, and miss one.
       turn_.store(turn + 1, std::memory_order_seq_cst);
       turn_.notify_all();
-      return;
+      return {};
     }
-    for (int i = 1; i <= kPatience; ++i) {
-      if (turn_.load(std::memory_order_acquire) != turn) return;
+    const auto passed = [&] { return turn_.load(std::memory_order_acquire) != turn; };
+    for (int i = 1; i < kPolite; ++i) {
+      if (passed()) return {};
+      hwy::Pause();
+    }
+    const auto start = TeamSize::Clock::now();
+    for (int i = kPolite; i <= kPatience && !passed(); ++i) {
       if (i % kPolite == 0)
         std::this_thread::yield();
       else
         hwy::Pause();
     }
-    while (turn_.load(std::memory_order_acquire) == turn) turn_.wait(turn, std::memory_order_acquire);
+    while (!passed()) turn_.wait(turn, std::memory_order_acquire);
+    return TeamSize::Clock::now() - start;
   }
 
  private:
@@ -85,11 +91,16 @@ void Capture::refuse(const char* operation) {
 
 int64_t Capture::Step::parts(int64_t most) const { return std::clamp<int64_t>(items / grain, 1, most); }
 
-void Capture::launch() const {
-  const int64_t seats = AT_PARALLEL_OPENMP ? at::get_num_threads() : 1;  // only OpenMP's teams run all at the same time
+void Capture::launch() {
+  const auto start = TeamSize::Clock::now();
+  // Only OpenMP's teams run all at the same time.
+  const bool all_at_once = AT_PARALLEL_OPENMP && !at::in_parallel_region();
+  const int64_t seats = team_.threads(all_at_once ? at::get_num_threads() : 1);
   Gate gate(seats);
   Failure failure;
+  std::atomic<TeamSize::Clock::rep> longest{0};
   at::parallel_for(0, seats, 1, [&](int64_t begin, int64_t end) {
+    TeamSize::Clock::duration waited{};
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& step = steps_[i];
       const int64_t parts = step.parts(seats);
@@ -97,10 +108,14 @@ void Capture::launch() const {
         failure.guard([&] { step.run(step.items * seat / parts, step.items * (seat + 1) / parts); });
       // What one thread does after another thing that it did alone needs no meeting.
       const bool goes_on_alone = parts == 1 && i + 1 < steps_.size() && steps_[i + 1].parts(seats) == 1;
-      if (!goes_on_alone) gate.pass(end - begin);
+      if (!goes_on_alone) waited += gate.pass(end - begin);
     }
+    auto most = longest.load();
+    while (most < waited.count() && !longest.compare_exchange_weak(most, waited.count())) {}
   });
   failure.rethrow();
+  const auto now = TeamSize::Clock::now();
+  team_.add(now, now - start, TeamSize::Clock::duration(longest.load()));
 }
 
 }  // namespace ingrain::ops::cpu

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ops/dual.h"
+#include "ops/graph/team_size.h"
 
 #include <functional>
 #include <initializer_list>
@@ -36,8 +37,9 @@ class Capture {
   /// which is kept.
   void add(std::initializer_list<Tensor> operands, int64_t items, int64_t grain, Run run);
 
-  /// Everything that was captured, in its order, on libtorch's threads.
-  void launch() const;
+  /// Everything that was captured, in its order, on libtorch's threads: on fewer while the machine has no core for
+  /// each.
+  void launch();
 
   /// The first thing that was computed, by libtorch or by a kernel that cannot be captured, and would be missing.
   /// Empty: nothing.
@@ -54,6 +56,7 @@ class Capture {
 
   static constinit thread_local Capture* current_;
   std::vector<Step> steps_;
+  TeamSize team_;
   std::string refusal_;
 };
 
