@@ -1,3 +1,4 @@
+#include "ops/checks.h"
 #include "ops/graph/parallel.h"
 #include "ops/ring_attention/ring_attention.h"
 #include "ops/windowed_attention/cpu/decode_attention.h"
@@ -78,7 +79,7 @@ Tensor attend(const Tensor& q_BHd, const Tensor& k_BCGd, const Tensor& v_BCGd, c
   if (q_BHd.size(2) > kMaxHeadDim) return ring_reference.attend(q_BHd, k_BCGd, v_BCGd, position_B, window, scale, sink);
   const Tensor q = q_BHd.contiguous(), o = at::empty_like(q);
   if (o.numel() == 0) return o;
-  const DecodeAttention shape{.type = q.scalar_type(),
+  const DecodeAttention shape{.type = number(q),
                               .queries = 1,
                               .q_heads = q.size(1),
                               .kv_heads = k_BCGd.size(2),

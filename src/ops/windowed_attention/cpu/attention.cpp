@@ -11,24 +11,24 @@
 HWY_BEFORE_NAMESPACE();
 namespace ingrain::ops::HWY_NAMESPACE {
 
-void ForwardItems(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o,
-                  float* lse, float* r) {
-  c.type == at::kFloat ? ForwardItemsAs<float>(c, kv_head, begin, end, scratch, o, lse, r)
-                       : ForwardItemsAs<BFloat16>(c, kv_head, begin, end, scratch, o, lse, r);
+void ForwardItems(const TiledCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o, float* lse,
+                  float* r) {
+  c.type == Number::fp32 ? ForwardItemsAs<float>(c, kv_head, begin, end, scratch, o, lse, r)
+                         : ForwardItemsAs<BFloat16>(c, kv_head, begin, end, scratch, o, lse, r);
 }
 void PrepareBackward(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile) {
-  t.call.type == at::kFloat ? PrepareBackwardAs<float>(t, go, o, head, tile)
-                            : PrepareBackwardAs<BFloat16>(t, go, o, head, tile);
+  t.call.type == Number::fp32 ? PrepareBackwardAs<float>(t, go, o, head, tile)
+                              : PrepareBackwardAs<BFloat16>(t, go, o, head, tile);
 }
 void BackwardOfBlock(const BackwardOperands& t, int64_t kv_head, int64_t block, float* gq, float* scratch,
                      const KeyGradient& gk, const KeyGradient& gv) {
-  t.call.type == at::kFloat ? BackwardBlockAs<float>(t, kv_head, block, gq, scratch, gk, gv)
-                            : BackwardBlockAs<BFloat16>(t, kv_head, block, gq, scratch, gk, gv);
+  t.call.type == Number::fp32 ? BackwardBlockAs<float>(t, kv_head, block, gq, scratch, gk, gv)
+                              : BackwardBlockAs<BFloat16>(t, kv_head, block, gq, scratch, gk, gv);
 }
 void StoreQueryGradient(const BackwardOperands& t, int64_t splits, int64_t split_floats, int64_t head, int64_t tile,
                         void* gq) {
-  t.call.type == at::kFloat ? StoreQueryGradientAs<float>(t, splits, split_floats, head, tile, gq)
-                            : StoreQueryGradientAs<BFloat16>(t, splits, split_floats, head, tile, gq);
+  t.call.type == Number::fp32 ? StoreQueryGradientAs<float>(t, splits, split_floats, head, tile, gq)
+                              : StoreQueryGradientAs<BFloat16>(t, splits, split_floats, head, tile, gq);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE
@@ -37,6 +37,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "ops/graph/parallel.h"
 #include "ops/windowed_attention/cpu/decode_attention.h"
+#include "ops/windowed_attention/operands.h"
 
 #include <ATen/ceil_div.h>
 
@@ -53,53 +54,8 @@ constexpr int64_t kMostRowsAsTheyLie = 16;
 
 Tensor floats(int64_t n) { return at::empty({n}, at::kFloat); }
 
-/// A call with everything it points at, contiguous where that is asked for.
-class Problem {
- public:
-  Problem(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past, int64_t window, double scale)
-      : q_(q.contiguous()),
-        k_(k.contiguous()),
-        v_(v.contiguous()),
-        past_k_(usable(past.k_BWGd)),
-        past_v_(usable(past.v_BWGd)),
-        skipped_(std::max<int64_t>(0, past.length() - window + 1)) {
-    call = {.type = q.scalar_type(),
-            .planes = planes(q),
-            .batch = q.size(1),
-            .tokens = q.size(2),
-            .q_heads = q.size(3),
-            .kv_heads = k.size(3),
-            .head_dim = q.size(4),
-            .past = past.length() - skipped_,
-            .window = window,
-            .scale = static_cast<float>(scale),
-            .q = q_.const_data_ptr(),
-            .k = source(k_, past_k_),
-            .v = source(v_, past_v_)};
-  }
-
-  AttentionCall call;
-  int64_t skipped() const { return skipped_; }  // past keys that no query sees
-
- private:
-  static Tensor usable(const Tensor& x_BWGd) {
-    if (!x_BWGd.defined() || x_BWGd.size(1) == 0) return {};
-    const bool rows_whole = x_BWGd.stride(3) == 1 && x_BWGd.stride(2) == x_BWGd.size(3);
-    return rows_whole ? x_BWGd : x_BWGd.contiguous();
-  }
-  KeySource source(const Tensor& now, const Tensor& past) const {
-    if (!past.defined()) return {nullptr, 0, 0, now.const_data_ptr()};
-    const char* const first =
-        static_cast<const char*>(past.const_data_ptr()) + skipped_ * past.stride(1) * past.element_size();
-    return {first, past.stride(0), past.stride(1), now.const_data_ptr()};
-  }
-
-  Tensor q_, k_, v_, past_k_, past_v_;
-  int64_t skipped_;
-};
-
 DecodeAttention decode_call(const AttentionCall& c, int64_t sequence) {
-  const int64_t row = c.kv_heads * c.head_dim, element = static_cast<int64_t>(c10::elementSize(c.type));
+  const int64_t row = c.kv_heads * c.head_dim, element = static_cast<int64_t>(size_of(c.type));
   const auto at = [&](const void* base, int64_t elements) {
     return static_cast<const char*>(base) + elements * element;
   };
@@ -121,19 +77,19 @@ DecodeAttention decode_call(const AttentionCall& c, int64_t sequence) {
           .v = runs(c.v)};
 }
 
-AttentionKernels::Output forward_few(const Problem& problem, const Tensor& o, const Tensor& stats) {
-  const AttentionCall& c = problem.call;
+AttentionKernels::Output forward_few(const AttentionOperands& operands, const Tensor& o, const Tensor& stats) {
+  const TiledCall c{operands.call()};
   const int64_t parts =
       std::clamp<int64_t>(c.keys() / kFewKeys, 1, at::ceil_div(int64_t{at::get_num_threads()}, c.batch));
   decode_attention(
       c.batch, parts, at::ceil_div(32768 * parts, c.keys() * c.kv_heads * c.head_dim),
-      [problem](int64_t sequence) { return decode_call(problem.call, sequence); }, o[0], stats[0]);
+      [operands](int64_t sequence) { return decode_call(operands.call(), sequence); }, o[0], stats[0]);
   return {o, stats};
 }
 
 /// How many tiles meet a block of keys together: what fits half the second-level cache, and leaves every thread two
 /// tasks.
-int64_t items_per_task(const AttentionCall& c) {
+int64_t items_per_task(const TiledCall& c) {
   constexpr int64_t kCacheFloats = int64_t{512} * 1024 / 4;
   const int64_t in_cache = std::max<int64_t>(1, kCacheFloats / (2 * c.tile_floats()));
   const int64_t fair = std::max<int64_t>(1, c.batch * c.kv_heads * c.items() / (2 * at::get_num_threads()));
@@ -143,12 +99,12 @@ int64_t items_per_task(const AttentionCall& c) {
 AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor& v, const KvWindow& past,
                                  int64_t window, double scale) {
   if (q.size(4) > kMaxHeadDim) return attention_reference.forward(q, k, v, past, window, scale);
-  const Problem problem(q, k, v, past, window, scale);
-  const AttentionCall& c = problem.call;
+  const AttentionOperands operands(q, k, v, past, window, scale);
+  const TiledCall c{operands.call()};
   const Tensor o = at::empty(q.sizes(), q.options());
   const Tensor stats = at::empty({c.planes, c.batch, c.q_heads, c.tokens}, at::kFloat);
   if (o.numel() == 0) return {o, stats};
-  if (c.planes == 1 && c.tokens * c.groups() <= kMostRowsAsTheyLie) return forward_few(problem, o, stats);
+  if (c.planes == 1 && c.tokens * c.groups() <= kMostRowsAsTheyLie) return forward_few(operands, o, stats);
   float *const lse = stats.data_ptr<float>(), *const r = lse + c.batch * c.q_heads * c.tokens;
   const int64_t heads = c.batch * c.kv_heads, per_task = items_per_task(c),
                 tasks = (c.items() + per_task - 1) / per_task;
@@ -162,7 +118,7 @@ AttentionKernels::Output forward(const Tensor& q, const Tensor& k, const Tensor&
 }
 
 /// Splits of the keys so that every thread has work; with one split gq needs no partial sums.
-int64_t splits_for(const AttentionCall& c) {
+int64_t splits_for(const TiledCall& c) {
   const int64_t heads = c.batch * c.kv_heads, threads = at::get_num_threads();
   if (heads % threads == 0 || heads >= 8 * threads) return 1;
   return std::min(c.blocks(), (4 * threads + heads - 1) / heads);
@@ -173,21 +129,15 @@ AttentionKernels::Gradients backward(const Tensor& go_in, const Tensor& q, const
                                      double scale, bool want_past) {
   if (q.size(4) > kMaxHeadDim)
     return attention_reference.backward(go_in, q, k, v, past, output, window, scale, want_past);
-  const Problem problem(q, k, v, past, window, scale);
-  const AttentionCall& c = problem.call;
+  const AttentionOperands operands(q, k, v, past, window, scale);
+  const TiledCall c{operands.call()};
   const Tensor go = go_in.contiguous();
   AttentionKernels::Gradients out{
       at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()), at::empty(v.sizes(), v.options()), {}, {}};
   KeyGradient gk{out.k_PBTGd.data_ptr(), nullptr, 0}, gv{out.v_PBTGd.data_ptr(), nullptr, 0};
   if (want_past && past.length() > 0) {
-    out.past_k_BWGd = at::zeros(past.k_BWGd.sizes(), q.options());
-    out.past_v_BWGd = at::zeros(past.k_BWGd.sizes(), q.options());
-    const auto place = [&](const Tensor& g, KeyGradient& to) {
-      to.past = static_cast<char*>(g.data_ptr()) + problem.skipped() * g.stride(1) * g.element_size();
-      to.past_batch_stride = g.stride(0);
-    };
-    place(out.past_k_BWGd, gk);
-    place(out.past_v_BWGd, gv);
+    out.past_k_BWGd = operands.past_gradient(past.k_BWGd, gk);
+    out.past_v_BWGd = operands.past_gradient(past.v_BWGd, gv);
   }
   if (q.numel() == 0) return out;
 

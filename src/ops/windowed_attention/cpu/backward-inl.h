@@ -23,13 +23,13 @@ namespace ingrain::ops::HWY_NAMESPACE {
 template <class E>
 struct TileOperand {
   E *rows, *over_rows;
-  TileOperand(const AttentionCall& c, float* tile) : rows(reinterpret_cast<E*>(tile)), over_rows(rows) {
+  TileOperand(const TiledCall& c, float* tile) : rows(reinterpret_cast<E*>(tile)), over_rows(rows) {
     if (!std::is_same_v<E, float>) over_rows += kTileRows * c.padded();
   }
 };
 /// A plane's rows: its queries, and as many zeros as make the groups whole.
 template <class E>
-int64_t PlaneRows(const AttentionCall& c, int64_t tile) {
+int64_t PlaneRows(const TiledCall& c, int64_t tile) {
   return (c.queries_of(tile) + kGroup<E> - 1) / kGroup<E> * kGroup<E>;
 }
 
@@ -44,7 +44,7 @@ float Dot(const T* a, const T* b, size_t n) {
 template <class T>
 void PrepareBackwardAs(const BackwardOperands& t, const void* go, const void* o, int64_t head, int64_t tile) {
   using E = Element<T>;
-  const AttentionCall& c = t.call;
+  const TiledCall& c = t.call;
   const int64_t n = c.queries_of(tile), first = tile * c.tile_queries(), rows = PlaneRows<E>(c, tile);
   const int64_t offset = (head * c.tiles() + tile) * c.tile_floats();
   const TileOperand<E> q(c, t.q + offset), cotangent(c, t.go + offset);
@@ -156,7 +156,7 @@ struct BackwardStrip {
   const E *q, *go;  // the tile's
   float* gq;
 
-  const AttentionCall& c = t.call;
+  const TiledCall& c = t.call;
   int64_t first = tile * c.tile_queries(), n = c.queries_of(tile);  // of the tile
   int64_t rows = end - begin, plane_rows = PlaneRows<E>(c, tile), plane = plane_rows * kTileKeys;
   bool dual = c.planes == 2, tangent_keys = c.has_tangent(block);
@@ -237,7 +237,7 @@ void PassStrip(const BackwardStrip<E>& s, Visible all, const BackwardBlock<E>& k
 template <class E>
 void BackwardTile(const BackwardOperands& t, int64_t head, int64_t tile, int64_t block, const BackwardBlock<E>& keys,
                   float* gq, const BackwardScratch<E>& x) {
-  const AttentionCall& c = t.call;
+  const TiledCall& c = t.call;
   const int64_t first = tile * c.tile_queries(), padded = c.padded(), plane_rows = PlaneRows<E>(c, tile);
   const int64_t offset = (head * c.tiles() + tile) * c.tile_floats();
   const TileOperand<E> q(c, t.q + offset), go(c, t.go + offset);
@@ -264,7 +264,7 @@ void BackwardTile(const BackwardOperands& t, int64_t head, int64_t tile, int64_t
 }
 
 template <class T>
-void StoreKeyGradient(const AttentionCall& c, const KeyGradient& g, int64_t head, int64_t block, float scale,
+void StoreKeyGradient(const TiledCall& c, const KeyGradient& g, int64_t head, int64_t block, float scale,
                       const float* sums) {
   for (int64_t j = 0; j < c.keys_of(block); ++j) {
     const int64_t key = block * kTileKeys + j;
@@ -287,7 +287,7 @@ template <class T>
 void BackwardBlockAs(const BackwardOperands& t, int64_t kv_head, int64_t block, float* gq_of_split, float* scratch,
                      const KeyGradient& k_gradient, const KeyGradient& v_gradient) {
   using E = Element<T>;
-  const AttentionCall& c = t.call;
+  const TiledCall& c = t.call;
   const int64_t start = block * kTileKeys, n = c.keys_of(block);
   const int64_t first_query = std::max<int64_t>(0, start - c.past);
   const int64_t end_query = std::min(c.tokens, start + n - 1 + c.window - c.past);
@@ -319,7 +319,7 @@ void BackwardBlockAs(const BackwardOperands& t, int64_t kv_head, int64_t block, 
 template <class T>
 void StoreQueryGradientAs(const BackwardOperands& t, int64_t splits, int64_t split_floats, int64_t head, int64_t tile,
                           void* gq) {
-  const AttentionCall& c = t.call;
+  const TiledCall& c = t.call;
   const int64_t n = c.queries_of(tile), padded = c.padded(), first = tile * c.tile_queries();
   const int64_t plane_rows = PlaneRows<Element<T>>(c, tile);
   float* const sum = t.gq + (head * c.tiles() + tile) * c.tile_floats();

@@ -222,11 +222,11 @@ void MergeRangesAs(const DecodeAttention& c, int64_t count, float* ranges, T* o,
 }
 
 void MeetKeys(const DecodeAttention& c, int64_t begin, int64_t end, float* range) {
-  c.type == at::kFloat ? MeetKeysAs<float>(c, begin, end, range) : MeetKeysAs<BFloat16>(c, begin, end, range);
+  c.type == Number::fp32 ? MeetKeysAs<float>(c, begin, end, range) : MeetKeysAs<BFloat16>(c, begin, end, range);
 }
 void MergeRanges(const DecodeAttention& c, int64_t count, float* ranges, void* o, float* lse) {
-  c.type == at::kFloat ? MergeRangesAs(c, count, ranges, static_cast<float*>(o), lse)
-                       : MergeRangesAs(c, count, ranges, static_cast<BFloat16*>(o), lse);
+  c.type == Number::fp32 ? MergeRangesAs(c, count, ranges, static_cast<float*>(o), lse)
+                         : MergeRangesAs(c, count, ranges, static_cast<BFloat16*>(o), lse);
 }
 
 }  // namespace ingrain::ops::HWY_NAMESPACE

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ops/dual.h"
+#include "ops/number.h"
 #include "ops/windowed_attention/cpu/limits.h"
 
 #include <functional>
@@ -25,7 +26,7 @@ struct KeyRuns {
 /// Queries of one sequence. Query i, whose own row is before + i, sees that one and the window - 1 rows before it. One
 /// with before = -1 sees nothing and gets 0 (no lse then).
 struct DecodeAttention {
-  at::ScalarType type;
+  Number type;
   int64_t queries, q_heads, kv_heads, head_dim, window;
   float scale;
   int64_t before, first_rows;

@@ -86,7 +86,7 @@ struct ForwardScratch {
 
 /// Adds one block of keys to the outputs of queries [begin, end) of a tile.
 template <class E>
-void AddBlock(const AttentionCall& c, ForwardTile<E>& t, int64_t begin, int64_t end, int64_t block,
+void AddBlock(const TiledCall& c, ForwardTile<E>& t, int64_t begin, int64_t end, int64_t block,
               const TileBlock<E>& k_over_dim, const TileBlock<E>& v_over_keys, const ForwardScratch<E>& x) {
   const Visible columns = VisibleColumns<E>(c, t.first + begin, t.first + end, block);
   if (!columns.any()) return;
@@ -124,7 +124,7 @@ void AddBlock(const AttentionCall& c, ForwardTile<E>& t, int64_t begin, int64_t 
 
 /// Divides by the sums, and writes the outputs and the rows' statistics.
 template <class T, class E>
-void FinishTile(const AttentionCall& c, const ForwardTile<E>& t, void* o_out, float* lse, float* r) {
+void FinishTile(const TiledCall& c, const ForwardTile<E>& t, void* o_out, float* lse, float* r) {
   const int64_t padded = c.padded();
   for (int64_t i = 0; i < t.n; ++i) {
     const RowState& state = t.state[i];
@@ -144,7 +144,7 @@ void FinishTile(const AttentionCall& c, const ForwardTile<E>& t, void* o_out, fl
 /// Some tiles of the heads that share a key: every block of keys is tiled once and meets all of them in the cache.
 /// scratch: kForwardScores, 3 blocks, then for every tile its queries and outputs.
 template <class T>
-void ForwardItemsAs(const AttentionCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o,
+void ForwardItemsAs(const TiledCall& c, int64_t kv_head, int64_t begin, int64_t end, float* scratch, void* o,
                     float* lse, float* r) {
   using E = Element<T>;
   const ForwardScratch<E> scores(scratch);

@@ -26,11 +26,11 @@ using Element = std::conditional_t<INGRAIN_NATIVE_BF16 != 0, T, float>;
 
 /// The scale goes into fp32 queries; bf16 ones would be rounded by it, so there it goes into the scores.
 template <class E>
-float QueryScale(const AttentionCall& c) {
+float QueryScale(const TiledCall& c) {
   return std::is_same_v<E, float> ? c.scale : 1.0f;
 }
 template <class E>
-float ScoreScale(const AttentionCall& c) {
+float ScoreScale(const TiledCall& c) {
   return std::is_same_v<E, float> ? 1.0f : c.scale;
 }
 
@@ -52,7 +52,7 @@ HWY_INLINE V Probability(V s, V scale, V shift) {
 }
 
 /// Element offset of a row in a [planes, batch, tokens, heads, head_dim] tensor.
-inline int64_t RowOffset(const AttentionCall& c, int64_t plane, int64_t head, int64_t heads, int64_t token) {
+inline int64_t RowOffset(const TiledCall& c, int64_t plane, int64_t head, int64_t heads, int64_t token) {
   return (((plane * c.batch + head / heads) * c.tokens + token) * heads + head % heads) * c.head_dim;
 }
 
@@ -61,7 +61,7 @@ template <class T>
 struct KeyRows {
   const T *old, *now;  // key 0, and the first at hand
   int64_t past, old_stride, stride;
-  KeyRows(const AttentionCall& c, const KeySource& source, int64_t head, int64_t plane)
+  KeyRows(const TiledCall& c, const KeySource& source, int64_t head, int64_t plane)
       : old(static_cast<const T*>(source.past)),
         now(static_cast<const T*>(source.now) + RowOffset(c, plane, head, c.kv_heads, 0)),
         past(c.past),
@@ -86,7 +86,7 @@ constexpr int64_t kRowsAhead = 16;
 
 /// The rows as they are, [kTileKeys][padded].
 template <class T, class E>
-TileBlock<E> TileRows(const AttentionCall& c, const KeySource& source, int64_t kv_head, int64_t block, E* to) {
+TileBlock<E> TileRows(const TiledCall& c, const KeySource& source, int64_t kv_head, int64_t block, E* to) {
   const int64_t first = block * kTileKeys, n = c.keys_of(block), padded = c.padded();
   const TileBlock<E> tiled{to, kTileKeys * padded};
   for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane) {
@@ -107,7 +107,7 @@ TileBlock<E> TileRows(const AttentionCall& c, const KeySource& source, int64_t k
 
 /// The right operand of sums over d: [padded / group][kTileKeys][group].
 template <class E>
-TileBlock<E> OverDim(const AttentionCall& c, const TileBlock<E>& rows, int64_t block, E* to) {
+TileBlock<E> OverDim(const TiledCall& c, const TileBlock<E>& rows, int64_t block, E* to) {
   const size_t groups = c.padded() / kGroup<E>;
   for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane)
     Transpose(reinterpret_cast<const uint32_t*>(rows.plane(plane)), groups, kTileKeys, groups,
@@ -134,7 +134,7 @@ inline const BFloat16* OverRows(const BFloat16* rows, int64_t n, int64_t padded,
   return to;
 }
 template <class E>
-TileBlock<E> OverKeys(const AttentionCall& c, const TileBlock<E>& rows, int64_t block, E* to) {
+TileBlock<E> OverKeys(const TiledCall& c, const TileBlock<E>& rows, int64_t block, E* to) {
   if (std::is_same_v<E, float>) return rows;
   for (int64_t plane = 0; plane < (c.has_tangent(block) ? 2 : 1); ++plane)
     OverRows(rows.plane(plane), kTileKeys, c.padded(), to + plane * rows.plane_size);
@@ -143,7 +143,7 @@ TileBlock<E> OverKeys(const AttentionCall& c, const TileBlock<E>& rows, int64_t 
 
 /// A tile's rows of a query-shaped tensor, [planes][plane_rows][padded]; rows beyond the queries are zero.
 template <class T, class E>
-void MakeTile(const AttentionCall& c, const void* from, int64_t head, int64_t tile, float scale, int64_t plane_rows,
+void MakeTile(const TiledCall& c, const void* from, int64_t head, int64_t tile, float scale, int64_t plane_rows,
               E* to) {
   const int64_t n = c.queries_of(tile), first = tile * c.tile_queries(), padded = c.padded();
   for (int64_t plane = 0; plane < c.planes; ++plane)
@@ -163,7 +163,7 @@ struct Visible {
   int64_t first, end;
   bool any() const { return first < end; }
 };
-inline Visible VisibleKeys(const AttentionCall& c, int64_t query, int64_t block) {
+inline Visible VisibleKeys(const TiledCall& c, int64_t query, int64_t block) {
   const int64_t start = block * kTileKeys;
   return {std::clamp<int64_t>(c.first_key(query) - start, 0, kTileKeys),
           std::clamp<int64_t>(c.last_key(query) + 1 - start, 0, kTileKeys)};
@@ -174,7 +174,7 @@ Strip StripOf() {
 }
 /// What queries [begin, end) see of a block together, in whole vectors or tile registers.
 template <class E>
-Visible VisibleColumns(const AttentionCall& c, int64_t begin, int64_t end, int64_t block) {
+Visible VisibleColumns(const TiledCall& c, int64_t begin, int64_t end, int64_t block) {
   const int64_t first = VisibleKeys(c, begin, block).first, last = VisibleKeys(c, end - 1, block).end;
   const int64_t step = StripOf<E>().keys;
   return {first / step * step, (last + step - 1) / step * step};

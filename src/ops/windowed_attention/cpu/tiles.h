@@ -22,13 +22,8 @@ constexpr Strip kAmxStrip{48, 32};     // whole tile registers: three of queries
 constexpr int64_t kStripScores = std::max(kVectorStrip.queries, kAmxStrip.queries) * kTileKeys;
 constexpr int64_t kForwardScores = 3 * kStripScores;  // s and ds, and both once more in bf16
 
-struct AttentionCall {
-  at::ScalarType type;
-  int64_t planes, batch, tokens, q_heads, kv_heads, head_dim, past, window;
-  float scale;
-  const void* q;
-  KeySource k, v;
-
+/// A call, and how it is cut.
+struct TiledCall : AttentionCall {
   int64_t groups() const { return q_heads / kv_heads; }
   int64_t keys() const { return past + tokens; }
   int64_t padded() const { return padded_row(head_dim); }
@@ -55,7 +50,7 @@ struct AttentionCall {
 
 /// What the backward's tiles share; heads are numbered batch * q_heads + head.
 struct BackwardOperands {
-  AttentionCall call;
+  TiledCall call;
   const float *lse, *r;      // the forward's statistics, [batch, q_heads, tokens]
   float *sum, *tangent_sum;  // <go, o> + <gdo, do> and <gdo, o>, like them
   float *q, *go, *gq;        // by tiles: room for [batch, q_heads, tile][kTileRows][padded] of fp32; gq starts at zero

@@ -8,15 +8,6 @@ namespace ingrain::ops::cuda {
 
 constexpr int64_t kLargestAttentionHead = 128;
 
-struct AttentionCall {
-  Number type;
-  int64_t planes, batch, tokens, q_heads, kv_heads, head_dim, past, window;
-  float scale;
-  bool vectors;   // every row of every tensor of the call starts on 16 bytes, and is a multiple of that long
-  const void* q;  // [planes, batch, tokens, q_heads, head_dim], like o and its gradient
-  KeySource k, v;
-};
-
 struct AttentionForward {
   AttentionCall call;
   void* o;
