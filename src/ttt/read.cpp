@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "model/device.h"
 #include "model/vocabulary.h"
-#include "ttt/steps/delayed.h"
 #include "ttt/read_call.h"
+#include "ttt/steps/under_way.h"
 
 #include <algorithm>
 #include <cmath>
@@ -33,8 +33,7 @@ ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, c
 }
 
 InnerLoop::InnerLoop(const Network& model, Memory& memory)
-    : model_(model), memory_(memory), delayed_(std::make_unique<DelayedStep>()) {}
-InnerLoop::InnerLoop(InnerLoop&&) noexcept = default;
+    : model_(model), memory_(memory), step_(std::make_unique<StepUnderWay>()) {}
 InnerLoop::~InnerLoop() = default;
 
 ReadResult InnerLoop::read(const Tensor& tokens_Bn, const ReadOptions& options) {
@@ -55,7 +54,7 @@ ReadResult InnerLoop::read(const Tensor& given_Bn, const ReadOptions& options, b
   Callbacks callbacks(options);
   FiniteCheck finite;
   const StepContext context{model_, memory_, options};
-  ReadCall call(context, callbacks, finite, make_step_engine(context, n, ahead_), more_calls);
+  ReadCall call(context, callbacks, finite, make_step_engine(context, n, *step_), more_calls);
   const int64_t begin = memory_.position;
   int64_t checked = memory_.x_BD.defined() && options.score ? 0 : 1;  // tokens whose scores are looked at, or have none
   const int64_t at_once = prefill_tokens(options, model_.weights.device());
@@ -93,7 +92,7 @@ ReadResult InnerLoop::read(const Tensor& given_Bn, const ReadOptions& options, b
     result.tokens_read = first;
     if (stop) break;
   }
-  if (ahead_ && !ahead_->belongs_to(memory_)) ahead_.reset();
+  step_->forget_chunk_unless_of(memory_);
   if (callbacks.thrown()) std::rethrow_exception(callbacks.thrown());
   return result;
 }
@@ -103,52 +102,51 @@ std::exception_ptr InnerLoop::set_last_target(const Tensor& token_B, const ReadO
   Callbacks callbacks(options);
   FiniteCheck finite;
   const StepContext context{model_, memory_, options};
-  if (DelayedStep::fits(context)) {
+  if (StepUnderWay::delays(context)) {
     set_targets(model_.config, memory_, memory_.filled - 1, token_B.unsqueeze(1), options.learn_these);
-    delayed_->begin(context, ahead_);
+    step_->begin(context);
     return nullptr;
   }
-  ReadCall(context, callbacks, finite, make_step_engine(context, 1, ahead_), /*more_calls=*/true)
+  ReadCall(context, callbacks, finite, make_step_engine(context, 1, *step_), /*more_calls=*/true)
       .set_last_target(token_B);
-  if (ahead_ && !ahead_->belongs_to(memory_)) ahead_.reset();
+  step_->forget_chunk_unless_of(memory_);
   if (const std::string problem = finite.problem_of_steps(); !problem.empty())
     return std::make_exception_ptr(Error(problem));
   return callbacks.thrown();
 }
 
-bool InnerLoop::step_begun() const { return delayed_->begun(); }
+bool InnerLoop::step_begun() const { return step_->begun(); }
 
 void InnerLoop::work_on_step(int64_t tokens) {
   const at::NoGradGuard no_grad;
-  while (ahead_->step_due(tokens)) ahead_->make_step_unit(model_.weights, memory_);
+  step_->work(model_, memory_, tokens);
 }
 
 void InnerLoop::finish_step() {
   const at::NoGradGuard no_grad;
-  delayed_->finish(model_, memory_, ahead_);
+  step_->finish(model_, memory_);
 }
 
-void InnerLoop::drop_step() {
-  if (delayed_->begun()) ahead_.reset();
-  delayed_->drop();
-}
+void InnerLoop::drop_step() { step_->drop(); }
 
-std::exception_ptr InnerLoop::report(const ReadOptions& options) { return delayed_->report(memory_, options); }
+std::exception_ptr InnerLoop::report(const ReadOptions& options) { return step_->report(memory_, options); }
 
-void InnerLoop::require_finite_step() const { delayed_->require_finite(); }
+void InnerLoop::require_finite_step() const { step_->require_finite(); }
 
 int64_t InnerLoop::tokens_wanted(int64_t known, const ReadOptions& options) {
   if (!amortizes(model_, options, 1)) return 0;
-  const bool under_way = ahead_ && ahead_->belongs_to(memory_);
-  return under_way ? ahead_->whole_parts(known)
-                   : AmortizedChunk(model_.config, memory_, options.ahead).whole_parts(known);
+  if (const AmortizedChunk* chunk = step_->chunk_if_any(memory_)) return chunk->whole_parts(known);
+  return AmortizedChunk(model_.config, memory_, options.ahead).whole_parts(known);
 }
 
 void InnerLoop::amortize(int64_t known, const ReadOptions& options) {
   const StepContext context{model_, memory_, options};
-  make_step_engine(context, 1, ahead_)->advance(known);
+  make_step_engine(context, 1, *step_)->advance(known);
 }
 
-int64_t InnerLoop::passed_ahead() const { return ahead_ && ahead_->belongs_to(memory_) ? ahead_->done() : 0; }
+int64_t InnerLoop::passed_ahead() const {
+  const AmortizedChunk* chunk = step_->chunk_if_any(memory_);
+  return chunk ? chunk->done() : 0;
+}
 
 }  // namespace ingrain::ttt

@@ -55,16 +55,17 @@ Tensor as_batch(std::span<const int32_t> tokens);
 /// back to a fork.
 ReadResult read(const Network& model, Memory& memory, const Tensor& tokens_Bn, const ReadOptions& options = {});
 
-class AmortizedChunk;
-class DelayedStep;
+class StepUnderWay;
 
 /// The same over many calls: what was done ahead for the unfinished chunk's step is kept from one to the next, where
 /// they bring few tokens each. It follows from the memory and changes no bit, so that files and forks go without it;
-/// whatever becomes of the memory between two calls is allowed. Both must outlive it. Not thread-safe.
+/// whatever becomes of the memory between two calls is allowed. Both must outlive it. Not thread-safe. It stays where
+/// it is made: what is under way belongs to this memory.
 class InnerLoop {
  public:
   InnerLoop(const Network& model, Memory& memory);
-  InnerLoop(InnerLoop&&) noexcept;
+  InnerLoop(const InnerLoop&) = delete;
+  InnerLoop& operator=(const InnerLoop&) = delete;
   ~InnerLoop();
 
   ReadResult read(const Tensor& tokens_Bn, const ReadOptions& options = {});
@@ -103,8 +104,7 @@ class InnerLoop {
 
   const Network& model_;
   Memory& memory_;
-  std::unique_ptr<AmortizedChunk> ahead_;  // nullptr: nothing was done
-  std::unique_ptr<DelayedStep> delayed_;
+  const std::unique_ptr<StepUnderWay> step_;  // never null; a pointer for its headers' sake
 };
 
 }  // namespace ingrain::ttt

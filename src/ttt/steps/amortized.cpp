@@ -3,6 +3,7 @@
 #include "model/mixers/attention/attention.h"
 #include "model/rope.h"
 #include "ttt/steps/plain.h"
+#include "ttt/steps/under_way.h"
 
 #include <ATen/ceil_div.h>
 
@@ -20,12 +21,12 @@ int64_t head_rows(const ModelConfig& c) { return c.inner.step_delay > 0 ? kHeadR
 
 class AmortizedSteps : public PlainSteps {
  public:
-  AmortizedSteps(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead)
-      : PlainSteps(context), context_(context), ahead_(ahead) {}
+  AmortizedSteps(const StepContext& context, StepUnderWay& under_way)
+      : PlainSteps(context), context_(context), under_way_(under_way) {}
 
   InnerStep step(const Tensor& h_BbD, const Rope& rope, const Tap& tap) override {
     if (c_.inner.step_delay == 0 || m_.filled < c_.chunk) return PlainSteps::step(h_BbD, rope, tap);
-    AmortizedChunk& chunk = amortized_chunk(context_, ahead_);
+    AmortizedChunk& chunk = under_way_.chunk(context_);
     if (!chunk.step_begun()) chunk.begin_step(options_.rate_multiplier);
     while (!chunk.step_made()) chunk.make_step_unit(w_, m_);
     InnerStep out = chunk.take_step(m_);
@@ -34,38 +35,31 @@ class AmortizedSteps : public PlainSteps {
   }
 
   void advance(int64_t known) override {
-    AmortizedChunk& chunk = amortized_chunk(context_, ahead_);
+    AmortizedChunk& chunk = under_way_.chunk(context_);
     for (int64_t units = chunk.units_due(known); units > 0; --units) chunk.make_unit(w_, m_);
   }
 
  protected:
   ChunkGradient gradient(const ChunkInput& input, const Tap& tap) override {
     if (m_.filled < c_.chunk) return PlainSteps::gradient(input, tap);  // it came whole
-    AmortizedChunk& chunk = amortized_chunk(context_, ahead_);
+    AmortizedChunk& chunk = under_way_.chunk(context_);
     while (chunk.done() < c_.chunk) chunk.make_unit(w_, m_);
     return chunk.gradient(w_, m_.W_S, input, m_.valid_Bb);
   }
 
  private:
   const StepContext context_;
-  std::unique_ptr<AmortizedChunk>& ahead_;
+  StepUnderWay& under_way_;
 };
 
 }  // namespace
-
-AmortizedChunk& amortized_chunk(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead) {
-  const auto& [model, memory, options] = context;
-  if (!ahead || !ahead->belongs_to(memory))
-    ahead = std::make_unique<AmortizedChunk>(model.config, memory, options.ahead);
-  return *ahead;
-}
 
 bool amortizes(const Network& model, const ReadOptions& options, int64_t tokens) {
   return options.learn && model.config.suffix_len > 0 && tokens <= options.ahead && model.weights.device().is_cpu();
 }
 
-std::unique_ptr<StepEngine> make_amortized_steps(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead) {
-  return std::make_unique<AmortizedSteps>(context, ahead);
+std::unique_ptr<StepEngine> make_amortized_steps(const StepContext& context, StepUnderWay& under_way) {
+  return std::make_unique<AmortizedSteps>(context, under_way);
 }
 
 AmortizedChunk::AmortizedChunk(const ModelConfig& config, const Memory& memory, int64_t most)

@@ -90,7 +90,4 @@ class AmortizedChunk {
   std::unique_ptr<PiecewiseStep> step_;
 };
 
-/// The memory's, begun anew where `ahead` is another chunk's.
-AmortizedChunk& amortized_chunk(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead);
-
 }  // namespace ingrain::ttt

@@ -77,10 +77,9 @@ std::unique_ptr<StepEngine> make_plain_steps(const StepContext& context) {
   return std::make_unique<PlainSteps>(context);
 }
 
-std::unique_ptr<StepEngine> make_step_engine(const StepContext& context, int64_t tokens,
-                                             std::unique_ptr<AmortizedChunk>& ahead) {
+std::unique_ptr<StepEngine> make_step_engine(const StepContext& context, int64_t tokens, StepUnderWay& under_way) {
   const ReadOptions& options = context.options;
-  if (amortizes(context.model, options, tokens)) return make_amortized_steps(context, ahead);
+  if (amortizes(context.model, options, tokens)) return make_amortized_steps(context, under_way);
   const InnerRule& rule = context.model.config.inner;
   const bool same_each_time = options.learn && !options.tap && !options.measure_steps && rule.plain() &&
                               rule.steps == 1 && rule.step_delay == 0;

@@ -1,7 +1,7 @@
 // The three ways to make a chunk's inner step at its end: plainly; as a captured graph, where many whole chunks follow
 // each other on a GPU; amortized, its forward passes made ahead while tokens come one by one. All give the numbers of
 // inner_step.h and inner_optimizer.h, up to the order of sums; the last two only make it faster and can be deleted. A
-// step that takes effect later may also be made in pieces after the chunk's end (delayed.h).
+// step that takes effect later may also be made in pieces after the chunk's end (under_way.h).
 #pragma once
 
 #include "ttt/inner_step.h"
@@ -38,11 +38,10 @@ struct StepContext {
 std::unique_ptr<StepEngine> make_plain_steps(const StepContext& context);
 /// tokens: that the call brings. Chunks that cannot be captured, or do not pay for it, make plain steps.
 std::unique_ptr<StepEngine> make_graph_steps(const StepContext& context, int64_t tokens);
-/// ahead: kept from call to call (steps/amortized.h).
-std::unique_ptr<StepEngine> make_amortized_steps(const StepContext& context, std::unique_ptr<AmortizedChunk>& ahead);
+/// under_way: kept from call to call.
+std::unique_ptr<StepEngine> make_amortized_steps(const StepContext& context, StepUnderWay& under_way);
 
 /// The fastest that fits the call.
-std::unique_ptr<StepEngine> make_step_engine(const StepContext& context, int64_t tokens,
-                                             std::unique_ptr<AmortizedChunk>& ahead);
+std::unique_ptr<StepEngine> make_step_engine(const StepContext& context, int64_t tokens, StepUnderWay& under_way);
 
 }  // namespace ingrain::ttt
