@@ -233,7 +233,7 @@ TEST_F(MemoryFile, a_fork_never_changes_its_origin) {
   EXPECT_NE(fork.steps, origin.steps);
 }
 
-TEST_F(MemoryFile, packed_it_goes_on_and_is_saved_to_the_last_bit_as_it_would_have_been) {
+TEST_F(MemoryFile, shrunk_it_goes_on_and_is_saved_to_the_last_bit_as_it_would_have_been) {
   for (const TinyShape& shape :
        {TinyShape{}, TinyShape{.layers = 4, .mixers = {{"gated_delta_net", 2}}}, TinyShape{.suffix = 0}}) {
     const Network model = tiny_model(shape, at::kFloat);
@@ -241,16 +241,16 @@ TEST_F(MemoryFile, packed_it_goes_on_and_is_saved_to_the_last_bit_as_it_would_ha
       SCOPED_TRACE(tokens);
       Memory origin = empty_memory(model);
       if (tokens > 0) read(model, origin, random_tokens(model.config, 1, tokens));
-      const Memory packed = origin.packed();
-      expect_identical(model, packed, origin);
-      EXPECT_EQ(memory_bytes(packed), memory_bytes(origin));
-      Memory fork = packed.fork(), again = packed.packed().fork();
+      const Memory shrunk = origin.shrunk();
+      expect_identical(model, shrunk, origin);
+      EXPECT_EQ(memory_bytes(shrunk), memory_bytes(origin));
+      Memory fork = shrunk.fork(), again = shrunk.shrunk().fork();
       read(model, origin, random_tokens(model.config, 1, 30, 8));
       read(model, fork, random_tokens(model.config, 1, 30, 8));
       read(model, again, random_tokens(model.config, 1, 30, 8));
       expect_identical(model, fork, origin);
       expect_identical(model, again, origin);
-      EXPECT_EQ(packed.position, tokens);
+      EXPECT_EQ(shrunk.position, tokens);
     }
   }
 }

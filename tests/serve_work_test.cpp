@@ -152,7 +152,7 @@ TEST_F(ServedWork, what_is_in_work_counts_within_the_budget_of_ram) {
 
 TEST(SharedWeights, count_once_and_are_the_states_own_after_an_inner_step) {
   const Network model = test::tiny_model({}, at::kFloat);
-  const ttt::Memory empty = packed(ttt::empty_memory(model));
+  const ttt::Memory empty = shrunk(ttt::empty_memory(model));
   BytesInRam ram;
   ram.add(empty);
   std::vector<ttt::Memory> states;
@@ -162,7 +162,7 @@ TEST(SharedWeights, count_once_and_are_the_states_own_after_an_inner_step) {
     ttt::read(model, memory, text);
     ttt::read(model, plain, text);
     const uint64_t before = ram.bytes();
-    states.push_back(packed(memory, empty.W_S));
+    states.push_back(shrunk(memory, empty.W_S));
     ram.add(states.back());
     const bool learned = memory.steps > 0;
     EXPECT_NE(has_weights(states.back(), empty.W_S), learned);

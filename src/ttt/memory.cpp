@@ -17,14 +17,14 @@ Memory Memory::fork() const {
   for (LayerState& layer : out.layer_L) layer = layer.fork();
   for (Tensor* x : of_chunk(out))
     if (x->defined()) *x = x->clone();
-  if (h_BbD.defined() && h_BbD.size(1) < target_Bb.size(1)) {  // of a packed one
+  if (h_BbD.defined() && h_BbD.size(1) < target_Bb.size(1)) {  // of a shrunk one
     out.h_BbD = at::zeros({h_BbD.size(0), target_Bb.size(1), h_BbD.size(2)}, h_BbD.options());
     out.h_BbD.narrow(1, 0, h_BbD.size(1)).copy_(h_BbD);
   }
   return out;
 }
 
-Memory Memory::packed() const {
+Memory Memory::shrunk() const {
   const bool on_cpu = !W_S.empty() ? W_S[0].w13_FD.is_cpu() : !x_BD.defined() || x_BD.is_cpu();
   if (!on_cpu) return fork();
   uint64_t bytes = 0;

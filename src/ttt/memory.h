@@ -37,7 +37,7 @@ struct Memory {
   Memory fork() const;
   /// A copy that shares nothing, to be kept and not read on with: no room for more, and on a CPU in pages of its own,
   /// which go back to the kernel with it. fork() of it is as fork() of this one.
-  Memory packed() const;
+  Memory shrunk() const;
   /// Its tensors, each [B, ...], by the names that they have in a memory file; the unfinished chunk's are cut to the
   /// tokens that are there.
   void visit(const std::function<void(const std::string& name, const Tensor& x)>& visit) const;

@@ -112,8 +112,8 @@ def native_loss(ingrain):
 
 @pytest.mark.parametrize("weights, most", [("q8_0", 0.002), ("q4_1", 0.02)])
 def test_weights_in_few_bits_cost_little(ingrain, native_loss, weights, most):
-    packed = loss_of_emma(ingrain, "--weights", weights)
-    assert native_loss != packed and abs(native_loss - packed) < most
+    quantized = loss_of_emma(ingrain, "--weights", weights)
+    assert native_loss != quantized and abs(native_loss - quantized) < most
 
 
 @pytest.mark.parametrize("weights", ["q8_0", "q4_1"])

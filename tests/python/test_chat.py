@@ -393,7 +393,7 @@ def test_a_script_sees_by_the_exit_status_that_something_could_not_be_done(chat,
 
 def test_files_are_read_by_the_rules_of_read_and_taken_back_while_they_wait(chat, state, tmp_path, monkeypatch):
     (tmp_path / "small.txt").write_text("hello file\n")
-    (tmp_path / "small.txt.gz").write_bytes(gzip.compress(b"packed file\n"))
+    (tmp_path / "small.txt.gz").write_bytes(gzip.compress(b"small file\n"))
     (tmp_path / "two.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "own.txt").write_text("at home")
@@ -401,5 +401,5 @@ def test_files_are_read_by_the_rules_of_read_and_taken_back_while_they_wait(chat
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     output = chat(READER, *PLAIN, lines=lines)
     assert "small.txt: is not read with the next question" in output
-    assert kept(state)[0] == ("small.txt.gz:\n\npacked file\n\n\ntwo.jsonl:1:\n\none\n\ntwo.jsonl:2:\n\ntwo\n\n"
+    assert kept(state)[0] == ("small.txt.gz:\n\nsmall file\n\n\ntwo.jsonl:1:\n\none\n\ntwo.jsonl:2:\n\ntwo\n\n"
                               "own.txt:\n\nat home\n\nWhere?")

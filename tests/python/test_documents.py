@@ -80,8 +80,8 @@ def test_compressed_files_under_other_names_are_not_read_as_text(ingrain, tmp_pa
     """Their bytes would be tokens without a word."""
     text = b"Emma Woodhouse, handsome, clever, and rich\n" * 3
     zstandard = bytes.fromhex("28b52ffd2004210000") + b"Emma" + bytes(4)
-    packed = {"gz.txt": gzip.compress(text), "b.txt.bz2": bz2.compress(text), "x.txt.xz": lzma.compress(text), "z.jsonl.zstd": zstandard}
-    for name, data in packed.items():
+    compressed = {"gz.txt": gzip.compress(text), "b.txt.bz2": bz2.compress(text), "x.txt.xz": lzma.compress(text), "z.jsonl.zstd": zstandard}
+    for name, data in compressed.items():
         (tmp_path / name).write_bytes(data)
         for words in (("read", READER, tmp_path / name, "-o", tmp_path / "m"), ("data", "prepare", tmp_path / name, "-t", READER, "-o", tmp_path / "out"),
                       ("eval", READER, tmp_path / name)):

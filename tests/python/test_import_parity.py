@@ -170,8 +170,8 @@ def write_gguf(model, path, arch, kind="F32", divisors=None, window=None):
         x = value.numpy()
         if kind != "F32" and x.ndim == 2:
             quantization = gguf.GGMLQuantizationType[kind]
-            packed = gguf.quants.quantize(x, quantization)
-            value.copy_(torch.from_numpy(gguf.quants.dequantize(packed, quantization).astype(np.float32)))
+            blocks = gguf.quants.quantize(x, quantization)
+            value.copy_(torch.from_numpy(gguf.quants.dequantize(blocks, quantization).astype(np.float32)))
             x = value.numpy()
         gguf_models.add_tensor(writer, c, arch, name, x, pairs=arch in ("llama", "smollm3"), kind=kind)
     gguf_models.finish(writer)

@@ -33,17 +33,16 @@ class MixerRows {
   using Initial = void (*)(const Tensor&, const at::Generator&);
 
   static constexpr Parameter row(std::string_view name, Tensor& (*member)(Weights&, int64_t), ParameterKind kind,
-                                 bool quantizable, Size columns, Parts parts, Initial initial) {
-    Parameter out{name, member, kind, Step::mixer, quantizable, has_mixer<mixer>, columns, {}, initial};
+                                 bool may_quantize, Size columns, Parts parts, Initial initial) {
+    Parameter out{name, member, kind, Step::mixer, may_quantize, has_mixer<mixer>, columns, {}, initial};
     size_t i = 0;
     for (const NamedRows& part : parts) out.parts[i++] = {part.name, "", "", part.rows};
     return out;
   }
 
  public:
-  /// May be quantized.
   template <Tensor Kind::* member>
-  static constexpr Parameter packed(std::string_view name, Size columns, Parts parts) {
+  static constexpr Parameter quantizable(std::string_view name, Size columns, Parts parts) {
     return row(name, mixer_tensor<Kind, member>, ParameterKind::matrix, true, columns, parts, nullptr);
   }
   template <Tensor Kind::* member>

@@ -16,7 +16,7 @@ constexpr int64_t kChunk = 12, kWidth = 4;
 /// The state as one tensor [B, numbers], as the shared properties take it.
 struct DownCase {
   ops::FastDownInputs in;
-  Tensor packed;
+  Tensor flat;
 
   explicit DownCase(at::ScalarType type) : DownCase(Recurrence{.type = type}) {}
   explicit DownCase(const Recurrence& r) {
@@ -30,35 +30,35 @@ struct DownCase {
     in.chunk = kChunk;
     ops::FastDownInputs before = in;  // of some text's begin: a chunk and three tokens
     before.h_BTF = random({r.batch, kChunk + 3, F}), before.t_BTD = random({r.batch, kChunk + 3, D});
-    packed = pack(ops::fast_down_by_token(before).state);
+    flat = flattened(ops::fast_down_by_token(before).state);
   }
-  static Tensor pack(const std::vector<Tensor>& state) {
+  static Tensor flattened(const std::vector<Tensor>& state) {
     std::vector<Tensor> flat;
     for (const Tensor& x : state) flat.push_back(x.flatten(1));
     return at::cat(flat, 1);
   }
   ops::FastDownInputs inputs() const {
     ops::FastDownInputs out = in;
-    if (!packed.defined()) return out;
-    const int64_t B = packed.size(0), D = in.w_DF.size(0), F = in.w_DF.size(1);
+    if (!flat.defined()) return out;
+    const int64_t B = flat.size(0), D = in.w_DF.size(0), F = in.w_DF.size(1);
     int64_t first = 0;
     for (const auto& [rows, columns] : {std::pair(D, F), {D, F}, {int64_t{4}, D}, {int64_t{2}, F}}) {
-      out.state.push_back(packed.narrow(1, first, rows * columns).view({B, rows, columns}));
+      out.state.push_back(flat.narrow(1, first, rows * columns).view({B, rows, columns}));
       first += rows * columns;
     }
-    out.state.push_back(packed.narrow(1, first, 1));
+    out.state.push_back(flat.narrow(1, first, 1));
     return out;
   }
   std::vector<Tensor*> of_tokens() { return {&in.h_BTF, &in.t_BTD}; }
-  std::vector<Tensor*> of_all() { return {&in.h_BTF, &in.t_BTD, &in.w_DF, &in.proj_DD, &in.conv_DW, &packed}; }
-  Tensor& state() { return packed; }
+  std::vector<Tensor*> of_all() { return {&in.h_BTF, &in.t_BTD, &in.w_DF, &in.proj_DD, &in.conv_DW, &flat}; }
+  Tensor& state() { return flat; }
   Recurred run() const {
     const auto out = ops::fast_down(inputs());
-    return {out.y_BTD, pack(out.state)};
+    return {out.y_BTD, flattened(out.state)};
   }
   Tensor in_place() const {
     const auto out = ops::fast_down_by_token(inputs());
-    ops::captured([packed = packed, state = out.state] { packed.copy_(pack(state)); });
+    ops::captured([flat = flat, state = out.state] { flat.copy_(flattened(state)); });
     return out.y_BTD;
   }
   Recurred one_by_one() const;
@@ -103,7 +103,7 @@ Recurred DownCase::one_by_one() const {
     sum = at::zeros_like(sum), t_4 = at::zeros_like(t_4), h_2 = at::zeros_like(h_2), place = 0;
   }
   const Tensor place_B1 = at::full({x.h_BTF.size(0), 1}, place, delta.options().requires_grad(false));
-  return {at::stack(y, 1), pack({delta, sum, t_4, h_2, place_B1})};
+  return {at::stack(y, 1), flattened({delta, sum, t_4, h_2, place_B1})};
 }
 
 TEST(FastDown, in_chunks_and_one_token_after_another_are_the_same) { expect_two_forms_of_one_recurrence<DownCase>(); }
@@ -114,7 +114,7 @@ TEST(FastDown, of_a_token_is_captured) { expect_a_token_captured<DownCase>(); }
 TEST(FastDown, of_a_whole_text_is_the_chunks_definition) {
   for (const int64_t T : {1, 11, 12, 13, 24, 50}) {
     DownCase in(Recurrence{.tokens = T});
-    in.packed = Tensor();
+    in.flat = Tensor();
     const auto [y, W_BDF] = by_definition(in.in);
     const auto ours = ops::fast_down(in.in), by_token = ops::fast_down_by_token(in.in);
     for (const auto* form : {&ours, &by_token}) {

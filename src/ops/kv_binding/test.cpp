@@ -15,7 +15,7 @@ constexpr int64_t kHeads = 2, kMiniBatch = 6, kInner = 5;
 /// The state as one tensor [B, numbers], as the shared properties take it.
 struct BindingCase {
   ops::KvBindingInputs in;
-  Tensor packed;
+  Tensor flat;
 
   explicit BindingCase(at::ScalarType type) : BindingCase(Recurrence{.type = type}) {}
   /// "decay": how fast it learns.
@@ -37,9 +37,9 @@ struct BindingCase {
     const int64_t T = 2 * kMiniBatch + 2;
     for (Tensor* x : {&before.q_BTHd, &before.k_BTHd, &before.v_BTHd}) *x = random({r.batch, T, kHeads, d}).to(r.type);
     before.rate_BTH = at::full({r.batch, T, kHeads}, 0.3, before.rate_BTH.options());
-    packed = pack(ops::kv_binding_by_token(before).state);
+    flat = flattened(ops::kv_binding_by_token(before).state);
   }
-  static Tensor pack(const std::vector<Tensor>& state) {
+  static Tensor flattened(const std::vector<Tensor>& state) {
     std::vector<Tensor> flat;
     for (const Tensor& x : state) flat.push_back(x.flatten(1));
     return at::cat(flat, 1);
@@ -47,14 +47,14 @@ struct BindingCase {
   ops::KvBindingInputs inputs() const {
     ops::KvBindingInputs out = in;
     int64_t first = 0;
-    for (int i = 0; packed.defined() && i < 9; ++i) {
-      std::vector<int64_t> sizes{packed.size(0), 1};
+    for (int i = 0; flat.defined() && i < 9; ++i) {
+      std::vector<int64_t> sizes{flat.size(0), 1};
       if (i < 8)
         sizes = (std::vector{in.W1_HdF, in.b1_HF, in.W2_HFd, in.b2_Hd})[static_cast<size_t>(i % 4)].sizes().vec();
-      if (i < 8) sizes.insert(sizes.begin(), packed.size(0));
+      if (i < 8) sizes.insert(sizes.begin(), flat.size(0));
       int64_t numbers = 1;
       for (size_t axis = 1; axis < sizes.size(); ++axis) numbers *= sizes[axis];
-      out.state.push_back(packed.narrow(1, first, numbers).view(sizes));
+      out.state.push_back(flat.narrow(1, first, numbers).view(sizes));
       first += numbers;
     }
     return out;
@@ -62,17 +62,17 @@ struct BindingCase {
 
   std::vector<Tensor*> of_tokens() { return {&in.q_BTHd, &in.k_BTHd, &in.v_BTHd, &in.rate_BTH}; }
   std::vector<Tensor*> of_all() {
-    return {&in.q_BTHd, &in.k_BTHd, &in.v_BTHd, &in.rate_BTH, &in.place_rate_C, &in.W1_HdF,
-            &in.b1_HF,  &in.W2_HFd, &in.b2_Hd,  &in.norm_H2d, &packed};
+    return {&in.q_BTHd, &in.k_BTHd, &in.v_BTHd,   &in.rate_BTH, &in.place_rate_C, &in.W1_HdF, &in.b1_HF,
+            &in.W2_HFd, &in.b2_Hd,  &in.norm_H2d, &flat};
   }
-  Tensor& state() { return packed; }
+  Tensor& state() { return flat; }
   Recurred run() const {
     const auto out = ops::kv_binding(inputs());
-    return {out.o_BTHd, pack(out.state)};
+    return {out.o_BTHd, flattened(out.state)};
   }
   Tensor in_place() const {
     const auto out = ops::kv_binding_by_token(inputs());
-    ops::captured([packed = packed, state = out.state] { packed.copy_(pack(state)); });
+    ops::captured([flat = flat, state = out.state] { flat.copy_(flattened(state)); });
     return out.o_BTHd;
   }
   Recurred one_by_one() const;
@@ -121,7 +121,7 @@ Recurred BindingCase::one_by_one() const {
   for (size_t i = 0; i < 4; ++i) state.push_back(W[i] - initial[i]);
   state.insert(state.end(), G.begin(), G.end());
   state.push_back(at::full({x.q_BTHd.size(0), 1}, place, x.W1_HdF.options().requires_grad(false)));
-  return {at::stack(o_T, 1), pack(state)};
+  return {at::stack(o_T, 1), flattened(state)};
 }
 
 TEST(KvBinding, in_mini_batches_and_one_token_after_another_is_gradient_descent) {
@@ -133,13 +133,12 @@ TEST(KvBinding, of_a_token_is_captured) { expect_a_token_captured<BindingCase>()
 
 TEST(KvBinding, sequences_at_different_places_are_each_as_if_alone) {
   const BindingCase one(Recurrence{.batch = 1, .tokens = 20});
-  const BindingCase later = part_of(one, 3, 17, part_of(one, 0, 3, one.packed).run().state);
-  const BindingCase earlier = part_of(one, 0, 17, one.packed);
+  const BindingCase later = part_of(one, 3, 17, part_of(one, 0, 3, one.flat).run().state);
+  const BindingCase earlier = part_of(one, 0, 17, one.flat);
   BindingCase both = later;
   const auto join = [](Tensor& x, const Tensor& y) { x = at::cat({x, y}); };
   join(both.in.q_BTHd, earlier.in.q_BTHd), join(both.in.k_BTHd, earlier.in.k_BTHd);
-  join(both.in.v_BTHd, earlier.in.v_BTHd), join(both.in.rate_BTH, earlier.in.rate_BTH),
-      join(both.packed, earlier.packed);
+  join(both.in.v_BTHd, earlier.in.v_BTHd), join(both.in.rate_BTH, earlier.in.rate_BTH), join(both.flat, earlier.flat);
   const Recurred a = later.run(), b = earlier.run();
   expect_same(both.run(), {at::cat({a.y, b.y}), at::cat({a.state, b.state})}, 1e-11);
 }

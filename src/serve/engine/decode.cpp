@@ -233,7 +233,7 @@ void Worker::end(Text& text) {
   written.tokens = text.writer->tokens();
   written.read = text.read;
   written.after = text.node;  // the prompt's, or what was known of it
-  written.memory = std::make_shared<const ttt::Memory>(packed(text.session->memory(), text.weights));
+  written.memory = std::make_shared<const ttt::Memory>(shrunk(text.session->memory(), text.weights));
   text.over = true;
   const bool others = std::any_of(texts_.begin(), texts_.end(), [&](const std::unique_ptr<Text>& other) {
     return other->job == text.job && !other->over;

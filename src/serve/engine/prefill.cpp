@@ -95,7 +95,7 @@ void Worker::read_part(Reading& reading) {
     reading.part_done = 0;
   }
   if (reading.part == job.again.size())
-    states_.restore(job.from, std::make_shared<const ttt::Memory>(packed(reading.session->memory(), reading.weights)));
+    states_.restore(job.from, std::make_shared<const ttt::Memory>(shrunk(reading.session->memory(), reading.weights)));
   has_read_some(reading, tokens.size());
 }
 
@@ -121,7 +121,7 @@ void Worker::keep(Reading& reading) {
   const Job& job = *reading.job;
   const std::span<const int32_t> tokens =
       std::span(job.tokens).subspan(reading.node_at, reading.done - reading.node_at);
-  auto memory = std::make_shared<const ttt::Memory>(packed(reading.session->memory(), reading.weights));
+  auto memory = std::make_shared<const ttt::Memory>(shrunk(reading.session->memory(), reading.weights));
   reading.node = states_.add(job.root, reading.node, tokens, std::move(memory)).node;
   reading.node_at = reading.done;
 }
@@ -130,7 +130,7 @@ void Worker::has_read(Reading& reading) {
   const std::shared_ptr<Job> job = reading.job;
   job->stopped_reading = reading.part < job->again.size() || reading.done < job->tokens.size();
   if (!job->writes) {
-    job->result = packed(reading.session->memory(), reading.weights);
+    job->result = shrunk(reading.session->memory(), reading.weights);
     return job->finish();
   }
   if (job->stopped_reading) {

@@ -12,12 +12,12 @@ bool has_weights(const ttt::Memory& memory, std::span<const Mlp> W_S) {
                     [](const Mlp& a, const Mlp& b) { return a.w13_FD.is_same(b.w13_FD) && a.w2_DF.is_same(b.w2_DF); });
 }
 
-ttt::Memory packed(const ttt::Memory& memory, std::span<const Mlp> shared) {
-  if (memory.W_S.empty() || !memory.W_S[0].w13_FD.is_cpu()) return memory.packed();
+ttt::Memory shrunk(const ttt::Memory& memory, std::span<const Mlp> shared) {
+  if (memory.W_S.empty() || !memory.W_S[0].w13_FD.is_cpu()) return memory.shrunk();
   ttt::Memory rest = memory, weights;
   weights.W_S = std::exchange(rest.W_S, {});
-  if (!has_weights(memory, shared)) weights = weights.packed();
-  ttt::Memory out = rest.packed();
+  if (!has_weights(memory, shared)) weights = weights.shrunk();
+  ttt::Memory out = rest.shrunk();
   out.W_S = std::move(weights.W_S);
   return out;
 }

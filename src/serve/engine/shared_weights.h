@@ -9,9 +9,9 @@
 
 namespace ingrain::serve {
 
-/// As memory.packed(), but on a CPU fast weights that are still `shared`'s very tensors are shared with it. They have
+/// As memory.shrunk(), but on a CPU fast weights that are still `shared`'s very tensors are shared with it. They have
 /// pages of their own: others may keep them for longer than this memory is kept.
-ttt::Memory packed(const ttt::Memory& memory, std::span<const Mlp> shared = {});
+ttt::Memory shrunk(const ttt::Memory& memory, std::span<const Mlp> shared = {});
 
 /// Whether a memory's fast weights are these very tensors.
 bool has_weights(const ttt::Memory& memory, std::span<const Mlp> W_S);

@@ -17,7 +17,7 @@ Root root_of(const StateRow& row) {
   return {row.owner, row.base.substr(0, cut), static_cast<Learn>(row.base[cut + 1] - '0')};
 }
 
-void unpack_tokens(const StateRow& row, Node& node) {
+void parse_tokens(const StateRow& row, Node& node) {
   std::vector<int32_t> all(row.tokens.size() / sizeof(int32_t));
   std::memcpy(all.data(), row.tokens.data(), all.size() * sizeof(int32_t));
   auto at = std::find_if(all.begin(), all.end(), [](int32_t token) { return token < 0; });
@@ -36,7 +36,7 @@ std::string name_of(const Root& root) { return root.base + '#' + std::to_string(
 
 TextHash hash_of(const StateRow& row) { return {row.length, row.hash_high, row.hash_low}; }
 
-std::string packed_tokens(std::span<const int32_t> tokens, const std::vector<ReadPart>& read) {
+std::string serialized_tokens(std::span<const int32_t> tokens, const std::vector<ReadPart>& read) {
   std::vector<int32_t> all(tokens.begin(), tokens.end());
   for (const ReadPart& part : read) {
     all.insert(all.end(), {part.written ? kWrittenPart : kReadPart, static_cast<int32_t>(part.tokens.size())});
@@ -50,7 +50,7 @@ std::shared_ptr<Node> node_of(const StateRow& row, const NodePtr& parent) {
   out->id = row.id;
   out->root = root_of(row);
   out->parent = parent;
-  unpack_tokens(row, *out);
+  parse_tokens(row, *out);
   out->hash = hash_of(row);
   out->position = row.position;
   out->steps = row.steps;

@@ -15,7 +15,7 @@ TextHash hash_of(const StateRow& row);
 
 /// A row's tokens: int32, little endian, those of the text; then, if something else was read, or in another way, each
 /// part of that after a number which no token has and the count of its tokens.
-std::string packed_tokens(std::span<const int32_t> tokens, const std::vector<ReadPart>& read);
+std::string serialized_tokens(std::span<const int32_t> tokens, const std::vector<ReadPart>& read);
 
 /// The state of a row, which is in the store and not in RAM. Error, naming the state, for what this version did not
 /// write.

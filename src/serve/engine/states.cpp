@@ -227,7 +227,7 @@ void States::persist(const NodePtr& node) {
       plain = plain && (*part)->read.empty();
     }
     row.parent = known ? known->id : "";
-    row.tokens = packed_tokens(tokens, plain ? std::vector<ReadPart>() : node->read_since(known));
+    row.tokens = serialized_tokens(tokens, plain ? std::vector<ReadPart>() : node->read_since(known));
   }
   require(memory != nullptr, "a state is no longer in memory and cannot be kept; raise --memory-budget");
   files_.put(std::move(row), *memory);

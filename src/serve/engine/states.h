@@ -47,7 +47,7 @@ class States {
   std::future<std::shared_ptr<const ttt::Memory>> load_ahead(const NodePtr& node);
 
   /// A new state in RAM: `tokens` were read after `parent` (nullptr: after the root's base). Where an equal text is
-  /// known there, that one stays and is returned. `memory`: packed(). `read`: what was read in place of the tokens, if
+  /// known there, that one stays and is returned. `memory`: shrunk(). `read`: what was read in place of the tokens, if
   /// that is other; or how.
   struct Added {
     NodePtr node;

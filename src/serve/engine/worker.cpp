@@ -34,7 +34,7 @@ Worker::Worker(const Model& model, States& states, int64_t slice)
       states_(states),
       slice_(slice),
       step_bytes_(step_bytes(network_)),
-      empty_(packed(ttt::empty_memory(network_))),
+      empty_(shrunk(ttt::empty_memory(network_))),
       batch_(network_),
       allowed_(static_cast<size_t>((network_.config.vocab_size + 63) / 64)) {}
 

@@ -108,7 +108,7 @@ class Worker {
   States& states_;
   const int64_t slice_;
   const uint64_t step_bytes_;
-  const ttt::Memory empty_;  // packed
+  const ttt::Memory empty_;  // shrunk
   session::Batch batch_;
   std::deque<Reading> readings_;  // the first is next
   std::vector<std::unique_ptr<Text>> texts_;

@@ -19,8 +19,9 @@ void spread_more_decays(const Tensor& A_log_H, const at::Generator& generator) {
 }
 
 constexpr Parameter kRows[] = {
-    R::packed<&G::in_CD>("delta.in", hidden_size,
-                         {{"linear_attn.in_proj_qkv.weight", convolved}, {"linear_attn.in_proj_z.weight", values}}),
+    R::quantizable<&G::in_CD>(
+        "delta.in", hidden_size,
+        {{"linear_attn.in_proj_qkv.weight", convolved}, {"linear_attn.in_proj_z.weight", values}}),
     R::matrix<&G::gates_HD>(
         "delta.gates", hidden_size,
         {{"linear_attn.in_proj_b.weight", value_heads}, {"linear_attn.in_proj_a.weight", value_heads}}),
@@ -28,7 +29,7 @@ constexpr Parameter kRows[] = {
     R::norm<&G::A_log_H>("delta.A_log", {{"linear_attn.A_log", value_heads}}, spread_more_decays),
     R::norm<&G::dt_bias_H>("delta.dt_bias", {{"linear_attn.dt_bias", value_heads}}),
     R::norm<&G::norm_d>("delta.norm", {{"linear_attn.norm.weight", value_dim}}),
-    R::packed<&G::out_DC>("delta.out", values, {{"linear_attn.out_proj.weight", hidden_size}}),
+    R::quantizable<&G::out_DC>("delta.out", values, {{"linear_attn.out_proj.weight", hidden_size}}),
 };
 
 }  // namespace gated_delta_net_rows

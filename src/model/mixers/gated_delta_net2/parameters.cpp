@@ -15,9 +15,11 @@ constexpr Size value_dim = size_in<GatedDeltaNet2Sizes, &GatedDeltaNet2Sizes::va
 constexpr Size kernel = size_in<GatedDeltaNet2Sizes, &GatedDeltaNet2Sizes::kernel>;
 
 constexpr Parameter kRows[] = {
-    R::packed<&G::in_CD>("gdn2.in", hidden_size,
-                         {{"gdn2.q_proj.weight", keys}, {"gdn2.k_proj.weight", keys}, {"gdn2.v_proj.weight", values}}),
-    R::packed<&G::gates_CD>("gdn2.gates", hidden_size, {{"gdn2.b_proj.weight", keys}, {"gdn2.w_proj.weight", values}}),
+    R::quantizable<&G::in_CD>(
+        "gdn2.in", hidden_size,
+        {{"gdn2.q_proj.weight", keys}, {"gdn2.k_proj.weight", keys}, {"gdn2.v_proj.weight", values}}),
+    R::quantizable<&G::gates_CD>("gdn2.gates", hidden_size,
+                                 {{"gdn2.b_proj.weight", keys}, {"gdn2.w_proj.weight", values}}),
     R::matrix<&G::low_rD>("gdn2.low", hidden_size,
                           {{"gdn2.f_proj.0.weight", value_dim}, {"gdn2.g_proj.0.weight", value_dim}}),
     R::matrix<&G::decay_Cr>("gdn2.decay", value_dim, {{"gdn2.f_proj.1.weight", keys}}),
@@ -27,7 +29,7 @@ constexpr Parameter kRows[] = {
     R::norm<&G::A_log_H>("gdn2.A_log", {{"gdn2.A_log", key_heads}}, spread_decays),
     R::norm<&G::dt_bias_C>("gdn2.dt_bias", {{"gdn2.dt_bias", keys}}, spread_time_steps),
     R::norm<&G::norm_d>("gdn2.norm", {{"gdn2.o_norm.weight", value_dim}}),
-    R::packed<&G::out_DC>("gdn2.out", values, {{"gdn2.o_proj.weight", hidden_size}}),
+    R::quantizable<&G::out_DC>("gdn2.out", values, {{"gdn2.o_proj.weight", hidden_size}}),
 };
 
 }  // namespace gated_delta_net2_rows

@@ -17,8 +17,8 @@ void diagonal(const Tensor& proj_DD, const at::Generator& generator) {
 }
 
 constexpr Parameter kRows[] = {
-    R::packed<&I::w13_FD>("in_place.w13", hidden_size,
-                          {{"in_place.gate_proj.weight", inner}, {"in_place.up_proj.weight", inner}}),
+    R::quantizable<&I::w13_FD>("in_place.w13", hidden_size,
+                               {{"in_place.gate_proj.weight", inner}, {"in_place.up_proj.weight", inner}}),
     R::matrix<&I::w2_DF>("in_place.w2", inner, {{"in_place.down_proj.weight", hidden_size}}),
     R::matrix<&I::proj_DD>("in_place.proj", hidden_size, {{"in_place.ttt_proj.weight", hidden_size}}, diagonal),
     R::matrix<&I::conv_DW>("in_place.conv", kernel, {{"in_place.ttt_conv.weight", hidden_size}}, zeros),

@@ -15,8 +15,9 @@ int64_t all_inner(const ModelConfig& c) { return sizes(c).heads * sizes(c).inner
 constexpr Size mini_batch = size_in<KvBindingSizes, &KvBindingSizes::mini_batch>;
 
 constexpr Parameter kRows[] = {
-    R::packed<&K::in_CD>("ttt.in", hidden_size,
-                         {{"ttt.q_proj.weight", width}, {"ttt.k_proj.weight", width}, {"ttt.v_proj.weight", width}}),
+    R::quantizable<&K::in_CD>(
+        "ttt.in", hidden_size,
+        {{"ttt.q_proj.weight", width}, {"ttt.k_proj.weight", width}, {"ttt.v_proj.weight", width}}),
     R::matrix<&K::rate_HD>("ttt.rate", hidden_size, {{"ttt.lr.weight", heads}}),
     R::bias<&K::rate_bias_H>("ttt.rate_bias", {{"ttt.lr.bias", heads}}),
     R::norm<&K::place_rate_m>("ttt.place_rate", {{"ttt.token_idx", mini_batch}}, zeros),
@@ -28,7 +29,7 @@ constexpr Parameter kRows[] = {
     R::norm<&K::norm_bias_C>("ttt.norm_bias", {{"ttt.ttt_norm.bias", width}}, zeros),
     R::norm<&K::post_norm_C>("ttt.post_norm", {{"ttt.post_norm.weight", width}}),
     R::norm<&K::post_bias_C>("ttt.post_norm_bias", {{"ttt.post_norm.bias", width}}, zeros),
-    R::packed<&K::out_DC>("ttt.out", width, {{"ttt.o_proj.weight", hidden_size}}),
+    R::quantizable<&K::out_DC>("ttt.out", width, {{"ttt.o_proj.weight", hidden_size}}),
 };
 
 }  // namespace kv_binding_rows

@@ -15,14 +15,14 @@ constexpr Size heads = size_in<Mamba2Sizes, &Mamba2Sizes::heads>;
 constexpr Size kernel = size_in<Mamba2Sizes, &Mamba2Sizes::kernel>;
 
 constexpr Parameter kRows[] = {
-    R::packed<&M::in_CD>("mamba.in", hidden_size, {{"mamba.in_proj.weight", projected}}),
+    R::quantizable<&M::in_CD>("mamba.in", hidden_size, {{"mamba.in_proj.weight", projected}}),
     R::matrix<&M::conv_CW>("mamba.conv", kernel, {{"mamba.conv1d.weight", convolved}}, small_kernel),
     R::bias<&M::conv_bias_C>("mamba.conv_bias", {{"mamba.conv1d.bias", convolved}}),
     R::norm<&M::A_log_H>("mamba.A_log", {{"mamba.A_log", heads}}, spread_decays),
     R::norm<&M::D_H>("mamba.D", {{"mamba.D", heads}}),
     R::norm<&M::dt_bias_H>("mamba.dt_bias", {{"mamba.dt_bias", heads}}, spread_time_steps),
     R::norm<&M::norm_C>("mamba.norm", {{"mamba.norm.weight", inner}}),
-    R::packed<&M::out_DC>("mamba.out", inner, {{"mamba.out_proj.weight", hidden_size}}),
+    R::quantizable<&M::out_DC>("mamba.out", inner, {{"mamba.out_proj.weight", hidden_size}}),
 };
 
 }  // namespace mamba2_rows
