@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,10 @@ def run(*command, **options):
     return done.stdout
 
 
+def ingrain_version():
+    return re.search(r"^project\(ingrain VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text(), re.M)[1]
+
+
 def test_a_wheel_works_in_a_fresh_environment(tmp_path):
     pytest.importorskip("scikit_build_core")
     # With the module that is built already: compiling is what the rest of the tests have done.
@@ -25,6 +30,7 @@ def test_a_wheel_works_in_a_fresh_environment(tmp_path):
         "-C", f"cmake.define.INGRAIN_PYTHON_MODULE={PACKAGE / 'ingrain'}", "-C", f"build-dir={tmp_path / 'build'}",
         "-C", "cmake.args=-DCMAKE_CXX_COMPILER_LAUNCHER=")
     wheel = next(tmp_path.glob("ingrain-*.whl"))
+    assert wheel.name.startswith(f"ingrain-{ingrain_version()}-")
     assert f"cp{sys.version_info[0]}{sys.version_info[1]}" in wheel.name and "linux" in wheel.name
     python = tmp_path / "venv/bin/python"
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
