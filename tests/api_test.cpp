@@ -2,9 +2,12 @@
 #include "ingrain/ingrain.h"
 
 #include "api/parts.h"
+#include "base/files.h"
 #include "scratch.h"
 #include "store/model_files.h"
 #include "tiny_model.h"
+
+#include <gmock/gmock.h>
 
 #include <cmath>
 #include <thread>
@@ -85,6 +88,72 @@ TEST_F(Api, saving_and_loading_changes_nothing) {
   const Memory loaded = Memory::load(dir_ / "a.memory", m);
   EXPECT_EQ(loaded.position(), memory.position());
   EXPECT_EQ(scores(loaded), scores(memory));
+}
+
+TEST_F(Api, what_was_learnt_is_the_distance_from_a_memory_that_has_read_nothing) {
+  const Model m = model();
+  ASSERT_TRUE(m.learns());
+  Memory one(m), other(m);
+  for (const BlockChange& block : one.learnt()) EXPECT_EQ(block.norm, 0);
+  Reader(one).read(text(100));
+  Reader(other).read(text(60, 2));
+  const std::vector<BlockChange> learnt = one.learnt(), from_nothing = one.distance(Memory(m)),
+                                 apart = one.distance(other), back = other.distance(one);
+  const ModelConfig& c = m.parts().network.config;
+  ASSERT_EQ(std::ssize(learnt), c.suffix_len);
+  double largest = 0;
+  for (size_t s = 0; s < learnt.size(); ++s) {
+    EXPECT_EQ(learnt[s].block, c.prefix_len() + static_cast<int64_t>(s));
+    double squares = 0;
+    const Mlp &start = m.parts().network.weights.fast_S[s], &now = one.state().session.memory().W_S[s];
+    for (const auto matrix : {&Mlp::w13_FD, &Mlp::w2_DF})
+      squares += std::pow((now.*matrix - start.*matrix).norm().item<double>(), 2);
+    EXPECT_NEAR(learnt[s].norm, std::sqrt(squares), 1e-5 * std::sqrt(squares));
+    EXPECT_EQ(learnt[s].norm, from_nothing[s].norm);
+    EXPECT_EQ(apart[s].norm, back[s].norm);
+    EXPECT_LE(apart[s].norm, learnt[s].norm + other.learnt()[s].norm) << "the triangle's inequality";
+    EXPECT_EQ(one.distance(one)[s].norm, 0);
+    largest = std::max({largest, std::min(learnt[s].norm, apart[s].norm)});
+  }
+  EXPECT_GT(largest, 0);
+}
+
+TEST_F(Api, distances_between_memories_of_two_models_are_refused) {
+  const Memory one(model());
+  const ModelConfig c = one.model().parts().network.config;
+  save_model(dir_, c, initial_weights(c, 6), at::kFloat);
+  const Memory other(model());
+  EXPECT_THAT(error_of([&] { one.distance(other); }),
+              ::testing::AllOf(::testing::HasSubstr(one.model().fingerprint()),
+                               ::testing::HasSubstr(other.model().fingerprint())));
+}
+
+TEST_F(Api, a_memory_file_tells_of_itself_without_its_model) {
+  Memory memory(model());
+  Reader(memory).read(text(40));  // 41 tokens: two chunks and nine
+  memory.save(dir_ / "it.memory");
+  for (const MemoryInfo& info : {memory_info(dir_ / "it.memory"), check_memory_file(dir_ / "it.memory")}) {
+    EXPECT_EQ(info.position, memory.position());
+    EXPECT_EQ(info.filled, memory.position() % kChunk);
+    EXPECT_EQ(info.steps, memory.steps());
+    EXPECT_EQ(info.batch, 1);
+    EXPECT_EQ(info.form, MemoryForm::working);
+    EXPECT_EQ(info.model_fingerprint, memory.model().fingerprint());
+    EXPECT_EQ(info.bytes, std::filesystem::file_size(dir_ / "it.memory"));
+  }
+  memory.save(dir_ / "small.memory", MemoryForm::compact);
+  EXPECT_EQ(memory_info(dir_ / "small.memory").form, MemoryForm::compact);
+
+  std::string damaged = read_file(dir_ / "it.memory", 1 << 24);
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  put(dir_ / "damaged.memory", damaged);
+  EXPECT_EQ(memory_info(dir_ / "damaged.memory").position, memory.position()) << "its beginning is whole";
+  EXPECT_THAT(error_of([&] { check_memory_file(dir_ / "damaged.memory"); }),
+              ::testing::HasSubstr("damaged.memory: the checksum does not match"));
+  for (const char* memories : {"it.memory", "small.memory", "damaged.memory"})
+    EXPECT_TRUE(is_memory_file(dir_ / memories)) << memories;
+  for (const char* others : {"", "none", "config.json", "model.safetensors"})
+    EXPECT_FALSE(is_memory_file(dir_ / others)) << others;
 }
 
 TEST_F(Api, rewinding_equals_never_having_read_on) {

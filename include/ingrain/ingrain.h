@@ -7,6 +7,7 @@
 #include "ingrain/find_model.h"
 #include "ingrain/generate.h"
 #include "ingrain/memory.h"
+#include "ingrain/memory_file.h"
 #include "ingrain/model.h"
 #include "ingrain/notepad.h"
 #include "ingrain/option_error.h"

@@ -11,6 +11,12 @@ enum class MemoryForm {
             // precision)
 };
 
+/// How far one block's fast weights have moved, in the block with this number: the norm of the difference.
+struct BlockChange {
+  int64_t block;
+  double norm;
+};
+
 /// A value of fixed size, however much was read (unless the model's attention has no window, Model::window()). A copy
 /// is a fork: nothing is shared with it but the model. Safe to use by one thread at a time; different memories, of one
 /// model too, by different threads at once.
@@ -39,6 +45,12 @@ class Memory {
   /// Of its tensors. Constant once the window is full, up to the unfinished chunk; without a window it grows with every
   /// token.
   uint64_t bytes() const;
+
+  /// What was learnt: how far each suffix block's fast weights are from those that the model starts with. Empty where
+  /// nothing learns (Model::learns()).
+  std::vector<BlockChange> learnt() const;
+  /// The same from another memory's. UsageError if that belongs to another model.
+  std::vector<BlockChange> distance(const Memory& other) const;
 
   /// From now on keeps copies of itself at the latest chunk boundaries, as many as fit `bytes`; 0 keeps none (the
   /// default). Of those kept so far, the latest that fit stay.

@@ -28,9 +28,11 @@ struct LoadOptions {
   bool need_tokenizer = true;
   /// So many tokens after a chunk are still read with the weights before its inner step (docs/retrofit.md), in place of
   /// what the model says: the step is computed while they are written, and no token waits for it. 0: at once. Error
-  /// where the model cannot have it: it must be below its chunk. -1: an eighth of a chunk, on a CPU, where the model
-  /// delays no step and can.
+  /// where the model cannot have it: it must be below its chunk.
   std::optional<int64_t> step_delay = std::nullopt;
+  /// As step_delay, of who writes and wants no token to wait: an eighth of a chunk, on a CPU, for models that delay no
+  /// step and can.
+  static constexpr int64_t kDelayOfWriting = -1;
 };
 
 /// Immutable and cheap to copy: copies share the weights, which live as long as any copy or any memory of the model.
@@ -49,6 +51,7 @@ class Model {
   std::string dtype() const;              // what it computes in: "fp32", "bf16", "fp64"
   std::optional<int64_t> window() const;  // tokens that attention sees, in the layer that sees most; none: all
   int64_t chunk() const;                  // tokens of an inner step
+  bool learns() const;  // whether it has fast weights, which reading moves; else a memory is attention's window alone
 
   /// The token ids of `text`; nothing is added in front. Special tokens written in it ("<|im_end|>") are text like any
   /// other unless `parse_special`.

@@ -21,11 +21,11 @@ if _problem:
 
 from .dialogue import Answer, Dialogue  # noqa: E402
 from .errors import Error, OptionError, UsageError  # noqa: E402
-from .memory import InnerStep, Memory, Reader, Reading, Writing  # noqa: E402
+from .memory import InnerStep, Memory, MemoryInfo, Reader, Reading, Writing, memory_info  # noqa: E402
 from .model import Model, Score, find_models, model_of_memory, train  # noqa: E402
 from .notepad import Notepad, Passage  # noqa: E402
 
-__version__ = "0.1.0"
+__version__ = _built.VERSION
 
 __all__ = [
     "Answer",
@@ -33,6 +33,7 @@ __all__ = [
     "Error",
     "InnerStep",
     "Memory",
+    "MemoryInfo",
     "Model",
     "Notepad",
     "OptionError",
@@ -43,6 +44,7 @@ __all__ = [
     "UsageError",
     "Writing",
     "find_models",
+    "memory_info",
     "model_of_memory",
     "train",
 ]

@@ -1,10 +1,11 @@
 """Memories: what a model has become by reading (include/ingrain/memory.h, reader.h, writing.h)."""
 
 import asyncio
+import json
 import pathlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
 import torch
 
@@ -123,6 +124,27 @@ class Writing(Iterator[str]):
         return self._core.written()[2]
 
 
+class MemoryInfo(NamedTuple):
+    """What a memory file says of itself (docs/formats.md)."""
+
+    model_fingerprint: str  # of the model that it belongs to
+    config: dict[str, Any]  # that model's config.json
+    compact: bool  # rounded to bf16
+    position: int  # tokens read
+    filled: int  # of them in the unfinished chunk
+    steps: int  # inner steps made
+    batch: int  # sequences; Memory.load() takes files of one
+    nbytes: int  # of the file
+    version: int  # of the format
+
+
+def memory_info(file: Path, *, check: bool = False) -> MemoryInfo:
+    """Of a file, without its model: by its beginning alone, or (check) with all of it held against its checksum. Raises Error,
+    naming the file, if it is no memory, or damaged."""
+    fingerprint, config, *rest = _core.memory_info(file, check)
+    return MemoryInfo(fingerprint, json.loads(config), *rest)
+
+
 class Memory:
     """What a model has become by reading: fast weights, attention windows, the unfinished chunk, the position. Of fixed size,
     however much was read.
@@ -196,6 +218,15 @@ class Memory:
     def least_file_bytes(self, more: int = 0, *, compact: bool = False) -> int:
         """At least so many bytes is the file that save() writes once `more` tokens are read."""
         return self._core.least_file_bytes(more, compact)
+
+    def learnt(self) -> dict[int, float]:
+        """How far each suffix block's fast weights are from those that the model starts with, by the block's number: the norm of
+        the difference. Empty where the model does not learn."""
+        return dict(self._core.learnt())
+
+    def distance(self, other: "Memory") -> dict[int, float]:
+        """The same from another memory's. Raises UsageError if that belongs to another model."""
+        return dict(self._core.distance(other._core))
 
     def keep_boundaries(self, nbytes: int) -> None:
         """From now on keeps copies of itself at the latest chunk boundaries, as many as fit; 0 keeps none."""

@@ -106,6 +106,11 @@ class Model:
         return self._core.chunk()
 
     @property
+    def learns(self) -> bool:
+        """Whether it has fast weights, which reading moves; else a memory is attention's window alone."""
+        return self._core.learns()
+
+    @property
     def begin_of_text(self) -> int | None:
         """The token that a text begins with, if it has one."""
         return self._core.begin_of_text()

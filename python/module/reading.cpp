@@ -72,6 +72,12 @@ GenerateOptions options_of(const py::dict& given) {
   return out;
 }
 
+std::vector<std::pair<int64_t, double>> pairs(const std::vector<BlockChange>& changes) {
+  std::vector<std::pair<int64_t, double>> out;
+  for (const BlockChange& one : changes) out.emplace_back(one.block, one.norm);
+  return out;
+}
+
 SharedMemory shared(Memory memory) { return std::make_shared<Guarded<Memory>>(std::move(memory)); }
 
 void bind_model(py::module_& m) {
@@ -92,6 +98,7 @@ void bind_model(py::module_& m) {
       .def("dtype", &Model::dtype)
       .def("window", &Model::window)
       .def("chunk", &Model::chunk)
+      .def("learns", &Model::learns)
       .def("encode", &Model::encode)
       .def("encode_document", &Model::encode_document)
       .def("begin_of_text", &Model::begin_of_text)
@@ -121,6 +128,14 @@ void bind_memory(py::module_& m) {
       .def("position", [](Bound& self) { return self.use([](Memory& memory) { return memory.position(); }); })
       .def("steps", [](Bound& self) { return self.use([](Memory& memory) { return memory.steps(); }); })
       .def("bytes", [](Bound& self) { return self.use([](Memory& memory) { return memory.bytes(); }); })
+      .def("learnt", [](Bound& self) { return self.use([](Memory& memory) { return pairs(memory.learnt()); }); })
+      .def("distance",
+           [](Bound& self, Bound& other) {
+             return self.use([&](Memory& memory) {
+               if (&other == &self) return pairs(memory.distance(memory));
+               return other.use([&](Memory& there) { return pairs(memory.distance(there)); });
+             });
+           })
       .def("keep_boundaries",
            [](Bound& self, uint64_t bytes) { self.use([&](Memory& memory) { memory.keep_boundaries(bytes); }); })
       .def("boundaries", [](Bound& self) { return self.use([](Memory& memory) { return memory.boundaries(); }); })
@@ -246,6 +261,14 @@ bool train(const std::filesystem::path& run, const std::vector<std::string>& ove
 void bind_training(py::module_& m) {
   m.def("run_training", train);
   m.def("find_models", [](const std::vector<std::filesystem::path>& places) { return find_models(places); });
+  m.def("memory_info", [](const std::filesystem::path& file, bool check) {
+    const auto info = [&] {
+      const Computing computing;
+      return check ? check_memory_file(file) : memory_info(file);
+    }();
+    return std::tuple(info.model_fingerprint, info.config, info.form == MemoryForm::compact, info.position, info.filled,
+                      info.steps, info.batch, info.bytes, info.version);
+  });
   m.def("model_of_memory", [](const std::filesystem::path& file, const std::vector<std::filesystem::path>& places) {
     return model_of_memory(file, places);
   });

@@ -29,6 +29,7 @@ std::optional<int64_t> Model::window() const {
   return widest >= LayerSpec::kFullAttention ? std::nullopt : std::optional(widest);
 }
 int64_t Model::chunk() const { return parts_->network.config.chunk; }
+bool Model::learns() const { return parts_->network.config.suffix_len > 0; }
 
 std::vector<int32_t> Model::encode(std::string_view text, bool parse_special) const {
   return parts_->tokenizer().encode(text, {.parse_special = parse_special});

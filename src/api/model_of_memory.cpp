@@ -1,8 +1,8 @@
 #include "base/error.h"
 #include "ingrain/find_model.h"
+#include "ingrain/memory_file.h"
 #include "store/gguf_folder.h"
 #include "store/stored_weights.h"
-#include "ttt/memory_file.h"
 
 #include <algorithm>
 
@@ -42,7 +42,7 @@ std::vector<fs::path> find_models(std::span<const fs::path> places) {
 }
 
 fs::path model_of_memory(const fs::path& memory_file, std::span<const fs::path> places) {
-  const ttt::MemoryInfo info = ttt::read_memory_info(memory_file);
+  const MemoryInfo info = memory_info(memory_file);
   for (const fs::path& folder : find_models(places))
     if (is_model(folder, info.model_fingerprint)) return folder;
   std::vector<std::string> names;

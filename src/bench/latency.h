@@ -1,7 +1,7 @@
-// What a context costs: reading it, and writing after it, by its length.
+// What a context costs: reading it, and writing after it, by its length; through the public classes, as users have it.
 #pragma once
 
-#include "bench/subject.h"
+#include "ingrain/model.h"
 
 namespace ingrain::bench {
 
@@ -20,8 +20,8 @@ struct Latency {
   uint64_t peak_bytes;             // the most that the device, or this process, held so far
 };
 
-/// One reading of the text serves all lengths, which go up; it pauses at each. Stopped, if a signal came
-/// (base/interrupt.h).
-std::vector<Latency> measure_latency(const Subject& subject, const LatencyOptions& options);
+/// One reading of the text, repeated where a context is longer, serves all lengths, which go up; it pauses at each.
+/// Stopped, if a signal came (base/interrupt.h).
+std::vector<Latency> measure_latency(const Model& model, std::span<const int32_t> text, const LatencyOptions& options);
 
 }  // namespace ingrain::bench

@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/text.h"
-#include "store/open_model.h"
 
 #include <unistd.h>
 
@@ -195,7 +194,7 @@ void add_chat_command(CLI::App& app) {
   add_special_flag(*command, o->special);
   add_compute_options(*command, o->how);
   add_weights_option(*command, o->how);
-  o->how.step_delay = kDelayOfWriting;  // costs hardly anything (bench/results/retrofit.md)
+  o->how.step_delay = LoadOptions::kDelayOfWriting;  // costs hardly anything (bench/results/retrofit.md)
   add_step_delay_option(*command, o->how);
   command->add_flag("--show-learning", o->show_learning,
                     "After each answer: every inner step's loss on its chunk, before and after it");

@@ -1,6 +1,5 @@
 #include "cli/eval_measures.h"
 
-#include "api/parts.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
@@ -91,10 +90,10 @@ void print_tasks(const MeasureOptions& o, const Model& model, const tasks::Book&
 }
 
 json latency(const MeasureOptions& o, const Model& model, const std::string& text, bool learn) {
-  bench::Subject subject{model.parts().network, model.encode_document(text)};
+  const std::vector<int32_t> tokens = model.encode_document(text);
   json out = json::array();
   for (const bench::Latency& row :
-       bench::measure_latency(subject, {.contexts = o.lengths, .tokens = o.write, .learn = learn}))
+       bench::measure_latency(model, tokens, {.contexts = o.lengths, .tokens = o.write, .learn = learn}))
     out.push_back({{"context", row.context},
                    {"prefill_seconds", row.prefill_seconds},
                    {"decode_ms", row.decode_ms},
@@ -169,10 +168,9 @@ void MeasureOptions::run(const ModelOptions& options, const std::string& path, c
     if (!book) fail_usage("--print-tasks: --measure latency asks nothing");
     return print_tasks(*this, model, *book);
   }
-  const bool can_learn = model.parts().network.config.suffix_len > 0;
   for (const bool learn : {true, false}) {
     if (learning != "both" && (learning == "on") != learn) continue;
-    if (learn && !can_learn && learning == "both") continue;  // it would be measured twice
+    if (learn && !model.learns() && learning == "both") continue;  // it would be measured twice
     json rows;
     if (name == "recall")
       rows = recall(*this, model, *book, learn);

@@ -1,5 +1,4 @@
-#include "formats/safetensors.h"
-#include "ttt/memory_file.h"
+#include "ingrain/memory_file.h"
 
 #include "cli/commands.h"
 #include "cli/model_options.h"
@@ -13,7 +12,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cmath>
 #include <cstdio>
 
 namespace ingrain::cli {
@@ -27,18 +25,8 @@ struct MemoryCommand {
   bool as_json = false;
 };
 
-/// What the file says of itself, every byte looked at. Error if it is damaged.
-ttt::MemoryInfo check_file(const std::string& path) {
-  const ttt::MemoryInfo info = ttt::read_memory_info(path);
-  const formats::SafetensorsFile file(path);
-  const auto said = file.metadata().find("checksum");
-  require(said != file.metadata().end() && said->second == ttt::memory_checksum(file),
-          "{}: the checksum does not match; the file is damaged", path);
-  return info;
-}
-
 void print_memory_info(const MemoryCommand& o) {
-  const ttt::MemoryInfo info = check_file(o.first);
+  const MemoryInfo info = check_memory_file(o.first);
   const char* form = info.form == MemoryForm::compact ? "compact" : "working";
   if (o.as_json) {
     const nlohmann::json root{{"file", o.first},
@@ -59,28 +47,20 @@ void print_memory_info(const MemoryCommand& o) {
       with_commas(info.position).c_str(), with_commas(info.steps).c_str(), counted(info.filled, "token").c_str());
 }
 
-double norm(const std::vector<Tensor>& tensors) {
-  double sum = 0;
-  for (const Tensor& x : tensors) sum += x.to(at::kDouble).square().sum().item<double>();
-  return std::sqrt(sum);
-}
-
 /// How far two memories' fast weights are from the model's own and from each other, by suffix block.
 void print_difference(const MemoryCommand& o) {
   watch_interrupts("nothing is kept");
-  const Network model = o.model.load();
-  const ttt::Memory a = ttt::load_memory(o.first, model), b = ttt::load_memory(o.second, model);
-  require(a.batch() == b.batch(), "{} holds {} sequences, {} holds {}; they cannot be compared", o.first, a.batch(),
-          o.second, b.batch());
+  const Model model = o.model.load();
+  const Memory first = Memory::load(o.first, model), second = Memory::load(o.second, model);
   stop_if_interrupted("stopped before the memories were compared");
+  const std::vector<BlockChange> of_first = first.learnt(), of_second = second.learnt(),
+                                 between = first.distance(second);
   nlohmann::json root{{"first", o.first}, {"second", o.second}, {"blocks", nlohmann::json::array()}};
-  for (size_t s = 0; s < a.W_S.size(); ++s) {
-    const Mlp &start = model.weights.fast_S[s], &x = a.W_S[s], &y = b.W_S[s];
-    root["blocks"].push_back({{"block", model.config.prefix_len() + static_cast<int64_t>(s)},
-                              {"first_learnt", norm({x.w13_FD - start.w13_FD, x.w2_DF - start.w2_DF})},
-                              {"second_learnt", norm({y.w13_FD - start.w13_FD, y.w2_DF - start.w2_DF})},
-                              {"difference", norm({x.w13_FD - y.w13_FD, x.w2_DF - y.w2_DF})}});
-  }
+  for (size_t s = 0; s < between.size(); ++s)
+    root["blocks"].push_back({{"block", between[s].block},
+                              {"first_learnt", of_first[s].norm},
+                              {"second_learnt", of_second[s].norm},
+                              {"difference", between[s].norm}});
   if (o.as_json) {
     std::printf("%s\n", root.dump(2).c_str());
     return;
@@ -94,7 +74,7 @@ void print_difference(const MemoryCommand& o) {
 
 void fork_memory(const MemoryCommand& o) {
   watch_interrupts("nothing is left behind");
-  check_file(o.first);
+  check_memory_file(o.first);
   stop_if_interrupted(o.output + ": stopped; nothing was written");
   save_with_notes(o.output, [&] {
     carry_notes(o.first, o.output);
@@ -107,13 +87,12 @@ void compact_memory(const MemoryCommand& o) {
   watch_interrupts("nothing is left behind");
   require_memory_writable(o.output, o.first);
   require_no_input(o.output, resolve_model(o.model.folder));
-  const Network model = o.model.load();
-  const ttt::Memory memory = ttt::load_memory(o.first, model);
+  const Memory memory = Memory::load(o.first, o.model.load());
   const uint64_t before = std::filesystem::file_size(o.first);  // the output may take its place
   stop_if_interrupted(o.output + ": stopped; nothing was written");
   save_with_notes(o.output, [&] {
     carry_notes(o.first, o.output);
-    ttt::save_memory(o.output, model, memory, MemoryForm::compact);
+    memory.save(o.output, MemoryForm::compact);
   });
   std::printf("%s: %s, %s before\n", o.output.c_str(), format_bytes(std::filesystem::file_size(o.output)).c_str(),
               format_bytes(before).c_str());
@@ -131,6 +110,7 @@ void add_memory_command(CLI::App& app) {
     auto* sub = command->add_subcommand(name, text);
     auto o = std::make_shared<MemoryCommand>();
     o->model.how.dtype = "fp32";  // no less is lost: windows are rounded to bf16 here, or not looked at
+    o->model.how.need_tokenizer = false;
     if (with_model) {
       o->model.add_folder_to(*sub);
       add_device_option(*sub, o->model.how.device);

@@ -7,13 +7,12 @@
 #include "cli/paths.h"
 #include "cli/ranges.h"
 #include "ingrain/find_model.h"
+#include "ingrain/memory_file.h"
 #include "model/quantized.h"
 #include "store/gguf_folder.h"
 #include "store/hub.h"
 #include "store/no_model.h"
-#include "store/open_model.h"
 #include "store/pretrained.h"
-#include "ttt/memory_file.h"
 
 #include <fmt/ranges.h>
 
@@ -26,14 +25,6 @@ namespace ingrain::cli {
 namespace fs = std::filesystem;
 
 namespace {
-
-bool is_memory_file(const fs::path& path) {
-  try {
-    return fs::is_regular_file(path) && (ttt::read_memory_info(path), true);
-  } catch (const Error&) {
-    return false;
-  }
-}
 
 /// did_you_mean(), also of a name's part, in capitals or not: often all of it that is remembered.
 std::string like_name_of_model(const std::string& name, const std::vector<std::string>& names) {
@@ -180,10 +171,10 @@ void ModelOptions::add_folder_to(CLI::App& command) {
       ->required();
 }
 
-Network ModelOptions::load() const { return open_model(resolve_model(folder), how); }
+Model ModelOptions::load() const { return Model::load(resolve_model(folder), how); }
 
 Model ModelOptions::open() const {
-  Model out = Model::load(resolve_model(folder), how);
+  Model out = load();
   for (const std::string& warning : out.warnings()) say_warning(warning);
   return out;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ingrain/model.h"
-#include "model/network.h"
+#include "model/config.h"
 
 #include <CLI/CLI.hpp>
 
@@ -21,7 +21,7 @@ struct ModelOptions {
   void add_folder_to(CLI::App& command);
   /// The model, after its warnings were said.
   Model open() const;
-  Network load() const;  // for what looks inside: benchmarks
+  Model load() const;  // without a word: they are of the tokenizer, and not all commands need it
 };
 
 /// The model folder or file that a person means by `name`: a path, or the name of one in the places where models lie

@@ -70,7 +70,7 @@ at::Device chosen_device(const LoadOptions& options) {
 void delay_steps(ModelConfig& config, std::optional<int64_t> tokens, std::string_view where) {
   if (!tokens || config.suffix_len == 0) return;
   InnerRule& inner = config.inner;
-  if (*tokens != kDelayOfWriting)
+  if (*tokens != LoadOptions::kDelayOfWriting)
     inner.step_delay = *tokens;
   else if (inner.step_delay == 0 && inner.steps == 1)
     inner.step_delay = config.chunk / 8;
@@ -80,7 +80,7 @@ void delay_steps(ModelConfig& config, std::optional<int64_t> tokens, std::string
 Network open_model(const std::filesystem::path& path, const LoadOptions& options) {
   const at::Device device = chosen_device(options);
   Network out = load_model_as(path, parse_compute_type(options.dtype, device), device, options.weights);
-  if (device.is_cpu() || options.step_delay != kDelayOfWriting)
+  if (device.is_cpu() || options.step_delay != LoadOptions::kDelayOfWriting)
     delay_steps(out.config, options.step_delay, path.string());
   return out;
 }

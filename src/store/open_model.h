@@ -19,10 +19,6 @@ Network load_model_as(const std::filesystem::path& path, at::ScalarType compute,
 /// is not known or cannot be had here.
 Network open_model(const std::filesystem::path& path, const LoadOptions& options);
 
-/// LoadOptions::step_delay of who writes and wants no token to wait: an eighth of a chunk, on a CPU, for models that
-/// delay no step and can.
-inline constexpr int64_t kDelayOfWriting = -1;
-
 /// Sets `inner_step_delay`, if it is given and the model has fast weights. Error naming `where` if it does not fit.
 void delay_steps(ModelConfig& config, std::optional<int64_t> tokens, std::string_view where);
 

@@ -1,6 +1,5 @@
 #include "study/measure.h"
 
-#include "api/parts.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/interrupt.h"
@@ -29,13 +28,12 @@ json measure_loss(const StudyConfig& study, const Model& model, const std::vecto
 }
 
 json measure_latency(const StudyConfig& study, const Model& model, bool learn) {
-  bench::Subject subject{model.parts().network, {}};
   const auto book = measures::load_documents(model, {study.book}, 1 << 20, 1);
-  subject.tokens = book.front().tokens;
   const auto rows = bench::measure_latency(
-      subject, {.contexts = study.measures.latency, .tokens = study.measures.latency_tokens, .learn = learn});
+      model, book.front().tokens,
+      {.contexts = study.measures.latency, .tokens = study.measures.latency_tokens, .learn = learn});
   stop_if_interrupted("stopped; run it again to go on");
-  json out{{"load", bench::describe_machine(subject.device()).load}, {"rows", json::array()}};
+  json out{{"load", bench::describe_machine(at::Device(model.device())).load}, {"rows", json::array()}};
   for (const bench::Latency& row : rows)
     out["rows"].push_back({{"context", row.context},
                            {"prefill_seconds", row.prefill_seconds},

@@ -94,6 +94,12 @@ MemoryInfo parse_info(const formats::SafetensorsFile& file) {
   return info;
 }
 
+void require_checksum(const formats::SafetensorsFile& file, const std::string& is) {
+  const fs::path& path = file.path();
+  require(is == field(file.metadata(), "checksum", path), "{}: the checksum does not match; the file is damaged",
+          path.string());
+}
+
 /// Takes a memory's parts out of a file, each checked against the shape that the configuration and the counts ask for.
 class Loader {
  public:
@@ -265,12 +271,18 @@ Memory load_memory(const fs::path& path, const Network& model, Room room) {
           "{}: this memory belongs to the model {}, not to {}; load that model's folder", path.string(),
           info.model_fingerprint, model.fingerprint);
   MemoryTensors tensors(file, model, room == Room::mapped);
-  require(tensors.checksum() == field(file.metadata(), "checksum", path),
-          "{}: the checksum does not match; the file is damaged", path.string());
+  require_checksum(file, tensors.checksum());
   return Loader(file, tensors, model, info, room).load();
 }
 
 MemoryInfo read_memory_info(const fs::path& path) { return parse_info(open_memory(path)); }
+
+MemoryInfo check_memory(const fs::path& path) {
+  const formats::SafetensorsFile file = open_memory(path);
+  const MemoryInfo info = parse_info(file);
+  require_checksum(file, memory_checksum(file));
+  return info;
+}
 
 uint64_t least_file_bytes(const Network& model, int64_t position, MemoryForm form) {
   const ModelConfig& c = model.config;

@@ -1,7 +1,7 @@
 // Memories as files: safetensors with metadata (docs/formats.md). A file is whole or absent, checked when it is read.
 #pragma once
 
-#include "ingrain/memory.h"
+#include "ingrain/memory_file.h"
 #include "formats/safetensors.h"
 #include "ttt/memory.h"
 
@@ -15,7 +15,7 @@ namespace ingrain::ttt {
 void save_memory(const std::filesystem::path& path, const Network& model, const Memory& memory,
                  MemoryForm form = MemoryForm::working);
 
-/// none: as Memory::packed(). mapped: the same, yet on a CPU in the file's own pages (FilePages), which is several
+/// none: as Memory::shrunk(). mapped: the same, yet on a CPU in the file's own pages (FilePages), which is several
 /// times as fast; for files that nobody shortens.
 enum class Room { for_more, none, mapped };
 
@@ -24,16 +24,11 @@ enum class Room { for_more, none, mapped };
 /// (both fingerprints are named). Saved from a model of another compute type, it is converted.
 Memory load_memory(const std::filesystem::path& path, const Network& model, Room room = Room::for_more);
 
-/// What a memory file says of itself.
-struct MemoryInfo {
-  int64_t version = 0, position = 0, filled = 0, steps = 0, batch = 0;
-  MemoryForm form = MemoryForm::working;
-  std::string model_fingerprint, config;  // config: the model's, as JSON
-  uint64_t bytes = 0;                     // of the file
-};
-
 /// Reads and checks the metadata alone: needs no model and is fast. Error if it is no memory file.
 MemoryInfo read_memory_info(const std::filesystem::path& path);
+
+/// The same, and every byte is held against the checksum. Error if the file is damaged.
+MemoryInfo check_memory(const std::filesystem::path& path);
 
 /// The checksum that a memory file with these tensors and this metadata must carry, its own field left out.
 std::string memory_checksum(const formats::SafetensorsFile& file);

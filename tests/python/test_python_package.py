@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+import tomllib
 
 import pytest
 
@@ -100,6 +101,24 @@ def test_files_bytes_and_pickles_hold_all_of_a_memory(model, tmp_path):
     assert memory.least_file_bytes() <= (tmp_path / "book.memory").stat().st_size
     memory.save(tmp_path / "small.memory", compact=True)
     assert (tmp_path / "small.memory").stat().st_size < (tmp_path / "book.memory").stat().st_size
+
+
+def test_a_memory_file_tells_of_itself_and_memories_of_what_they_learnt(model, tmp_path):
+    memory, other = read(model), read(model, 100)
+    assert model.learns and set(memory.learnt()) == {model.config["num_hidden_layers"] - 2, model.config["num_hidden_layers"] - 1}
+    assert memory.distance(ingrain.Memory(model)) == memory.learnt() and set(memory.distance(memory).values()) == {0.0}
+    assert memory.distance(other) == other.distance(memory) != memory.learnt()
+    memory.save(tmp_path / "it.memory")
+    for check in (False, True):
+        info = ingrain.memory_info(tmp_path / "it.memory", check=check)
+        assert (info.model_fingerprint, info.position, info.steps) == (model.fingerprint, memory.position, memory.steps)
+        assert info.config["chunk_size"] == model.chunk and not info.compact and info.batch == 1
+    content = bytearray((tmp_path / "it.memory").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "it.memory").write_bytes(content)
+    assert ingrain.memory_info(tmp_path / "it.memory") == info
+    with pytest.raises(ingrain.Error, match="checksum"):
+        ingrain.memory_info(tmp_path / "it.memory", check=True)
 
 
 def test_a_rewound_memory_is_what_it_was(model):
@@ -314,11 +333,14 @@ def test_another_torch_is_refused_with_a_remedy():
     assert done.returncode == 1 and "ImportError: ingrain was built with torch" in done.stderr
 
 
-def test_the_version_is_one_wherever_it_is_written():
+def test_the_version_is_written_in_one_place():
     root = pathlib.Path(__file__).resolve().parents[2]
-    written = [re.search(pattern, (root / file).read_text(), re.M)[1] for file, pattern in
-               [("CMakeLists.txt", r"^project\(ingrain VERSION ([\d.]+)"), ("pyproject.toml", r'^version = "([\d.]+)"')]]
-    assert set(written) == {ingrain.__version__}
+    version = re.search(r"^project\(ingrain VERSION ([\d.]+)", (root / "CMakeLists.txt").read_text(), re.M)[1]
+    assert ingrain.__version__ == version
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"] and "version" not in project["project"]
+    source = project["tool"]["scikit-build"]["metadata"]["version"]  # where pip takes it from
+    assert re.search(source["regex"], (root / source["input"]).read_text())["value"] == version
 
 
 def test_the_annotations_are_strict():
