@@ -41,14 +41,23 @@ struct Guarded {
   std::atomic<bool> busy = false;
   explicit Guarded(T from) : value(std::move(from)) {}
 
+  class Taken {
+   public:
+    explicit Taken(Guarded& of) : busy_(of.busy) {
+      if (busy_.exchange(true))
+        throw UsageError("this memory is at work in another call; wait for its end, or fork() the memory before");
+    }
+    ~Taken() { busy_ = false; }
+    Taken(const Taken&) = delete;
+    Taken& operator=(const Taken&) = delete;
+
+   private:
+    std::atomic<bool>& busy_;
+  };
+
   template <class F>
   auto use(const F& f) {
-    if (busy.exchange(true))
-      throw UsageError("this memory is at work in another call; wait for its end, or fork() the memory before");
-    const struct Free {
-      std::atomic<bool>& busy;
-      ~Free() { busy = false; }
-    } free{busy};
+    const Taken taken(*this);
     const Computing computing;
     return f(value);
   }

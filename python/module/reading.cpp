@@ -131,10 +131,11 @@ void bind_memory(py::module_& m) {
       .def("learnt", [](Bound& self) { return self.use([](Memory& memory) { return pairs(memory.learnt()); }); })
       .def("distance",
            [](Bound& self, Bound& other) {
-             return self.use([&](Memory& memory) {
-               if (&other == &self) return pairs(memory.distance(memory));
-               return other.use([&](Memory& there) { return pairs(memory.distance(there)); });
-             });
+             const Bound::Taken taken(self);
+             std::optional<Bound::Taken> other_taken;
+             if (&other != &self) other_taken.emplace(other);
+             const Computing computing;  // once: there is one lock to release
+             return pairs(self.value.distance(other.value));
            })
       .def("keep_boundaries",
            [](Bound& self, uint64_t bytes) { self.use([&](Memory& memory) { memory.keep_boundaries(bytes); }); })
