@@ -181,6 +181,31 @@ TEST(GradientSums, parameters_that_are_not_trained_get_no_gradient_and_change_no
   EXPECT_LT(trained, a.size());
 }
 
+TEST(GradientSums, are_final_from_where_the_backward_pass_says_block_after_block) {
+  for (const bool untied : {false, true}) {
+    const Network model = tiny_model({.tie = !untied, .learned_rates = true});
+    const ModelConfig& c = model.config;
+    const Tensor tokens = random_tokens(c, 2, 25);
+    for (const auto gradient : {meta_gradient, standard_gradient}) {
+      const GradientSums sums(c, model.weights);
+      std::vector<std::pair<int64_t, Tensor>> said;
+      GradientOptions options;
+      options.settled = [&](int64_t first) {
+        said.emplace_back(first, sums.flat().narrow(0, first, sums.flat().numel() - first).clone());
+      };
+      gradient(c, sums, tokens, options);
+      ASSERT_GT(said.size(), 2u);
+      EXPECT_EQ(said.back().first, sums.begin_of_block(0));
+      for (size_t i = 0; i < said.size(); ++i) {
+        const auto& [first, then_n] = said[i];
+        if (i > 0) EXPECT_LT(first, said[i - 1].first);
+        EXPECT_TRUE(at::equal(then_n, sums.flat().narrow(0, first, then_n.numel()))) << first;
+        if (i > 0) EXPECT_GT(then_n.abs().max().item<double>(), 0);
+      }
+    }
+  }
+}
+
 TEST(GradientSums, lie_in_one_piece_of_memory_and_count_what_the_table_counts) {
   const Network model = tiny_model({.tie = false, .learned_rates = true, .unrotated = 2});
   const ModelConfig& c = model.config;

@@ -422,13 +422,20 @@ TEST_F(Training, pieces_of_any_number_of_ranks_are_all_numbers_once_with_the_sam
   for (const int ranks : {1, 2, 3, 100}) {
     std::map<std::string, int64_t> counts;
     std::vector<Tensor> squares;
-    for (const Stretch& own : stretches_of(gradients, ranks)) {
-      for (const Piece& piece : pieces_of(gradients, own)) {
-        EXPECT_EQ(counts[piece.name], piece.first) << piece.name;
-        counts[piece.name] += piece.count;
+    const std::vector<Bucket> buckets = buckets_of(gradients.flat().numel(), 4 * kBlock, ranks);
+    EXPECT_EQ(stretches_of(buckets, 0).size(), ranks == 1 ? 1 : buckets.size()) << "side by side is one";
+    for (const Bucket& bucket : buckets) {
+      for (const Stretch& own : bucket.of_R) {
+        for (const Piece& piece : pieces_of(gradients, {&own, 1})) {
+          EXPECT_EQ(counts[piece.name], piece.first) << piece.name;
+          counts[piece.name] += piece.count;
+        }
+        squares.push_back(block_squares(gradients.flat().narrow(0, own.begin, own.end - own.begin)));
       }
-      squares.push_back(block_squares(gradients.flat().narrow(0, own.begin, own.end - own.begin)));
     }
+    int64_t owned = 0;
+    for (int rank = 0; rank < ranks; ++rank) owned += count_of(stretches_of(buckets, rank));
+    EXPECT_EQ(owned, gradients.flat().numel());
     for (const GradientSums::Place& place : gradients.places()) EXPECT_EQ(counts[place.name], place.count);
     EXPECT_TRUE(at::equal(at::cat(squares), whole)) << ranks << " ranks";
   }

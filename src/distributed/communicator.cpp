@@ -15,9 +15,11 @@ class Alone final : public Communicator {
 
  private:
   void do_gather(std::byte*, Parts) override {}
-  void do_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) override {
+  uint64_t do_begin_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) override {
     std::copy_n(out + out_R[0].begin, out_R[0].size, in + in_R[0].begin);
+    return 0;
   }
+  bool do_end_exchange(uint64_t, bool) override { return true; }
 };
 
 }  // namespace
@@ -34,11 +36,25 @@ void Communicator::gather(std::byte* data, Parts parts_R) {
   if (!alone()) traffic_.seconds += seconds_since(start);
 }
 
-void Communicator::exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) {
+uint64_t Communicator::begin_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) {
   const auto start = std::chrono::steady_clock::now();
-  do_exchange(out, out_R, in, in_R);
+  const uint64_t exchange = do_begin_exchange(out, out_R, in, in_R);
   for (size_t r = 0; r < out_R.size(); ++r)
     if (r != static_cast<size_t>(rank())) traffic_.bytes_sent += out_R[r].size;
+  if (!alone()) traffic_.seconds += seconds_since(start);
+  return exchange;
+}
+
+bool Communicator::done(uint64_t exchange) {
+  const auto start = std::chrono::steady_clock::now();
+  const bool ended = do_end_exchange(exchange, /*wait=*/false);
+  if (!alone()) traffic_.seconds += seconds_since(start);
+  return ended;
+}
+
+void Communicator::wait(uint64_t exchange) {
+  const auto start = std::chrono::steady_clock::now();
+  do_end_exchange(exchange, /*wait=*/true);
   if (!alone()) traffic_.seconds += seconds_since(start);
 }
 

@@ -42,7 +42,14 @@ class Communicator {
   /// Rank r's part r of `data` to everyone, in place.
   void gather(std::byte* data, Parts parts_R);
   /// Part r of `out` goes to rank r; part r of `in` is what rank r had for this one. What is for oneself is copied.
-  void exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R);
+  /// Begins that and returns its number. Several may be under way, in the same order on all ranks; the memory belongs
+  /// to the transport until done() says so.
+  uint64_t begin_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R);
+  /// Whether an exchange that is under way has ended; after that its number means nothing. Gives the transport a moment
+  /// for all of them: what moves numbers only while it is called moves them now.
+  bool done(uint64_t exchange);
+  /// Until it has ended.
+  void wait(uint64_t exchange);
 
   /// What each rank has, by rank. REQUIRES: as many on all of them.
   template <class Number>
@@ -63,7 +70,8 @@ class Communicator {
 
  private:
   virtual void do_gather(std::byte* data, Parts parts_R) = 0;
-  virtual void do_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) = 0;
+  virtual uint64_t do_begin_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) = 0;
+  virtual bool do_end_exchange(uint64_t exchange, bool wait) = 0;
 
   Traffic traffic_;
 };

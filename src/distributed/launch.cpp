@@ -2,57 +2,29 @@
 
 #include "base/error.h"
 #include "base/whole_number.h"
+#include "distributed/module.h"
 #include "distributed/mpi_calls.h"
 #include "distributed/watch.h"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
-#include <filesystem>
 
 namespace ingrain::distributed {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kModule = "libingrain_mpi.so";
-
-/// Beside the program, in the folder of an installation, or where INGRAIN_MPI says.
-fs::path find_module() {
-  if (const char* given = std::getenv("INGRAIN_MPI"); given && *given) return given;
-  std::error_code unknown;
-  const fs::path here = fs::read_symlink("/proc/self/exe", unknown).parent_path();
-  for (const fs::path& place : {here / kModule, here / ".." / "lib" / "ingrain" / kModule})
-    if (fs::exists(place, unknown)) return place;
-  return {};
-}
 
 const IngrainMpiCalls& open_module(const Launch& launch) {
   constexpr const char* kRemedy =
       "install Open MPI (Debian, Ubuntu: apt install openmpi-bin libopenmpi-dev) and build again, or start one process "
       "without a launcher";
-  const fs::path path = find_module();
+  const std::filesystem::path path = find_module(kModule, "INGRAIN_MPI");
   require(!path.empty(), "{} started {} processes, but this build has no {}: no MPI was found when it was made; {}",
           launch.launcher, launch.ranks, kModule, kRemedy);
-  // MPI libraries open their own plugins, which look for the library's symbols among the global ones.
-  void* const module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (!module) {
-    const char* const why = ::dlerror();
-    fail("{}: cannot be opened: {}; {}", path.string(), why ? why : "no reason given", kRemedy);
-  }
-  const auto calls = reinterpret_cast<IngrainMpi>(::dlsym(module, "ingrain_mpi"));
+  const auto calls = reinterpret_cast<IngrainMpi>(open_module(path, "ingrain_mpi", kRemedy));
   require(calls && calls()->version == kIngrainMpiVersion, "{}: belongs to another version of ingrain; build again",
           path.string());
   return *calls();
 }
-
-/// Parts as the module takes them.
-struct Places {
-  explicit Places(Parts parts_R) {
-    for (const Part& part : parts_R) begins.push_back(part.begin), sizes.push_back(part.size);
-  }
-  std::vector<uint64_t> begins, sizes;
-};
 
 class Mpi final : public Communicator {
  public:
@@ -90,9 +62,17 @@ class Mpi final : public Communicator {
     const Places places(parts_R);
     check(calls_.gather(data, places.begins.data(), places.sizes.data()));
   }
-  void do_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) override {
+  uint64_t do_begin_exchange(const std::byte* out, Parts out_R, std::byte* in, Parts in_R) override {
     const Places from(out_R), to(in_R);
-    check(calls_.exchange(out, from.begins.data(), from.sizes.data(), in, to.begins.data(), to.sizes.data()));
+    uint64_t exchange = 0;
+    check(calls_.begin_exchange(out, from.begins.data(), from.sizes.data(), in, to.begins.data(), to.sizes.data(),
+                                &exchange));
+    return exchange;
+  }
+  bool do_end_exchange(uint64_t exchange, bool wait) override {
+    int ended = 0;
+    check(calls_.end_exchange(exchange, wait ? 1 : 0, &ended));
+    return ended != 0;
   }
 
   const IngrainMpiCalls& calls_;

@@ -4,9 +4,11 @@
 
 namespace ingrain::train {
 
-AdamW::AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients, const Stretch& own,
-             const AdamWOptions& options, bool copies)
-    : options_(options), own_n_(gradients.flat().narrow(0, own.begin, own.end - own.begin)), groups_(2) {
+AdamW::AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients,
+             std::span<const Stretch> own, const AdamWOptions& options, bool copies)
+    : options_(options), groups_(2) {
+  for (const Stretch& s : own) own_n_.push_back(gradients.flat().narrow(0, s.begin, s.end - s.begin));
+  if (own_n_.empty()) own_n_.push_back(gradients.flat().narrow(0, 0, 0));
   groups_[0].weight_decay = options.weight_decay;
   groups_[1].weight_decay = 0;
   std::map<std::string, Tensor> parameters;
@@ -26,7 +28,13 @@ AdamW::AdamW(const ModelConfig& config, const Weights& master, const GradientSum
 
 AdamW::AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients,
              const AdamWOptions& options)
-    : AdamW(config, master, gradients, {0, gradients.flat().numel()}, options) {}
+    : AdamW(config, master, gradients, std::vector<Stretch>{{0, gradients.flat().numel()}}, options) {}
+
+Tensor AdamW::squares() const {
+  std::vector<Tensor> of_blocks;
+  for (const Tensor& own_n : own_n_) of_blocks.push_back(block_squares(own_n));
+  return of_blocks.size() == 1 ? of_blocks[0] : at::cat(of_blocks);
+}
 
 void AdamW::step(double lr, double norm) {
   const at::NoGradGuard no_grad;

@@ -16,13 +16,13 @@ class AdamW {
  public:
   /// Of `gradients`, what lies in `own` is stepped, in `master` or, if `copies`, in copies of its own, so that `master`
   /// may be dropped.
-  AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients, const Stretch& own,
+  AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients, std::span<const Stretch> own,
         const AdamWOptions& options, bool copies = false);
   /// All that is trained.
   AdamW(const ModelConfig& config, const Weights& master, const GradientSums& gradients, const AdamWOptions& options);
 
   /// The own gradients' squares by block (block_squares).
-  Tensor squares() const { return block_squares(own_n_); }
+  Tensor squares() const;
   /// Their norm: one number, fp64, on their device. The gradients' global norm where all of them are this one's.
   Tensor gradient_norm() const { return squares().sum().sqrt(); }
   /// One step with rate `lr`. Clips the gradients in place. `norm` is the global norm now; REQUIRES: it is finite.
@@ -48,7 +48,7 @@ class AdamW {
   };
 
   AdamWOptions options_;
-  Tensor own_n_;
+  std::vector<Tensor> own_n_;  // by stretch
   std::vector<Group> groups_;
   int64_t steps_ = 0;
 };

@@ -53,8 +53,10 @@ int64_t kept_sets(const RunConfig& run, int64_t set_bytes) {
   return starts * (count / segment - 1) + sets * segment;
 }
 
-/// What a pass over B sequences needs beside the state: m.fast, m.activations, m.head.
-void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int64_t B, MemoryEstimate& m) {
+/// What a pass over B sequences needs beside the state: m.fast, m.activations, m.head; and of the ranks' gradients, of
+/// which `arriving` bytes come at a time while the backward pass goes through whole blocks: m.sharing.
+void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int64_t B, int64_t arriving,
+              MemoryEstimate& m) {
   const ModelConfig& c = run.model.config;
   const int64_t compute_bytes = static_cast<int64_t>(c10::elementSize(compute));
   const int64_t T = run.data.length, D = c.hidden_size;
@@ -66,7 +68,8 @@ void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int6
   m.activations = at_once;
   if (!meta) {
     const int64_t at_head = B * T * compute_bytes * (recompute ? through * D : inner_values(c, 0, through));
-    m.head = std::max(int64_t{0}, at_head + head_bytes(c, B * T, /*planes=*/1) - at_once);
+    m.head = std::max(int64_t{0}, at_head + head_bytes(c, B * T, /*planes=*/1) - at_once - arriving);
+    m.sharing += arriving;
     return;
   }
   // Two peaks, and the higher one counts: amid the sweeps, when all starts of the inner loop are kept and the suffix is
@@ -77,10 +80,11 @@ void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int6
                          (T * ((recompute ? through * D : inner_values(c, 0, through)) + 2 * D) +
                           2 * c.chunk * inner_values(c, through, c.num_layers));
   const int64_t head = head_bytes(c, B * c.chunk, /*planes=*/2);
-  const bool sweeps = in_sweeps + chunks + head > 2 * W + at_once;
+  const bool sweeps = in_sweeps + chunks + head > 2 * W + at_once + arriving;
   m.fast = sweeps ? in_sweeps : 2 * W;
   m.activations = sweeps ? chunks : at_once;
   m.head = sweeps ? head : 0;
+  m.sharing += sweeps ? 0 : arriving;
 }
 
 }  // namespace
@@ -103,15 +107,11 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   m.weights = compute_bytes * m.parameters + (apart ? 4 * (m.parameters - m.trained) : 0);
   m.gradients = 4 * m.trained;
   m.optimizer = (apart ? 12 : 8) * m.trained / ranks;
-  add_pass(run, compute, recompute, rows_at_once(run, ranks), m);
-  if (ranks == 1 && !run.train.ordered) return m;
-  // What others send arrives when all that the passes needed is gone; the sum that takes it in is there all the time
-  // where it gathers one sequence after the other.
-  const int64_t sum = 4 * m.trained / ranks, arriving = std::min(received_at_once(), m.gradients);
-  m.sharing = run.train.ordered ? sum : 0;
-  if (m.fast + m.activations + m.head > sum + arriving - m.sharing) return m;
-  m.sharing = sum + arriving;
-  m.fast = m.activations = m.head = 0;
+  // Where it gathers one sequence after the other, the sum that takes in what arrives is there all the time.
+  const bool reduces = ranks > 1 || run.train.ordered;
+  m.sharing = run.train.ordered ? 4 * m.trained / ranks : 0;
+  add_pass(run, compute, recompute, rows_at_once(run, ranks), reduces ? std::min(received_at_once(), m.gradients) : 0,
+           m);
   return m;
 }
 

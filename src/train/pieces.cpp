@@ -33,19 +33,51 @@ Tensor squares_on_cpu(const Tensor& x_n) {
 
 }  // namespace
 
-std::vector<Stretch> stretches_of(const GradientSums& gradients, int ranks) {
-  std::vector<Stretch> out;
-  const auto count = static_cast<uint64_t>(gradients.flat().numel());
-  for (const auto& [begin, size] : distributed::parts_of(count, static_cast<uint64_t>(kBlock), ranks))
-    out.push_back({static_cast<int64_t>(begin), static_cast<int64_t>(begin + size)});
+int64_t bucket_size(int64_t count, int ranks) {
+  // So many that most of them are on their way before the backward pass ends; none so small that a message (a rank's
+  // part of it) is mostly its start, or so large that it does not fit beside the model.
+  constexpr int64_t kBuckets = 32, kLeast = 1 << 18, kLeastOfRank = 1 << 16, kMost = 1 << 23;
+  const int64_t size = std::clamp(std::max(count / kBuckets, ranks * kLeastOfRank), kLeast, kMost);
+  return (size + kBlock - 1) / kBlock * kBlock;
+}
+
+std::vector<Bucket> buckets_of(int64_t count, int64_t bucket_size, int ranks) {
+  std::vector<Bucket> out;
+  for (int64_t first = 0; first < count; first += bucket_size) {
+    Bucket& bucket = out.emplace_back(Bucket{{first, std::min(first + bucket_size, count)}, {}});
+    const auto numbers = static_cast<uint64_t>(bucket.whole.end - first);
+    for (const auto& [begin, n] : distributed::parts_of(numbers, static_cast<uint64_t>(kBlock), ranks))
+      bucket.of_R.push_back({first + static_cast<int64_t>(begin), first + static_cast<int64_t>(begin + n)});
+  }
   return out;
 }
 
-std::vector<Piece> pieces_of(const GradientSums& gradients, const Stretch& own) {
+std::vector<Stretch> stretches_of(const std::vector<Bucket>& buckets, int rank) {
+  std::vector<Stretch> out;
+  for (const Bucket& bucket : buckets) {
+    const Stretch& mine = bucket.of_R[static_cast<size_t>(rank)];
+    if (mine.begin == mine.end) continue;
+    if (!out.empty() && out.back().end == mine.begin)
+      out.back().end = mine.end;
+    else
+      out.push_back(mine);
+  }
+  return out;
+}
+
+int64_t count_of(std::span<const Stretch> stretches) {
+  int64_t count = 0;
+  for (const Stretch& s : stretches) count += s.end - s.begin;
+  return count;
+}
+
+std::vector<Piece> pieces_of(const GradientSums& gradients, std::span<const Stretch> own) {
   std::vector<Piece> out;
   for (const GradientSums::Place& place : gradients.places()) {
-    const int64_t begin = std::max(place.begin, own.begin), end = std::min(place.begin + place.count, own.end);
-    if (begin < end) out.push_back({place.name, place.kind, place.shape, begin - place.begin, end - begin, begin});
+    for (const Stretch& s : own) {
+      const int64_t begin = std::max(place.begin, s.begin), end = std::min(place.begin + place.count, s.end);
+      if (begin < end) out.push_back({place.name, place.kind, place.shape, begin - place.begin, end - begin, begin});
+    }
   }
   return out;
 }

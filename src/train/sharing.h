@@ -2,11 +2,9 @@
 #pragma once
 
 #include "train/adamw.h"
+#include "train/reduction.h"
 
 namespace ingrain::train {
-
-/// Bytes of fp32 gradients that a rank receives at a time, from all others together.
-int64_t received_at_once();
 
 /// Not thread-safe; all ranks call the same functions in the same order. Numbers on a GPU go through the host's memory:
 /// MPI is not asked whether it could read the GPU's.
@@ -16,15 +14,20 @@ class Sharing {
   Sharing(const GradientSums& gradients, distributed::Communicator& ranks);
 
   distributed::Communicator& ranks() const { return ranks_; }
-  const Stretch& own() const { return stretches_[static_cast<size_t>(ranks_.rank())]; }
+  const std::vector<Stretch>& own() const { return own_; }
 
-  /// Blocks (pieces.h) of the longest stretch, which is rank 0's.
-  int64_t most_blocks() const { return (stretches_[0].end + kBlock - 1) / kBlock; }
+  /// Blocks (pieces.h) that rank 0 owns; nobody has more.
+  int64_t most_blocks() const;
+  /// What the ranks said of their blocks, `most_blocks()` each, by rank, at `said_RM` + r `stride`: in the flat
+  /// memory's order, the same however many ranks there are.
+  std::vector<double> by_block(const double* said_RM, size_t stride) const;
 
-  /// Adds what every rank has in its gradients' flat memory to `sum_n` of the own stretch, rank after rank.
-  void add_gradients(const Tensor& sum_n) const;
-  /// Then puts the result into the own stretch of the gradients, whose other numbers mean nothing.
-  void sum_gradients() const;
+  /// The reduction of one pass. `sum_n`: zeros_of_own(), or undefined.
+  Reduction reduction(const Tensor& sum_n) const { return {ranks_, buckets_, flat_N_, sum_n}; }
+  /// Numbers of the own stretches, one after another.
+  Tensor zeros_of_own() const { return at::zeros({count_of(own_)}, flat_N_.options()); }
+  /// Puts such numbers into the own stretches of the gradients, whose other numbers mean nothing then.
+  void take(const Tensor& sum_n) const;
 
   /// Everyone's master weights into everyone's leaves, in their types. The gradients' memory serves as the place for
   /// it and holds nothing afterwards.
@@ -35,7 +38,8 @@ class Sharing {
 
   distributed::Communicator& ranks_;
   Tensor flat_N_;
-  std::vector<Stretch> stretches_;
+  std::vector<Bucket> buckets_;
+  std::vector<Stretch> own_;
   std::vector<GradientSums::Place> places_;
   std::vector<Tensor> leaves_;    // of places
   std::vector<uint64_t> begins_;  // of places, in bytes of the leaves' types, each at a multiple of 64

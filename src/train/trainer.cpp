@@ -92,23 +92,24 @@ Tensor Trainer::sum_gradients(double multiplier) {
   const auto gradient = run_.train.mode == Mode::meta ? ttt::meta_gradient : ttt::standard_gradient;
   // In order: of each sequence alone, so that sums do not depend on which rank had it.
   const bool ordered = run_.train.ordered;
-  const Stretch& own = sharing_.own();
-  const Tensor own_n = gradients_.flat().narrow(0, own.begin, own.end - own.begin);
-  const Tensor sum_n = ordered ? at::zeros_like(own_n) : Tensor();
+  const Tensor sum_n = ordered ? sharing_.zeros_of_own() : Tensor();
   gradients_.flat().zero_();
   std::vector<Tensor> figures_P4;
   const Tensor tokens_BT1 = to_tensor(loader_.next());
-  for (const Tensor& part_bT1 : tokens_BT1.split(ordered ? 1 : run_.train.batch / run_.train.accumulation)) {
-    options.loss_scale = static_cast<double>(part_bT1.size(0)) / static_cast<double>(run_.train.batch);
-    figures_P4.push_back(options.loss_scale * figures(gradient(c_, gradients_, part_bT1, options)));
-    if (!ordered) continue;
-    sharing_.add_gradients(sum_n);
-    gradients_.flat().zero_();
+  const auto parts = tokens_BT1.split(ordered ? 1 : run_.train.batch / run_.train.accumulation);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    options.loss_scale = static_cast<double>(parts[i].size(0)) / static_cast<double>(run_.train.batch);
+    Reduction reduction = sharing_.reduction(sum_n);
+    const bool reduces = ordered || (!ranks().alone() && i + 1 == parts.size());
+    if (reduces) {
+      options.settled = [&](int64_t first) { reduction.settle(first); };
+      options.pause = [&] { reduction.advance(); };
+    }
+    figures_P4.push_back(options.loss_scale * figures(gradient(c_, gradients_, parts[i], options)));
+    if (reduces) reduction.finish();
+    if (ordered) gradients_.flat().zero_();
   }
-  if (ordered)
-    own_n.copy_(sum_n);
-  else
-    sharing_.sum_gradients();
+  if (ordered) sharing_.take(sum_n);
   return at::stack(figures_P4);
 }
 
@@ -133,8 +134,7 @@ StepReport Trainer::advance() {
   for (size_t pass = 0; pass < passes; ++pass)  // in the batch's order, where each is a sequence
     for (size_t r = 0; r < N; ++r)
       for (size_t i = 0; i < 4; ++i) figures_4[i] += all[r * mine.size() + pass * 4 + i];
-  for (size_t r = 0; r < N; ++r)
-    for (size_t i = passes * 4; i < mine.size(); ++i) squares += all[r * mine.size() + i];
+  for (const double of_block : sharing_.by_block(all.data() + passes * 4, mine.size())) squares += of_block;
   report.loss = figures_4[0], report.first_loss = figures_4[1], report.last_loss = figures_4[2];
   report.inner_norm = figures_4[3];
   report.gradient_norm = std::sqrt(squares);

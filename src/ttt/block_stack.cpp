@@ -65,7 +65,7 @@ Tensor BlockStack::forward(const Tensor& tokens_BT, const Rope& rope, const Tap&
   return ops::primal(h_PBTD);
 }
 
-void BlockStack::backward(const Tensor& g_BTD) {
+void BlockStack::backward(const Tensor& g_BTD, const std::function<void(int64_t first)>& settled) {
   const Tensor& embedding_sum = gradients_.sums().embedding_VD;
   Tensor g_PBTD = g_BTD.unsqueeze(0);
   for (int64_t i = stages() - 1; i >= lowest_; --i) {
@@ -77,6 +77,7 @@ void BlockStack::backward(const Tensor& g_BTD) {
     }
     g_PBTD = GradientSums::backward({stage.out_PBTD}, {g_PBTD}, entries_of(i), {stage.in_PBTD})[0];
     stage = {};
+    if (settled) settled(gradients_.begin_of_block(i));
   }
   if (embedding_sum.defined()) {
     const Tensor g_ND = ops::primal(g_PBTD).flatten(0, 1).to(embedding_sum.scalar_type());

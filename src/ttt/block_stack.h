@@ -21,7 +21,9 @@ class BlockStack {
   Tensor forward(const Tensor& tokens_BT, const Rope& rope, const Tap& tap = {});
 
   /// g: the cotangent of forward()'s result. Adds the parameters' gradients to their sums. Frees what was kept.
-  void backward(const Tensor& g_BTD);
+  /// `settled` is told after every block from where on the sums are final, if those of all that follows these blocks
+  /// are.
+  void backward(const Tensor& g_BTD, const std::function<void(int64_t first)>& settled = {});
 
  private:
   struct Stage {

@@ -10,6 +10,9 @@ GradientSums::GradientSums(const ModelConfig& config, const Weights& weights, co
   const auto trained = [&](const Parameter& p, int64_t layer) { return !trainable || trainable(full_name(p, layer)); };
   int64_t size = 0;
   for_each_parameter(config, [&](const Parameter& p, int64_t layer) {
+    const auto begun = static_cast<int64_t>(block_begins_.size());
+    if (p.step != Step::embedding && begun <= (p.of_a_block() ? layer : config.num_layers))
+      block_begins_.push_back(size);
     if (!trained(p, layer)) return;
     const int64_t count = number_count(p, config);
     places_.push_back({full_name(p, layer), p.kind, size, count, shape_of(p, config), {}});

@@ -31,6 +31,9 @@ class GradientSums {
   };
   /// Of all that are trained, in visit order.
   const std::vector<Place>& places() const { return places_; }
+  /// Where in flat() the sums of block `layer` begin: those of all blocks before lie below, of all after, and of what
+  /// follows the blocks, above. As many blocks as there are: where those end.
+  int64_t begin_of_block(int64_t layer) const { return block_begins_[static_cast<size_t>(layer)]; }
 
   /// A parameter's leaf and its sum: the same member of leaves() and sums().
   struct Entry {
@@ -54,6 +57,7 @@ class GradientSums {
   mutable Weights leaves_, sums_;  // the table's members give no const references
   Tensor flat_N_;
   std::vector<Place> places_;
+  std::vector<int64_t> block_begins_;
 };
 
 /// Appends `more` to `entries`.

@@ -60,7 +60,8 @@ class MetaGradient {
         if (initial[1].sum.defined()) initial[1].sum.add_((*of_start_S)[s].w2_DF.sum(0));
       }
     }
-    prefix_.backward(gh_BTD_);
+    if (options_.settled) options_.settled(gradients_.begin_of_block(c_.prefix_len() + 1));
+    prefix_.backward(gh_BTD_, options_.settled);
     return {chunk_loss_BC_, nll_BT_, norm_BJ_.slice(1, 0, std::nullopt, K_)};
   }
 

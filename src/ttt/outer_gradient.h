@@ -19,6 +19,8 @@ struct GradientOptions {
   Tap tap;
   // Called between blocks and between inner steps. What it throws ends the work, with the sums spoilt.
   std::function<void()> pause = {};
+  // Called in the backward pass, block after block: the sums from this number of GradientSums::flat() on are final.
+  std::function<void(int64_t first)> settled = {};
 };
 
 struct OuterLoss {

@@ -25,7 +25,8 @@ OuterLoss standard_gradient(const ModelConfig& c, const GradientSums& gradients,
                                 weight_BnB.flatten() * share, {}, gradients.head_sum());
   const Tensor g_BTD = GradientSums::backward({loss.objective}, {at::ones_like(loss.objective)},
                                               gradients.slow(Step::final_norm), {h_BTD})[0];
-  stack.backward(g_BTD);
+  if (options.settled) options.settled(gradients.begin_of_block(c.num_layers));
+  stack.backward(g_BTD, options.settled);
 
   OuterLoss out;
   out.nll_BT = loss.nll_N.view({B, T});

@@ -234,6 +234,24 @@ folder = "run"
 """
 
 
+def test_gradients_that_travel_during_the_backward_pass_change_no_bit(folder):
+    """A model of many buckets (src/train/reduction.h), which set out one by one: in order one, two and four ranks train the same bits over
+    either transport, and out of order two and four ranks repeat themselves and are what one does to rounding."""
+    (folder / "run.toml").write_text(LARGER)
+    settings = ["train.steps=3", "train.warmup=1", "train.ilr_warmup=1"]
+    ordered = [*settings, "train.reduction=ordered"]
+    train(folder, 1, to="one", settings=ordered)
+    train(folder, 2, to="two", settings=ordered)
+    train(folder, 4, to="four", settings=ordered, transport="tcp")
+    assert bits(folder / "one", 3) == bits(folder / "two", 3) == bits(folder / "four", 3)
+    train(folder, 1, to="alone", settings=settings)
+    for ranks in (2, 4):
+        train(folder, ranks, to=f"shared-{ranks}", settings=settings)
+        train(folder, ranks, to=f"tcp-{ranks}", settings=settings, transport="tcp")
+        assert bits(folder / f"shared-{ranks}", 3) == bits(folder / f"tcp-{ranks}", 3)
+        assert 0 < farthest(tensors(folder / "alone", 3), tensors(folder / f"shared-{ranks}", 3)) < 1e-5
+
+
 def anonymous_bytes(pid):
     """What a process holds of its own. Not VmHWM: pages of mapped files are in it, libtorch's, which a kernel takes back as it likes (DAMON's
     pageout scheme, on some virtual machines, while the process runs)."""

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -90,15 +91,33 @@ const char* gather(void* data, const uint64_t* begins_R, const uint64_t* sizes_R
               "MPI_Allgatherv");
 }
 
-const char* exchange(const void* out, const uint64_t* out_begins_R, const uint64_t* out_sizes_R, void* in,
-                     const uint64_t* in_begins_R, const uint64_t* in_sizes_R) {
+/// An exchange that is under way: MPI reads places and counts until it has ended.
+struct Exchange {
+  MPI_Request request = MPI_REQUEST_NULL;
+  std::vector<int> out_places, out_counts, in_places, in_counts;
+};
+std::map<uint64_t, Exchange> g_exchanges;
+uint64_t g_begun = 0;
+
+const char* begin_exchange(const void* out, const uint64_t* out_begins_R, const uint64_t* out_sizes_R, void* in,
+                           const uint64_t* in_begins_R, const uint64_t* in_sizes_R, uint64_t* exchange) {
   const Unit unit({{out_begins_R, out_sizes_R}, {in_begins_R, in_sizes_R}});
-  if (!unit.fits()) return "MPI_Alltoallv: more bytes than MPI can count";
-  const std::vector<int> out_places = unit.in_units(out_begins_R), out_counts = unit.in_units(out_sizes_R),
-                         in_places = unit.in_units(in_begins_R), in_counts = unit.in_units(in_sizes_R);
-  return told(MPI_Alltoallv(out, out_counts.data(), out_places.data(), unit.type(), in, in_counts.data(),
-                            in_places.data(), unit.type(), MPI_COMM_WORLD),
-              "MPI_Alltoallv");
+  if (!unit.fits()) return "MPI_Ialltoallv: more bytes than MPI can count";
+  Exchange& x = g_exchanges[*exchange = ++g_begun];
+  x.out_places = unit.in_units(out_begins_R), x.out_counts = unit.in_units(out_sizes_R);
+  x.in_places = unit.in_units(in_begins_R), x.in_counts = unit.in_units(in_sizes_R);
+  return told(MPI_Ialltoallv(out, x.out_counts.data(), x.out_places.data(), unit.type(), in, x.in_counts.data(),
+                             x.in_places.data(), unit.type(), MPI_COMM_WORLD, &x.request),
+              "MPI_Ialltoallv");
+}
+
+const char* end_exchange(uint64_t exchange, int wait, int* ended) {
+  Exchange& x = g_exchanges.at(exchange);
+  *ended = 1;
+  const char* const error = wait ? told(MPI_Wait(&x.request, MPI_STATUS_IGNORE), "MPI_Wait")
+                                 : told(MPI_Test(&x.request, ended, MPI_STATUS_IGNORE), "MPI_Test");
+  if (*ended) g_exchanges.erase(exchange);
+  return error;
 }
 
 const char* end() { return told(MPI_Finalize(), "MPI_Finalize"); }
@@ -106,6 +125,6 @@ const char* end() { return told(MPI_Finalize(), "MPI_Finalize"); }
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const IngrainMpiCalls* ingrain_mpi() {
-  static const IngrainMpiCalls calls{kIngrainMpiVersion, begin, gather, exchange, end};
+  static const IngrainMpiCalls calls{kIngrainMpiVersion, begin, gather, begin_exchange, end_exchange, end};
   return &calls;
 }
