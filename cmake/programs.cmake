@@ -55,6 +55,9 @@ target_link_libraries(ingrain_cli PRIVATE ingrain_commands ingrain_warnings)
 
 # Its module for several processes is built with it.
 include(cmake/mpi.cmake)
-if(TARGET ingrain_mpi)
-  add_dependencies(ingrain_cli ingrain_mpi)
-endif()
+include(cmake/nccl.cmake)
+foreach(_module ingrain_mpi ingrain_nccl)
+  if(TARGET ${_module})
+    add_dependencies(ingrain_cli ${_module})
+  endif()
+endforeach()

@@ -28,9 +28,9 @@ part_unit() {
   list_loose_sources
   if (($# == 0)) && [[ " ${parts[*]} " == *' sanitize '* ]]; then
     compile release
-    left_out='^(base|serve)\.'
+    left_out='^(base|serve|nccl_on_cpu)\.'
   else
-    compile release all base_tests serve_tests
+    compile release all base_tests serve_tests nccl_on_cpu_tests
   fi
   # Where nvcc is, but torch has no CUDA, the kernels are at least compiled.
   if ninja -C "$build/release" -t query cuda_compile_check >/dev/null 2>&1; then
@@ -55,7 +55,7 @@ configure_sanitize() {
 begin_building_sanitized() {
   (
     configure_sanitize
-    exec nice -n 10 ninja -C "$build/sanitize" -j "$(jobs_that_fit)" base_tests serve_tests
+    exec nice -n 10 ninja -C "$build/sanitize" -j "$(jobs_that_fit)" base_tests serve_tests nccl_on_cpu_tests
   ) >"$build/sanitize.log" 2>&1 &
   building=$!
 }
@@ -63,7 +63,7 @@ begin_building_sanitized() {
 # What needs no libtorch, under AddressSanitizer and UndefinedBehaviorSanitizer.
 part_sanitize() {
   configure_sanitize
-  compile sanitize base_tests serve_tests
+  compile sanitize base_tests serve_tests nccl_on_cpu_tests
   run_tests sanitize "$@"
 }
 

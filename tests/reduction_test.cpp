@@ -85,7 +85,7 @@ TEST(Reduction, sums_in_the_order_of_the_ranks_while_numbers_below_are_still_to_
         flats.push_back(at::full({kCount}, std::numeric_limits<float>::quiet_NaN()));  // nothing is final yet
         const int64_t own = count_of(stretches_of(buckets, r));
         sums.push_back(into_a_sum ? at::ones({own}) : Tensor());
-        reductions.push_back(std::make_unique<Reduction>(*ranks.back(), buckets, flats.back(), sums.back()));
+        reductions.push_back(std::make_unique<Reduction>(*ranks.back(), buckets, flats.back(), sums.back(), true));
       }
       std::vector<int64_t> first(static_cast<size_t>(N), kCount);
       for (bool all = false; !all;) {
@@ -123,7 +123,7 @@ TEST(Reduction, holds_no_more_than_its_room) {
   ActedRank one(board, 0), other(board, 1);
   const std::vector<Bucket> buckets = buckets_of(count, kBucket, 2);
   const Tensor flat_N = at::ones({count}), there_N = at::ones({count});
-  Reduction here(one, buckets, flat_N, {}), there(other, buckets, there_N, {});
+  Reduction here(one, buckets, flat_N, {}, true), there(other, buckets, there_N, {}, true);
   here.settle(0);
   EXPECT_EQ(here.begun(), room) << "the other one has sent nothing yet";
   there.settle(0);

@@ -11,15 +11,15 @@
 namespace ingrain::distributed {
 namespace {
 
-constexpr const char* kModule = "libingrain_mpi.so";
+constexpr const char* kMpiModule = "libingrain_mpi.so";
 
-const IngrainMpiCalls& open_module(const Launch& launch) {
+const IngrainMpiCalls& open_mpi(const Launch& launch) {
   constexpr const char* kRemedy =
       "install Open MPI (Debian, Ubuntu: apt install openmpi-bin libopenmpi-dev) and build again, or start one process "
       "without a launcher";
-  const std::filesystem::path path = find_module(kModule, "INGRAIN_MPI");
+  const std::filesystem::path path = find_module(kMpiModule, "INGRAIN_MPI");
   require(!path.empty(), "{} started {} processes, but this build has no {}: no MPI was found when it was made; {}",
-          launch.launcher, launch.ranks, kModule, kRemedy);
+          launch.launcher, launch.ranks, kMpiModule, kRemedy);
   const auto calls = reinterpret_cast<IngrainMpi>(open_module(path, "ingrain_mpi", kRemedy));
   require(calls && calls()->version == kIngrainMpiVersion, "{}: belongs to another version of ingrain; build again",
           path.string());
@@ -28,7 +28,7 @@ const IngrainMpiCalls& open_module(const Launch& launch) {
 
 class Mpi final : public Communicator {
  public:
-  explicit Mpi(const Launch& launch) : calls_(open_module(launch)) {
+  explicit Mpi(const Launch& launch) : calls_(open_mpi(launch)) {
     // Open MPI would end the process here, saying that it must be built again.
     require(launch.meets,
             "{} started {} processes without telling them how to find each other; start them with srun --mpi=pmix",

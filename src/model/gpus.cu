@@ -1,5 +1,6 @@
 #include "model/gpus.h"
 
+#include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
 namespace ingrain {
@@ -31,5 +32,7 @@ std::optional<int64_t> free_gpu_memory(int gpu) {
   cudaGetLastError();
   return known ? std::optional(static_cast<int64_t>(free)) : std::nullopt;
 }
+
+void* current_stream(int gpu) { return c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(gpu)).stream(); }
 
 }  // namespace ingrain

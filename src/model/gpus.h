@@ -1,4 +1,5 @@
-// The GPUs of this machine, as far as this build can compute on them. No torch here: gpus.cu is the CUDA compiler's.
+// The GPUs of this machine, as far as this build can compute on them. No torch in this header: gpus.cu is the CUDA
+// compiler's.
 #pragma once
 
 #include <cstdint>
@@ -19,5 +20,8 @@ Gpus find_gpus();
 
 /// Bytes that GPU number `gpu` can still give to this process.
 std::optional<int64_t> free_gpu_memory(int gpu);
+
+/// libtorch's current CUDA stream of the calling thread on this GPU; null where the build has no CUDA kernels.
+void* current_stream(int gpu);
 
 }  // namespace ingrain

@@ -5,5 +5,6 @@ namespace ingrain {
 
 Gpus find_gpus() { return {}; }
 std::optional<int64_t> free_gpu_memory(int) { return std::nullopt; }
+void* current_stream(int) { return nullptr; }
 
 }  // namespace ingrain

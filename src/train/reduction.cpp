@@ -15,11 +15,12 @@ constexpr int64_t kAtOnce = 16 << 20;
 int64_t received_at_once() { return kAtOnce * static_cast<int64_t>(sizeof(float)); }
 
 Reduction::Reduction(distributed::Communicator& ranks, const std::vector<Bucket>& buckets, const Tensor& flat_N,
-                     const Tensor& sum_n)
+                     const Tensor& sum_n, bool reads)
     : ranks_(ranks),
       buckets_(buckets),
       flat_N_(flat_N),
       sum_n_(sum_n),
+      reads_(reads),
       next_(buckets.size()),
       final_from_(flat_N.numel()) {
   int64_t place = 0;
@@ -42,7 +43,7 @@ void Reduction::advance() {
     add(under_way_.front());
     under_way_.pop_front();
   }
-  if (!flat_N_.is_cpu() && final_from_ > 0) return;
+  if (!reads_ && final_from_ > 0) return;
   while (next_ > 0 && buckets_[next_ - 1].whole.begin >= final_from_ && room_for_next()) begin_next();
 }
 
@@ -67,8 +68,7 @@ void Reduction::begin_next() {
         {static_cast<uint64_t>(s.begin - bucket.whole.begin) * size, static_cast<uint64_t>(s.end - s.begin) * size});
     in_R.push_back({static_cast<uint64_t>(here) * size * in_R.size(), static_cast<uint64_t>(here) * size});
   }
-  // On the CPU a bucket is sent from where it lies.
-  const Tensor out_n = flat_N_.narrow(0, bucket.whole.begin, numbers(b)).cpu();
+  const Tensor there_n = flat_N_.narrow(0, bucket.whole.begin, numbers(b)), out_n = reads_ ? there_n : there_n.cpu();
   const Tensor in_Rn = at::empty({ranks_.ranks(), here}, out_n.options());
   const uint64_t exchange = ranks_.begin_exchange(memory_of(out_n), out_R, memory_of(in_Rn), in_R);
   under_way_.push_back({b, exchange, out_n, in_Rn});

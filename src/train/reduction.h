@@ -12,17 +12,17 @@ int64_t received_at_once();
 
 /// Buckets (pieces.h) are sent from the last one on, each as soon as its numbers are final; of what arrives a rank adds
 /// the ranks' numbers in the order of the ranks. So neither when a bucket is sent nor when it arrives decides a bit.
-/// Numbers on a GPU all go at the end, through the host's memory: MPI is not asked whether it could read the GPU's, and
-/// to copy them earlier the host would have to wait for them.
+/// Numbers that the transport cannot take from where they lie (a GPU's, by MPI, which is not asked whether it could)
+/// all go at the end, through the host's memory: to copy them earlier the host would have to wait for them.
 ///
 /// Not thread-safe; all ranks make as many and call finish(). What is under way when one is destroyed unfinished, by an
 /// exception, may still write: the process is to end.
 class Reduction {
  public:
   /// Sums go to the own numbers of `flat_N` or, if `sum_n` is defined, are added to it: the own numbers one after
-  /// another. Keeps references to `ranks` and `buckets`.
+  /// another. `reads`: the transport reads and writes the memory of flat_N. Keeps references to `ranks` and `buckets`.
   Reduction(distributed::Communicator& ranks, const std::vector<Bucket>& buckets, const Tensor& flat_N,
-            const Tensor& sum_n);
+            const Tensor& sum_n, bool reads);
   Reduction(const Reduction&) = delete;
   Reduction& operator=(const Reduction&) = delete;
 
@@ -40,7 +40,7 @@ class Reduction {
   struct UnderWay {
     size_t bucket;
     uint64_t exchange;
-    Tensor out_n, in_Rn;  // a copy on the host, or empty; every rank's numbers for the own stretch
+    Tensor out_n, in_Rn;  // the bucket, where it lies or as a copy; every rank's numbers for the own stretch
   };
 
   void begin_next();
@@ -52,6 +52,7 @@ class Reduction {
   distributed::Communicator& ranks_;
   const std::vector<Bucket>& buckets_;
   Tensor flat_N_, sum_n_;
+  bool reads_;
   std::vector<int64_t> places_;  // of buckets' own numbers in sum_n
   size_t next_;                  // buckets from here on have begun
   int64_t final_from_;           // numbers from here on are final

@@ -9,6 +9,8 @@
 #include "base/progress.h"
 #include "base/unfinished.h"
 #include "base/text.h"
+#include "distributed/gpus.h"
+#include "model/gpus.h"
 #include "train/run_log.h"
 
 #include <algorithm>
@@ -73,6 +75,7 @@ class Run {
     });
     if (!ranks_.alone()) say(fmt::format("{} ranks share each batch", ranks_.ranks()));
     if (!trainer_->device().is_cpu()) say(fmt::format("computing on {}", trainer_->device().str()));
+    if (!ranks_.alone() && trainer_->device().is_cuda()) join_gpus(trainer_->device().index());
     if (!config.train.recompute)
       say(trainer_->recomputes() ? "activations are computed again in the backward pass" : "activations are kept");
     uint64_t log_bytes = 0;
@@ -88,6 +91,13 @@ class Run {
   }
 
   RunEnd operator()() {
+    const RunEnd end = train();
+    if (gpus_) gpus_->finish();
+    return end;
+  }
+
+ private:
+  RunEnd train() {
     loop();
     if (!trainer_->done()) {
       say(fmt::format("interrupted after step {}; {} is written; resume to go on", trainer_->counters().step,
@@ -102,13 +112,26 @@ class Run {
     return RunEnd::finished;
   }
 
- private:
   void say(const std::string& line) const {
     if (options_.say && ranks_.first()) options_.say(line);
   }
   bool asked_to_stop() const { return options_.interrupted && options_.interrupted(); }
   bool stop() { return ranks_.any(asked_to_stop()); }  // of one rank is of all
   int64_t done() const { return trainer_->counters().step; }
+
+  void join_gpus(int gpu) {
+    std::string why_not;
+    gpus_ = distributed::join_gpus(ranks_, gpu, [gpu] { return current_stream(gpu); }, why_not);
+    if (gpus_) trainer_->travel_by(*gpus_);
+    say(gpus_ ? "gradients and weights go from GPU to GPU by NCCL"
+              : fmt::format("gradients and weights go through the host's memory ({})", why_not));
+  }
+
+  distributed::Traffic traffic() const {
+    distributed::Traffic all = ranks_.traffic();
+    if (gpus_) all.bytes_sent += gpus_->traffic().bytes_sent, all.seconds += gpus_->traffic().seconds;
+    return all;
+  }
 
   void check_places() {
     const fs::path& folder = config_.checkpoint.folder;
@@ -126,14 +149,13 @@ class Run {
       bar.emplace("training", static_cast<uint64_t>((config_.train.steps - begun) * tokens_per_step), "tokens");
     while (!trainer_->done() && !stop()) {
       const auto start = Clock::now();
-      const distributed::Traffic before = ranks_.traffic();
+      const distributed::Traffic before = traffic();
       const StepReport report = trainer_->advance();
       if (report.skipped)
         say(fmt::format("step {}: the loss or the gradient is not finite; step skipped ({} so far)", done(),
                         trainer_->counters().skipped));
       if (log_ && (done() % config_.log.every == 0 || trainer_->done() || report.skipped))
-        log_->step(report, trainer_->counters(), seconds_since(start), ranks_.alone() ? nullptr : &before,
-                   ranks_.traffic());
+        log_->step(report, trainer_->counters(), seconds_since(start), ranks_.alone() ? nullptr : &before, traffic());
       if (bar)
         bar->update(static_cast<uint64_t>((done() - begun) * tokens_per_step),
                     fmt::format("step {}/{}  loss {:.4f}", done(), config_.train.steps, report.loss));
@@ -172,6 +194,7 @@ class Run {
   RunOptions options_;
   distributed::Communicator& ranks_;
   std::optional<NewFolder> folder_;  // of checkpoints
+  std::unique_ptr<distributed::Communicator> gpus_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<RunLog> log_;
   fs::path saved_;

@@ -71,16 +71,16 @@ void Sharing::publish(const AdamW& optimizer) const {
   for (size_t i = 0; i < places_.size(); ++i) index[places_[i].name] = i;
   for (const AdamW::State& s : optimizer.state())
     place_of(index.at(s.piece.name), s.piece.first, s.piece.count).copy_(s.weight_n);
-  const Tensor host_b = room_b.cpu();
+  const Tensor there_b = reads() ? room_b : room_b.cpu();
   for (const Bucket& bucket : buckets_) {
     std::vector<Part> parts_R;
     for (const Stretch& s : bucket.of_R) {
       const uint64_t begin = byte_of(s.begin), end = s.end == flat_N_.numel() ? bytes_ : byte_of(s.end);
       parts_R.push_back({begin, s.begin < s.end && end > begin ? end - begin : 0});
     }
-    ranks_.gather(memory_of(host_b), parts_R);
+    carrier().gather(memory_of(there_b), parts_R);
   }
-  if (!host_b.is_same(room_b)) room_b.copy_(host_b);
+  if (!there_b.is_same(room_b)) room_b.copy_(there_b);
   for (size_t i = 0; i < places_.size(); ++i) leaves_[i].copy_(place_of(i, 0, places_[i].count).view(places_[i].shape));
 }
 

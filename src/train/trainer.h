@@ -66,6 +66,8 @@ class Trainer {
   at::Device device() const { return device_; }
   bool recomputes() const { return recompute_; }  // activations; decided by plan_recompute before anything is allocated
   distributed::Communicator& ranks() const { return sharing_.ranks(); }
+  /// Gradients and weights travel by `gpus` from now on (sharing.h).
+  void travel_by(distributed::Communicator& gpus) { sharing_.travel_by(gpus); }
   /// fp32. With several ranks and another compute type no rank has all of them: what is trained is undefined then.
   const Weights& master() const { return master_; }
   /// There only if the run began with a model folder and leaves some of its weights as they are.
