@@ -73,12 +73,14 @@ void print_memory(const PlanCommand& o, const train::RunConfig& run, const Plan&
   line("moments and master weights, the own stretch", m.optimizer);
   line("gradients of other ranks as they arrive", m.sharing);
   line("fast weights and inner gradients", m.fast);
+  if (m.host > 0) line("  and in the host's memory", m.host);
   line("activations", m.activations);
   line("logits and their gradients", m.head);
   if (plan.most == 0)
     std::printf(
-        "not even one sequence a rank fits: shorten data.sequence_length, lower train.kept_mib, or use more "
-        "memory\n");
+        "not even one sequence a rank fits: shorten data.sequence_length, lower train.kept_mib, raise "
+        "train.kept_host_mib, or use "
+        "more memory\n");
   else
     std::printf("largest batch: %ld %s, %ld a rank at a time; more by train.accumulation\n", plan.most * o.gpus,
                 plural(plan.most * o.gpus, "sequence").c_str(), plan.most);
@@ -110,9 +112,8 @@ void print_time(const PlanCommand& o, const bench::TrainingShape& shape) {
   std::printf(
       "\nAssumed, not measured: %g TFLOP/s sustained (--tflops), memory %g GB/s (--memory-gbytes), %ld GPUs a machine\n"
       "(--gpus-per-node) that send %g GB/s each among themselves (--node-gbytes) and %g GB/s to others\n"
-      "(--network-gbytes), %g us a message (--latency-us). Computing and communication follow each other; no rank "
-      "waits\n"
-      "for a slower one; reading data costs nothing.\n",
+      "(--network-gbytes), %g us a message (--latency-us). Communication is added to computing, though most gradients\n"
+      "travel meanwhile; no rank waits for a slower one; reading data costs nothing.\n",
       r.tflops, r.memory_gbytes, r.gpus_per_node, r.node_gbytes, r.network_gbytes, r.latency_us);
   std::printf("%8s %11s %11s %11s %11s %13s %14s\n", "GPUs", "step, s", "computing", "reducing", "publishing",
               "tokens/s", "communicating");
@@ -144,6 +145,7 @@ ordered_json json_of(const PlanCommand& o, const train::RunConfig& run, const Pl
                    {"optimizer", m.optimizer},
                    {"sharing", m.sharing},
                    {"fast", m.fast},
+                   {"host", m.host},
                    {"activations", m.activations},
                    {"head", m.head},
                    {"largest_batch", plan.most * o.gpus}};

@@ -78,6 +78,11 @@ Tensor upload(const Tensor& x, at::Device device) {
   return x.pin_memory().to(device, x.scalar_type(), /*non_blocking=*/true);
 }
 
+Tensor download(const Tensor& x) {
+  if (x.is_cpu()) return x;
+  return at::empty(x.sizes(), at::TensorOptions().dtype(x.dtype()).pinned_memory(x.is_cuda())).copy_(x, true);
+}
+
 Tensor room_for_download(const Tensor& x) {
   return at::empty(x.sizes(), at::TensorOptions().dtype(at::kFloat).pinned_memory(x.is_cuda()));
 }

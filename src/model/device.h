@@ -29,6 +29,9 @@ std::optional<int64_t> free_memory(at::Device device);
 /// through pinned memory.
 Tensor upload(const Tensor& x, at::Device device);
 
+/// `x` in the host's memory, for upload() alone: nobody waits until its numbers are there. `x` where it is the CPU's.
+Tensor download(const Tensor& x);
+
 /// Room on the CPU for x's numbers as fp32, which copies from x's device reach without a detour.
 Tensor room_for_download(const Tensor& x);
 

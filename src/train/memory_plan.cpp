@@ -3,8 +3,7 @@
 #include "base/error.h"
 #include "model/mixers/mixer.h"
 #include "train/sharing.h"
-
-#include <cmath>
+#include "ttt/segments.h"
 
 namespace ingrain::train {
 namespace {
@@ -43,14 +42,19 @@ int64_t head_bytes(const ModelConfig& c, int64_t rows, int64_t planes) {
 
 /// Sets of fast weights that the sweeps keep at a time, as meta_gradient chooses: all that steps start from and make,
 /// or the starts of segments and all of one segment.
-int64_t kept_sets(const RunConfig& run, int64_t set_bytes) {
+struct Kept {
+  int64_t here = 0, on_host = 0;
+};
+Kept kept_sets(const RunConfig& run, int64_t set_bytes) {
   const ModelConfig& c = run.model.config;
-  const int64_t sets = c.inner.momentum > 0 ? 3 : 2;  // of a step: W, g, and M
-  const int64_t count = c.inner.steps * (run.data.length / c.chunk - 1) + 1;
-  if (sets * count <= std::max<int64_t>(1, (run.train.kept_mib << 20) / set_bytes)) return sets * count;
-  const int64_t segment = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(count) / 2)));
-  const int64_t starts = c.inner.step_delay > 0 ? 2 : 1;  // of a segment: with the weights of its first tokens
-  return starts * (count / segment - 1) + sets * segment;
+  const int64_t with_M = c.inner.momentum > 0 ? 1 : 0, with_early = c.inner.step_delay > 0 ? 1 : 0;
+  const ttt::KeptSets sets{2 + with_M, 1 + with_M + with_early, set_bytes};
+  const ttt::Segments plan =
+      ttt::plan_segments(c.inner.steps * (run.data.length / c.chunk - 1) + 1, sets, run.train.kept_mib << 20,
+                         run.train.device == "cpu" ? 0 : run.train.kept_host_mib << 20);
+  const int64_t starts = sets.of_start * (plan.starts() - 1);
+  // On their way there and back a segment's start is in both places.
+  return {sets.of_step * plan.length + (plan.on_host ? sets.of_start : starts), plan.on_host ? starts : 0};
 }
 
 /// What a pass over B sequences needs beside the state: m.fast, m.activations, m.head; and of the ranks' gradients, of
@@ -62,9 +66,8 @@ void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int6
   const int64_t T = run.data.length, D = c.hidden_size;
   const bool meta = run.train.mode == Mode::meta;
   const int64_t through = meta ? c.prefix_len() : c.num_layers;  // blocks that are passed with all tokens at once
-  const int64_t recomputed = T * (through * D + most_inner(c, 0, through) * 15 / 8),
-                kept = T * inner_values(c, 0, through);
-  const int64_t at_once = B * compute_bytes * (recompute ? recomputed : kept);
+  const int64_t again = T * (through * D + most_inner(c, 0, through) * 15 / 8), all = T * inner_values(c, 0, through);
+  const int64_t at_once = B * compute_bytes * (recompute ? again : all);
   m.activations = at_once;
   if (!meta) {
     const int64_t at_head = B * T * compute_bytes * (recompute ? through * D : inner_values(c, 0, through));
@@ -75,7 +78,9 @@ void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int6
   // Two peaks, and the higher one counts: amid the sweeps, when all starts of the inner loop are kept and the suffix is
   // passed chunk by chunk, both planes of it; and in the prefix's backward pass, when nearly all of those are gone.
   const int64_t W = 3 * D * c.fast_mlp_size * c.suffix_len * 4 * B;  // one set of fast weights, all sequences
-  const int64_t in_sweeps = ((c.inner.plain() ? 3 : 6) + kept_sets(run, W)) * W;
+  const Kept kept = kept_sets(run, W);
+  const int64_t in_sweeps = ((c.inner.plain() ? 3 : 6) + kept.here) * W;
+  m.host = kept.on_host * W;
   const int64_t chunks = B * compute_bytes *
                          (T * ((recompute ? through * D : inner_values(c, 0, through)) + 2 * D) +
                           2 * c.chunk * inner_values(c, through, c.num_layers));
@@ -125,7 +130,7 @@ bool plan_recompute(const RunConfig& run, at::ScalarType compute, std::optional<
           "train.device has {:.1f} GiB free, but a step needs about {:.1f}: weights, gradients and moments {:.1f}, "
           "fast weights of the inner loop "
           "{:.1f}, activations {:.1f}; {}raise train.accumulation, which cuts a batch into smaller parts, lower "
-          "train.kept_mib, or shorten "
+          "train.kept_mib, give the host's memory (train.kept_host_mib), or shorten "
           "data.sequence_length",
           gib(*free), gib(m.without_head()), gib(m.state()), gib(m.fast), gib(m.activations),
           recompute ? "" : "set train.recompute = true, ");

@@ -16,6 +16,7 @@ struct MemoryEstimate {
   int64_t optimizer = 0;                // of the own stretch: moments, master weights
   int64_t sharing = 0;                  // what ranks receive of each other's gradients at a time, and its sum
   int64_t fast = 0;                     // fast weights and inner gradients kept from sweep to sweep
+  int64_t host = 0;                     // of these, what lies in the host's memory: not a part of bytes()
   int64_t activations = 0;
   int64_t head = 0;  // logits of a block of rows and their gradients
   int64_t state() const { return weights + gradients + optimizer + sharing; }

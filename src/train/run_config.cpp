@@ -189,6 +189,7 @@ void read_train(SettingReader& in, const RunConfig::Model& model, RunConfig::Tra
   }
   in.read("train.max_skipped", train.max_skipped, 1);
   in.read("train.kept_mib", train.kept_mib, 0, int64_t{1} << 24);
+  in.read("train.kept_host_mib", train.kept_host_mib, 0, int64_t{1} << 24);
 }
 
 void read_outputs(SettingReader& in, RunConfig& run) {
@@ -316,7 +317,8 @@ std::string resolved_toml(const RunConfig& run) {
   line("dtype", t.dtype), line("device", t.device), line("recompute", t.recompute ? json(*t.recompute) : json("auto")),
       line("seed", t.seed);
   line("reduction", t.ordered ? "ordered" : "sum");
-  line("train_only", t.train_only), line("max_skipped", t.max_skipped), line("kept_mib", t.kept_mib);
+  line("train_only", t.train_only), line("max_skipped", t.max_skipped), line("kept_mib", t.kept_mib),
+      line("kept_host_mib", t.kept_host_mib);
   section("validation");
   json paths = json::array();
   for (const fs::path& p : run.validation.paths) paths.push_back(fs::absolute(p).string());

@@ -42,9 +42,10 @@ struct RunConfig {
         true;           // blocks' activations in the backward pass; none: as memory allows (memory_plan.h)
     uint64_t seed = 1;  // of the initial weights
     std::vector<std::string> train_only;  // patterns of parameter names; empty: everything is trained
-    bool ordered = false;      // gradients are summed sequence by sequence, in the batch's order, whatever the ranks
-    int64_t max_skipped = 10;  // steps in a row with a loss or gradient that is not finite
-    int64_t kept_mib = 4096;   // for fast weights kept between the sweeps; beyond it they are computed again
+    bool ordered = false;       // gradients are summed sequence by sequence, in the batch's order, whatever the ranks
+    int64_t max_skipped = 10;   // steps in a row with a loss or gradient that is not finite
+    int64_t kept_mib = 4096;    // for fast weights kept between the sweeps; beyond it they are computed again
+    int64_t kept_host_mib = 0;  // of the host, for those that a GPU computes again from
   } train;
 
   struct Validation {

@@ -89,6 +89,7 @@ Tensor Trainer::sum_gradients(double multiplier) {
   options.rate_multiplier = multiplier;
   options.recompute = recompute_ ? ttt::Recompute::always : ttt::Recompute::never;
   options.keep_bytes = run_.train.kept_mib << 20;
+  options.host_bytes = run_.train.kept_host_mib << 20;
   const auto gradient = run_.train.mode == Mode::meta ? ttt::meta_gradient : ttt::standard_gradient;
   // In order: of each sequence alone, so that sums do not depend on which rank had it.
   const bool ordered = run_.train.ordered;

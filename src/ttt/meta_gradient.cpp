@@ -1,13 +1,13 @@
 // The tangent method of docs/mathematics.md ("Learning to read"), with its letters: lambda is the cotangent of the fast
 // weights, nu that of keys and values, and lambda' (here `direction`) what the inner step's transpose makes of lambda.
 #include "base/error.h"
+#include "model/device.h"
 #include "model/rope.h"
 #include "ops/linear_cross_entropy/linear_cross_entropy.h"
 #include "ttt/inner_step.h"
 #include "ttt/outer_batch.h"
 #include "ttt/outer_gradient.h"
-
-#include <cmath>
+#include "ttt/segments.h"
 
 namespace ingrain::ttt {
 namespace {
@@ -105,15 +105,11 @@ class MetaGradient {
     choose_segment();
   }
 
-  /// Segments of m steps: of all steps every m-th start is kept, and 2 m sets of tensors (W, g; 3 m with M) while one
-  /// is at hand.
   void choose_segment() {
     const FastState& start = kept_[0].start;
-    const int64_t room = std::max<int64_t>(1, options_.keep_bytes / std::max<int64_t>(1, bytes_of(start.W_S)));
-    const int64_t count = steps_ + 1, sets = start.M_S.empty() ? 2 : 3;
-    segment_ = count;
-    if (sets * count > room)
-      segment_ = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(count) / 2)));
+    const int64_t with_M = start.M_S.empty() ? 0 : 1, with_early = c_.inner.step_delay > 0 ? 1 : 0;
+    segments_ = plan_segments(steps_ + 1, {2 + with_M, 1 + with_M + with_early, bytes_of(start.W_S)},
+                              options_.keep_bytes, w_.device().is_cpu() ? 0 : options_.host_bytes);
   }
 
   Tensor chunk_of(const Tensor& x_BT, int64_t t) const { return x_BT.narrow(1, t * c_.chunk, c_.chunk); }
@@ -167,24 +163,33 @@ class MetaGradient {
     for (int64_t j = 0; j < steps_; ++j) {
       if (options_.pause) options_.pause();
       forward_step(j, /*first_time=*/true);
-      if ((j + 1) % segment_ == 0) drop_segment(j + 1 - segment_);
+      if ((j + 1) % segments_.length == 0) drop_segment(j + 1 - segments_.length);
     }
   }
 
   /// Forgets a finished segment, except what it starts from.
   void drop_segment(int64_t start) {
-    for (int64_t j = start; j < start + segment_; ++j) {
+    for (int64_t j = start; j < start + segments_.length; ++j) {
       Kept& kept = kept_[index(j)];
       if (j > start)
         kept = {};
       else
         kept = {std::move(kept.start), std::move(kept.early_S), {}, {}, false};
     }
+    if (segments_.on_host) move_start(kept_[index(start)], [](Tensor& x) { x = download(x); });
+  }
+
+  template <class Move>
+  static void move_start(Kept& kept, const Move& move) {
+    for (std::vector<Mlp>* of_start_S : {&kept.start.W_S, &kept.start.M_S, &kept.early_S})
+      for (Mlp& mlp : *of_start_S) move(mlp.w13_FD), move(mlp.w2_DF);
   }
 
   void recompute_segment(int64_t last) {
     const Kept next = kept_[index(last + 1)];
-    for (int64_t j = last - last % segment_; j <= last; ++j) forward_step(j, /*first_time=*/false);
+    const int64_t first = last - last % segments_.length;
+    if (segments_.on_host) move_start(kept_[index(first)], [&](Tensor& x) { x = upload(x, w_.device()); });
+    for (int64_t j = first; j <= last; ++j) forward_step(j, /*first_time=*/false);
     kept_[index(last + 1)] = next;
   }
 
@@ -296,7 +301,7 @@ class MetaGradient {
   const at::ScalarType type_;
   const Rope rope_;
   BlockStack prefix_;
-  int64_t segment_ = 1;
+  Segments segments_;
   Tensor h_BTD_, gh_BTD_;  // the prefix's output and its cotangent
   std::vector<ops::KvWindow> kv_S1_,
       nu_S1_;  // keys and values of suffix blocks 1.., and their cotangents, [B, T, G, d]

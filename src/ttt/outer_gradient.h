@@ -16,6 +16,8 @@ struct GradientOptions {
   Recompute recompute = Recompute::always;  // of blocks in the backward pass
   int64_t keep_bytes =
       int64_t{4} << 30;  // for kept fast weights and inner gradients; beyond it they are computed again
+  // Of the host's memory, for what segments of inner steps start from (ttt/segments.h); means nothing on the CPU.
+  int64_t host_bytes = 0;
   Tap tap;
   // Called between blocks and between inner steps. What it throws ends the work, with the sums spoilt.
   std::function<void()> pause = {};

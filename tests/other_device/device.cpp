@@ -23,7 +23,7 @@ namespace {
 
 using at::Tensor;
 
-std::atomic<int64_t> g_waits{0};
+std::atomic<int64_t> g_waits{0}, g_downloads{0};
 
 struct Allocator final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
@@ -57,6 +57,7 @@ Tensor copy_from(const Tensor& from, const Tensor& to, bool non_blocking) {
   if (from.device() != to.device()) {
     not_while_recording("a copy from or to the CPU");
     if (!non_blocking) ++g_waits;
+    if (to.is_cpu()) ++g_downloads;
   }
   move_numbers(from, to);
   if (recording()) record([from = from.detach(), to = to.detach()] { move_numbers(from, to); });
@@ -123,9 +124,9 @@ void put(const c10::IValue& fresh, const c10::IValue& place) {
 
 void compute(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const WithinOperation within;
-  const int64_t before = g_waits;
+  const int64_t before = g_waits, downloads_before = g_downloads;
   at::native::cpu_fallback(op, stack);
-  g_waits = before;  // its own copies are not the engine's
+  g_waits = before, g_downloads = downloads_before;  // its own copies are not the engine's
 }
 
 void fallback(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
@@ -199,5 +200,6 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
 }  // namespace
 
 int64_t waits() { return g_waits; }
+int64_t downloads() { return g_downloads; }
 
 }  // namespace ingrain::test

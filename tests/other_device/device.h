@@ -11,5 +11,7 @@ inline const at::Device kOther{at::kPrivateUse1, 0};
 
 /// How often the host waited: at .item(), and at copies from or to the device, unless they are told not to wait.
 int64_t waits();
+/// Tensors that were copied to the CPU.
+int64_t downloads();
 
 }  // namespace ingrain::test

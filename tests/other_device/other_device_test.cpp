@@ -120,6 +120,34 @@ TEST_F(OtherDevice, scores_and_validation_are_the_same_there) {
   EXPECT_NEAR((*a)[0].loss_off, (*b)[0].loss_off, 1e-10);
 }
 
+TEST_F(OtherDevice, starts_of_segments_that_lie_on_the_host_change_no_bit_and_nobody_waits_for_them) {
+  const InnerRule with_momentum{.momentum = 0.6, .steps = 2}, delayed{.step_delay = 3};
+  for (const InnerRule& rule : {InnerRule{}, with_momentum, delayed}) {
+    const Network here = test::tiny_model({.learned_rates = true, .inner_lr = 0.2, .inner = rule}),
+                  there = this->there(here);
+    const Tensor tokens_BT1 = test::random_tokens(here.config, 2, 81);  // 10 chunks
+    ttt::GradientOptions options;
+    options.keep_bytes = 0;
+    const GradientSums kept(there.config, there.weights);
+    const Tensor loss_BC = ttt::meta_gradient(there.config, kept, tokens_BT1, options).chunk_loss_BC;
+    // Room for every start, for those of longer segments (where more is kept of each: for too few to help), for none.
+    for (const int64_t host_bytes : {int64_t{1} << 30, int64_t{1} << 18, int64_t{1000}}) {
+      options.host_bytes = host_bytes;
+      const GradientSums pushed(there.config, there.weights);
+      const int64_t before = test::waits(), came = test::downloads();
+      const ttt::OuterLoss loss = ttt::meta_gradient(there.config, pushed, tokens_BT1, options);
+      EXPECT_EQ(test::waits(), before);
+      const int64_t least = host_bytes == 1000 ? 0 : host_bytes == 1 << 18 ? (rule == InnerRule{} ? 4 : 0) : 9;
+      EXPECT_GE(test::downloads() - came, 4 * least) << "both tensors of both blocks, of so many starts";
+      if (least == 0) {
+        EXPECT_EQ(test::downloads(), came);
+      }
+      EXPECT_TRUE(loss.chunk_loss_BC.cpu().equal(loss_BC.cpu()));
+      EXPECT_TRUE(pushed.flat().cpu().equal(kept.flat().cpu())) << host_bytes;
+    }
+  }
+}
+
 TEST_F(OtherDevice, the_outer_gradient_is_the_same_there_and_waits_for_nothing) {
   const Network here = test::tiny_model({.learned_rates = true}), there = this->there(here);
   const Tensor tokens_BT1 = test::random_tokens(here.config, 2, 33);
