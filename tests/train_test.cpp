@@ -142,18 +142,20 @@ TEST_F(Training, recomputing_is_planned_by_the_memory_that_is_free) {
 }
 
 TEST_F(Training, what_the_host_keeps_is_planned_where_a_gpu_trains) {
-  const std::vector<std::string> long_ones{"data.sequence_length=512", "train.kept_mib=0", "train.device=auto"};
+  const std::vector<std::string> long_ones{"data.sequence_length=512", "train.kept_mib=0", "train.device=auto",
+                                           "model.fast_intermediate_size=4096"};
   const auto planned = [&](std::vector<std::string> more) {
     more.insert(more.end(), long_ones.begin(), long_ones.end());
     return estimate_memory(config(more), at::kFloat, true);
   };
-  const MemoryEstimate without = planned({}), with = planned({"train.kept_host_mib=64"});
+  const MemoryEstimate without = planned({}), with = planned({"train.kept_host_mib=1024"});
   EXPECT_EQ(without.host, 0);
   EXPECT_GT(with.host, 0);
   EXPECT_LT(with.fast, without.fast);
-  const int64_t set = 3 * 16 * 24 * 4 * 4;  // one block's fast weights, of four sequences
+  const int64_t set = 3 * 16 * 4096 * 4 * 4;  // one block's fast weights, of four sequences
   EXPECT_EQ(with.host, 63 * set) << "64 chunks' steps start from something, the last one from what is here";
-  auto on_cpu = config({"data.sequence_length=512", "train.kept_mib=0", "train.device=cpu", "train.kept_host_mib=64"});
+  auto on_cpu =
+      config({"data.sequence_length=512", "train.kept_mib=0", "train.device=cpu", "train.kept_host_mib=1024"});
   EXPECT_EQ(estimate_memory(on_cpu, at::kFloat, true).host, 0) << "its memory is the host's";
 }
 
