@@ -116,21 +116,21 @@ TEST(Reduction, sums_in_the_order_of_the_ranks_while_numbers_below_are_still_to_
 }
 
 TEST(Reduction, holds_no_more_than_its_room) {
-  constexpr int64_t kBucket = 1 << 22;
-  const int64_t room = received_at_once() / 4 / kBucket;
-  const int64_t count = (room + 3) * kBucket;
-  Board board{2, {}};
-  ActedRank one(board, 0), other(board, 1);
-  const std::vector<Bucket> buckets = buckets_of(count, kBucket, 2);
-  const Tensor flat_N = at::ones({count}), there_N = at::ones({count});
-  Reduction here(one, buckets, flat_N, {}, true), there(other, buckets, there_N, {}, true);
-  here.settle(0);
-  EXPECT_EQ(here.begun(), room) << "the other one has sent nothing yet";
-  there.settle(0);
-  while (here.begun() < room + 3 || there.begun() < room + 3) here.advance(), there.advance();
-  here.finish(), there.finish();
-  const Stretch last = buckets.back().of_R[0];
-  EXPECT_EQ(flat_N[last.begin].item<float>(), 2);
+  for (const int64_t size : {int64_t{1} << 19, int64_t{1} << 22}) {
+    const int64_t room = std::max<int64_t>(2, received_at_once() / 4 / size), count = (room + 3) * size;
+    Board board{2, {}};
+    ActedRank one(board, 0), other(board, 1);
+    const std::vector<Bucket> buckets = buckets_of(count, size, 2);
+    const Tensor flat_N = at::ones({count}), there_N = at::ones({count});
+    Reduction here(one, buckets, flat_N, {}, true), there(other, buckets, there_N, {}, true);
+    here.settle(0);
+    EXPECT_EQ(here.begun(), room) << "the other one has sent nothing yet";
+    there.settle(0);
+    while (here.begun() < room + 3 || there.begun() < room + 3) here.advance(), there.advance();
+    here.finish(), there.finish();
+    const Stretch last = buckets.back().of_R[0];
+    EXPECT_EQ(flat_N[last.begin].item<float>(), 2);
+  }
 }
 
 }  // namespace

@@ -92,6 +92,12 @@ void add_pass(const RunConfig& run, at::ScalarType compute, bool recompute, int6
   m.sharing += sweeps ? 0 : arriving;
 }
 
+/// Of other ranks' gradients, as Reduction lets them come.
+int64_t arriving_bytes(int64_t trained, int64_t ranks) {
+  const int64_t two_buckets = 2 * 4 * bucket_size(trained, static_cast<int>(ranks));
+  return std::min(std::max(received_at_once(), two_buckets), 4 * trained);
+}
+
 }  // namespace
 
 int64_t rows_at_once(const RunConfig& run, int64_t ranks) {
@@ -115,8 +121,7 @@ MemoryEstimate estimate_memory(const RunConfig& run, at::ScalarType compute, boo
   // Where it gathers one sequence after the other, the sum that takes in what arrives is there all the time.
   const bool reduces = ranks > 1 || run.train.ordered;
   m.sharing = run.train.ordered ? 4 * m.trained / ranks : 0;
-  add_pass(run, compute, recompute, rows_at_once(run, ranks), reduces ? std::min(received_at_once(), m.gradients) : 0,
-           m);
+  add_pass(run, compute, recompute, rows_at_once(run, ranks), reduces ? arriving_bytes(m.trained, ranks) : 0, m);
   return m;
 }
 

@@ -7,8 +7,9 @@ namespace {
 
 using distributed::Part;
 
-/// Of the numbers that are under way at a time, all ranks' together: few enough to lie beside the model.
-constexpr int64_t kAtOnce = 16 << 20;
+/// Of the numbers that are under way at a time, all ranks' together, but for two buckets: few enough to lie beside what
+/// the backward pass holds.
+constexpr int64_t kAtOnce = 1 << 21;
 
 }  // namespace
 
@@ -30,7 +31,7 @@ Reduction::Reduction(distributed::Communicator& ranks, const std::vector<Bucket>
   }
 }
 
-bool Reduction::room_for_next() const { return under_way_.empty() || arriving_ + numbers(next_ - 1) <= kAtOnce; }
+bool Reduction::room_for_next() const { return under_way_.size() < 2 || arriving_ + numbers(next_ - 1) <= kAtOnce; }
 
 void Reduction::settle(int64_t first) {
   final_from_ = std::min(final_from_, first);

@@ -7,7 +7,7 @@
 
 namespace ingrain::train {
 
-/// Bytes of fp32 gradients that a rank receives at a time, from all others together.
+/// Bytes of fp32 gradients that a rank receives at a time, from all others together; two buckets, if those are more.
 int64_t received_at_once();
 
 /// Buckets (pieces.h) are sent from the last one on, each as soon as its numbers are final; of what arrives a rank adds
