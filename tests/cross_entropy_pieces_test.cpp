@@ -50,5 +50,33 @@ INSTANTIATE_TEST_SUITE_P(types, CrossEntropyPieces,
                                            Case{at::kFloat, 1, 1e-5}, Case{at::kFloat, 30, 1e-5},
                                            Case{at::kBFloat16, 1, 2e-2}));
 
+/// Where the vocabulary is large, linear_cross_entropy() itself takes it in pieces.
+TEST(CrossEntropy, of_a_large_vocabulary_equals_the_formula) {
+  at::manual_seed(5);
+  const int64_t N = 300, D = 16, V = 9001;
+  const Tensor x_ND = at::randn({N, D}, at::kDouble), E_VD = at::randn({V, D}, at::kDouble);
+  const Tensor target_N = at::randint(V, {N}, at::kLong);
+  Tensor a_N = at::rand({N}, at::kDouble);
+  a_N.narrow(0, 7, 2).zero_();  // masked tokens
+  for (const auto& [type, tolerance] :
+       {std::pair(at::kDouble, 1e-12), std::pair(at::kFloat, 1e-5), std::pair(at::kBFloat16, 5e-2)}) {
+    // What it should be, from the same rounded numbers in fp64.
+    const Tensor x = x_ND.to(type).to(at::kDouble), E = E_VD.to(type).to(at::kDouble);
+    const Tensor log_p_NV = at::mm(x, E.t()).log_softmax(1), y_N1 = target_N.unsqueeze(1);
+    const Tensor nll_N = -log_p_NV.gather(1, y_N1).squeeze(1);
+    const Tensor gz_NV = log_p_NV.exp().scatter_add(1, y_N1, at::full({N, 1}, -1, at::kDouble));
+    const Tensor gx_ND = a_N.unsqueeze(1) * at::mm(gz_NV, E);
+    const auto sums = type == at::kDouble ? at::kDouble : at::kFloat;
+    const Tensor leaf = x_ND.to(type).unsqueeze(0).requires_grad_(), a = a_N.to(sums);
+    const auto with = linear_cross_entropy(leaf, E_VD.to(type), target_N, a);
+    const auto without = linear_cross_entropy(leaf.detach(), E_VD.to(type), target_N, a);
+    EXPECT_TRUE(with.nll_N.equal(without.nll_N)) << "the same, whether there is a gradient or not";
+    EXPECT_LT(test::max_difference(with.nll_N.to(at::kDouble), nll_N), tolerance * 20);
+    const Tensor got_ND = ops::gradients({with.objective}, {leaf})[0][0];
+    EXPECT_LT(test::max_difference(got_ND.to(at::kDouble), gx_ND), tolerance * 5);
+    EXPECT_EQ(got_ND.narrow(0, 7, 2).abs().max().item<double>(), 0) << "of masked tokens";
+  }
+}
+
 }  // namespace
 }  // namespace ingrain::ops

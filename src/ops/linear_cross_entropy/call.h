@@ -7,6 +7,9 @@
 
 namespace ingrain::ops {
 
+/// A row's sums are made up of those of so many tokens of the vocabulary each.
+inline constexpr int64_t kCrossEntropyBlock = 1024;
+
 struct CrossEntropyCall {
   Number type;
   int64_t planes, rows, vocabulary;
@@ -15,6 +18,18 @@ struct CrossEntropyCall {
   const float *a, *c;     // [rows]; c null where P = 1
   bool want_gradient;
   float *nll, *tangent_nll;
+};
+
+/// A piece of the vocabulary: `width` of its tokens from `first` on.
+struct CrossEntropyPieceCall {
+  Number type;
+  int64_t rows, first, width;
+  void* z;                // [rows, width]; becomes exp(z - max) where that is wanted
+  const int64_t* target;  // [rows]
+  bool want_gradient;
+  float *max, *z_y;  // [rows], carried on from piece to piece
+  double* sum;       // likewise
+  float* shrink;     // [rows], by which what was summed up before becomes smaller
 };
 
 }  // namespace ingrain::ops

@@ -24,10 +24,10 @@ struct Softmax {
 };
 
 /// Reads the row from memory once: a block's maximum and its sums are taken while it is in the first-level cache.
+/// `all`: of what was read before; in pieces of whole blocks, the result is the same.
 template <class T>
-Softmax SoftmaxOf(const T* z, const T* dz, size_t n) {
-  constexpr size_t kBlock = 1024;
-  Softmax all;
+Softmax SoftmaxOf(const T* z, const T* dz, size_t n, Softmax all = {}) {
+  constexpr size_t kBlock = kCrossEntropyBlock;
   for (size_t first = 0; first < n; first += kBlock) {
     const size_t size = HWY_MIN(kBlock, n - first), whole = size - size % Lanes();
     const T* const block = z + first;
@@ -100,6 +100,26 @@ void CrossEntropyRows(const CrossEntropyCall& call, int64_t begin, int64_t end) 
   call.type == Number::fp32 ? RowsAs<float>(call, begin, end) : RowsAs<BFloat16>(call, begin, end);
 }
 
+template <class T>
+void PieceAs(const CrossEntropyPieceCall& call, int64_t begin, int64_t end) {
+  const auto n = static_cast<size_t>(call.width);
+  for (int64_t i = begin; i < end; ++i) {
+    T* const z = static_cast<T*>(call.z) + i * call.width;
+    const int64_t y = call.target[i] - call.first;
+    if (y >= 0 && y < call.width) call.z_y[i] = static_cast<float>(z[y]);
+    const Softmax s = SoftmaxOf<T>(z, nullptr, n, {call.max[i], call.sum[i]});
+    call.shrink[i] = s.max > call.max[i] ? std::exp(call.max[i] - s.max) : 1.0f;
+    call.max[i] = s.max, call.sum[i] = s.sum;
+    if (!call.want_gradient) continue;
+    const V max = Set(s.max);
+    for (size_t p = 0; p < n; p += Lanes()) StoreUpTo(Exp(hn::Sub(LoadUpTo(z + p, n - p), max)), z + p, n - p);
+  }
+}
+
+void CrossEntropyPiece(const CrossEntropyPieceCall& call, int64_t begin, int64_t end) {
+  call.type == Number::fp32 ? PieceAs<float>(call, begin, end) : PieceAs<BFloat16>(call, begin, end);
+}
+
 }  // namespace ingrain::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -108,6 +128,7 @@ namespace ingrain::ops {
 namespace {
 
 HWY_EXPORT(CrossEntropyRows);
+HWY_EXPORT(CrossEntropyPiece);
 
 void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N, bool want_gradient,
           Tensor& nll_N, Tensor& tangent_nll_N) {
@@ -129,9 +150,31 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
   cpu::parallel_uncaptured(N, cpu::grain(P * V), [&](int64_t begin, int64_t end) { run(call, begin, end); });
 }
 
+Tensor piece(Tensor& z_Nv, int64_t first, const Tensor& target_N, bool want_gradient, SoftmaxSoFar& softmax) {
+  const int64_t N = z_Nv.size(0), v = z_Nv.size(1);
+  const Tensor target = target_N.contiguous(), shrink_N = at::empty_like(softmax.max_N);
+  TORCH_CHECK(z_Nv.is_contiguous(), "cross-entropy rows are written in place");
+  // Of their own: who has a copy of this value goes on by itself.
+  softmax = {softmax.max_N.clone(), softmax.sum_N.clone(), softmax.z_y_N.clone()};
+  const CrossEntropyPieceCall call{number(z_Nv),
+                                   N,
+                                   first,
+                                   v,
+                                   z_Nv.data_ptr(),
+                                   target.const_data_ptr<int64_t>(),
+                                   want_gradient,
+                                   softmax.max_N.data_ptr<float>(),
+                                   softmax.z_y_N.data_ptr<float>(),
+                                   softmax.sum_N.data_ptr<double>(),
+                                   shrink_N.data_ptr<float>()};
+  const auto run = HWY_DYNAMIC_DISPATCH(CrossEntropyPiece);
+  cpu::parallel_uncaptured(N, cpu::grain(v), [&](int64_t begin, int64_t end) { run(call, begin, end); });
+  return shrink_N;
+}
+
 }  // namespace
 
-const CrossEntropyKernels cross_entropy_cpu{rows};
+const CrossEntropyKernels cross_entropy_cpu{rows, piece};
 
 }  // namespace ingrain::ops
 #endif

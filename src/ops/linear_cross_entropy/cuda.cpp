@@ -19,8 +19,13 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
       device.stream());
 }
 
+/// Nothing on a GPU wants it yet.
+Tensor piece(Tensor& z_Nv, int64_t first, const Tensor& target_N, bool want_gradient, SoftmaxSoFar& softmax) {
+  return cross_entropy_reference.piece(z_Nv, first, target_N, want_gradient, softmax);
+}
+
 }  // namespace
 
-const CrossEntropyKernels cross_entropy_cuda{rows};
+const CrossEntropyKernels cross_entropy_cuda{rows, piece};
 
 }  // namespace ingrain::ops

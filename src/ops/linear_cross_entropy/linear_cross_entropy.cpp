@@ -2,6 +2,8 @@
 
 #include "ops/checks.h"
 #include "ops/backend.h"
+#include "ops/linear_cross_entropy/call.h"
+#include "ops/linear_cross_entropy/pieces.h"
 #include "ops/linear/products.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -18,9 +20,10 @@ constexpr int64_t kBlockLogitsCpu = int64_t{1} << 21, kBlockLogitsGpu = int64_t{
 /// for that.
 constexpr int64_t kFewestRows = 256;
 
-const CrossEntropyKernels& cross_entropy_kernels(const Tensor& x) {
-  return select(x, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda);
-}
+/// Above so many tokens of the vocabulary blocks of a CPU would be larger than they should.
+constexpr int64_t kLargeVocabulary = kBlockLogitsCpu / kFewestRows;
+/// Rows for which all pieces are taken, one after another: what is summed up for their gradients fits the cache.
+constexpr int64_t kRowsOfPieces = 2048;
 
 void check(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N,
            const Tensor& E_sum_VD) {
@@ -46,8 +49,36 @@ struct Result {
   Tensor objective, nll_N, gx_PND, gE_VD;
 };
 
+/// Whether the vocabulary, not the rows, is cut: where it is large, and the head's gradient, which every piece of rows
+/// and of the vocabulary has a part of, is not wanted.
+bool wants_pieces(const Tensor& x_PND, const Tensor& E_VD, bool want_E) {
+  return x_PND.is_cpu() && planes(x_PND) == 1 && !want_E && E_VD.size(0) > kLargeVocabulary;
+}
+
+Result compute_in_pieces(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N,
+                         bool want_x) {
+  const int64_t N = x_PND.size(1), V = E_VD.size(0);
+  Result out;
+  out.nll_N = at::empty({N}, a_N.options());
+  if (want_x) out.gx_PND = at::empty_like(x_PND);
+  const Tensor x_ND = primal(x_PND).detach();
+  for (int64_t first = 0; first < N; first += kRowsOfPieces) {
+    const int64_t n = std::min(kRowsOfPieces, N - first);
+    const int64_t width = std::max(kBlockLogitsCpu / n / kCrossEntropyBlock, int64_t{1}) * kCrossEntropyBlock;
+    CrossEntropyInPieces loss(x_ND.narrow(0, first, n), target_N.narrow(0, first, n), want_x);
+    while (loss.added() < V) loss.add(E_VD, std::min(width, V - loss.added()));
+    out.nll_N.narrow(0, first, n).copy_(loss.nll_N());
+    if (!want_x) continue;
+    const Tensor a_N1 = a_N.narrow(0, first, n).unsqueeze(1);
+    primal(out.gx_PND).narrow(0, first, n).copy_(at::where(a_N1 == 0, 0, a_N1 * loss.gradient_ND(E_VD)));
+  }
+  out.objective = (a_N * out.nll_N).sum();
+  return out;
+}
+
 Result compute(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N,
                bool want_x, bool want_E, const Tensor& E_sum_VD) {
+  if (wants_pieces(x_PND, E_VD, want_E)) return compute_in_pieces(x_PND, E_VD, target_N, a_N, want_x);
   const int64_t P = planes(x_PND), N = x_PND.size(1), D = x_PND.size(2), V = E_VD.size(0);
   const auto sums = x_PND.options().dtype(accumulate_type(x_PND.scalar_type()));
   Result out;
@@ -93,6 +124,10 @@ struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
 };
 
 }  // namespace
+
+const CrossEntropyKernels& cross_entropy_kernels(const Tensor& x) {
+  return select(x, cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda);
+}
 
 CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const Tensor& target_N,
                                   const Tensor& value_weight_N, const Tensor& tangent_weight_N,

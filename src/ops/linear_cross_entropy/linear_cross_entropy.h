@@ -1,5 +1,6 @@
 // The head and the loss in one: logits z = x Eᵀ, next-token cross-entropy, and its gradients, by blocks of tokens
-// with the whole vocabulary, so that no [T, V] matrix is ever stored.
+// with the whole vocabulary, or all tokens with pieces of it where it is large, so that no [T, V] matrix is ever
+// stored.
 #pragma once
 
 #include "ops/dual.h"
@@ -25,13 +26,23 @@ CrossEntropy linear_cross_entropy(const Tensor& x_PND, const Tensor& E_VD, const
                                   const Tensor& value_weight_N, const Tensor& tangent_weight_N = {},
                                   const Tensor& E_sum_VD = {});
 
+/// A softmax over the tokens of the vocabulary that were met so far, for each row: of their logits the largest,
+/// sum exp(z - max) (fp64), and the target's once it was among them. fp32 (fp64).
+struct SoftmaxSoFar {
+  Tensor max_N, sum_N, z_y_N;
+};
+
 struct CrossEntropyKernels {
   /// From a block's logits z (any P) to the rows' nll and, in place in z, the cotangents of z (and dz):
   ///   cot(dz) = -c (p - y);  cot(z) = a (p - y) - c p (dz - <p, dz>)
   /// with a, c the rows' weights (a negative c turns d nll's sign). `tangent_nll_N` gets <p - y, dz> where P = 2.
   void (*rows)(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor& c_N, bool want_gradient,
                Tensor& nll_N, Tensor& tangent_nll_N);
+  /// The logits z of the vocabulary's tokens first .. first + v join the softmax. Returns exp(max before - max now);
+  /// z becomes exp(z - max), where that is wanted.
+  Tensor (*piece)(Tensor& z_Nv, int64_t first, const Tensor& target_N, bool want_gradient, SoftmaxSoFar& softmax);
 };
 extern const CrossEntropyKernels cross_entropy_reference, cross_entropy_cpu, cross_entropy_cuda;
+const CrossEntropyKernels& cross_entropy_kernels(const Tensor& x);  // those that run
 
 }  // namespace ingrain::ops

@@ -24,8 +24,22 @@ void rows(Tensor& z_PNV, const Tensor& target_N, const Tensor& a_N, const Tensor
   if (want_gradient) primal(z_PNV).copy_(gz);
 }
 
+Tensor piece(Tensor& z_Nv, int64_t first, const Tensor& target_N, bool want_gradient, SoftmaxSoFar& softmax) {
+  const int64_t v = z_Nv.size(1);
+  const Tensor z = z_Nv.to(softmax.max_N.scalar_type()), max_N = at::maximum(softmax.max_N, z.amax(1)),
+               shrink_N = (softmax.max_N - max_N).exp();
+  const Tensor here_N = target_N - first, is_here_N = here_N.ge(0).logical_and(here_N.lt(v));
+  const Tensor z_of_target_N = z.gather(1, here_N.clamp(0, v - 1).unsqueeze(1)).squeeze(1);
+  softmax.z_y_N = at::where(is_here_N, z_of_target_N, softmax.z_y_N);
+  const Tensor p_Nv = (z - max_N.unsqueeze(1)).exp();
+  softmax.sum_N = softmax.sum_N * shrink_N + p_Nv.to(at::kDouble).sum(1);
+  softmax.max_N = max_N;
+  if (want_gradient) z_Nv.copy_(p_Nv);
+  return shrink_N;
+}
+
 }  // namespace
 
-const CrossEntropyKernels cross_entropy_reference{rows};
+const CrossEntropyKernels cross_entropy_reference{rows, piece};
 
 }  // namespace ingrain::ops
