@@ -175,7 +175,10 @@ class StoredType : public testing::TestWithParam<std::pair<uint32_t, const char*
     const ops::QuantizedFormat* const format = ops::format_of_file(number, N);
     const Tensor out =
         ops::quantized_matrix({{format, at::empty({N, bytes.size(1)}, at::kByte)}}, weights.size(1), type);
-    EXPECT_TRUE(ops::take_rows(out, 0, bytes.const_data_ptr()));
+    const int64_t half = N / 2 / format->rows * format->rows;
+    const auto* const from = bytes.const_data_ptr<uint8_t>();
+    EXPECT_TRUE(ops::take_rows(out, 0, 0, half, from));
+    EXPECT_TRUE(ops::take_rows(out, 0, half, N - half, from + half * bytes.size(1)));
     return out;
   }
 };
@@ -251,7 +254,8 @@ TEST_P(StoredType, scales_that_are_not_finite_are_seen) {
   } else {
     std::fill_n(last, ops::format_of_file(number, 1)->bytes, uint8_t{0xff});
   }
-  EXPECT_FALSE(ops::take_rows(out, 0, spoilt.const_data_ptr()));
+  EXPECT_FALSE(ops::take_rows(out, 0, 0, bytes.size(0), spoilt.const_data_ptr()));
+  EXPECT_THROW(ops::take_rows(out, 0, 1, bytes.size(0), spoilt.const_data_ptr()), c10::Error) << "a row too many";
 }
 
 /// As the rows of q, k and v in Q4_K_M files.

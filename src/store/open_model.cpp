@@ -8,6 +8,8 @@
 #include "store/assemble_weights.h"
 #include "store/stored_weights.h"
 
+#include <algorithm>
+
 namespace ingrain {
 
 namespace {
@@ -25,6 +27,24 @@ KeptAs kept_as_stored(const StoredWeights& stored) {
     }
     return out;
   };
+}
+
+/// A file's blocks into part `part` of a matrix, a piece at a time: the file's pages of all of it would count beside
+/// the copy. Returns whether all weights are finite.
+bool take_blocks(const StoredWeights& stored, const StoredBlocks& blocks, const Tensor& quantized, size_t part) {
+  constexpr int64_t kPiece = 8 << 20;  // bytes
+  const int64_t row = static_cast<int64_t>(blocks.bytes.size()) / blocks.rows,
+                group = ops::quantized_parts(quantized)[part].format->rows,
+                at_once = std::max(kPiece / row / group, int64_t{1}) * group;
+  bool finite = true;
+  for (int64_t first = 0; first < blocks.rows; first += at_once) {
+    StoredBlocks piece = blocks;
+    piece.rows = std::min(at_once, blocks.rows - first);
+    piece.bytes = blocks.bytes.substr(static_cast<size_t>(first * row), static_cast<size_t>(piece.rows * row));
+    finite &= ops::take_rows(quantized, part, first, piece.rows, piece.bytes.data());
+    stored.forget(piece);
+  }
+  return finite;
 }
 
 }  // namespace
@@ -46,9 +66,7 @@ Network load_model_as(const std::filesystem::path& path, at::ScalarType compute,
     require(blocks.rows == part.rows && blocks.columns == quantized.size(1),
             "{}: tensor '{}' has shape [{}, {}]; the model's configuration asks for [{}, {}]", path.string(), part.name,
             blocks.rows, blocks.columns, part.rows, quantized.size(1));
-    const bool finite = ops::take_rows(quantized, i, blocks.bytes.data());
-    stored.forget(blocks);
-    return finite;
+    return take_blocks(stored, blocks, quantized, i);
   };
   if (!as_stored) read_rows = nullptr;
   const auto read = [&](const std::string& name) { return stored.read(name); };

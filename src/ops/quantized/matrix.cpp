@@ -138,14 +138,16 @@ void quantize_into(const Tensor& quantized, const Tensor& w_NK) {
   });
 }
 
-bool take_rows(const Tensor& quantized, size_t part, const void* rows) {
+bool take_rows(const Tensor& quantized, size_t part, int64_t first, int64_t count, const void* rows) {
   const auto& [format, bytes] = parts_of(quantized)[part];
-  const int64_t K = quantized.size(1), blocks = K / format->block, N = bytes.size(0),
-                group = format->rows * row_bytes(*format, K);
+  TORCH_CHECK(first >= 0 && count >= 0 && first + count <= bytes.size(0) && first % format->rows == 0 &&
+                  count % format->rows == 0,
+              "rows ", first, " to ", first + count, " of ", bytes.size(0), " are no whole groups of ", format->rows);
+  const int64_t K = quantized.size(1), blocks = K / format->block, group = format->rows * row_bytes(*format, K);
   const char* const from = static_cast<const char*>(rows);
-  auto* const to = static_cast<char*>(bytes.data_ptr());
+  auto* const to = static_cast<char*>(bytes.data_ptr()) + first / format->rows * group;
   std::atomic<bool> finite = true;
-  cpu::parallel_uncaptured(N / format->rows, cpu::grain(format->rows * K), [&](int64_t begin, int64_t end) {
+  cpu::parallel_uncaptured(count / format->rows, cpu::grain(format->rows * K), [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       if (format->take)
         format->take(from + g * group, blocks, to + g * group);

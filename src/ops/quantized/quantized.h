@@ -40,9 +40,10 @@ bool can_quantize(at::IntArrayRef sizes_NK, const QuantizedFormat& format);
 Tensor quantize(const Tensor& w_NK, const QuantizedFormat& format);
 /// The same into a quantized matrix of these sizes that is there.
 void quantize_into(const Tensor& quantized, const Tensor& w_NK);
-/// A GGUF file's rows into part `part` of a quantized matrix, whose format is format_of_file(). Returns whether all
-/// weights are finite. REQUIRES: `rows` has as many as the part.
-bool take_rows(const Tensor& quantized, size_t part, const void* rows);
+/// A GGUF file's rows into rows first .. first + count of part `part` of a quantized matrix, whose format is
+/// format_of_file(). Returns whether all weights are finite. Throws c10::Error for rows that are no whole groups of the
+/// part. REQUIRES: `rows` has as many.
+bool take_rows(const Tensor& quantized, size_t part, int64_t first, int64_t count, const void* rows);
 
 /// The weights that a quantized matrix stands for, [N, K] fp32; or `count` of its rows. Throws c10::Error where it is
 /// no quantized one.
