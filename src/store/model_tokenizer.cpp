@@ -1,5 +1,6 @@
 #include "store/model_tokenizer.h"
 
+#include "base/allocator.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "chat/chat_template_file.h"
@@ -25,6 +26,7 @@ std::optional<tokenizer::Tokenizer> find_tokenizer(const fs::path& model, const 
   require(!tokenizer || tokenizer->vocab_size() <= static_cast<size_t>(config.vocab_size),
           "{}: this tokenizer has ids up to {}, the model only up to {}; it belongs to another model",
           file_of_it.string(), tokenizer ? tokenizer->vocab_size() - 1 : 0, config.vocab_size - 1);
+  if (tokenizer) give_back_freed_memory();  // of the file's strings
   return tokenizer;
 }
 

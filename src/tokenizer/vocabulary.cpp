@@ -1,6 +1,9 @@
 #include "tokenizer/vocabulary.h"
 
 #include <algorithm>
+#include <bit>
+#include <functional>
+#include <limits>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -11,15 +14,14 @@
 namespace ingrain::tokenizer {
 namespace {
 
-std::optional<int32_t> find_in(const std::unordered_map<std::string_view, int32_t>& index, std::string_view key) {
+template <class Index, class Key>
+std::optional<int32_t> find_in(const Index& index, const Key& key) {
   const auto found = index.find(key);
   return found == index.end() ? std::nullopt : std::optional(found->second);
 }
 
-}  // namespace
-
-Vocabulary::Vocabulary(const TokenizerSpec& spec, const Decoder& decoder, const Normalizer& normalizer)
-    : alphabet_(spec.alphabet) {
+/// Error for ids that cannot be.
+size_t ids_of(const TokenizerSpec& spec) {
   size_t size = spec.tokens.size();
   for (const AddedToken& token : spec.added_tokens) {
     require(token.id >= 0 && token.id < kMaxTokenId, "{}: the added token '{}' has the id {}; ids are 0 to {}",
@@ -29,32 +31,83 @@ Vocabulary::Vocabulary(const TokenizerSpec& spec, const Decoder& decoder, const 
   require(spec.tokens.size() <= static_cast<size_t>(kMaxTokenId), "{}: {} tokens; at most {} are accepted", spec.source,
           spec.tokens.size(), kMaxTokenId);
   require(size > 0, "{}: the vocabulary is empty", spec.source);
-  bytes_.resize(size);
-  if (alphabet_ == Alphabet::characters) surfaces_.resize(size);
-  there_.resize(size);
-  special_.resize(size);
+  return size;
+}
+
+/// What the texts take, about: added ones may be longer.
+size_t text_bytes(const TokenizerSpec& spec) {
+  size_t bytes = 0;
+  for (const std::string& token : spec.tokens) bytes += token.size();
+  for (const AddedToken& token : spec.added_tokens) bytes += token.content.size();
+  require(bytes <= std::numeric_limits<uint32_t>::max() / 4, "{}: the tokens have {} bytes, more than are accepted",
+          spec.source, bytes);
+  return bytes;
+}
+
+}  // namespace
+
+void TextsById::set(size_t id, std::string_view text) {
+  places_[id] = {static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(text.size())};
+  bytes_ += text;
+}
+
+IdsByText::IdsByText(size_t ids) : slots_(std::bit_ceil(std::max<size_t>(2 * ids, 16)), kFree) {}
+
+size_t IdsByText::place_of(std::string_view text, const TextsById& texts) const {
+  const size_t mask = slots_.size() - 1;
+  size_t slot = std::hash<std::string_view>()(text) & mask;
+  while (slots_[slot] != kFree && (slots_[slot] == kErased || texts[static_cast<size_t>(slots_[slot])] != text))
+    slot = (slot + 1) & mask;
+  return slot;
+}
+
+std::optional<int32_t> IdsByText::find(std::string_view text, const TextsById& texts) const {
+  const int32_t id = slots_[place_of(text, texts)];
+  return id == kFree ? std::nullopt : std::optional(id);
+}
+
+int32_t IdsByText::insert(int32_t id, const TextsById& texts) {
+  int32_t& there = slots_[place_of(texts[static_cast<size_t>(id)], texts)];
+  if (there == kFree) there = id;
+  return there;
+}
+
+void IdsByText::erase(int32_t id, const TextsById& texts) {
+  int32_t& there = slots_[place_of(texts[static_cast<size_t>(id)], texts)];
+  if (there == id) there = kErased;
+}
+
+Vocabulary::Vocabulary(const TokenizerSpec& spec, const Decoder& decoder, const Normalizer& normalizer)
+    : alphabet_(spec.alphabet),
+      bytes_(ids_of(spec), text_bytes(spec)),
+      surfaces_(alphabet_ == Alphabet::characters ? size() : 0,
+                alphabet_ == Alphabet::characters ? text_bytes(spec) : 0),
+      there_(size()),
+      special_(size()),
+      by_surface_(spec.tokens.size()) {
   add_ordinary(spec, decoder);
   add_added(spec, decoder, normalizer);
 }
 
 void Vocabulary::add_ordinary(const TokenizerSpec& spec, const Decoder& decoder) {
-  by_surface_.reserve(spec.tokens.size());
-  for (size_t id = 0; id < spec.tokens.size(); ++id) {
-    const std::string& written = spec.tokens[id];
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    const std::string& written = spec.tokens[i];
     if (written.empty()) continue;
-    there_[id] = true;
-    Index* index = &by_surface_;
-    std::string_view key;
+    const auto id = static_cast<int32_t>(i);
+    there_[i] = true;
+    int32_t first = id;
     if (alphabet_ == Alphabet::characters) {
-      key = surfaces_[id] = written;
-      bytes_[id] = decoder.token(written);
+      surfaces_.set(i, written);
+      bytes_.set(i, decoder.token(written));
+      first = by_surface_.insert(id, surfaces_);
+    } else if (const auto bytes = read_bytes(written)) {
+      bytes_.set(i, *bytes);
+      first = by_surface_.insert(id, bytes_);
     } else {
-      const auto bytes = read_bytes(written);
-      key = bytes_[id] = bytes ? *bytes : written;
-      if (!bytes) index = &by_literal_;
+      bytes_.set(i, written);
+      first = by_literal_.emplace(written, id).first->second;
     }
-    const auto [entry, is_new] = index->emplace(key, static_cast<int32_t>(id));
-    require(is_new, "{}: the token '{}' has two ids, {} and {}", spec.source, printable(written), entry->second, id);
+    require(first == id, "{}: the token '{}' has two ids, {} and {}", spec.source, printable(written), first, id);
   }
 }
 
@@ -70,13 +123,13 @@ void Vocabulary::add_added(const TokenizerSpec& spec, const Decoder& decoder, co
     there_[id] = true;
     if (alphabet_ == Alphabet::characters) {
       // It is found by its normalized form, "▁<x>" say, and stands for all of that.
-      bytes_[id] = decoder.token(token.normalized ? normalizer.normalize(token.content) : token.content);
-      if (surfaces_[id].empty()) surfaces_[id] = token.content;
+      bytes_.set(id, decoder.token(token.normalized ? normalizer.normalize(token.content) : token.content));
+      if (surfaces_[id].empty()) surfaces_.set(id, token.content);
     } else if (bytes_[id] != token.content && !bpe_makes(token.id, spec)) {
       // An ordinary token that is added too is found as what it says. It still stands for what its alphabet spells
       // ("ä" for the byte E4, which other characters have, too) if BPE can make it.
-      if (find_piece(bytes_[id]) == token.id) by_surface_.erase(bytes_[id]);
-      bytes_[id] = token.content;
+      by_surface_.erase(token.id, bytes_);
+      bytes_.set(id, token.content);
     }
     by_added_[contents_.emplace_back(token.content)] = token.id;
     special_[id] = special_[id] || token.special;
@@ -84,12 +137,12 @@ void Vocabulary::add_added(const TokenizerSpec& spec, const Decoder& decoder, co
 }
 
 std::string_view Vocabulary::surface(int32_t id) const {
-  return alphabet_ == Alphabet::characters && has(id) ? std::string_view(surfaces_[id]) : bytes(id);
+  return alphabet_ == Alphabet::characters && has(id) ? surfaces_[id] : bytes(id);
 }
 
 // Whether the ordinary token `id` is a byte, or what two others become together.
 bool Vocabulary::bpe_makes(int32_t id, const TokenizerSpec& spec) const {
-  const std::string& bytes = bytes_[static_cast<size_t>(id)];
+  const std::string_view bytes = bytes_[static_cast<size_t>(id)];
   if (bytes.empty() || find_piece(bytes) != id) return false;
   if (bytes.size() == 1 || spec.merges_by_rank) return true;
   const std::string& written = spec.tokens[static_cast<size_t>(id)];
@@ -99,12 +152,14 @@ bool Vocabulary::bpe_makes(int32_t id, const TokenizerSpec& spec) const {
   });
 }
 
-std::optional<int32_t> Vocabulary::find_piece(std::string_view piece) const { return find_in(by_surface_, piece); }
+std::optional<int32_t> Vocabulary::find_piece(std::string_view piece) const {
+  return by_surface_.find(piece, surfaces());
+}
 
 std::optional<int32_t> Vocabulary::find_written(std::string_view written) const {
   if (const auto added = find_in(by_added_, written)) return added;
-  if (alphabet_ == Alphabet::characters) return find_in(by_surface_, written);
-  if (const auto bytes = read_bytes(written)) return find_in(by_surface_, *bytes);
+  if (alphabet_ == Alphabet::characters) return find_piece(written);
+  if (const auto bytes = read_bytes(written)) return find_piece(*bytes);
   return find_in(by_literal_, written);
 }
 
@@ -123,7 +178,9 @@ Symbols Vocabulary::symbols(const TokenizerSpec& spec) const {
   if (alphabet_ == Alphabet::bytes) return Symbols::of_bytes(byte_tokens(spec), unk(spec), spec.fuse_unk);
   std::unordered_map<char32_t, int32_t> of_character;
   std::vector<std::string_view> surfaces;
-  for (const auto& [surface, id] : by_surface_) {
+  for (int32_t id = 0; static_cast<size_t>(id) < size(); ++id) {
+    const std::string_view surface = surfaces_[static_cast<size_t>(id)];
+    if (surface.empty() || find_piece(surface) != id) continue;
     surfaces.push_back(surface);
     const Utf8Step step = utf8_step(surface, 0);
     if (step.kind == Utf8::valid && step.length == surface.size() && !special_[static_cast<size_t>(id)])
