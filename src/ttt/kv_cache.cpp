@@ -53,6 +53,11 @@ ops::KvWindow KvCache::with_room(int64_t n) {
 
 void KvCache::keep_last(int64_t n) { begin_ = std::max(begin_, end_ - n); }
 
+void KvCache::give_back_room() {
+  if (k_BCGd_.defined() && k_BCGd_.is_cpu() && k_BCGd_.size(1) > 2 * (length() + kMore))
+    move(length(), k_BCGd_, v_BCGd_);
+}
+
 ops::KvWindow KvCache::last(int64_t n) const { return before(0, n); }
 
 ops::KvWindow KvCache::before(int64_t skip, int64_t n) const {

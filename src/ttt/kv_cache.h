@@ -18,6 +18,9 @@ class KvCache {
   void append(const Tensor& k_BnGd, const Tensor& v_BnGd);
   /// Keeps the newest n positions.
   void keep_last(int64_t n);
+  /// On a CPU: a buffer of more than twice what is kept is exchanged for one without room, so that not every block has
+  /// one as large as what was read at once. Views stay valid.
+  void give_back_room();
   /// The newest n positions, or all there are if fewer. A view: valid until the next append.
   ops::KvWindow last(int64_t n) const;
   /// The n positions before the newest `skip` ones, or as many as there are.

@@ -32,7 +32,9 @@ Tensor run_prefix(const ModelConfig& c, const Weights& w, const Tensor& tokens_B
     ops::Heads heads = now;
     heads.k_PBTGd = fresh.k_BWGd.unsqueeze(0);
     heads.v_PBTGd = fresh.v_BWGd.unsqueeze(0);
-    return attend_window(c, block, heads, past);
+    const Tensor y_PBnC = attend_window(c, block, heads, past);
+    kv.give_back_room();
+    return y_PBnC;
   };
   const auto recur = [&](int64_t block, const auto& run) {
     LayerState& layer = layer_L[static_cast<size_t>(block)];
