@@ -54,7 +54,7 @@ class LlamaCpp:
 
     def peak(self):
         status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024e-6  # MB, as ours
 
 
 class Ingrain:
