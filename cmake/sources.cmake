@@ -1,9 +1,10 @@
 # Source files belong to their folder: a new file or folder is built without being named anywhere.
 
-# _ingrain_group(SOURCES FOLDER): which of them a unity build compiles together: up to sixty of a folder, chosen by their
-# names, so that a new file moves no other. Kernels that Highway compiles once per instruction set (they include themselves
-# again) stay alone, as does what a test program replaces. What includes torch's reverse mode is compiled together: its headers
-# take seconds.
+# _ingrain_group(SOURCES FOLDER): which of them a unity build compiles together: about a dozen of a folder, chosen by their
+# names, so that a new file moves no other. Larger groups would be a quicker first build, and a slower first change: what
+# else is in a file's group is then compiled again. Kernels that Highway compiles once per instruction set (they include
+# themselves again) stay alone, as does what a test program replaces. What includes torch's reverse mode is compiled
+# together: its headers take seconds.
 #
 # What somebody works on stays alone, too: ./ingrain lists in loose-sources.txt what has changed since the first build, so
 # that the next change of a file compiles that file only.
@@ -16,7 +17,7 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_loose_list})
 
 function(_ingrain_group sources folder)
   list(LENGTH sources count)
-  math(EXPR groups "${count} / 60 + 1")
+  math(EXPR groups "${count} / 12 + 1")
   foreach(source IN LISTS sources)
     file(STRINGS ${source} again REGEX "foreach_target.h" LIMIT_COUNT 1)
     file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR} ${source})
