@@ -29,7 +29,7 @@ void read_qwen3_5(const Field& fields, ModelConfig& config) {
       layer.output_gate = true;
   });
   if (!config.has(MixerKind::gated_delta_net)) return;
-  if (fields.string("hidden_act").value_or("silu") == "gelu_pytorch_tanh")
+  if (fields.string("hidden_act") == "gelu_pytorch_tanh")
     fields.at("hidden_act").refuse("is 'gelu_pytorch_tanh': the Gated DeltaNets' convolutions have SiLU alone");
   auto& sizes = config.mixers.of<GatedDeltaNetSizes>();
   sizes.fields([&](const char* key, auto member) { sizes.*member = *size(fields, key, 65536); });
