@@ -55,8 +55,8 @@ class Dialogue {
                 const std::function<void(const InnerStep&)>& on_step = {});
 
   /// The log-probability, in nats, that the next answer begins with each of these texts, as its own tokens are; the
-  /// aside is known. Changes nothing: neither memory nor messages nor aside. What was read for it is kept (a memory more)
-  /// until the next answer, which does not read it again.
+  /// aside is known. Changes nothing: neither memory nor messages nor aside. What was read for it is kept (a memory
+  /// more) until the next answer, which does not read it again.
   std::vector<double> scores(const std::vector<std::string>& answers, const GenerateOptions& options) const;
 
   /// Becomes what it was before the last question: memory and messages. The memory is a copy where one is kept (of the

@@ -141,8 +141,8 @@ class MemoryInfo(NamedTuple):
 def memory_info(file: Path, *, check: bool = False) -> MemoryInfo:
     """Of a file, without its model: by its beginning alone, or (check) with all of it held against its checksum. Raises Error,
     naming the file, if it is no memory, or damaged."""
-    fingerprint, config, *rest = _core.memory_info(file, check)
-    return MemoryInfo(fingerprint, json.loads(config), *rest)
+    fingerprint, config, compact, position, filled, steps, batch, nbytes, version = _core.memory_info(file, check)
+    return MemoryInfo(fingerprint, json.loads(config), compact, position, filled, steps, batch, nbytes, version)
 
 
 class Memory:
