@@ -1,13 +1,11 @@
 #include "base/allocator.h"
 
-#include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
-#include <string>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -41,23 +39,6 @@ void forget_pages(std::string_view bytes_of_file) {
   if (bytes_of_file.size() < before + page) return;
   const size_t whole = (bytes_of_file.size() - before) / page * page;
   ::madvise(const_cast<char*>(bytes_of_file.data()) + before, whole, MADV_DONTNEED);  // a wish
-}
-
-void forget_code_pages() {
-  std::ifstream status("/proc/self/status");
-  bool traced = true;  // unless the kernel says otherwise
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("TracerPid:")) traced = line.find_first_of("123456789") != line.npos;
-  if (traced) return;
-  const auto forget_object = [](dl_phdr_info* object, size_t, void*) {
-    for (int i = 0; i < object->dlpi_phnum; ++i) {
-      const ElfW(Phdr) & part = object->dlpi_phdr[i];
-      const bool code = part.p_type == PT_LOAD && (part.p_flags & PF_X) != 0 && (part.p_flags & PF_W) == 0;
-      if (code) forget_pages({reinterpret_cast<const char*>(object->dlpi_addr + part.p_vaddr), part.p_memsz});
-    }
-    return 0;
-  };
-  dl_iterate_phdr(forget_object, nullptr);
 }
 
 uint64_t resident_bytes() {

@@ -23,11 +23,6 @@ void give_back_freed_memory();
 /// REQUIRES: they are a file's, mapped read-only.
 void forget_pages(std::string_view bytes_of_file);
 
-/// Pages of the program's and its libraries' code leave the process's memory likewise: once all has started, most of
-/// what it met (libtorch registers thousands of operations) is never run again. Does nothing under a debugger, whose
-/// breakpoints are written there.
-void forget_code_pages();
-
 /// Of the process, as the kernel counts them; 0 where it does not say.
 uint64_t resident_bytes();
 

@@ -44,7 +44,6 @@ int run_command(const std::string& version, int argc, char** argv) {
 int run_with_errors(const std::string& version, int argc, char** argv) {
   guard_standard_streams();
   keep_freed_memory();
-  forget_code_pages();
   try {
     ops::limit_processor();
     std::vector<char*> words = with_help_at_end(argc, argv);
