@@ -53,12 +53,13 @@ struct Dialogue::State {
   std::map<size_t, Copy> copies;              // by the log's size: to go back to
   std::string aside;                          // for the next answer
 
-  /// The state that scores() made of `log` by reading `prompt`: an answer to the same need not read it again.
+  /// What scores() made of the state `before` by reading `prompt`: an answer to the same need not read it again.
   struct Heard {
-    TokenLog log;
+    TokenLog before;
     std::vector<int32_t> prompt, read;
     HowRead how;
-    std::shared_ptr<const State> state;
+    Copy memory;
+    TokenLog log;
   };
   std::optional<Heard> heard;
 
@@ -199,10 +200,10 @@ struct Dialogue::State {
 
   /// Becomes what scores() has made by reading just this; the tokens read for it.
   std::optional<std::vector<int32_t>> become_heard(Heard&& was, std::span<const int32_t> prompt, HowRead how) {
-    if (how != was.how || !(log == was.log) || !std::ranges::equal(prompt, was.prompt)) return std::nullopt;
-    memory = was.state->memory;
-    log = was.state->log;
-    copies.erase(copies.upper_bound(was.log.common(log)), copies.end());
+    if (how != was.how || log != was.before || !std::ranges::equal(prompt, was.prompt)) return std::nullopt;
+    memory = *was.memory;
+    log = std::move(was.log);
+    copies.erase(copies.upper_bound(was.before.common(log)), copies.end());
     return std::move(was.read);
   }
 
@@ -369,8 +370,12 @@ std::vector<double> Dialogue::scores(const std::vector<std::string>& answers, co
       sum -= nll;
     out.push_back(sum);
   }
-  state_->heard = State::Heard{state_->log, prompt, *std::move(read), State::how_read(options.learn, /*written=*/false),
-                               std::make_shared<const State>(std::move(now))};
+  state_->heard = State::Heard{.before = state_->log,
+                               .prompt = prompt,
+                               .read = *std::move(read),
+                               .how = State::how_read(options.learn, /*written=*/false),
+                               .memory = std::make_shared<const Memory>(std::move(now.memory)),
+                               .log = std::move(now.log)};
   return out;
 }
 
